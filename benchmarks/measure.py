@@ -1,0 +1,172 @@
+"""Time Capa and its peer in turn, and say how the figures compare with the bar.
+
+A benchmark is a module in this folder with a function `run() -> list[Row]`:
+
+    def run() -> list[Row]:
+        with local_server() as url, requests.Session() as theirs, capa_requests.Session() as ours:
+            figures = compare(lambda: theirs.get(url).json(), lambda: ours.get(url).json())
+        return [Row("GET + .json(), keep-alive", "requests.Session", figures, ratio_at_most(0.40))]
+
+Values are in SI units: seconds, or a rate `per second`, or bytes; the table scales them for reading.
+Absolute figures drift with the machine, so the peer and Capa always take turns within one run.
+"""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+Unit = Literal["s", "/s", "B"]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What our figure has to reach: a ratio to the peer, a distance from the peer, or a value."""
+
+    limit: float
+    of: Literal["ratio", "difference", "ours"]
+    at_least: bool = False
+
+    def met_by(self, peer: float, ours: float) -> bool:
+        """Say whether the pair of figures reaches the bar."""
+        seen = {"ratio": ours / peer, "difference": ours - peer, "ours": ours}[self.of]
+        return seen >= self.limit if self.at_least else seen <= self.limit
+
+
+def ratio_at_most(limit: float) -> Bar:
+    """Ask that ours / peer is at most *limit*: for times, where less is better."""
+    return Bar(limit, "ratio")
+
+
+def ratio_at_least(limit: float) -> Bar:
+    """Ask that ours / peer is at least *limit*: for rates, where more is better."""
+    return Bar(limit, "ratio", at_least=True)
+
+
+def difference_at_most(limit: float) -> Bar:
+    """Ask that ours costs at most *limit* (in the unit of the row) more than the peer."""
+    return Bar(limit, "difference")
+
+
+def ours_at_most(limit: float) -> Bar:
+    """Ask that our own figure is at most *limit*, whatever the peer needs."""
+    return Bar(limit, "ours")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The medians of both sides, measured in turn."""
+
+    peer: float
+    ours: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Args:
+        work: What is done, in the words of a user.
+        peer: Who does it on the other side.
+        figures: Both medians, in *unit*.
+        bar: What has to be reached.
+        unit: Seconds for one piece of work, pieces of work per second, or bytes.
+        note: What a reader must know to read the figures right (sizes, counts, settings).
+    """
+
+    work: str
+    peer: str
+    figures: Figures
+    bar: Bar
+    unit: Unit = "s"
+    note: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """Ours as a multiple of the peer's figure."""
+        return self.figures.ours / self.figures.peer
+
+    @property
+    def met(self) -> bool:
+        """Whether the bar is reached."""
+        return self.bar.met_by(self.figures.peer, self.figures.ours)
+
+
+def compare(
+    peer: Callable[[], object], ours: Callable[[], object], *, rounds: int = 9, round_s: float = 0.15
+) -> Figures:
+    """Time one call of each side: warm both up, then let them take turns and take the medians.
+
+    Args:
+        peer: One piece of work on the peer's side.
+        ours: The same piece of work on ours.
+        rounds: How often each side has its turn.
+        round_s: About how long one turn lasts; the number of calls in it is found by doubling.
+    """
+    calls = {side: _calls_in(side, round_s) for side in (peer, ours)}
+    return interleave(
+        lambda: _per_call(peer, calls[peer]), lambda: _per_call(ours, calls[ours]), rounds=rounds
+    )
+
+
+def interleave(peer: Callable[[], float], ours: Callable[[], float], *, rounds: int = 5) -> Figures:
+    """Let both sides take turns at measuring themselves, and return the medians.
+
+    For work that has to be set up anew each time (drain a queue, start a process): each callable does
+    one turn and returns its figure. Who goes first alternates, so neither always finds a warm cache.
+    """
+    seen: dict[str, list[float]] = {"peer": [], "ours": []}
+    turns = [("peer", peer), ("ours", ours)]
+    for number in range(rounds):
+        for name, side in turns if number % 2 == 0 else reversed(turns):
+            seen[name].append(side())
+    return Figures(peer=median(seen["peer"]), ours=median(seen["ours"]))
+
+
+def elapsed_s(work: Callable[[], object]) -> float:
+    """Do *work* once and return the wall-clock seconds it took."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def command_cpu_s(command: Sequence[str | os.PathLike[str]], *, ok: Sequence[int] = (0,)) -> float:
+    """Run *command* silently and return the user and system CPU seconds of it and its children.
+
+    Raises:
+        RuntimeError: It ended with a code that is not in *ok*: its time would say nothing.
+    """
+    before = os.times()
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    after = os.times()
+    if done.returncode not in ok:
+        raise RuntimeError(f"{list(map(str, command))} ended with {done.returncode}: {done.stderr[-500:]}")
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def command_wall_s(command: Sequence[str | os.PathLike[str]]) -> float:
+    """Run *command* silently and return the seconds until it ended.
+
+    Raises:
+        subprocess.CalledProcessError: It failed.
+    """
+    return elapsed_s(
+        lambda: subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    )
+
+
+def _per_call(work: Callable[[], object], calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        work()
+    return (time.perf_counter() - start) / calls
+
+
+def _calls_in(work: Callable[[], object], round_s: float) -> int:
+    calls = 1
+    while _per_call(work, calls) * calls < round_s:
+        calls *= 2
+    return calls
