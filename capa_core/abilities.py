@@ -1,0 +1,84 @@
+"""Abilities of a block as levels, and how far a driver has each of them.
+
+A block lists its abilities in an enum made from `Feature`. A driver maps each to a `Support`; the conformance
+suite measures that the map is true, in both directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+
+class Level(IntEnum):
+    """How much an application may count on an ability."""
+
+    ALWAYS = 0
+    """Holds on every component, native or compensated."""
+    COMMON = 1
+    """Most components have it; require it to be sure."""
+    SOME = 2
+    """Some components have it; require it to be sure."""
+    ENGINE = 99
+    """One engine's own (level X)."""
+
+
+class Feature(Enum):
+    """One ability of a block. Members are `(name, level)`, such as `TTL = ("ttl", Level.ALWAYS)`."""
+
+    def __init__(self, label: str, level: Level) -> None:
+        self.label = label
+        self.level = level
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class How(Enum):
+    """Who gives an ability to a component, and how well."""
+
+    NATIVE = "native"
+    DRIVER = "compensated by the driver"
+    CORE = "compensated by the core"
+    APPROXIMATE = "approximate"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """How a component has one ability.
+
+    Attributes:
+        how: Who gives it.
+        note: The exact guarantee for `APPROXIMATE`, the reason for `ABSENT`, else free text.
+    """
+
+    how: How
+    note: str = ""
+
+    def __bool__(self) -> bool:
+        return self.how is not How.ABSENT
+
+    @property
+    def by_driver(self) -> bool:
+        """Whether the driver itself answers for it, so that the core need not step in."""
+        return self.how in (How.NATIVE, How.DRIVER, How.APPROXIMATE)
+
+
+NATIVE = Support(How.NATIVE)
+BY_DRIVER = Support(How.DRIVER)
+BY_CORE = Support(How.CORE)
+
+
+def approximate(guarantee: str) -> Support:
+    """Return the support of an ability that holds only as far as *guarantee* says."""
+    return Support(How.APPROXIMATE, guarantee)
+
+
+def absent(reason: str) -> Support:
+    """Return the support of an ability that is missing for *reason*."""
+    return Support(How.ABSENT, reason)
+
+
+Abilities = Mapping[Feature, Support]

@@ -1,0 +1,41 @@
+"""What an engine must do to be a lock component: leases with fencing tokens."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from capa_core.abilities import Feature, Level
+from capa_core.driver import Driver, SettingsT
+
+
+class LockFeature(Feature):
+    """Abilities of locks."""
+
+    LEASE = ("lease", Level.ALWAYS)
+    """A lock whose holder died is free after its lease."""
+    FENCING = ("fencing", Level.ALWAYS)
+    """Each acquisition has a number above all earlier ones of that lock."""
+    RENEW = ("renew", Level.ALWAYS)
+    """A holder can start its lease anew."""
+    DURABLE = ("durable", Level.COMMON)
+    """Holders and tokens survive a crash of the engine."""
+
+
+class LockDriver(Driver[SettingsT]):
+    """Names are 1 to 512 characters; owners are unique texts that the portable type makes."""
+
+    @abstractmethod
+    def acquire(self, name: str, owner: str, lease_s: float) -> int | None:
+        """Take the lock and return its fencing token, or `None` at once if somebody else has it.
+
+        Tokens *must* grow with each acquisition of *name*, also after the lock was free for long. A second
+        `acquire` by the same owner renews and returns the same token (so that a repeat after a lost answer is safe).
+        """
+
+    @abstractmethod
+    def renew(self, name: str, owner: str, lease_s: float) -> bool:
+        """Start the lease anew; `False` if *owner* does not hold the lock any more."""
+
+    @abstractmethod
+    def release(self, name: str, owner: str) -> bool:
+        """Free the lock; `False` if *owner* does not hold it any more (nothing changes then)."""

@@ -1,0 +1,37 @@
+"""What an engine must do to be a secrets component."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+from capa_core.abilities import Feature, Level
+from capa_core.driver import Driver, SettingsT
+
+
+class SecretsFeature(Feature):
+    """Abilities of secrets."""
+
+    GET = ("get", Level.ALWAYS)
+    """One secret is read by name."""
+    BULK = ("bulk", Level.ALWAYS)
+    """All secrets that these credentials may read are read at once."""
+    FIELDS = ("fields", Level.COMMON)
+    """A secret can have several named values."""
+    VERSIONS = ("versions", Level.SOME)
+    """An older version can be asked for."""
+
+
+class SecretsDriver(Driver[SettingsT]):
+    """Plain values come out of here and are wrapped into `Secret` by the portable type at once."""
+
+    @abstractmethod
+    def get(self, name: str, version: str | None) -> Mapping[str, str] | None:
+        """Return the fields of the secret, or `None` if there is none. A single value is the field `""`.
+
+        *version* is never given to a driver without VERSIONS.
+        """
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Return the names of all secrets that may be read."""

@@ -1,0 +1,5 @@
+"""What every call of a portable type passes through: deadline, retries, error names, telemetry."""
+
+from capa_core.call.guard import DEFAULT_POLICY, Guard, Policy
+
+__all__ = ["DEFAULT_POLICY", "Guard", "Policy"]

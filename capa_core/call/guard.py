@@ -1,0 +1,122 @@
+"""The one way from a portable type to its driver.
+
+Native errors become Capa's here and nowhere else; retries happen here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+from capa_core.call import telemetry
+from capa_core.call.budget import RetryBudget
+from capa_core.driver import Driver
+from capa_core.errors import CapaError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long a call may take and how often it may be tried.
+
+    Attributes:
+        deadline_s: Seconds for the whole call with all its tries. A try is not begun when less than
+            *attempt_s* is left, so that the last one can end in time.
+        attempt_s: Seconds that one try may take; the driver keeps it.
+        retries: Tries after the first, for errors that are retryable in calls that are safe to repeat.
+        backoff_s: The longest pause before the first retry; it doubles each time up to 2 s, with full jitter.
+    """
+
+    deadline_s: float = 10.0
+    attempt_s: float = 5.0
+    retries: int = 3
+    backoff_s: float = 0.05
+
+
+DEFAULT_POLICY = Policy()
+
+
+class Guard:
+    """Calls the functions of one driver on behalf of one portable object. Safe for many threads."""
+
+    __slots__ = ("_attributes", "_budget", "_driver", "block", "name", "policy")
+
+    def __init__(self, block: str, name: str, driver: Driver[Any], policy: Policy = DEFAULT_POLICY) -> None:
+        self.block = block
+        self.name = name
+        self.policy = policy
+        self._driver = driver
+        self._budget = RetryBudget()
+        self._attributes = {"capa.block": block, "capa.component": name, "capa.driver": type(driver).__name__}
+
+    def once(self, operation: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call *function* once: for calls that a repeat might do twice.
+
+        Raises:
+            CapaError: The native error by its Capa name, chained.
+        """
+        if telemetry.tracing():
+            return self._traced(operation, lambda: self._plain(operation, function, *args, **kwargs))
+        return self._plain(operation, function, *args, **kwargs)
+
+    def safe(self, operation: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call *function*, and again after a retryable error, as far as policy, deadline and budget allow.
+
+        Raises:
+            CapaError: The last native error by its Capa name, chained.
+        """
+        if telemetry.tracing():
+            return self._traced(operation, lambda: self._repeated(operation, function, *args, **kwargs))
+        return self._repeated(operation, function, *args, **kwargs)
+
+    def _plain(self, operation: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - every engine raises its own; what is not known goes on as it is
+            self.fail(operation, error)
+
+    def _repeated(self, operation: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except Exception as first:  # noqa: BLE001 - as above
+            last = first
+        end = time.monotonic() + self.policy.deadline_s
+        for attempt in range(self.policy.retries):
+            if not self._may_repeat(last, end):
+                break
+            time.sleep(self.pause_s(attempt))
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - as above
+                last = error
+        self.fail(operation, last)
+
+    def _may_repeat(self, error: Exception, end: float) -> bool:
+        named = self.named(error)
+        if named is None or not named.retryable or time.monotonic() + self.policy.attempt_s > end:
+            return False
+        return self._budget.take()
+
+    def pause_s(self, attempt: int) -> float:
+        """Return how long to wait before retry number *attempt* (from 0), with full jitter."""
+        return random.uniform(0, min(2.0, self.policy.backoff_s * 2**attempt))  # noqa: S311 - no secret
+
+    def named(self, error: Exception) -> type[CapaError] | None:
+        """Return the Capa type for *error*, or `None` if it is no error of the engine."""
+        return type(error) if isinstance(error, CapaError) else self._driver.name_error(error)
+
+    def fail(self, operation: str, error: Exception) -> NoReturn:
+        """Raise *error* by its Capa name, or as it is if it is a bug or already named."""
+        named = self.named(error)
+        if named is None or isinstance(error, CapaError):
+            raise error
+        raise named(f"{self.block} {self.name!r}: {operation} failed: {error}") from error
+
+    def _traced(self, operation: str, call: Callable[[], T]) -> T:
+        with telemetry.span(f"{self.block} {operation}", self._attributes):
+            return call()

@@ -1,0 +1,78 @@
+"""OpenTelemetry spans, W3C context and structured logs, at no cost where no SDK is configured.
+
+The libraries are looked at only if the application has imported them: an application without telemetry never
+pays for the import, let alone for a span.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span, SpanKind
+
+SCOPE = "capa_core"
+
+
+def tracing() -> bool:
+    """Return whether an OpenTelemetry tracer provider is configured in this process."""
+    trace = sys.modules.get("opentelemetry.trace")
+    return trace is not None and not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
+@contextmanager
+def span(name: str, attributes: Mapping[str, Any], *, kind: str = "CLIENT") -> Iterator[Span | None]:
+    """Run the block inside a span, which records an exception that leaves it; `None` if nobody traces.
+
+    Args:
+        name: Low in cardinality, such as `state get`.
+        attributes: In OpenTelemetry's semantic conventions where there is one.
+        kind: A member name of `opentelemetry.trace.SpanKind`.
+    """
+    if not tracing():
+        yield None
+        return
+    from opentelemetry import trace
+
+    tracer = trace.get_tracer(SCOPE)
+    with tracer.start_as_current_span(name, kind=_kind(kind), attributes=dict(attributes)) as current:
+        yield current
+
+
+def inject(carrier: MutableMapping[str, str]) -> None:
+    """Write the current W3C trace context and baggage into *carrier*; nothing if nobody traces."""
+    if tracing():
+        from opentelemetry.propagate import inject as write
+
+        write(carrier)
+
+
+@contextmanager
+def continued(carrier: Mapping[str, str]) -> Iterator[None]:
+    """Run the block as a child of the trace whose context *carrier* holds, if it holds one."""
+    if not tracing():
+        yield
+        return
+    from opentelemetry import context, propagate
+
+    token = context.attach(propagate.extract(carrier))
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
+def logger(block: str, component: str) -> Any:
+    """Return a structlog logger bound to *block* and *component*."""
+    import structlog
+
+    return structlog.get_logger("capa").bind(block=block, component=component)
+
+
+def _kind(name: str) -> SpanKind:
+    from opentelemetry.trace import SpanKind
+
+    return SpanKind[name]

@@ -1,0 +1,67 @@
+"""What every driver is, whatever its block: settings in, plain values out, native errors named.
+
+A driver lives in `capa_core/components/<engine>/<block>.py` (or in a package of a stranger) and is found by an
+entry point in the group `capa.<block>`. It never sees the portable type that users hold.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from capa_core.abilities import Feature, Support
+from capa_core.errors import CapaError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    SettingsT = TypeVar("SettingsT", bound=BaseModel)
+else:
+    SettingsT = TypeVar("SettingsT")
+
+
+class Driver(ABC, Generic[SettingsT]):
+    """The part of the contract that all blocks share.
+
+    A driver *must* be safe to call from many threads at once. It *must not* retry, log, trace or start work
+    before it is called: the portable type does the first three, and opening is lazy so that a component that is
+    configured but unused costs nothing. Connections are opened by the first call that needs one.
+    """
+
+    settings_type: ClassVar[type[BaseModel]]
+    """The pydantic model of its settings, with `extra="forbid"`."""
+    features: ClassVar[Mapping[Feature, Support]]
+    """How it has each ability of its block. Each member of the block's enum *must* be a key."""
+    error_types: ClassVar[Mapping[type[BaseException], type[CapaError]]] = {}
+    """Native exception type → Capa's. The most derived type that matches wins."""
+
+    def __init__(self, settings: SettingsT) -> None:
+        self.settings = settings
+
+    def name_error(self, error: Exception) -> type[CapaError] | None:
+        """Return Capa's type for a native *error*, or `None` for one that is not the engine's (a bug: let through).
+
+        A driver overrides it only when the type alone does not tell, such as a code inside a `ClientError`.
+        """
+        for native in type(error).__mro__:
+            if native in self.error_types:
+                return self.error_types[native]
+        return None
+
+    @abstractmethod
+    def ping(self) -> str:
+        """Answer whether the engine serves, with one line about it, such as `Redis 7.0.15 at 127.0.0.1:6379`.
+
+        It *must* return or raise within its settings' `timeout_s`.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of connections and threads. A second `close` does nothing. Calls after it may raise anything."""
+
+    def forget(self) -> None:
+        """Drop connections and locks that a fork copied into this child, without closing the parent's.
+
+        Called in the child before any other call. The default suits a driver that holds none.
+        """
