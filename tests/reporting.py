@@ -1,0 +1,151 @@
+"""Say at the end of a run what ran: tests by folder, what was left out and why, which servers took part.
+
+A pytest plug-in while the tests run: it shows the servers and writes `build/test-report.json`.
+A program afterwards: `python tests/reporting.py build/test-report.json` prints the whole as a table.
+"""
+
+import json
+import platform
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from servers._program import Program
+
+import pytest
+
+PROGRAMS = pytest.StashKey[list["Program"]]()
+REPORT = pytest.StashKey["Report"]()
+OUTCOMES = ("passed", "failed", "skipped", "xfailed")
+SLOWEST_SHOWN = 10
+
+
+class Report:
+    """Collects the outcome of each test; the set-up, the call and the tear-down of one test count once."""
+
+    def __init__(self) -> None:
+        self._outcomes: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+
+    def add(self, phase: pytest.TestReport | pytest.CollectReport) -> None:
+        """Take in one phase of one test; the worst phase decides."""
+        test = phase.nodeid
+        self._seconds[test] += getattr(phase, "duration", 0.0)
+        outcome = "xfailed" if hasattr(phase, "wasxfail") and phase.skipped else phase.outcome
+        if outcome != "passed" and self._outcomes.get(test) != "failed":
+            self._outcomes[test] = outcome
+            self._reasons[test] = getattr(phase, "wasxfail", "") or _reason(phase)
+        self._outcomes.setdefault(test, "passed")
+
+    def as_dict(self, programs: list["Program"]) -> dict[str, Any]:
+        """Return the report as plain values."""
+        slowest = sorted(self._seconds.items(), key=lambda item: -item[1])[:SLOWEST_SHOWN]
+        return {
+            "python": platform.python_version(),
+            "folders": self._folders(),
+            "left_out": self._left_out(),
+            "failed": [test for test, outcome in self._outcomes.items() if outcome == "failed"],
+            "slowest": [{"test": test, "seconds": round(seconds, 2)} for test, seconds in slowest],
+            "servers": [
+                {"name": each.name, "version": each.version, "path": each.path, "install": each.install}
+                for each in programs
+            ],
+        }
+
+    def _folders(self) -> dict[str, dict[str, float]]:
+        folders: dict[str, Counter[str]] = defaultdict(Counter)
+        for test, outcome in self._outcomes.items():
+            folders[_folder(test)][outcome] += 1
+        for test, seconds in self._seconds.items():
+            folders[_folder(test)]["seconds"] += seconds
+        return {name: dict(folders[name]) for name in sorted(folders)}
+
+    def _left_out(self) -> list[dict[str, str | int]]:
+        counts = Counter(
+            (outcome, self._reasons[test])
+            for test, outcome in self._outcomes.items()
+            if outcome in {"skipped", "xfailed"}
+        )
+        return [
+            {"how": how, "reason": reason, "tests": count} for (how, reason), count in counts.most_common()
+        ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[REPORT] = Report()
+    config.pluginmanager.register(_Listener(config.stash[REPORT]))
+
+
+class _Listener:
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._report.add(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.outcome != "passed":
+            self._report.add(report)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    found = config.stash[REPORT].as_dict(config.stash[PROGRAMS])
+    into = config.rootpath / "build" / "test-report.json"
+    into.parent.mkdir(exist_ok=True)
+    into.write_text(json.dumps(found, indent=1))
+    terminalreporter.section("servers")
+    for line in _servers(found):
+        terminalreporter.write_line(line)
+
+
+def main(path: str) -> int:
+    """Print the report at *path* and return 1 when a test failed or none passed."""
+    found = json.loads(Path(path).read_text())
+    totals = Counter()
+    for counts in found["folders"].values():
+        totals.update(counts)
+    sections = {
+        f"Tests by folder (Python {found['python']})": [
+            *(_line(name, counts) for name, counts in found["folders"].items()),
+            _line("all", totals),
+        ],
+        "Servers": list(_servers(found)),
+        "Left out": [f"{each['tests']:5}  {each['how']}: {each['reason']}" for each in found["left_out"]],
+        "Slowest": [f"{each['seconds']:7.2f} s  {each['test']}" for each in found["slowest"]],
+        "Failed": found["failed"],
+    }
+    for title, lines in sections.items():
+        print(f"{title}\n", *(f"  {line}\n" for line in lines or ["none"]), sep="")
+    print(f"tests: {totals['passed']} passed, {totals['failed']} failed, {totals['skipped']} skipped")
+    return 1 if totals["failed"] or not totals["passed"] else 0
+
+
+def _line(name: str, counts: dict[str, float]) -> str:
+    seen = "".join(f"{counts.get(outcome, 0):6} {outcome}" for outcome in OUTCOMES)
+    return f"{name:24}{seen}  in {counts.get('seconds', 0):.1f} s"
+
+
+def _servers(found: dict[str, Any]) -> Iterator[str]:
+    for each in found["servers"]:
+        here = f"{each['version']} ({each['path']})" if each["path"] else f"not installed: {each['install']}"
+        yield f"{each['name']:12}{here}"
+
+
+def _folder(test: str) -> str:
+    """Group by what is tested: `tests/core`, `tests/adapters/celery`; `tests` for files at the top."""
+    parts = test.partition("::")[0].split("/")[:-1]
+    return "/".join(parts[: 3 if parts[1:2] == ["adapters"] else 2]) or "tests"
+
+
+def _reason(phase: pytest.TestReport | pytest.CollectReport) -> str:
+    if isinstance(phase.longrepr, tuple):
+        return phase.longrepr[2].removeprefix("Skipped: ")
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

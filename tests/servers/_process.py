@@ -1,0 +1,92 @@
+"""A server process of our own: on loopback and a free port, in a folder of its own, ended by its own pid."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+START_TIMEOUT_S = 20
+STOP_TIMEOUT_S = 10
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class ServerProcess:
+    """A child process that can be stopped, killed, paused and started again with the same command.
+
+    Args:
+        command: What to run. The server must stay in the foreground, so that its pid is ours.
+        folder: Its working folder; what it prints goes to `output.log` there.
+        ready: Says whether the server answers by now.
+    """
+
+    def __init__(self, command: list[str], folder: Path, ready: Callable[[], bool]) -> None:
+        self._command = command
+        self._folder = folder
+        self._ready = ready
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running server."""
+        return self._running().pid
+
+    def start(self) -> None:
+        """Start the server and wait until it answers.
+
+        Raises:
+            RuntimeError: It ended or did not answer in time; the message carries its last words.
+        """
+        with (self._folder / "output.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"{self._command[0]} did not start:\n{self._last_words()}")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Ask the server to end (SIGTERM) and wait for it; kill it when it takes too long. Twice is fine."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGCONT)
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """End the server at once (SIGKILL), as a crash or a power cut of the process would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Freeze the server (SIGSTOP): it keeps its connections and answers nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused server go on (SIGCONT)."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError(f"{self._command[0]} is not running: call start() first")
+        return self._process
+
+    def _last_words(self) -> str:
+        return (self._folder / "output.log").read_text(errors="replace")[-2000:]

@@ -1,0 +1,57 @@
+"""A server's program as installed on this machine: where it is, which version, and what to do without it."""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+
+import pytest
+
+
+def in_ci() -> bool:
+    """Say whether this is a CI run, where a missing server is a failure and not a skip."""
+    return os.environ.get("CI", "").lower() not in {"", "0", "false", "no"}
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a test needs to know of a server before it starts one.
+
+    Args:
+        name: What tests call it: the argument of `@pytest.mark.server(…)`.
+        command: The program's file name, looked up on the path.
+        install: What to type to get it.
+        version_arguments: What makes the program print its version.
+    """
+
+    name: str
+    command: str
+    install: str
+    version_arguments: tuple[str, ...] = ("--version",)
+
+    @cached_property
+    def path(self) -> str | None:
+        """The program's full path, or `None` when it is not installed."""
+        return shutil.which(self.command)
+
+    @cached_property
+    def version(self) -> str | None:
+        """The first version number that the program prints, or `None` when it is not installed."""
+        if self.path is None:
+            return None
+        said = subprocess.run(
+            [self.path, *self.version_arguments], capture_output=True, text=True, timeout=20
+        )
+        found = re.search(r"\d+\.\d+(\.\d+)*", said.stdout + said.stderr)
+        return found.group() if found else "of unknown version"
+
+    def require(self) -> str:
+        """Return the path; without the program, skip the present test at a desk and fail it in CI."""
+        if self.path:
+            return self.path
+        reason = f"{self.name} is not installed here: {self.install}"
+        if in_ci():
+            pytest.fail(f"{reason} (in CI every server must be there)", pytrace=False)
+        pytest.skip(reason)

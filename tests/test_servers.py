@@ -1,0 +1,52 @@
+"""The servers that tests get: alone in their database, and to be broken at will."""
+
+import pytest
+import redis
+from servers._program import Program
+
+
+def test_a_database_is_empty_and_no_other_tests(redis_url, redis_server):
+    with redis.Redis.from_url(redis_url) as client:
+        held = client.dbsize()
+
+    assert held == 0
+    assert redis_url != redis_server.url
+
+
+def test_a_durable_server_keeps_what_was_acknowledged_when_killed(start_redis):
+    server = start_redis(appendonly="yes", appendfsync="always")
+    with redis.Redis.from_url(server.url) as client:
+        client.set("key", "value")
+        server.kill()
+        server.start()
+        held = client.get("key")
+
+    assert held == b"value"
+
+
+def test_a_paused_server_answers_once_it_is_resumed(start_redis):
+    server = start_redis()
+    with redis.Redis.from_url(server.url, socket_timeout=0.2, retry=None) as client:
+        server.pause()
+        with pytest.raises(redis.TimeoutError):
+            client.ping()
+        server.resume()
+        answer = client.ping()
+
+    assert answer is True
+
+
+def test_a_missing_server_skips_at_a_desk_and_names_what_to_type(monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    missing = Program("nosuch", "nosuch-server", install="apt-get install nosuch")
+
+    with pytest.raises(pytest.skip.Exception, match="nosuch is not installed here: apt-get install nosuch"):
+        missing.require()
+
+
+def test_a_missing_server_fails_in_ci(monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    missing = Program("nosuch", "nosuch-server", install="apt-get install nosuch")
+
+    with pytest.raises(pytest.fail.Exception, match="in CI every server must be there"):
+        missing.require()
