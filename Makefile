@@ -1,0 +1,51 @@
+# Every target sets up what it needs: Python 3.11, pip and make are enough to begin with.
+
+SHELL := /bin/bash
+BIN := .venv/bin
+ARGS ?=
+ONLY ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help test demo lint lint-style lint-types lint-imports format bench dist clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+test: ## run all tests (a part of them: make test ARGS="tests/core -k etag")
+	@.ci/set-up servers
+	$(BIN)/pytest $(ARGS)
+
+demo: ## move a legacy application to Capa, step by step (on Redis: PROFILE=redis make demo)
+	@.ci/set-up $(if $(filter redis,$(PROFILE)),servers)
+	@PROFILE=$(PROFILE) $(BIN)/python -m examples.demo
+
+lint: lint-style lint-types lint-imports ## check style, types and who imports whom
+
+lint-style:
+	@.ci/set-up
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+lint-types:
+	@.ci/set-up
+	$(BIN)/mypy
+
+lint-imports:
+	@.ci/set-up
+	$(BIN)/lint-imports
+
+format: ## lay out the code and mend what can be mended
+	@.ci/set-up
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: ## compare with the peers (some of it: make bench ONLY="requests_get rewrite")
+	@.ci/set-up servers
+	$(BIN)/python -m benchmarks $(ONLY)
+
+dist: ## build the sdist and the wheel into dist/
+	@.ci/set-up
+	$(BIN)/python -m build --no-isolation
+
+clean: ## remove what was built or installed into this tree
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
