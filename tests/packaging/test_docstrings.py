@@ -12,28 +12,27 @@ import pytest
 from capa_core import errors
 
 ROOT = Path(__file__).parents[2]
-MODULES = sorted(
-    path
-    for folder in ("capa_core", "adapters", "codemods", "migration")
-    for path in (ROOT / folder).rglob("*.py")
-)
-Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+FOLDERS = ["capa_core", "adapters", "codemods", "migration"]
+Documented = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_name_under_raises_exists(path):
-    named = [(node.lineno, name) for node in _documented(path) for name in _section(node, "Raises")]
-    namespace = _namespace(path) if named else {}
-    unknown = [f"{path}:{line} {name}" for line, name in named if not _is_error(name, namespace)]
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_name_under_raises_exists(folder):
+    unknown = [
+        f"{path}:{node.lineno} {name}"
+        for path, node in _documented(folder)
+        for name in _section(node, "Raises")
+        if not _is_error(name, _namespace(path))
+    ]
 
     assert [] == unknown
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_name_under_args_is_a_parameter(path):
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_name_under_args_is_a_parameter(folder):
     unknown = [
         f"{path}:{node.lineno} {name}"
-        for node in _documented(path)
+        for path, node in _documented(folder)
         for name in _section(node, "Args")
         if name.lstrip("*") not in _parameters(node)
     ]
@@ -49,13 +48,12 @@ def test_a_section_is_read_as_it_is_written():
     assert ["A", "c.D"] == _section(node.body[0], "Raises")
 
 
-def _documented(path):
-    """All classes and functions that have a docstring."""
-    tree = ast.parse(path.read_bytes())
-    nodes = [
-        node for node in ast.walk(tree) if isinstance(node, Documented) and not isinstance(node, ast.Module)
-    ]
-    return [node for node in nodes if ast.get_docstring(node)]
+def _documented(folder):
+    """Yield the file and the node of each class and function that has a docstring."""
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, Documented) and ast.get_docstring(node):
+                yield path, node
 
 
 def _section(node, title):
