@@ -1,0 +1,1 @@
+"""The embedded default: durable, shared by all processes of one machine, no server."""

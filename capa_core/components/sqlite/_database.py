@@ -1,0 +1,262 @@
+"""One SQLite file, shared by many threads and many processes, with every acknowledged write on the disk.
+
+    database = Database(folder / "state.db", schema="CREATE TABLE IF NOT EXISTS …", timeout_s=5.0)
+    row = database.read(lambda connection: connection.execute("SELECT …", (key,)).fetchone())
+    etag = database.write(lambda connection: …)      # back only after the commit is on the disk
+
+- Journal mode WAL: readers and the writer do not wait for each other. Synchronous FULL: what is committed is on
+  the disk.
+- Group commit: while one thread commits, the writes of the others queue up, and the next to come commits all
+  of them with one fsync. A write that fails is undone alone.
+- Processes take turns by SQLite's own write lock. It is asked for every millisecond or so, because SQLite's
+  built-in wait grows to 100 ms a step and starves processes.
+- Fork: SQLite's locks belong to the process, yet its record of them is copied by a fork, so that a child that
+  merely opens the same file anew would believe that it holds them (howtocorrupt.html, 2.6). Hence every
+  connection is closed *before* a fork, and both sides open theirs when next needed. A driver has nothing to do.
+
+Nobody may `open()` the file by other means within the process: closing it would drop SQLite's locks
+(https://www.sqlite.org/howtocorrupt.html, 2.2).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from capa_core.components.sqlite._batch import Job, commit_together
+from capa_core.components.sqlite._errors import result_code
+from capa_core.errors import ClosedError, SettingsError, UnavailableError
+
+T = TypeVar("T")
+
+_BATCH = 256
+_LONGEST_PAUSE_S = 0.002
+
+
+class Database:
+    """Runs functions on connections to one file. The first call makes the file and its folder.
+
+    A function given to `read` or `write` must fetch all that it wants, must keep neither connection nor
+    cursor, and must not call the database again or fork.
+
+    Args:
+        path: The file. It must be on a local disk: WAL needs memory shared between the processes.
+        schema: Statements, each ended by `;`, that bring a file of any earlier version, or none, to *version*.
+        version: Of the schema, from 1. A file of a later version is refused.
+        timeout_s: How long a call waits for other processes' writes.
+    """
+
+    def __init__(self, path: Path, schema: str, *, version: int = 1, timeout_s: float = 5.0) -> None:
+        self.path = path
+        self.timeout_s = timeout_s
+        self._schema = schema
+        self._version = version
+        self._ready = False
+        self._closed = False
+        self._writer: sqlite3.Connection | None = None
+        self._jobs: deque[Job[Any]] = deque()
+        self._committing = threading.Lock()
+        self._readers: list[sqlite3.Connection] = []
+        self._reading = 0
+        self._paused = False
+        self._turn = threading.Condition(threading.Lock())
+        with _all_lock:
+            _all.add(self)
+
+    def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what *function* returns; each statement in it sees what is committed when it starts.
+
+        Raises:
+            ClosedError: The database was closed.
+            SettingsError: A newer Capa made the file.
+            UnavailableError: The file cannot be used in this way.
+        """
+        if not self._ready:
+            with self._committing:
+                self._open_writer()
+        connection = self._begin_reading()
+        try:
+            connection = connection or self._connect()
+            return function(connection)
+        finally:
+            self._end_reading(connection)
+
+    def write(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what *function* returns, after the transaction in which it ran is on the disk.
+
+        The function runs alone: no other write, of this or another process, comes between its reads and
+        writes. It runs once, on any thread, and must neither begin nor commit. What it raises undoes its own
+        changes only.
+
+        Raises:
+            ClosedError: The database was closed. Nothing was done.
+            SettingsError: A newer Capa made the file. Nothing was done.
+            UnavailableError: Other processes kept the file locked for `timeout_s`. Nothing was done.
+        """
+        job = Job(function)
+        self._jobs.append(job)
+        self._await_turn(job)
+        try:
+            while not job.done:
+                self._commit_waiting()
+        finally:
+            self._committing.release()
+        return job.outcome()
+
+    def close(self) -> None:
+        """Wait for what is running, then close all connections. A second `close` does nothing."""
+        self.pause()
+        self._closed = True
+        self.resume()
+
+    def pause(self) -> None:
+        """Wait for what is running, close all connections, and hold back new calls until `resume`."""
+        self._committing.acquire()
+        with self._turn:
+            self._paused = True
+            self._turn.wait_for(lambda: not self._reading)
+            while self._readers:
+                self._readers.pop().close()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def resume(self, *, in_child: bool = False) -> None:
+        """Let calls go on after `pause`; in a forked child, without the threads that wait in the parent."""
+        if in_child:
+            self._jobs.clear()
+            self._turn = threading.Condition(threading.Lock())
+        with self._turn:
+            self._paused = False
+            self._turn.notify_all()
+        self._committing.release()
+
+    def _begin_reading(self) -> sqlite3.Connection | None:
+        """Count a reader in and return an idle connection, if there is one."""
+        with self._turn:
+            while self._paused:
+                self._turn.wait()
+            if self._closed:
+                raise ClosedError(f"{self.path} was closed by this process. Open the component anew.")
+            self._reading += 1
+            return self._readers.pop() if self._readers else None
+
+    def _end_reading(self, connection: sqlite3.Connection | None) -> None:
+        with self._turn:
+            self._reading -= 1
+            if connection is not None:
+                self._readers.append(connection)
+            if self._paused:
+                self._turn.notify_all()
+
+    def _await_turn(self, job: Job[Any]) -> None:
+        """Take the right to commit. Whoever had it before may have done *job* on the way."""
+        if self._committing.acquire(timeout=2 * self.timeout_s):
+            return
+        try:
+            self._jobs.remove(job)
+        except ValueError:  # it is in the batch that is being committed: the outcome is near
+            self._committing.acquire()
+        else:
+            raise UnavailableError(
+                f"{self.path}: no turn to write within {2 * self.timeout_s:g} s. Try again."
+            )
+
+    def _commit_waiting(self) -> None:
+        try:
+            connection = self._begin_writing()
+        except Exception as error:  # noqa: BLE001 - it belongs to the callers, who raise it
+            for job in self._take_jobs():
+                job.fail(error)
+        else:
+            # Taken only now: those that came while another process was writing share the fsync.
+            commit_together(connection, self._take_jobs())
+
+    def _take_jobs(self) -> list[Job[Any]]:
+        return [self._jobs.popleft() for _ in range(min(len(self._jobs), _BATCH))]
+
+    def _begin_writing(self) -> sqlite3.Connection:
+        """Return the writing connection with a transaction open in it, when no other process has one."""
+        connection = self._open_writer()
+        if connection.in_transaction:  # an interrupt came between BEGIN and COMMIT
+            connection.execute("ROLLBACK")
+        self._until_free(lambda: connection.execute("BEGIN IMMEDIATE"))
+        return connection
+
+    def _open_writer(self) -> sqlite3.Connection:
+        if self._closed:
+            raise ClosedError(f"{self.path} was closed by this process. Open the component anew.")
+        if self._writer is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self._connect()
+        if not self._ready:
+            self._prepare(self._writer)
+            self._ready = True
+        return self._writer
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open a connection that several threads use one after another. It does not wait by itself."""
+        connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA fullfsync=1")  # macOS: there a plain fsync leaves it in the disk's cache
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Make the file what this version needs; several processes may do so at once."""
+        (mode,) = self._until_free(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchone())
+        if mode != "wal":
+            raise UnavailableError(f"{self.path}: WAL does not work there. Put the folder on a local disk.")
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        if found > self._version:
+            raise SettingsError(f"{self.path} was made by a newer Capa (format {found}). Upgrade capa-core.")
+        if found < self._version:
+            script = f"BEGIN IMMEDIATE; {self._schema} PRAGMA user_version={self._version}; COMMIT;"
+            self._until_free(lambda: connection.executescript(script))
+
+    def _until_free(self, function: Callable[[], T]) -> T:
+        """Call *function* until no other process is in its way."""
+        end = time.monotonic() + self.timeout_s
+        while True:
+            try:
+                return function()
+            except sqlite3.OperationalError as error:
+                if result_code(error) != sqlite3.SQLITE_BUSY:
+                    raise
+                if time.monotonic() > end:
+                    raise UnavailableError(
+                        f"{self.path} stayed locked by another process for {self.timeout_s:g} s. Try again."
+                    ) from error
+            time.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311 - no secret
+
+
+_all: weakref.WeakSet[Database] = weakref.WeakSet()
+_all_lock = threading.Lock()
+_paused_for_fork: list[Database] = []
+
+
+def _before_fork() -> None:
+    _all_lock.acquire()
+    _paused_for_fork.extend(_all)
+    for database in _paused_for_fork:
+        database.pause()
+
+
+def _after_fork(*, in_child: bool) -> None:
+    while _paused_for_fork:
+        _paused_for_fork.pop().resume(in_child=in_child)
+    _all_lock.release()
+
+
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=lambda: _after_fork(in_child=False),
+    after_in_child=lambda: _after_fork(in_child=True),
+)
