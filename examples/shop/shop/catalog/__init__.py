@@ -1,0 +1,1 @@
+"""The catalogue service: products, prices, and the stock of the warehouse."""
