@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from benchmarks.measure import Row, command_wall_s, difference_at_most, interleave
+from benchmarks.measure import Row, bytecode_kept, command_wall_s, difference_at_most, interleave
 
 PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
 
@@ -11,7 +11,13 @@ PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrs
 def run() -> list[Row]:
     """Compare an empty program with one that only imports the core."""
     bare, importing = ([sys.executable, "-c", code] for code in ("pass", "import capa_core"))
-    times = interleave(lambda: command_wall_s(bare), lambda: command_wall_s(importing), rounds=21)
+    with bytecode_kept() as environment:
+        command_wall_s(importing, environment=environment)
+        times = interleave(
+            lambda: command_wall_s(bare, environment=environment),
+            lambda: command_wall_s(importing, environment=environment),
+            rounds=21,
+        )
     memory = interleave(lambda: _peak_bytes(PEAK), lambda: _peak_bytes(f"import capa_core; {PEAK}"), rounds=5)
     return [
         Row("import capa_core", "bare python", times, difference_at_most(25e-3)),

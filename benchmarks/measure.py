@@ -14,12 +14,16 @@ Absolute figures drift with the machine, so the peer and Capa always take turns 
 import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Literal
+from typing import Any, Literal
+
+QUIET: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True}
 
 Unit = Literal["s", "/s", "B"]
+Command = Sequence[str | os.PathLike[str]]
+Environment = Mapping[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -133,29 +137,39 @@ def elapsed_s(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def command_cpu_s(command: Sequence[str | os.PathLike[str]], *, ok: Sequence[int] = (0,)) -> float:
+def command_cpu_s(command: Command, *, ok: Sequence[int] = (0,), environment: Environment = None) -> float:
     """Run *command* silently and return the user and system CPU seconds of it and its children.
 
     Raises:
         RuntimeError: It ended with a code that is not in *ok*: its time would say nothing.
     """
     before = os.times()
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, **QUIET, env=environment, text=True, check=False)
     after = os.times()
     if done.returncode not in ok:
         raise RuntimeError(f"{list(map(str, command))} ended with {done.returncode}: {done.stderr[-500:]}")
     return after.children_user + after.children_system - before.children_user - before.children_system
 
 
-def command_wall_s(command: Sequence[str | os.PathLike[str]]) -> float:
+def command_wall_s(command: Command, *, environment: Environment = None) -> float:
     """Run *command* silently and return the seconds until it ended.
 
     Raises:
         subprocess.CalledProcessError: It failed.
     """
-    return elapsed_s(
-        lambda: subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
-    )
+    return elapsed_s(lambda: subprocess.run(command, **QUIET, env=environment, check=True))
+
+
+@contextmanager
+def bytecode_kept() -> Iterator[dict[str, str]]:
+    """Give an environment for commands in which Python keeps bytecode, as after `pip install`.
+
+    Without it, a shell that sets `PYTHONDONTWRITEBYTECODE` has each command compile our sources anew.
+    The first command to use it compiles: leave that one out of the figures.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        yield kept | {"PYTHONPYCACHEPREFIX": folder}
 
 
 def _per_call(work: Callable[[], object], calls: int) -> float:
