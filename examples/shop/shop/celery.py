@@ -3,6 +3,9 @@
 from celery import Celery
 
 app = Celery("shop")
+# "Current" is per thread, and requests are served by threads: without a default, shared tasks called
+# there would belong to an application that knows no broker.
+app.set_default()
 app.config_from_object("shop.celeryconfig")
 app.autodiscover_tasks(
     [
