@@ -4,15 +4,15 @@
     row = database.read(lambda connection: connection.execute("SELECT …", (key,)).fetchone())
     etag = database.write(lambda connection: …)      # back only after the commit is on the disk
 
-- Journal mode WAL: readers and the writer do not wait for each other. Synchronous FULL: what is committed is on
-  the disk.
+- Journal mode WAL: readers and the writer do not wait for each other. Synchronous FULL: what is committed is
+  on the disk.
 - Group commit: while one thread commits, the writes of the others queue up, and the next to come commits all
   of them with one fsync. A write that fails is undone alone.
 - Processes take turns by SQLite's own write lock. It is asked for every millisecond or so, because SQLite's
   built-in wait grows to 100 ms a step and starves processes.
 - Fork: SQLite's locks belong to the process, yet its record of them is copied by a fork, so that a child that
   merely opens the same file anew would believe that it holds them (howtocorrupt.html, 2.6). Hence every
-  connection is closed *before* a fork, and both sides open theirs when next needed. A driver has nothing to do.
+  connection is closed *before* a fork, and both sides open theirs when next needed. A driver need do nothing.
 
 Nobody may `open()` the file by other means within the process: closing it would drop SQLite's locks
 (https://www.sqlite.org/howtocorrupt.html, 2.2).
@@ -49,7 +49,7 @@ class Database:
 
     Args:
         path: The file. It must be on a local disk: WAL needs memory shared between the processes.
-        schema: Statements, each ended by `;`, that bring a file of any earlier version, or none, to *version*.
+        schema: Statements, each ended by `;`, that make a file of any earlier version, or none, this one.
         version: Of the schema, from 1. A file of a later version is refused.
         timeout_s: How long a call waits for other processes' writes.
     """
