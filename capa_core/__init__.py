@@ -1,1 +1,73 @@
-"""Placeholder."""
+"""A standard API for middleware over components that are chosen per environment, in this process.
+
+    from capa_core import default_runtime
+
+    runtime = default_runtime()
+    runtime.state("orders").put("42", b"paid")
+
+Names are imported when first used: `import capa_core` by itself loads none of pydantic or an engine's library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from capa_core.blocks.configuration import Configuration
+    from capa_core.blocks.invocation import Invocation, Service
+    from capa_core.blocks.lock import Locks
+    from capa_core.blocks.pubsub import Message, PubSub
+    from capa_core.blocks.secrets import Secret, Secrets
+    from capa_core.blocks.state import State
+    from capa_core.client import Capa
+    from capa_core.errors import CapaError
+    from capa_core.runtime import Runtime, default_runtime, use_runtime
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Capa",
+    "CapaError",
+    "Configuration",
+    "Invocation",
+    "Locks",
+    "Message",
+    "PubSub",
+    "Runtime",
+    "Secret",
+    "Secrets",
+    "Service",
+    "State",
+    "default_runtime",
+    "use_runtime",
+]
+
+_HOMES = {
+    "Capa": "capa_core.client",
+    "CapaError": "capa_core.errors",
+    "Configuration": "capa_core.blocks.configuration",
+    "Invocation": "capa_core.blocks.invocation",
+    "Locks": "capa_core.blocks.lock",
+    "Message": "capa_core.blocks.pubsub",
+    "PubSub": "capa_core.blocks.pubsub",
+    "Runtime": "capa_core.runtime",
+    "Secret": "capa_core.blocks.secrets",
+    "Secrets": "capa_core.blocks.secrets",
+    "Service": "capa_core.blocks.invocation",
+    "State": "capa_core.blocks.state",
+    "default_runtime": "capa_core.runtime",
+    "use_runtime": "capa_core.runtime",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'capa_core' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

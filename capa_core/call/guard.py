@@ -100,6 +100,10 @@ class Guard:
         named = self.named(error)
         if named is None or not named.retryable or time.monotonic() + self.policy.attempt_s > end:
             return False
+        return self.spend_retry()
+
+    def spend_retry(self) -> bool:
+        """Return whether the budget allows one more retry, and count it."""
         return self._budget.take()
 
     def pause_s(self, attempt: int) -> float:

@@ -60,7 +60,9 @@ class InvocationDriver(Driver[SettingsT]):
     """Carries a request to one service: which one, its settings say."""
 
     @abstractmethod
-    def call(self, request: InvocationRequest, timeout_s: float, *, stream: bool = False) -> InvocationResponse:
+    def call(
+        self, request: InvocationRequest, timeout_s: float, *, stream: bool = False
+    ) -> InvocationResponse:
         """Return the response, whatever its status.
 
         The whole call, reading the body included (unless *stream*), must end within *timeout_s*. Must raise

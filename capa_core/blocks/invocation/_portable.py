@@ -1,0 +1,176 @@
+"""What users hold to call one service."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from capa_core.abilities import Feature, Support
+from capa_core.blocks.invocation.driver import InvocationDriver, InvocationRequest, InvocationResponse
+from capa_core.call import DEFAULT_POLICY, Guard, Policy, deadline, telemetry
+from capa_core.errors import CapaError, DeadlineError, InvalidArgumentError
+
+SAFE_VERBS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+IDEMPOTENT_VERBS = SAFE_VERBS | {"PUT", "DELETE"}
+"""RFC 9110, section 9.2.2."""
+
+Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+
+
+class Invocation:
+    """The way to one service. Safe for many threads."""
+
+    def __init__(self, driver: InvocationDriver[Any], *, name: str, policy: Policy = DEFAULT_POLICY) -> None:
+        self.name = name
+        self._driver = driver
+        self._guard = Guard("invocation", name, driver, policy)
+
+    @property
+    def features(self) -> Mapping[Feature, Support]:
+        """How the component has each ability."""
+        return self._driver.features
+
+    def invoke(
+        self,
+        method: str,
+        data: Any = b"",
+        *,
+        verb: str = "POST",
+        headers: Headers = (),
+        timeout_s: float | None = None,
+        idempotent: bool | None = None,
+    ) -> InvocationResponse:
+        """Call *method* of the service and return its response, whatever the status.
+
+        Args:
+            method: The registered name; it becomes the path `/<method>`.
+            data: Bytes and text go as they are; anything else as JSON.
+            idempotent: Whether the service may see the call twice; `None` goes by *verb* (RFC 9110).
+            timeout_s: Seconds for the whole call with its retries; `None` for the component's `deadline_s`.
+
+        Raises:
+            InvalidArgumentError: *data* has no JSON form. Nothing was sent.
+            UnavailableError: The service did not answer. It may have done the call unless it was never reached.
+            DeadlineError: The time ran out. The service may have done the call.
+        """
+        body, content_type = _encoded(data)
+        pairs = _pairs(headers)
+        if body and not any(name.lower() == "content-type" for name, _ in pairs):
+            pairs.append(("Content-Type", content_type))
+        pairs.append((deadline.HEADER, str(int(self._left_s(timeout_s) * 1000))))
+        path = quote(method if method.startswith("/") else f"/{method}", safe="/?&=%:@!$'()*+,;~-._")
+        return self.request(verb, path, headers=pairs, body=body, timeout_s=timeout_s, idempotent=idempotent)
+
+    def request(
+        self,
+        verb: str,
+        path: str,
+        *,
+        headers: Headers = (),
+        body: bytes = b"",
+        timeout_s: float | None = None,
+        idempotent: bool | None = None,
+        stream: bool = False,
+    ) -> InvocationResponse:
+        """Send an HTTP request to the service and return its response, whatever the status.
+
+        A call is repeated after a passing error only if the service cannot have seen it, or may see it twice.
+
+        Args:
+            verb: An HTTP method.
+            path: Percent-encoded, with its query; begins with `/`.
+            stream: Leave the body unread in `response.stream`; then the deadline ends with the headers.
+            timeout_s: As in `invoke`.
+            idempotent: As in `invoke`.
+
+        Raises:
+            InvalidArgumentError: *path* does not begin with `/`. Nothing was sent.
+            UnavailableError: As in `invoke`.
+            DeadlineError: As in `invoke`.
+        """
+        if not path.startswith("/"):
+            raise InvalidArgumentError(f"invocation {self.name!r}: path {path!r} must begin with '/'")
+        verb = verb.upper()
+        left_s = self._left_s(timeout_s)
+        repeat = verb in IDEMPOTENT_VERBS if idempotent is None else idempotent
+        if not telemetry.tracing():
+            return self._send(
+                InvocationRequest(verb, path, tuple(_pairs(headers)), body), left_s, repeat, stream
+            )
+        attributes = {
+            "http.request.method": verb,
+            "url.path": path.partition("?")[0],
+            "peer.service": self.name,
+        }
+        with telemetry.span(verb, attributes) as span:
+            carrier: dict[str, str] = {}
+            telemetry.inject(carrier)
+            request = InvocationRequest(verb, path, (*_pairs(headers), *carrier.items()), body)
+            response = self._send(request, left_s, repeat, stream)
+            if span is not None:
+                span.set_attribute("http.response.status_code", response.status)
+            return response
+
+    def _left_s(self, timeout_s: float | None) -> float:
+        return deadline.remaining_s(self._guard.policy.deadline_s if timeout_s is None else timeout_s)
+
+    def _send(
+        self, request: InvocationRequest, left_s: float, repeat: bool, stream: bool
+    ) -> InvocationResponse:
+        end = time.monotonic() + left_s
+        for attempt in range(self._guard.policy.retries + 1):
+            try:
+                return self._driver.call(request, end - time.monotonic(), stream=stream)
+            except Exception as error:  # noqa: BLE001 - each driver raises its own; the guard names it
+                pause_s = self._guard.pause_s(attempt)
+                if not self._may_repeat(error, repeat, attempt, end - pause_s):
+                    self._fail(error, left_s, end)
+                time.sleep(pause_s)
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _may_repeat(self, error: Exception, repeat: bool, attempt: int, end: float) -> bool:
+        named = self._guard.named(error)
+        allowed = attempt < self._guard.policy.retries and named is not None and named.retryable
+        harmless = repeat or self._driver.not_sent(error)
+        return allowed and harmless and time.monotonic() < end and self._guard.spend_retry()
+
+    def _fail(self, error: Exception, left_s: float, end: float) -> NoReturn:
+        if time.monotonic() >= end and not isinstance(error, CapaError) and self._guard.named(error):
+            raise DeadlineError(
+                f"invocation {self.name!r}: no whole response within {left_s:.3g} s"
+            ) from error
+        self._guard.fail("call", error)
+
+    def ping(self) -> str:
+        """Return one line about the service if it answers.
+
+        Raises:
+            CapaError: It does not.
+        """
+        return self._guard.once("ping", self._driver.ping)
+
+    def close(self) -> None:
+        """Close pooled connections. Twice does nothing."""
+        self._driver.close()
+
+    def forget(self) -> None:
+        """Drop what a fork copied; the runtime calls it in the child."""
+        self._driver.forget()
+
+
+def _pairs(headers: Headers) -> list[tuple[str, str]]:
+    return list(headers.items()) if isinstance(headers, Mapping) else list(headers)
+
+
+def _encoded(data: Any) -> tuple[bytes, str]:
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data), "application/octet-stream"
+    if isinstance(data, str):
+        return data.encode(), "text/plain; charset=utf-8"
+    try:
+        return json.dumps(data, separators=(",", ":")).encode(), "application/json"
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"data of type {type(data).__name__} has no JSON form: {error}") from error

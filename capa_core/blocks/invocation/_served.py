@@ -1,0 +1,56 @@
+"""A WSGI application behind a real socket."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from capa_core.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+class Served:
+    """An application that answers over HTTP/1.1, by waitress, until `close`.
+
+    Attributes:
+        url: Where it answers, such as `http://127.0.0.1:40123`.
+
+    Raises:
+        UnavailableError: The address is taken or may not be bound.
+    """
+
+    def __init__(self, application: WSGIApplication, *, host: str, port: int, threads: int) -> None:
+        from waitress.server import create_server
+
+        self._channels: dict[int, object] = {}
+        try:
+            self._server = create_server(
+                application,
+                host=host,
+                port=port,
+                threads=threads,
+                map=self._channels,
+                clear_untrusted_proxy_headers=True,
+            )
+        except OSError as error:
+            raise UnavailableError(
+                f"cannot listen on {host}:{port}: {error.strerror}. Free the port or choose another."
+            ) from error
+        self.url = f"http://{host}:{self._server.effective_port}"
+        self._thread = threading.Thread(target=self._server.run, name=f"capa-serve-{self.url}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop taking requests, let those that run finish for up to 5 s, and free the port. Twice does nothing."""
+        if self._thread.is_alive():
+            self._server.trigger.pull_trigger(self._stop)
+            self._thread.join()
+
+    def _stop(self) -> None:
+        # Runs in the server's own thread, the only one that may touch its sockets; no sockets left ends its loop.
+        from waitress import wasyncore
+
+        self._server.task_dispatcher.shutdown()
+        wasyncore.close_all(self._channels)

@@ -1,0 +1,208 @@
+"""The server side: methods registered under names, as one application."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Union
+from urllib.parse import parse_qs, unquote
+
+from capa_core.blocks.invocation.driver import InvocationRequest, InvocationResponse
+from capa_core.call import deadline, telemetry
+from capa_core.errors import (
+    AlreadyExistsError,
+    CapaError,
+    DeadlineError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from capa_core.blocks.invocation._served import Served
+
+    Application = Union["Service", WSGIApplication]  # noqa: UP007 - Service is defined below
+else:
+    Application = object
+
+STATUS_BY_ERROR: tuple[tuple[type[CapaError], HTTPStatus], ...] = (
+    (InvalidArgumentError, HTTPStatus.BAD_REQUEST),
+    (PermissionDeniedError, HTTPStatus.FORBIDDEN),
+    (NotFoundError, HTTPStatus.NOT_FOUND),
+    (DeadlineError, HTTPStatus.GATEWAY_TIMEOUT),
+    (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a registered method receives.
+
+    Attributes:
+        method: The registered name.
+        request: The request as it came.
+    """
+
+    method: str
+    request: InvocationRequest
+
+    @property
+    def data(self) -> bytes:
+        """The body."""
+        return self.request.body
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The query, each name with all its values."""
+        return parse_qs(self.request.path.partition("?")[2], keep_blank_values=True)
+
+    def header(self, name: str, default: str = "") -> str:
+        """Return the first header of this name, in any case."""
+        wanted = name.lower()
+        return next((value for key, value in self.request.headers if key.lower() == wanted), default)
+
+    def json(self) -> Any:
+        """Return the body read as JSON.
+
+        Raises:
+            InvalidArgumentError: It is no JSON; the caller gets status 400.
+        """
+        try:
+            return json.loads(self.data)
+        except ValueError as error:
+            raise InvalidArgumentError(f"{self.method}: the body is no JSON: {error}") from error
+
+
+Handler = Callable[[Call], Any]
+
+
+class Service:
+    """Methods by name. Register first, then serve over HTTP (`serve`), in-process (`Runtime.host`), or as WSGI.
+
+    A handler returns an `InvocationResponse`, bytes, text, `None` (204) or anything with a JSON form (200). A
+    `CapaError` that leaves it becomes the status that fits; any other exception becomes 500 and is logged.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._handlers: dict[str, tuple[Handler, frozenset[str]]] = {}
+        self._log = telemetry.logger("invocation", name)
+
+    def register(
+        self,
+        method: str,
+        handler: Handler | None = None,
+        *,
+        verbs: Iterable[str] = ("POST", "GET", "PUT", "DELETE"),
+    ) -> Any:
+        """Answer *method* with *handler*; without a handler, return a decorator.
+
+        Raises:
+            AlreadyExistsError: The method has a handler already.
+        """
+        if handler is None:
+            return lambda function: self.register(method, function, verbs=verbs)
+        key = method.strip("/")
+        if key in self._handlers:
+            raise AlreadyExistsError(f"service {self.name!r}: method {key!r} is registered already")
+        self._handlers[key] = (handler, frozenset(verb.upper() for verb in verbs))
+        return handler
+
+    def answer(self, request: InvocationRequest) -> InvocationResponse:
+        """Return the response to *request*; never raises."""
+        method = unquote(request.path.partition("?")[0]).strip("/")
+        found = self._handlers.get(method)
+        if found is None:
+            return _problem(HTTPStatus.NOT_FOUND, f"service {self.name!r} has no method {method!r}")
+        handler, verbs = found
+        if request.verb not in verbs:
+            return _problem(HTTPStatus.METHOD_NOT_ALLOWED, f"{method!r} answers {', '.join(sorted(verbs))}")
+        call = Call(method, request)
+        with telemetry.continued({name.lower(): value for name, value in request.headers}), _bounded(call):
+            return self._run(handler, call)
+
+    def _run(self, handler: Handler, call: Call) -> InvocationResponse:
+        try:
+            with telemetry.span(
+                f"{call.request.verb} /{call.method}", {"capa.service": self.name}, kind="SERVER"
+            ):
+                return _response(handler(call))
+        except CapaError as error:
+            status = next((status for kind, status in STATUS_BY_ERROR if isinstance(error, kind)), None)
+            return _problem(status or HTTPStatus.INTERNAL_SERVER_ERROR, str(error), error.code)
+        except Exception:  # noqa: BLE001 - the caller gets a status; the reason belongs into this side's log
+            self._log.exception("method failed", method=call.method)
+            return _problem(
+                HTTPStatus.INTERNAL_SERVER_ERROR, f"{call.method!r} failed; see the service's log"
+            )
+
+    def wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer as a WSGI application (PEP 3333), for any WSGI server."""
+        response = self.answer(_request(environ))
+        start_response(f"{response.status} {response.reason}", response.headers)
+        return [response.body]
+
+    def serve(self, *, host: str = "127.0.0.1", port: int = 0, threads: int = 8) -> Served:
+        """Serve over HTTP in background threads until the result is closed; *port* 0 takes a free one.
+
+        Raises:
+            UnavailableError: The address is taken or may not be bound.
+        """
+        from capa_core.blocks.invocation._served import Served
+
+        return Served(self.wsgi, host=host, port=port, threads=threads)
+
+
+def _bounded(call: Call) -> Any:
+    given = call.header(deadline.HEADER)
+    return deadline.within(int(given) / 1000 if given.isdigit() else 86_400.0)
+
+
+def _request(environ: WSGIEnvironment) -> InvocationRequest:
+    path = environ.get("PATH_INFO", "/").encode("latin-1").decode("utf-8", "replace")
+    query = environ.get("QUERY_STRING", "")
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    return InvocationRequest(
+        verb=environ["REQUEST_METHOD"],
+        path=f"{path}?{query}" if query else path,
+        headers=tuple(_headers(environ)),
+        body=environ["wsgi.input"].read(length) if length else b"",
+    )
+
+
+def _headers(environ: WSGIEnvironment) -> Iterator[tuple[str, str]]:
+    for key, value in environ.items():
+        if key.startswith("HTTP_"):
+            yield key[5:].replace("_", "-").title(), value
+        elif key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
+            yield key.replace("_", "-").title(), value
+
+
+def _response(result: Any) -> InvocationResponse:
+    if isinstance(result, InvocationResponse):
+        return result
+    if result is None:
+        return InvocationResponse(204, "No Content", [])
+    if isinstance(result, bytes):
+        return _with_body(HTTPStatus.OK, result, "application/octet-stream")
+    if isinstance(result, str):
+        return _with_body(HTTPStatus.OK, result.encode(), "text/plain; charset=utf-8")
+    return _with_body(HTTPStatus.OK, json.dumps(result, separators=(",", ":")).encode(), "application/json")
+
+
+def _problem(status: HTTPStatus, detail: str, code: str = "") -> InvocationResponse:
+    """Return a problem document (RFC 9457)."""
+    document = {"title": status.phrase, "status": status.value, "detail": detail} | (
+        {"code": code} if code else {}
+    )
+    return _with_body(status, json.dumps(document).encode(), "application/problem+json")
+
+
+def _with_body(status: HTTPStatus, body: bytes, content_type: str) -> InvocationResponse:
+    headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
+    return InvocationResponse(status.value, status.phrase, headers, body)

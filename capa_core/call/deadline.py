@@ -1,0 +1,29 @@
+"""The time that is left for what this thread or task is doing, so that nested calls do not outlive their caller."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+HEADER = "x-capa-timeout-ms"
+"""Carries the caller's remaining milliseconds with a request."""
+
+_end: ContextVar[float | None] = ContextVar("capa_deadline", default=None)
+
+
+def remaining_s(limit_s: float) -> float:
+    """Return the smaller of *limit_s* and what an enclosing `within` has left; 0 if that has passed."""
+    end = _end.get()
+    return limit_s if end is None else max(0.0, min(limit_s, end - time.monotonic()))
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Let calls in the block take *seconds* in all; an enclosing shorter time wins."""
+    token = _end.set(time.monotonic() + remaining_s(seconds))
+    try:
+        yield
+    finally:
+        _end.reset(token)

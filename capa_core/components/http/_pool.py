@@ -1,0 +1,185 @@
+"""Kept-alive connections to one address, by the standard library's HTTP client."""
+
+from __future__ import annotations
+
+import math
+import select
+import socket
+import ssl
+import time
+from collections import deque
+from functools import cached_property
+from http.client import HTTPConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+from capa_core.blocks.invocation.driver import InvocationRequest
+from capa_core.errors import SettingsError
+
+
+class NotSentError(OSError):
+    """The request certainly never reached the service."""
+
+
+class _PlainSocket(socket.socket):
+    """A socket whose every wait ends at one moment, so that a trickling peer cannot stretch a call."""
+
+    end: float = math.inf
+
+    def recv_into(self, *args: Any) -> int:
+        _limit(self)
+        return super().recv_into(*args)
+
+    def sendall(self, *args: Any) -> None:
+        _limit(self)
+        super().sendall(*args)
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """The same over TLS."""
+
+    end: float = math.inf
+
+    def recv_into(self, *args: Any) -> int:
+        _limit(self)
+        return super().recv_into(*args)
+
+    def sendall(self, *args: Any) -> None:
+        _limit(self)
+        super().sendall(*args)
+
+
+def _limit(waiting: _PlainSocket | _TlsSocket) -> None:
+    left_s = waiting.end - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("the deadline passed before the whole response was there")
+    waiting.settimeout(None if left_s == math.inf else left_s)
+
+
+class Connection(HTTPConnection):
+    """One connection; `end` limits all that is done on it until it is set anew."""
+
+    sock: Any
+
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
+        super().__init__(host, port)
+        self._context = context
+
+    def open(self, end: float) -> None:
+        """Connect.
+
+        Raises:
+            NotSentError: The name does not resolve, or nobody accepts the connection before *end*.
+        """
+        try:
+            plain = socket.create_connection((self.host, self.port), max(0.001, end - time.monotonic()))
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            limited = _PlainSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+            limited.settimeout(max(0.001, end - time.monotonic()))
+            self.sock = (
+                self._context.wrap_socket(limited, server_hostname=self.host) if self._context else limited
+            )
+        except OSError as error:
+            self.close()
+            raise NotSentError(f"cannot connect to {self.host}:{self.port}: {error}") from error
+
+    def dropped(self) -> bool:
+        """Return whether the peer has closed the idle connection, or sent what nobody asked for."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(0))
+
+
+class Endpoint:
+    """One address with its idle connections. Safe for many threads.
+
+    Attributes:
+        ejected_until: Left out until then (monotonic) while other addresses answer.
+    """
+
+    def __init__(self, url: str, *, verify: bool | str, size: int) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError(
+                f"{url!r} is no address of a service. Write http://host:port or https://host."
+            )
+        self.url = url
+        self.host = parts.hostname
+        self.port = parts.port or (443 if parts.scheme == "https" else 80)
+        self.ejected_until = 0.0
+        self._netloc = parts.netloc.rpartition("@")[2]
+        self._prefix = parts.path.rstrip("/")
+        self._tls = parts.scheme == "https"
+        self._verify = verify
+        self._idle: deque[Connection] = deque(maxlen=size)
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext | None:
+        if not self._tls:
+            return None
+        context = ssl.create_default_context(cafile=self._verify if isinstance(self._verify, str) else None)
+        if self._verify is False:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        context.sslsocket_class = _TlsSocket
+        return context
+
+    def send(self, request: InvocationRequest, end: float) -> Connection:
+        """Send *request* on an idle connection or a new one, and return it with the response to come.
+
+        Raises:
+            NotSentError: No connection could be had.
+            OSError: The connection broke while sending; the service may have seen the request.
+        """
+        connection = self._connected(end)
+        connection.sock.end = end
+        try:
+            connection.putrequest(
+                request.verb, self._prefix + request.path, skip_host=True, skip_accept_encoding=True
+            )
+            self._put_headers(connection, request)
+            connection.endheaders(request.body or None)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _put_headers(self, connection: Connection, request: InvocationRequest) -> None:
+        given = {name.lower() for name, _ in request.headers}
+        if "host" not in given:
+            connection.putheader("Host", self._netloc)
+        for name, value in request.headers:
+            connection.putheader(name, value)
+        wants_length = request.body or request.verb in ("POST", "PUT", "PATCH")
+        if wants_length and not given & {"content-length", "transfer-encoding"}:
+            connection.putheader("Content-Length", str(len(request.body)))
+
+    def _connected(self, end: float) -> Connection:
+        while self._idle:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # another thread took the last one
+                break
+            if not connection.dropped():
+                return connection
+            connection.close()
+        connection = Connection(self.host, self.port, self._context)
+        connection.open(end)
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep *connection*, whose response was read to its end, for the next call."""
+        if len(self._idle) == self._idle.maxlen:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def forget(self) -> None:
+        """Close this process's copies of the parent's sockets; the parent's stay open."""
+        # Closing a copy sends nothing for plain TCP; for TLS http.client does not send a close_notify either.
+        self.close()

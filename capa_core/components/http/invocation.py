@@ -1,0 +1,139 @@
+"""A service behind HTTP/1.1, at one address or several."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import socket
+import time
+from collections.abc import Iterator
+from http.client import HTTPException, HTTPResponse, IncompleteRead
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from capa_core.abilities import NATIVE
+from capa_core.blocks.invocation.driver import (
+    InvocationDriver,
+    InvocationFeature,
+    InvocationRequest,
+    InvocationResponse,
+)
+from capa_core.components.http._pool import Connection, Endpoint, NotSentError
+from capa_core.errors import DeadlineError, SettingsError, UnavailableError
+
+CHUNK = 65_536
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+class HttpInvocationSettings(BaseModel):
+    """Attributes:
+    service: The logical name; filled in by the runtime.
+    url: Where the service answers; several addresses take turns. `{service}` stands for the name. Without it the
+        name is taken as a host: `http://<service>`.
+    eject_s: Seconds for which an address that refused a connection is left out while others answer.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    service: str = ""
+    url: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ("http://{service}",)
+    verify: bool | str = True
+    pool_size: int = Field(default=16, ge=1, le=1000)
+    eject_s: float = Field(default=5.0, ge=0)
+    timeout_s: float = Field(default=5.0, gt=0)
+
+
+class HttpInvocation(InvocationDriver[HttpInvocationSettings]):
+    """Keeps connections alive, and spreads calls over the addresses in turn."""
+
+    settings_type = HttpInvocationSettings
+    features = dict.fromkeys(InvocationFeature, NATIVE)
+    error_types = {
+        NotSentError: UnavailableError,
+        TimeoutError: DeadlineError,
+        HTTPException: UnavailableError,
+        OSError: UnavailableError,
+    }
+
+    def __init__(self, settings: HttpInvocationSettings) -> None:
+        super().__init__(settings)
+        urls = [url.replace("{service}", settings.service) for url in settings.url]
+        if not urls:
+            raise SettingsError(f"[invocation.{settings.service}]: url is empty. Name at least one address.")
+        self._endpoints = [Endpoint(url, verify=settings.verify, size=settings.pool_size) for url in urls]
+        self._turn = itertools.count()
+
+    def call(
+        self, request: InvocationRequest, timeout_s: float, *, stream: bool = False
+    ) -> InvocationResponse:
+        """See `InvocationDriver.call`."""
+        end = time.monotonic() + timeout_s
+        endpoint = self._next()
+        try:
+            connection = endpoint.send(request, end)
+        except NotSentError:
+            endpoint.ejected_until = time.monotonic() + self.settings.eject_s
+            raise
+        try:
+            answer = connection.getresponse()
+            response = InvocationResponse(answer.status, answer.reason, answer.getheaders())
+            body = _pieces(endpoint, connection, answer)
+            if stream:
+                connection.sock.end = math.inf
+                response.stream = body
+            else:
+                response.body = b"".join(body)
+        except BaseException:
+            connection.close()
+            raise
+        return response
+
+    def _next(self) -> Endpoint:
+        endpoints = self._endpoints
+        if len(endpoints) == 1:
+            return endpoints[0]
+        now, first = time.monotonic(), next(self._turn)
+        order = [endpoints[(first + step) % len(endpoints)] for step in range(len(endpoints))]
+        return next((endpoint for endpoint in order if endpoint.ejected_until <= now), order[0])
+
+    def not_sent(self, error: Exception) -> bool:
+        """See `InvocationDriver.not_sent`."""
+        return isinstance(error, NotSentError)
+
+    def ping(self) -> str:
+        """See `Driver.ping`: a connection is opened; no request is sent, since none is safe for every service."""
+        for endpoint in self._endpoints:
+            with socket.create_connection((endpoint.host, endpoint.port), self.settings.timeout_s):
+                pass
+        return "accepts connections at " + ", ".join(endpoint.url for endpoint in self._endpoints)
+
+    def close(self) -> None:
+        """See `Driver.close`."""
+        for endpoint in self._endpoints:
+            endpoint.close()
+
+    def forget(self) -> None:
+        """See `Driver.forget`."""
+        for endpoint in self._endpoints:
+            endpoint.forget()
+
+
+def _pieces(endpoint: Endpoint, connection: Connection, answer: HTTPResponse) -> Iterator[bytes]:
+    """Yield the body as it comes, then give the connection back; one that is left half-way is closed."""
+    keep = False
+    try:
+        while piece := answer.read1(CHUNK):
+            yield piece
+        if answer.length:
+            raise IncompleteRead(b"", answer.length)
+        keep = not answer.will_close
+    finally:
+        answer.close()
+        if keep:
+            endpoint.give_back(connection)
+        else:
+            connection.close()

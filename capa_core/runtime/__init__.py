@@ -1,0 +1,6 @@
+"""Settings, profiles, entry points and the life cycle of components."""
+
+from capa_core.runtime._current import default_runtime, use_runtime
+from capa_core.runtime._runtime import Runtime
+
+__all__ = ["Runtime", "default_runtime", "use_runtime"]

@@ -1,0 +1,93 @@
+"""From a settings table to a driver and the portable object over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from capa_core.call import Policy
+from capa_core.errors import NotFoundError, SettingsError
+from capa_core.runtime import _references
+from capa_core.runtime._registry import driver_type
+from capa_core.runtime._settings import ComponentTable, explain, unknown_keys
+
+if TYPE_CHECKING:
+    from capa_core.blocks.invocation import Application
+    from capa_core.driver import Driver
+    from capa_core.runtime._blocks import Block
+    from capa_core.runtime._runtime import Runtime
+
+
+def build(runtime: Runtime, block: Block, name: str, hosted: Application | None) -> Any:
+    """Return the portable object for *name*, with its driver made but not connected."""
+    if hosted is not None:
+        driver: Driver[Any] = _driver(runtime, block, name, ComponentTable(driver="memory"), ())
+        driver.attach(hosted)  # type: ignore[attr-defined]  # the memory driver of invocation has it
+        table = ComponentTable()
+    else:
+        owner, table = runtime.loaded.table(block.name, name) or (name, ComponentTable())
+        driver = _driver(runtime, block, name, table, (block.name, owner))
+    attempt_s = table.attempt_s or getattr(driver.settings, "timeout_s", None) or table.deadline_s
+    policy = Policy(
+        deadline_s=table.deadline_s, attempt_s=min(attempt_s, table.deadline_s), retries=table.retries
+    )
+    more = {"folder": runtime.folder} if block.keeps_files else {}
+    return block.portable_type()(driver, name=name, policy=policy, **more)
+
+
+def _driver(
+    runtime: Runtime, block: Block, name: str, table: ComponentTable, path: tuple[str, ...]
+) -> Driver[Any]:
+    place = runtime.loaded.origin(*path, "driver")
+    kind = driver_type(block, table.driver or block.embedded, place)
+    given = table.driver_settings()
+    known = kind.settings_type.model_fields
+    filled = {"folder": runtime.folder, "root": runtime.root, "service": name}
+    settings = validated(
+        runtime, kind.settings_type, given, path, {k: v for k, v in filled.items() if k in known}
+    )
+    try:
+        return kind(settings)
+    except SettingsError as error:
+        raise type(error)(f"{place}: {error}") from error
+
+
+def validated(
+    runtime: Runtime,
+    model: type[BaseModel],
+    given: Mapping[str, Any],
+    path: tuple[str, ...],
+    filled: Mapping[str, Any] | None = None,
+) -> Any:
+    """Return *given*, with references resolved, over *filled* as a *model*.
+
+    Raises:
+        UnknownNameError: A key is not one of *model*'s.
+        SettingsError: A value does not fit; the message names its place and not the value.
+    """
+    unknown_keys(given, model, runtime.loaded, path)
+    values = {
+        key: _references.resolve(
+            value, runtime.loaded.origin(*path, key), runtime.environ, _secret_of(runtime, path)
+        )
+        for key, value in given.items()
+    }
+    try:
+        return model(**{**(filled or {}), **values})
+    except ValidationError as error:
+        raise explain(error, runtime.loaded.merged, path) from None
+
+
+def _secret_of(runtime: Runtime, path: tuple[str, ...]) -> _references.SecretReader:
+    def read(name: str, field: str) -> str:
+        place = ".".join(path)
+        if path[:1] == ("secrets",):
+            raise SettingsError(f"{place}: a secrets component cannot take its own settings from secrets")
+        try:
+            return str(runtime.secrets().get(name, field=field).reveal())
+        except NotFoundError as error:
+            raise SettingsError(f"{place}: {error}. Store the secret, or change the setting.") from error
+
+    return read

@@ -1,0 +1,41 @@
+"""The runtime that adapters and decorators use when nobody hands them one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from capa_core.runtime._runtime import Runtime
+
+_lock = threading.Lock()
+_current: Runtime | None = None
+
+
+def default_runtime() -> Runtime:
+    """Return the process's runtime, made on the first call from capa.toml and the environment.
+
+    Making it reads nothing and opens nothing: errors in settings come with the first thing asked of it.
+    """
+    global _current  # noqa: PLW0603 - there is one per process
+    if _current is None:
+        with _lock:
+            if _current is None:
+                _current = Runtime()
+    return _current
+
+
+@contextmanager
+def use_runtime(runtime: Runtime) -> Iterator[Runtime]:
+    """Make *runtime* the default one, in every thread, until the block ends; it is not closed then.
+
+    Meant for tests: `with use_runtime(Runtime.in_memory()): …`
+    """
+    global _current  # noqa: PLW0603 - there is one per process
+    with _lock:
+        previous, _current = _current, runtime
+    try:
+        yield runtime
+    finally:
+        with _lock:
+            _current = previous

@@ -1,0 +1,182 @@
+"""Where settings come from: capa.toml, a profile in it, the environment, code. Later layers win.
+
+Each layer is a tree of plain values with the text that names its place; merging keeps the place of each value.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from capa_core.errors import SettingsError, UnknownNameError, nearest
+from capa_core.runtime._blocks import BLOCKS
+
+FILE_NAME = "capa.toml"
+PREFIX = "CAPA_"
+SECTIONS = (*BLOCKS, "adapters", "requires")
+OPTIONS = ("profile", "embedded")
+
+KeyPath = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One source of settings.
+
+    Attributes:
+        tree: Section → name → key → value.
+        place: Names a key's place to a human; `{key}` stands for the dotted key.
+    """
+
+    tree: Mapping[str, Any]
+    place: str
+
+    def place_of(self, path: KeyPath) -> str:
+        """Return where the value at *path* stands in this layer."""
+        dotted = ".".join(path)
+        return self.place.format(key=dotted, variable=PREFIX + "__".join(path).upper().replace("-", "_"))
+
+
+@dataclass(slots=True)
+class Merged:
+    """The outcome of all layers: the values and, for each, the place it came from."""
+
+    tree: dict[str, Any] = field(default_factory=dict)
+    origins: dict[KeyPath, str] = field(default_factory=dict)
+
+    def add(self, layer: Layer) -> None:
+        """Lay *layer* over what is there."""
+        self._lay(self.tree, layer.tree, (), layer)
+
+    def _lay(self, under: dict[str, Any], over: Mapping[str, Any], path: KeyPath, layer: Layer) -> None:
+        if _changes_driver(under, over):
+            # The settings of one driver mean nothing to another; what the name stands for stays.
+            for key in set(under) - {"legacy"}:
+                del under[key]
+                self.origins.pop((*path, key), None)
+        for key, value in over.items():
+            here = (*path, key)
+            present = under.get(key)
+            if isinstance(value, Mapping) and isinstance(present, dict | None):
+                self._lay(under.setdefault(key, {}), value, here, layer)
+            else:
+                under[key] = value
+            self.origins[here] = layer.place_of(here)
+
+
+def _changes_driver(under: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
+    return "driver" in over and "driver" in under and over["driver"] != under["driver"]
+
+
+def find_file(start: Path) -> Path | None:
+    """Return the nearest `capa.toml` in *start* or a folder above it."""
+    return next((path for folder in (start, *start.parents) if (path := folder / FILE_NAME).is_file()), None)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Return the tree of a capa.toml.
+
+    Raises:
+        SettingsError: It cannot be read, or is no TOML; the message has the line and column.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: cannot be read: {error.strerror}. Check CAPA_CONFIG and the file's mode."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{path}: is not valid TOML: {error}. Nothing was started; mend the file."
+        ) from error
+
+
+def file_layers(path: Path, profile: str | None) -> tuple[list[Layer], str | None]:
+    """Return the layers of a capa.toml, its base and the chosen profile, and the name of that profile.
+
+    Raises:
+        SettingsError: The file cannot be read.
+        UnknownNameError: It has no such profile, or a section that nobody knows.
+    """
+    tree = read_file(path)
+    profiles = tree.pop("profiles", {})
+    chosen = profile or tree.get("profile")
+    check_sections(tree, str(path))
+    layers = [Layer(tree, f"{path}: {{key}}")]
+    if chosen is not None:
+        if chosen not in profiles:
+            raise UnknownNameError(
+                f"{path}: no profile {chosen!r}.{nearest(chosen, profiles)} Add [profiles.{chosen}] or choose another."
+            )
+        check_sections(profiles[chosen], f"{path}: profiles.{chosen}")
+        layers.append(Layer(profiles[chosen], f"{path}: profiles.{chosen}.{{key}}"))
+    return layers, chosen
+
+
+def environment_layer(environ: Mapping[str, str], known: Mapping[str, Any]) -> Layer:
+    """Return what `CAPA_<SECTION>__<NAME>__<KEY>` variables say.
+
+    A `-` in a logical name of *known* is written `_`; a value that is a JSON list or object is read as one.
+
+    Raises:
+        UnknownNameError: A variable begins with `CAPA_` and names no section.
+    """
+    tree: dict[str, Any] = {}
+    for variable, text in sorted(environ.items()):
+        if not variable.startswith(PREFIX) or variable in ("CAPA_CONFIG", "CAPA_PROFILE"):
+            continue
+        section, *rest = variable.removeprefix(PREFIX).lower().split("__")
+        if section in OPTIONS and not rest:
+            tree[section] = text
+        elif section in SECTIONS and rest:
+            _plant(tree, section, rest, _value(text), known.get(section, {}))
+        else:
+            raise UnknownNameError(
+                f"environment: {variable} is no setting of Capa.{nearest(section, (*SECTIONS, *OPTIONS, 'profile'))}"
+                " Write CAPA_<SECTION>__<NAME>__<KEY>, such as CAPA_STATE__DEFAULT__DRIVER, or unset it."
+            )
+    return Layer(tree, "environment: {variable}")
+
+
+def _plant(tree: dict[str, Any], section: str, rest: list[str], value: Any, names: Mapping[str, Any]) -> None:
+    spelled = {name.lower().replace("-", "_"): name for name in names}
+    *folders, leaf = [spelled.get(rest[0], rest[0]), *rest[1:]]
+    branch = tree.setdefault(section, {})
+    for part in folders:
+        branch = branch.setdefault(part, {})
+    branch[leaf] = value
+
+
+def _value(text: str) -> Any:
+    if text[:1] in "[{" and text[-1:] in "]}":
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text
+
+
+def check_sections(tree: Mapping[str, Any], place: str) -> None:
+    """Raise `UnknownNameError` for a top-level key that is no section or option.
+
+    Raises:
+        UnknownNameError: The message names the key, the place and the nearest match.
+        SettingsError: A section is no table.
+    """
+    for key, value in tree.items():
+        if key not in SECTIONS and key not in OPTIONS:
+            raise UnknownNameError(f"{place}: unknown key {key!r}.{nearest(key, (*SECTIONS, *OPTIONS))}")
+        if key in SECTIONS and not isinstance(value, Mapping):
+            raise SettingsError(f"{place}: {key} must be a table such as [{key}.default].")
+
+
+def merge(layers: Iterable[Layer]) -> Merged:
+    """Return all *layers* laid over each other, the last on top."""
+    merged = Merged()
+    for layer in layers:
+        merged.add(layer)
+    return merged

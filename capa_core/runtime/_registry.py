@@ -1,0 +1,38 @@
+"""Finds drivers by entry point: nobody imports a component by name."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from capa_core.driver import Driver
+from capa_core.errors import MissingExtraError, UnknownNameError, nearest
+from capa_core.runtime._blocks import Block
+
+
+@cache
+def drivers(block: Block) -> dict[str, EntryPoint]:
+    """Return the drivers of *block* that are installed, by the name that capa.toml uses."""
+    return {point.name: point for point in entry_points(group=block.group)}
+
+
+def driver_type(block: Block, name: str, place: str) -> type[Driver[Any]]:
+    """Import and return the class of the driver *name*.
+
+    Raises:
+        UnknownNameError: No installed package has such a driver.
+        MissingExtraError: Its engine's library is not installed.
+    """
+    known = drivers(block)
+    if name not in known:
+        raise UnknownNameError(f"{place}: no driver {name!r} for {block.name}.{nearest(name, known)}")
+    try:
+        loaded: type[Driver[Any]] = known[name].load()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("capa_"):
+            raise
+        raise MissingExtraError(
+            f"{place}: driver {name!r} needs the library {error.name!r}. Run: pip install 'capa-core[{name}]'"
+        ) from error
+    return loaded

@@ -1,0 +1,56 @@
+"""Which component serves what, and from which setting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from capa_core.errors import CapaError
+from capa_core.runtime._blocks import BLOCKS
+
+if TYPE_CHECKING:
+    from capa_core.runtime._runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentReport:
+    """One row of `capa doctor`.
+
+    Attributes:
+        driver: The driver's name in capa.toml.
+        origin: The place of the setting that chose it; `embedded default` if nothing did.
+        legacy: The legacy addresses that mean this name.
+    """
+
+    block: str
+    name: str
+    driver: str
+    origin: str
+    legacy: tuple[str, ...] = ()
+
+    def answer(self, runtime: Runtime) -> tuple[bool, str]:
+        """Build the component, ask whether it answers, and return that with one line about it or the error."""
+        try:
+            return True, runtime.component(self.block, self.name).ping()
+        except CapaError as error:
+            return False, str(error)
+
+
+def report(runtime: Runtime) -> list[ComponentReport]:
+    """Return a row for each configured name, and one for each block that its embedded default serves."""
+    rows: list[ComponentReport] = []
+    for block in BLOCKS.values():
+        tables = getattr(runtime.loaded.settings, block.name)
+        rows += [
+            ComponentReport(
+                block=block.name,
+                name=name,
+                driver=table.driver or block.embedded,
+                origin=runtime.loaded.origin(block.name, name, "driver"),
+                legacy=table.legacy,
+            )
+            for name, table in tables.items()
+        ]
+        if not tables and runtime.loaded.settings.embedded:
+            rows.append(ComponentReport(block.name, "default", block.embedded, "embedded default"))
+    return rows

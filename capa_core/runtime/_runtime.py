@@ -1,0 +1,278 @@
+"""The runtime: from a logical name to an open portable object."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from capa_core.errors import ClosedError, InvalidArgumentError
+from capa_core.runtime._blocks import BLOCKS, Block
+from capa_core.runtime._layers import PREFIX, find_file
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from capa_core.blocks.configuration import Configuration
+    from capa_core.blocks.invocation import Application, Invocation
+    from capa_core.blocks.lock import Locks
+    from capa_core.blocks.pubsub import PubSub
+    from capa_core.blocks.secrets import Secrets
+    from capa_core.blocks.state import State
+    from capa_core.runtime._addresses_index import AddressIndex
+    from capa_core.runtime._report import ComponentReport
+    from capa_core.runtime._settings import Loaded
+
+    ModelT = TypeVar("ModelT", bound=BaseModel)
+
+_alive: weakref.WeakSet[Runtime] = weakref.WeakSet()
+
+
+class Runtime:
+    """Loads components by profile, on first use, and closes them in order. Safe for many threads and across fork.
+
+    Args:
+        settings: A tree as capa.toml would hold it; wins over file and environment.
+        file: The capa.toml to read; `None` looks for `CAPA_CONFIG`, then in *start* and the folders above.
+        profile: Wins over `CAPA_PROFILE` and the file's own `profile`.
+        start: Where to look for capa.toml; the working directory by default.
+        environ: The environment; `os.environ` by default.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        file: Path | str | None = None,
+        profile: str | None = None,
+        start: Path | str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._code = settings
+        self._file = Path(file) if file is not None else None
+        self._profile = profile
+        self._start = Path(start) if start is not None else Path.cwd()
+        self._environ = os.environ if environ is None else environ
+        self._built: dict[tuple[str, str], Any] = {}
+        self._hosted: dict[str, Application] = {}
+        self._lock = threading.RLock()
+        self._closed = False
+        _alive.add(self)
+
+    @classmethod
+    def in_memory(cls, settings: Mapping[str, Any] | None = None) -> Self:
+        """Return a runtime on memory drivers that reads neither files nor the environment, for tests."""
+        tree: dict[str, Any] = {block: {"default": {"driver": "memory"}} for block in BLOCKS}
+        tree.update(settings or {})
+        return cls(tree, start=Path(os.devnull).parent, environ={})
+
+    # Blocks
+
+    def state(self, name: str = "default") -> State:
+        """Return the state component that serves *name*."""
+        return cast("State", self.component("state", name))
+
+    def pubsub(self, name: str = "default") -> PubSub:
+        """Return the pub/sub component that serves *name*."""
+        return cast("PubSub", self.component("pubsub", name))
+
+    def lock(self, name: str = "default") -> Locks:
+        """Return the lock component that serves *name*."""
+        return cast("Locks", self.component("lock", name))
+
+    def configuration(self, name: str = "default") -> Configuration:
+        """Return the configuration component that serves *name*."""
+        return cast("Configuration", self.component("configuration", name))
+
+    def secrets(self, name: str = "default") -> Secrets:
+        """Return the secrets component that serves *name*."""
+        return cast("Secrets", self.component("secrets", name))
+
+    def invocation(self, service: str) -> Invocation:
+        """Return the way to *service*: hosted in this process, or as `[invocation.<service>]` says."""
+        return cast("Invocation", self.component("invocation", service))
+
+    def component(self, block: str, name: str) -> Any:
+        """Return the portable object of *block* that serves *name*, building it on the first call.
+
+        A name without a table of its own is served by the `default` component, which it shares with all such names.
+
+        Raises:
+            InvalidArgumentError: There is no such block.
+            UnknownNameError: Nothing serves *name*, or the driver or a key is not known.
+            SettingsError: A setting does not fit its driver.
+            MissingExtraError: The driver's library is not installed.
+            ClosedError: The runtime was closed.
+        """
+        built = self._built.get((block, name))
+        return built if built is not None else self._build(block, name)
+
+    def _build(self, block: str, name: str) -> Any:
+        from capa_core.runtime._build import build
+
+        if block not in BLOCKS:
+            raise InvalidArgumentError(f"no block {block!r}; there are {', '.join(BLOCKS)}")
+        with self._lock:
+            if self._closed:
+                raise ClosedError(f"this runtime is closed; {block} {name!r} cannot be opened")
+            if (block, name) not in self._built:
+                owner = self._owner(BLOCKS[block], name)
+                if (block, owner) not in self._built:
+                    self._built[block, owner] = build(self, BLOCKS[block], owner, self._hosted.get(owner))
+                self._built[block, name] = self._built[block, owner]
+            return self._built[block, name]
+
+    def _owner(self, block: Block, name: str) -> str:
+        if block.name == "invocation":
+            return name  # each service is an endpoint of its own, also where `default` says how to find it
+        found = self.loaded.table(block.name, name)
+        return found[0] if found else "default"
+
+    # Services
+
+    def host(self, application: Application, *, name: str) -> None:
+        """Make *application* answer for the service *name* within this process, without a socket.
+
+        Args:
+            application: A `capa_core.blocks.invocation.Service`, or any WSGI application.
+        """
+        with self._lock:
+            self._hosted[name] = application
+            if built := self._built.pop(("invocation", name), None):
+                built.close()
+            self._has_services = True
+
+    def service_for(self, host: str, port: int | None) -> str | None:
+        """Return the service that an HTTP address means, or `None` for an address outside; cheap enough per request.
+
+        A service is meant by its own name with any port, or by one of its `legacy` addresses.
+        """
+        if not self._has_services:
+            return None
+        if host in self._hosted:
+            return host
+        return self._addresses.service_for(host, port)
+
+    def logical_name(self, block: str, address: str) -> str | None:
+        """Return the name whose `legacy` addresses hold *address*, whatever its spelling and credentials, or `None`."""
+        return self._addresses.logical_name(block, address)
+
+    @cached_property
+    def _has_services(self) -> bool:
+        # Settings cost 100 ms to load (pydantic): a program without a capa.toml never pays for them here.
+        may_have = self._code is not None or self._file is not None or "CAPA_CONFIG" in self._environ
+        if not (may_have or find_file(self._start) or any(key.startswith(PREFIX) for key in self._environ)):
+            return False
+        return bool(self.loaded.settings.invocation)
+
+    @cached_property
+    def _addresses(self) -> AddressIndex:
+        from capa_core.runtime._addresses_index import AddressIndex
+
+        return AddressIndex(self.loaded)
+
+    # Settings
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The settings, read once, with the origin of each."""
+        from capa_core.runtime._settings import load
+
+        return load(
+            self._code, file=self._file, start=self._start, profile=self._profile, environ=self._environ
+        )
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment that references such as `${env:NAME}` read."""
+        return self._environ
+
+    @property
+    def root(self) -> Path:
+        """The folder of capa.toml, or where it was looked for: relative paths in settings start here."""
+        return self.loaded.file.parent if self.loaded.file else self._start
+
+    @property
+    def folder(self) -> Path:
+        """The folder for what Capa itself keeps, `.capa` beside capa.toml; it may not exist yet."""
+        return self.root / ".capa"
+
+    def adapter_settings(self, adapter: str, model: type[ModelT]) -> ModelT:
+        """Return the `[adapters.<adapter>]` table as a *model*; its defaults where there is none.
+
+        Raises:
+            UnknownNameError: The table has a key that *model* has not.
+            SettingsError: A value does not fit.
+        """
+        from capa_core.runtime._build import validated
+
+        table = self.loaded.settings.adapters.get(adapter, {})
+        return cast("ModelT", validated(self, model, table, ("adapters", adapter)))
+
+    def report(self) -> list[ComponentReport]:
+        """Return which driver serves each configured name, and from which setting; opens nothing."""
+        from capa_core.runtime._report import report
+
+        return report(self)
+
+    def require(self, abilities: Mapping[str, tuple[str, ...] | list[str]] | None = None) -> None:
+        """Check that the components have the abilities that the application needs, before any traffic.
+
+        Args:
+            abilities: Block, or `block.name`, → labels such as `ttl`; `[requires]` of the settings if `None`.
+
+        Raises:
+            UnsupportedError: Abilities are missing; the message lists each with the drivers that have it.
+            UnknownNameError: A block or an ability is not known.
+        """
+        from capa_core.runtime._require import require
+
+        require(self, self.loaded.settings.requires if abilities is None else abilities)
+
+    # Life cycle
+
+    def close(self) -> None:
+        """Close what was built, intake first and what others lean on last. Twice does nothing.
+
+        Raises:
+            ExceptionGroup: Components failed to close; all the others are closed.
+        """
+        with self._lock:
+            self._closed = True
+            built, self._built = self._built, {}
+        failures: list[Exception] = []
+        for block in BLOCKS:
+            for portable in {id(item): item for (kind, _), item in built.items() if kind == block}.values():
+                try:
+                    portable.close()
+                except Exception as error:  # noqa: BLE001 - one that fails must not keep the others open
+                    failures.append(error)
+        if failures:
+            raise ExceptionGroup("closing the runtime", failures)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _forget(self) -> None:
+        # A lock held by another thread of the parent stays held for ever in the child: start with a new one.
+        self._lock = threading.RLock()
+        for portable in {id(item): item for item in self._built.values()}.values():
+            portable.forget()
+
+
+def _after_fork() -> None:
+    for runtime in list(_alive):
+        runtime._forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)

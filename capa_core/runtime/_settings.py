@@ -1,0 +1,192 @@
+"""The settings of a runtime as validated values, each with its origin."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from capa_core.errors import SettingsError, UnknownNameError, nearest
+from capa_core.runtime._blocks import BLOCKS
+from capa_core.runtime._layers import (
+    Layer,
+    Merged,
+    check_sections,
+    environment_layer,
+    file_layers,
+    find_file,
+    merge,
+)
+
+
+class ComponentTable(BaseModel):
+    """One `[<block>.<name>]` table: what is the same for every driver; the rest is the driver's own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    driver: str | None = None
+    legacy: tuple[str, ...] = ()
+    deadline_s: float = Field(default=10.0, gt=0)
+    attempt_s: float | None = Field(default=None, gt=0)
+    retries: int = Field(default=3, ge=0, le=100)
+
+    def driver_settings(self) -> dict[str, Any]:
+        """Return the keys that only the driver knows."""
+        return dict(self.model_extra or {})
+
+
+Tables = dict[str, ComponentTable]
+
+
+class CapaSettings(BaseSettings):
+    """All settings. Build it with `load`, which knows the layers."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    profile: str | None = None
+    embedded: bool = True
+    configuration: Tables = {}
+    invocation: Tables = {}
+    pubsub: Tables = {}
+    state: Tables = {}
+    lock: Tables = {}
+    secrets: Tables = {}
+    adapters: dict[str, dict[str, Any]] = {}
+    requires: dict[str, Annotated[tuple[str, ...], BeforeValidator(tuple)]] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read from the merged layers only: they know the profile and the origin of each value."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+class Loaded(BaseModel):
+    """Settings with where they came from."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    settings: CapaSettings
+    file: Path | None
+    profile: str | None
+    merged: Merged
+
+    def origin(self, *path: str) -> str:
+        """Return the place of the value at *path*, or of the nearest table above it, or `default`."""
+        for length in range(len(path), 0, -1):
+            if place := self.merged.origins.get(path[:length]):
+                return place
+        return "default"
+
+    def table(self, block: str, name: str) -> tuple[str, ComponentTable] | None:
+        """Return the table that serves *name* and its own name, or `None` if the embedded default does.
+
+        Raises:
+            UnknownNameError: The block is configured, but neither for *name* nor for `default`.
+        """
+        tables: Tables = getattr(self.settings, block)
+        for candidate in (name, "default"):
+            if candidate in tables:
+                return candidate, tables[candidate]
+        if tables:
+            raise UnknownNameError(
+                f"{self.where()}: no [{block}.{name}] and no [{block}.default].{nearest(name, tables)}"
+                f" Add one of the two tables."
+            )
+        if not self.settings.embedded:
+            raise UnknownNameError(
+                f"{self.where()}: nothing serves {block} {name!r}, and `embedded = false` forbids the default."
+                f" Add [{block}.default]."
+            )
+        return None
+
+    def where(self) -> str:
+        """Return the file, or a text that says there is none."""
+        return str(self.file) if self.file else "settings (no capa.toml)"
+
+
+def load(
+    code: Mapping[str, Any] | None,
+    *,
+    file: Path | None,
+    start: Path,
+    profile: str | None,
+    environ: Mapping[str, str],
+) -> Loaded:
+    """Read capa.toml, its profile, the environment and *code*, the later over the earlier.
+
+    Args:
+        code: A tree as capa.toml would hold it.
+        file: The file to read; `None` looks for `CAPA_CONFIG`, then for a capa.toml in *start* and above.
+        profile: Wins over `CAPA_PROFILE`, which wins over the file's `profile`.
+
+    Raises:
+        SettingsError: A file cannot be read or a value does not fit; the message names its place.
+        UnknownNameError: A key, profile or variable is not known.
+    """
+    path = file or _configured(environ) or find_file(start)
+    wanted = profile or environ.get("CAPA_PROFILE") or None
+    layers: list[Layer] = []
+    if path is not None:
+        layers, wanted = file_layers(path, wanted)
+    elif wanted is not None:
+        raise SettingsError(
+            f"profile {wanted!r} is asked for, but there is no capa.toml in {start} or above."
+            " Create it, set CAPA_CONFIG, or unset CAPA_PROFILE."
+        )
+    layers.append(environment_layer(environ, merge(layers).tree))
+    if code is not None:
+        check_sections(code, "code")
+        layers.append(Layer(code, "code: {key}"))
+    merged = merge(layers)
+    return Loaded(settings=_validated(merged), file=path, profile=wanted, merged=merged)
+
+
+def _configured(environ: Mapping[str, str]) -> Path | None:
+    named = environ.get("CAPA_CONFIG")
+    return Path(os.path.expanduser(named)).absolute() if named else None  # noqa: PTH111 - `~` only
+
+
+def _validated(merged: Merged) -> CapaSettings:
+    try:
+        return CapaSettings(**merged.tree)
+    except ValidationError as error:
+        raise explain(error, merged, ()) from error
+
+
+def explain(error: ValidationError, merged: Merged, path: tuple[str, ...]) -> SettingsError:
+    """Return pydantic's first complaint with its place, and without the value, which may be secret."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    spot = (*path, *(str(part) for part in first["loc"]))
+    places = (merged.origins.get(spot[:length]) for length in range(len(spot), 0, -1))
+    place = next(filter(None, places), ".".join(spot))
+    more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return SettingsError(f"{place}: {first['msg']}{more}. Nothing was started; mend the setting.")
+
+
+def unknown_keys(
+    given: Mapping[str, Any], model: type[BaseModel], loaded: Loaded, path: tuple[str, ...]
+) -> None:
+    """Refuse the keys that *model* does not have.
+
+    Raises:
+        UnknownNameError: The message names the key, its place and the nearest match.
+    """
+    known = {field.alias or name for name, field in model.model_fields.items()}
+    for key in given:
+        if key not in known:
+            common = set(ComponentTable.model_fields) if path[0] in BLOCKS else set()
+            raise UnknownNameError(
+                f"{loaded.origin(*path, key)}: unknown key {key!r}.{nearest(key, known | common)}"
+            )
