@@ -93,7 +93,7 @@ class _Listener:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    found = config.stash[REPORT].as_dict(config.stash[PROGRAMS])
+    found = config.stash[REPORT].as_dict(config.stash.get(PROGRAMS, []))
     into = config.rootpath / "build" / "test-report.json"
     into.parent.mkdir(exist_ok=True)
     into.write_text(json.dumps(found, indent=1))

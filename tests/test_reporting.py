@@ -1,0 +1,79 @@
+"""The report at the end of a run counts each test once, by its worst phase, and says why one was left out."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import reporting
+
+SUITE = """
+import pytest
+
+@pytest.fixture
+def breaks_afterwards():
+    yield
+    raise RuntimeError
+
+def test_passes(): pass
+def test_fails(): assert 0
+def test_breaks_afterwards(breaks_afterwards): pass
+@pytest.mark.skip(reason="no server")
+def test_left_out(): pass
+@pytest.mark.xfail(reason="owed")
+def test_owed(): assert 0
+"""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """Run a small suite with the plug-in and give the path of its report."""
+    root = tmp_path_factory.mktemp("suite")
+    for folder in ("core", "adapters/celery"):
+        (root / "tests" / folder).mkdir(parents=True)
+        (root / "tests" / folder / f"test_{folder[:4]}.py").write_text(SUITE)
+    (root / "pytest.ini").touch()
+    _pytest(root)
+    return root / "build" / "test-report.json"
+
+
+def test_each_test_counts_once_by_its_worst_phase(report):
+    counts = json.loads(report.read_text())["folders"]["tests/core"]
+
+    assert {"passed": 1, "failed": 2, "skipped": 1, "xfailed": 1} == {
+        name: count for name, count in counts.items() if name != "seconds"
+    }
+
+
+def test_each_adapter_has_a_line_of_its_own(report):
+    assert ["tests/adapters/celery", "tests/core"] == list(json.loads(report.read_text())["folders"])
+
+
+def test_what_is_left_out_is_named_with_its_reason(report):
+    left_out = json.loads(report.read_text())["left_out"]
+
+    assert {("skipped", "no server", 2), ("xfailed", "owed", 2)} == {
+        tuple(each.values()) for each in left_out
+    }
+
+
+def test_the_table_ends_with_the_totals_and_tells_of_failures(report, capsys):
+    code = reporting.main(str(report))
+
+    assert code == 1
+    assert capsys.readouterr().out.endswith("tests: 2 passed, 4 failed, 2 skipped\n")
+
+
+def test_a_run_without_tests_is_a_failure(tmp_path, capsys):
+    (tmp_path / "pytest.ini").touch()
+    _pytest(tmp_path)
+
+    assert reporting.main(str(tmp_path / "build" / "test-report.json")) == 1
+
+
+def _pytest(root):
+    environment = os.environ | {"PYTHONPATH": str(Path(reporting.__file__).parent)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "reporting"]
+    subprocess.run(command, cwd=root, env=environment, capture_output=True)
