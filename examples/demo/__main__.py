@@ -1,0 +1,89 @@
+"""Run the demonstration: `python -m examples.demo`; with `PROFILE=redis` in the environment on Redis."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+from examples.demo import engine
+from examples.demo.console import Console
+from examples.demo.fleet import DemoError
+from examples.demo.shop import Shop
+from examples.demo.story import Story
+
+ENDING = """
+On your own repository:
+
+    pip install 'capa-core[migrate,requests,celery,apollo]'
+    capa scan PATH                 what is there, and what is not served yet
+    capa run -- python app.py      a trial: the imports are redirected, no file changes
+    capa migrate diff PATH         what would change
+    capa migrate apply PATH        change it; `capa migrate undo PATH` takes it back
+    capa doctor                    which engine serves what, and whether it answers
+"""
+
+
+def main() -> int:
+    """Tell the story and return the exit code: 0 if every order was done, else 1."""
+    profile = os.environ.get("PROFILE") or "embedded"
+    if profile not in ("embedded", "redis"):
+        print(
+            f"PROFILE={profile}: there is `redis`, and without PROFILE the embedded default", file=sys.stderr
+        )
+        return 3
+    # Being asked to stop must stop what was started, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, _interrupt)
+    console = Console()
+    console.title(f"Capa moves a legacy application: the shop, on {_described(profile)}")
+    work = Path(tempfile.mkdtemp(prefix="capa-demo-"))
+    is_right = False
+    try:
+        is_right = _tell(console, work, profile)
+    except DemoError as error:
+        console.bad(str(error))
+    except KeyboardInterrupt:
+        console.bad("interrupted; everything that was started is stopped")
+    if is_right:
+        shutil.rmtree(work)
+        console.say(ENDING)
+    else:
+        console.say(f"the copy of the shop is kept in {work / 'shop'}, the logs in {work / 'logs'}")
+    return 0 if is_right else 1
+
+
+def _tell(console: Console, work: Path, profile: str) -> bool:
+    with ExitStack() as stack:
+        shop = Shop(work)
+        settings: dict[str, str] = {}
+        if profile == "redis":
+            url = stack.enter_context(engine.redis(work))
+            settings = {"CAPA_PROFILE": "redis"}
+        story = Story(console, shop, settings, work / "logs")
+        stack.callback(story.stop)
+        story.scan()
+        story.rewrite()
+        if profile == "redis":
+            (shop.code / "capa.toml").write_text(engine.SETTINGS.format(url=url), "utf-8")
+        story.test()
+        story.start()
+        is_right = story.count(story.drive())
+        story.undo()
+        return is_right
+
+
+def _described(profile: str) -> str:
+    return "a Redis of its own" if profile == "redis" else "the embedded default: no server at all"
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

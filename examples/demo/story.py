@@ -1,0 +1,188 @@
+"""The story, chapter by chapter."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from examples.demo.console import Console
+from examples.demo.fleet import DemoError, Fleet, read_procfile, wait_until
+from examples.demo.shop import BIN, Books, Shop
+
+ORDERS = 300
+NEW_DISCOUNT = 20
+DIFF_LINES = 22
+CLOSE_WITHIN_S = 45
+CAPA = str(BIN / "capa")
+
+
+class Story:
+    """One run of the demonstration on the copy *shop* with the settings in *engine*."""
+
+    def __init__(self, console: Console, shop: Shop, engine: Mapping[str, str], logs: Path) -> None:
+        """Prepare; nothing is started yet."""
+        self._console = console
+        self._shop = shop
+        self._environment = shop.environment(engine)
+        self._fleet = Fleet(shop.code, self._environment, logs)
+        self._before = shop.digest()
+        self._stock = 0
+
+    def scan(self) -> None:
+        """Show what the tool finds in the legacy code."""
+        self._console.step("Scan the shop: which SDKs, how much of each, what is not served")
+        self._console.say(self._capa("scan", ".").rstrip())
+
+    def rewrite(self) -> None:
+        """Show the diff and apply it."""
+        self._console.step("Rewrite the imports: see the diff, then apply it")
+        diff = self._capa("migrate", "diff", ".", allow=(0, 1))
+        lines = diff.splitlines()
+        self._console.diff("\n".join(lines[:DIFF_LINES]))
+        self._console.say(f"… {max(len(lines) - DIFF_LINES, 0)} more lines of the same kind")
+        self._console.say()
+        self._console.say(self._capa("migrate", "apply", ".").rstrip())
+        changed = [path for path, digest in self._shop.digest().items() if self._before.get(path) != digest]
+        self._console.good(
+            f"{len(changed)} of {len(self._before)} files changed; nothing but names in imports"
+        )
+
+    def test(self) -> None:
+        """Run the shop's own suite on the adapters."""
+        self._console.step("Run the shop's own tests, written years ago against the SDKs")
+        command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+        self._console.command("pytest -q")
+        summary = self._shop.run(*command, environment=self._environment).splitlines()[-1]
+        self._console.good(summary.strip("= "))
+
+    def start(self) -> None:
+        """Start what the Procfile says, with two workers."""
+        self._console.step("Start the shop as its Procfile says: two services, two workers, beat")
+        self._console.say(self._capa("doctor").rstrip())
+        self._shop.run(sys.executable, "-m", "shop.cli", "seed", environment=self._environment)
+        self._stock = self._shop.stock()
+        commands = read_procfile(self._shop.code / "Procfile", self._environment)
+        for number in (1, 2):
+            commands[f"worker-{number}"] = [*commands["worker"], "--hostname", f"worker-{number}@%h"]
+        del commands["worker"]
+        for name, command in commands.items():
+            pid = self._fleet.start(name, command)
+            self._console.say(f"{name:9} pid {pid:<7} {' '.join(command)}")
+        for service in ("catalog", "orders"):
+            wait_until(partial(self._up, service), 20, f"{service} answers")
+        self._console.good(f"catalog {self._shop.url('catalog')}   orders {self._shop.url('orders')}")
+
+    def drive(self) -> list[str]:
+        """Send orders; change the configuration and kill a worker meanwhile. Return the ids that were taken."""
+        self._console.step(f"Send {ORDERS} orders; meanwhile change the configuration and kill a worker")
+        self._console.command(f"python -m shop.cli place --count {ORDERS}")
+        command = [sys.executable, "-m", "shop.cli", "place", "--count", str(ORDERS), "--seed", "7"]
+        with subprocess.Popen(
+            command, cwd=self._shop.code, env=self._environment, stdout=subprocess.PIPE, text=True
+        ) as placing:
+            try:
+                return self._place(placing)
+            finally:
+                placing.kill()
+
+    def _place(self, placing: subprocess.Popen[str]) -> list[str]:
+        taken: list[str] = []
+        if placing.stdout is None:
+            raise DemoError("the orders cannot be read")
+        for line in placing.stdout:
+            taken.append(line.strip())
+            self._console.progress(f"{len(taken)} orders sent")
+            if len(taken) == ORDERS // 3:
+                self._change_configuration()
+            if len(taken) == ORDERS // 2:
+                self._kill_a_worker()
+        self._console.end_progress()
+        if placing.wait() != 0:
+            raise DemoError(
+                f"{ORDERS - len(taken)} of {ORDERS} orders were refused; see {self._fleet.log_of('orders')}"
+            )
+        return taken
+
+    def _change_configuration(self) -> None:
+        before = self._shop.discount()
+        started = time.monotonic()
+        self._shop.set_discount(NEW_DISCOUNT)
+        wait_until(lambda: self._shop.discount() == NEW_DISCOUNT, 10, "the new discount is seen")
+        took_ms = (time.monotonic() - started) * 1000
+        self._console.end_progress()
+        self._console.good(
+            f"config/application.properties edited: discount {before} % → {NEW_DISCOUNT} %,"
+            f" seen by the running catalogue after {took_ms:.0f} ms"
+        )
+
+    def _kill_a_worker(self) -> None:
+        counts = self._shop.counts()
+        pid = self._fleet.kill("worker-1")
+        under_way = sum(counts.values()) - counts.get("done", 0)
+        self._console.end_progress()
+        self._console.good(
+            f"kill -9 {pid}: worker-1 and its children are gone, {under_way} orders were under way"
+        )
+
+    def count(self, taken: list[str]) -> bool:
+        """Wait for the last order, count in the shop's own databases, and say whether all adds up."""
+        self._console.step("Wait for the last order, then count in the shop's own databases")
+        until = time.monotonic() + CLOSE_WITHIN_S
+        while (done := self._shop.counts().get("done", 0)) < len(taken) and time.monotonic() < until:
+            self._fleet.check()
+            self._console.progress(f"{done} of {len(taken)} orders are done")
+            time.sleep(0.1)
+        self._console.end_progress()
+        books = self._shop.books(self._stock)
+        return self._tell(books, len(taken))
+
+    def _tell(self, books: Books, sent: int) -> bool:
+        self._console.say(f"orders sent          {sent:6}")
+        self._console.say(f"orders done          {books.done:6}")
+        self._console.say(f"orders lost          {sent - books.done:6}")
+        self._console.say(f"parcels              {books.parcels:6}   one for each order")
+        self._console.say(f"goods sold           {books.sold:6}   {books.left_the_shelf} left the shelf")
+        self._console.say(
+            f"tasks retried        {books.retried:6}   the warehouse was busy, as it is in real life"
+        )
+        self._console.say(f"tasks run twice      {books.repeated:6}   taken over from the killed worker")
+        is_right = sent == books.done == books.parcels and books.sold == books.left_the_shelf
+        verdict = f"sent {sent} = done {books.done}, lost {sent - books.done}"
+        (self._console.good if is_right else self._console.bad)(verdict)
+        return is_right
+
+    def undo(self) -> None:
+        """Stop the processes and take the rewrite back, byte for byte."""
+        self._console.step("Changed your mind? Undo restores every byte")
+        self.stop()
+        self._shop.set_discount(0)
+        self._console.say(self._capa("migrate", "undo", ".").rstrip())
+        after = self._shop.digest()
+        after.pop("capa.toml", None)
+        differing = sorted(
+            path for path in {*after, *self._before} if after.get(path) != self._before.get(path)
+        )
+        if differing:
+            raise DemoError(f"not as before: {', '.join(differing)}")
+        self._console.good(f"all {len(self._before)} files are as before, by SHA-256")
+
+    def stop(self) -> None:
+        """Stop all processes of the shop; a second call does nothing."""
+        for name in self._fleet.stop_all():
+            self._console.bad(
+                f"{name} did not stop within its time and was killed; see {self._fleet.log_of(name)}"
+            )
+
+    def _up(self, service: str) -> bool:
+        self._fleet.check()
+        return self._shop.answers(service)
+
+    def _capa(self, *arguments: str, allow: tuple[int, ...] = (0,)) -> str:
+        self._console.command(" ".join(["capa", *arguments]))
+        printed = self._shop.run(CAPA, *arguments, environment=self._environment, allow=allow)
+        return re.sub(r"\n{3,}", "\n\n", printed)
