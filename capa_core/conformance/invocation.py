@@ -1,0 +1,204 @@
+"""What every invocation driver must do, as tests over the portable type.
+
+    class TestMyInvocation(InvocationConformance):
+        @pytest.fixture
+        def driver(self, service_url):
+            with MyInvocation(MySettings(url=service_url)) as driver: ...
+
+`driver` must reach the service that `served` serves: give one of `service.serve()` or `attach(service)`.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from capa_core.abilities import Support
+from capa_core.blocks.invocation import (
+    Call,
+    Invocation,
+    InvocationDriver,
+    InvocationFeature,
+    InvocationResponse,
+    Service,
+)
+from capa_core.call import Policy
+from capa_core.errors import CapaError, DeadlineError, InvalidArgumentError, UnavailableError
+
+
+def test_service() -> Service:
+    """Return the service that the suite calls."""
+    service = Service("conformance")
+    service.register("echo", lambda call: call.data)
+    service.register("json", lambda call: {"got": call.json()})
+    service.register("nothing", lambda _call: None)
+    service.register("headers", _headers)
+    service.register("query", lambda call: call.query)
+    service.register("verb", lambda call: call.request.verb, verbs=("GET", "POST", "PUT", "DELETE", "PATCH"))
+    service.register("fails", _fails)
+    service.register("big", lambda _call: b"x" * 3_000_000)
+    service.register("odd name/ü", lambda _call: "found")
+    service.register("slow", _slow)
+    return service
+
+
+test_service.__test__ = False  # type: ignore[attr-defined]  # a builder, not a test
+
+
+def _headers(call: Call) -> InvocationResponse:
+    headers = [
+        ("Content-Length", "0"),
+        ("X-Back", call.header("x-there")),
+        ("Set-Cookie", "a=1"),
+        ("Set-Cookie", "b=2"),
+    ]
+    return InvocationResponse(418, "I'm a Teapot", headers)
+
+
+def _fails(_call: Call) -> None:
+    raise RuntimeError("secret detail")
+
+
+def _slow(_call: Call) -> str:
+    time.sleep(1.5)
+    return "late"
+
+
+class InvocationConformance(ABC):
+    """Subclass it, override `driver`, and every test runs against your engine."""
+
+    @pytest.fixture
+    @abstractmethod
+    def driver(self) -> Iterator[InvocationDriver]:  # type: ignore[type-arg]  # any settings
+        """Yield the driver, reaching `test_service()`."""
+
+    @pytest.fixture
+    def invocation(self, driver: InvocationDriver) -> Iterator[Invocation]:  # type: ignore[type-arg]
+        """Yield the portable type over the driver."""
+        portable = Invocation(driver, name="conformance", policy=Policy(deadline_s=5))
+        yield portable
+        portable.close()
+
+    def support(self, driver: InvocationDriver, feature: InvocationFeature) -> Support:  # type: ignore[type-arg]
+        """Return what the driver declares, which must be something for each ability."""
+        return driver.features[feature]
+
+    def test_declares_every_ability(self, driver: InvocationDriver) -> None:  # type: ignore[type-arg]
+        assert set(InvocationFeature) == set(driver.features)
+
+    def test_bytes_go_and_come_back_as_they_are(self, invocation: Invocation) -> None:
+        data = bytes(range(256)) * 10
+
+        assert data == invocation.invoke("echo", data).body
+
+    def test_a_value_goes_as_json(self, invocation: Invocation) -> None:
+        response = invocation.invoke("json", {"a": [1, "ü"]})
+
+        assert response.body == b'{"got":{"a":[1,"\\u00fc"]}}'
+        assert response.header("content-type") == "application/json"
+
+    def test_a_value_without_a_json_form_is_refused_before_sending(self, invocation: Invocation) -> None:
+        with pytest.raises(InvalidArgumentError, match="no JSON form"):
+            invocation.invoke("json", {"a": object()})
+
+    def test_a_method_may_return_nothing(self, invocation: Invocation) -> None:
+        response = invocation.invoke("nothing")
+
+        assert (response.status, response.body) == (204, b"")
+
+    def test_status_and_repeated_headers_come_back(self, invocation: Invocation) -> None:
+        response = invocation.invoke("headers", headers={"X-There": "v"})
+
+        assert (response.status, response.header("x-back")) == (418, "v")
+        assert [value for name, value in response.headers if name.lower() == "set-cookie"] == ["a=1", "b=2"]
+
+    def test_the_query_comes_through(self, invocation: Invocation) -> None:
+        assert invocation.request("GET", "/query?a=1&a=2&b=").body == b'{"a":["1","2"],"b":[""]}'
+
+    @pytest.mark.parametrize("verb", ["GET", "POST", "PUT", "DELETE", "PATCH"])
+    def test_each_verb_arrives(self, invocation: Invocation, verb: str) -> None:
+        assert verb.encode() == invocation.request(verb, "/verb").body
+
+    def test_a_verb_that_a_method_does_not_answer_is_405(self, invocation: Invocation) -> None:
+        assert invocation.request("PATCH", "/echo").status == 405
+
+    def test_a_method_that_nobody_registered_is_404_with_its_name(self, invocation: Invocation) -> None:
+        response = invocation.invoke("nowhere")
+
+        assert response.status == 404
+        assert b"nowhere" in response.body
+
+    def test_a_bad_body_is_400(self, invocation: Invocation) -> None:
+        assert invocation.invoke("json", b"{").status == 400
+
+    def test_a_failing_method_is_500_and_keeps_its_reason_to_itself(self, invocation: Invocation) -> None:
+        response = invocation.invoke("fails")
+
+        assert response.status == 500
+        assert b"secret detail" not in response.body
+
+    def test_a_large_body_comes_whole(self, invocation: Invocation) -> None:
+        assert len(invocation.invoke("big").body) == 3_000_000
+
+    def test_a_method_name_may_have_any_character(self, invocation: Invocation) -> None:
+        assert invocation.invoke("odd name/ü").body == b"found"
+
+    def test_a_path_without_slash_is_refused(self, invocation: Invocation) -> None:
+        with pytest.raises(InvalidArgumentError, match="must begin with '/'"):
+            invocation.request("GET", "echo")
+
+    def test_many_threads_get_their_own_answers(self, invocation: Invocation) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            got = list(pool.map(lambda n: invocation.invoke("echo", str(n)).body, range(200)))
+
+        assert [str(n).encode() for n in range(200)] == got
+
+    def test_a_stream_yields_the_body_in_pieces(
+        self, driver: InvocationDriver, invocation: Invocation
+    ) -> None:  # type: ignore[type-arg]
+        if not self.support(driver, InvocationFeature.STREAM):
+            pytest.skip("declared absent")
+        response = invocation.request("GET", "/big", stream=True)
+
+        assert response.stream is not None
+        assert sum(map(len, response.stream)) == 3_000_000
+        assert invocation.invoke("echo", b"1").body == b"1"
+
+    def test_a_service_that_does_not_answer_ends_the_call_in_time(
+        self,
+        driver: InvocationDriver,  # type: ignore[type-arg]
+        invocation: Invocation,
+    ) -> None:
+        started = time.monotonic()
+        if self.support(driver, InvocationFeature.DEADLINE):
+            with pytest.raises(DeadlineError):
+                invocation.invoke("slow", timeout_s=0.5)
+            assert time.monotonic() - started < 0.55 + 0.1
+        else:
+            # Declared absent: the call must outlast its time, or the declaration is wrong.
+            invocation.invoke("slow", timeout_s=0.5)
+            assert time.monotonic() - started >= 1.5
+
+    def test_ping_says_one_line(self, invocation: Invocation) -> None:
+        assert len(invocation.ping().splitlines()) == 1
+
+    def test_close_twice_does_nothing(self, invocation: Invocation) -> None:
+        invocation.close()
+
+        assert invocation.close() is None  # type: ignore[func-returns-value]  # and it raises nothing
+
+    def test_errors_have_capas_names(self, unreachable: Invocation) -> None:
+        with pytest.raises(UnavailableError) as caught:
+            unreachable.invoke("echo")
+
+        assert isinstance(caught.value, CapaError)
+        assert "'gone'" in str(caught.value)
+
+    @pytest.fixture
+    @abstractmethod
+    def unreachable(self) -> Invocation:
+        """Return a portable type, named `gone`, over a driver whose service is not there."""

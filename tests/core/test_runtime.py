@@ -1,0 +1,148 @@
+"""Components by logical name: built on first use, shared, replaced in tests, closed in order, safe across fork."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from capa_core import Runtime, Service, default_runtime, use_runtime
+from capa_core.errors import (
+    ClosedError,
+    InvalidArgumentError,
+    SettingsError,
+    UnknownNameError,
+    UnsupportedError,
+)
+
+
+@pytest.fixture
+def runtime():
+    with Runtime.in_memory() as runtime:
+        yield runtime
+
+
+def test_one_name_is_one_object(runtime):
+    assert runtime.state("a") is runtime.state("a")
+
+
+def test_names_without_a_table_share_the_default_component(runtime):
+    assert runtime.state("a") is runtime.state("b")
+
+
+def test_an_unknown_block_is_refused(runtime):
+    with pytest.raises(InvalidArgumentError, match="no block 'stat'"):
+        runtime.component("stat", "default")
+
+
+def test_after_close_nothing_opens(runtime):
+    runtime.close()
+
+    with pytest.raises(ClosedError, match="state 'default'"):
+        runtime.state()
+
+
+def test_components_close_in_order_and_all_of_them(runtime, mocker):
+    closed = []
+    for block in ("state", "pubsub", "secrets", "invocation"):
+        portable = runtime.component(block, "x")
+        mocker.patch.object(portable, "close", side_effect=lambda block=block: closed.append(block))
+    runtime.close()
+
+    assert ["invocation", "pubsub", "state", "secrets"] == closed
+
+
+def test_one_that_fails_to_close_does_not_keep_the_others_open(runtime, mocker):
+    mocker.patch.object(runtime.pubsub(), "close", side_effect=RuntimeError("stuck"))
+    state = mocker.patch.object(runtime.state(), "close")
+
+    with pytest.raises(ExceptionGroup, match="closing the runtime"):
+        runtime.close()
+    state.assert_called_once()
+
+
+def test_the_default_runtime_is_one_and_can_be_replaced(runtime):
+    before = default_runtime()
+    with use_runtime(runtime):
+        assert runtime is default_runtime()
+
+    assert before is default_runtime()
+
+
+def test_a_hosted_service_answers_by_name(runtime):
+    service = Service("greeter")
+    service.register("hello", lambda call: f"hello {call.data.decode()}")
+    runtime.host(service, name="greeter")
+
+    assert "greeter" == runtime.service_for("greeter", 8000)
+    assert b"hello you" == runtime.invocation("greeter").invoke("hello", "you").body
+
+
+def test_a_host_that_nobody_named_is_no_service(runtime):
+    assert runtime.service_for("example.org", 443) is None
+
+
+@pytest.mark.parametrize(
+    "spelling", ["redis://:pw@Redis.Internal/", "redis://redis.internal:6379/0", "redis://redis.internal"]
+)
+def test_spellings_of_a_legacy_address_mean_the_same_name(spelling):
+    runtime = Runtime.in_memory(
+        {"state": {"cache": {"driver": "memory", "legacy": ["redis://redis.internal:6379/0"]}}}
+    )
+
+    assert "cache" == runtime.logical_name("state", spelling)
+    assert runtime.logical_name("state", "redis://redis.internal/1") is None
+
+
+def test_two_names_may_not_claim_one_legacy_address():
+    table = {"driver": "memory", "legacy": ["redis://a/0"]}
+
+    with pytest.raises(SettingsError, match="already stands for state 'one'"):
+        Runtime.in_memory({"state": {"one": table, "two": table}}).logical_name("state", "redis://a")
+
+
+def test_what_is_required_and_there_passes(runtime):
+    runtime.require({"state": ["ttl", "transaction"]})
+
+    assert runtime.state().features
+
+
+def test_what_is_required_and_missing_is_named_with_the_alternatives(runtime):
+    with pytest.raises(UnsupportedError, match=r"state: durable .*drivers that have it: .*sqlite"):
+        runtime.require({"state": ["durable"]})
+
+
+def test_requiring_an_ability_that_nobody_knows_names_the_nearest(runtime):
+    with pytest.raises(UnknownNameError, match="no ability 'tttl'. Did you mean 'ttl'?"):
+        runtime.require({"state": ["tttl"]})
+
+
+def test_a_child_of_a_fork_uses_components_of_its_parent(runtime):
+    runtime.state().put("k", b"parent")
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            runtime.state().put("child", b"1")
+            os.write(write, runtime.state().get("k") or b"nothing")
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+    assert b"parent" == os.read(read, 100)
+
+
+def test_with_no_file_at_all_every_block_is_served_in_a_bare_folder(tmp_path):
+    program = (
+        "import capa_core; rt = capa_core.default_runtime()\n"
+        "rt.state('a').put('k', b'v'); assert rt.state('a').get('k') == b'v'\n"
+        "for row in rt.report(): print(row.block, row.driver, row.origin, row.block == 'invocation' or row.answer(rt)[0])\n"
+        "rt.close()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=30
+    )
+
+    assert "" == done.stderr
+    assert {"embedded default True"} == {line.split(maxsplit=2)[2] for line in done.stdout.splitlines()}
+    assert {"capa"} <= {path.name.strip(".") for path in tmp_path.iterdir()}

@@ -1,0 +1,168 @@
+"""What a caller sees when the service behind HTTP misbehaves."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from capa_core.blocks.invocation import Invocation
+from capa_core.call import Policy
+from capa_core.components.http.invocation import HttpInvocation, HttpInvocationSettings
+from capa_core.errors import DeadlineError, UnavailableError
+
+Behaviour = Callable[[socket.socket, int], None]
+
+
+class Peer:
+    """Answers each connection with the next behaviour, the last one again and again, and counts requests."""
+
+    def __init__(self, *behaviours: Behaviour) -> None:
+        self._behaviours = behaviours
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.requests = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        count = 0
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            behaviour = self._behaviours[min(count, len(self._behaviours) - 1)]
+            count += 1
+            threading.Thread(target=self._serve, args=(connection, behaviour), daemon=True).start()
+
+    def _serve(self, connection: socket.socket, behaviour: Behaviour) -> None:
+        with closing(connection):
+            if connection.recv(65_536):
+                self.requests += 1
+                try:
+                    behaviour(connection, self.requests)
+                except OSError:
+                    return  # the caller hung up, which is what these tests are about
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def answers(connection: socket.socket, _count: int) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    while connection.recv(65_536):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+def never_answers(_connection: socket.socket, _count: int) -> None:
+    time.sleep(5)
+
+
+def trickles(head: bytes) -> Behaviour:
+    def behaviour(connection: socket.socket, _count: int) -> None:
+        connection.sendall(head)
+        for _ in range(50):
+            time.sleep(0.1)
+            connection.sendall(b"x")
+
+    return behaviour
+
+
+def hangs_up(_connection: socket.socket, _count: int) -> None:
+    return
+
+
+def stops_half_way(connection: socket.socket, _count: int) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
+
+
+@pytest.fixture
+def peer() -> Iterator[Callable[..., tuple[Peer, Invocation]]]:
+    opened: list[Peer | Invocation] = []
+
+    def start(*behaviours: Behaviour, **settings: object) -> tuple[Peer, Invocation]:
+        one = Peer(*behaviours)
+        driver = HttpInvocation(HttpInvocationSettings(**{"url": one.url, **settings}))
+        caller = Invocation(driver, name="peer", policy=Policy(deadline_s=1.0, attempt_s=1.0))
+        opened.extend([one, caller])
+        return one, caller
+
+    yield start
+    for each in opened:
+        each.close()
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [never_answers, trickles(b""), trickles(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")],
+    ids=["never answers", "trickles its headers", "trickles its body"],
+)
+def test_a_call_ends_within_its_deadline_and_a_tenth(peer, behaviour):
+    _, caller = peer(behaviour)
+    started = time.monotonic()
+
+    with pytest.raises(DeadlineError, match="'peer'"):
+        caller.invoke("any")
+
+    assert time.monotonic() - started < 1.1
+
+
+def test_a_call_that_the_service_may_have_seen_is_not_repeated_for_post(peer):
+    one, caller = peer(hangs_up)
+
+    with pytest.raises(UnavailableError):
+        caller.request("POST", "/any")
+
+    assert 1 == one.requests
+
+
+def test_the_same_call_is_repeated_for_get(peer):
+    one, caller = peer(hangs_up, hangs_up, answers)
+
+    assert b"ok" == caller.request("GET", "/any").body
+    assert 3 == one.requests
+
+
+def test_a_post_declared_idempotent_is_repeated(peer):
+    _, caller = peer(hangs_up, answers)
+
+    assert b"ok" == caller.request("POST", "/any", idempotent=True).body
+
+
+def test_a_body_that_stops_half_way_is_an_error_not_a_short_body(peer):
+    _, caller = peer(stops_half_way)
+
+    with pytest.raises(UnavailableError):
+        caller.request("POST", "/any")
+
+
+def test_a_kept_connection_that_the_service_dropped_is_not_used_again(peer):
+    def once(connection: socket.socket, _count: int) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    one, caller = peer(once)
+    for _ in range(3):
+        caller.request("POST", "/any")
+        time.sleep(0.05)
+
+    assert 3 == one.requests
+
+
+def test_an_address_that_refuses_is_left_out_while_another_answers(peer):
+    one, _ = peer(answers)
+    settings = HttpInvocationSettings(url=("http://127.0.0.1:1", one.url))
+    caller = Invocation(HttpInvocation(settings), name="two", policy=Policy())
+
+    assert [b"ok"] * 6 == [caller.request("POST", "/any").body for _ in range(6)]
+    caller.close()
+
+
+def test_the_retry_budget_bounds_what_a_dead_service_is_asked(peer):
+    one, caller = peer(hangs_up)
+    for _ in range(30):
+        with pytest.raises(UnavailableError):
+            caller.request("GET", "/any")
+
+    assert one.requests <= 30 + 25
