@@ -1,19 +1,25 @@
 """A docstring is a contract: what it names exists."""
 
 import ast
-import builtins
-import importlib
 import inspect
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
 
-from capa_core import errors
-
 ROOT = Path(__file__).parents[2]
 FOLDERS = ["capa_core", "adapters", "codemods", "migration"]
 Documented = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_first_line_is_a_sentence(folder):
+    first_lines = [
+        (path, node.lineno, ast.get_docstring(node).split("\n")[0]) for path, node in _documented(folder)
+    ]
+
+    assert [] == [each for each in first_lines if not each[-1].endswith(".")]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -22,18 +28,18 @@ def test_every_name_under_raises_exists(folder):
         f"{path}:{node.lineno} {name}"
         for path, node in _documented(folder)
         for name in _section(node, "Raises")
-        if not _is_error(name, _namespace(path))
+        if not _is_error(name, path)
     ]
 
     assert [] == unknown
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_every_name_under_args_is_a_parameter(folder):
+def test_every_name_under_args_or_attributes_exists(folder):
     unknown = [
         f"{path}:{node.lineno} {name}"
         for path, node in _documented(folder)
-        for name in _section(node, "Args")
+        for name in [*_section(node, "Args"), *_section(node, "Attributes")]
         if name.lstrip("*") not in _parameters(node)
     ]
 
@@ -64,35 +70,41 @@ def _section(node, title):
 
 
 def _parameters(node):
-    """What callers may pass: a function's arguments; a class's fields, or the arguments of its `__init__`."""
+    """What callers may pass or read: a function's arguments; what a class declares, sets or is made with."""
     if isinstance(node, ast.ClassDef):
-        fields = {each.target.id for each in node.body if isinstance(each, ast.AnnAssign)}
-        inits = [each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
-        return fields.union(*(_parameters(each) for each in inits))
-    arguments = node.args
-    every = [
-        *arguments.posonlyargs,
-        *arguments.args,
-        *arguments.kwonlyargs,
-        arguments.vararg,
-        arguments.kwarg,
-    ]
-    return {each.arg for each in every if each}
+        return {name for part in ast.walk(node) for name in _declared(part)}
+    return set(_declared(node.args))
 
 
-def _namespace(path):
+def _declared(node):
+    match node:
+        case ast.arguments():
+            yield from (each.arg for each in ast.walk(node) if isinstance(each, ast.arg))
+        case ast.FunctionDef():
+            yield node.name
+        case ast.Name(ctx=ast.Store()):
+            yield node.id
+        case ast.Attribute(value=ast.Name("self"), ctx=ast.Store()):
+            yield node.attr
+
+
+def _module(path):
     parts = path.relative_to(ROOT).with_suffix("").parts
     package = parts if parts[0] == "capa_core" else parts[1:]
-    name = ".".join(package).removesuffix(".__init__")
-    return vars(importlib.import_module(name))
+    return ".".join(package).removesuffix(".__init__")
 
 
-def _is_error(name, namespace):
-    first, *rest = name.split(".")
-    for place in (namespace, vars(errors), vars(builtins)):
-        found = place.get(first)
-        for attribute in rest:
-            found = getattr(found, attribute, None)
-        if inspect.isclass(found) and issubclass(found, BaseException):
-            return True
-    return False
+def _is_error(name, path):
+    """Look where a reader would: here, on the package's face, in its tree of errors, the core's, Python's."""
+    module = _module(path)
+    face = module.partition(".")[0]
+    homes = [module, face, f"{face}.errors", "capa_core.errors", "builtins"]
+    return any(_is_exception(f"{home}.{name}") for home in homes) or _is_exception(name)
+
+
+def _is_exception(dotted):
+    try:
+        found = pkgutil.resolve_name(dotted)
+    except (AttributeError, ImportError):
+        return False
+    return inspect.isclass(found) and issubclass(found, BaseException)
