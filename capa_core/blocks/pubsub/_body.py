@@ -1,0 +1,50 @@
+"""From what users publish to bytes and a content type."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from capa_core.errors import InvalidArgumentError
+
+BINARY = "application/octet-stream"
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+
+
+def encoded(data: Any, content_type: str | None) -> tuple[bytes, str]:
+    """Return *data* as bytes, and what they are.
+
+    Bytes and text stay what they are; everything else becomes compact JSON in UTF-8.
+
+    Raises:
+        InvalidArgumentError: *data* has no form in JSON.
+    """
+    if isinstance(data, bytes):
+        return data, content_type or BINARY
+    if isinstance(data, str):
+        return data.encode(), content_type or TEXT
+    if isinstance(data, bytearray | memoryview):
+        return bytes(data), content_type or BINARY
+    return dumps(data), content_type or JSON
+
+
+def dumps(value: Any) -> bytes:
+    """Return *value* as compact JSON in UTF-8.
+
+    Raises:
+        InvalidArgumentError: It has no form in JSON (NaN and infinities have none).
+    """
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"a message of type {type(value).__name__} cannot be published: {error}. "
+            "Give bytes, text, or what JSON holds"
+        ) from error
+
+
+def is_json(content_type: str) -> bool:
+    """Return whether *content_type* names JSON, `application/problem+json` and its like included."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind in (JSON, "text/json") or kind.endswith("+json")

@@ -1,0 +1,90 @@
+"""The values of the pub/sub block: what is received, what is published in bulk, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from capa_core.blocks.pubsub.driver import Delivery
+from capa_core.errors import CapaError
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """One message as a consumer received it.
+
+    Attributes:
+        id: As published: of the event inside an envelope, else of the message.
+        topic: Where it was received.
+        data: The body, exactly as published.
+        content_type: What the body is, such as `application/json`.
+        attributes: What travels beside the body, the trace context and the fields of the envelope included.
+        key: As published.
+        priority: As published.
+        delivery_count: 1 the first time; approximate where the engine only says "again".
+        published_at: Seconds since the epoch; 0 when unknown.
+        delivery: The engine's handle, for the consumer that received it.
+    """
+
+    id: str
+    topic: str
+    data: bytes
+    content_type: str
+    attributes: Mapping[str, str]
+    key: str
+    priority: int
+    delivery_count: int
+    published_at: float
+    delivery: Delivery = field(repr=False)
+
+    @property
+    def traceparent(self) -> str:
+        """The W3C trace parent it was published under, or `""`."""
+        return self.attributes.get("traceparent", "")
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8 text.
+
+        Raises:
+            UnicodeDecodeError: It is something else.
+        """
+        return self.data.decode()
+
+    def json(self) -> Any:
+        """Return the body read as JSON.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        return json.loads(self.data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """One message of `PubSub.publish_many`; the fields are the arguments of `PubSub.publish`."""
+
+    data: Any
+    content_type: str | None = None
+    attributes: Mapping[str, str] | None = None
+    key: str = ""
+    priority: int = 0
+    delay: timedelta | float = 0.0
+    ttl: timedelta | float | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishResult:
+    """What came of one message of a batch: *error* is `None` if it is stored, as durably as the engine can."""
+
+    id: str
+    error: CapaError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the message is stored."""
+        return self.error is None

@@ -1,0 +1,373 @@
+"""What users hold to publish and subscribe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+from weakref import WeakSet
+
+from capa_core.abilities import Feature, How, Support
+from capa_core.blocks.pubsub import _cloudevents
+from capa_core.blocks.pubsub._body import encoded
+from capa_core.blocks.pubsub._checks import check_count, check_lease, check_name, check_priority, seconds
+from capa_core.blocks.pubsub._consumer import Consumer, ConsumerOptions
+from capa_core.blocks.pubsub._message import Draft, PublishResult
+from capa_core.blocks.pubsub._subscription import Handler, Subscription
+from capa_core.blocks.pubsub._timing import Timing
+from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature
+from capa_core.call import DEFAULT_POLICY, Guard, Policy, telemetry
+from capa_core.errors import CapaError, InvalidArgumentError, UnsupportedError
+
+LEASE_S = 30.0
+_NO_ATTRIBUTES: Mapping[str, str] = {}
+_UNTRACED = nullcontext()
+
+
+class PubSub:
+    """Topics of one component. Safe for many threads.
+
+    Delivery is at least once: a published message is never lost, and may come twice where something failed in
+    between. Retries, here and by the caller, only ever make duplicates. What is handled must bear that; the id of
+    a message is the same each time.
+    """
+
+    def __init__(
+        self, driver: PubSubDriver[Any], *, name: str = "default", policy: Policy = DEFAULT_POLICY
+    ) -> None:
+        self.name = name
+        self._driver = driver
+        self._guard = Guard("pubsub", name, driver, policy)
+        self._timing = Timing.of(driver)
+        self._in_bulk = driver.features[PubSubFeature.BULK].by_driver
+        self._temporary = driver.features[PubSubFeature.BROADCAST].by_driver
+        self._system = type(driver).__name__.removesuffix("PubSub").lower()
+        self._topics: set[str] = set()
+        # Weak: a consumer that is merely dropped is no leak; a subscription is kept alive by its threads.
+        self._open: WeakSet[Consumer | Subscription] = WeakSet()
+
+    @property
+    def features(self) -> Mapping[Feature, Support]:
+        """How the component has each ability, by itself or through the core."""
+        return self._driver.features
+
+    def publish(
+        self,
+        topic: str,
+        data: Any,
+        *,
+        content_type: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        key: str = "",
+        priority: int = 0,
+        delay: timedelta | float = 0.0,
+        ttl: timedelta | float | None = None,
+        id: str | None = None,  # noqa: A002 - its name in CloudEvents
+        raw: bool = False,
+    ) -> str:
+        """Publish one message and return its id. When this returns, it is as durable as the component can make it.
+
+        Args:
+            topic: 1 to 255 printable characters; it comes into being by use.
+            data: Bytes and text go as they are, anything else as JSON.
+            content_type: `None` for what fits the type of *data*.
+            attributes: Text beside the body. Inside the envelope: `type`, `source`, `subject` and extensions of
+                CloudEvents. With *raw*: any ASCII names.
+            key: Messages with one key are received in order, one at a time; needs ORDER_BY_KEY.
+            priority: 0 (normal) to 9 (most urgent); needs PRIORITY.
+            delay: How long it stays invisible.
+            ttl: How long it waits to be received before it goes away.
+            id: `None` for a new one.
+            raw: Send body and attributes as they are, rather than as a CloudEvent.
+
+        Raises:
+            InvalidArgumentError: An argument is outside these. Nothing was published.
+            UnsupportedError: The component cannot order by key, or has no priorities. Nothing was published.
+            ExhaustedError: A disk or quota is full. Nothing was published.
+            UnavailableError: The engine did not answer. The message may or may not be published.
+
+        Retries: safe; a repeat may publish it twice, with the same id.
+        """
+        if topic not in self._topics:
+            self._learn(topic)
+        ident = id or os.urandom(16).hex()  # a quarter of what uuid4 costs
+        with self._sending(topic, ident) if telemetry.tracing() else _UNTRACED:
+            message = self._outgoing(ident, data, content_type, attributes, raw=raw)
+            if key or priority or delay or ttl is not None:
+                message = self._extended(message, key=key, priority=priority, delay=delay, ttl=ttl)
+            self._guard.safe("publish", self._publish_one, topic, message)
+        return ident
+
+    def publish_many(
+        self, topic: str, messages: Sequence[Draft | Any], *, raw: bool = False
+    ) -> list[PublishResult]:
+        """Publish several messages, in one trip where the engine can, and return what came of each, in order.
+
+        Args:
+            messages: Each a `Draft`, or what `publish` takes as *data*.
+
+        Raises:
+            InvalidArgumentError: One of them is unusable. Nothing was published.
+            UnsupportedError: As for `publish`. Nothing was published.
+            UnavailableError: The engine did not answer. Any of them may be published.
+
+        Retries: safe for the whole batch, as for `publish`; the failures of single messages are the caller's.
+        """
+        if topic not in self._topics:
+            self._learn(topic)
+        drafts = [message if isinstance(message, Draft) else Draft(data=message) for message in messages]
+        with self._sending(topic, len(drafts)):
+            outgoing = [self._drafted(draft, raw=raw) for draft in drafts]
+            errors = self._publish_all(topic, outgoing)
+        return [PublishResult(message.id, error) for message, error in zip(outgoing, errors, strict=True)]
+
+    def subscribe(
+        self,
+        topic: str,
+        handler: Handler,
+        *,
+        group: str = "default",
+        max_messages: int = 32,
+        concurrency: int = 1,
+        lease: timedelta | float = LEASE_S,
+        max_deliveries: int | None = None,
+        retry_delay: timedelta | float = 1.0,
+        raw: bool = False,
+        broadcast: bool = False,
+    ) -> Subscription:
+        """Call *handler* with each message, on threads of its own, until the subscription is closed.
+
+        The message is acknowledged when *handler* returns, and handed back when it raises. While it runs, however
+        long, its lease is renewed. What is published after `subscribe` returned is received.
+
+        Args:
+            handler: Takes one `Message`; `def` or `async def` (those share one event loop).
+            group: Subscribers of one group compete; each group sees each message.
+            max_messages: How many messages it may hold at once, those waiting for a free handler included.
+            concurrency: How many handlers run at once.
+            lease: After how long the messages of a killed process come again: 1 s to 12 h.
+            max_deliveries: After so many, a message moves to the topic `<topic>.dead`; `None` for never.
+            retry_delay: How long a message rests after its first failure; doubles each time, up to a minute.
+            raw: Hand over bodies as they were stored, rather than out of their CloudEvent.
+            broadcast: A group of one's own that goes away with the subscription.
+
+        Raises:
+            InvalidArgumentError: An argument is outside these.
+            UnavailableError: The engine did not answer.
+        """
+        if not callable(handler):
+            raise InvalidArgumentError(
+                f"handler {handler!r} cannot be called: give a function of one message"
+            )
+        check_count("concurrency", concurrency)
+        check_count("max_messages", max_messages)
+        retry_delay_s = seconds("retry_delay", retry_delay)
+        lease_s = check_lease(lease)
+        consumer = self._join(topic, group, lease_s, max_deliveries, raw=raw, broadcast=broadcast)
+        subscription = Subscription(
+            consumer,
+            handler,
+            max_messages=max(max_messages, concurrency),
+            concurrency=concurrency,
+            lease_s=lease_s,
+            retry_delay_s=retry_delay_s,
+            span=self._span_of(topic) | {"messaging.consumer.group.name": consumer.group},
+            log=telemetry.logger("pubsub", self.name),
+        )
+        self._open.add(subscription)
+        return subscription
+
+    def consumer(
+        self,
+        topic: str,
+        group: str = "default",
+        *,
+        lease: timedelta | float = LEASE_S,
+        raw: bool = False,
+        max_deliveries: int | None = None,
+        broadcast: bool = False,
+    ) -> Consumer:
+        """Join a group to pull messages; the arguments are those of `subscribe`.
+
+        The group exists when this returns: what is published from then on is received.
+
+        Raises:
+            InvalidArgumentError: An argument is outside what `subscribe` allows.
+            UnavailableError: The engine did not answer.
+        """
+        lease_s = check_lease(lease)
+        consumer = self._join(topic, group, lease_s, max_deliveries, raw=raw, broadcast=broadcast)
+        self._open.add(consumer)
+        return consumer
+
+    def depth(self, topic: str, group: str = "default") -> int:
+        """Return how many messages wait for *group*, leased and delayed ones included.
+
+        For a group that does not exist yet: how many it would find.
+
+        Raises:
+            UnavailableError: The engine did not answer.
+        """
+        return self._guard.safe(
+            "depth", self._driver.depth, check_name("topic", topic), check_name("group", group)
+        )
+
+    def purge(self, topic: str) -> int:
+        """Remove all that waits in *topic*, for every group, and return how many messages there were.
+
+        Raises:
+            UnavailableError: The engine did not answer. Any of the messages may be gone.
+        """
+        return self._guard.once("purge", self._driver.purge, check_name("topic", topic))
+
+    def ping(self) -> str:
+        """Return one line about the engine if it serves.
+
+        Raises:
+            UnavailableError: It does not.
+        """
+        return self._guard.once("ping", self._driver.ping)
+
+    def close(self) -> None:
+        """Stop and drain all subscriptions and consumers, then let go of the engine. A second `close` does nothing."""
+        for user in list(self._open):
+            user.close()
+        self._driver.close()
+
+    def _join(
+        self,
+        topic: str,
+        group: str,
+        lease_s: float,
+        max_deliveries: int | None,
+        *,
+        raw: bool,
+        broadcast: bool,
+    ) -> Consumer:
+        check_name("topic", topic)
+        check_name("group", group)
+        if max_deliveries is not None:
+            check_count("max_deliveries", max_deliveries)
+        if broadcast:
+            group = f"{group}.{uuid4()}"
+        temporary = broadcast and self._temporary
+        driver = self._guard.safe(
+            "consume", self._driver.consume, topic, group, lease_s=lease_s, temporary=temporary
+        )
+        options = ConsumerOptions(
+            topic=topic,
+            group=group,
+            raw=raw,
+            max_deliveries=max_deliveries,
+            timing=self._timing,
+            bury=self._publish_or_raise,
+        )
+        return Consumer(self._guard, driver, options)
+
+    def _learn(self, topic: str) -> None:
+        check_name("topic", topic)
+        if len(self._topics) >= 10_000:  # names made up at run time, such as one topic for each reply
+            self._topics.clear()
+        self._topics.add(topic)
+
+    def _outgoing(
+        self,
+        ident: str,
+        data: Any,
+        content_type: str | None,
+        attributes: Mapping[str, str] | None,
+        *,
+        raw: bool,
+    ) -> OutgoingMessage:
+        if type(data) is bytes and content_type is not None:
+            body, kind = data, content_type
+        else:
+            body, kind = encoded(data, content_type)
+        carried = attributes or _NO_ATTRIBUTES
+        if telemetry.tracing():
+            context = dict(carried)
+            telemetry.inject(context)
+            carried = context
+        if raw:
+            return OutgoingMessage(ident, body, kind, carried)
+        event = _cloudevents.wrap(body, kind, ident=ident, source=f"/{self.name}", attributes=carried)
+        return OutgoingMessage(ident, event, _cloudevents.CONTENT_TYPE)
+
+    def _extended(
+        self,
+        message: OutgoingMessage,
+        *,
+        key: str,
+        priority: int,
+        delay: timedelta | float,
+        ttl: timedelta | float | None,
+    ) -> OutgoingMessage:
+        """Add what few messages have, after checking that the component can have it."""
+        if key:
+            self._require(PubSubFeature.ORDER_BY_KEY)
+        if priority:
+            self._require(PubSubFeature.PRIORITY)
+            check_priority(priority)
+        delay_s = seconds("delay", delay)
+        ttl_s = None if ttl is None else seconds("ttl", ttl, least=0.001)
+        return self._timing.stamped(
+            replace(message, key=key, priority=priority, delay_s=delay_s, ttl_s=ttl_s)
+        )
+
+    def _drafted(self, draft: Draft, *, raw: bool) -> OutgoingMessage:
+        ident = draft.id or os.urandom(16).hex()
+        message = self._outgoing(ident, draft.data, draft.content_type, draft.attributes, raw=raw)
+        if not (draft.key or draft.priority or draft.delay or draft.ttl is not None):
+            return message
+        return self._extended(
+            message, key=draft.key, priority=draft.priority, delay=draft.delay, ttl=draft.ttl
+        )
+
+    def _require(self, feature: PubSubFeature) -> None:
+        support = self._driver.features[feature]
+        if support.how is How.ABSENT:
+            raise UnsupportedError(
+                f"pubsub {self.name!r}: {type(self._driver).__name__} has no {feature}: {support.note}. "
+                f"Leave it out, or choose a component that has it"
+            )
+
+    def _publish_one(self, topic: str, message: OutgoingMessage) -> None:
+        (error,) = self._driver.publish(topic, (message,))
+        if error is not None:
+            raise error
+
+    def _publish_all(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
+        if not messages:
+            return []
+        if self._in_bulk:
+            return self._guard.safe("publish", self._driver.publish, topic, messages)
+        return [self._published(topic, message) for message in messages]
+
+    def _published(self, topic: str, message: OutgoingMessage) -> CapaError | None:
+        try:
+            self._guard.safe("publish", self._publish_one, topic, message)
+        except CapaError as error:
+            return error
+        return None
+
+    def _publish_or_raise(self, topic: str, messages: Sequence[OutgoingMessage]) -> None:
+        for error in self._publish_all(topic, messages):
+            if error is not None:
+                raise error
+
+    def _sending(self, topic: str, what: str | int) -> AbstractContextManager[object]:
+        """Return the span of sending one message, *what* being its id, or so many."""
+        name = "messaging.message.id" if isinstance(what, str) else "messaging.batch.message_count"
+        return telemetry.span(f"send {topic}", self._span_of(topic) | {name: what}, kind="PRODUCER")
+
+    def _span_of(self, topic: str) -> dict[str, Any]:
+        """Return attributes by OpenTelemetry's semantic conventions for messaging."""
+        return {
+            "messaging.system": self._system,
+            "messaging.destination.name": topic,
+            "capa.component": self.name,
+        }

@@ -1,0 +1,165 @@
+"""Pub/sub within one process: for tests, and the model of what every other component must do."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from capa_core.abilities import BY_CORE, NATIVE, Feature, Support, absent
+from capa_core.blocks.pubsub.driver import (
+    ConsumerDriver,
+    Delivery,
+    OutgoingMessage,
+    PubSubDriver,
+    PubSubFeature,
+)
+from capa_core.components.memory._queue import Queue, Receipt
+from capa_core.errors import CapaError
+
+KEPT = ""
+"""The queue that keeps the messages of a topic for the first group."""
+
+
+class MemoryPubSubSettings(BaseModel):
+    """There is nothing to set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
+    """Each instance has topics of its own."""
+
+    settings_type = MemoryPubSubSettings
+    features: ClassVar[Mapping[Feature, Support]] = {
+        **dict.fromkeys(PubSubFeature, NATIVE),
+        PubSubFeature.DEAD_LETTER: BY_CORE,
+        PubSubFeature.DURABLE: absent("messages live in the memory of one process"),
+    }
+
+    def __init__(self, settings: MemoryPubSubSettings) -> None:
+        super().__init__(settings)
+        self._lock = threading.Lock()
+        self._topics: dict[str, dict[str, Queue]] = {}
+
+    def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
+        """Add the messages to the queue of each group."""
+        now = time.time()
+        with self._lock:
+            for queue in (self._topics.get(topic) or self._keep(topic)).values():
+                for message in messages:
+                    queue.add(message, now)
+                queue.changed.notify(len(messages))
+        return [None] * len(messages)
+
+    def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
+        """Join the group; the first one that lasts takes what was kept for it."""
+        with self._lock:
+            queues = self._topics.setdefault(topic, {})
+            if group not in queues:
+                kept = None if temporary else queues.pop(KEPT, None)
+                queues[group] = kept or Queue(self._lock)
+            return MemoryConsumer(queues[group], self._lock, lease_s, queues if temporary else None, group)
+
+    def depth(self, topic: str, group: str) -> int:
+        """Count what the queue of the group holds."""
+        with self._lock:
+            queues = self._topics.get(topic, {})
+            queue = queues.get(group) or queues.get(KEPT)
+            return queue.depth() if queue else 0
+
+    def purge(self, topic: str) -> int:
+        """Empty the queues of the topic."""
+        with self._lock:
+            gone: set[str] = set()
+            for queue in self._topics.get(topic, {}).values():
+                gone |= queue.clear()
+            return len(gone)
+
+    def ping(self) -> str:
+        """Say what it is."""
+        return "memory of this process"
+
+    def close(self) -> None:
+        """Do nothing: the messages go away with the instance."""
+
+    def forget(self) -> None:
+        """Use a new lock: a thread that is not in this child may have held the old one."""
+        self._lock = threading.Lock()
+        for queues in self._topics.values():
+            for queue in queues.values():
+                queue.changed = threading.Condition(self._lock)
+
+    def _keep(self, topic: str) -> dict[str, Queue]:
+        return self._topics.setdefault(topic, {KEPT: Queue(self._lock)})
+
+
+class MemoryConsumer(ConsumerDriver):
+    """One consumer of one queue."""
+
+    def __init__(
+        self, queue: Queue, lock: threading.Lock, lease_s: float, own: dict[str, Queue] | None, group: str
+    ) -> None:
+        self._queue = queue
+        self._lock = lock
+        self._lease_s = lease_s
+        self._own = own
+        self._group = group
+        self._held: set[Receipt] = set()
+        self._closed = False
+
+    def receive(self, max_messages: int, timeout_s: float) -> list[Delivery]:
+        """Lease what is ready, or wait for it, for the next message to be due, or for a lease to run out."""
+        end = time.monotonic() + timeout_s
+        with self._lock:
+            while not self._closed:
+                deliveries = self._queue.lease(max_messages, self._lease_s)
+                left = end - time.monotonic()
+                if deliveries or left <= 0:
+                    self._held.update(delivery.receipt for delivery in deliveries)  # type: ignore[misc]
+                    return deliveries
+                self._queue.changed.wait(min(left, self._queue.next_due_s()))
+        return []
+
+    def ack(self, receipts: Sequence[object]) -> None:
+        """Forget the messages."""
+        with self._lock:
+            self._held.difference_update(receipts)
+            for receipt in receipts:
+                self._queue.remove(receipt)
+            self._queue.changed.notify()
+
+    def nack(self, receipts: Sequence[object], delay_s: float) -> None:
+        """Make the messages visible after *delay_s*."""
+        with self._lock:
+            self._give_back(receipts, delay_s)
+
+    def release(self, receipts: Sequence[object]) -> None:
+        """Make the messages visible, and take back the count."""
+        with self._lock:
+            self._give_back(receipts, 0.0, uncount=True)
+
+    def extend(self, receipts: Sequence[object]) -> list[bool]:
+        """Hide the messages for another lease."""
+        with self._lock:
+            return [self._queue.hide(receipt, self._lease_s) for receipt in receipts]
+
+    def close(self) -> None:
+        """Hand back what is held; a queue of its own goes away."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._give_back(list(self._held), 0.0, uncount=True)
+            if self._own is not None:
+                self._own.pop(self._group, None)
+            self._queue.changed.notify_all()
+
+    def _give_back(self, receipts: Sequence[object], delay_s: float, *, uncount: bool = False) -> None:
+        self._held.difference_update(receipts)
+        for receipt in receipts:
+            self._queue.hide(receipt, delay_s, uncount=uncount)
+        self._queue.changed.notify(len(receipts))
