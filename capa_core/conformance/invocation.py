@@ -98,8 +98,8 @@ class InvocationConformance(ABC):
     def test_a_value_goes_as_json(self, invocation: Invocation) -> None:
         response = invocation.invoke("json", {"a": [1, "ü"]})
 
-        assert response.body == b'{"got":{"a":[1,"\\u00fc"]}}'
-        assert response.header("content-type") == "application/json"
+        assert b'{"got":{"a":[1,"\\u00fc"]}}' == response.body
+        assert "application/json" == response.header("content-type")
 
     def test_a_value_without_a_json_form_is_refused_before_sending(self, invocation: Invocation) -> None:
         with pytest.raises(InvalidArgumentError, match="no JSON form"):
@@ -117,35 +117,35 @@ class InvocationConformance(ABC):
         assert [value for name, value in response.headers if name.lower() == "set-cookie"] == ["a=1", "b=2"]
 
     def test_the_query_comes_through(self, invocation: Invocation) -> None:
-        assert invocation.request("GET", "/query?a=1&a=2&b=").body == b'{"a":["1","2"],"b":[""]}'
+        assert b'{"a":["1","2"],"b":[""]}' == invocation.request("GET", "/query?a=1&a=2&b=").body
 
     @pytest.mark.parametrize("verb", ["GET", "POST", "PUT", "DELETE", "PATCH"])
     def test_each_verb_arrives(self, invocation: Invocation, verb: str) -> None:
         assert verb.encode() == invocation.request(verb, "/verb").body
 
     def test_a_verb_that_a_method_does_not_answer_is_405(self, invocation: Invocation) -> None:
-        assert invocation.request("PATCH", "/echo").status == 405
+        assert 405 == invocation.request("PATCH", "/echo").status
 
     def test_a_method_that_nobody_registered_is_404_with_its_name(self, invocation: Invocation) -> None:
         response = invocation.invoke("nowhere")
 
-        assert response.status == 404
+        assert 404 == response.status
         assert b"nowhere" in response.body
 
     def test_a_bad_body_is_400(self, invocation: Invocation) -> None:
-        assert invocation.invoke("json", b"{").status == 400
+        assert 400 == invocation.invoke("json", b"{").status
 
     def test_a_failing_method_is_500_and_keeps_its_reason_to_itself(self, invocation: Invocation) -> None:
         response = invocation.invoke("fails")
 
-        assert response.status == 500
+        assert 500 == response.status
         assert b"secret detail" not in response.body
 
     def test_a_large_body_comes_whole(self, invocation: Invocation) -> None:
-        assert len(invocation.invoke("big").body) == 3_000_000
+        assert 3_000_000 == len(invocation.invoke("big").body)
 
     def test_a_method_name_may_have_any_character(self, invocation: Invocation) -> None:
-        assert invocation.invoke("odd name/ü").body == b"found"
+        assert b"found" == invocation.invoke("odd name/ü").body
 
     def test_a_path_without_slash_is_refused(self, invocation: Invocation) -> None:
         with pytest.raises(InvalidArgumentError, match="must begin with '/'"):
@@ -165,8 +165,8 @@ class InvocationConformance(ABC):
         response = invocation.request("GET", "/big", stream=True)
 
         assert response.stream is not None
-        assert sum(map(len, response.stream)) == 3_000_000
-        assert invocation.invoke("echo", b"1").body == b"1"
+        assert 3_000_000 == sum(map(len, response.stream))
+        assert b"1" == invocation.invoke("echo", b"1").body
 
     def test_a_service_that_does_not_answer_ends_the_call_in_time(
         self,
@@ -184,7 +184,7 @@ class InvocationConformance(ABC):
             assert time.monotonic() - started >= 1.5
 
     def test_ping_says_one_line(self, invocation: Invocation) -> None:
-        assert len(invocation.ping().splitlines()) == 1
+        assert 1 == len(invocation.ping().splitlines())
 
     def test_close_twice_does_nothing(self, invocation: Invocation) -> None:
         invocation.close()

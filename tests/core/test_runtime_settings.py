@@ -141,7 +141,7 @@ def test_a_profile_without_a_file_says_where_it_looked(tmp_path):
 
 def test_a_mistyped_variable_is_refused(folder):
     with pytest.raises(
-        UnknownNameError, match="CAPA_STAT__DEFAULT__DRIVER is no setting of Capa. Did you mean 'state'?"
+        UnknownNameError, match="CAPA_STAT__DEFAULT__DRIVER is no setting.*'state'"
     ):
         Runtime(start=folder, environ={"CAPA_STAT__DEFAULT__DRIVER": "x"}).loaded  # noqa: B018 - reading it loads
 
@@ -164,6 +164,6 @@ def test_a_missing_library_names_the_extra(mocker):
     mocker.patch.object(_registry, "drivers", return_value={"kafka": broken})
 
     with pytest.raises(
-        MissingExtraError, match=r"needs the library 'no_such_library'. Run: pip install 'capa-core\[kafka\]'"
+        MissingExtraError, match=r"needs the library 'no_such_library'.*'capa-core\[kafka\]'"
     ):
         Runtime({"state": {"default": {"driver": "kafka"}}}, start="/dev", environ={}).state()

@@ -1,0 +1,1 @@
+"""The standard API: one folder for each building block."""
