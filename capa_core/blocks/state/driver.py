@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 from capa_core.abilities import Feature, Level
 from capa_core.driver import Driver, SettingsT
+from capa_core.errors import ConflictError
+
+LARGEST_NUMBER = 2**63 - 1
+SMALLEST_NUMBER = -(2**63)
 
 
 class StateFeature(Feature):
@@ -27,6 +31,8 @@ class StateFeature(Feature):
     """Keys can be listed by prefix."""
     INCREMENT = ("increment", Level.ALWAYS)
     """A whole number can be added to atomically."""
+    SHARED = ("shared", Level.COMMON)
+    """Several processes see the same values."""
     DURABLE = ("durable", Level.COMMON)
     """An acknowledged write survives a crash of the process and of the machine."""
 
@@ -66,44 +72,87 @@ class Delete:
 
 
 class StateDriver(Driver[SettingsT]):
-    """Keys are 1 to 512 characters of any Unicode; the driver escapes what its engine cannot hold."""
+    """Keys are 1 to 512 characters of any Unicode; the driver escapes what its engine cannot hold.
+
+    A driver *must* have ETAG. It may leave BULK, WAIT and TTL with INCREMENT to the core, which then calls neither
+    their methods nor gives a `ttl_s`. TTL and INCREMENT go together: the core keeps the expiry inside the value, and
+    only it can keep it there when it adds. The methods of an ability that is the core's or absent are never called
+    and need not be there.
+
+    An etag *must not* come again for its key, also after the value was deleted and stored anew. A value whose time
+    has run out *must* look as if it were not there to every method, to the second.
+    """
 
     @abstractmethod
     def get(self, key: str) -> StateItem | None:
         """Return the value, or `None` if there is none or its time has run out."""
 
     @abstractmethod
-    def get_many(self, keys: Sequence[str]) -> list[StateItem | None]:
-        """Return each value in the order asked; one trip if BULK is the driver's."""
-
-    @abstractmethod
     def put(self, write: Put) -> str | None:
-        """Store and return the new etag, or `None` if *if_etag* does not hold (nothing is stored then)."""
+        """Store and return the new etag, or `None` if *if_etag* does not hold (nothing is stored then).
 
-    @abstractmethod
-    def put_many(self, writes: Sequence[Put]) -> list[str | None]:
-        """Store each on its own, as `put` does; not a transaction."""
+        Without `ttl_s` it *must* take away the time that an earlier value had.
+        """
 
     @abstractmethod
     def delete(self, deletion: Delete) -> bool | None:
         """Delete; `True` if there was a value, `False` if not, `None` if *if_etag* does not hold."""
 
-    @abstractmethod
+    def get_many(self, keys: Sequence[str]) -> list[StateItem | None]:
+        """Return each value in the order asked, in one trip. BULK."""
+        raise NotImplementedError
+
+    def put_many(self, writes: Sequence[Put]) -> list[str | None]:
+        """Store each on its own, as `put` does; not a transaction. BULK."""
+        raise NotImplementedError
+
+    def delete_many(self, keys: Sequence[str]) -> int:
+        """Delete each and return how many had a value. BULK."""
+        raise NotImplementedError
+
     def transact(self, operations: Sequence[Put | Delete]) -> bool:
-        """Do all or none; `False`, with nothing done, if an *if_etag* does not hold. Absent TRANSACTION: never called."""
+        """Do all or none; `False`, with nothing done, if an *if_etag* does not hold. TRANSACTION.
 
-    @abstractmethod
+        The keys are distinct. No reader may see some of the writes without the others.
+        """
+        raise NotImplementedError
+
     def scan(self, prefix: str) -> Iterator[str]:
-        """Yield each key with this prefix once, in no order. Keys written meanwhile may or may not be there."""
+        """Yield each key with this prefix once, in no order. SCAN.
 
-    @abstractmethod
+        Keys written meanwhile may or may not be there. It *must not* hold a lock or a connection between two keys.
+        """
+        raise NotImplementedError
+
     def increment(self, key: str, by: int, ttl_s: float | None) -> int:
-        """Add to a decimal number (missing counts as 0) and return the sum; *ttl_s* is set when the key is new."""
+        """Add to a decimal number (missing counts as 0) and return the sum. INCREMENT.
 
-    @abstractmethod
+        *ttl_s* is set when the key is new; else its time stays. The sum is stored as decimal text, with a new etag.
+
+        Raises:
+            ConflictError: The value is no whole number, or the sum has more than 64 bits. Nothing changes.
+        """
+        raise NotImplementedError
+
     def wait(self, key: str, etag: str, timeout_s: float) -> StateItem | None:
-        """Return the value as soon as its etag differs from *etag* (`""`: as soon as there is one).
+        """Return the value as soon as its etag differs from *etag* (`""`: as soon as there is one). WAIT.
 
         `None` when *timeout_s* passed first. Must look before it waits, so that a change between the caller's
         `get` and this call is not missed. Only writes with `notify` need to wake it at once; others within 1 s.
         """
+        raise NotImplementedError
+
+
+def added(key: str, stored: bytes | None, by: int) -> int:
+    """Return the sum for `StateDriver.increment`, for engines that cannot add by themselves.
+
+    Raises:
+        ConflictError: *stored* is no whole number in its shortest form, or the sum has more than 64 bits.
+    """
+    text = (stored or b"0").decode("ascii", "replace")
+    if not text.removeprefix("-").isdecimal() or str(int(text)) != text:
+        raise ConflictError(f"{key!r} holds no whole number, so nothing can be added. Use another key.")
+    total = int(text) + by
+    if not SMALLEST_NUMBER <= total <= LARGEST_NUMBER:
+        raise ConflictError(f"{key!r} holds {text}: adding {by} leaves the range of 64 bits.")
+    return total

@@ -1,0 +1,321 @@
+"""What users hold to keep values by key."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from capa_core.abilities import Feature, Support
+from capa_core.blocks.state._checks import (
+    check_key,
+    check_number,
+    check_text,
+    check_value,
+    seconds,
+    ttl_seconds,
+)
+from capa_core.blocks.state._compensation import compensated
+from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem
+from capa_core.call import DEFAULT_POLICY, Guard, Policy
+from capa_core.call.closed import closed
+from capa_core.errors import ConflictError, InvalidArgumentError, UnsupportedError
+
+Duration = timedelta | float
+"""A span of time: a `timedelta`, or seconds."""
+
+
+class State:
+    """Values by key, on whatever engine serves the name. Safe for many threads.
+
+    Keys are 1 to 512 characters of any Unicode; values are bytes. An etag stands for one write of one key: give it
+    back as *if_etag* and the write happens only if nobody else has written since; `""` means "only if there is no
+    value". Any call may raise `UnavailableError` or `DeadlineError` (the engine did not answer), `ClosedError`, and
+    `InvalidArgumentError` (before anything was done).
+
+        etag = state.put("order-7", b"paid", ttl=timedelta(hours=1))
+        state.put("order-7", b"sent", if_etag=etag)
+    """
+
+    def __init__(
+        self, driver: StateDriver[Any], *, name: str = "default", policy: Policy = DEFAULT_POLICY
+    ) -> None:
+        self.name = name
+        self._driver = compensated(driver)
+        self._features = self._driver.features
+        self._guard = Guard("state", name, driver, policy)
+
+    @property
+    def features(self) -> Mapping[Feature, Support]:
+        """How the component has each ability, what the core makes up for included."""
+        return self._features
+
+    def get(self, key: str) -> bytes | None:
+        """Return the value at *key*, or `None` if there is none."""
+        check_key(key)
+        item = self._guard.safe("get", self._driver.get, key)
+        return None if item is None else item.value
+
+    def get_item(self, key: str) -> StateItem | None:
+        """Return the value at *key* with its etag, or `None` if there is none."""
+        check_key(key)
+        return self._guard.safe("get", self._driver.get, key)
+
+    def get_json(self, key: str) -> Any:
+        """Return what `put_json` stored at *key*, or `None` if there is nothing.
+
+        Raises:
+            InvalidArgumentError: What is there is not JSON.
+        """
+        value = self.get(key)
+        try:
+            return None if value is None else json.loads(value)
+        except ValueError as error:
+            raise InvalidArgumentError(f"{key!r} holds no JSON ({error}). Read it with get.") from error
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Return the values of those *keys* that have one, in one trip where the engine can."""
+        return {key: item.value for key, item in self.get_items(keys).items()}
+
+    def get_items(self, keys: Iterable[str]) -> dict[str, StateItem]:
+        """Return the values of those *keys* that have one, with their etags."""
+        wanted = _checked(keys)
+        if not wanted:
+            return {}
+        items = self._guard.safe("get_many", self._driver.get_many, wanted)
+        return {item.key: item for item in items if item is not None}
+
+    def put(
+        self,
+        key: str,
+        value: bytes,
+        *,
+        ttl: Duration | None = None,
+        if_etag: str | None = None,
+        notify: bool = False,
+    ) -> str:
+        """Store *value* at *key* and return its new etag.
+
+        Args:
+            ttl: Time until the value goes away, kept to the second. `None` keeps it for good.
+            if_etag: Store only if the present etag is this one; `""`: only if there is no value.
+            notify: Wake those who `wait` for this key at once, rather than within a second.
+
+        Raises:
+            ConflictError: *if_etag* is not the present etag. Nothing was stored.
+            ExhaustedError: The engine is full. Nothing was stored.
+            UnavailableError: The engine did not answer. The value may or may not be stored.
+
+        Retries: without *if_etag* it is repeated, at-least-once. With it, it is done once, since a repeat
+            could meet its own write; to go on after `UnavailableError`, read the etag anew.
+        """
+        check_key(key)
+        check_value(value)
+        write = Put(key, value, ttl_seconds(ttl), if_etag, notify)
+        call = self._guard.safe if if_etag is None else self._guard.once
+        etag = call("put", self._driver.put, write)
+        if etag is None:
+            raise _conflict(key, if_etag)
+        return etag
+
+    def put_json(
+        self,
+        key: str,
+        value: Any,
+        *,
+        ttl: Duration | None = None,
+        if_etag: str | None = None,
+        notify: bool = False,
+    ) -> str:
+        """Store *value* as JSON; all else as in `put`.
+
+        Raises:
+            ConflictError: *if_etag* is not the present etag. Nothing was stored.
+            InvalidArgumentError: *value* has no JSON form. Nothing was stored.
+        """
+        try:
+            data = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
+            raise InvalidArgumentError(f"the value for {key!r} has no JSON form: {error}") from error
+        return self.put(key, data, ttl=ttl, if_etag=if_etag, notify=notify)
+
+    def put_many(
+        self, values: Mapping[str, bytes], *, ttl: Duration | None = None, notify: bool = False
+    ) -> dict[str, str]:
+        """Store each value at its key and return the new etags. Not a transaction: see `transact`.
+
+        Raises:
+            UnavailableError: The engine did not answer. Any part of the values may be stored.
+
+        Retries: at-least-once.
+        """
+        ttl_s = ttl_seconds(ttl)
+        writes = [Put(key, value, ttl_s, None, notify) for key, value in values.items()]
+        for write in writes:
+            check_key(write.key)
+            check_value(write.value)
+        if not writes:
+            return {}
+        etags = self._guard.safe("put_many", self._driver.put_many, writes)
+        return {write.key: etag or "" for write, etag in zip(writes, etags, strict=True)}
+
+    def delete(self, key: str, *, if_etag: str | None = None) -> bool:
+        """Delete the value at *key* and return whether there was one.
+
+        Raises:
+            ConflictError: *if_etag* is not the present etag. Nothing was deleted.
+
+        Retries: without *if_etag* it is repeated, and a value that the first try deleted is not counted then.
+        """
+        check_key(key)
+        call = self._guard.safe if if_etag is None else self._guard.once
+        was_there = call("delete", self._driver.delete, Delete(key, if_etag))
+        if was_there is None:
+            raise _conflict(key, if_etag)
+        return was_there
+
+    def delete_many(self, keys: Iterable[str]) -> int:
+        """Delete the values at *keys* and return how many there were. Not a transaction.
+
+        Retries: repeated; what the first try deleted is not counted then.
+        """
+        wanted = _checked(keys)
+        return self._guard.safe("delete_many", self._driver.delete_many, wanted) if wanted else 0
+
+    def transact(self, operations: Sequence[Put | Delete]) -> None:
+        """Do all *operations* or none; nobody sees some of them without the others.
+
+        Args:
+            operations: `Put` and `Delete`, each for a key of its own.
+
+        Raises:
+            ConflictError: An *if_etag* is not the present etag. Nothing was done.
+            UnsupportedError: The component has no transactions. Nothing was done.
+            UnavailableError: The engine did not answer. All or nothing was done.
+
+        Retries: repeated if no operation has an *if_etag*.
+        """
+        self._require(StateFeature.TRANSACTION)
+        _check_operations(operations)
+        if not operations:
+            return
+        conditional = any(operation.if_etag is not None for operation in operations)
+        call = self._guard.once if conditional else self._guard.safe
+        if not call("transact", self._driver.transact, operations):
+            keys = [operation.key for operation in operations if operation.if_etag is not None]
+            raise ConflictError(
+                f"an etag of {keys} is not the present one; nothing was done. Read them anew."
+            )
+
+    def scan(self, prefix: str = "") -> Iterator[str]:
+        """Yield each key that begins with *prefix* once, in no order; keys written meanwhile may be missing.
+
+        Raises:
+            UnsupportedError: The component cannot list keys.
+        """
+        self._require(StateFeature.SCAN)
+        check_text(prefix)
+        return self._scanned(prefix)
+
+    def increment(self, key: str, by: int = 1, *, ttl: Duration | None = None) -> int:
+        """Add *by* to the whole number at *key* (none counts as 0) in one step and return the sum.
+
+        Args:
+            by: 64 bits, may be negative.
+            ttl: Time until the number goes away, counted from its first increment.
+
+        Raises:
+            ConflictError: The value is no whole number, or the sum has more than 64 bits. Nothing was changed.
+            UnavailableError: The engine did not answer. It may or may not be added.
+
+        Retries: none, since a repeat could count twice.
+        """
+        check_key(key)
+        check_number(by)
+        return self._guard.once("increment", self._driver.increment, key, by, ttl_seconds(ttl))
+
+    def wait(self, key: str, etag: str = "", *, timeout: Duration) -> StateItem | None:
+        """Return the value at *key* as soon as its etag is not *etag*, or `None` when *timeout* has passed.
+
+        It looks first, so a change since the caller got *etag* is not missed. It is woken at once by a write with
+        *notify*, and within a second by any other. A deletion does not wake it.
+
+        Args:
+            etag: What the caller has seen; `""`: return as soon as there is a value.
+            timeout: The deadline of this call, in place of the component's own.
+        """
+        check_key(key)
+        end = time.monotonic() + seconds("timeout", timeout)
+
+        def wait() -> StateItem | None:
+            return self._driver.wait(key, etag, max(0.0, end - time.monotonic()))
+
+        return self._guard.safe("wait", wait)
+
+    def ping(self) -> str:
+        """Return one line about the engine.
+
+        Raises:
+            UnavailableError: It does not answer.
+        """
+        return self._guard.once("ping", self._driver.ping)
+
+    def close(self) -> None:
+        """Let go of connections and threads. A second `close` does nothing."""
+        self._driver.close()
+        self._driver = closed("state", self.name)
+
+    def forget(self) -> None:
+        """Drop what a fork copied into this child. The runtime calls it."""
+        self._driver.forget()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _scanned(self, prefix: str) -> Iterator[str]:
+        try:
+            yield from self._guard.safe("scan", self._driver.scan, prefix)
+        except Exception as error:  # noqa: BLE001 - as in Guard: by its Capa name, or as it is
+            self._guard.fail("scan", error)
+
+    def _require(self, feature: StateFeature) -> None:
+        support = self._features[feature]
+        if not support:
+            raise UnsupportedError(
+                f"state {self.name!r} has no {feature}: {support.note}. Choose another driver for it in capa.toml,"
+                f" and let `requires` check it at start-up."
+            )
+
+
+def _checked(keys: Iterable[str]) -> list[str]:
+    """Return each of *keys* once."""
+    if isinstance(keys, str):
+        raise InvalidArgumentError(f"keys is a list of keys, not the text {keys!r}")
+    distinct = list(dict.fromkeys(keys))
+    for key in distinct:
+        check_key(key)
+    return distinct
+
+
+def _check_operations(operations: Sequence[Put | Delete]) -> None:
+    for operation in operations:
+        check_key(operation.key)
+        if isinstance(operation, Put):
+            check_value(operation.value)
+            ttl_seconds(operation.ttl_s)
+    if len({operation.key for operation in operations}) < len(operations):
+        raise InvalidArgumentError("a transaction has one operation for a key; some key is there twice")
+
+
+def _conflict(key: str, if_etag: str | None) -> ConflictError:
+    if if_etag == "":
+        return ConflictError(f"{key!r} has a value already; nothing was done. Read it, then decide.")
+    return ConflictError(f"{key!r} has another etag than {if_etag!r}; nothing was done. Read it anew.")
