@@ -1,0 +1,194 @@
+"""Write the pages of docs/reference/ that can be read off the code: `make docs`.
+
+They are written from what is declared where it is used (errors, abilities, settings, import maps), so nobody
+keeps a second list. A test fails when a page is behind the code.
+"""
+
+import ast
+import inspect
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+from capa_core import errors
+from capa_core.abilities import Feature, How, Level
+
+ROOT = Path(__file__).parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+NOTICE = "<!-- Written by `make docs` from the code: change it there. -->"
+LEVELS = {Level.ALWAYS: "0", Level.COMMON: "1", Level.SOME: "2", Level.ENGINE: "X"}
+HOWS = {
+    How.NATIVE: "native",
+    How.DRIVER: "driver",
+    How.CORE: "core",
+    How.APPROXIMATE: "approximate",
+    How.ABSENT: "no",
+}
+
+
+def errors_page() -> str:
+    """Return the table of errors."""
+    tree = inspect.cleandoc(errors.__doc__).split("\n\n", 1)[1]
+    classes = [each for each in vars(errors).values() if inspect.isclass(each)]
+    rows = [
+        (f"`{each.__name__}`", f"`{each.code}`", "yes" if each.retryable else "", inspect.getdoc(each))
+        for each in classes
+        if issubclass(each, errors.CapaError)
+    ]
+    drawn, _, remarks = tree.partition("\n\n")
+    table = _table(["error", "code", "retryable", "means"], rows)
+    return _page("Errors", "All of them are in `capa_core.errors`.", f"```text\n{drawn}\n```", remarks, table)
+
+
+def components_page() -> str:
+    """Return, for each block, which component has which ability, and who gives it."""
+    legend = (
+        "Level 0 holds on every component; 1 and 2 may be missing, so require them where they matter; X is one "
+        "engine's own. An ability is `native` to the engine, given by the `driver` or by the `core`, "
+        "`approximate` (see the notes), or absent (`no`). The conformance suite measures each of these claims."
+    )
+    return _page("Components and their abilities", legend, *_by_block(_abilities))
+
+
+def settings_page() -> str:
+    """Return the settings of each component, by block."""
+    intro = (
+        "What a component accepts in `capa.toml`. An unknown key is an error that names the nearest match."
+    )
+    return _page("Settings of components", intro, *_by_block(_settings))
+
+
+def coverage_page() -> str:
+    """Return what each adapter serves of the original, as its import map says."""
+    intro = "Every name of the original that is not listed here is served in full, under the same name."
+    maps = [tomllib.loads(path.read_text()) for path in sorted(ROOT.glob("adapters/*/import_map.toml"))]
+    return _page("What the adapters serve", intro, *(_coverage(each) for each in maps))
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "errors.md": errors_page,
+    "components.md": components_page,
+    "settings.md": settings_page,
+    "coverage.md": coverage_page,
+}
+
+
+def _by_block(section: Callable[[dict[str, Any]], str]) -> Iterator[str]:
+    for group, names in sorted(_entry_points().items()):
+        block = group.removeprefix("capa.")
+        drivers = {name: EntryPoint(name, value, group).load() for name, value in sorted(names.items())}
+        yield f"## {block}\n\n{section(drivers)}"
+
+
+def _entry_points() -> dict[str, dict[str, str]]:
+    """Read the file and not the installation, which may be older."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    return {group: names for group, names in groups.items() if group != "capa.adapters"}
+
+
+def _abilities(drivers: dict[str, Any]) -> str:
+    (enum,) = {type(feature) for driver in drivers.values() for feature in driver.features}
+    meanings = _member_docs(enum)
+    rows, notes = [], []
+    for feature in enum:
+        supports = {name: driver.features[feature] for name, driver in drivers.items()}
+        cells = [HOWS[support.how] for support in supports.values()]
+        rows.append((f"**{feature}**: {meanings.get(feature.name, '')}", LEVELS[feature.level], *cells))
+        notes += [f"- {feature}, {name}: {each.note}" for name, each in supports.items() if each.note]
+    table = _table(["ability", "level", *(f"`{name}`" for name in drivers)], rows)
+    return table + ("\n\n" + "\n".join(notes) if notes else "")
+
+
+def _settings(drivers: dict[str, Any]) -> str:
+    return "\n\n".join(_settings_of(name, driver.settings_type) for name, driver in drivers.items())
+
+
+def _settings_of(name: str, model: Any) -> str:
+    meanings = _entries(inspect.getdoc(model) or "", "Attributes")
+    rows = [
+        (f"`{key}`", f"`{_type_name(field.annotation)}`", _default(field), meanings.get(key, ""))
+        for key, field in model.model_fields.items()
+    ]
+    return f"### driver = `{name}`\n\n" + _table(["key", "type", "default", "meaning"], rows)
+
+
+def _coverage(data: dict[str, Any]) -> str:
+    sdk = data["sdk"]
+    rows = [
+        (
+            f"`{each['name']}`",
+            f"`{each['argument']}`" if "argument" in each else "",
+            each["support"],
+            each["reason"],
+        )
+        for each in data.get("names", [])
+        if each.get("support", "full") != "full"
+    ]
+    head = f"## {sdk['name']} {sdk.get('versions', '')} → `{sdk['package']}`".replace("  ", " ")
+    return f"{head}\n\n" + (_table(["name", "argument", "served", "reason"], rows) if rows else "All of it.")
+
+
+def _member_docs(enum: type[Feature]) -> dict[str, str]:
+    """Return the text below each member, which Python itself throws away."""
+    (body,) = ast.parse(inspect.getsource(enum)).body
+    assert isinstance(body, ast.ClassDef)
+    pairs = zip(body.body, body.body[1:], strict=False)
+    return {
+        node.targets[0].id: inspect.cleandoc(text.value.value)
+        for node, text in pairs
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+    }
+
+
+def _entries(docstring: str, section: str) -> dict[str, str]:
+    """Return the entries of one section of a docstring, each on one line."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in docstring.partition(f"{section}:\n")[2].splitlines():
+        indent = len(line) - len(line.lstrip())
+        if line and indent == 0:
+            break
+        if indent == 4:
+            name, _, found[name] = (part.strip() for part in line.partition(":"))
+        elif line:
+            found[name] += f" {line.strip()}"
+    return found
+
+
+def _type_name(annotation: Any) -> str:
+    name = (
+        annotation.__name__
+        if inspect.isclass(annotation) and not hasattr(annotation, "__args__")
+        else str(annotation)
+    )
+    return name.replace("typing.", "").replace("|", "or")
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    return f"`{value.value if isinstance(value, Enum) else value!r}`"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    cells = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(" ".join(str(cell).split()) for cell in row) + " |" for row in cells)
+
+
+def _page(title: str, *parts: str) -> str:
+    return "\n\n".join([NOTICE, f"# {title}", *filter(None, parts)]) + "\n"
+
+
+def main() -> None:
+    """Write all pages."""
+    for name, page in PAGES.items():
+        (REFERENCE / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
