@@ -164,11 +164,7 @@ class Runtime:
 
     @cached_property
     def _has_services(self) -> bool:
-        # Settings cost 100 ms to load (pydantic): a program without a capa.toml never pays for them here.
-        may_have = self._code is not None or self._file is not None or "CAPA_CONFIG" in self._environ
-        if not (may_have or find_file(self._start) or any(key.startswith(PREFIX) for key in self._environ)):
-            return False
-        return bool(self.loaded.settings.invocation)
+        return self.configured and bool(self.loaded.settings.invocation)
 
     @cached_property
     def _addresses(self) -> AddressIndex:
@@ -186,6 +182,13 @@ class Runtime:
         return load(
             self._code, file=self._file, start=self._start, profile=self._profile, environ=self._environ
         )
+
+    @cached_property
+    def configured(self) -> bool:
+        """Whether there may be any setting, told without loading them: that costs 100 ms (pydantic)."""
+        if self._code is not None or self._file is not None or "CAPA_CONFIG" in self._environ:
+            return True
+        return find_file(self._start) is not None or any(key.startswith(PREFIX) for key in self._environ)
 
     @property
     def environ(self) -> Mapping[str, str]:
