@@ -75,6 +75,8 @@ def wait_until(condition, seconds=10):
 
 @pytest.fixture(autouse=True)
 def own_data(tmp_path, monkeypatch, apollo):
+    for name in ("CATALOG_URL", "ORDERS_URL", "SHOP_BROKER_URL", "SHOP_RESULT_BACKEND"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SHOP_DATA", str(tmp_path))
     settings.current.cache_clear()
     client.forget_session()
