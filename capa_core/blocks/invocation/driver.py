@@ -15,7 +15,7 @@ class InvocationFeature(Feature):
 
     CALL = ("call", Level.ALWAYS)
     """A request gets a response within its deadline."""
-    DEADLINE = ("deadline", Level.ALWAYS)
+    DEADLINE = ("deadline", Level.COMMON)
     """A service that accepts and never answers, or trickles, ends the call in time."""
     STREAM = ("stream", Level.COMMON)
     """A response body can be read in pieces as it comes."""

@@ -30,21 +30,22 @@ def _as_tuple(value: Any) -> Any:
 
 
 class HttpInvocationSettings(BaseModel):
-    """Attributes:
-    service: The logical name; filled in by the runtime.
-    url: Where the service answers; several addresses take turns. `{service}` stands for the name. Without it the
-        name is taken as a host: `http://<service>`.
-    eject_s: Seconds for which an address that refused a connection is left out while others answer.
-    """
+    """Where a service answers and how it is reached."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     service: str = ""
+    """The logical name; filled in by the runtime."""
     url: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ("http://{service}",)
+    """Where the service answers; several addresses take turns. `{service}` stands for the logical name."""
     verify: bool | str = True
+    """Whether to check certificates, or the file with those to trust."""
     pool_size: int = Field(default=16, ge=1, le=1000)
+    """Idle connections kept for each address."""
     eject_s: float = Field(default=5.0, ge=0)
+    """Seconds for which an address that refused a connection is left out while others answer."""
     timeout_s: float = Field(default=5.0, gt=0)
+    """Seconds for one try."""
 
 
 class HttpInvocation(InvocationDriver[HttpInvocationSettings]):

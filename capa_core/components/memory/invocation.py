@@ -27,15 +27,14 @@ Answer = Callable[[InvocationRequest], InvocationResponse]
 
 
 class MemoryInvocationSettings(BaseModel):
-    """Attributes:
-    service: The logical name; filled in by the runtime.
-    app: `package.module:attribute` of a Service or a WSGI application, imported at the first call.
-    """
+    """Which application answers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     service: str = ""
+    """The logical name; filled in by the runtime."""
     app: str | None = None
+    """`package.module:attribute` of a Service or a WSGI application, imported at the first call."""
 
 
 class MemoryInvocation(InvocationDriver[MemoryInvocationSettings]):
