@@ -30,22 +30,25 @@ def _as_tuple(value: Any) -> Any:
 
 
 class HttpInvocationSettings(BaseModel):
-    """Where a service answers and how it is reached."""
+    """Where a service answers and how it is reached.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    Attributes:
+        service: The logical name; filled in by the runtime.
+        url: Where the service answers; several addresses take turns. `{service}` stands for the logical name.
+        verify: Whether to check certificates, or the file with those to trust.
+        pool_size: Idle connections kept for each address.
+        eject_s: Seconds for which an address that refused a connection is left out while others answer.
+        timeout_s: Seconds for one try.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     service: str = ""
-    """The logical name; filled in by the runtime."""
     url: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ("http://{service}",)
-    """Where the service answers; several addresses take turns. `{service}` stands for the logical name."""
     verify: bool | str = True
-    """Whether to check certificates, or the file with those to trust."""
     pool_size: int = Field(default=16, ge=1, le=1000)
-    """Idle connections kept for each address."""
     eject_s: float = Field(default=5.0, ge=0)
-    """Seconds for which an address that refused a connection is left out while others answer."""
     timeout_s: float = Field(default=5.0, gt=0)
-    """Seconds for one try."""
 
 
 class HttpInvocation(InvocationDriver[HttpInvocationSettings]):

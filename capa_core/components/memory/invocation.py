@@ -27,14 +27,17 @@ Answer = Callable[[InvocationRequest], InvocationResponse]
 
 
 class MemoryInvocationSettings(BaseModel):
-    """Which application answers."""
+    """Which application answers.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    Attributes:
+        service: The logical name; filled in by the runtime.
+        app: `package.module:attribute` of a Service or a WSGI application, imported at the first call.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     service: str = ""
-    """The logical name; filled in by the runtime."""
     app: str | None = None
-    """`package.module:attribute` of a Service or a WSGI application, imported at the first call."""
 
 
 class MemoryInvocation(InvocationDriver[MemoryInvocationSettings]):
