@@ -1,0 +1,170 @@
+"""Carry out a rewrite, take one back, and tidy up after a run that was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from capa_codemods.engine.journal import Entry, Journal, Planned, Record
+from capa_codemods.engine.merge import without_edits
+from capa_codemods.engine.splice import splice
+from capa_codemods.engine.write import digest, read, remove, replace
+from capa_codemods.errors import CodemodError
+
+
+class Trouble(NamedTuple):
+    """A file that was left as it is, and why."""
+
+    path: str
+    reason: str
+
+
+class Result(NamedTuple):
+    """What a writing run did.
+
+    Attributes:
+        written: Files that now hold what they should, in the order of writing.
+        merged: Those of them that had been edited since, and kept the edits.
+        troubles: Files that were left as they are.
+    """
+
+    written: tuple[str, ...]
+    merged: tuple[str, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+
+
+def apply(journal: Journal, files: Sequence[Planned]) -> Result:
+    """Replace *files*, journal first. Call it with the journal's lock held and nothing unfinished.
+
+    A file that cannot be written, or has changed since it was read, is left and reported; the others are written.
+
+    Raises:
+        OSError: The journal cannot be written. Nothing was touched.
+    """
+    record = journal.begin(files)
+    written, troubles = [], []
+    for index, file in enumerate(files):
+        try:
+            _check_place(journal.root, file.path)
+            temporary = record.temporary(journal.root, index, file.path)
+            replace(f"{journal.root}/{file.path}", file.after, temporary=temporary, expected=file.before)
+            written.append(file.path)
+        except (OSError, CodemodError) as error:
+            troubles.append(Trouble(file.path, _reason(error)))
+    if troubles:
+        record.keep(written)
+    if written:
+        record.become("applied")
+    else:
+        record.drop()
+    return Result(tuple(written), (), tuple(troubles))
+
+
+def undo(journal: Journal) -> Result | None:
+    """Take back the newest rewrite; None if there is none. Call it with the journal's lock held.
+
+    A file that the user has edited since keeps the edits, if they are on other lines. Else it is left as it is and
+    named, and the rewrite stays in the journal, so that undo can be run again when the conflict is mended.
+
+    Raises:
+        JournalError: The journal is damaged. Nothing was touched.
+        OSError: The journal cannot be written.
+    """
+    records = journal.records("applied")
+    if not records:
+        return None
+    record = records[-1]
+    record.entries()  # fails here, before the state changes, if it is damaged
+    record.become("undoing")
+    return _take_back(journal, record)
+
+
+def recover(journal: Journal) -> Result | None:
+    """Finish or take back what a killed run has left; None if there is nothing. Call it with the lock held.
+
+    Raises:
+        JournalError: The journal is damaged. Nothing was touched.
+        OSError: The journal cannot be written.
+    """
+    for record in journal.records("draft"):
+        record.drop()
+    results = [_take_back(journal, record) for record in reversed(journal.records("applying", "undoing"))]
+    if not results:
+        return None
+    return Result(
+        tuple(path for result in results for path in result.written),
+        tuple(path for result in results for path in result.merged),
+        tuple(trouble for result in results for trouble in result.troubles),
+    )
+
+
+def _take_back(journal: Journal, record: Record) -> Result:
+    written, merged, troubles = [], [], []
+    for index, entry in enumerate(record.entries()):
+        temporary = record.temporary(journal.root, index, entry.path)
+        try:
+            _check_place(journal.root, entry.path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            outcome = _restore(journal.root, record, entry, temporary)
+        except (OSError, CodemodError) as error:
+            troubles.append(Trouble(entry.path, _reason(error)))
+            continue
+        written += [entry.path] if outcome else []
+        merged += [entry.path] if outcome == "merged" else []
+    if troubles:
+        record.become("applied")
+    else:
+        record.drop()
+    return Result(tuple(written), tuple(merged), tuple(troubles))
+
+
+def _restore(root: str, record: Record, entry: Entry, temporary: str) -> str:
+    """Put one file back. Return `restored`, `merged`, or nothing if there was nothing to do."""
+    path = f"{root}/{entry.path}"
+    now = read(path)
+    if now is None:
+        if not entry.before:
+            return ""
+        raise CodemodError(
+            f"{entry.path} is gone or no longer a file: it was not made again; take it from git"
+        )
+    found = digest(now)
+    if found == entry.before:
+        return ""
+    if not entry.before:
+        if found != entry.after:
+            raise CodemodError(f"{entry.path} was made by the rewrite and edited since: delete it by hand")
+        remove(path, expected=now)
+        return "restored"
+    original = record.original(entry)
+    if found == entry.after:
+        replace(path, original, temporary=temporary, expected=now)
+        return "restored"
+    merged = without_edits(splice(original, entry.edits), now, original, entry.edits)
+    if merged is None:
+        raise CodemodError(
+            f"{entry.path} has been edited since, on lines that the rewrite changed: it was left as it is; "
+            f"change those lines back by hand and run undo again"
+        )
+    replace(path, merged, temporary=temporary, expected=now)
+    return "merged"
+
+
+def _check_place(root: str, path: str) -> None:
+    """Refuse a path that a link leads out of the tree."""
+    folder = os.path.realpath(os.path.dirname(f"{root}/{path}"))
+    inside = os.path.realpath(root)
+    if folder != inside and not folder.startswith(f"{inside}/"):
+        raise CodemodError(f"{path} leads out of the tree, to {folder}: it was left as it is")
+
+
+def _reason(error: OSError | CodemodError) -> str:
+    if isinstance(error, CodemodError):
+        return str(error)
+    step = {13: "allow writing there", 30: "mount it for writing", 28: "make room"}.get(
+        error.errno or 0, "mend that"
+    )
+    return f"cannot be written: {error.strerror or error}; it was left as it is: {step} and run again"

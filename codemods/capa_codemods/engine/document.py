@@ -1,0 +1,85 @@
+"""What all kinds of files have in common for a rule: bytes, lines, and a proof."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import ClassVar
+
+from capa_codemods.findings import Edit
+from capa_codemods.names import Names
+
+_IGNORE = re.compile(rb"#\s*capa:\s*ignore(?:\[([^\]]*)\])?")
+
+
+class Document(ABC):
+    """One file as the rules see it.
+
+    Attributes:
+        path: Relative to the root of the tree, with forward slashes.
+        data: The bytes as they stand on disk. Edits are offsets into them.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """Endings of the names that `claims` looks at; a name with none of them is passed over unseen."""
+
+    def __init__(self, path: str, data: bytes) -> None:
+        """Read *data* as this kind of file.
+
+        Raises:
+            UnreadableError: It is no such file.
+        """
+        self.path = path
+        self.data = data
+        self.line_starts = starts_of_lines(data)
+        self._has_ignores = b"capa:" in data
+
+    @classmethod
+    @abstractmethod
+    def claims(cls, path: str) -> bool:
+        """Say whether a file of this name is of this kind."""
+
+    @classmethod
+    @abstractmethod
+    def may_concern(cls, data: bytes, names: Names) -> bool:
+        """Say cheaply whether a rule could have anything to say. Must not miss; may be wrong the other way."""
+
+    @abstractmethod
+    def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:
+        """Prove that *new* means what `data` means, but for the names. Return what is wrong, or None.
+
+        *edits* are sorted and have been spliced into `data` to give *new*.
+        """
+
+    def line_of(self, offset: int) -> int:
+        """Return the line, from 1, that holds the byte at *offset*."""
+        return bisect_right(self.line_starts, offset)
+
+    def line_text(self, line: int) -> bytes:
+        """Return line number *line*, from 1, without its end."""
+        start = self.line_starts[line - 1]
+        end = self.line_starts[line] if line < len(self.line_starts) else len(self.data)
+        return self.data[start:end].rstrip(b"\r\n")
+
+    def ignores(self, line: int, rule: str) -> bool:
+        """Say whether a `# capa: ignore` or `# capa: ignore[rule]` comment stands on *line*."""
+        if not self._has_ignores or not 0 < line <= len(self.line_starts):
+            return False
+        found = _IGNORE.search(self.line_text(line))
+        if found is None:
+            return False
+        listed = found[1]
+        return listed is None or rule.encode() in [name.strip() for name in listed.split(b",")]
+
+
+def starts_of_lines(data: bytes) -> list[int]:
+    r"""Return where each line begins; `\n`, `\r\n` and a lone `\r` end a line, as Python's own reader has it."""
+    if b"\r" not in data:
+        starts, at = [0], data.find(b"\n")
+        while at >= 0:
+            starts.append(at + 1)
+            at = data.find(b"\n", at + 1)
+        return starts
+    return [0, *(found.end() for found in re.finditer(rb"\r\n|\r|\n", data))]

@@ -1,0 +1,58 @@
+"""List the files of a tree: from git where there is git, else by walking.
+
+Never leaves the tree: links to folders are not followed, so a loop of links is no loop here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from capa_codemods.engine.git import listed_files
+
+_SKIPPED = frozenset(
+    {
+        *(".git", ".hg", ".svn", ".bzr", ".capa", ".tox", ".nox", ".venv", ".eggs", ".direnv"),
+        *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"),
+        *("__pycache__", "node_modules", "site-packages"),
+    }
+)
+_SKIPPED_AT_ROOT = frozenset({"build", "dist"})
+
+
+def files(root: str, excluded: Iterable[str] = ()) -> list[str]:
+    """Return the files below *root*, relative to it, with forward slashes, in a stable order.
+
+    Args:
+        root: Absolute path of a folder.
+        excluded: Folders or files, relative, that are left out.
+    """
+    listed = listed_files(root)
+    found = sorted(_walk(root)) if listed is None else sorted(listed)
+    left_out = tuple(path.strip("/") for path in excluded)
+    if not left_out:
+        return found
+    inside = tuple(f"{path}/" for path in left_out)
+    return [path for path in found if path not in left_out and not path.startswith(inside)]
+
+
+def _walk(root: str) -> Iterator[str]:
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(f"{root}/{folder}") as entries:
+                for entry in entries:
+                    path = f"{folder}{entry.name}"
+                    if not entry.is_dir(follow_symlinks=False):
+                        yield path
+                    elif entry.name not in _SKIPPED and not _is_foreign(entry, folder):
+                        folders.append(f"{path}/")
+        except OSError:
+            continue  # a folder that cannot be entered holds nothing that could be rewritten
+
+
+def _is_foreign(entry: os.DirEntry[str], folder: str) -> bool:
+    if not folder and entry.name in _SKIPPED_AT_ROOT:
+        return True
+    return os.path.lexists(f"{entry.path}/pyvenv.cfg")

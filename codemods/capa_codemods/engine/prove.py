@@ -1,0 +1,222 @@
+"""Prove a rewritten Python file: the new tree with its names mapped back is the old tree.
+
+Statements that no edit touches must stand at the same, shifted place: the same bytes there are the same tree, so
+they need not be walked. All others are compared node by node. An import may differ where old module → new module
+stands in the import maps and what it binds is the same; a string may differ where it begins with such a pair.
+"""
+
+from __future__ import annotations
+
+import ast
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+from capa_codemods.engine.document import starts_of_lines
+from capa_codemods.engine.splice import inverse, splice
+from capa_codemods.errors import UnreadableError
+from capa_codemods.findings import Edit
+from capa_codemods.names import Names
+
+if TYPE_CHECKING:
+    from capa_codemods.engine.python_file import Places, PythonFile
+
+
+class _Bound(NamedTuple):
+    """One name that an import binds: `import module as bound`, or `from module import name as bound`.
+
+    Attributes:
+        opens: `import a.b`, which binds `a` rather than the module it names.
+    """
+
+    module: str
+    name: str | None
+    bound: str
+    level: int = 0
+    opens: bool = False
+
+
+def flaw(file: PythonFile, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:
+    """Return what is wrong with *new* as the rewritten *file*, or None if it is proven."""
+    from capa_codemods.engine.python_file import Places, parse
+
+    if splice(new, inverse(file.data, edits)) != file.data:
+        return "bytes outside the edits differ"
+    try:
+        tree = parse(new)
+    except UnreadableError as error:
+        return f"the result is no longer Python: {error}"
+    shift = _Shift(edits)
+    compare = _Comparison(names, shift, file.places, Places(new, starts_of_lines(new)))
+    return compare.flaw(file.tree, tree)
+
+
+class _Shift:
+    """Where the bytes of the old file are in the new one."""
+
+    def __init__(self, edits: Sequence[Edit]) -> None:
+        self._starts = [edit.start for edit in edits]
+        self._ends = [edit.end for edit in edits]
+        self._sums = [0, *accumulate(len(edit.new) - (edit.end - edit.start) for edit in edits)]
+
+    def touches(self, start: int, end: int) -> bool:
+        return bisect_left(self._ends, start) < bisect_right(self._starts, end)
+
+    def of(self, offset: int) -> int:
+        return offset + self._sums[bisect_right(self._ends, offset)]
+
+
+class _Comparison:
+    def __init__(self, names: Names, shift: _Shift, old_places: Places, new_places: Places) -> None:
+        self._pairs = names.modules.items()
+        self._names = names
+        self._shift = shift
+        self._old_places = old_places
+        self._new_places = new_places
+
+    def flaw(self, old: ast.AST, new: ast.AST) -> str | None:
+        queue: list[tuple[object, object]] = [(old, new)]
+        while queue:
+            one, other = queue.pop()
+            if isinstance(one, list) and isinstance(other, list) and _is_block(one):
+                found = self._pair_up(one, other)
+            else:
+                found = self._children(one, other)
+            if found is None:
+                return _difference(one, other)
+            queue.extend(found)
+        return None
+
+    def _children(self, old: object, new: object) -> list[tuple[object, object]] | None:
+        """Return what must be equal for *old* and *new* to be equal; None if they differ."""
+        if type(old) is not type(new):
+            return None
+        if isinstance(old, list) and isinstance(new, list):
+            return list(zip(old, new, strict=True)) if len(old) == len(new) else None
+        if not isinstance(old, ast.AST):
+            return [] if old == new and repr(old) == repr(new) else None
+        if isinstance(old, ast.stmt) and self._is_untouched(old):
+            return [] if self._stands(old, new) else None
+        if isinstance(old, ast.Constant) and isinstance(new, ast.Constant):
+            return [] if self._same_constant(old, new) else None
+        return [(getattr(old, field, None), getattr(new, field, None)) for field in old._fields]
+
+    def _pair_up(self, old: list[ast.stmt], new: list[ast.stmt]) -> list[tuple[object, object]] | None:
+        """Pair two blocks statement by statement; an import counts as many as it binds."""
+        olds, news = list(_unfold(old)), list(_unfold(new))
+        pairs: list[tuple[object, object]] = []
+        at = 0
+        for one in olds:
+            width = self._width(one, news[at : at + 2]) if isinstance(one, _Bound) else 1
+            if not width or at >= len(news):
+                return None
+            if not isinstance(one, _Bound):
+                pairs.append((one, news[at]))
+            at += width
+        return pairs if at == len(news) else None
+
+    def _width(self, old: _Bound, new: list[ast.stmt | _Bound]) -> int:
+        """Return how many of *new* together do what *old* does; 0 if they do not."""
+        if not new or not isinstance(new[0], _Bound):
+            return 0
+        first = new[0]
+        if first == old or self._renamed(old, first):
+            return 1
+        second = new[1] if len(new) > 1 else None
+        return 2 if isinstance(second, _Bound) and self._opened(old, first, second) else 0
+
+    def _renamed(self, old: _Bound, new: _Bound) -> bool:
+        if old.level or new.level or old.bound != new.bound:
+            return False
+        if old.name is None:
+            return (
+                new.name is None
+                and not old.opens
+                and not new.opens
+                and (old.module, new.module) in self._pairs
+            )
+        if new.name is None:
+            return False
+        if old.name == new.name and (old.module, new.module) in self._pairs:
+            return True
+        before, after = f"{old.module}.{old.name}", f"{new.module}.{new.name}"
+        line = self._names.line(before)
+        return (before, after) in self._pairs or (line is not None and line.to == after)
+
+    def _opened(self, old: _Bound, first: _Bound, second: _Bound) -> bool:
+        """`import a.b` has become `import x.b, x as a`."""
+        root = old.module.partition(".")[0]
+        return (
+            old.opens
+            and first.opens
+            and second.name is None
+            and not second.opens
+            and old.bound == root == second.bound
+            and (old.module, first.module) in self._pairs
+            and (root, second.module) in self._pairs
+            and first.module == second.module + old.module.removeprefix(root)
+        )
+
+    def _same_constant(self, old: ast.Constant, new: ast.Constant) -> bool:
+        if type(old.value) is not type(new.value) or old.kind != new.kind:
+            return False
+        if repr(old.value) == repr(new.value):
+            return True
+        if not isinstance(old.value, str) or not isinstance(new.value, str):
+            return False
+        return any(_rest(old.value, one) == _rest(new.value, other) != "?" for one, other in self._pairs)
+
+    def _is_untouched(self, old: ast.stmt) -> bool:
+        return not self._shift.touches(*_extent(old, self._old_places))
+
+    def _stands(self, old: ast.stmt, new: object) -> bool:
+        if not isinstance(new, ast.stmt):
+            return False
+        moved = tuple(self._shift.of(offset) for offset in _extent(old, self._old_places))
+        return moved == _extent(new, self._new_places)
+
+
+def _extent(node: ast.stmt, places: Places) -> tuple[int, int]:
+    # A decorated definition begins, for the parser, at its `def`.
+    first = min([node, *getattr(node, "decorator_list", [])], key=lambda one: (one.lineno, one.col_offset))
+    start = places.offset(first.lineno, first.col_offset)
+    return start, places.offset(node.end_lineno or 0, node.end_col_offset or 0)
+
+
+def _is_block(items: list[object]) -> bool:
+    return any(isinstance(item, ast.stmt) for item in items)
+
+
+def _unfold(block: list[ast.stmt]) -> Iterator[ast.stmt | _Bound]:
+    for node in block:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                opens = alias.asname is None and "." in alias.name
+                yield _Bound(alias.name, None, alias.asname or alias.name.partition(".")[0], 0, opens)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield _Bound(node.module or "", alias.name, alias.asname or alias.name, node.level)
+        else:
+            yield node
+
+
+def _rest(value: str, module: str) -> str:
+    """Return what follows *module* in *value*; `?` if *value* does not begin with it as a whole name."""
+    rest = value.removeprefix(module)
+    return rest if value.startswith(module) and rest[:1] in {"", ".", ":"} else "?"
+
+
+def _difference(old: object, new: object) -> str:
+    line = getattr(old, "lineno", None) or getattr(new, "lineno", None)
+    place = f" at line {line}" if line else ""
+    return f"the syntax tree differs{place}: {_sketch(old)} became {_sketch(new)}"
+
+
+def _sketch(node: object) -> str:
+    if isinstance(node, ast.AST):
+        try:
+            return repr(ast.unparse(node)[:60])
+        except (ValueError, RecursionError, AttributeError):
+            return type(node).__name__
+    return repr(node)[:60]

@@ -1,0 +1,304 @@
+"""Read a Python file: its import statements and its strings, each with its place in the bytes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from capa_codemods.engine.document import Document
+from capa_codemods.errors import UnreadableError
+from capa_codemods.findings import Edit
+from capa_codemods.names import Names
+
+LARGEST_BYTES = 4 * 1024 * 1024
+"""A larger file is generated, and parsing it could take all memory: it is a finding."""
+
+_GAP = rb"(?:[ \t\f]|\\(?:\r\n|\r|\n))"
+_DOTTED = rb"[^\W\d]\w*(?:" + _GAP + rb"*\." + _GAP + rb"*[^\W\d]\w*)*"
+_FROM = re.compile(rb"from" + _GAP + rb"+(" + _DOTTED + rb")")
+_NAME = re.compile(_DOTTED)
+_LITERAL = re.compile(rb"""[rRuU]?("{3}|'{3}|"|')""")
+_COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=]", re.MULTILINE)
+_BOM = b"\xef\xbb\xbf"
+
+_BLOCKS: dict[type[ast.AST], tuple[str, ...]] = {
+    ast.Module: ("body",),
+    ast.FunctionDef: ("body",),
+    ast.AsyncFunctionDef: ("body",),
+    ast.ClassDef: ("body",),
+    ast.If: ("body", "orelse"),
+    ast.For: ("body", "orelse"),
+    ast.AsyncFor: ("body", "orelse"),
+    ast.While: ("body", "orelse"),
+    ast.With: ("body",),
+    ast.AsyncWith: ("body",),
+    ast.Try: ("body", "handlers", "orelse", "finalbody"),
+    ast.TryStar: ("body", "handlers", "orelse", "finalbody"),
+    ast.ExceptHandler: ("body",),
+    ast.Match: ("cases",),
+    ast.match_case: ("body",),
+}
+
+
+class ImportedName(NamedTuple):
+    """One name of an import statement; *start* and *end* enclose the dotted name without its `as`."""
+
+    name: str
+    asname: str | None
+    start: int
+    end: int
+
+
+class ImportStatement(NamedTuple):
+    """One import statement.
+
+    Attributes:
+        module: Of `from module import …`; None for `import …` and for `from . import …`.
+        level: Dots of a relative import.
+        module_start: Where the module's name begins; 0 if there is none.
+    """
+
+    start: int
+    end: int
+    level: int
+    is_from: bool
+    module: str | None
+    module_start: int
+    module_end: int
+    names: tuple[ImportedName, ...]
+
+
+class StringUse(NamedTuple):
+    """One string literal.
+
+    Attributes:
+        start: Where its text begins, after the quote; -1 if the literal cannot be edited in place (it is joined
+            from parts, or spelt with escapes).
+        callee: Dotted name of what is called with it; empty if it is no direct argument.
+        position: Its number among the arguments, or its keyword.
+        place: `argument`, `subscript`, `key` or `value`.
+        holder: For a subscript, the dotted name of what is subscripted.
+    """
+
+    value: str
+    start: int
+    line: int
+    callee: str
+    position: int | str
+    place: str
+    holder: str
+
+
+class PythonFile(Document):
+    """A module, a script or a stub file."""
+
+    suffixes = (".py", ".pyi", ".pyw")
+
+    tree: ast.Module
+
+    def __init__(self, path: str, data: bytes) -> None:
+        """Parse *data* and execute none of it.
+
+        Raises:
+            UnreadableError: It is not Python as the running interpreter knows it, or too large.
+        """
+        super().__init__(path, data)
+        if len(data) > LARGEST_BYTES:
+            raise UnreadableError(
+                f"the file has {len(data) // 1024 // 1024} MB, which is more than is parsed",
+                next_step="change its imports by hand, or split the file",
+            )
+        self.tree = parse(data)
+        self.places = Places(data, self.line_starts)
+
+    @classmethod
+    def claims(cls, path: str) -> bool:
+        """Say whether *path* ends like a Python file."""
+        return path.endswith(cls.suffixes)
+
+    @classmethod
+    def may_concern(cls, data: bytes, names: Names) -> bool:
+        """Say whether *data* may import or quote one of the roots."""
+        return names.may_import(data)
+
+    @cached_property
+    def imports(self) -> Sequence[ImportStatement]:
+        """All import statements, wherever they stand."""
+        return tuple(self._import(node) for node in statements(self.tree) if isinstance(node, _IMPORTS))
+
+    @cached_property
+    def strings(self) -> Sequence[StringUse]:
+        """All string literals outside f-strings, with what they are used for."""
+        return tuple(self._strings())
+
+    def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:
+        """Parse *new*, map its names back and compare the trees."""
+        from capa_codemods.engine.prove import flaw
+
+        return flaw(self, new, edits, names)
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> ImportStatement:
+        start = self.places.offset(node.lineno, node.col_offset)
+        end = self.places.offset(node.end_lineno or 0, node.end_col_offset or 0)
+        found = _FROM.match(self.data, start) if isinstance(node, ast.ImportFrom) and not node.level else None
+        return ImportStatement(
+            start=start,
+            end=end,
+            level=getattr(node, "level", None) or 0,
+            is_from=isinstance(node, ast.ImportFrom),
+            module=getattr(node, "module", None),
+            module_start=found.start(1) if found else 0,
+            module_end=found.end(1) if found else 0,
+            names=tuple(self._imported(alias) for alias in node.names),
+        )
+
+    def _imported(self, alias: ast.alias) -> ImportedName:
+        start = self.places.offset(alias.lineno, alias.col_offset)
+        found = _NAME.match(self.data, start)
+        return ImportedName(alias.name, alias.asname, start, found.end() if found else start)
+
+    def _strings(self) -> Iterator[StringUse]:
+        queue: list[tuple[ast.AST, StringUse]] = [(self.tree, _NOWHERE)]
+        while queue:
+            node, use = queue.pop()
+            if isinstance(node, ast.Constant):
+                if isinstance(node.value, str):
+                    yield self._string(node, node.value, use)
+            elif not isinstance(node, ast.JoinedStr):
+                queue.extend(_uses(node))
+
+    def _string(self, node: ast.Constant, value: str, use: StringUse) -> StringUse:
+        start = self.places.offset(node.lineno, node.col_offset)
+        end = self.places.offset(node.end_lineno or 0, node.end_col_offset or 0)
+        opened = _LITERAL.match(self.data, start)
+        if opened is None or self.data[opened.end() : end - len(opened[1])] != value.encode(errors="replace"):
+            return use._replace(value=value, start=-1, line=node.lineno)
+        return use._replace(value=value, start=opened.end(), line=node.lineno)
+
+
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_NOWHERE = StringUse("", -1, 0, "", 0, "value", "")
+
+
+class Places:
+    """Turn the parser's lines and columns into offsets in the bytes on disk.
+
+    The parser counts columns in UTF-8. In a file of another encoding they are counted again.
+    """
+
+    def __init__(self, data: bytes, line_starts: Sequence[int]) -> None:
+        """Prepare for *data*, whose lines begin at *line_starts*."""
+        self._data = data
+        self._starts = line_starts
+        self._bom = len(_BOM) if data.startswith(_BOM) else 0
+        self.encoding = _encoding(data)
+
+    def offset(self, line: int, column: int) -> int:
+        """Return the offset of what the parser has at *line* (from 1) and *column* (from 0)."""
+        start = self._starts[line - 1]
+        if line == 1:
+            start += self._bom
+        if self.encoding is None:
+            return start + column
+        end = self._starts[line] if line < len(self._starts) else len(self._data)
+        text = self._data[start:end].decode(self.encoding).encode()[:column].decode()
+        return start + len(text.encode(self.encoding))
+
+
+def parse(data: bytes) -> ast.Module:
+    """Return the syntax tree of *data*.
+
+    Raises:
+        UnreadableError: It is not Python as the running interpreter knows it.
+    """
+    try:
+        return ast.parse(data)
+    except SyntaxError as error:
+        raise UnreadableError(
+            f"not Python {_version()}: {error.msg}", line=error.lineno or 0, next_step=_advice(error.msg)
+        ) from error
+    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+        reason = str(error) or "its expressions are nested too deeply"
+        raise UnreadableError(
+            f"cannot be parsed: {reason}", next_step="mend the file, or change its imports by hand"
+        ) from error
+
+
+def statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield every statement of *tree*, nested ones too; expressions are not entered, which is what makes it fast."""
+    queue: list[ast.AST] = [tree]
+    while queue:
+        node = queue.pop()
+        yield node
+        for block in _BLOCKS.get(type(node), ()):
+            queue.extend(getattr(node, block))
+
+
+def dotted_name(node: ast.AST) -> str:
+    """Return `a.b.c` for a name or a chain of attributes; what is no name at its beginning becomes empty parts."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    parts.append(node.id if isinstance(node, ast.Name) else "")
+    return ".".join(reversed(parts))
+
+
+def _uses(node: ast.AST) -> Iterator[tuple[ast.AST, StringUse]]:
+    """Yield the children of *node*, each with what a string there is used for."""
+    if isinstance(node, ast.Call):
+        yield from _uses_in_call(node)
+    elif isinstance(node, ast.Subscript):
+        yield node.value, _NOWHERE
+        yield node.slice, _NOWHERE._replace(place="subscript", holder=dotted_name(node.value))
+    elif isinstance(node, ast.Dict):
+        yield from ((key, _NOWHERE._replace(place="key")) for key in node.keys if key)
+        yield from ((value, _NOWHERE) for value in node.values)
+    else:
+        yield from ((child, _NOWHERE) for child in ast.iter_child_nodes(node))
+
+
+def _uses_in_call(node: ast.Call) -> Iterator[tuple[ast.AST, StringUse]]:
+    callee = dotted_name(node.func)
+    use = _NOWHERE._replace(callee=callee, place="argument")
+    yield node.func, _NOWHERE
+    yield from ((keyword.value, use._replace(position=keyword.arg or "**")) for keyword in node.keywords)
+    patched = getattr(node.args[0], "value", None) if node.args and callee.endswith("patch.dict") else None
+    for number, argument in enumerate(node.args):
+        if isinstance(patched, str) and isinstance(argument, ast.Dict):
+            # `patch.dict("sys.modules", {"requests": …})` sets items of what its first argument names.
+            key_use = _NOWHERE._replace(place="subscript", holder=patched)
+            yield from ((key, key_use) for key in argument.keys if key)
+            yield from ((value, _NOWHERE) for value in argument.values)
+        else:
+            yield argument, use._replace(position=number)
+
+
+def _encoding(data: bytes) -> str | None:
+    """Return the declared encoding if columns must be counted again in it, else None."""
+    head = data.split(b"\n", 2)[:2]
+    if not any(b"coding" in line and _COOKIE.match(line.removeprefix(_BOM)) for line in head):
+        return None
+    import io
+    import tokenize
+
+    name = tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+    return None if name in {"utf-8", "utf-8-sig", "ascii"} or data.isascii() else name
+
+
+def _version() -> str:
+    import sys
+
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _advice(message: str) -> str:
+    # What the parser says of Python 2's most frequent statements.
+    if "Missing parentheses in call to" in message or "multiple exception types must be" in message:
+        return "it looks like Python 2: port it to Python 3 first"
+    if "codec can't decode" in message or "encoding" in message:
+        return "save it in UTF-8, or declare its encoding in the first line"
+    return "mend the file; if it is for a newer Python, run capa with that Python"

@@ -1,0 +1,46 @@
+"""What can go wrong in a rewrite, as one tree.
+
+    CodemodError
+    ├── ImportMapError   an adapter's import_map.toml is wrong
+    ├── UnreadableError  a file cannot be read as what its name says it is
+    ├── ConflictError    a file changed under our hands; it was left as it is
+    ├── JournalError     the journal in .capa/ is missing, damaged or not to be trusted
+    └── BusyError        another run is writing in the same tree
+
+Every message says what happened, to which thing, and what to do next.
+"""
+
+
+class CodemodError(Exception):
+    """Root of the tree: `except CodemodError` catches all that the rewrite raises on purpose."""
+
+
+class ImportMapError(CodemodError):
+    """An `import_map.toml` breaks its format. Nothing was rewritten."""
+
+
+class UnreadableError(CodemodError):
+    """A file cannot be read as what its name says it is. It was left as it is.
+
+    Attributes:
+        line: Where, from 1; 0 if the place is not known.
+        next_step: What the user can do.
+    """
+
+    def __init__(self, reason: str, *, line: int = 0, next_step: str) -> None:
+        """Say why a file cannot be read, and what to do."""
+        super().__init__(reason)
+        self.line = line
+        self.next_step = next_step
+
+
+class ConflictError(CodemodError):
+    """A file is not what it was when it was read. It was left as it is."""
+
+
+class JournalError(CodemodError):
+    """The journal of a tree cannot be used. No file was touched because of it."""
+
+
+class BusyError(CodemodError):
+    """Another run is writing in the same tree. Nothing was done."""

@@ -1,0 +1,175 @@
+"""Read `import_map.toml`, the one table of old and new names that an adapter brings.
+
+The format is described in docs/reference/import-map.md. Adapters are found through the entry-point group
+`capa.adapters` and never imported: their table is data.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple, cast
+
+from capa_codemods.errors import ImportMapError
+
+Support = Literal["full", "partial", "none"]
+Evidence = Literal["import", "manifest"]
+PatchTarget = Literal["shim", "original"]
+
+
+class Name(NamedTuple):
+    """One line of `[[names]]`: a name that is not served in full, that moves, or that tests patch elsewhere.
+
+    Attributes:
+        name: The old dotted name; of a class's attribute too (`celery.Celery.control`).
+        argument: The line speaks of this keyword argument of *name* only.
+        to: The new dotted name, if it is not simply the same name in the new module.
+        patch: Where a test's `patch("…")` of this name must land; see docs/explanation/patch-targets.md.
+    """
+
+    name: str
+    support: Support = "full"
+    reason: str = ""
+    see: str = ""
+    argument: str | None = None
+    to: str | None = None
+    patch: PatchTarget = "shim"
+
+
+class ImportMap(NamedTuple):
+    """One SDK: its roots, where its modules went, and what is not served in full."""
+
+    path: str
+    name: str
+    package: str
+    extra: str
+    roots: tuple[str, ...]
+    distributions: tuple[str, ...]
+    versions: str
+    evidence: Evidence
+    modules: Mapping[str, str]
+    names: tuple[Name, ...]
+
+
+_SDK_KEYS = ("name", "package", "extra", "roots", "distributions", "versions", "evidence")
+_NAME_KEYS = Name._fields
+_CHOICES = {
+    "evidence": ("import", "manifest"),
+    "support": ("full", "partial", "none"),
+    "patch": ("shim", "original"),
+}
+
+
+def read(path: str) -> ImportMap:
+    """Return the import map at *path*.
+
+    Raises:
+        ImportMapError: The file cannot be read or breaks the format; the message names the place.
+    """
+    try:
+        with open(path, "rb") as file:
+            return parse(tomllib.load(file), path)
+    except (OSError, ValueError) as error:
+        raise ImportMapError(f"{path}: cannot read the import map: {error}") from error
+
+
+def parse(data: Mapping[str, Any], path: str) -> ImportMap:
+    """Return the import map that *data* describes; *path* is for messages.
+
+    Raises:
+        ImportMapError: A key is missing, unknown or of the wrong type, or two lines contradict each other.
+    """
+    _refuse_unknown(data, ("sdk", "modules", "names"), path, "the top level")
+    sdk = _table(data, "sdk", path)
+    _refuse_unknown(sdk, _SDK_KEYS, path, "[sdk]")
+    modules = {
+        old: _text(new, path, f"[modules] {old}") for old, new in _table(data, "modules", path).items()
+    }
+    package = _text(sdk.get("package"), path, "[sdk] package")
+    result = ImportMap(
+        path=path,
+        name=_text(sdk.get("name"), path, "[sdk] name"),
+        package=package,
+        extra=_text(sdk.get("extra"), path, "[sdk] extra"),
+        roots=_texts(sdk.get("roots"), path, "[sdk] roots"),
+        distributions=_texts(sdk.get("distributions"), path, "[sdk] distributions"),
+        versions=_text(sdk.get("versions", "any"), path, "[sdk] versions"),
+        evidence=cast("Evidence", _choice(sdk, "evidence", "import", path, "[sdk]")),
+        modules=modules,
+        names=tuple(_names(data.get("names", []), path)),
+    )
+    _check_places(result)
+    return result
+
+
+def _names(lines: Any, path: str) -> Iterator[Name]:
+    if not isinstance(lines, list):
+        raise ImportMapError(f"{path}: `names` must be an array of tables: write [[names]]")
+    for number, line in enumerate(lines, 1):
+        place = f"[[names]] number {number}"
+        if not isinstance(line, dict):
+            raise ImportMapError(f"{path}: {place} must be a table: write [[names]]")
+        _refuse_unknown(line, _NAME_KEYS, path, place)
+        support = cast("Support", _choice(line, "support", "full", path, place))
+        patch = cast("PatchTarget", _choice(line, "patch", "shim", path, place))
+        texts = {key: _text(line[key], path, f"{place} {key}") for key in line if key not in _CHOICES}
+        if "name" not in texts:
+            raise ImportMapError(f"{path}: {place} has no `name`: write the old dotted name")
+        if support != "full" and not texts.get("reason"):
+            raise ImportMapError(
+                f"{path}: {place} ({texts['name']}) is {support} without a `reason`: say why"
+            )
+        yield Name(support=support, patch=patch, **texts)
+
+
+def _check_places(result: ImportMap) -> None:
+    for old, new in result.modules.items():
+        if old.partition(".")[0] not in result.roots:
+            raise ImportMapError(
+                f"{result.path}: [modules] {old} is under none of the roots {list(result.roots)}"
+            )
+        if new.partition(".")[0] != result.package:
+            raise ImportMapError(f"{result.path}: [modules] {old} goes to {new}, outside {result.package}")
+    for line in result.names:
+        if line.name.partition(".")[0] not in result.roots:
+            raise ImportMapError(
+                f"{result.path}: [[names]] {line.name} is under none of the roots {list(result.roots)}"
+            )
+
+
+def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], path: str, place: str) -> None:
+    for key in table:
+        if key not in known:
+            import difflib
+
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(known)}"
+            raise ImportMapError(f"{path}: {place} has an unknown key `{key}`: {hint}")
+
+
+def _table(data: Mapping[str, Any], key: str, path: str) -> Mapping[str, Any]:
+    value = data.get(key)
+    if not isinstance(value, dict):
+        raise ImportMapError(f"{path}: the table [{key}] is missing: add it")
+    return value
+
+
+def _text(value: Any, path: str, place: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ImportMapError(f"{path}: {place} must be a string that is not empty, not {value!r}")
+    return value
+
+
+def _texts(value: Any, path: str, place: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise ImportMapError(f"{path}: {place} must be a list of strings that is not empty, not {value!r}")
+    return tuple(_text(item, path, place) for item in value)
+
+
+def _choice(table: Mapping[str, Any], key: str, default: str, path: str, place: str) -> str:
+    value = table.get(key, default)
+    if value not in _CHOICES[key]:
+        raise ImportMapError(
+            f"{path}: {place} {key} must be one of {', '.join(_CHOICES[key])}, not {value!r}"
+        )
+    return str(value)

@@ -1,0 +1,89 @@
+"""Old names and new names, over all import maps at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from capa_codemods.import_map import ImportMap, Name
+
+
+class Names:
+    """Answer where an old name went.
+
+    Attributes:
+        maps: The import maps, in the order given.
+        roots: Old top-level name → its import map.
+        modules: Old module → new module, of all maps.
+    """
+
+    def __init__(self, maps: Iterable[ImportMap]) -> None:
+        """Index *maps*; of two maps that claim one root, the first wins."""
+        self.maps = tuple(maps)
+        self.roots: dict[str, ImportMap] = {}
+        self.modules: dict[str, str] = {}
+        self._lines: dict[tuple[str, str | None], Name] = {}
+        for one in self.maps:
+            for root in one.roots:
+                self.roots.setdefault(root, one)
+            owned = {old: new for old, new in one.modules.items() if self.roots[old.partition(".")[0]] is one}
+            self.modules.update(owned)
+            self._lines.update({(line.name, line.argument): line for line in one.names})
+        self._quoted = _quoted(self.roots)
+        self._imported = _imported(self.roots)
+        self._literals = tuple(root.encode() for root in _shortest(self.roots))
+
+    def owner(self, dotted: str) -> ImportMap | None:
+        """Return the import map that *dotted* belongs to, if any."""
+        return self.roots.get(dotted.partition(".")[0])
+
+    def line(self, dotted: str, argument: str | None = None) -> Name | None:
+        """Return what the maps say of exactly this name, or of this argument of it."""
+        return self._lines.get((dotted, argument))
+
+    def nearest_line(self, dotted: str) -> Name | None:
+        """Return what the maps say of *dotted* or of the nearest name that holds it."""
+        while dotted:
+            if found := self._lines.get((dotted, None)):
+                return found
+            dotted = dotted.rpartition(".")[0]
+        return None
+
+    def module_of(self, dotted: str) -> str | None:
+        """Return the longest served module that is *dotted* or holds it."""
+        while dotted and dotted not in self.modules:
+            dotted = dotted.rpartition(".")[0]
+        return dotted or None
+
+    def may_import(self, data: bytes) -> bool:
+        """Say whether *data* may hold an import or a quoted name of a root. Over-approximates, never misses."""
+        if not any(literal in data for literal in self._literals):
+            return False
+        return self._imported.search(data) is not None or self._quoted.search(data) is not None
+
+    def may_quote(self, data: bytes) -> bool:
+        """Say whether *data* may hold a string that begins with the name of a root."""
+        return self._quoted.search(data) is not None
+
+    def may_name(self, data: bytes) -> bool:
+        """Say whether *data* holds the name of a root anywhere."""
+        return any(literal in data for literal in self._literals)
+
+
+def _shortest(roots: Mapping[str, object]) -> list[str]:
+    # "boto3" need not be looked for where "boto" is: fewer passes over every file of the tree.
+    return [root for root in roots if not any(other != root and other in root for other in roots)]
+
+
+def _alternatives(roots: Iterable[str]) -> bytes:
+    return b"|".join(re.escape(root).encode() for root in sorted(roots, key=len, reverse=True)) or rb"(?!)"
+
+
+def _imported(roots: Iterable[str]) -> re.Pattern[bytes]:
+    # A statement may run over a backslash and a newline (or a carriage return) before it names the root.
+    line = rb"[^\n]*(?:\\\r?\n[^\n]*)*?"
+    return re.compile(rb"\b(?:import|from)\b" + line + rb"\b(?:" + _alternatives(roots) + rb")\b")
+
+
+def _quoted(roots: Iterable[str]) -> re.Pattern[bytes]:
+    return re.compile(rb"""["'](?:""" + _alternatives(roots) + rb""")(?=["'.:])""")

@@ -1,0 +1,152 @@
+"""What the files around a file say about it: which roots are the SDK, and which are the user's own modules."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from functools import cached_property
+
+from capa_codemods.names import Names
+
+MANIFEST_NAMES = ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "tox.ini", "environment.yml")
+_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+_REQUIREMENTS = re.compile(
+    r"(?:^|.*[-_.])(?:requirements|deps|dependencies)(?:[-_.].*)?\.(?:txt|in)$", re.IGNORECASE
+)
+
+
+class Project:
+    """One tree and what is known about it.
+
+    Attributes:
+        root: Absolute path of the tree; the paths of all files are relative to it.
+        names: Old names and new names.
+        files: All files of the tree that were listed, relative, with forward slashes.
+        import_roots: Folders, relative, that the user names as places on `sys.path`.
+    """
+
+    def __init__(
+        self, root: str, names: Names, files: Sequence[str], import_roots: Sequence[str] = ()
+    ) -> None:
+        """Describe the tree at *root*."""
+        self.root = root
+        self.names = names
+        self.files = files
+        self.import_roots = tuple(folder.strip("/") for folder in import_roots)
+        self._shadows: dict[tuple[str, str], str | None] = {}
+        self._manifest_texts: dict[str, str] = {}
+
+    def refusal(self, root: str, path: str) -> tuple[str, str] | None:
+        """Return why *root* in the file *path* may not be the SDK and what to do about it; None if it is."""
+        if shadow := self._shadow(root, path):
+            return (
+                f"`{root}` is your own module {shadow} here, not the SDK",
+                "nothing to do; if it is not, say where modules are found: [tool.capa.migrate] roots",
+            )
+        owner = self.names.roots[root]
+        if owner.evidence == "import":
+            return None
+        if namesake := self._namesake(root):
+            return (
+                f"`{root}` is also your own module {namesake}",
+                "change this import by hand if it is the SDK",
+            )
+        if not self._has_evidence(owner.distributions, path):
+            return (
+                f"`{root}` is a frequent name, and no manifest names {' or '.join(owner.distributions)}",
+                f"if it is {owner.name}, name its distribution in a requirements file and run again",
+            )
+        return None
+
+    def _shadow(self, root: str, path: str) -> str | None:
+        folder = path.rpartition("/")[0]
+        key = (root, folder)
+        if key not in self._shadows:
+            self._shadows[key] = next(
+                (found for place in self._import_folders(folder) if (found := self._module_in(place, root))),
+                None,
+            )
+        return self._shadows[key]
+
+    def _import_folders(self, folder: str) -> list[str]:
+        """Return the folders from which a file in *folder* may import by name, nearest first."""
+        found = list(self.import_roots)
+        # A script finds its neighbours; a module of a package does not.
+        if not self._exists(folder, "__init__.py"):
+            found.append(folder)
+        at: str | None = folder
+        while at is not None:
+            if (
+                not at
+                or at.rpartition("/")[2] == "src"
+                or any(self._exists(at, name) for name in _PROJECT_FILES)
+            ):
+                found += [at, f"{at}/src".lstrip("/")]
+            at = at.rpartition("/")[0] if at else None
+        return found
+
+    def _module_in(self, folder: str, name: str) -> str | None:
+        for candidate in (f"{name}.py", f"{name}/__init__.py"):
+            if self._exists(folder, candidate):
+                return f"{folder}/{candidate}".lstrip("/")
+        return None
+
+    def _exists(self, folder: str, name: str) -> bool:
+        return os.path.lexists(os.path.join(self.root, folder, name))
+
+    def _namesake(self, root: str) -> str | None:
+        endings = (f"/{root}.py", f"/{root}/__init__.py")
+        return next((path for path in self.files if f"/{path}".endswith(endings)), None)
+
+    def _has_evidence(self, distributions: Sequence[str], path: str) -> bool:
+        wanted = re.compile("|".join(_spelling(name) for name in distributions), re.IGNORECASE)
+        return any(
+            wanted.search(self._text(manifest)) for manifest in self.manifests if _governs(manifest, path)
+        )
+
+    @cached_property
+    def manifests(self) -> tuple[str, ...]:
+        """The files of the tree that name distributions."""
+        return tuple(path for path in self.files if is_manifest(path))
+
+    def _text(self, manifest: str) -> str:
+        if manifest not in self._manifest_texts:
+            try:
+                with open(os.path.join(self.root, manifest), "rb") as file:
+                    text = file.read(1 << 20).decode(errors="replace")
+            except OSError:
+                text = (
+                    ""  # what cannot be read is no evidence; the rules for manifests report the file itself
+                )
+            self._manifest_texts[manifest] = text
+        return self._manifest_texts[manifest]
+
+
+def is_manifest(path: str) -> bool:
+    """Say whether the file at *path* names the distributions that a project needs."""
+    name = path.rpartition("/")[2]
+    return name in MANIFEST_NAMES or is_requirements(path)
+
+
+def is_requirements(path: str) -> bool:
+    """Say whether *path* is a pip requirements file by its name or its folder."""
+    folder, _, name = path.rpartition("/")
+    in_folder = folder.rpartition("/")[2] == "requirements" and name.endswith((".txt", ".in"))
+    return in_folder or _REQUIREMENTS.match(name) is not None
+
+
+def _governs(manifest: str, path: str) -> bool:
+    folder = manifest.rpartition("/")[0]
+    if folder.rpartition("/")[2] == "requirements":
+        folder = folder.rpartition("/")[0]
+    return not folder or path.startswith(f"{folder}/")
+
+
+def _spelling(distribution: str) -> str:
+    """Return a pattern for all spellings that mean *distribution* (PEP 503)."""
+    return (
+        r"(?<![\w.-])"
+        + "[-_.]+".join(re.escape(part) for part in re.split(r"[-_.]+", distribution))
+        + r"(?![\w-])"
+    )

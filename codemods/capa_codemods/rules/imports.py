@@ -1,0 +1,179 @@
+"""Import statements: the path changes, the name that is bound does not.
+
+    import requests                        →  import capa_requests as requests
+    import requests.exceptions             →  import capa_requests.exceptions, capa_requests as requests
+    import requests as r                   →  import capa_requests as r
+    from celery import Celery, chain       →  from capa_celery import Celery, chain
+    from celery import Celery, unserved    →  from capa_celery import Celery
+                                              from celery import unserved
+
+Left alone: relative imports, modules that the import map does not list, names that it lists as not served, roots
+that are the user's own modules here, and what cannot be told apart by its bytes. Each is reported.
+
+Safe because every use of the bound name stays as it is: no scope is analysed, and the proof compares what each
+statement binds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+from capa_codemods.engine.python_file import ImportedName, ImportStatement, PythonFile
+from capa_codemods.findings import Edit, Finding
+from capa_codemods.names import Names
+from capa_codemods.project import Project
+from capa_codemods.rule import Rule
+
+_GAPS = re.compile(rb"[ \t\f]|\\(?:\r\n|\r|\n)")
+
+
+class _Target(NamedTuple):
+    """Where one name of a `from` import comes from after the rewrite."""
+
+    module: str
+    name: str
+
+
+class Imports(Rule[PythonFile]):
+    """Move the imports of an SDK to its adapter, under the old names."""
+
+    id = "imports"
+    summary = "imports of an SDK come from its adapter, under the same names"
+    reads = PythonFile
+
+    def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding]:
+        """Yield an edit for each import that moves, and a finding for each that cannot."""
+        for statement in file.imports:
+            if statement.level:
+                continue
+            if statement.is_from:
+                yield from self._from(statement, file, project)
+            else:
+                for name in statement.names:
+                    yield from self._plain(name, file, project)
+
+    def _plain(self, name: ImportedName, file: PythonFile, project: Project) -> Iterator[Edit | Finding]:
+        root = name.name.partition(".")[0]
+        if root not in project.names.roots:
+            return
+        line = file.line_of(name.start)
+        if refused := project.refusal(root, file.path):
+            yield Finding(self.id, line, "note", *refused)
+            return
+        new = _plain_target(name, project.names)
+        if new is None:
+            yield self._unserved(name.name, line, project.names)
+        elif _GAPS.sub(b"", file.data[name.start : name.end]) != name.name.encode():
+            yield self._unreadable(name.name, line)
+        else:
+            yield Edit(name.start, name.end, new.encode(), self.id)
+
+    def _from(
+        self, statement: ImportStatement, file: PythonFile, project: Project
+    ) -> Iterator[Edit | Finding]:
+        module = statement.module or ""
+        root = module.partition(".")[0]
+        if root not in project.names.roots:
+            return
+        line = file.line_of(statement.start)
+        if refused := project.refusal(root, file.path):
+            yield Finding(self.id, line, "note", *refused)
+            return
+        targets = [_from_target(module, name.name, project.names) for name in statement.names]
+        for name, target in zip(statement.names, targets, strict=True):
+            if target.module == module:
+                yield self._unserved(f"{module}.{name.name}", file.line_of(name.start), project.names)
+        if all(target.module == module for target in targets):
+            return
+        spelt = _GAPS.sub(b"", file.data[statement.module_start : statement.module_end])
+        if spelt != module.encode():
+            yield self._unreadable(module, line)
+            return
+        yield self._moved(statement, targets, file)
+
+    def _moved(self, statement: ImportStatement, targets: list[_Target], file: PythonFile) -> Edit | Finding:
+        is_same_name = all(
+            target.name == name.name for target, name in zip(targets, statement.names, strict=True)
+        )
+        if is_same_name and len({target.module for target in targets}) == 1:
+            return Edit(statement.module_start, statement.module_end, targets[0].module.encode(), self.id)
+        text = file.data[statement.start : statement.end]
+        if b"#" in text:
+            return Finding(
+                self.id,
+                file.line_of(statement.start),
+                "warning",
+                f"`from {statement.module} import …` must become several imports, and comments stand inside it",
+                "split the statement by hand and run again",
+            )
+        return Edit(statement.start, statement.end, _split(statement, targets, file), self.id)
+
+    def _unserved(self, dotted: str, line: int, names: Names) -> Finding:
+        known = names.nearest_line(dotted)
+        owner = names.owner(dotted)
+        package = owner.package if owner else "the adapter"
+        reason = known.reason if known and known.support == "none" else f"{package} does not list it"
+        step = f"see {known.see}" if known and known.see else "it keeps working, on the original SDK"
+        return Finding(self.id, line, "warning", f"`{dotted}` stays on the original: {reason}", step)
+
+    def _unreadable(self, dotted: str, line: int) -> Finding:
+        return Finding(
+            self.id,
+            line,
+            "warning",
+            f"`{dotted}` is spelt in a way that cannot be edited",
+            "change it by hand",
+        )
+
+
+def _plain_target(name: ImportedName, names: Names) -> str | None:
+    """Return what stands for `import name` without its `as`, or None if the module is not served."""
+    new = names.modules.get(name.name)
+    root = name.name.partition(".")[0]
+    if new is None or name.asname:
+        return new
+    if root == name.name:
+        return f"{new} as {root}"
+    # `import a.b` binds `a`, and users write `a.b.c`: the new root must hold the new module under the same path.
+    new_root = names.modules.get(root)
+    if new_root is None or new != new_root + name.name.removeprefix(root):
+        return None
+    return f"{new}, {new_root} as {root}"
+
+
+def _from_target(module: str, name: str, names: Names) -> _Target:
+    dotted = f"{module}.{name}"
+    line = names.line(dotted)
+    if line is not None and line.support == "none":
+        return _Target(module, name)
+    if line is not None and line.to:
+        return _Target(*line.to.rpartition(".")[::2])
+    if dotted in names.modules:
+        return _Target(*names.modules[dotted].rpartition(".")[::2])
+    return _Target(names.modules.get(module, module), name)
+
+
+def _split(statement: ImportStatement, targets: list[_Target], file: PythonFile) -> bytes:
+    parts = []
+    pairs = list(zip(statement.names, targets, strict=True))
+    for module, group in groupby(pairs, key=lambda pair: pair[1].module):
+        listed = ", ".join(_listed(name, target) for name, target in group)
+        parts.append(f"from {module} import {listed}".encode())
+    # `;` is right wherever a statement may stand; a line of its own reads better where there is one.
+    line = file.line_of(statement.start)
+    before = file.data[file.line_starts[line - 1] : statement.start]
+    is_alone = not before.strip() and not file.data[statement.end :].lstrip(b" \t").startswith(b";")
+    return (_newline(file.data) + before if is_alone else b"; ").join(parts)
+
+
+def _listed(name: ImportedName, target: _Target) -> str:
+    if name.asname is None and target.name == name.name:
+        return name.name
+    return f"{target.name} as {name.asname or name.name}"
+
+
+def _newline(data: bytes) -> bytes:
+    return b"\r\n" if b"\r\n" in data else b"\n"

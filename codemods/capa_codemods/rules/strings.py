@@ -1,0 +1,154 @@
+"""Strings that name a module of an SDK, where what they are passed to is known to import it.
+
+    patch("requests.get")                  →  patch("capa_requests.get")
+    monkeypatch.setattr("celery.chord", x) →  monkeypatch.setattr("capa_celery.chord", x)
+    import_module("requests.exceptions")   →  import_module("capa_requests.exceptions")
+    pytest.importorskip("celery")          →  pytest.importorskip("capa_celery")
+
+A patch must land where the code under test looks. After the rewrite that is the adapter's module, so the target
+moves, unless the import map says `patch = "original"` or the name is private to the original; see
+docs/explanation/patch-targets.md.
+
+Left alone and reported: `getLogger("requests")` (loggers keep their names), `d.get("celery")`,
+`sys.modules["requests"]`, `patch.dict("sys.modules", …)`, settings that name a dotted path, and literals that are
+joined or escaped. In doubt a string is only a string.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from capa_codemods.engine.python_file import PythonFile, StringUse
+from capa_codemods.findings import Edit, Finding
+from capa_codemods.names import Names
+from capa_codemods.project import Project
+from capa_codemods.rule import Rule
+
+_DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[^\W\d]\w*(?:\.[^\W\d]\w*)*)?")
+
+# What is called, by its last name → the number and the keyword of the argument that names something.
+_PATCHES = {
+    "patch": (0, "target"),
+    "setattr": (0, "target"),
+    "delattr": (0, "target"),
+    "multiple": (0, "target"),
+}
+_MODULES = {
+    "import_module": (0, "name"),
+    "__import__": (0, "name"),
+    "importorskip": (0, "modname"),
+    "find_spec": (0, "name"),
+}
+_OBJECTS = {"import_string": (0, "dotted_path"), "symbol_by_name": (0, "name")}
+_UNEDITABLE = ("the literal is joined from parts or escaped", "change it by hand")
+_LOGGERS = frozenset({"getLogger", "get_logger", "get_task_logger"})
+
+
+class _Aim(NamedTuple):
+    """What a string names: *rest* (attributes, dotted) of the served *module*; no module if none is served."""
+
+    module: str
+    rest: str
+
+
+class Strings(Rule[PythonFile]):
+    """Move the names that tests patch and that code imports by string."""
+
+    id = "strings"
+    summary = "strings that name a module to patch or to import name its adapter"
+    reads = PythonFile
+
+    def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding]:
+        """Yield an edit for each string that must move, and a finding for each that may have to."""
+        names = project.names
+        if not names.may_quote(file.data):
+            return
+        for use in file.strings:
+            root = use.value.partition(".")[0].partition(":")[0]
+            if root in names.roots and _DOTTED.fullmatch(use.value) and not project.refusal(root, file.path):
+                yield from self._use(use, names)
+
+    def _use(self, use: StringUse, names: Names) -> Iterator[Edit | Finding]:
+        if not any(_takes(callees, use) for callees in (_PATCHES, _MODULES, _OBJECTS)):
+            if note := _note(use, names):
+                yield Finding(self.id, use.line, "note", *note)
+            return
+        dotted = use.value.replace(":", ".")
+        module = names.module_of(dotted) or ""
+        aim = _Aim(module, dotted[len(module) + 1 :] if module else dotted)
+        line = names.nearest_line(dotted)
+        if _takes(_PATCHES, use) and (_is_no_target(use, aim) or (line and line.patch == "original")):
+            return
+        if stays := _reason_to_stay(use, aim, names):
+            yield Finding(
+                self.id, use.line, "warning", f"`{use.value}` stays on the original: {stays[0]}", stays[1]
+            )
+        else:
+            yield Edit(use.start, use.start + len(module.encode()), names.modules[module].encode(), self.id)
+
+
+def _takes(callees: dict[str, tuple[int, str]], use: StringUse) -> bool:
+    expected = callees.get(use.callee.rpartition(".")[2])
+    return use.place == "argument" and expected is not None and use.position in expected
+
+
+def _is_no_target(use: StringUse, aim: _Aim) -> bool:
+    # `client.patch("requests")` is a request: a patch names an attribute of a module, `patch.multiple` a module.
+    is_multiple = use.callee.endswith("multiple")
+    return bool(aim.module) and not aim.rest and not (is_multiple and ".patch." in f".{use.callee}")
+
+
+def _reason_to_stay(use: StringUse, aim: _Aim, names: Names) -> tuple[str, str] | None:
+    """Return why a string that names something to patch or to import stays, and what to do; None if it moves."""
+    owner = names.owner(use.value)
+    package = owner.package if owner else "the adapter"
+    line = names.nearest_line(use.value.replace(":", "."))
+    if not aim.module or (line is not None and line.support == "none"):
+        return f"{package} does not serve it", "look whether the test or the import is still needed"
+    if _takes(_MODULES, use):
+        return _reason_for_module(use, aim, package, names)
+    first, dot, _ = aim.rest.partition(".")
+    if _takes(_PATCHES, use) and first.startswith("_"):
+        return (
+            "it is private to the original, whose own code reads it",
+            "patch what the code under test calls",
+        )
+    if dot and not first[:1].isupper() and names.line(f"{aim.module}.{first}") is None:
+        return f"`{first}` may be a module that {package} does not list", "change it by hand if it is not"
+    return _UNEDITABLE if use.start < 0 else None
+
+
+def _reason_for_module(use: StringUse, aim: _Aim, package: str, names: Names) -> tuple[str, str] | None:
+    if aim.rest:
+        return f"{package} does not list this module", "nothing to do: it keeps working, on the original"
+    if use.callee.endswith("__import__") and not _keeps_top_level(aim.module, names):
+        return "`__import__` returns the top-level package, which would be another one", "use `import_module`"
+    return _UNEDITABLE if use.start < 0 else None
+
+
+def _keeps_top_level(module: str, names: Names) -> bool:
+    root, _, rest = module.partition(".")
+    new_root = names.modules.get(root, ".")
+    return "." not in new_root and names.modules[module] == f"{new_root}.{rest}".rstrip(".")
+
+
+def _note(use: StringUse, names: Names) -> tuple[str, str] | None:
+    tail = use.callee.rpartition(".")[2]
+    if tail in _LOGGERS:
+        return f"the logger `{use.value}` keeps its name", "nothing to do"
+    if use.holder.endswith("sys.modules"):
+        new = names.modules.get(use.value, "its adapter")
+        return (
+            f"`sys.modules[{use.value!r}]` is the original",
+            f"the migrated code imports {new}: name that if it is meant",
+        )
+    if tail == "get" and use.place == "argument" and use.position == 0:
+        return f"`get({use.value!r})` has the name of an SDK", "nothing to do if it is only a key"
+    if "." in use.value and names.module_of(use.value):
+        return (
+            f"the string {use.value!r} names something of an SDK",
+            "name the adapter by hand if it gets imported",
+        )
+    return None
