@@ -1,0 +1,82 @@
+"""Spans through every call, one trace across processes and messages, and nothing at all without an SDK."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from capa_core import Runtime, Service
+
+
+@pytest.fixture
+def spans(monkeypatch):
+    """What was traced; the provider can be set only once in a process, so it is swapped underneath."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    yield exporter.get_finished_spans
+    provider.shutdown()
+
+
+@pytest.fixture
+def runtime():
+    with Runtime.in_memory() as runtime:
+        yield runtime
+
+
+def test_a_call_of_a_block_is_a_span_with_its_component(runtime, spans):
+    runtime.state("orders").put("k", b"v")
+
+    (span,) = [span for span in spans() if span.name == "state put"]
+    assert "MemoryState" == span.attributes["capa.driver"]
+
+
+def test_an_error_is_recorded_on_the_span(runtime, spans):
+    with pytest.raises(Exception, match="another etag"):
+        runtime.state().put("k", b"v", if_etag="stale")
+
+    assert [span.name for span in spans()] == ["state put"]
+
+
+def test_one_trace_goes_through_a_call_over_http(spans):
+    service = Service("greeter")
+    service.register("hello", lambda _call: "hi")
+    served = service.serve()
+    with Runtime({"invocation": {"greeter": {"url": served.url}}}, start="/dev", environ={}) as runtime:
+        runtime.invocation("greeter").invoke("hello")
+    served.close()
+
+    client, server = (next(span for span in spans() if span.kind.name == kind) for kind in ("CLIENT", "SERVER"))
+    assert client.context.span_id == server.parent.span_id
+    assert client.context.trace_id == server.context.trace_id
+
+
+def test_one_trace_goes_through_a_message(runtime, spans):
+    handled = threading.Event()
+    runtime.pubsub().subscribe("events", lambda _message: handled.set())
+    tracer = trace.get_tracer("test")
+    with tracer.start_as_current_span("request") as request:
+        runtime.pubsub().publish("events", b"x")
+    assert handled.wait(5)
+    runtime.close()
+
+    traces = {span.kind.name: span.context.trace_id for span in spans() if span.kind.name != "CLIENT"}
+    ours = request.get_span_context().trace_id
+    assert {"INTERNAL": ours, "PRODUCER": ours, "CONSUMER": ours} == traces
+
+
+def test_without_an_sdk_opentelemetry_is_not_even_imported():
+    program = (
+        "import sys; from capa_core import Runtime\n"
+        "with Runtime.in_memory() as runtime: runtime.state().put('k', b'v')\n"
+        "print(any(name.startswith('opentelemetry') for name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, cwd="/")
+
+    assert ("False\n", "") == (done.stdout, done.stderr)
