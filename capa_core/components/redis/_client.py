@@ -1,0 +1,49 @@
+"""The connections to one Redis server, made alike for every block."""
+
+from __future__ import annotations
+
+import redis
+from pydantic import BaseModel, ConfigDict, Field
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+
+class RedisSettings(BaseModel):
+    """Where the server is.
+
+    Attributes:
+        url: `redis://[user[:password]@]host[:port]/db`, `rediss://…` for TLS, or `unix://path?db=0`.
+        timeout_s: How long one command may take, connecting included.
+        prefix: Before every key and channel, so that components can share a database.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
+    timeout_s: float = 5.0
+    prefix: str = "capa:"
+
+
+def connect(settings: RedisSettings) -> redis.Redis:
+    """Return a client that is safe for many threads and connects when first used.
+
+    It never retries, for the portable type does, and gives bytes. RESP2, for it is the faster one to parse and
+    every server speaks it.
+    """
+    return redis.Redis.from_url(
+        settings.url,
+        socket_timeout=settings.timeout_s,
+        socket_connect_timeout=settings.timeout_s,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+        decode_responses=False,
+    )
+
+
+def address(client: redis.Redis) -> str:
+    """Return where *client* connects to, without credentials."""
+    known = client.connection_pool.connection_kwargs
+    if "path" in known:
+        return f"{known['path']} database {known.get('db', 0)}"
+    return f"{known.get('host', 'localhost')}:{known.get('port', 6379)}/{known.get('db', 0)}"

@@ -1,0 +1,51 @@
+"""Which of redis-py's errors means what."""
+
+from __future__ import annotations
+
+import redis
+
+from capa_core.errors import (
+    CapaError,
+    ConflictError,
+    DeadlineError,
+    ExhaustedError,
+    PermissionDeniedError,
+    UnavailableError,
+    UnknownError,
+)
+
+_BY_TYPE: dict[type[BaseException], type[CapaError]] = {
+    redis.ConnectionError: UnavailableError,
+    redis.TimeoutError: DeadlineError,
+    redis.AuthenticationError: PermissionDeniedError,
+    redis.exceptions.AuthorizationError: PermissionDeniedError,
+    redis.exceptions.NoPermissionError: PermissionDeniedError,
+    redis.exceptions.OutOfMemoryError: ExhaustedError,
+    redis.ReadOnlyError: UnavailableError,
+    redis.WatchError: ConflictError,
+    redis.ResponseError: UnknownError,
+    redis.RedisError: UnknownError,
+}
+
+# Replies for which redis-py has no type of its own: https://github.com/redis/redis/blob/7.0/src/server.c
+_BY_FIRST_WORD: dict[str, type[CapaError]] = {
+    "MISCONF": ExhaustedError,  # it cannot write its snapshot, mostly for a full disk, and refuses writes
+    "NOREPLICAS": UnavailableError,
+    "MASTERDOWN": UnavailableError,
+    "CLUSTERDOWN": UnavailableError,
+    "TRYAGAIN": UnavailableError,
+    "BUSY": UnavailableError,
+    "NOPERM": PermissionDeniedError,
+    "NOAUTH": PermissionDeniedError,
+    "OOM": ExhaustedError,
+    "READONLY": UnavailableError,
+}
+
+
+def name_error(error: Exception) -> type[CapaError] | None:
+    """Return Capa's type for *error*; `None` for what is not redis-py's."""
+    if isinstance(error, redis.ResponseError):
+        named = _BY_FIRST_WORD.get(str(error).partition(" ")[0])
+        if named is not None:
+            return named
+    return next((_BY_TYPE[kind] for kind in type(error).__mro__ if kind in _BY_TYPE), None)
