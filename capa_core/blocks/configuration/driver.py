@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from capa_core.abilities import Feature, Level
 from capa_core.driver import Driver, SettingsT
+from capa_core.errors import UnsupportedError
 
 
 class ConfigurationFeature(Feature):
@@ -43,6 +44,15 @@ class Scope:
     group: str = "application"
     label: str = ""
 
+    def candidates(self) -> tuple[Scope, ...]:
+        """Return the scopes that may serve this one, the closest first: without the label, then the component's own."""
+        near = (self, replace(self, label=""), replace(self, application=""))
+        return tuple(dict.fromkeys((*near, replace(self, application="", label=""))))
+
+    def __str__(self) -> str:
+        marks = (("application", self.application), ("label", self.label))
+        return f"{self.group!r}" + "".join(f" of {kind} {value!r}" for kind, value in marks if value)
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationItem:
@@ -74,26 +84,47 @@ class ConfigurationDriver(Driver[SettingsT]):
 
     @abstractmethod
     def get(self, scope: Scope) -> Snapshot:
-        """Return the present items of *scope*."""
+        """Return the present items of *scope*, or of the first of its candidates that the engine has.
+
+        LABELS is what makes the engine look at the unlabelled scope; whether an application falls back to the
+        component's own items is the engine's choice, and its documentation says so.
+        """
 
     @abstractmethod
     def version(self, scope: Scope) -> str:
         """Return the present version at the least cost the engine allows: the core polls with it."""
 
-    @abstractmethod
-    def watch(self, scope: Scope, version: str, timeout_s: float) -> Snapshot | None:
-        """Return the snapshot as soon as its version differs from *version*; `None` when *timeout_s* passed first.
+    def watch(self, known: Mapping[Scope, str], timeout_s: float) -> Mapping[Scope, str]:
+        """Return the present version of each scope whose version differs from *known*, as soon as there is one.
 
-        Must look before it waits. Never called where WATCH is not the driver's. Must be woken by `close`.
+        Empty when *timeout_s* passed first, or when `wake` or `close` came. Must look before it waits. One call
+        watches all scopes, because one thread makes it. Never called where WATCH is not the driver's.
+        """
+        raise UnsupportedError(
+            f"{type(self).__name__} cannot watch {len(known)} scopes for {timeout_s} s: poll"
+        )
+
+    def wake(self) -> None:
+        """Make the `watch` that is under way return now, or the next one if there is none.
+
+        The scopes to watch have changed. A driver that cannot do it leaves this as it is, and new scopes are
+        then watched after the *timeout_s* of the present call.
         """
 
-    @abstractmethod
     def save(self, scope: Scope, items: Sequence[ConfigurationItem]) -> str:
-        """Write these items, leave the others, and return the new version of the scope.
+        """Write these items to *scope* itself, leave its others, and return its new version.
 
-        A half-written scope must never be visible to a reader.
+        A half-written scope must never be visible to a reader. Absent SAVE: never called.
         """
+        raise UnsupportedError(f"{type(self).__name__} cannot write {len(items)} items to {scope}")
 
-    @abstractmethod
+    def save_document(self, scope: Scope, content: str) -> str:
+        """Write *content* as the whole of *scope*, as `save` does. Absent SAVE or DOCUMENTS: never called."""
+        raise UnsupportedError(f"{type(self).__name__} cannot write {scope} ({len(content)} characters)")
+
     def delete(self, scope: Scope, keys: Sequence[str]) -> str:
-        """Remove these keys (missing ones are passed over) and return the new version of the scope."""
+        """Remove these keys from *scope* itself (missing ones are passed over) and return its new version.
+
+        Absent DELETE: never called.
+        """
+        raise UnsupportedError(f"{type(self).__name__} cannot remove {len(keys)} keys from {scope}")

@@ -1,0 +1,27 @@
+"""Configuration: live values and documents, in groups, with variants."""
+
+from capa_core.blocks.configuration._events import Change, ChangeEvent, ChangeKind, Listener, Subscription
+from capa_core.blocks.configuration._portable import Configuration
+from capa_core.blocks.configuration._view import ConfigurationView
+from capa_core.blocks.configuration.driver import (
+    ConfigurationDriver,
+    ConfigurationFeature,
+    ConfigurationItem,
+    Scope,
+    Snapshot,
+)
+
+__all__ = [
+    "Change",
+    "ChangeEvent",
+    "ChangeKind",
+    "Configuration",
+    "ConfigurationDriver",
+    "ConfigurationFeature",
+    "ConfigurationItem",
+    "ConfigurationView",
+    "Listener",
+    "Scope",
+    "Snapshot",
+    "Subscription",
+]

@@ -1,0 +1,78 @@
+"""One scope that is followed: what it serves, who follows it, and how its last refresh went."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from capa_core.blocks.configuration._events import ChangeEvent, Subscription, compare
+from capa_core.blocks.configuration._view import ConfigurationView
+from capa_core.blocks.configuration.driver import Scope, Snapshot
+
+Follower = Callable[[ConfigurationView], object]
+
+LONGEST_PAUSE_S = 30.0
+
+
+class Group:
+    """Changed by one thread at a time, which holds `lock`; read by any.
+
+    Attributes:
+        seen: The version that the engine was last seen with, be it readable or not.
+        loaded: Whether the view serves anything yet.
+        failures: Refreshes that failed since the last good one.
+    """
+
+    __slots__ = ("failures", "followers", "loaded", "lock", "retry_at", "seen", "subscriptions", "view")
+
+    def __init__(self, scope: Scope) -> None:
+        self.view = ConfigurationView(scope)
+        self.lock = threading.RLock()
+        # Tuples that are replaced: whoever is iterating over the old one is not disturbed.
+        self.followers: tuple[Follower, ...] = ()
+        self.subscriptions: tuple[Subscription, ...] = ()
+        self.seen = ""
+        self.loaded = False
+        self.failures = 0
+        self.retry_at = 0.0
+
+    @property
+    def scope(self) -> Scope:
+        """What is followed."""
+        return self.view.scope
+
+    def serve(self, snapshot: Snapshot) -> ChangeEvent | None:
+        """Serve *snapshot* and return how it differs from the one before; `None` for the first one."""
+        event = compare(self.scope, self.view.snapshot, snapshot) if self.loaded else None
+        self.view.swap(snapshot)
+        self.seen = snapshot.version
+        self.loaded = True
+        return event
+
+    def fail(self, pause_s: float) -> bool:
+        """Note that a refresh failed and is tried again after *pause_s*, doubled each time; whether it is the first."""
+        self.view.mark(stale=True)
+        self.retry_at = time.monotonic() + min(pause_s * 2**self.failures, LONGEST_PAUSE_S)
+        self.failures = min(self.failures + 1, 16)
+        return self.failures == 1
+
+    def recover(self) -> bool:
+        """Note that a refresh went well; whether the one before had not."""
+        was_stale, self.failures = self.view.stale, 0
+        self.view.mark(stale=False)
+        return was_stale
+
+    def join(self, subscription: Subscription) -> None:
+        """Deliver events to *subscription* from now on, after those that were there before."""
+        with self.lock:
+            self.subscriptions = (*self.subscriptions, subscription)
+
+    def leave(self, subscription: Subscription) -> None:
+        """Deliver no more events to *subscription*."""
+        with self.lock:
+            self.subscriptions = tuple(one for one in self.subscriptions if one is not subscription)
+
+    def forget(self) -> None:
+        """Replace the lock, which a thread of the parent may have held when this child was forked."""
+        self.lock = threading.RLock()

@@ -1,0 +1,76 @@
+"""The last known good values on disk, for a start while the engine is down."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from capa_core.blocks.configuration.driver import ConfigurationItem, Scope, Snapshot
+
+
+class Keep:
+    """One file for each scope in a folder. Many processes may share it: a file is replaced as a whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def save(self, scope: Scope, snapshot: Snapshot) -> None:
+        """Keep *snapshot*, readable by this user only, safe against a power cut.
+
+        Raises:
+            OSError: The disk is full or the folder cannot be written; what was kept before is still there.
+        """
+        text = json.dumps(_kept(scope, snapshot), ensure_ascii=False)
+        path = self.path(scope)
+        if _text(path) == text:
+            return
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        except OSError:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def load(self, scope: Scope) -> Snapshot | None:
+        """Return what was kept, or `None` if there is nothing or it is damaged."""
+        text = _text(self.path(scope))
+        try:
+            kept = json.loads(text or "null")
+            return _snapshot(kept) if kept and kept["scope"] == asdict(scope) else None
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def path(self, scope: Scope) -> Path:
+        """Return the file for *scope*: a readable part, and a digest because names differ in more than letters."""
+        parts = (scope.application, scope.label, scope.group)
+        digest = hashlib.blake2b(json.dumps(parts).encode(), digest_size=6).hexdigest()
+        readable = re.sub(r"[^A-Za-z0-9.-]+", "_", "+".join(filter(None, parts)))[:80]
+        return self._folder / f"{readable}-{digest}.json"
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _kept(scope: Scope, snapshot: Snapshot) -> dict[str, Any]:
+    items = [[item.key, item.value, item.version, dict(item.tags)] for item in snapshot.items.values()]
+    return {"scope": asdict(scope), "version": snapshot.version, "content": snapshot.content, "items": items}
+
+
+def _snapshot(kept: dict[str, Any]) -> Snapshot:
+    items = {item[0]: ConfigurationItem(*item) for item in kept["items"]}
+    return Snapshot(items, kept["version"], kept["content"])

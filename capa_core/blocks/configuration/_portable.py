@@ -1,0 +1,405 @@
+"""What users hold to read configuration and to learn of its changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from capa_core.abilities import BY_CORE, Feature, How, Support
+from capa_core.blocks.configuration._events import Listener, Subscription
+from capa_core.blocks.configuration._group import Follower, Group
+from capa_core.blocks.configuration._keep import Keep
+from capa_core.blocks.configuration._view import ConfigurationView
+from capa_core.blocks.configuration._watcher import Watcher
+from capa_core.blocks.configuration.driver import (
+    ConfigurationDriver,
+    ConfigurationFeature,
+    ConfigurationItem,
+    Scope,
+    Snapshot,
+)
+from capa_core.blocks.configuration.formats import KEYED, TEXTS, suffix_of
+from capa_core.call import DEFAULT_POLICY, Guard, Policy, telemetry
+from capa_core.errors import CapaError, ClosedError, InvalidArgumentError, UnsupportedError
+
+POLL_S = 1.0
+_COMPENSATED = (ConfigurationFeature.WATCH, ConfigurationFeature.LAST_KNOWN_GOOD)
+
+
+class Configuration:
+    """Keys and documents in groups, live. Safe for many threads.
+
+    Args:
+        folder: Where last known good values are kept, in a folder `configuration`; `None` keeps none.
+        poll_s: Seconds between two looks at an engine that cannot tell of changes; `None` takes the driver
+            settings' `poll_s`, or 1.
+    """
+
+    def __init__(
+        self,
+        driver: ConfigurationDriver[Any],
+        name: str = "default",
+        policy: Policy = DEFAULT_POLICY,
+        *,
+        folder: Path | None = None,
+        poll_s: float | None = None,
+    ) -> None:
+        self.name = name
+        self._driver = driver
+        self._guard = Guard("configuration", name, driver, policy)
+        self._poll_s: float = poll_s or getattr(driver.settings, "poll_s", None) or POLL_S
+        keeps = folder is not None and not driver.features[ConfigurationFeature.LAST_KNOWN_GOOD].by_driver
+        self._keep = Keep(folder / "configuration" / name) if folder is not None and keeps else None
+        self._kept: dict[Scope, str] = {}
+        self._groups: dict[Scope, Group] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        self._watcher = Watcher(
+            driver, self._groups, name=name, refresh=self._refresh, fail=self._fail, poll_s=self._poll_s
+        )
+
+    @property
+    def features(self) -> Mapping[Feature, Support]:
+        """How the component has each ability, with what the core makes up for."""
+        given = self._driver.features
+        return {key: BY_CORE if not how and key in _COMPENSATED else how for key, how in given.items()}
+
+    def ping(self) -> str:
+        """Return one line about the engine that serves.
+
+        Raises:
+            UnavailableError: It does not.
+        """
+        return self._guard.once("ping", self._driver.ping)
+
+    # Reading
+
+    def get(
+        self,
+        keys: Collection[str] | None = None,
+        *,
+        application: str = "",
+        group: str = "application",
+        label: str = "",
+    ) -> dict[str, ConfigurationItem]:
+        """Read the present items from the engine; of *keys*, those that exist.
+
+        While the engine does not answer, the items that were last read are returned and a warning is logged.
+
+        Args:
+            keys: `None` for all.
+            application: Whose items; `""` for the component's own.
+            group: The set of items, or a document such as `testjson.json`.
+            label: The variant; one that does not exist falls back to the unlabelled.
+
+        Raises:
+            InvalidArgumentError: A name is malformed.
+            SettingsError: What the engine holds is malformed; the message names the place.
+            UnavailableError: The engine did not answer, and nothing was read before.
+        """
+        items = self._read(self._scope(application, group, label)).items
+        if keys is None:
+            return dict(items)
+        return {key: items[key] for key in keys if key in items}
+
+    def value(
+        self,
+        key: str,
+        default: str | None = None,
+        *,
+        application: str = "",
+        group: str = "application",
+        label: str = "",
+    ) -> str | None:
+        """Return the live text at *key*, or *default*; raises as `view` does.
+
+        For reads by the million keep the `view`: looking it up costs more than reading from it.
+        """
+        return self._open(self._scope(application, group, label)).view.get(key, default)
+
+    def view(
+        self, group: str = "application", *, application: str = "", label: str = ""
+    ) -> ConfigurationView:
+        """Return the live mapping of one group, the same object each time; the first call reads from the engine.
+
+        Raises:
+            InvalidArgumentError: A name is malformed.
+            SettingsError: What the engine holds is malformed; the message names the place.
+            UnavailableError: The engine did not answer and nothing was read before, in this process or an earlier
+                one. With a last known good value there is no error: the view is `stale` until the engine answers.
+        """
+        return self._open(self._scope(application, group, label)).view
+
+    # Learning of changes
+
+    def watch(
+        self,
+        listener: Listener,
+        *,
+        application: str = "",
+        group: str = "application",
+        label: str = "",
+        keys: Collection[str] | None = None,
+        prefixes: Collection[str] | None = None,
+    ) -> Subscription:
+        """Call *listener* with a `ChangeEvent` after each change of the group, until the subscription is closed.
+
+        Listeners are called one after the other in the order in which they came, by one thread of the component;
+        each sees the views already changed. What one raises is logged, and the others are called all the same.
+
+        Args:
+            keys: Only for events that change one of these, or a key with one of *prefixes*.
+            prefixes: See *keys*. Without both, every event counts.
+
+        Raises:
+            InvalidArgumentError: A name is malformed.
+            UnavailableError: As for `view`.
+        """
+        entry = self._open(self._scope(application, group, label))
+        subscription = Subscription(listener, keys, prefixes, entry.leave)
+        entry.join(subscription)
+        return subscription
+
+    def follow(
+        self, follower: Follower, *, application: str = "", group: str = "application", label: str = ""
+    ) -> None:
+        """Call *follower* with the view now, and again as part of each change before any listener hears of it.
+
+        For what is computed from the values and must never be older than they are. It must be quick; what it raises
+        at a change is logged. It must not call this component: it is called while the group is locked, for the
+        life of the component.
+
+        Raises:
+            InvalidArgumentError: A name is malformed.
+            UnavailableError: As for `view`.
+        """
+        entry = self._open(self._scope(application, group, label))
+        with entry.lock:
+            follower(entry.view)
+            entry.followers = (*entry.followers, follower)
+
+    # Writing
+
+    def save(
+        self,
+        items: Mapping[str, str] | Iterable[ConfigurationItem],
+        *,
+        application: str = "",
+        group: str = "application",
+        label: str = "",
+    ) -> str:
+        """Write these items, leave the others, and return the new version. Views of this component follow at once.
+
+        What is written belongs to exactly this application and label: it hides what they fell back to before.
+
+        Raises:
+            InvalidArgumentError: A name is malformed, or a key does not fit the document.
+            UnsupportedError: The component cannot write, or not this kind of group.
+            UnavailableError: The engine did not answer. The items may or may not be written.
+
+        Retries: safe; the last writer wins.
+        """
+        self._needs(ConfigurationFeature.SAVE)
+        scope = self._scope(application, group, label)
+        written = self._items(items)
+        version = self._guard.safe("save", self._driver.save, scope, written)
+        return self._followed(scope, version)
+
+    def save_document(self, content: str, *, group: str, application: str = "", label: str = "") -> str:
+        """Write *content* as the whole of the document *group* and return the new version; raises as `save` does.
+
+        Raises:
+            InvalidArgumentError: *group* has no suffix that makes it a document.
+            SettingsError: *content* is malformed for the suffix of *group*. Nothing was written.
+        """
+        self._needs(ConfigurationFeature.SAVE)
+        self._needs(ConfigurationFeature.DOCUMENTS)
+        if not suffix_of(group):
+            raise InvalidArgumentError(
+                f"group {group!r}: a document's name ends in one of {', '.join(KEYED + TEXTS)}"
+            )
+        scope = self._scope(application, group, label)
+        version = self._guard.safe("save document", self._driver.save_document, scope, content)
+        return self._followed(scope, version)
+
+    def delete(
+        self, keys: Collection[str], *, application: str = "", group: str = "application", label: str = ""
+    ) -> str:
+        """Remove these keys, passing over missing ones, and return the new version.
+
+        Raises:
+            InvalidArgumentError: A name is malformed.
+            UnsupportedError: The component cannot delete.
+            UnavailableError: The engine did not answer. The keys may or may not be removed.
+
+        Retries: safe.
+        """
+        self._needs(ConfigurationFeature.DELETE)
+        scope = self._scope(application, group, label)
+        version = self._guard.safe("delete", self._driver.delete, scope, tuple(keys))
+        return self._followed(scope, version)
+
+    # Life cycle
+
+    def close(self) -> None:
+        """End the watching and let go of the engine. Views go on serving what they have. Twice does nothing."""
+        with self._lock:
+            closed, self._closed = self._closed, True
+        if not closed:
+            self._watcher.stop(self._guard.policy.attempt_s)
+            self._driver.close()
+
+    def forget(self) -> None:
+        """Drop what a fork copied into this child, and watch again if the parent did. The runtime calls it."""
+        self._lock = threading.Lock()
+        for group in self._groups.values():
+            group.forget()
+        self._driver.forget()
+        self._watcher.forget()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Inside
+
+    def _scope(self, application: str, group: str, label: str) -> Scope:
+        if self._closed:
+            raise ClosedError(f"configuration {self.name!r} is closed")
+        for kind, name in (("application", application), ("group", group), ("label", label)):
+            if len(name) > 255 or "\0" in name or (kind == "group" and not name):
+                raise InvalidArgumentError(f"{kind} {name!r}: names have 1 to 255 characters without NUL")
+        return Scope(application, group, label)
+
+    def _items(self, items: Mapping[str, str] | Iterable[ConfigurationItem]) -> list[ConfigurationItem]:
+        if isinstance(items, Mapping):
+            items = [ConfigurationItem(key, value) for key, value in items.items()]
+        written = list(items)
+        for item in written:
+            if not item.key or not isinstance(item.value, str):
+                raise InvalidArgumentError(f"item {item.key!r}: a key is not empty and a value is text")
+            if item.tags:
+                self._needs(ConfigurationFeature.TAGS)
+        return written
+
+    def _needs(self, feature: ConfigurationFeature) -> None:
+        support = self._driver.features[feature]
+        if support.how is How.ABSENT:
+            raise UnsupportedError(
+                f"configuration {self.name!r}: {type(self._driver).__name__} has no {feature}: {support.note}. "
+                f"Choose a driver that has it in [configuration.{self.name}]."
+            )
+
+    def _open(self, scope: Scope) -> Group:
+        group = self._groups.get(scope) or self._groups.setdefault(scope, Group(scope))
+        if not group.loaded:
+            with group.lock:
+                if not group.loaded:
+                    self._load(group)
+            self._watcher.wake()
+        return group
+
+    def _load(self, group: Group) -> None:
+        try:
+            snapshot = self._guard.safe("get", self._driver.get, group.scope)
+        except CapaError as error:
+            kept = self._last_known(group.scope, error)
+            group.serve(kept)
+            group.fail(self._poll_s)
+        else:
+            group.serve(snapshot)
+            self._remember(group.scope, snapshot)
+
+    def _read(self, scope: Scope) -> Snapshot:
+        try:
+            snapshot = self._guard.safe("get", self._driver.get, scope)
+        except CapaError as error:
+            return self._last_known(scope, error)
+        group = self._groups.get(scope)
+        if group is None or not group.loaded:
+            self._remember(scope, snapshot)
+        elif group.seen != snapshot.version or group.failures:
+            self._refresh(group)
+            self._watcher.wake()
+        return snapshot
+
+    def _last_known(self, scope: Scope, error: CapaError) -> Snapshot:
+        if not error.retryable:
+            raise error
+        group = self._groups.get(scope)
+        kept = group.view.snapshot if group is not None and group.loaded else None
+        if kept is None and self._keep is not None:
+            kept = self._keep.load(scope)
+        if kept is None:
+            raise error
+        self._log().warning(
+            "the engine does not answer; serving what was last read", scope=str(scope), error=str(error)
+        )
+        return kept
+
+    def _refresh(self, group: Group) -> None:
+        # The lock is held from the reading to the serving, or a slow thread would put old values over newer ones.
+        with group.lock:
+            try:
+                snapshot = self._guard.once("get", self._driver.get, group.scope)
+            except Exception as error:  # noqa: BLE001 - the watching goes on whatever an engine raises
+                self._fail(group, error)
+            else:
+                self._serve(group, snapshot)
+
+    def _serve(self, group: Group, snapshot: Snapshot) -> None:
+        event = group.serve(snapshot)
+        if event is not None:
+            self._run_followers(group)
+        if group.recover():
+            self._log().info("configuration is up to date again", scope=str(group.scope))
+        self._watcher.tell(event, group)
+        self._remember(group.scope, snapshot)
+
+    def _run_followers(self, group: Group) -> None:
+        for follower in group.followers:
+            try:
+                follower(group.view)
+            except Exception as error:  # noqa: BLE001 - one that fails keeps its old value, the others go on
+                self._log().exception(
+                    "what follows a change failed and keeps its old value",
+                    scope=str(group.scope),
+                    error=str(error),
+                )
+
+    def _fail(self, group: Group, error: Exception) -> None:
+        if group.fail(self._poll_s):
+            self._log().warning(
+                "configuration cannot be refreshed; the values before stay",
+                scope=str(group.scope),
+                error=str(error),
+            )
+
+    def _followed(self, scope: Scope, version: str) -> str:
+        group = self._groups.get(scope)
+        if group is not None and group.loaded:
+            self._refresh(group)
+            self._watcher.wake()
+        return version
+
+    def _remember(self, scope: Scope, snapshot: Snapshot) -> None:
+        if self._keep is None or self._kept.get(scope) == snapshot.version:
+            return
+        try:
+            self._keep.save(scope, snapshot)
+        except OSError as error:
+            self._log().warning(
+                "the last known good values cannot be kept", scope=str(scope), error=str(error)
+            )
+        else:
+            self._kept[scope] = snapshot.version
+
+    def _log(self) -> Any:
+        return telemetry.logger("configuration", self.name)

@@ -1,0 +1,160 @@
+"""The one thread of a configuration component that notices changes and tells listeners."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from capa_core.blocks.configuration._events import ChangeEvent, Subscription
+from capa_core.blocks.configuration._group import Group
+from capa_core.blocks.configuration.driver import ConfigurationDriver, ConfigurationFeature, Scope
+from capa_core.call import telemetry
+
+WATCH_S = 5.0
+"""How long one `watch` of a driver may last: what a new scope waits at most where the driver cannot be woken."""
+
+
+class Watcher:
+    """Asks the driver which scopes changed, has them refreshed, and delivers events in order.
+
+    Args:
+        groups: What is watched; others add to it while the thread runs.
+        refresh: Reads one group from the engine; must not raise for an engine that fails.
+        fail: Notes for one group that the engine failed with an error.
+        poll_s: Seconds between two looks where the driver cannot watch.
+    """
+
+    def __init__(
+        self,
+        driver: ConfigurationDriver[Any],
+        groups: Mapping[Scope, Group],
+        *,
+        name: str,
+        refresh: Callable[[Group], None],
+        fail: Callable[[Group, Exception], None],
+        poll_s: float,
+    ) -> None:
+        self._driver = driver
+        self._groups = groups
+        self._name = name
+        self._refresh = refresh
+        self._fail = fail
+        self._poll_s = poll_s
+        self._watches = driver.features[ConfigurationFeature.WATCH].by_driver
+        self._events: deque[tuple[ChangeEvent, Group, tuple[Subscription, ...]]] = deque()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._woken = threading.Event()
+
+    def wake(self) -> None:
+        """Look at once at what there is to do, in a thread that is started if it does not run."""
+        with self._lock:
+            if self._thread is None and not self._stopped:
+                self._thread = threading.Thread(
+                    target=self._run, name=f"capa-configuration-{self._name}", daemon=True
+                )
+                self._thread.start()
+        self._woken.set()
+        if self._watches:
+            self._driver.wake()
+
+    def tell(self, event: ChangeEvent | None, group: Group) -> None:
+        """Have *event* delivered to those who listen to *group* now, by the thread."""
+        if event is not None and group.subscriptions:
+            self._events.append((event, group, group.subscriptions))
+
+    def stop(self, timeout_s: float) -> None:
+        """End the thread, waiting up to *timeout_s* for a listener that runs. Twice does nothing."""
+        with self._lock:
+            self._stopped = True
+            thread = self._thread
+        self._woken.set()
+        if self._watches:
+            self._driver.wake()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout_s)
+
+    def forget(self) -> None:
+        """Start anew in a forked child, where the thread of the parent does not exist.
+
+        It starts at once if the parent's ran: reads of a view pass through no code that could start it.
+        """
+        ran, self._thread = self._thread is not None, None
+        self._lock, self._woken = threading.Lock(), threading.Event()
+        if ran:
+            self.wake()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._woken.clear()
+            self._deliver()
+            self._retry_failed()
+            for scope, version in self._changed().items():
+                self._groups[scope].seen = version
+                self._refresh(self._groups[scope])
+        self._deliver()
+
+    def _retry_failed(self) -> None:
+        now = time.monotonic()
+        for group in self._loaded():
+            if group.failures and group.retry_at <= now:
+                self._refresh(group)
+
+    def _changed(self) -> Mapping[Scope, str]:
+        known = {group.scope: group.seen for group in self._loaded()}
+        if not self._watches or not known:
+            return self._polled(known)
+        try:
+            return self._driver.watch(known, self._pause_s(WATCH_S)) if not self._pending() else {}
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread goes on and what is served is stale
+            for group in self._loaded():
+                self._fail(group, error)
+            self._woken.wait(self._pause_s(WATCH_S))
+            return {}
+
+    def _polled(self, known: Mapping[Scope, str]) -> Mapping[Scope, str]:
+        if self._woken.wait(self._pause_s(self._poll_s)):
+            return {}
+        found = {}
+        for scope, version in known.items():
+            try:
+                present = self._driver.version(scope)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._fail(self._groups[scope], error)
+                continue
+            if present != version:
+                found[scope] = present
+        return found
+
+    def _pause_s(self, most: float) -> float:
+        now = time.monotonic()
+        waits = [group.retry_at - now for group in self._loaded() if group.failures]
+        return max(0.01, min([most, *waits]))
+
+    def _pending(self) -> bool:
+        return bool(self._events) or self._stopped
+
+    def _loaded(self) -> list[Group]:
+        return [group for group in list(self._groups.values()) if group.loaded]
+
+    def _deliver(self) -> None:
+        while self._events:
+            event, group, listeners = self._events.popleft()
+            for subscription in listeners:
+                if subscription in group.subscriptions and subscription.wants(event):
+                    self._call(subscription, event)
+
+    def _call(self, subscription: Subscription, event: ChangeEvent) -> None:
+        try:
+            subscription.listener(event)
+        except Exception as error:  # noqa: BLE001 - one listener must not keep the change from the others
+            telemetry.logger("configuration", self._name).exception(
+                "a listener failed; the others are told all the same",
+                scope=str(event.scope),
+                listener=repr(subscription.listener),
+                error=str(error),
+            )

@@ -1,0 +1,177 @@
+"""Configuration in files: TOML, JSON, YAML, properties, and texts kept whole; live.
+
+    config/application.properties        the group `application` (or .toml, .json, .yaml, .yml: the first there is)
+    config/testjson.json                 the document `testjson.json`
+    config/<label>/<group>               a variant; a missing one falls back to config/<group>
+    config/<application>/[<label>/]<group>   an application's own; a missing one falls back to the above
+
+The closest file serves alone: files are not merged.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from capa_core.abilities import BY_DRIVER, NATIVE, How, Support, absent, approximate
+from capa_core.blocks.configuration import formats
+from capa_core.blocks.configuration.driver import (
+    ConfigurationDriver,
+    ConfigurationFeature,
+    ConfigurationItem,
+    Scope,
+    Snapshot,
+)
+from capa_core.components.file._folder import Folder, Held, locked, replace_file, text_of
+from capa_core.errors import PermissionDeniedError, UnavailableError
+
+SETTLE_S = 0.05
+"""How long a file must look the same before a change counts: a writer in the middle of it goes unnoticed."""
+
+_WRITES = approximate(
+    "keys of .properties and .json files; TOML and YAML files are replaced as whole documents only, since "
+    "writing single keys would lose their comments"
+)
+
+
+class FileConfigurationSettings(BaseModel):
+    """Attributes:
+    path: The folder, relative to *root*.
+    root: The folder of capa.toml; filled in by the runtime.
+    poll_s: Seconds between two looks at the files.
+    new: The format of a group without suffix that is saved for the first time.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Path = Path("config")
+    root: Path = Path()
+    poll_s: float = Field(default=0.25, gt=0)
+    new: Literal[".properties", ".json"] = ".properties"
+
+
+class FileConfiguration(ConfigurationDriver[FileConfigurationSettings]):
+    """Files of one folder, which need not exist. It reads by looking at time, size and inode of each file."""
+
+    settings_type = FileConfigurationSettings
+    features = {
+        ConfigurationFeature.WATCH: BY_DRIVER,
+        ConfigurationFeature.LAST_KNOWN_GOOD: Support(How.NATIVE, "the files are on this machine"),
+        ConfigurationFeature.SAVE: _WRITES,
+        ConfigurationFeature.DELETE: _WRITES,
+        ConfigurationFeature.LABELS: NATIVE,
+        ConfigurationFeature.TAGS: absent("files have no place for tags"),
+        ConfigurationFeature.DOCUMENTS: NATIVE,
+    }
+    error_types = {PermissionError: PermissionDeniedError, OSError: UnavailableError}
+
+    def __init__(self, settings: FileConfigurationSettings) -> None:
+        super().__init__(settings)
+        self._folder = Folder(settings.root / settings.path)
+        self._writing = threading.Lock()
+        self._woken = threading.Event()
+        self._closed = False
+
+    def get(self, scope: Scope) -> Snapshot:
+        """See `ConfigurationDriver.get`.
+
+        Raises:
+            SettingsError: The file is malformed; the message names it and the line.
+            MissingExtraError: It is YAML and PyYAML is not installed.
+        """
+        held = self._folder.serving(scope)
+        return _snapshot(held, scope) if held is not None else Snapshot({}, "")
+
+    def version(self, scope: Scope) -> str:
+        """See `ConfigurationDriver.version`: a digest of the file that serves, so that a mere touch is no change."""
+        held = self._folder.serving(scope)
+        return held.version if held is not None else ""
+
+    def watch(self, known: Mapping[Scope, str], timeout_s: float) -> Mapping[Scope, str]:
+        """See `ConfigurationDriver.watch`."""
+        end = time.monotonic() + timeout_s
+        before: Mapping[Scope, str] = {}
+        while True:
+            now = self._differing(known)
+            if settled := {scope: version for scope, version in now.items() if before.get(scope) == version}:
+                return settled
+            pause = SETTLE_S if now else self.settings.poll_s
+            if self._closed or self._woken.wait(min(pause, max(0.0, end - time.monotonic()))):
+                self._woken.clear()
+                return {}
+            if time.monotonic() >= end:
+                return {scope: version for scope, version in now.items() if scope in before}
+            before = now
+
+    def wake(self) -> None:
+        """See `ConfigurationDriver.wake`."""
+        self._woken.set()
+
+    def save(self, scope: Scope, items: Sequence[ConfigurationItem]) -> str:
+        """See `ConfigurationDriver.save`.
+
+        Raises:
+            UnsupportedError: The file is TOML, YAML or a plain text.
+        """
+        values = {item.key: item.value for item in items}
+        return self._edit(scope, lambda text, suffix, source: formats.edited(text, suffix, values, source))
+
+    def save_document(self, scope: Scope, content: str) -> str:
+        """See `ConfigurationDriver.save_document`."""
+        path, suffix = self._folder.place_for(scope, self.settings.new)
+        formats.items(content, suffix, scope.group)
+        with self._writing, locked(path.parent):
+            replace_file(path, content)
+        return self.version(scope)
+
+    def delete(self, scope: Scope, keys: Sequence[str]) -> str:
+        """See `ConfigurationDriver.delete`.
+
+        Raises:
+            UnsupportedError: The file is TOML, YAML or a plain text.
+        """
+        if self._folder.find(scope) is None:
+            return self.version(scope)
+        return self._edit(scope, lambda text, suffix, source: formats.deleted(text, suffix, keys, source))
+
+    def ping(self) -> str:
+        """See `Driver.ping`."""
+        folder = self._folder.path.resolve()
+        return f"files in {folder}" if folder.is_dir() else f"files in {folder}, which does not exist yet"
+
+    def close(self) -> None:
+        """See `Driver.close`."""
+        self._closed = True
+        self._woken.set()
+
+    def forget(self) -> None:
+        """See `Driver.forget`."""
+        self._writing = threading.Lock()
+        self._woken = threading.Event()
+
+    def _differing(self, known: Mapping[Scope, str]) -> Mapping[Scope, str]:
+        return {scope: now for scope, old in known.items() if (now := self.version(scope)) != old}
+
+    def _edit(self, scope: Scope, change: Callable[[str, str, str], str]) -> str:
+        path, suffix = self._folder.place_for(scope, self.settings.new)
+        with self._writing, locked(path.parent):
+            text = ""
+            if (found := self._folder.find(scope)) is not None:
+                path, suffix, text = found.path, found.suffix, text_of(self._folder.read(found))
+            new = change(text, suffix, str(path))
+            if new != text:
+                replace_file(path, new)
+        return self.version(scope)
+
+
+def _snapshot(held: Held, scope: Scope) -> Snapshot:
+    text = text_of(held)
+    flat = formats.items(text, held.found.suffix, str(held.found.path))
+    items = {key: ConfigurationItem(key, value, held.version) for key, value in flat.items()}
+    is_document = bool(formats.suffix_of(scope.group)) or held.found.suffix not in formats.KEYED
+    return Snapshot(items, held.version, text if is_document else None)
