@@ -9,7 +9,8 @@ import socket
 import string
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 GRACE_S = 8.0
@@ -75,6 +76,32 @@ class Fleet:
             )
         self._running[name] = process
         return process.pid
+
+    @contextmanager
+    def reading(self, name: str, command: Sequence[str]) -> Iterator[Iterator[str]]:
+        """Run *command* and yield the lines it prints, as it prints them; what it complains of is logged.
+
+        Raises:
+            DemoError: It was read to its end, and failed.
+        """
+        with self.log_of(name).open("wb") as log:
+            process = subprocess.Popen(
+                list(command),
+                cwd=self._folder,
+                env=self._environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+        with process:
+            try:
+                yield (line.strip() for line in process.stdout or ())
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode != 0:
+            raise DemoError(f"`{' '.join(command)}` ended with {process.returncode}; see {self.log_of(name)}")
 
     def log_of(self, name: str) -> Path:
         """Return the file that holds what *name* prints."""

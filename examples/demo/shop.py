@@ -130,6 +130,10 @@ class Shop:
         """Return the number of orders by status."""
         return dict(self._query("orders", "SELECT status, COUNT(*) FROM orders GROUP BY status"))
 
+    def workers(self) -> int:
+        """Return how many workers have run a task."""
+        return self._number("orders", "SELECT COUNT(DISTINCT worker) FROM task_runs")
+
     def books(self, stock_before: int) -> Books:
         """Return the final figures, each counted in the shop's own databases."""
         counts = self.counts()

@@ -1,0 +1,75 @@
+"""The demonstration tells the truth, cleans up behind itself, and ends when it is told to."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "examples.demo"]
+WITHIN_S = 90
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def _run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        COMMAND,
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(folder)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+    )
+
+
+def _pids(printed: str) -> list[int]:
+    return [int(pid) for pid in re.findall(r"pid (\d+)", printed)]
+
+
+def _alive(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.parametrize("profile", ["", pytest.param("redis", marks=pytest.mark.server("redis"))])
+def test_no_order_is_lost_when_a_worker_is_killed(tmp_path: Path, profile: str) -> None:
+    told = _run(tmp_path, PROFILE=profile)
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert re.search(r"sent (\d+) = done \1, lost 0", told.stdout)
+    assert len(_pids(told.stdout)) == 5
+    assert [] == _alive(_pids(told.stdout))
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_ctrl_c_stops_every_process_and_keeps_the_logs(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        COMMAND, cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stdout is not None
+        printed = "".join(iter(lambda: _until_traffic(demo), ""))
+        demo.send_signal(signal.SIGINT)
+        printed += demo.stdout.read()
+
+    assert demo.returncode == 1
+    assert len(_pids(printed)) == 5
+    assert [] == _alive(_pids(printed))
+    assert list(tmp_path.glob("capa-demo-*/logs/worker-1.log"))
+
+
+def _until_traffic(demo: subprocess.Popen[str]) -> str:
+    assert demo.stdout is not None
+    line = demo.stdout.readline()
+    return "" if "place --count" in line else line
+
+
+def test_colours_are_for_terminals_only(tmp_path: Path) -> None:
+    told = _run(tmp_path, PROFILE="nowhere")
+
+    assert told.returncode == 3
+    assert "PROFILE=nowhere" in told.stderr
+    assert "\x1b" not in told.stdout + told.stderr
