@@ -9,15 +9,15 @@ acknowledges in batches what they finished, hands back what failed, and renews t
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Self
 
 from capa_core.blocks.pubsub._consumer import Consumer
+from capa_core.blocks.pubsub._loop import HandlerLoop, is_async
 from capa_core.blocks.pubsub._message import Message
 from capa_core.call import telemetry
 from capa_core.errors import CapaError
@@ -62,8 +62,8 @@ class Subscription:
         self._retry_delay_s = retry_delay_s
         self._span = span
         self._log = log.bind(topic=consumer.topic, group=consumer.group)
-        self._loop = asyncio.new_event_loop() if _is_async(handler) else None
-        self._handler = handler if self._loop is None else _run_in(self._loop, handler)
+        self._loop = HandlerLoop(f"capa-pubsub-loop-{consumer.topic}") if is_async(handler) else None
+        self._handler = partial(self._loop.run, handler) if self._loop else handler
         self._changed = threading.Condition()
         self._stopping = False
         self._waiting: deque[_Held] = deque()
@@ -73,8 +73,7 @@ class Subscription:
         self._workers = [self._thread("handler", self._work) for _ in range(concurrency)]
         self._receiver = self._thread("receiver", self._receive)
         self._keeper = self._thread("keeper", self._keep)
-        if self._loop is not None:
-            self._thread("loop", self._loop.run_forever).start()
+        self._handlers = {*self._workers, *([self._loop.thread] if self._loop else [])}
         for thread in (*self._workers, self._receiver, self._keeper):
             thread.start()
 
@@ -91,30 +90,18 @@ class Subscription:
     def close(self, *, drain: bool = True) -> None:
         """Stop receiving, let running handlers end, settle their messages, and hand back all others.
 
-        A second `close` does nothing. Within a handler it does not wait for that handler.
+        A second `close` does nothing. Called by a handler, it returns at once, and all this is done after it.
 
         Args:
             drain: `False` does not wait for running handlers; their messages come again, to somebody else.
         """
         with self._changed:
-            if self._stopping:
-                return
             self._stopping = True
-            self._changed.notify_all()
-        if drain:
-            for worker in self._workers:
-                if worker is not threading.current_thread():
-                    worker.join()
-        else:
-            with self._changed:
+            if not drain:
                 self._held.clear()
-                self._changed.notify_all()
-        if threading.current_thread() not in self._workers:
+            self._changed.notify_all()
+        if threading.current_thread() not in self._handlers:
             self._keeper.join()
-        self._consumer.close()
-        self._receiver.join()
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
 
     def __enter__(self) -> Self:
         return self
@@ -199,7 +186,7 @@ class Subscription:
     # --- the keeper
 
     def _keep(self) -> None:
-        """Settle what is finished as soon as the last batch is through, and renew leases at each beat."""
+        """Settle what is finished as soon as the last batch is through; renew leases at each beat; tidy up."""
         next_beat = time.monotonic() + self._beat_s
         while True:
             with self._changed:
@@ -208,13 +195,21 @@ class Subscription:
                     max(0.0, next_beat - time.monotonic()),
                 )
                 if self._is_done() and not (self._acked or self._failed):
-                    return
+                    break
                 acked, self._acked = self._acked, []
                 failed, self._failed = self._failed, []
             self._settle(acked, failed)
             if time.monotonic() >= next_beat:
                 self._renew()
                 next_beat = time.monotonic() + self._beat_s
+
+        try:
+            self._consumer.close()
+        except CapaError as error:
+            self._log.warning("cannot hand back messages, they come again", error=str(error))
+        self._receiver.join()
+        if self._loop is not None:
+            self._loop.stop()
 
     def _is_done(self) -> bool:
         return self._stopping and not any(held.running for held in self._held.values())
@@ -258,14 +253,3 @@ class Subscription:
         lost = [held.message.id for held, ours in zip(kept, still, strict=True) if not ours]
         if lost:
             self._log.warning("leases were lost: these messages come again", ids=lost)
-
-
-def _run_in(loop: asyncio.AbstractEventLoop, handler: Callable[[Message], Any]) -> Callable[[Message], Any]:
-    """Return a function that runs the `async def` *handler* in *loop* and waits for it."""
-    return lambda message: asyncio.run_coroutine_threadsafe(handler(message), loop).result()
-
-
-def _is_async(handler: Handler) -> bool:
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004 - to look at it, not to ask whether it is there
-    )

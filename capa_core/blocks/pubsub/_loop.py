@@ -1,0 +1,44 @@
+"""One event loop on a thread of its own, for all `async def` handlers of a subscription."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any
+
+
+class HandlerLoop:
+    """Runs coroutines for threads that wait for them. It starts at once and ends with `stop`."""
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self.thread.start()
+
+    def run(self, handler: Callable[[Any], Any], argument: Any) -> Any:
+        """Return what the coroutine of *handler* returns."""
+        return asyncio.run_coroutine_threadsafe(handler(argument), self._loop).result()
+
+    def stop(self) -> None:
+        """Cancel what runs, and end the thread; a handler that blocks the loop is waited for no longer than 1 s."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self.thread.join(timeout=1.0)
+
+    def _serve(self) -> None:
+        try:
+            self._loop.run_forever()
+        finally:
+            tasks = asyncio.all_tasks(self._loop)
+            for task in tasks:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            self._loop.close()
+
+
+def is_async(handler: Callable[[Any], Any]) -> bool:
+    """Return whether calling *handler* makes a coroutine; objects with an `async def __call__` included."""
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        getattr(handler, "__call__", None)  # noqa: B004 - to look at it, not to ask whether it is there
+    )

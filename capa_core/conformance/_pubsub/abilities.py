@@ -1,0 +1,141 @@
+"""Abilities that an engine may lack: what the core makes up for must look the same, what is absent is refused."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from capa_core.blocks.pubsub import Draft, PubSub, PubSubFeature
+from capa_core.conformance._pubsub.setting import (
+    SOON_S,
+    Setting,
+    bodies,
+    drain,
+    elapsed_s,
+    eventually,
+    receive,
+)
+from capa_core.errors import UnsupportedError
+
+
+class AbilityPromises(Setting):
+    """Of delay, ttl, priority, order by key, and dead letters."""
+
+    def test_a_delayed_message_comes_when_it_is_due(self, pubsub: PubSub, topic: str) -> None:
+        """Neither earlier nor much later, and counted as the first delivery."""
+        consumer = pubsub.consumer(topic, raw=True)
+        pubsub.publish(topic, b"x", delay=0.7, raw=True)
+        early = consumer.receive(1, 0.3)
+        messages: list[object] = []
+        took_s = elapsed_s(lambda: messages.extend(receive(consumer, 1)))
+
+        assert [] == early
+        assert [1] == [message.delivery_count for message in messages]  # type: ignore[attr-defined]
+        assert 0.3 < took_s < 0.4 + SOON_S
+
+    def test_a_delayed_message_holds_up_no_other(self, pubsub: PubSub, topic: str) -> None:
+        """What is due goes first."""
+        consumer = pubsub.consumer(topic, raw=True)
+        pubsub.publish_many(
+            topic,
+            [Draft(data=b"third", delay=0.8), Draft(data=b"second", delay=0.4), Draft(data=b"first")],
+            raw=True,
+        )
+
+        assert [b"first", b"second", b"third"] == [bodies(receive(consumer, 1))[0] for _ in range(3)]
+
+    def test_a_delayed_message_is_kept_for_the_first_group(self, pubsub: PubSub, topic: str) -> None:
+        """As any other."""
+        pubsub.publish(topic, b"x", delay=0.3, raw=True)
+        consumer = pubsub.consumer(topic, raw=True)
+
+        assert [] == consumer.receive(1, 0)
+        assert [b"x"] == bodies(receive(consumer, 1))
+
+    def test_a_message_that_is_late_goes_away(self, pubsub: PubSub, topic: str) -> None:
+        """And leaves the others alone."""
+        consumer = pubsub.consumer(topic, raw=True)
+        pubsub.publish(topic, b"short", ttl=0.2, raw=True)
+        pubsub.publish(topic, b"long", ttl=60, raw=True)
+        pubsub.publish(topic, b"ever", raw=True)
+        time.sleep(0.4)
+
+        assert [b"ever", b"long"] == sorted(bodies(drain(consumer)))
+        assert 0 == pubsub.depth(topic)
+
+    def test_a_message_that_was_received_in_time_stays(self, pubsub: PubSub, topic: str) -> None:
+        """What was begun must be finished, however late."""
+        consumer = pubsub.consumer(topic, raw=True)
+        pubsub.publish(topic, b"x", ttl=0.5, raw=True)
+        consumer.nack(receive(consumer, 1), 0.8)
+
+        assert [b"x"] == bodies(receive(consumer, 1))
+
+    def test_the_most_urgent_waits_least(self, pubsub: PubSub, topic: str) -> None:
+        """As far as they wait; refused where there are no priorities."""
+        drafts = [Draft(data=b"%d" % level, priority=level) for level in (0, 9, 3, 1, 8)]
+        if not pubsub.features[PubSubFeature.PRIORITY]:
+            with pytest.raises(UnsupportedError):
+                pubsub.publish_many(topic, drafts)
+            return
+        consumer = pubsub.consumer(topic, raw=True)
+        pubsub.publish_many(topic, drafts, raw=True)
+        messages = [receive(consumer, 1)[0] for _ in drafts]
+
+        assert [9, 8, 3, 1, 0] == [message.priority for message in messages]
+        assert [b"9", b"8", b"3", b"1", b"0"] == bodies(messages)
+
+    def test_an_urgent_message_wakes_a_waiting_consumer(self, pubsub: PubSub, topic: str) -> None:
+        """As any other."""
+        if not pubsub.features[PubSubFeature.PRIORITY]:
+            pytest.skip("no priorities")
+        consumer = pubsub.consumer(topic, raw=True)
+        pubsub.publish(topic, b"x", priority=7, raw=True)
+
+        assert [b"x"] == bodies(receive(consumer, 1, SOON_S))
+
+    def test_messages_of_one_key_come_in_order_one_at_a_time(self, pubsub: PubSub, topic: str) -> None:
+        """Those of another key do not wait for them; refused where keys give no order."""
+        drafts = [Draft(data=b"a1", key="a"), Draft(data=b"a2", key="a"), Draft(data=b"b1", key="b")]
+        if not pubsub.features[PubSubFeature.ORDER_BY_KEY]:
+            with pytest.raises(UnsupportedError):
+                pubsub.publish_many(topic, drafts)
+            return
+        consumer = pubsub.consumer(topic, raw=True)
+        pubsub.publish_many(topic, drafts, raw=True)
+        first = receive(consumer, 3, 0.5)
+        consumer.nack(first)
+        again = receive(consumer, 2)
+        consumer.ack(again)
+
+        assert [[b"a1", b"b1"]] * 2 == [sorted(bodies(first)), sorted(bodies(again))]
+        assert [b"a2"] == bodies(receive(consumer, 1))
+
+    def test_after_so_many_deliveries_a_message_is_set_aside(self, pubsub: PubSub, topic: str) -> None:
+        """In the topic `….dead`, whole, with where it came from."""
+        consumer = pubsub.consumer(topic, raw=True, max_deliveries=2)
+        ident = pubsub.publish(topic, b"x", content_type="a/b", attributes={"h": "v"}, raw=True)
+        consumer.nack(receive(consumer, 1))
+        consumer.nack(receive(consumer, 1))
+        (dead,) = receive(pubsub.consumer(f"{topic}.dead", raw=True), 1)
+
+        assert (b"x", "a/b", "v") == (dead.data, dead.content_type, dead.attributes["h"])
+        assert (ident, topic, "default", "2") == (
+            dead.attributes["capa-dead-id"],
+            dead.attributes["capa-dead-topic"],
+            dead.attributes["capa-dead-group"],
+            dead.attributes["capa-dead-deliveries"],
+        )
+        assert 0 == pubsub.depth(topic)
+
+    def test_a_message_whose_consumers_die_is_set_aside(self, pubsub: PubSub, topic: str) -> None:
+        """Also when nobody lived to hand it back."""
+        first = pubsub.consumer(topic, raw=True, lease=1)
+        pubsub.publish(topic, b"x", raw=True)
+        receive(first, 1)
+        second = pubsub.consumer(topic, raw=True, max_deliveries=1)
+        nothing = second.receive(1, 2)
+
+        assert [] == nothing
+        assert eventually(lambda: 1 == pubsub.depth(f"{topic}.dead"))

@@ -1,0 +1,215 @@
+"""Who gets which message: groups, competing consumers, broadcast, several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from multiprocessing.queues import Queue
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from capa_core.blocks.pubsub import PubSub, PubSubFeature
+from capa_core.blocks.pubsub.driver import PubSubDriver
+from capa_core.conformance._pubsub.setting import SOON_S, Setting, bodies, drain, eventually, receive
+
+MANY = 2_000
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+class GroupPromises(Setting):
+    """Of `group`, `broadcast`, and drivers in several processes."""
+
+    def test_each_group_sees_each_message(self, pubsub: PubSub, topic: str) -> None:
+        """An `ack` in one changes nothing for the others."""
+        groups = [pubsub.consumer(topic, f"group {number} ü", raw=True) for number in range(3)]
+        pubsub.publish_many(topic, [b"1", b"2"], raw=True)
+
+        assert [[b"1", b"2"]] * 3 == [sorted(bodies(drain(group))) for group in groups]
+        assert [0, 0, 0] == [pubsub.depth(topic, f"group {number} ü") for number in range(3)]
+
+    def test_a_later_group_sees_what_comes_after_it(self, pubsub: PubSub, topic: str) -> None:
+        """And not what was published to the others before."""
+        first = pubsub.consumer(topic, "first", raw=True)
+        pubsub.publish(topic, b"before", raw=True)
+        second = pubsub.consumer(topic, "second", raw=True)
+        pubsub.publish(topic, b"after", raw=True)
+
+        assert [b"after"] == bodies(drain(second))
+        assert [b"after", b"before"] == sorted(bodies(drain(first)))
+
+    def test_groups_settle_apart(self, pubsub: PubSub, topic: str) -> None:
+        """Also when the slower one comes long after the other has acknowledged."""
+        fast, slow = pubsub.consumer(topic, "fast", raw=True), pubsub.consumer(topic, "slow", raw=True)
+        pubsub.publish_many(topic, [b"%d" % number for number in range(20)], raw=True)
+        drain(fast, 0.2)
+        held = receive(slow, 5)
+        slow.nack(held)
+        depths = pubsub.depth(topic, "fast"), pubsub.depth(topic, "slow")
+
+        assert (0, 20) == depths
+        assert 20 == len(drain(slow))
+        assert 0 == pubsub.depth(topic, "slow")
+
+    def test_a_group_outlives_its_consumers(self, pubsub: PubSub, topic: str) -> None:
+        """What is published meanwhile waits."""
+        pubsub.consumer(topic, raw=True).close()
+        pubsub.publish(topic, b"meanwhile", raw=True)
+
+        assert [b"meanwhile"] == bodies(drain(pubsub.consumer(topic, raw=True)))
+
+    def test_of_many_messages_none_is_lost_and_none_comes_twice(self, pubsub: PubSub, topic: str) -> None:
+        """Among four consumers of one group that compete."""
+        expected = [b"%d" % number for number in range(MANY)]
+        consumers = [pubsub.consumer(topic, raw=True) for _ in range(4)]
+        received: list[bytes] = []
+
+        def work(number: int) -> None:
+            received.extend(bodies(drain(consumers[number])))
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for start in range(0, MANY, 100):
+            pubsub.publish_many(topic, expected[start : start + 100], raw=True)
+        for thread in threads:
+            thread.join()
+
+        assert sorted(expected) == sorted(received)
+
+    def test_a_broadcast_reaches_everybody(self, pubsub: PubSub, topic: str) -> None:
+        """Each of them has a group of its own, and disturbs no other."""
+        workers = pubsub.consumer(topic, raw=True)
+        listeners = [pubsub.consumer(topic, broadcast=True, raw=True) for _ in range(3)]
+        pubsub.publish(topic, b"x", raw=True)
+
+        assert [[b"x"]] * 4 == [bodies(drain(one)) for one in (*listeners, workers)]
+
+    def test_a_broadcast_takes_nothing_from_the_first_group(self, pubsub: PubSub, topic: str) -> None:
+        """What waits for it goes on waiting."""
+        pubsub.publish(topic, b"kept", raw=True)
+        listener = pubsub.consumer(topic, broadcast=True, raw=True)
+        heard = listener.receive(1, 0.2)
+        listener.close()
+
+        assert [] == heard
+        assert [b"kept"] == bodies(drain(pubsub.consumer(topic, raw=True)))
+
+    def test_a_group_of_ones_own_goes_away(self, pubsub: PubSub, topic: str) -> None:
+        """Nothing is stored for it any more."""
+        if not pubsub.features[PubSubFeature.BROADCAST].by_driver:
+            pytest.skip("the engine drops unused groups in its own time")
+        pubsub.consumer(topic, raw=True)
+        listener = pubsub.consumer(topic, broadcast=True, raw=True)
+        listener.close()
+        pubsub.publish(topic, b"x", raw=True)
+
+        assert 0 == pubsub.depth(topic, listener.group)
+
+    def test_published_messages_survive_what_is_declared(
+        self, driver: PubSubDriver[Any], pubsub: PubSub, topic: str
+    ) -> None:
+        """A new driver with the same settings finds them if, and only if, they are durable."""
+        durable = driver.features[PubSubFeature.DURABLE].by_driver
+        pubsub.publish(topic, b"x", raw=True)
+        pubsub.close()
+        anew = PubSub(type(driver)(driver.settings))
+        found = bodies(anew.consumer(topic, raw=True).receive(1, 0.5))
+        anew.close()
+
+        assert ([b"x"] if durable else []) == found
+
+    @pytest.mark.timeout(120)
+    def test_processes_compete_within_a_group(
+        self, driver: PubSubDriver[Any], pubsub: PubSub, topic: str
+    ) -> None:
+        """Three of them: none of many messages is lost, none comes twice."""
+        if not driver.features[PubSubFeature.DURABLE].by_driver:
+            pytest.skip("its messages live in one process")
+        pubsub.consumer(topic, raw=True)
+        outcome: Queue[list[bytes]] = _SPAWN.Queue()
+        processes = [
+            _SPAWN.Process(target=_drain_elsewhere, args=(type(driver), driver.settings, topic, outcome))
+            for _ in range(3)
+        ]
+        for process in processes:
+            process.start()
+        expected = [b"%d" % number for number in range(MANY)]
+        for start in range(0, MANY, 50):
+            pubsub.publish_many(topic, expected[start : start + 50], raw=True)
+        parts = [outcome.get(timeout=60) for _ in processes]
+        for process in processes:
+            process.join()
+
+        assert sorted(expected) == sorted(body for part in parts for body in part)
+
+    @pytest.mark.timeout(120)
+    def test_the_messages_of_a_killed_process_come_back(
+        self, driver: PubSubDriver[Any], pubsub: PubSub, topic: str
+    ) -> None:
+        """Within the lease; and a group of its own goes away with it."""
+        if not driver.features[PubSubFeature.DURABLE].by_driver:
+            pytest.skip("its messages live in one process")
+        consumer = pubsub.consumer(topic, raw=True, lease=2)
+        pubsub.publish_many(topic, [b"1", b"2", b"3"], raw=True)
+        outcome: Queue[str] = _SPAWN.Queue()
+        process = _SPAWN.Process(
+            target=_hold_elsewhere, args=(type(driver), driver.settings, topic, outcome), daemon=True
+        )
+        process.start()
+        group = outcome.get(timeout=30)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        back = receive(consumer, 3, 2 + 2)
+
+        assert {b"1", b"2", b"3"} == set(bodies(back))
+        if driver.features[PubSubFeature.BROADCAST].by_driver:
+            assert eventually(lambda: self._is_forgotten(pubsub, topic, group), 30)
+
+    def _is_forgotten(self, pubsub: PubSub, topic: str, group: str) -> bool:
+        """Publish, and say whether nothing is stored for *group*."""
+        pubsub.publish(topic, b"x", raw=True)
+        pubsub.consumer(topic, raw=True).close()
+        return pubsub.depth(topic, group) == 0
+
+    def test_a_message_from_another_process_wakes_a_consumer(
+        self, driver: PubSubDriver[Any], pubsub: PubSub, topic: str
+    ) -> None:
+        """Another driver with the same settings stands for it."""
+        if not driver.features[PubSubFeature.DURABLE].by_driver:
+            pytest.skip("its messages live in one process")
+        other = PubSub(type(driver)(driver.settings))
+        consumer = pubsub.consumer(topic, raw=True)
+        timer = threading.Timer(0.3, other.publish, [topic, b"x"], {"raw": True})
+        timer.start()
+        messages = receive(consumer, 1, 0.3 + SOON_S)
+        timer.join()
+        other.close()
+
+        assert [b"x"] == bodies(messages)
+
+
+def _drain_elsewhere(
+    driver_type: type[PubSubDriver[Any]], settings: BaseModel, topic: str, outcome: Queue[list[bytes]]
+) -> None:
+    pubsub = PubSub(driver_type(settings))
+    consumer = pubsub.consumer(topic, raw=True)
+    first = receive(consumer, 1, 20)
+    consumer.ack(first)
+    outcome.put(bodies(first) + bodies(drain(consumer, 2.0)))
+    pubsub.close()
+
+
+def _hold_elsewhere(
+    driver_type: type[PubSubDriver[Any]], settings: BaseModel, topic: str, outcome: Queue[str]
+) -> None:
+    pubsub = PubSub(driver_type(settings))
+    listener = pubsub.consumer(topic, broadcast=True)
+    consumer = pubsub.consumer(topic, raw=True, lease=2)
+    receive(consumer, 3)
+    outcome.put(listener.group)
+    threading.Event().wait(60)

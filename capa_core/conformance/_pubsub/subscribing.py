@@ -1,0 +1,163 @@
+"""Handlers: called with each message, acknowledged when they return, left alone for as long as they run."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+from capa_core.blocks.pubsub import Message, PubSub
+from capa_core.conformance._pubsub.setting import SOON_S, Setting, elapsed_s, eventually
+
+
+class SubscribingPromises(Setting):
+    """Of `subscribe`."""
+
+    def test_a_handler_gets_each_message_once(self, pubsub: PubSub, topic: str) -> None:
+        """And what it returned from is acknowledged."""
+        seen: list[object] = []
+        pubsub.subscribe(topic, lambda message: seen.append(message.json()))
+        pubsub.publish_many(topic, list(range(200)))
+
+        assert eventually(lambda: len(seen) >= 200)
+        assert list(range(200)) == sorted(seen)  # type: ignore[type-var]
+        assert eventually(lambda: 0 == pubsub.depth(topic))
+
+    def test_a_handler_may_be_async(self, pubsub: PubSub, topic: str) -> None:
+        """All of a subscription share one event loop, and run at once as far as `concurrency` goes."""
+        together = asyncio.Barrier(3)
+        done: list[bytes] = []
+
+        async def handler(message: Message) -> None:
+            await together.wait()
+            done.append(message.data)
+
+        pubsub.subscribe(topic, handler, concurrency=3)
+        pubsub.publish_many(topic, [b"1", b"2", b"3"])
+
+        assert eventually(lambda: [b"1", b"2", b"3"] == sorted(done))
+
+    def test_a_failed_message_comes_again(self, pubsub: PubSub, topic: str) -> None:
+        """After a rest, until its handler returns."""
+        counts: list[int] = []
+
+        def handler(message: Message) -> None:
+            counts.append(message.delivery_count)
+            if len(counts) < 3:
+                raise ValueError("not yet")
+
+        pubsub.subscribe(topic, handler, retry_delay=0.1)
+        pubsub.publish(topic, 1)
+
+        assert eventually(lambda: [1, 2, 3] == counts)
+        assert eventually(lambda: 0 == pubsub.depth(topic))
+
+    def test_a_handler_may_take_longer_than_the_lease(self, pubsub: PubSub, topic: str) -> None:
+        """Its message is delivered once and acknowledged once, although others wait for it."""
+        runs: list[str] = []
+
+        def handler(message: Message) -> None:
+            runs.append(message.id)
+            time.sleep(3.5)
+
+        pubsub.subscribe(topic, handler, lease=1)
+        pubsub.subscribe(topic, handler, lease=1)
+        ident = pubsub.publish(topic, 1)
+
+        assert eventually(lambda: 0 == pubsub.depth(topic), 10)
+        assert [ident] == runs
+
+    def test_what_waits_behind_a_long_handler_goes_to_others(self, pubsub: PubSub, topic: str) -> None:
+        """Rather than be held for nothing."""
+        free = threading.Event()
+        quick: list[Message] = []
+        slow = pubsub.subscribe(topic, lambda _: free.wait(20), lease=1)
+        pubsub.publish_many(topic, list(range(5)))
+        time.sleep(0.3)
+        pubsub.subscribe(topic, quick.append, lease=1)
+        others = eventually(lambda: len(quick) == 4)
+        free.set()
+        slow.close()
+
+        assert others
+        assert {1} == {message.delivery_count for message in quick}
+
+    def test_handlers_run_at_once(self, pubsub: PubSub, topic: str) -> None:
+        """As many as `concurrency` says."""
+        together = threading.Barrier(3, timeout=5)
+        passed: list[int] = []
+        pubsub.subscribe(topic, lambda _: passed.append(together.wait()), concurrency=3)
+        pubsub.publish_many(topic, [1, 2, 3])
+
+        assert eventually(lambda: [0, 1, 2] == sorted(passed))
+
+    def test_close_lets_a_running_handler_end(self, pubsub: PubSub, topic: str) -> None:
+        """Acknowledges its message, and hands back the others."""
+        started, done = threading.Event(), []
+
+        def handler(message: Message) -> None:
+            started.set()
+            time.sleep(0.5)
+            done.append(message)
+
+        subscription = pubsub.subscribe(topic, handler)
+        pubsub.publish_many(topic, [1, 2, 3])
+        started.wait(5)
+        subscription.close()
+        subscription.close()
+
+        assert 1 == len(done)
+        assert 2 == pubsub.depth(topic)
+        assert 2 == len(pubsub.consumer(topic).receive(10, SOON_S))
+
+    def test_close_without_draining_waits_for_nobody(self, pubsub: PubSub, topic: str) -> None:
+        """What runs is handed back at once."""
+        started, free = threading.Event(), threading.Event()
+
+        def handler(_: Message) -> None:
+            started.set()
+            free.wait(20)
+
+        subscription = pubsub.subscribe(topic, handler, lease=60)
+        pubsub.publish(topic, 1)
+        started.wait(5)
+        took_s = elapsed_s(lambda: subscription.close(drain=False))
+        back = pubsub.consumer(topic).receive(1, SOON_S)
+        free.set()
+
+        assert took_s < SOON_S
+        assert 1 == len(back)
+
+    def test_a_handler_may_close_its_subscription(self, pubsub: PubSub, topic: str) -> None:
+        """Its own message is acknowledged when it returns."""
+        seen: list[Message] = []
+
+        def handler(message: Message) -> None:
+            seen.append(message)
+            subscription.close()
+
+        subscription = pubsub.subscribe(topic, handler, max_messages=1)
+        pubsub.publish(topic, 1)
+
+        assert eventually(lambda: 1 == len(seen) and 0 == pubsub.depth(topic))
+
+    def test_a_message_set_aside_by_a_handler(self, pubsub: PubSub, topic: str) -> None:
+        """After `max_deliveries` failures."""
+        pubsub.subscribe(topic, lambda _: 1 / 0, retry_delay=0.05, max_deliveries=2)
+        pubsub.publish(topic, {"poison": True})
+        dead = pubsub.consumer(f"{topic}.dead").receive(1, 5)
+
+        assert [{"poison": True}] == [message.json() for message in dead]
+        assert eventually(lambda: 0 == pubsub.depth(topic))
+
+    def test_a_broadcast_reaches_every_subscription(self, pubsub: PubSub, topic: str) -> None:
+        """Each in a group of its own."""
+        heard: list[str] = []
+        subscriptions = [
+            pubsub.subscribe(topic, lambda message: heard.append(message.text), broadcast=True)
+            for _ in range(2)
+        ]
+        pubsub.publish(topic, "x")
+
+        assert eventually(lambda: ["x", "x"] == heard)
+        assert 2 == len({subscription.group for subscription in subscriptions})

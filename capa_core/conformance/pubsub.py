@@ -1,0 +1,26 @@
+"""The suite of the pub/sub block.
+
+    class TestMyPubSub(PubSubConformance):
+        @pytest.fixture
+        def driver(self):
+            driver = MyPubSub(MyPubSubSettings(url=…))
+            yield driver
+            driver.close()
+
+It measures what the driver declares: an ability by itself or by the core must be there, an absent one must be
+refused. A driver that declares DURABLE must also serve several instances and processes with the same settings.
+"""
+
+from __future__ import annotations
+
+from capa_core.conformance._pubsub.abilities import AbilityPromises
+from capa_core.conformance._pubsub.groups import GroupPromises
+from capa_core.conformance._pubsub.leases import LeasePromises
+from capa_core.conformance._pubsub.publishing import PublishingPromises
+from capa_core.conformance._pubsub.subscribing import SubscribingPromises
+
+
+class PubSubConformance(
+    PublishingPromises, LeasePromises, GroupPromises, AbilityPromises, SubscribingPromises
+):
+    """Every promise of `PubSub` and `PubSubDriver`. Override the fixture `driver`."""
