@@ -8,7 +8,7 @@
             driver.close()
 
 It measures what the driver declares: an ability by itself or by the core must be there, an absent one must be
-refused. A driver that declares DURABLE must also serve several instances and processes with the same settings.
+refused. A driver that declares SHARED must also serve several instances and processes with the same settings.
 """
 
 from __future__ import annotations

@@ -38,6 +38,8 @@ class PubSubFeature(Feature):
     """Messages with a higher priority are received first, as far as they wait."""
     ORDER_BY_KEY = ("order_by_key", Level.SOME)
     """Messages with one key are received in the order of publishing, one at a time."""
+    SHARED = ("shared", Level.COMMON)
+    """Several processes publish to and receive from the same topics."""
     DURABLE = ("durable", Level.COMMON)
     """A published message survives a crash of the process and of the machine."""
 

@@ -37,6 +37,7 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
     features: ClassVar[Mapping[Feature, Support]] = {
         **dict.fromkeys(PubSubFeature, NATIVE),
         PubSubFeature.DEAD_LETTER: BY_CORE,
+        PubSubFeature.SHARED: absent("messages live in the memory of one process"),
         PubSubFeature.DURABLE: absent("messages live in the memory of one process"),
     }
 
