@@ -58,6 +58,7 @@ class Rewrite:
         findings = tuple(
             item for item in said if isinstance(item, Finding) and not file.ignores(item.line, item.rule)
         )
+        findings = tuple(sorted(findings, key=lambda finding: finding.line))
         edits = [item for item in said if isinstance(item, Edit)]
         edits = [edit for edit in edits if not file.ignores(file.line_of(edit.start), edit.rule)]
         if not edits:

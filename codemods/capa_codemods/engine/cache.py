@@ -29,15 +29,23 @@ class CleanFiles:
     """The clean files of one tree, as the last runs left them.
 
     Attributes:
-        guards: Stamps and paths of what the rule set was made from.
+        suffixes: Endings of the names that the rules look at; empty if nothing is remembered.
     """
 
-    def __init__(self, path: str, lines: frozenset[str], guards: Sequence[str], options: str) -> None:
-        """Hold *lines*, to be kept at *path*; `open` is the way to make one."""
+    def __init__(
+        self,
+        path: str,
+        options: str,
+        guards: Sequence[str] = (),
+        body: Iterable[str] = (),
+        suffixes: str = "",
+    ) -> None:
+        """Hold the lines of *body*, to be kept at *path*; `open` is the way to make one."""
         self.path = path
-        self.guards = list(guards)
+        self.suffixes = tuple(suffixes.split())
+        self._guards = list(guards)
         self._options = options
-        self._lines = lines
+        self._lines = frozenset(body)
         self._seen: set[str] = set()
 
     @classmethod
@@ -47,11 +55,13 @@ class CleanFiles:
             with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
                 head, _, body = file.read().partition("\n\n")
         except OSError:
-            return cls(path, frozenset(), (), options)
-        first, *guards = head.split("\n")
-        if first != f"{_FORMAT} {options}" or not all(guard == guard_of(_path_of(guard)) for guard in guards):
-            return cls(path, frozenset(), (), options)
-        return cls(path, frozenset(body.split("\n")), guards, options)
+            return cls(path, options)
+        first, suffixes, *guards = [*head.split("\n"), ""]
+        if first != f"{_FORMAT} {options}" or not all(
+            guard == guard_of(_path_of(guard)) for guard in guards[:-1]
+        ):
+            return cls(path, options)
+        return cls(path, options, guards[:-1], body.split("\n"), suffixes)
 
     def is_clean(self, relative: str, found: str) -> bool:
         """Say whether the file was clean with the stamp *found*, and remember it for the next run."""
@@ -66,16 +76,16 @@ class CleanFiles:
         if "\n" not in relative and time.time_ns() - int(found.split(" ")[1]) > _UNSETTLED_NS:
             self._seen.add(f"{found} {relative}")
 
-    def save(self, guards: Iterable[str]) -> None:
+    def save(self, guards: Iterable[str], suffixes: Iterable[str]) -> None:
         """Write what this run has seen clean; a tree that cannot be written to has no cache."""
         guards = list(guards)
-        if self._seen == self._lines and guards == self.guards:
+        if self._seen == self._lines and guards == self._guards:
             return
-        text = "\n".join([f"{_FORMAT} {self._options}", *guards]) + "\n\n" + "\n".join(sorted(self._seen))
+        head = [f"{_FORMAT} {self._options}", " ".join(suffixes), *guards]
         temporary = f"{self.path}.{os.getpid()}.tmp"
         try:
             with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-                file.write(text)
+                file.write("\n".join(head) + "\n\n" + "\n".join(sorted(self._seen)))
             os.replace(temporary, self.path)
         except OSError:
             return

@@ -10,7 +10,15 @@ import os
 
 from capa_codemods.errors import CodemodError
 
-_QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.pager=cat")
+_QUIET = (
+    "--literal-pathspecs",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.pager=cat",
+)
 
 
 def top_level(path: str) -> str | None:
@@ -37,15 +45,19 @@ def listed_files(root: str) -> list[str] | None:
     return list(dict.fromkeys(os.fsdecode(listed).rstrip("\0").split("\0")))
 
 
-def dirty_files(root: str) -> list[str]:
-    """Return the files below *root* with changes that are not committed; none outside a work tree.
+def dirty_files(root: str, scope: str = "") -> list[str]:
+    """Return the files of *scope* below *root* with changes that are not committed; none outside a work tree.
+
+    Files that git neither tracks nor ignores count: what is done to them no `git diff` shows.
 
     Raises:
         CodemodError: *root* is in a work tree and git cannot say.
     """
     if top_level(root) is None:
         return []
-    out = _git(root, *_without_filters(root), "status", "--porcelain", "-z", "--no-renames", "--", ".")
+    out = _git(
+        root, *_without_filters(root), "status", "--porcelain", "-z", "--no-renames", "--", scope or "."
+    )
     if out is None:
         raise CodemodError(
             f"git cannot say whether {root} has uncommitted changes: "

@@ -21,11 +21,11 @@ import zlib
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from capa_codemods.engine.journal_folder import FOLDER, make_folder
 from capa_codemods.engine.write import digest, sync_folder
 from capa_codemods.errors import BusyError, JournalError
 from capa_codemods.findings import Edit
 
-FOLDER = ".capa/migrate"
 _VERSION = 1
 
 
@@ -217,25 +217,6 @@ class Journal:
                     f"another run of capa is writing in {self.root}: wait until it is done, then run again"
                 ) from None
             yield
-
-
-def make_folder(root: str) -> None:
-    """Make the folder for caches and journals in the tree at *root*, out of sight of git.
-
-    Raises:
-        JournalError: Something else has its name, or it leads out of the tree.
-        OSError: It cannot be made.
-    """
-    above = f"{root}/.capa"
-    folder = f"{root}/{FOLDER}"
-    for place in (above, folder):
-        if os.path.islink(place) or (os.path.lexists(place) and not os.path.isdir(place)):
-            raise JournalError(f"{place} is not a folder of this tree: move it away and run again")
-    os.makedirs(folder, exist_ok=True)
-    ignore = f"{folder}/.gitignore"
-    if not os.path.lexists(ignore):
-        with open(ignore, "w", encoding="ascii") as file:
-            file.write("*\n")
 
 
 def _item(file: Planned, blob: Any) -> dict[str, Any]:

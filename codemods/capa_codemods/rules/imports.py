@@ -65,7 +65,7 @@ class Imports(Rule[PythonFile]):
             return
         new = _plain_target(name, project.names)
         if new is None:
-            yield self._unserved(name.name, line, project.names)
+            yield self._unserved(name.name, line, project.names, rebinds=name.asname is None)
         elif _GAPS.sub(b"", file.data[name.start : name.end]) != name.name.encode():
             yield self._unreadable(name.name, line)
         else:
@@ -111,12 +111,14 @@ class Imports(Rule[PythonFile]):
             )
         return Edit(statement.start, statement.end, _split(statement, targets, file), self.id)
 
-    def _unserved(self, dotted: str, line: int, names: Names) -> Finding:
+    def _unserved(self, dotted: str, line: int, names: Names, *, rebinds: bool = False) -> Finding:
         known = names.nearest_line(dotted)
         owner = names.owner(dotted)
         package = owner.package if owner else "the adapter"
         reason = known.reason if known and known.support == "none" else f"{package} does not list it"
         step = f"see {known.see}" if known and known.see else "it keeps working, on the original SDK"
+        if rebinds:
+            reason += f"; from here on `{dotted.partition('.')[0]}` is the original"
         return Finding(self.id, line, "warning", f"`{dotted}` stays on the original: {reason}", step)
 
     def _unreadable(self, dotted: str, line: int) -> Finding:

@@ -1,0 +1,138 @@
+"""Carry a plan out, take it back, and tell how a tree stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from capa_codemods.engine import apply as engine
+from capa_codemods.engine.git import dirty_files
+from capa_codemods.engine.journal import Journal, Planned
+from capa_codemods.engine.splice import splice
+from capa_codemods.engine.write import digest, read
+from capa_codemods.findings import Outcome
+from capa_migration.errors import DirtyTreeError
+from capa_migration.plan import Plan
+from capa_migration.target import Target
+
+
+class Done(NamedTuple):
+    """What a writing run did to a tree.
+
+    Attributes:
+        recovered: What an earlier run that was killed had left, and what became of it; None if nothing.
+        result: What this run did; None for an undo with nothing to undo.
+    """
+
+    plan: Plan
+    recovered: engine.Result | None
+    result: engine.Result | None
+
+
+def apply(path: str, make_plan: Callable[[], Plan], *, allow_dirty: bool = False) -> Done:
+    """Carry out the plan that *make_plan* makes for the tree at *path*.
+
+    Raises:
+        DirtyTreeError: The git work tree has uncommitted changes, and *allow_dirty* is not given.
+        TargetError: There is nothing at *path*.
+        BusyError: Another run is writing in the tree.
+        JournalError: The journal is damaged.
+        OSError: The journal cannot be written. No file was touched.
+    """
+    target = Target(path)
+    journal = Journal(target.root)
+    # What a killed run has left makes the tree dirty by itself: it is taken back first.
+    unfinished = journal.records("applying", "undoing")
+    if not unfinished and not allow_dirty:
+        _refuse_dirty(target)
+    with journal.lock():
+        recovered = engine.recover(journal)
+        if recovered is not None and not allow_dirty:
+            _refuse_dirty(target)
+        plan = make_plan()
+        files, troubles = _load(plan)
+        result = engine.apply(journal, files) if files else engine.Result(())
+    return Done(plan, recovered, result._replace(troubles=(*troubles, *result.troubles)))
+
+
+def undo(path: str) -> Done:
+    """Take back the newest rewrite of the tree at *path*.
+
+    Raises:
+        TargetError: There is nothing at *path*.
+        BusyError: Another run is writing in the tree.
+        JournalError: The journal is damaged.
+        OSError: The journal cannot be written. No file was touched.
+    """
+    target = Target(path)
+    journal = Journal(target.root)
+    with _locked(journal):
+        recovered = engine.recover(journal)
+        # What a killed run has left is the newest rewrite: taking it back is the undo that was asked for.
+        result = engine.undo(journal) if recovered is None else recovered
+    return Done(Plan(target.root, 0), recovered, result)
+
+
+class Standing(NamedTuple):
+    """One rewrite in the journal: its number, its state, and how many files it holds."""
+
+    number: int
+    state: str
+    files: int
+
+
+def status(path: str) -> tuple[str, list[Standing]]:
+    """Return the root of the tree at *path* and the rewrites in its journal, oldest first.
+
+    Raises:
+        TargetError: There is nothing at *path*.
+        JournalError: The journal is damaged.
+    """
+    root = Target(path).root
+    records = Journal(root).records("applying", "applied", "undoing")
+    return root, [Standing(record.number, record.state, len(record.entries())) for record in records]
+
+
+@contextmanager
+def _locked(journal: Journal) -> Iterator[None]:
+    # Nothing to undo is no reason to leave a folder in the tree.
+    if not journal.records():
+        yield
+        return
+    with journal.lock():
+        yield
+
+
+def _refuse_dirty(target: Target) -> None:
+    dirty = dirty_files(target.root, target.scope)
+    if dirty:
+        shown = ", ".join(dirty[:3]) + (", …" if len(dirty) > 3 else "")
+        raise DirtyTreeError(
+            f"{target.root} has uncommitted changes in {len(dirty)} file{'s'[: len(dirty) > 1]} ({shown}): "
+            f"commit or stash them, so that the rewrite stands alone in `git diff`, or pass --allow-dirty"
+        )
+
+
+def _load(plan: Plan) -> tuple[list[Planned], list[engine.Trouble]]:
+    """Read the files to change again, and leave out those that are no longer what was proven."""
+    files, troubles = [], []
+    for outcome in plan.of("changed"):
+        try:
+            data = read(f"{plan.root}/{outcome.path}")
+        except OSError:
+            data = None
+        planned = _planned(outcome, data)
+        if planned is None:
+            reason = f"{outcome.path} changed while the plan was made: it was left as it is; run again"
+            troubles.append(engine.Trouble(outcome.path, reason))
+        else:
+            files.append(planned)
+    return files, troubles
+
+
+def _planned(outcome: Outcome, data: bytes | None) -> Planned | None:
+    if data is None or digest(data) != outcome.digests[0]:
+        return None
+    after = splice(data, outcome.edits)
+    return Planned(outcome.path, data, after, outcome.edits) if digest(after) == outcome.digests[1] else None

@@ -1,0 +1,177 @@
+"""Find out what a rewrite would do to a tree, at the cost of a look at each file if there is nothing to do."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from capa_codemods import __version__
+from capa_codemods.engine import cache, find
+from capa_codemods.engine.journal_folder import FOLDER, make_folder
+from capa_migration.errors import OptionsError, TargetError
+from capa_migration.target import Options, Target
+
+if TYPE_CHECKING:
+    from capa_codemods.findings import Outcome
+    from capa_codemods.rule import Rule
+
+Progress = Callable[[int, int], None]
+
+
+class Plan:
+    """What a rewrite would do to a tree.
+
+    Attributes:
+        root: Absolute path of the tree.
+        seen: How many files a rule reads, by their names.
+        outcomes: Of each file that is not clean, or where something was found; in the order of paths.
+    """
+
+    def __init__(self, root: str, seen: int, outcomes: Sequence[Outcome] = ()) -> None:
+        """Hold what was found out."""
+        self.root = root
+        self.seen = seen
+        self.outcomes = tuple(outcomes)
+
+    def of(self, status: str) -> list[Outcome]:
+        """Return the outcomes with this *status*."""
+        return [outcome for outcome in self.outcomes if outcome.status == status]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing would change and nothing failed."""
+        return all(outcome.status == "clean" for outcome in self.outcomes)
+
+
+def make(path: str, options: Options, *, remember: bool = True, progress: Progress | None = None) -> Plan:
+    """Return the plan for the tree or the part of a tree at *path*. Writes to nothing but its own cache.
+
+    Args:
+        path: A folder or a file.
+        options: Which rules, and which files not.
+        remember: Keep the clean files in mind for the next run.
+        progress: Told how many files are done, and of how many.
+
+    Raises:
+        TargetError: There is nothing at *path*, or no file in it.
+        OptionsError: A rule that is named does not exist, pyproject.toml is wrong, or no adapter is installed.
+        ImportMapError: An adapter's import map is wrong.
+    """
+    target = Target(path)
+    clean = _open_cache(target.root, options)
+    listed = _list(target, options)
+    if clean.suffixes and (fast := _when_all_clean(target, listed, clean)) is not None:
+        return fast
+    return _examine(target, options.filled(target.root), listed, clean, remember=remember, progress=progress)
+
+
+def select(rules: Iterable[Rule[Any]], options: Options) -> list[Rule[Any]]:
+    """Return those of *rules* that *options* ask for.
+
+    Raises:
+        OptionsError: A rule that is named does not exist.
+    """
+    rules = list(rules)
+    known = [rule.id for rule in rules]
+    for name in (*options.only, *options.skip):
+        if name not in known:
+            raise OptionsError(
+                f"there is no rule `{name}`: `capa migrate check --list-rules` shows {', '.join(known)}"
+            )
+    return [
+        rule
+        for rule in rules
+        if rule.id not in options.skip and (not options.only or rule.id in options.only)
+    ]
+
+
+def _open_cache(root: str, options: Options) -> cache.CleanFiles:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return cache.CleanFiles.open(f"{root}/{FOLDER}/clean", f"{__version__} {version} {options.key()}")
+
+
+def _list(target: Target, options: Options) -> list[str]:
+    listed = find.files(target.root, options.exclude)
+    if target.scope and not target.within(listed):
+        target.narrow()
+        listed = find.files(target.root, options.exclude)
+    if target.scope and not target.within(listed):
+        raise TargetError(
+            f"{target.root}/{target.scope}: nothing here is a file of a project: give another path"
+        )
+    return listed
+
+
+def _when_all_clean(target: Target, listed: list[str], clean: cache.CleanFiles) -> Plan | None:
+    """Return the plan if the cache knows every file as clean, without loading a single rule."""
+    wanted = [path for path in target.within(listed) if path.endswith(clean.suffixes)]
+    for path in wanted:
+        found = cache.stamp(f"{target.root}/{path}")
+        if found is not None and not clean.is_clean(path, found):
+            return None
+    return Plan(target.root, len(wanted))
+
+
+def _examine(
+    target: Target,
+    options: Options,
+    listed: list[str],
+    clean: cache.CleanFiles,
+    *,
+    remember: bool,
+    progress: Progress | None,
+) -> Plan:
+    from capa_codemods.discovery import map_files
+    from capa_codemods.import_map import read
+    from capa_codemods.many import examine_all
+    from capa_codemods.names import Names
+    from capa_codemods.project import Project
+    from capa_codemods.rewrite import Rewrite
+    from capa_codemods.rules import all_rules
+
+    maps = map_files()
+    if not maps:
+        raise OptionsError("no adapter is installed, so there is nothing to rewrite to: pip install 'capa-core[requests]'")
+    rules = select(all_rules(), options)
+    names = Names(read(path) for path in maps)
+    rewrite = Rewrite(Project(target.root, names, listed, options.roots), rules)
+    wanted = [path for path in target.within(listed) if rewrite.concerns(path)]
+    stamps = {path: cache.stamp(f"{target.root}/{path}") for path in wanted}
+    fresh = [
+        path for path in wanted if (found := stamps[path]) is not None and not clean.is_clean(path, found)
+    ]
+    outcomes = []
+    for number, outcome in enumerate(examine_all(rewrite, fresh), 1):
+        found = stamps[outcome.path]
+        if outcome.status != "clean" or outcome.findings:
+            outcomes.append(outcome)
+        elif found is not None:
+            clean.add(outcome.path, found)
+        if progress:
+            progress(number, len(fresh))
+    if remember and not target.scope:
+        _save(target.root, clean, maps, sorted({suffix for rule in rules for suffix in rule.reads.suffixes}))
+    return Plan(target.root, len(wanted), outcomes)
+
+
+def _save(root: str, clean: cache.CleanFiles, maps: Sequence[str], suffixes: Sequence[str]) -> None:
+    try:
+        make_folder(root)
+    except OSError:
+        return  # a tree that cannot be written to is checked from the start each time
+    clean.save((cache.guard_of(path) for path in _guards(root, maps)), suffixes)
+
+
+def _guards(root: str, maps: Sequence[str]) -> Iterator[str]:
+    """Yield the files and folders whose change may change what the rules say."""
+    import capa_codemods
+
+    yield f"{root}/pyproject.toml"
+    yield from maps
+    # Installing or removing an adapter, or a package with rules, changes its folder.
+    yield from (folder for folder in sys.path if folder.endswith(("site-packages", "dist-packages")))
+    for folder in capa_codemods.__path__:
+        for at, _, files in os.walk(folder):
+            yield from (f"{at}/{name}" for name in sorted(files) if name.endswith(".py"))

@@ -1,0 +1,135 @@
+"""From a path that a user gave to a tree: where its root is, and what its pyproject.toml asks for."""
+
+from __future__ import annotations
+
+import os
+
+from capa_codemods.engine.git import top_level
+from capa_codemods.engine.journal_folder import FOLDER
+from capa_migration.errors import OptionsError, TargetError
+
+_MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
+_TABLE_KEYS = ("roots", "exclude", "only", "skip")
+
+
+class Target:
+    """One tree, or a part of it.
+
+    Attributes:
+        root: Absolute path of the tree; `.capa/` lies here.
+        scope: The part of it that was asked for, relative with forward slashes; empty for all of it.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Find the tree around *path*.
+
+        Raises:
+            TargetError: There is nothing at *path*.
+        """
+        if not os.path.exists(path):
+            raise TargetError(f"{path}: there is no such file or folder: give the path of a Python project")
+        absolute = os.path.realpath(path)
+        folder = absolute if os.path.isdir(absolute) else os.path.dirname(absolute)
+        self.root = _root_of(folder)
+        self.scope = os.path.relpath(absolute, self.root).replace(os.sep, "/")
+        if self.scope == ".":
+            self.scope = ""
+
+    def narrow(self) -> None:
+        """Take the asked part for the whole tree: git ignores it, so the tree around knows nothing of it."""
+        absolute = f"{self.root}/{self.scope}"
+        self.root = absolute if os.path.isdir(absolute) else os.path.dirname(absolute)
+        self.scope = "" if os.path.isdir(absolute) else os.path.basename(absolute)
+
+    def within(self, paths: list[str]) -> list[str]:
+        """Return those of *paths* that were asked for."""
+        if not self.scope:
+            return paths
+        return [path for path in paths if path == self.scope or path.startswith(f"{self.scope}/")]
+
+
+class Options:
+    """What a run is to do, from the command line first, else from pyproject.toml.
+
+    Attributes:
+        only: Rules to run; empty for all.
+        skip: Rules not to run.
+        exclude: Folders and files, relative to the root, to leave out.
+        roots: Folders, relative to the root, that are on `sys.path` when the application runs.
+    """
+
+    def __init__(
+        self,
+        only: tuple[str, ...] = (),
+        skip: tuple[str, ...] = (),
+        exclude: tuple[str, ...] = (),
+        roots: tuple[str, ...] = (),
+    ) -> None:
+        """Hold the options as the command line gives them."""
+        self.only = only
+        self.skip = skip
+        self.exclude = exclude
+        self.roots = roots
+
+    def key(self) -> str:
+        """Return a text that is the same for the same options."""
+        return ";".join(",".join(part) for part in (self.only, self.skip, self.exclude, self.roots))
+
+    def filled(self, root: str) -> Options:
+        """Return these options with `[tool.capa.migrate]` of the tree at *root* for those that are not given.
+
+        Raises:
+            OptionsError: The table is wrong.
+        """
+        table = _table(f"{root}/pyproject.toml")
+        return Options(
+            *(getattr(self, key) or table.get(key, ()) for key in ("only", "skip", "exclude", "roots"))
+        )
+
+
+def _root_of(folder: str) -> str:
+    limit = top_level(folder)
+    above = list(_upwards(folder, limit))
+    for place in above:
+        if os.path.isdir(f"{place}/{FOLDER}"):
+            return place
+    for place in above:
+        if any(os.path.lexists(f"{place}/{marker}") for marker in _MARKERS):
+            return place
+    return folder
+
+
+def _upwards(folder: str, limit: str | None) -> list[str]:
+    places = [folder]
+    while places[-1] != limit and (above := os.path.dirname(places[-1])) != places[-1]:
+        places.append(above)
+    return places
+
+
+def _table(path: str) -> dict[str, tuple[str, ...]]:
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError:
+        return {}
+    if b"tool.capa" not in data:
+        return {}
+    import tomllib
+
+    try:
+        table = tomllib.loads(data.decode()).get("tool", {}).get("capa", {}).get("migrate", {})
+    except ValueError as error:
+        raise OptionsError(f"{path}: not TOML: {error}: mend it and run again") from error
+    return {key: _listed(path, key, value) for key, value in table.items()}
+
+
+def _listed(path: str, key: str, value: object) -> tuple[str, ...]:
+    if key not in _TABLE_KEYS:
+        import difflib
+
+        near = difflib.get_close_matches(key, _TABLE_KEYS, 1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(_TABLE_KEYS)}"
+        raise OptionsError(f"{path}: [tool.capa.migrate] has an unknown key `{key}`: {hint}")
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise OptionsError(f"{path}: [tool.capa.migrate] {key} must be a list of strings, not {value!r}")
+    return tuple(value)

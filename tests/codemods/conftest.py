@@ -1,0 +1,57 @@
+"""Import maps of the tests' own, and a way to run the rules over one text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from capa_codemods.engine.splice import splice
+from capa_codemods.findings import Outcome
+from capa_codemods.import_map import read
+from capa_codemods.names import Names
+from capa_codemods.project import Project
+from capa_codemods.rewrite import Rewrite
+from capa_codemods.rules import all_rules
+
+MAPS = sorted((Path(__file__).parent / "maps").glob("*.toml"))
+
+
+class Rewritten(NamedTuple):
+    """What became of one text."""
+
+    text: bytes
+    outcome: Outcome
+
+    @property
+    def messages(self) -> list[str]:
+        return [finding.message for finding in self.outcome.findings]
+
+
+Rewriting = Callable[..., Rewritten]
+
+
+@pytest.fixture(scope="session")
+def names() -> Names:
+    return Names(read(str(path)) for path in MAPS)
+
+
+@pytest.fixture
+def rewritten(names: Names, tmp_path: Path) -> Rewriting:
+    """Rewrite one text, twice: the second time must change nothing."""
+
+    def run(
+        source: bytes | str, path: str = "pkg/module.py", files: dict[str, str] | None = None
+    ) -> Rewritten:
+        for name, content in (files or {}).items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(content)
+        data = source.encode() if isinstance(source, str) else source
+        rewrite = Rewrite(Project(str(tmp_path), names, [path, *(files or {})]), all_rules())
+        outcome = rewrite.examine_data(path, data)
+        text = splice(data, outcome.edits)
+        assert rewrite.examine_data(path, text).edits == ()
+        return Rewritten(text, outcome)
+
+    return run

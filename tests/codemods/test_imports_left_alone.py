@@ -1,0 +1,169 @@
+"""The silent cases: what looks like an import of an SDK and is none, or is one that cannot move."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "",
+        "import os\n",
+        "x = 1\n",
+        "from . import requests\n",
+        "from .requests import get\n",
+        "from ..celery import app\n",
+        "from pkg import redis, requests\n",
+        "from pkg.requests import get\n",
+        "import pkg.requests\n",
+        "import pkg.requests as requests\n",
+        "from requests_oauthlib import OAuth2Session\n",
+        "import requestsx, myrequests\n",
+        "import capa_requests as requests\n",
+        "from capa_requests.exceptions import HTTPError\n",
+        "task(requests=3, celery=4)\n",
+        "self.requests.get(url)\n",
+        "task.requests.get(url)\n",
+        "def requests(): ...\n",
+        "requests = load()\nrequests.append(1)\n",
+        "# import requests\n",
+        "'''\nimport requests\n'''\n",
+        's = "import requests"\n',
+        'print(f"import requests {x}")\n',
+        "class requests: import_ = 1\n",
+    ],
+)
+def test_what_is_no_import_of_an_sdk_stays(rewritten, source):
+    result = rewritten(source)
+
+    assert source.encode() == result.text
+    assert "clean" == result.outcome.status
+    assert [] == result.messages
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            "import requests.foo\n",
+            "`requests.foo` stays on the original: capa_requests does not list it;"
+            " from here on `requests` is the original",
+        ),
+        (
+            "import requests.foo as foo\n",
+            "`requests.foo` stays on the original: capa_requests does not list it",
+        ),
+        (
+            "from requests.foo import bar\n",
+            "`requests.foo.bar` stays on the original: capa_requests does not list it",
+        ),
+        (
+            "from requests import packages\n",
+            "`requests.packages` stays on the original: vendored libraries are the original's own",
+        ),
+    ],
+)
+def test_what_is_not_served_stays_and_is_reported(rewritten, source, said):
+    result = rewritten(source)
+
+    assert source.encode() == result.text
+    assert [said] == result.messages
+
+
+def test_statement_to_split_with_comments_inside_stays_and_is_reported(rewritten):
+    source = "from requests import (\n    get,  # fast\n    packages,\n)\n"
+
+    result = rewritten(source)
+
+    assert source.encode() == result.text
+    assert (
+        "`from requests import …` must become several imports, and comments stand inside it"
+        in result.messages
+    )
+
+
+@pytest.mark.parametrize(
+    "comment", ["# capa: ignore", "# capa: ignore[imports]", "# noqa # capa: ignore[x, imports]"]
+)
+def test_ignore_comment_keeps_the_line(rewritten, comment):
+    source = f"import requests  {comment}\nimport celery\n"
+
+    result = rewritten(source)
+
+    assert f"import requests  {comment}\nimport capa_celery as celery\n".encode() == result.text
+
+
+def test_ignore_comment_of_another_rule_keeps_nothing(rewritten):
+    result = rewritten("import requests  # capa: ignore[strings]\n")
+
+    assert b"import capa_requests as requests  # capa: ignore[strings]\n" == result.text
+
+
+@pytest.mark.parametrize(
+    "shadow", ["requests.py", "requests/__init__.py", "src/requests.py", "app/requests.py"]
+)
+def test_own_module_at_an_import_root_is_not_the_sdk(rewritten, shadow):
+    result = rewritten("import requests\n", "app/main.py", {shadow: "", "app/setup.py": ""})
+
+    assert b"import requests\n" == result.text
+    assert [f"`requests` is your own module {shadow} here, not the SDK"] == result.messages
+
+
+def test_module_of_that_name_inside_a_package_is_harmless(rewritten):
+    result = rewritten(
+        "from celery import Celery\n", "proj/celery.py", {"proj/__init__.py": "", "proj/celery.py": ""}
+    )
+
+    assert b"from capa_celery import Celery\n" == result.text
+
+
+def test_script_finds_the_module_beside_it(rewritten):
+    result = rewritten("import celery\n", "scripts/run.py", {"scripts/celery.py": ""})
+
+    assert b"import celery\n" == result.text
+
+
+def test_frequent_name_needs_a_manifest(rewritten):
+    result = rewritten("from pyapollo import ApolloClient\n")
+
+    assert b"from pyapollo import ApolloClient\n" == result.text
+    assert [
+        "`pyapollo` is a frequent name, and no manifest names apollo-client or pyapollo"
+    ] == result.messages
+
+
+@pytest.mark.parametrize(
+    ("manifest", "text"),
+    [
+        ("requirements.txt", "Apollo_Client==2.1\n"),
+        ("requirements/base.txt", "apollo.client\n"),
+        ("pyproject.toml", '[project]\ndependencies = ["apollo-client>=2"]\n'),
+        ("setup.py", "setup(install_requires=['apollo-client'])\n"),
+    ],
+)
+def test_frequent_name_with_a_manifest_moves(rewritten, manifest, text):
+    result = rewritten("from pyapollo import ApolloClient\n", files={manifest: text})
+
+    assert b"from capa_apollo.pyapollo import ApolloClient\n" == result.text
+
+
+def test_manifest_of_another_project_is_no_evidence(rewritten):
+    result = rewritten("import pyapollo\n", "a/main.py", {"b/requirements.txt": "apollo-client\n"})
+
+    assert b"import pyapollo\n" == result.text
+
+
+def test_frequent_name_that_is_also_an_own_module_stays(rewritten):
+    files = {"requirements.txt": "apollo-client\n", "libs/apollo_client.py": ""}
+
+    result = rewritten("from apollo_client import ApolloClient\n", files=files)
+
+    assert b"from apollo_client import ApolloClient\n" == result.text
+    assert ["`apollo_client` is also your own module libs/apollo_client.py"] == result.messages
+
+
+def test_distribution_with_a_longer_name_is_no_evidence(rewritten):
+    result = rewritten("import pyapollo\n", files={"requirements.txt": "apollo-client3\nmy-apollo-client\n"})
+
+    assert b"import pyapollo\n" == result.text
