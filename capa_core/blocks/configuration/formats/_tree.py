@@ -7,6 +7,7 @@ Source: `org.springframework.beans.factory.config.YamlProcessor.buildFlattenedMa
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -80,7 +81,7 @@ def put(tree: Any, key: str, text: str) -> None:
     """
     *way, last = steps(key)
     parent = tree
-    for step, following in zip(way, [*way[1:], last], strict=True):
+    for step, following in itertools.pairwise([*way, last]):
         parent = _child(parent, step, key, [] if isinstance(following, int) else {})
     old = _child(parent, last, key, None)
     if isinstance(old, dict | list) and old:

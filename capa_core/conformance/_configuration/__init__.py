@@ -1,0 +1,1 @@
+"""The parts of the configuration suite; use `capa_core.conformance.configuration`."""

@@ -1,0 +1,91 @@
+"""What the parts of the suite share."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from capa_core.abilities import Feature
+from capa_core.blocks.configuration import (
+    Configuration,
+    ConfigurationDriver,
+    ConfigurationFeature,
+    ConfigurationItem,
+    Scope,
+)
+from capa_core.call import Policy
+
+GROUP = Scope()
+OTHER_GROUP = Scope(group="database")
+DOCUMENT = Scope(group="testjson.json")
+TEXT = '{"name": "ü", "limits": {"max": 3}, "hosts": ["a", {"port": 1}]}'
+PATIENCE_S = 8.0
+
+Driver = ConfigurationDriver[Any]
+
+
+class Suite(ABC):
+    """The fixtures, and what a test asks before it begins."""
+
+    @pytest.fixture
+    @abstractmethod
+    def driver(self) -> Iterator[Driver]:
+        """Yield a driver over an empty place."""
+
+    @pytest.fixture
+    def configuration(self, driver: Driver) -> Iterator[Configuration]:
+        """Yield the portable type over the driver."""
+        with Configuration(driver, "conformance", Policy(deadline_s=5), poll_s=0.1) as portable:
+            yield portable
+
+    def write(self, driver: Driver, scope: Scope, items: Mapping[str, str]) -> None:
+        """Put *items* into the engine as somebody else would."""
+        driver.save(scope, [ConfigurationItem(key, value) for key, value in items.items()])
+
+    def write_document(self, driver: Driver, scope: Scope, content: str) -> None:
+        """Put a document into the engine as somebody else would."""
+        driver.save_document(scope, content)
+
+    # What a test asks before it begins
+
+    def has(self, driver: Driver, *features: Feature) -> None:
+        """Go on only if the driver declares all of *features*."""
+        for feature in features:
+            if not driver.features[feature]:
+                pytest.skip(f"{feature} is declared absent")
+
+    def lacks(self, driver: Driver, feature: Feature) -> None:
+        """Go on only if the driver declares *feature* absent."""
+        if driver.features[feature]:
+            pytest.skip(f"{feature} is declared present")
+
+    def watches(self, driver: Driver) -> None:
+        """Go on only if the driver itself watches."""
+        if not driver.features[ConfigurationFeature.WATCH].by_driver:
+            pytest.skip("watched by the core")
+
+    def kept_by_core(self, driver: Driver) -> None:
+        """Go on only if the core keeps the last known good values for the driver."""
+        if driver.features[ConfigurationFeature.LAST_KNOWN_GOOD].by_driver:
+            pytest.skip("kept by the driver")
+
+
+def values(items: Mapping[str, ConfigurationItem]) -> dict[str, str]:
+    """Return key → text."""
+    return {key: item.value for key, item in items.items()}
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait until *holds* returns something true.
+
+    Raises:
+        AssertionError: It does not within `PATIENCE_S`.
+    """
+    end = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < end, "it did not come to hold in time"
+        time.sleep(0.01)

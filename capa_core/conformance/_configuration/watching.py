@@ -1,0 +1,182 @@
+"""A change is noticed, by the driver and by those who read and listen."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from capa_core.blocks.configuration import (
+    ChangeEvent,
+    ChangeKind,
+    Configuration,
+    ConfigurationFeature,
+    Scope,
+)
+from capa_core.conformance._configuration.suite import (
+    GROUP,
+    OTHER_GROUP,
+    PATIENCE_S,
+    Driver,
+    Suite,
+    until,
+)
+from capa_core.errors import (
+    UnsupportedError,
+)
+
+
+class WatchingPromises(Suite):
+    """Watch, views and listeners."""
+
+    def test_watch_returns_a_change_that_is_there_already(self, driver: Driver) -> None:
+        self.watches(driver)
+        self.write(driver, GROUP, {"a": "1"})
+
+        assert {GROUP: driver.version(GROUP)} == driver.watch({GROUP: "", OTHER_GROUP: ""}, 5)
+
+    def test_watch_returns_a_change_that_comes(self, driver: Driver) -> None:
+        self.watches(driver)
+        self.write(driver, GROUP, {"a": "1"})
+        known = {GROUP: driver.version(GROUP)}
+        threading.Timer(0.3, self.write, (driver, GROUP, {"a": "2"})).start()
+        started = time.monotonic()
+        found = driver.watch(known, PATIENCE_S)
+
+        assert {GROUP: driver.version(GROUP)} == found
+        assert 0.2 < time.monotonic() - started < PATIENCE_S / 2
+
+    def test_watch_returns_nothing_when_its_time_is_up(self, driver: Driver) -> None:
+        self.watches(driver)
+        started = time.monotonic()
+
+        assert {} == driver.watch({GROUP: driver.version(GROUP)}, 0.3)
+        assert 0.25 < time.monotonic() - started < 1.5
+
+    def test_close_ends_a_watch(self, driver: Driver) -> None:
+        self.watches(driver)
+        threading.Timer(0.2, driver.close).start()
+        started = time.monotonic()
+        driver.watch({GROUP: ""}, PATIENCE_S)
+
+        assert time.monotonic() - started < PATIENCE_S / 2
+
+    def test_a_driver_that_cannot_watch_says_so(self, driver: Driver) -> None:
+        if driver.features[ConfigurationFeature.WATCH].by_driver:
+            pytest.skip("declared present")
+        with pytest.raises(UnsupportedError):
+            driver.watch({GROUP: ""}, 0.1)
+
+    def test_a_view_follows_a_change_that_somebody_else_made(
+        self, driver: Driver, configuration: Configuration
+    ) -> None:
+        view = configuration.view()
+        self.write(driver, GROUP, {"a": "1"})
+        until(lambda: view.get("a") == "1")
+        self.write(driver, GROUP, {"a": "2"})
+        until(lambda: view.get("a") == "2")
+
+        assert (driver.version(GROUP), {"a": "2"}) == (view.version, dict(view))
+
+    def test_a_view_shows_a_change_of_its_own_component_at_once(
+        self, driver: Driver, configuration: Configuration
+    ) -> None:
+        self.has(driver, ConfigurationFeature.SAVE)
+        view = configuration.view()
+        configuration.save({"a": "1"})
+
+        assert "1" == view["a"]
+
+    def test_a_group_has_one_view(self, configuration: Configuration) -> None:
+        assert configuration.view() is configuration.view("application")
+
+    def test_groups_that_are_viewed_later_are_live_too(
+        self, driver: Driver, configuration: Configuration
+    ) -> None:
+        configuration.view()
+        time.sleep(0.3)
+        later = configuration.view("database")
+        self.write(driver, OTHER_GROUP, {"a": "1"})
+        started = time.monotonic()
+        until(lambda: later.get("a") == "1")
+
+        assert time.monotonic() - started < 3
+
+    def test_a_listener_learns_what_was_added_modified_and_deleted(
+        self, driver: Driver, configuration: Configuration
+    ) -> None:
+        self.has(driver, ConfigurationFeature.DELETE)
+        self.write(driver, GROUP, {"kept": "1", "changed": "1", "gone": "1"})
+        events: list[ChangeEvent] = []
+        configuration.watch(events.append)
+        configuration.save({"changed": "2", "new": "2"})
+        configuration.delete(["gone"])
+        until(lambda: len(events) == 2)
+
+        first = {key: (one.old, one.new, one.kind) for key, one in events[0].changes.items()}
+        assert {"changed": ("1", "2", ChangeKind.MODIFIED), "new": (None, "2", ChangeKind.ADDED)} == first
+        assert [("1", None, ChangeKind.DELETED)] == [
+            (c.old, c.new, c.kind) for c in events[1].changes.values()
+        ]
+
+    def test_listeners_are_told_in_order_and_one_that_fails_stops_nobody(
+        self, driver: Driver, configuration: Configuration
+    ) -> None:
+        told: list[str] = []
+        configuration.watch(lambda event: told.append("first"))
+        configuration.watch(lambda event: 1 / 0)
+        configuration.watch(lambda event: told.append("third"))
+        self.write(driver, GROUP, {"a": "1"})
+        until(lambda: len(told) == 2)
+
+        assert ["first", "third"] == told
+
+    def test_a_listener_sees_the_view_changed(self, driver: Driver, configuration: Configuration) -> None:
+        view, seen = configuration.view(), []
+        configuration.watch(lambda event: seen.append((view["a"], event.new.items["a"].value)))
+        self.write(driver, GROUP, {"a": "1"})
+        until(lambda: seen)
+
+        assert [("1", "1")] == seen
+
+    def test_keys_and_prefixes_choose_the_events(self, driver: Driver, configuration: Configuration) -> None:
+        by_key: list[ChangeEvent] = []
+        by_prefix: list[ChangeEvent] = []
+        all_of_them: list[ChangeEvent] = []
+        configuration.watch(by_key.append, keys=["a"])
+        configuration.watch(by_prefix.append, prefixes=["db."])
+        configuration.watch(all_of_them.append)
+        for number, items in enumerate(({"a": "1", "z": "1"}, {"db.host": "1"}, {"z": "2"})):
+            self.write(driver, GROUP, items)
+            until(lambda wanted=number + 1: len(all_of_them) == wanted)  # type: ignore[misc]
+
+        assert [{"a", "z"}] == [set(event.changes) for event in by_key]
+        assert [{"db.host"}] == [set(event.changes) for event in by_prefix]
+
+    def test_a_closed_subscription_hears_nothing(self, driver: Driver, configuration: Configuration) -> None:
+        closed: list[ChangeEvent] = []
+        opened: list[ChangeEvent] = []
+        with configuration.watch(closed.append):
+            pass
+        configuration.watch(opened.append)
+        self.write(driver, GROUP, {"a": "1"})
+        until(lambda: opened)
+
+        assert [] == closed
+
+    def test_a_change_of_a_text_is_an_event(self, driver: Driver, configuration: Configuration) -> None:
+        self.has(driver, ConfigurationFeature.DOCUMENTS)
+        events: list[ChangeEvent] = []
+        configuration.watch(events.append, group="notice.txt")
+        self.write_document(driver, Scope(group="notice.txt"), "new")
+        until(lambda: events)
+
+        assert [(None, "new")] == [(event.old.content, event.new.content) for event in events]
+
+    def test_one_thread_watches_all_groups(self, configuration: Configuration) -> None:
+        before = threading.active_count()
+        for number in range(10):
+            configuration.view(f"group{number}")
+
+        assert 1 == threading.active_count() - before

@@ -1,0 +1,234 @@
+"""What the configuration block promises beyond what the conformance suite measures."""
+
+import json
+import os
+import threading
+import time
+
+import pytest
+import structlog
+
+from capa_core.blocks.configuration import Configuration, ConfigurationItem, Scope
+from capa_core.call import Policy
+from capa_core.components.memory.configuration import MemoryConfiguration, MemoryConfigurationSettings
+from capa_core.errors import UnavailableError
+
+
+class Engine(MemoryConfiguration):
+    """The memory driver with a plug to pull."""
+
+    def __init__(self):
+        super().__init__(MemoryConfigurationSettings())
+        self.is_down = False
+
+    def get(self, scope):
+        if self.is_down:
+            raise UnavailableError("pulled")
+        return super().get(scope)
+
+    def watch(self, known, timeout_s):
+        if self.is_down:
+            raise UnavailableError("pulled")
+        return super().watch(known, timeout_s)
+
+    def put(self, **items):
+        self.save(Scope(), [ConfigurationItem(key, value) for key, value in items.items()])
+
+
+@pytest.fixture
+def engine():
+    return Engine()
+
+
+@pytest.fixture
+def configuration(engine, tmp_path):
+    with Configuration(engine, "test", Policy(retries=0), folder=tmp_path, poll_s=0.05) as portable:
+        yield portable
+
+
+def wait_until(holds):
+    end = time.monotonic() + 8
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_a_view_that_loses_its_engine_is_stale_and_serves_on(engine, configuration):
+    engine.put(a="1")
+    view = configuration.view()
+    engine.is_down = True
+    engine.wake()
+    wait_until(lambda: view.stale)
+
+    assert {"a": "1"} == dict(view)
+
+
+def test_going_stale_and_recovering_are_each_logged_once(engine, configuration):
+    with structlog.testing.capture_logs() as logs:
+        view = configuration.view()
+        engine.is_down = True
+        engine.wake()
+        wait_until(lambda: view.stale)
+        time.sleep(0.3)
+        engine.is_down = False
+        wait_until(lambda: not view.stale)
+
+    assert ["warning", "info"] == [entry["log_level"] for entry in logs]
+
+
+def test_get_falls_back_to_a_view_while_the_engine_is_down(engine, tmp_path):
+    with Configuration(engine, "test", Policy(retries=0), poll_s=0.05) as configuration:
+        engine.put(a="1")
+        configuration.view()
+        engine.is_down = True
+
+        assert "1" == configuration.get()["a"].value
+
+
+def test_last_known_good_values_are_for_this_user_alone(engine, configuration, tmp_path):
+    engine.put(password="s3cret")
+    configuration.view()
+
+    kept = list(tmp_path.rglob("*.json"))
+    assert [0o600] == [path.stat().st_mode & 0o777 for path in kept]
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"scope": 1}', "\udcff"])
+def test_damaged_last_known_good_values_count_as_none(engine, configuration, tmp_path, damage):
+    engine.put(a="1")
+    configuration.view()
+    for path in tmp_path.rglob("*.json"):
+        path.write_bytes(damage.encode("utf-8", "surrogateescape"))
+    engine.is_down = True
+    with (
+        Configuration(engine, "test", Policy(retries=0), folder=tmp_path) as later,
+        pytest.raises(UnavailableError),
+    ):
+        later.view()
+
+
+def test_a_full_disk_does_not_keep_values_from_being_served(engine, tmp_path):
+    tmp_path.joinpath("configuration").write_text("a file where a folder should be")
+    engine.put(a="1")
+    with (
+        structlog.testing.capture_logs() as logs,
+        Configuration(engine, "test", folder=tmp_path) as configuration,
+    ):
+        assert "1" == configuration.view()["a"]
+
+    assert ["the last known good values cannot be kept"] == [entry["event"] for entry in logs]
+
+
+def test_scopes_whose_names_look_alike_are_kept_apart(engine, tmp_path):
+    configuration = Configuration(engine, "test", folder=tmp_path)
+    for group in ("a/b", "a_b", "A_B"):
+        configuration.save({"group": group}, group=group)
+        configuration.get(group=group)
+
+    kept = {json.loads(path.read_text())["scope"]["group"] for path in tmp_path.rglob("*.json")}
+    assert {"a/b", "a_b", "A_B"} == kept
+
+
+def test_a_follower_runs_at_once_and_before_any_listener(engine, configuration):
+    order = []
+    configuration.watch(lambda event: order.append(("listener", event.new.items["a"].value)))
+    configuration.follow(lambda view: order.append(("follower", view.get("a"))))
+    configuration.save({"a": "1"})
+    wait_until(lambda: len(order) == 3)
+
+    assert [("follower", None), ("follower", "1"), ("listener", "1")] == order
+
+
+def test_a_follower_that_fails_is_logged_and_the_change_goes_on(engine, configuration):
+    def fail(view):
+        if view:
+            raise ValueError("no number")
+
+    configuration.follow(fail)
+    with structlog.testing.capture_logs() as logs:
+        configuration.save({"a": "1"})
+
+    assert "1" == configuration.view()["a"]
+    assert ["no number"] == [entry["error"] for entry in logs]
+
+
+def test_a_listener_may_close_its_own_subscription(engine, configuration):
+    heard = []
+
+    def once(event):
+        heard.append(event)
+        subscription.close()
+
+    subscription = configuration.watch(once)
+    for value in "123":
+        configuration.save({"a": value})
+    wait_until(lambda: heard)
+    time.sleep(0.1)
+
+    assert 1 == len(heard)
+
+
+def test_close_from_within_a_listener_does_not_hang(engine, configuration):
+    closed = threading.Event()
+
+    def close(event):
+        configuration.close()
+        closed.set()
+
+    configuration.watch(close)
+    configuration.save({"a": "1"})
+
+    assert closed.wait(5)
+
+
+def test_a_view_does_not_print_values(engine, configuration):
+    engine.put(password="s3cret")
+
+    assert "s3cret" not in repr(configuration.view())
+
+
+def test_reading_a_view_never_sees_half_of_a_change(engine, configuration):
+    view = configuration.view()
+    configuration.save({"a": "0", "b": "0"})
+    torn, done = [], threading.Event()
+
+    def read():
+        while not done.is_set():
+            items = view.snapshot.items
+            if items["a"].value != items["b"].value:
+                torn.append(items)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    for number in range(300):
+        configuration.save({"a": str(number), "b": str(number)})
+    done.set()
+    thread.join()
+
+    assert [] == torn
+
+
+def test_a_forked_child_goes_on_watching(tmp_path):
+    from capa_core.components.file.configuration import FileConfiguration, FileConfigurationSettings
+
+    path = tmp_path / "config" / "application.properties"
+    path.parent.mkdir()
+    path.write_text("a=1")
+    configuration = Configuration(
+        FileConfiguration(FileConfigurationSettings(root=tmp_path, poll_s=0.05)), "test"
+    )
+    view = configuration.view()
+    child = os.fork()
+    if child == 0:
+        configuration.forget()  # as the runtime does
+        (tmp_path / "ready").touch()
+        end = time.monotonic() + 8
+        while view["a"] != "2" and time.monotonic() < end:
+            time.sleep(0.01)
+        os._exit(0 if view["a"] == "2" else 1)
+    wait_until((tmp_path / "ready").exists)
+    path.write_text("a=2")
+    status = os.waitpid(child, 0)[1]
+    configuration.close()
+
+    assert 0 == os.waitstatus_to_exitcode(status)
