@@ -60,11 +60,16 @@ def make(path: str, options: Options, *, remember: bool = True, progress: Progre
         ImportMapError: An adapter's import map is wrong.
     """
     target = Target(path)
+    options = options.filled(target.root)
     clean = _open_cache(target.root, options)
-    listed = _list(target, options)
+    listed = find.files(target.root, options.exclude)
+    if target.scope and not target.within(listed):
+        raise TargetError(
+            f"{path}: nothing here is a file of the project at {target.root}: give another path"
+        )
     if clean.suffixes and (fast := _when_all_clean(target, listed, clean)) is not None:
         return fast
-    return _examine(target, options.filled(target.root), listed, clean, remember=remember, progress=progress)
+    return _examine(target, options, listed, clean, remember=remember, progress=progress)
 
 
 def select(rules: Iterable[Rule[Any]], options: Options) -> list[Rule[Any]]:
@@ -90,18 +95,6 @@ def select(rules: Iterable[Rule[Any]], options: Options) -> list[Rule[Any]]:
 def _open_cache(root: str, options: Options) -> cache.CleanFiles:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return cache.CleanFiles.open(f"{root}/{FOLDER}/clean", f"{__version__} {version} {options.key()}")
-
-
-def _list(target: Target, options: Options) -> list[str]:
-    listed = find.files(target.root, options.exclude)
-    if target.scope and not target.within(listed):
-        target.narrow()
-        listed = find.files(target.root, options.exclude)
-    if target.scope and not target.within(listed):
-        raise TargetError(
-            f"{target.root}/{target.scope}: nothing here is a file of a project: give another path"
-        )
-    return listed
 
 
 def _when_all_clean(target: Target, listed: list[str], clean: cache.CleanFiles) -> Plan | None:
@@ -133,7 +126,7 @@ def _examine(
 
     maps = map_files()
     if not maps:
-        raise OptionsError("no adapter is installed, so there is nothing to rewrite to: pip install 'capa-core[requests]'")
+        raise OptionsError("no adapter is installed to rewrite to: pip install 'capa-core[requests]'")
     rules = select(all_rules(), options)
     names = Names(read(path) for path in maps)
     rewrite = Rewrite(Project(target.root, names, listed, options.roots), rules)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from capa_codemods.engine.git import top_level
+from capa_codemods.engine.git import is_ignored, top_level
 from capa_codemods.engine.journal_folder import FOLDER
 from capa_migration.errors import OptionsError, TargetError
 
@@ -31,15 +31,12 @@ class Target:
         absolute = os.path.realpath(path)
         folder = absolute if os.path.isdir(absolute) else os.path.dirname(absolute)
         self.root = _root_of(folder)
+        if self.root != folder and is_ignored(self.root, absolute):
+            # The tree around knows nothing of it: the asked part is a tree of its own.
+            self.root = folder
         self.scope = os.path.relpath(absolute, self.root).replace(os.sep, "/")
         if self.scope == ".":
             self.scope = ""
-
-    def narrow(self) -> None:
-        """Take the asked part for the whole tree: git ignores it, so the tree around knows nothing of it."""
-        absolute = f"{self.root}/{self.scope}"
-        self.root = absolute if os.path.isdir(absolute) else os.path.dirname(absolute)
-        self.scope = "" if os.path.isdir(absolute) else os.path.basename(absolute)
 
     def within(self, paths: list[str]) -> list[str]:
         """Return those of *paths* that were asked for."""

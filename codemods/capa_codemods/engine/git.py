@@ -45,6 +45,11 @@ def listed_files(root: str) -> list[str] | None:
     return list(dict.fromkeys(os.fsdecode(listed).rstrip("\0").split("\0")))
 
 
+def is_ignored(root: str, path: str) -> bool:
+    """Say whether git leaves *path*, which is in the tree at *root*, out of that tree."""
+    return top_level(root) is not None and _git(root, "check-ignore", "-q", "--", path) is not None
+
+
 def dirty_files(root: str, scope: str = "") -> list[str]:
     """Return the files of *scope* below *root* with changes that are not committed; none outside a work tree.
 
@@ -56,7 +61,15 @@ def dirty_files(root: str, scope: str = "") -> list[str]:
     if top_level(root) is None:
         return []
     out = _git(
-        root, *_without_filters(root), "status", "--porcelain", "-z", "--no-renames", "--", scope or "."
+        root,
+        "--literal-pathspecs",
+        *_without_filters(root),
+        "status",
+        "--porcelain",
+        "-z",
+        "--no-renames",
+        "--",
+        scope or ".",
     )
     if out is None:
         raise CodemodError(

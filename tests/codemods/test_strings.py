@@ -1,0 +1,109 @@
+"""Strings that name an SDK: which move, which are reported, and which are only strings."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('patch("requests.get")', 'patch("capa_requests.get")'),
+        ("@mock.patch('requests.Session.send')\ndef t(): ...", "@mock.patch('capa_requests.Session.send')\ndef t(): ..."),
+        ('mocker.patch("requests.exceptions.HTTPError")', 'mocker.patch("capa_requests.exceptions.HTTPError")'),
+        ('patch(target="requests.get", new=1)', 'patch(target="capa_requests.get", new=1)'),
+        ('patch.multiple("requests", get=1)', 'patch.multiple("capa_requests", get=1)'),
+        ('monkeypatch.setattr("requests.get", fake)', 'monkeypatch.setattr("capa_requests.get", fake)'),
+        ('monkeypatch.delattr("requests.sessions.Session.request")',
+         'monkeypatch.delattr("capa_requests.sessions.Session.request")'),
+        ('import_module("requests.exceptions")', 'import_module("capa_requests.exceptions")'),
+        ('importlib.import_module(name="celery")', 'importlib.import_module(name="capa_celery")'),
+        ('__import__("requests")', '__import__("capa_requests")'),
+        ('pytest.importorskip("celery")', 'pytest.importorskip("capa_celery")'),
+        ('importlib.util.find_spec("celery.schedules")', 'importlib.util.find_spec("capa_celery.schedules")'),
+        ('import_string("celery.Celery")', 'import_string("capa_celery.Celery")'),
+        ('symbol_by_name("celery.schedules:crontab")', 'symbol_by_name("capa_celery.schedules:crontab")'),
+        ('patch(\n    """requests.get"""\n)', 'patch(\n    """capa_requests.get"""\n)'),
+        ("patch(r'requests.get')", "patch(r'capa_requests.get')"),
+        ("with patch('requests.get') as a, patch('requests.post'): ...",
+         "with patch('capa_requests.get') as a, patch('capa_requests.post'): ..."),
+        ("x = [patch('requests.get') for y in z if patch('requests.put')]",
+         "x = [patch('capa_requests.get') for y in z if patch('capa_requests.put')]"),
+    ],
+)  # fmt: skip
+def test_name_that_gets_imported_moves(rewritten, before, after):
+    result = rewritten(f"{before}\n")
+
+    assert f"{after}\n" == result.text.decode()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'patch("pkg.mod.requests.get")',
+        'patch("requests_oauthlib.OAuth2Session")',
+        'client.patch("requests")',
+        'client.patch("requests/1")',
+        'client.patch("/requests")',
+        'setattr(obj, "requests", 1)',
+        'setattr("requests", 1)',
+        'get_metric("celery")',
+        'x = "requests"',
+        'd = {"requests": 1, "celery": {}}',
+        'd["requests"]',
+        'f("see requests.get for more")',
+        'patch(f"requests.{name}")',
+        'import_module(f"{root}.celery")',
+        'import_module(".requests", package="x")',
+        "patch(b'requests.get')",
+        'patch("requests.sessions.preferred_clock")',
+    ],
+)
+def test_string_that_names_no_sdk_is_only_a_string(rewritten, source):
+    result = rewritten(f"{source}\n")
+
+    assert f"{source}\n" == result.text.decode()
+    assert [] == result.messages
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ('logging.getLogger("requests")', "the logger `requests` keeps its name"),
+        ('d.get("celery")', "`get('celery')` has the name of an SDK"),
+        ('sys.modules["requests"]', "`sys.modules['requests']` is the original"),
+        ('patch.dict("sys.modules", {"requests": None})', "`sys.modules['requests']` is the original"),
+        ('RESULT = "celery.schedules.crontab"', "the string 'celery.schedules.crontab' names something of an SDK"),
+        ('patch("requests.packages.urllib3")', "`requests.packages.urllib3` stays on the original: capa_requests does not serve it"),
+        ('patch("celery.app.base.x")', "`celery.app.base.x` stays on the original: `app` may be a module that capa_celery does not list"),
+        ('patch("requests.sessions._private")', "`requests.sessions._private` stays on the original: it is private to the original, whose own code reads it"),
+        ('import_module("celery.bin.worker")', "`celery.bin.worker` stays on the original: capa_celery does not list this module"),
+        ('patch("requests" ".get")', "`requests.get` stays on the original: the literal is joined from parts or escaped"),
+        ('patch("requests.g\\x65t")', "`requests.get` stays on the original: the literal is joined from parts or escaped"),
+    ],
+)  # fmt: skip
+def test_string_in_doubt_stays_and_is_reported(rewritten, source, said):
+    result = rewritten(f"{source}\n")
+
+    assert f"{source}\n" == result.text.decode()
+    assert [said] == result.messages
+
+
+def test_top_level_package_that_import_returns_must_be_the_right_one(rewritten):
+    result = rewritten('__import__("pyapollo.apollo_client")\n', files={"requirements.txt": "pyapollo\n"})
+
+    assert b'__import__("pyapollo.apollo_client")\n' == result.text
+    assert "`__import__` returns the top-level package" in result.messages[0]
+
+
+def test_string_of_a_shadowed_root_stays(rewritten):
+    result = rewritten('patch("requests.get")\n', files={"requests.py": ""})
+
+    assert b'patch("requests.get")\n' == result.text
+
+
+def test_string_and_import_of_one_file_are_proven_together(rewritten):
+    result = rewritten('import requests\n\n\n@patch("requests.get")\ndef t(): ...\n')
+
+    assert b'import capa_requests as requests\n\n\n@patch("capa_requests.get")\ndef t(): ...\n' == result.text
+    assert {"imports", "strings"} == {edit.rule for edit in result.outcome.edits}

@@ -1,0 +1,390 @@
+"""`capa migrate`: what each action does, prints and exits with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+AFTER_API = "import capa_requests as requests\n\n\ndef load(url):\n    return requests.get(url).json()\n"
+
+
+def test_check_changes_nothing_and_exits_with_1(capa, project, snapshot):
+    before = snapshot(project)
+
+    ran = capa("migrate", "check", project)
+
+    assert 1 == ran.code
+    assert before == snapshot(project)
+    assert "app/api.py:1: imports: import requests → import capa_requests as requests\n" in ran.out
+    assert "3 files would change, 3 proven; 5 files looked at." in ran.out
+    assert f"`capa migrate apply {project}` does it." in ran.out
+
+
+def test_check_of_a_clean_tree_exits_with_0(capa, project):
+    capa("migrate", "apply", project)
+
+    ran = capa("migrate", "check", project)
+
+    assert (0, "nothing to do in 5 files\n") == (ran.code, ran.out)
+
+
+def test_apply_changes_what_check_said(capa, project, snapshot):
+    ran = capa("migrate", "apply", project)
+
+    assert 0 == ran.code
+    assert AFTER_API == (project / "app/api.py").read_text()
+    assert "from capa_celery import Celery\n\napp = Celery()\n" == (project / "app/tasks.py").read_text()
+    assert '@patch("capa_requests.get")' in (project / "tests/test_api.py").read_text()
+    assert "import requests\n" == (project / "README.md").read_text()
+    assert "3 files changed, 3 proven" in ran.out
+    assert f"`capa migrate undo {project}` takes all of it back." in ran.out
+
+
+def test_second_apply_changes_nothing(capa, project, snapshot):
+    capa("migrate", "apply", project)
+    before = snapshot(project)
+
+    ran = capa("migrate", "apply", project)
+
+    assert 0 == ran.code
+    assert before == snapshot(project)
+    assert "0 files changed, 0 proven" in ran.out
+
+
+def test_undo_restores_every_byte(capa, project, snapshot):
+    (project / "app/odd.py").write_bytes(b"\xef\xbb\xbfimport requests\r\n\x0c\r# \xc3\xa9\nimport celery")
+    before = snapshot(project)
+    capa("migrate", "apply", project)
+
+    ran = capa("migrate", "undo", project)
+
+    assert (0, "4 files restored.\n") == (ran.code, ran.out)
+    assert before == snapshot(project)
+
+
+def test_undo_takes_rewrites_back_one_by_one(capa, project, snapshot):
+    first = snapshot(project)
+    capa("migrate", "apply", project, "--only", "imports")
+    second = snapshot(project)
+    capa("migrate", "apply", project)
+
+    assert "1 file restored.\n" == capa("migrate", "undo", project).out
+    assert second == snapshot(project)
+    assert "2 files restored.\n" == capa("migrate", "undo", project).out
+    assert first == snapshot(project)
+
+
+def test_undo_without_a_rewrite_says_so_and_leaves_no_trace(capa, project):
+    ran = capa("migrate", "undo", project)
+
+    assert (0, f"{project}: nothing to undo: no rewrite is in its journal\n") == (ran.code, ran.out)
+    assert not (project / ".capa").exists()
+
+
+def test_diff_is_a_patch_that_git_applies(capa, project, git, snapshot):
+    (project / "app/crlf.py").write_bytes(b"import os\r\nimport requests\r\nx = 1\r\n")
+    (project / "app/no_newline.py").write_bytes(b"a = 1\nb = 2\nc = 3\nd = 4\nimport celery")
+    (project / "app/two.py").write_text(
+        "import requests\n" + "\n".join(map(str, range(20))) + "\nimport celery\nx\n"
+    )
+    (project / "app/split.py").write_text("from requests import get, packages\n")
+    ran = capa("migrate", "diff", project)
+    patch = project.parent / "capa.patch"
+    patch.write_bytes(ran.out.encode(errors="surrogateescape"))
+    capa("migrate", "apply", project, "--allow-dirty")
+    applied = snapshot(project)
+    capa("migrate", "undo", project)
+
+    git("apply", "--whitespace=nowarn", str(patch))
+
+    assert 1 == ran.code
+    assert applied == snapshot(project)
+    assert "7 files would change, 7 proven" in ran.err
+
+
+def test_part_of_a_tree_can_be_rewritten(capa, project):
+    capa("migrate", "apply", project / "app" / "api.py")
+
+    assert AFTER_API == (project / "app/api.py").read_text()
+    assert "from celery" in (project / "app/tasks.py").read_text()
+
+
+def test_undo_finds_the_journal_of_the_tree_around(capa, project):
+    (project / "pyproject.toml").write_text("")
+    capa("migrate", "apply", project)
+
+    ran = capa("migrate", "undo", project / "app")
+
+    assert "3 files restored.\n" == ran.out
+
+
+def test_status_names_what_was_applied(capa, project):
+    assert "no rewrite has been applied" in capa("migrate", "status", project).out
+    capa("migrate", "apply", project)
+
+    assert "0001  applied   3 files\n" == capa("migrate", "status", project).out
+
+
+@pytest.mark.parametrize(
+    ("words", "changed"),
+    [
+        (["--only", "imports"], 2),
+        (["--only", "strings"], 1),
+        (["--skip", "imports"], 1),
+        (["--only", "imports,strings"], 3),
+        (["--exclude", "app"], 1),
+        (["--exclude", "tests/", "--exclude", "app/api.py"], 1),
+    ],
+)
+def test_rules_and_files_can_be_chosen(capa, project, words, changed):
+    ran = capa("migrate", "check", project, *words)
+
+    assert f"{changed} file{'s'[: changed > 1]} would change, {changed} proven" in ran.out
+
+
+def test_pyproject_can_choose_too(capa, project):
+    (project / "pyproject.toml").write_text(
+        '[tool.capa.migrate]\nskip = ["strings"]\nexclude = ["app/api.py"]\n'
+    )
+
+    ran = capa("migrate", "check", project)
+
+    assert "1 file would change, 1 proven" in ran.out
+
+
+def test_list_rules(capa):
+    ran = capa("migrate", "check", "--list-rules")
+
+    assert 0 == ran.code
+    assert "imports        imports of an SDK come from its adapter, under the same names\n" in ran.out
+
+
+def test_json_holds_changes_failures_and_findings(capa, project):
+    (project / "app/old.py").write_text("import requests\nprint 'x'\n")
+    (project / "app/odd.py").write_text("import requests.foo\n")
+
+    ran = capa("migrate", "check", project, "--json")
+    data = json.loads(ran.out)
+
+    assert (2, 2) == (ran.code, data["exit"])
+    assert {"seen": 7, "changed": 3, "proven": 3, "failed": 1} == data["files"]
+    assert ["app/api.py", "app/tasks.py", "tests/test_api.py"] == [
+        change["path"] for change in data["changes"]
+    ]
+    assert {
+        "rule": "imports",
+        "line": 1,
+        "before": "import requests",
+        "after": "import capa_requests as requests",
+    } == data["changes"][0]["edits"][0]
+    assert ("app/old.py", 2) == (data["failures"][0]["path"], data["failures"][0]["line"])
+    assert "it looks like Python 2: port it to Python 3 first" == data["failures"][0]["next_step"]
+    assert ("app/odd.py", 1, "warning") == tuple(
+        data["findings"][0][key] for key in ("path", "line", "level")
+    )
+
+
+def test_json_of_apply_undo_and_status(capa, project):
+    applied = json.loads(capa("migrate", "apply", project, "--json").out)
+    standing = json.loads(capa("migrate", "status", project, "--json").out)
+    undone = json.loads(capa("migrate", "undo", project, "--json").out)
+
+    paths = ["app/api.py", "app/tasks.py", "tests/test_api.py"]
+    assert (0, None, paths) == (applied["exit"], applied["recovered"], applied["result"]["written"])
+    assert [{"number": 1, "state": "applied", "files": 3}] == standing["rewrites"]
+    assert paths == undone["result"]["written"]
+
+
+def test_notes_are_counted_and_shown_on_request(capa, project):
+    (project / "app/log.py").write_text('import logging\nlogging.getLogger("requests")\n')
+
+    assert "1 note (--notes shows them)" in capa("migrate", "check", project).out
+    assert "app/log.py:2: note: the logger" in capa("migrate", "check", project, "--notes").out
+
+
+def test_failed_file_is_listed_and_the_others_are_rewritten(capa, project):
+    (project / "app/broken.py").write_text("import requests\ndef f(:\n")
+
+    ran = capa("migrate", "apply", project)
+
+    assert 2 == ran.code
+    assert "app/broken.py:2: failed: not Python" in ran.out
+    assert AFTER_API == (project / "app/api.py").read_text()
+
+
+def test_dirty_git_tree_is_refused_before_anything_else(capa, project, git, snapshot):
+    (project / "app/plain.py").write_text("import sys\n")
+    before = snapshot(project)
+
+    ran = capa("migrate", "apply", project)
+
+    assert 3 == ran.code
+    assert before == snapshot(project)
+    assert "uncommitted changes in 1 file (app/plain.py)" in ran.err
+    assert "pass --allow-dirty" in ran.err
+    assert not (project / ".capa").exists()
+
+
+def test_dirty_git_tree_can_be_allowed(capa, project, git):
+    (project / "app/plain.py").write_text("import sys\n")
+
+    assert 0 == capa("migrate", "apply", project, "--allow-dirty").code
+
+
+def test_clean_git_tree_is_rewritten_and_capa_leaves_nothing_for_git_to_see(capa, project, git):
+    assert 0 == capa("migrate", "apply", project).code
+
+    assert [" M app/api.py", " M app/tasks.py", " M tests/test_api.py"] == git(
+        "status", "--short"
+    ).splitlines()
+
+
+def test_files_that_git_ignores_are_left_alone(capa, project, git):
+    (project / ".gitignore").write_text("app/api.py\n")
+    git("rm", "-q", "--cached", "app/api.py")
+    git("add", ".gitignore")
+    git("commit", "-q", "-m", "ignore")
+
+    capa("migrate", "apply", project)
+
+    assert "import requests" == (project / "app/api.py").read_text().splitlines()[0]
+
+
+def test_tree_that_git_ignores_as_a_whole_is_a_tree_of_its_own(capa, project, git):
+    (project / ".gitignore").write_text("build/\n")
+    git("add", ".gitignore")
+    git("commit", "-q", "-m", "ignore")
+    copy = project / "build" / "copy"
+    copy.mkdir(parents=True)
+    (copy / "a.py").write_text("import requests\n")
+
+    capa("migrate", "apply", copy)
+
+    assert "import capa_requests as requests\n" == (copy / "a.py").read_text()
+    assert "1 file restored.\n" == capa("migrate", "undo", copy).out
+
+
+def test_programs_of_the_repository_are_not_run(capa, project, git, tmp_path):
+    trap = tmp_path / "trap"
+    trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\ncat\n")
+    trap.chmod(0o755)
+    (project / ".gitattributes").write_text("*.py filter=trap\n")
+    (project / "sitecustomize.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\nimport requests\n")
+    (project / "conftest.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\n")
+    git("add", "-A")
+    git("commit", "-q", "-m", "trap")
+    git("config", "core.fsmonitor", str(trap))
+    git("config", "filter.trap.clean", str(trap))
+    git("config", "core.hooksPath", str(tmp_path))
+    os.utime(project / "app/api.py")
+
+    capa("migrate", "apply", project)
+
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["migrate", "check", "/no/such/place"], "/no/such/place: there is no such file or folder"),
+        (["migrate", "check", ".", "--only", "import"], "there is no rule `import`"),
+        (["migrate", "frobnicate"], "invalid choice: 'frobnicate'"),
+        (["migrate"], "the following arguments are required: ACTION"),
+        (["migrate", "check", "--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["frobnicate"], "there is no command `frobnicate`"),
+    ],
+)
+def test_wrong_usage_exits_with_3_and_says_what(capa, words, said, monkeypatch, project):
+    monkeypatch.chdir(project)
+
+    try:
+        ran = capa(*words)
+    except SystemExit as exit_:
+        assert 3 == exit_.code
+        return
+
+    assert 3 == ran.code
+    assert said in ran.err
+
+
+def test_wrong_usage_in_a_process_of_its_own(capa_process):
+    ran = subprocess.run(capa_process("migrate", "check", "--frob"), capture_output=True, text=True)
+
+    assert 3 == ran.returncode
+    assert "unrecognized arguments: --frob" in ran.stderr
+    assert "--help` shows what is possible" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('[tool.capa.migrate]\nexcluded = ["x"]\n', "unknown key `excluded`: did you mean `exclude`?"),
+        ('[tool.capa.migrate]\nskip = "strings"\n', "skip must be a list of strings, not 'strings'"),
+        ("[tool.capa.migrate\n", "not TOML"),
+    ],
+)
+def test_wrong_settings_are_named(capa, project, table, said):
+    (project / "pyproject.toml").write_text(table)
+
+    ran = capa("migrate", "check", project)
+
+    assert 3 == ran.code
+    assert said in ran.err
+
+
+def test_without_an_adapter_there_is_nothing_to_rewrite_to(capa, project, monkeypatch):
+    monkeypatch.setattr("capa_codemods.discovery.map_files", list)
+
+    ran = capa("migrate", "check", project)
+
+    assert 3 == ran.code
+    assert "no adapter is installed" in ran.err
+
+
+def test_help_of_everything_has_an_example(capsys):
+    from capa_migration.cli import main
+
+    for words in (["migrate"], ["migrate", "check"], ["migrate", "undo"]):
+        with pytest.raises(SystemExit) as exit_:
+            main([*words, "--help"])
+        out = capsys.readouterr().out
+
+        assert 0 == exit_.value.code
+        assert "capa migrate" in out.split("example", 1)[1]
+
+
+def test_output_to_a_closed_pipe_ends_quietly(capa_process, project):
+    for number in range(300):
+        (project / f"app/m{number}.py").write_text("import requests\n" * 30)
+    process = subprocess.Popen(
+        capa_process("migrate", "check", project), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.read(10)
+    process.stdout.close()
+
+    assert b"" == process.stderr.read()
+    process.stderr.close()
+    assert 2 == process.wait()
+
+
+def test_no_colour_and_no_progress_without_a_terminal(capa, project):
+    ran = capa("migrate", "diff", project)
+
+    assert "\x1b" not in ran.out + ran.err
+    assert "\r" not in ran.err
+
+
+def test_a_file_name_that_is_no_unicode_is_shown(capa, project):
+    name = os.fsdecode(b"app/caf\xe9.py")
+    (project / name).write_text("import requests\n")
+
+    ran = capa("migrate", "apply", project)
+
+    assert 0 == ran.code
+    assert "app/caf\\udce9.py:1: imports:" in ran.out
+    assert b"import capa_requests as requests\n" == (project / name).read_bytes()
+    assert sys.getfilesystemencoding() == "utf-8"
