@@ -149,7 +149,7 @@ def added(key: str, stored: bytes | None, by: int) -> int:
     Raises:
         ConflictError: *stored* is no whole number in its shortest form, or the sum has more than 64 bits.
     """
-    text = (stored or b"0").decode("ascii", "replace")
+    text = "0" if stored is None else stored.decode("ascii", "replace")
     if not text.removeprefix("-").isdecimal() or str(int(text)) != text:
         raise ConflictError(f"{key!r} holds no whole number, so nothing can be added. Use another key.")
     total = int(text) + by

@@ -24,15 +24,18 @@ class RedisSettings(BaseModel):
     prefix: str = "capa:"
 
 
-def connect(settings: RedisSettings) -> redis.Redis:
+def connect(settings: RedisSettings, *, listens: bool = False) -> redis.Redis:
     """Return a client that is safe for many threads and connects when first used.
 
     It never retries, for the portable type does, and gives bytes. RESP2, for it is the faster one to parse and
     every server speaks it.
+
+    Args:
+        listens: A read may last for ever, as that of a subscriber does.
     """
     return redis.Redis.from_url(
         settings.url,
-        socket_timeout=settings.timeout_s,
+        socket_timeout=None if listens else settings.timeout_s,
         socket_connect_timeout=settings.timeout_s,
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),

@@ -52,13 +52,17 @@ class Database:
         schema: Statements, each ended by `;`, that make a file of any earlier version, or none, this one.
         version: Of the schema, from 1. A file of a later version is refused.
         timeout_s: How long a call waits for other processes' writes.
+        durable: Whether a write is on the disk when it returns; if not, a power cut may undo the latest of them.
     """
 
-    def __init__(self, path: Path, schema: str, *, version: int = 1, timeout_s: float = 5.0) -> None:
+    def __init__(
+        self, path: Path, schema: str, *, version: int = 1, timeout_s: float = 5.0, durable: bool = True
+    ) -> None:
         self.path = path
         self.timeout_s = timeout_s
         self._schema = schema
         self._version = version
+        self._synchronous = "FULL" if durable else "NORMAL"
         self._ready = False
         self._closed = False
         self._writer: sqlite3.Connection | None = None
@@ -127,7 +131,7 @@ class Database:
                 self._readers.pop().close()
         if self._writer is not None:
             self._writer.close()
-            self._writer = None
+            self._writer, self._ready = None, False
 
     def resume(self, *, in_child: bool = False) -> None:
         """Let calls go on after `pause`; in a forked child, without the threads that wait in the parent."""
@@ -196,17 +200,33 @@ class Database:
             raise ClosedError(f"{self.path} was closed by this process. Open the component anew.")
         if self._writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = self._connect()
-        if not self._ready:
-            self._prepare(self._writer)
-            self._ready = True
+            connection = self._connect()
+            try:
+                self._prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
+            connection.execute("PRAGMA busy_timeout=0")  # from here on `_until_free` waits
+            self._writer, self._ready = connection, True
         return self._writer
 
     def _connect(self) -> sqlite3.Connection:
-        """Open a connection that several threads use one after another. It does not wait by itself."""
-        connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA fullfsync=1")  # macOS: there a plain fsync leaves it in the disk's cache
+        """Open a connection that several threads use one after another.
+
+        Even a reader may have to wait a little, while another process opens the file first or closes it last.
+        """
+        connection = sqlite3.connect(
+            self.path, timeout=self.timeout_s, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # holds only for a file that is empty yet
+        connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            connection.execute(
+                "PRAGMA fullfsync=1"
+            )  # macOS: there a plain fsync leaves it in the disk's cache
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:

@@ -1,0 +1,188 @@
+"""State in Redis: one key for each value, one trip for each call."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+from capa_core.abilities import NATIVE, approximate
+from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem
+from capa_core.components.redis._client import RedisSettings, address, connect
+from capa_core.components.redis._errors import name_error
+from capa_core.components.redis._state_scripts import DELETE, HEADER, INCREMENT, MARK, PUT, TRANSACT
+from capa_core.components.redis._subscriber import Subscriber
+from capa_core.errors import CapaError, ConflictError
+
+_RECHECK_S = 0.75
+_SCAN_COUNT = 500
+_GLOB = re.compile(r"([*?\[\]\\])")
+
+
+class RedisStateSettings(RedisSettings):
+    """Where the server is, and what its keys begin with."""
+
+    prefix: str = "capa:state:"
+
+
+class RedisState(StateDriver[RedisStateSettings]):
+    r"""Each value is a string at `<prefix><key>`: `00 01 63 65`, 16 characters of etag, then the value itself.
+
+    So `GETRANGE <prefix><key> 20 -1` gives the value to anybody. Strings that others stored there without the first
+    20 bytes are values too; their etag is a digest, so a change that is undone goes unseen. A write with `notify` is
+    published, as stored, on the channel `<prefix>@<database>:<key>`.
+
+    A plain write is one SET; a condition, a notice or an increment is one EVALSHA. On a cluster, keys of a bulk
+    call or a transaction must share a hash tag.
+    """
+
+    settings_type = RedisStateSettings
+    features = {
+        **dict.fromkeys(StateFeature, NATIVE),
+        StateFeature.DURABLE: approximate("as the server's appendonly and appendfsync settings say"),
+    }
+
+    def __init__(self, settings: RedisStateSettings) -> None:
+        super().__init__(settings)
+        self._prefix = settings.prefix
+        # Any: redis-py types answers as "this or an awaitable of this".
+        self._client: Any = connect(settings)
+        self._subscriber = Subscriber(settings)
+        database = self._client.connection_pool.connection_kwargs.get("db", 0)
+        self._channels = f"{settings.prefix}@{database}:"
+        self._put_script = self._client.register_script(PUT)
+        self._delete_script = self._client.register_script(DELETE)
+        self._transact_script = self._client.register_script(TRANSACT)
+        self._increment_script = self._client.register_script(INCREMENT)
+
+    def get(self, key: str) -> StateItem | None:
+        """See `StateDriver.get`."""
+        return _item(key, self._client.get(self._prefix + key))
+
+    def get_many(self, keys: Sequence[str]) -> list[StateItem | None]:
+        """See `StateDriver.get_many`."""
+        found = self._client.mget([self._prefix + key for key in keys])
+        return [_item(key, stored) for key, stored in zip(keys, found, strict=True)]
+
+    def put(self, write: Put) -> str | None:
+        """See `StateDriver.put`."""
+        etag, stored = _sealed(write.value)
+        if write.if_etag is None and not write.notify:
+            self._client.set(self._prefix + write.key, stored, px=_milliseconds(write.ttl_s))
+            return etag
+        done = self._put_script([self._prefix + write.key], self._arguments(write, stored))
+        return etag if done else None
+
+    def put_many(self, writes: Sequence[Put]) -> list[str | None]:
+        """See `StateDriver.put_many`."""
+        etags = []
+        with self._client.pipeline(transaction=False) as pipeline:
+            for write in writes:
+                etag, stored = _sealed(write.value)
+                etags.append(etag)
+                if write.if_etag is None and not write.notify:
+                    pipeline.set(self._prefix + write.key, stored, px=_milliseconds(write.ttl_s))
+                else:  # by its text: a pipeline cannot come back for a script that the server does not know
+                    pipeline.eval(PUT, 1, self._prefix + write.key, *self._arguments(write, stored))
+            return [etag if done else None for etag, done in zip(etags, pipeline.execute(), strict=True)]
+
+    def delete(self, deletion: Delete) -> bool | None:
+        """See `StateDriver.delete`."""
+        if deletion.if_etag is None:
+            return bool(self._client.delete(self._prefix + deletion.key))
+        deleted = self._delete_script([self._prefix + deletion.key], [_condition(deletion)])
+        return None if deleted < 0 else bool(deleted)
+
+    def delete_many(self, keys: Sequence[str]) -> int:
+        """See `StateDriver.delete_many`."""
+        return cast("int", self._client.delete(*(self._prefix + key for key in keys)))
+
+    def transact(self, operations: Sequence[Put | Delete]) -> bool:
+        """See `StateDriver.transact`."""
+        arguments: list[bytes | str | int] = []
+        for operation in operations:
+            if isinstance(operation, Put):
+                condition, *rest = self._arguments(operation, _sealed(operation.value)[1])
+                arguments += [condition, "put", *rest]
+            else:
+                arguments += [_condition(operation), "delete", "", "", ""]
+        return bool(self._transact_script([self._prefix + op.key for op in operations], arguments))
+
+    def scan(self, prefix: str) -> Iterator[str]:
+        """See `StateDriver.scan`. SCAN may name a key twice while the server grows its table: hence the set."""
+        seen: set[bytes] = set()
+        skip = len(self._prefix.encode())
+        pattern = _GLOB.sub(r"\\\1", self._prefix + prefix) + "*"
+        for key in self._client.scan_iter(pattern, count=_SCAN_COUNT):
+            if key not in seen:
+                seen.add(key)
+                yield key[skip:].decode()
+
+    def increment(self, key: str, by: int, ttl_s: float | None) -> int:
+        """See `StateDriver.increment`."""
+        header = _sealed(b"")[1]
+        answer = self._increment_script([self._prefix + key], [by, header, _milliseconds(ttl_s) or ""])
+        if answer is None:
+            raise ConflictError(f"{key!r} holds no whole number, or adding {by} leaves the range of 64 bits.")
+        return int(answer)
+
+    def wait(self, key: str, etag: str, timeout_s: float) -> StateItem | None:
+        """See `StateDriver.wait`."""
+        end = time.monotonic() + timeout_s
+        with self._subscriber.listen(self._channels + key) as listener:
+            item = self.get(key)
+            while item is None or item.etag == etag:
+                left_s = end - time.monotonic()
+                if left_s <= 0:
+                    return None
+                published = listener.next(min(left_s, _RECHECK_S))
+                item = self.get(key) if published is None else _item(key, published)
+            return item
+
+    def name_error(self, error: Exception) -> type[CapaError] | None:
+        """See `Driver.name_error`."""
+        return name_error(error)
+
+    def ping(self) -> str:
+        """See `Driver.ping`."""
+        return f"Redis {self._client.info('server')['redis_version']} at {address(self._client)}"
+
+    def close(self) -> None:
+        """See `Driver.close`."""
+        self._subscriber.close()
+        self._client.close()
+
+    def forget(self) -> None:
+        """See `Driver.forget`."""
+        self._subscriber.forget()
+        self._client.connection_pool.reset()
+
+    def _arguments(self, write: Put, stored: bytes) -> list[bytes | str | int]:
+        """Return what the scripts take for *write*."""
+        channel = self._channels + write.key if write.notify else ""
+        return [_condition(write), stored, _milliseconds(write.ttl_s) or "", channel]
+
+
+def _condition(operation: Put | Delete) -> str:
+    return "" if operation.if_etag is None else f"={operation.if_etag}"
+
+
+def _sealed(value: bytes) -> tuple[str, bytes]:
+    """Return a new etag, and *value* behind it as it is stored."""
+    etag = os.urandom(8).hex()
+    return etag, MARK + etag.encode() + value
+
+
+def _item(key: str, stored: bytes | None) -> StateItem | None:
+    if stored is None:
+        return None
+    if stored.startswith(MARK) and len(stored) >= HEADER:
+        return StateItem(key, stored[HEADER:], stored[len(MARK) : HEADER].decode())
+    return StateItem(key, stored, "x" + hashlib.sha1(stored, usedforsecurity=False).hexdigest())
+
+
+def _milliseconds(ttl_s: float | None) -> int | None:
+    return None if ttl_s is None else max(1, round(ttl_s * 1000))

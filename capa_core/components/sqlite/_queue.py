@@ -1,0 +1,241 @@
+"""The SQL of pub/sub: one table of queues, one for each topic and group, and one of the messages in them.
+
+`visible_at` says it all about a message: 0 is ready; a time is hidden until then, be it delayed, handed back or
+leased; NULL is behind another message of its key. So one index finds what is ready, most urgent first, as well as
+what comes due next. A receipt is `(seq, count)`: the next delivery of the message has another count.
+
+Each function is one piece of a transaction that the caller has begun.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage
+
+KEPT = ""
+"""The group whose queue keeps the messages of a topic for the first group that comes."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS queue (
+    id INTEGER PRIMARY KEY,
+    topic TEXT NOT NULL,
+    name TEXT NOT NULL,
+    abandoned_at REAL,  -- when a group of one's own goes away, unless its consumer shows signs of life
+    UNIQUE (topic, name)
+);
+CREATE TABLE IF NOT EXISTS message (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: an old receipt must not fit a new message
+    queue INTEGER NOT NULL REFERENCES queue (id),
+    visible_at REAL,
+    urgency INTEGER NOT NULL,  -- 9 - priority
+    count INTEGER NOT NULL DEFAULT 0,
+    due REAL NOT NULL,  -- not before this, once it is the first of its key
+    expires_at REAL,
+    published_at REAL NOT NULL,
+    key TEXT NOT NULL,
+    id TEXT NOT NULL,
+    content_type TEXT NOT NULL,
+    attributes TEXT NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS message_by_turn ON message (queue, visible_at, urgency, seq);
+CREATE INDEX IF NOT EXISTS message_by_key ON message (queue, key, seq) WHERE key <> '';
+CREATE INDEX IF NOT EXISTS message_by_expiry ON message (expires_at) WHERE expires_at IS NOT NULL;
+"""
+
+_TARGETS = "SELECT id, name, abandoned_at FROM queue WHERE topic = ?"
+_ADD = """
+INSERT INTO message (queue, visible_at, urgency, due, expires_at, published_at, key, id, content_type, attributes, data)
+VALUES (?1, ?2, ?3, ?2, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+"""
+_ADD_WITH_KEY = """
+INSERT INTO message (queue, visible_at, urgency, due, expires_at, published_at, key, id, content_type, attributes, data)
+VALUES (?1, CASE WHEN EXISTS (SELECT 1 FROM message WHERE queue = ?1 AND key = ?6 AND key <> '') THEN NULL ELSE ?2 END,
+        ?3, ?2, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+"""
+_WAKE = "UPDATE message SET visible_at = 0 WHERE queue = ? AND visible_at > 0 AND visible_at <= ?"
+_LEASE = """
+UPDATE message SET visible_at = ?, count = count + 1
+WHERE seq IN (SELECT seq FROM message WHERE queue = ? AND visible_at = 0 ORDER BY urgency, seq LIMIT ?)
+RETURNING urgency, seq, count, expires_at, published_at, key, id, content_type, attributes, data
+"""
+_NEXT = "SELECT visible_at FROM message WHERE queue = ? AND visible_at >= 0 ORDER BY visible_at LIMIT 1"
+_REMOVE = "DELETE FROM message WHERE seq = ? AND count = ?"
+_REMOVE_WITH_KEY = "DELETE FROM message WHERE seq = ? AND count = ? RETURNING queue, key"
+_NEXT_OF_KEY = """
+UPDATE message SET visible_at = due
+WHERE seq = (SELECT min(seq) FROM message WHERE queue = ?1 AND key = ?2 AND key <> '') AND visible_at IS NULL
+"""
+_HIDE = "UPDATE message SET visible_at = ? WHERE seq = ? AND count = ?"
+_RELEASE = "UPDATE message SET visible_at = 0, count = count - 1 WHERE seq = ? AND count = ?"
+_DEPTH = "SELECT count(*) FROM message WHERE queue = ? AND NOT (count = 0 AND ifnull(expires_at <= ?, 0))"
+_EXPIRED = "SELECT seq, count, key FROM message WHERE expires_at <= ? AND count = 0 LIMIT ?"
+
+
+class Receipt(NamedTuple):
+    """One delivery of one message."""
+
+    seq: int
+    count: int
+    key: str
+
+
+def join(connection: sqlite3.Connection, topic: str, group: str, abandoned_at: float | None) -> int:
+    """Return the queue of *group*, made if need be; the first that lasts gets what was kept for it."""
+    drop_abandoned(connection, topic)
+    known = {name: ident for ident, name, _ in connection.execute(_TARGETS, (topic,))}
+    if group in known:
+        return int(known[group])
+    if KEPT in known and abandoned_at is None:
+        connection.execute("UPDATE queue SET name = ? WHERE id = ?", (group, known[KEPT]))
+        return int(known[KEPT])
+    values = (topic, group, abandoned_at)
+    return _made(connection.execute("INSERT INTO queue (topic, name, abandoned_at) VALUES (?, ?, ?)", values))
+
+
+def live(connection: sqlite3.Connection, queue: int, abandoned_at: float) -> bool:
+    """Show a sign of life of a group of one's own; `False` if it went away before."""
+    values = (abandoned_at, queue)
+    return connection.execute("UPDATE queue SET abandoned_at = ? WHERE id = ?", values).rowcount == 1
+
+
+def add(connection: sqlite3.Connection, topic: str, messages: Sequence[OutgoingMessage]) -> None:
+    """Append *messages* to the queue of each group, or to the kept ones if there is none."""
+    rows = list(connection.execute(_TARGETS, (topic,)))
+    now = time.time()
+    if any(abandoned_at is not None and abandoned_at <= now for _, _, abandoned_at in rows):
+        drop_abandoned(connection, topic)
+        rows = list(connection.execute(_TARGETS, (topic,)))
+    queues = [ident for ident, name, _ in rows if name != KEPT] or [ident for ident, _, _ in rows]
+    if not queues:
+        queues = [_made(connection.execute("INSERT INTO queue (topic, name) VALUES (?, ?)", (topic, KEPT)))]
+    statement = _ADD_WITH_KEY if any(message.key for message in messages) else _ADD
+    for queue in queues:
+        connection.executemany(statement, [_row(queue, message, now) for message in messages])
+
+
+def lease(connection: sqlite3.Connection, queue: int, most: int, lease_s: float) -> list[Delivery]:
+    """Hide up to *most* ready messages for *lease_s* and return them, the most urgent first."""
+    now = time.time()
+    connection.execute(_WAKE, (queue, now))
+    while rows := connection.execute(_LEASE, (now + lease_s, queue, most)).fetchall():
+        rows.sort()
+        late = [Receipt(row[1], row[2], row[5]) for row in rows if row[2] == 1 and (row[3] or now + 1) <= now]
+        if not late:
+            return [_delivery(row) for row in rows]
+        remove(connection, late)
+        gone = {receipt.seq for receipt in late}
+        if len(gone) < len(rows):
+            return [_delivery(row) for row in rows if row[1] not in gone]
+    return []
+
+
+def next_at(connection: sqlite3.Connection, queue: int) -> float | None:
+    """Return when the next message becomes ready, 0 for now, `None` if there is none to come."""
+    row = connection.execute(_NEXT, (queue,)).fetchone()
+    return None if row is None else row[0]
+
+
+def remove(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None:
+    """Delete those messages that were not delivered anew, and let the next of their keys come forward."""
+    connection.executemany(_REMOVE, [receipt[:2] for receipt in receipts if not receipt.key])
+    for receipt in receipts:
+        if receipt.key:
+            for freed in connection.execute(_REMOVE_WITH_KEY, receipt[:2]).fetchall():
+                connection.execute(_NEXT_OF_KEY, freed)
+
+
+def hide(connection: sqlite3.Connection, receipts: Iterable[Receipt], seconds: float) -> list[bool]:
+    """Hide messages for so long, 0 for not at all; `False` in the places of those that were delivered anew."""
+    until = time.time() + seconds if seconds else 0
+    return [
+        connection.execute(_HIDE, (until, receipt.seq, receipt.count)).rowcount == 1 for receipt in receipts
+    ]
+
+
+def release(connection: sqlite3.Connection, receipts: Iterable[Receipt]) -> None:
+    """Make messages ready as if they had not been delivered."""
+    connection.executemany(_RELEASE, [receipt[:2] for receipt in receipts])
+
+
+def depth(connection: sqlite3.Connection, topic: str, group: str) -> int:
+    """Return how many messages there are for *group*, or are kept for it if it does not exist."""
+    known = {name: ident for ident, name, _ in connection.execute(_TARGETS, (topic,))}
+    queue = known.get(group, known.get(KEPT))
+    return 0 if queue is None else int(connection.execute(_DEPTH, (queue, time.time())).fetchone()[0])
+
+
+def purge(connection: sqlite3.Connection, topic: str) -> int:
+    """Delete all messages of a topic and return how many different ones there were."""
+    queues = [(ident,) for ident, _, _ in connection.execute(_TARGETS, (topic,))]
+    ids = {
+        row[0]
+        for queue in queues
+        for row in connection.execute("SELECT id FROM message WHERE queue = ?", queue)
+    }
+    connection.executemany("DELETE FROM message WHERE queue = ?", queues)
+    return len(ids)
+
+
+def drop(connection: sqlite3.Connection, queue: int) -> None:
+    """Delete a queue with its messages."""
+    connection.execute("DELETE FROM message WHERE queue = ?", (queue,))
+    connection.execute("DELETE FROM queue WHERE id = ?", (queue,))
+
+
+def drop_abandoned(connection: sqlite3.Connection, topic: str) -> None:
+    """Delete the groups of consumers that have shown no sign of life."""
+    query = "SELECT id FROM queue WHERE topic = ? AND abandoned_at <= ?"
+    for (queue,) in connection.execute(query, (topic, time.time())).fetchall():
+        drop(connection, queue)
+
+
+def tidy(connection: sqlite3.Connection, most: int) -> None:
+    """Delete some messages that nobody received in time, and give some free pages back to the disk."""
+    remove(
+        connection, [Receipt(*row) for row in connection.execute(_EXPIRED, (time.time(), most)).fetchall()]
+    )
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    if free > most and free > pages // 2:
+        connection.execute(f"PRAGMA incremental_vacuum({int(most)})").fetchall()
+
+
+def _made(cursor: sqlite3.Cursor) -> int:
+    assert cursor.lastrowid is not None  # noqa: S101 - for the type: an INSERT has one
+    return cursor.lastrowid
+
+
+def _row(queue: int, message: OutgoingMessage, now: float) -> tuple[object, ...]:
+    return (
+        queue,
+        now + message.delay_s if message.delay_s else 0,
+        9 - message.priority,
+        None if message.ttl_s is None else now + message.ttl_s,
+        now,
+        message.key,
+        message.id,
+        message.content_type,
+        json.dumps(dict(message.attributes)) if message.attributes else "",
+        message.data,
+    )
+
+
+def _delivery(row: tuple[int, int, int, float | None, float, str, str, str, str, bytes]) -> Delivery:
+    urgency, seq, count, _, published_at, key, ident, content_type, attributes, data = row
+    return Delivery(
+        ident,
+        data,
+        content_type,
+        json.loads(attributes) if attributes else {},
+        Receipt(seq, count, key),
+        count,
+        key,
+        9 - urgency,
+        published_at,
+    )

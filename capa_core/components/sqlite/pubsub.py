@@ -1,0 +1,233 @@
+"""Pub/sub in one SQLite file: durable, shared by the processes of one machine, no server."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict
+
+from capa_core.abilities import BY_CORE, BY_DRIVER, NATIVE, How, Support
+from capa_core.blocks.pubsub.driver import (
+    ConsumerDriver,
+    Delivery,
+    OutgoingMessage,
+    PubSubDriver,
+    PubSubFeature,
+)
+from capa_core.components.sqlite import _queue
+from capa_core.components.sqlite._database import Database
+from capa_core.components.sqlite._errors import name_error
+from capa_core.components.sqlite._queue import Receipt
+from capa_core.components.sqlite._wakeup import RECHECK_S, Wakeups
+from capa_core.errors import CapaError
+
+_TIDY_PAUSE_S = 5.0
+_TIDY_BATCH = 500
+_SIGNS_OF_LIFE = 4
+
+T = TypeVar("T")
+
+
+class SqlitePubSubSettings(BaseModel):
+    """Where the file is.
+
+    Attributes:
+        folder: Holds `pubsub.db`; on a local disk. The runtime's `.capa` folder by default.
+        timeout_s: How long a call waits for the writes of other processes.
+        abandoned_s: After so long without a sign of life from its consumer, a broadcast group goes away.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: Path = Path(".capa")
+    timeout_s: float = 5.0
+    abandoned_s: float = 60.0
+
+
+class SqlitePubSub(PubSubDriver[SqlitePubSubSettings]):
+    """Tables `queue` and `message` in `<folder>/pubsub.db`.
+
+    Publishing and acknowledging return when the change is on the disk; all threads that do so at one time share
+    an fsync. Leases are committed without one: a power cut only makes messages come again, as it should.
+    """
+
+    settings_type = SqlitePubSubSettings
+    features = {
+        **dict.fromkeys(PubSubFeature, NATIVE),
+        PubSubFeature.DEAD_LETTER: BY_CORE,
+        PubSubFeature.BROADCAST: BY_DRIVER,
+        PubSubFeature.SHARED: Support(How.NATIVE, "by the processes of one machine"),
+    }
+
+    def __init__(self, settings: SqlitePubSubSettings) -> None:
+        super().__init__(settings)
+        path = settings.folder / "pubsub.db"
+        self._database = Database(path, _queue.SCHEMA, timeout_s=settings.timeout_s)
+        self._leases = Database(path, _queue.SCHEMA, timeout_s=settings.timeout_s, durable=False)
+        self._wakeups = Wakeups(settings.folder / "pubsub.wake")
+        self._next_tidy = 0.0
+
+    def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
+        """See `PubSubDriver.publish`."""
+        self._database.write(lambda connection: _queue.add(connection, topic, messages))
+        self._wakeups.signal(topic)
+        return [None] * len(messages)
+
+    def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
+        """See `PubSubDriver.consume`."""
+        return SqliteConsumer(self, topic, group, lease_s, temporary=temporary)
+
+    def depth(self, topic: str, group: str) -> int:
+        """See `PubSubDriver.depth`."""
+        return self.read(lambda connection: _queue.depth(connection, topic, group))
+
+    def purge(self, topic: str) -> int:
+        """See `PubSubDriver.purge`."""
+        return self.write(lambda connection: _queue.purge(connection, topic))
+
+    def name_error(self, error: Exception) -> type[CapaError] | None:
+        """See `Driver.name_error`."""
+        return name_error(error)
+
+    def ping(self) -> str:
+        """See `Driver.ping`."""
+        self.read(lambda connection: connection.execute("SELECT count(*) FROM queue").fetchone())
+        return f"SQLite {sqlite3.sqlite_version} in {self._database.path}"
+
+    def close(self) -> None:
+        """See `Driver.close`."""
+        self._wakeups.close()
+        self._leases.close()
+        self._database.close()
+
+    # What consumers need
+
+    @property
+    def wakeups(self) -> Wakeups:
+        """Who waits for messages listens here, by topic."""
+        return self._wakeups
+
+    def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Run *function* on what is committed."""
+        return self._database.read(function)
+
+    def lease(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Run *function* as a write that need not survive a power cut."""
+        return self._leases.write(function)
+
+    def write(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Run *function* as a write that is on the disk afterwards, and tidy up from time to time."""
+        now = time.monotonic()
+        if now < self._next_tidy:
+            return self._database.write(function)
+        self._next_tidy = now + _TIDY_PAUSE_S
+        result = self._database.write(function)
+        self._leases.write(partial(_queue.tidy, most=_TIDY_BATCH))
+        return result
+
+
+class SqliteConsumer(ConsumerDriver):
+    """One consumer of one queue."""
+
+    def __init__(
+        self, driver: SqlitePubSub, topic: str, group: str, lease_s: float, *, temporary: bool
+    ) -> None:
+        self._driver = driver
+        self._topic = topic
+        self._group = group
+        self._lease_s = lease_s
+        self._abandoned_s = driver.settings.abandoned_s if temporary else None
+        self._next_sign = 0.0
+        self._held: set[Receipt] = set()
+        self._closed = False
+        self._queue = self._join()
+
+    def receive(self, max_messages: int, timeout_s: float) -> list[Delivery]:
+        """See `ConsumerDriver.receive`."""
+        deliveries = self._take(max_messages)
+        if deliveries or not timeout_s:
+            return deliveries
+        end = time.monotonic() + timeout_s
+        with self._driver.wakeups.listen(self._topic) as listener:
+            while not self._closed:
+                deliveries = self._take(max_messages)
+                left_s = end - time.monotonic()
+                if deliveries or left_s <= 0:
+                    return deliveries
+                listener.wait(min(left_s, self._due_in_s()))
+        return []
+
+    def ack(self, receipts: Sequence[object]) -> None:
+        """See `ConsumerDriver.ack`."""
+        ours = cast("Sequence[Receipt]", receipts)
+        self._driver.write(lambda connection: _queue.remove(connection, ours))
+        self._held.difference_update(ours)
+        if any(receipt.key for receipt in ours):
+            self._driver.wakeups.signal(self._topic)
+
+    def nack(self, receipts: Sequence[object], delay_s: float) -> None:
+        """See `ConsumerDriver.nack`."""
+        ours = cast("Sequence[Receipt]", receipts)
+        self._driver.lease(lambda connection: _queue.hide(connection, ours, delay_s))
+        self._held.difference_update(ours)
+        self._driver.wakeups.signal(self._topic)
+
+    def release(self, receipts: Sequence[object]) -> None:
+        """See `ConsumerDriver.release`."""
+        ours = cast("Sequence[Receipt]", receipts)
+        self._driver.lease(lambda connection: _queue.release(connection, ours))
+        self._held.difference_update(ours)
+        self._driver.wakeups.signal(self._topic)
+
+    def extend(self, receipts: Sequence[object]) -> list[bool]:
+        """See `ConsumerDriver.extend`."""
+        ours = cast("Sequence[Receipt]", receipts)
+        self._show_life()
+        return self._driver.lease(lambda connection: _queue.hide(connection, ours, self._lease_s))
+
+    def close(self) -> None:
+        """See `ConsumerDriver.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        held, self._held = list(self._held), set()
+        if self._abandoned_s is not None:
+            self._driver.lease(lambda connection: _queue.drop(connection, self._queue))
+        elif held:
+            self._driver.lease(lambda connection: _queue.release(connection, held))
+        self._driver.wakeups.signal(self._topic)  # also ends a `receive` of this consumer that waits
+
+    def _take(self, max_messages: int) -> list[Delivery]:
+        """Lease what is ready, if a look without the write lock says that there is something."""
+        self._show_life()
+        if self._due_in_s() > 0:
+            return []
+        deliveries = self._driver.lease(
+            lambda connection: _queue.lease(connection, self._queue, max_messages, self._lease_s)
+        )
+        self._held.update(cast("Receipt", delivery.receipt) for delivery in deliveries)
+        return deliveries
+
+    def _due_in_s(self) -> float:
+        """Return for how long there is certainly nothing to look for, `RECHECK_S` at most."""
+        at = self._driver.read(lambda connection: _queue.next_at(connection, self._queue))
+        return RECHECK_S if at is None else min(RECHECK_S, max(0.0, at - time.time()))
+
+    def _join(self) -> int:
+        until = None if self._abandoned_s is None else time.time() + self._abandoned_s
+        return self._driver.write(lambda connection: _queue.join(connection, self._topic, self._group, until))
+
+    def _show_life(self) -> None:
+        """Keep a group of one's own from being taken for abandoned; join anew if it was."""
+        now = time.monotonic()
+        if self._abandoned_s is None or now < self._next_sign:
+            return
+        self._next_sign = now + self._abandoned_s / _SIGNS_OF_LIFE
+        until = time.time() + self._abandoned_s
+        if not self._driver.lease(lambda connection: _queue.live(connection, self._queue, until)):
+            self._queue = self._join()
