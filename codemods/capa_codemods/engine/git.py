@@ -10,15 +10,7 @@ import os
 
 from capa_codemods.errors import CodemodError
 
-_QUIET = (
-    "--literal-pathspecs",
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "core.pager=cat",
-)
+_QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.pager=cat")
 
 
 def top_level(path: str) -> str | None:
