@@ -220,7 +220,7 @@ class Database:
         )
         try:
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # holds only for a file that is empty yet
-        connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            connection.execute(f"PRAGMA synchronous={self._synchronous}")
             connection.execute(
                 "PRAGMA fullfsync=1"
             )  # macOS: there a plain fsync leaves it in the disk's cache
