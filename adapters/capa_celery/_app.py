@@ -1,0 +1,64 @@
+"""`Celery`: Celery's application, whose tasks travel, run and keep their results by Capa."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from functools import cached_property
+from typing import Any
+
+from celery import Celery as CeleryApp
+from kombu.utils.objects import cached_property as celery_property
+
+from capa_celery._engine import Engine
+
+
+class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
+    """A `celery.Celery` with the same arguments, attributes and behaviour in front.
+
+    Behind, messages go through the pub/sub component, results into the state component, and the worker and beat
+    are Capa's. `broker=` and `backend=` are accepted and never connected to; capa.toml says what serves them.
+    """
+
+    amqp_cls = "capa_celery._amqp:AMQP"
+    control_cls = "capa_celery._control:Control"
+
+    @cached_property
+    def capa(self) -> Engine:
+        """The Capa components that serve this application."""
+        return Engine(self)
+
+    @celery_property
+    def Worker(self) -> Any:  # noqa: N802 - Celery's name
+        """The worker as a program."""
+        return self.subclass_with_self("capa_celery._worker.program:Worker")
+
+    @celery_property
+    def WorkController(self) -> Any:  # noqa: N802 - Celery's name
+        """The worker to embed."""
+        return self.subclass_with_self("capa_celery._worker.controller:WorkController")
+
+    @celery_property
+    def Beat(self) -> Any:  # noqa: N802 - Celery's name
+        """The scheduler as a program."""
+        return self.subclass_with_self("capa_celery._beat:Beat")
+
+    def _get_backend(self) -> Any:
+        from capa_celery._backend import backend_of
+
+        return backend_of(self)
+
+    def legacy_backend(self) -> Any:
+        """Return the result backend that the original would use: one that the application brings itself."""
+        return super()._get_backend()
+
+    def producer_or_acquire(self, producer: Any = None) -> Any:
+        """Return a context that gives *producer*, or one of Capa's: there is no pool to wait for."""
+        return nullcontext(producer or self._own_producer)
+
+    @cached_property
+    def _own_producer(self) -> Any:
+        return self.amqp.Producer(self.connection_for_write(), auto_declare=False)
+
+    def _connection(self, url: Any, *_: Any, **__: Any) -> Any:
+        """Every connection that Celery would open is one to Capa."""
+        return self.amqp.Connection(url, logical_name=self.capa.broker_name)

@@ -1,0 +1,156 @@
+"""Chords: collect the results of a header and send the body once.
+
+Beside the saved group there are, for a group id, the size (`.n`), a number for each part (`.s`), the parts by that
+number (`.p<number>`), the count of stored parts (`.d`) and the claim to send the body (`.c`). A part is stored before
+it is counted, and counted again each time its message comes again, so the count never stays behind the parts; who
+sees it reach the size looks at the parts themselves. The last one to do so sees them all, whatever crashed before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from celery import states
+from celery.canvas import maybe_signature
+from celery.exceptions import ChordError
+from celery.result import GroupResult, allow_join_result
+from celery.utils.log import get_logger
+
+from capa_core.errors import ConflictError
+
+if TYPE_CHECKING:
+    from capa_core import State
+
+logger = get_logger("celery.capa.chords")
+
+CLAIM_S = 300.0
+"""How long a sent body is remembered, so that a part that comes again cannot start the chord anew."""
+SENT = b"sent"
+
+
+class Chords:
+    """The chord methods of a backend that keeps its values in Capa's state."""
+
+    if TYPE_CHECKING:
+        app: Any
+        store: State
+        expires: int | None
+        chord_expires: int | None
+        encode: Any
+        decode: Any
+        encode_result: Any
+        exception_to_python: Any
+        get_key_for_group: Any
+        chord_error_from_stack: Any
+        ensure_chords_allowed: Any
+
+    def set_chord_size(self, group_id: str, chord_size: int) -> None:
+        """Store how many parts a header has; the canvas calls it before it sends the last of them."""
+        self.store.put(self._chord_key(group_id, "n"), str(chord_size).encode(), ttl=self._chord_ttl())
+
+    def apply_chord(self, header_result_args: Any, body: Any, **_: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Save the structure of a header whose parts are groups themselves; flat headers need none."""
+        self.ensure_chords_allowed()
+        results = header_result_args[1]
+        if isinstance(results, list | tuple) and any(isinstance(part, GroupResult) for part in results):
+            saved = self.app.GroupResult(*header_result_args).as_tuple()
+            key = self.get_key_for_group(header_result_args[0])
+            self.store.put(key, _bytes(self.encode({"result": saved})), ttl=self._chord_ttl())
+
+    def on_chord_part_return(self, request: Any, state: str, result: Any, **_: Any) -> None:
+        """Take the result of one part; send the body if it was the last."""
+        group_id, task_id = request.group, request.id
+        if not group_id or not task_id:
+            return
+        done = self._store_part(group_id, task_id, request.group_index, state, result)
+        size = self.store.get(self._chord_key(group_id, "n"))
+        if size is None or done < int(size):
+            return
+        parts = self._parts(group_id)
+        if len(parts) >= int(size) and self._claim(group_id, task_id):
+            self._send_body(maybe_signature(request.chord, app=self.app), group_id, parts)
+
+    def _store_part(self, group_id: str, task_id: str, index: int | None, state: str, result: Any) -> int:
+        ttl = self._chord_ttl()
+        number = self.store.increment(self._chord_key(group_id, "s"), ttl=ttl)
+        part = self.encode([task_id, index, state, self.encode_result(result, state)])
+        self.store.put(self._chord_key(group_id, f"p{number}"), _bytes(part), ttl=ttl)
+        return self.store.increment(self._chord_key(group_id, "d"), ttl=ttl)
+
+    def _parts(self, group_id: str) -> dict[str, Any]:
+        """Return the stored parts by task id, in the order of the header; of one that ran twice, the first."""
+        count = int(self.store.get(self._chord_key(group_id, "s")) or 0)
+        keys = [self._chord_key(group_id, f"p{number}") for number in range(1, count + 1)]
+        stored = self.store.get_many(keys)
+        parts = [self.decode(stored[key]) for key in keys if key in stored]
+        parts.sort(key=lambda part: (part[1] is None, part[1]))
+        return _first_of_each(parts)
+
+    def _claim(self, group_id: str, task_id: str) -> bool:
+        """Return whether the body is this part's to send: nobody's yet, or its own from before a crash."""
+        key = self._chord_key(group_id, "c")
+        try:
+            self.store.put(key, task_id.encode(), ttl=self._chord_ttl(), if_etag="")
+        except ConflictError:
+            return self.store.get(key) == task_id.encode()
+        return True
+
+    def _send_body(self, body: Any, group_id: str, parts: dict[str, Any]) -> None:
+        try:
+            results = self._results(group_id, parts)
+        except Exception as error:
+            logger.exception("Chord %r raised: %r", group_id, error)
+            cause = error if isinstance(error, ChordError) else ChordError(f"Join error: {error!r}")
+            self.chord_error_from_stack(body, cause)
+        else:
+            try:
+                body.delay(results)
+            except Exception as error:
+                logger.exception("Chord callback for %r raised: %r", group_id, error)
+                self.chord_error_from_stack(body, ChordError(f"Callback error: {error!r}"))
+        self._clean(group_id)
+
+    def _results(self, group_id: str, parts: dict[str, Any]) -> list[Any]:
+        saved = GroupResult.restore(group_id, backend=self, app=self.app)
+        if saved is None:
+            return [self._part_result(part) for part in parts.values()]
+        saved.on_ready()
+        with allow_join_result():
+            joined: list[Any] = saved.join_native(
+                timeout=self.app.conf.result_chord_join_timeout, propagate=True
+            )
+        return joined
+
+    def _part_result(self, part: Any) -> Any:
+        task_id, _, state, result = part
+        if state in states.EXCEPTION_STATES:
+            result = self.exception_to_python(result)
+        if state in states.PROPAGATE_STATES:
+            error = ChordError(f"Dependency {task_id} raised {result!r}")
+            error.__cause__ = result if isinstance(result, Exception) else None
+            raise error
+        return result
+
+    def _clean(self, group_id: str) -> None:
+        count = int(self.store.get(self._chord_key(group_id, "s")) or 0)
+        self.store.put(self._chord_key(group_id, "c"), SENT, ttl=max(CLAIM_S, self._chord_ttl() or 0.0))
+        names = ["n", "s", "d", *(f"p{number}" for number in range(1, count + 1))]
+        self.store.delete_many([self._chord_key(group_id, name) for name in names])
+
+    def _chord_key(self, group_id: str, name: str) -> str:
+        key: str = self.get_key_for_group(group_id, f".{name}")
+        return key
+
+    def _chord_ttl(self) -> float | None:
+        return self.chord_expires or None
+
+
+def _first_of_each(parts: list[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for part in parts:
+        found.setdefault(part[0], part)
+    return found
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value

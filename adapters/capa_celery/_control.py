@@ -1,0 +1,46 @@
+"""`app.control`: what of remote control is served."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from celery.app.control import Control as CeleryControl
+from celery.app.control import Inspect as CeleryInspect
+
+from capa_celery._errors import unsupported
+
+
+class Inspect(CeleryInspect):  # type: ignore[misc] # celery is not typed
+    """Asks workers about themselves, which is not served yet."""
+
+    def _request(self, command: str, **_: Any) -> NoReturn:
+        raise _no_such(command)
+
+
+class Control(CeleryControl):  # type: ignore[misc] # as above
+    """Commands to all workers. `purge` is served; a broadcast raises rather than reach nobody."""
+
+    Inspect = Inspect
+
+    def broadcast(self, command: str, *_: Any, **__: Any) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            UnsupportedError: Always.
+        """
+        raise _no_such(command)
+
+    def purge(self, connection: Any = None) -> int:  # noqa: ARG002 - Celery's signature
+        """Remove all waiting tasks of the queues this application consumes, and return how many there were."""
+        queues = self.app.amqp.queues.consume_from
+        return sum(self.app.capa.pubsub.purge(name) for name in queues)
+
+    discard_all = purge
+
+
+def _no_such(command: str) -> Exception:
+    return unsupported(
+        f"The remote control command {command!r}",
+        instead="Look at the queues and results with `capa doctor`, and stop workers with signals.",
+        anchor="remote-control",
+    )

@@ -1,0 +1,85 @@
+"""Results on their way to the store, many at a time, in a worker."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from capa_core import State
+
+T = TypeVar("T")
+
+MOST = 100
+"""How many finished tasks are gathered at most before their results are stored."""
+
+
+class Outbox(Generic[T]):
+    """Gathers the results of finished tasks, stores them in one trip, and only then reports the tasks as done.
+
+    A task is reported, and so acknowledged, after its result is stored: a crash in between runs it again.
+    Safe for many threads.
+
+    Args:
+        store: Where results go; looked up for each trip, since it may change across a fork.
+        report: Called with the finished tasks whose results are stored.
+    """
+
+    def __init__(self, store: Callable[[], State], report: Callable[[list[T]], None]) -> None:
+        self._store = store
+        self._report = report
+        self._lock = threading.Lock()
+        self._trip = threading.Lock()
+        self._values: dict[str, tuple[bytes, float | None]] = {}
+        self._leaving: dict[str, tuple[bytes, float | None]] = {}
+        self._done: list[T] = []
+
+    def put(self, key: str, value: bytes, ttl: float | None) -> None:
+        """Keep one result for the next trip."""
+        with self._lock:
+            self._values[key] = (value, ttl)
+
+    def pending(self, key: str) -> bytes | None:
+        """Return the result that is on its way to *key*, if there is one."""
+        found = self._values.get(key) or self._leaving.get(key)
+        return found[0] if found else None
+
+    def done(self, task: T) -> bool:
+        """Take a finished task to report with the next trip; return whether that should be made now."""
+        with self._lock:
+            self._done.append(task)
+            return len(self._done) >= MOST
+
+    def __bool__(self) -> bool:
+        return bool(self._done or self._values)
+
+    def flush(self) -> None:
+        """Store what is gathered, then report the tasks.
+
+        Raises:
+            UnavailableError: The store did not answer. All is kept for the next trip, and no task was reported.
+        """
+        if not self:
+            return
+        with self._trip:
+            with self._lock:
+                self._leaving, self._values = self._values, {}
+                done, self._done = self._done, []
+            try:
+                self._write(self._leaving)
+            except BaseException:
+                with self._lock:
+                    self._values = {**self._leaving, **self._values}
+                    self._leaving = {}
+                    self._done = done + self._done
+                raise
+            self._leaving = {}
+        if done:
+            self._report(done)
+
+    def _write(self, values: dict[str, tuple[bytes, float | None]]) -> None:
+        for ttl in {ttl for _, ttl in values.values()}:
+            self._store().put_many(
+                {key: value for key, (value, kept) in values.items() if kept == ttl}, ttl=ttl, notify=True
+            )

@@ -1,0 +1,89 @@
+"""The layout of queues: from Celery's queues, exchanges and priorities to topics of pub/sub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kombu import Exchange, Queue
+
+GROUP = "celery"
+"""All workers of one queue compete in this group."""
+
+URGENT_IS_ZERO = frozenset({"redis", "rediss", "sentinel"})
+"""Transports of kombu on which priority 0 is served first; on all others it is 9."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """Where the messages of one queue are; *broadcast* when every worker gets each of them."""
+
+    name: str
+    broadcast: bool = False
+
+
+def topic_of(queue: Queue | str) -> Topic:
+    """Return the topic of *queue*: its name, or for a queue on a fanout exchange that of the exchange."""
+    if isinstance(queue, str):
+        return Topic(queue)
+    exchange = queue.exchange
+    if exchange is not None and exchange.type == "fanout":
+        return Topic(exchange.name, broadcast=True)
+    return Topic(queue.name)
+
+
+def bound_to(exchange: Exchange | str, routing_key: str | None, queues: Mapping[str, Queue]) -> list[Topic]:
+    """Return the topics of the queues that a message to *exchange* with *routing_key* reaches, each once.
+
+    The default exchange `""` reaches the queue that is named like the key, declared or not, as in AMQP.
+    """
+    name = exchange.name if isinstance(exchange, Exchange) else exchange
+    if not name:
+        key = routing_key or ""
+        return [topic_of(queues.get(key, key))]
+    return list(
+        dict.fromkeys(
+            topic_of(queue)
+            for queue in queues.values()
+            if any(_matches(binding, routing_key or "") for binding in _bindings(queue, name))
+        )
+    )
+
+
+def engine_priority(priority: Any, scheme: str) -> int:
+    """Return Capa's priority, 0 (normal) to 9 (most urgent), for what a task asked for on a broker of *scheme*.
+
+    On Redis, where 0 is both the default and the most urgent, the others are *less* urgent than the default;
+    so the default becomes 9 as soon as it is spelled out, and stays normal where nobody speaks of priority.
+    """
+    if priority is None:
+        return 0
+    level = min(9, max(0, int(priority)))
+    return 9 - level if scheme in URGENT_IS_ZERO else level
+
+
+def _bindings(queue: Queue, exchange: str) -> Iterable[tuple[str, str]]:
+    """Yield type and key of each binding of *queue* to *exchange*."""
+    if queue.exchange is not None and queue.exchange.name == exchange:
+        yield queue.exchange.type, queue.routing_key or ""
+    for binding in queue.bindings or ():
+        if binding.exchange.name == exchange:
+            yield binding.exchange.type, binding.routing_key or ""
+
+
+def _matches(binding: tuple[str, str], routing_key: str) -> bool:
+    kind, pattern = binding
+    if kind == "topic":
+        return _words_match(pattern.split("."), routing_key.split("."))
+    return kind == "fanout" or pattern == routing_key
+
+
+def _words_match(pattern: list[str], words: list[str]) -> bool:
+    """Match as an AMQP topic exchange does: `*` is one word, `#` any number of them, none included."""
+    if not pattern:
+        return not words
+    head, rest = pattern[0], pattern[1:]
+    if head == "#":
+        return any(_words_match(rest, words[skipped:]) for skipped in range(len(words) + 1))
+    return bool(words) and head in ("*", words[0]) and _words_match(rest, words[1:])

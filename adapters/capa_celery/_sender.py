@@ -1,0 +1,237 @@
+"""Publish task messages: Celery's arguments, defaults, signals and errors in front, Capa's pub/sub behind."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from celery import signals
+from celery.utils.time import maybe_iso8601, maybe_make_aware
+from kombu import Queue
+from kombu.exceptions import OperationalError
+from kombu.utils.functional import retry_over_time
+
+from capa_celery import _codec
+from capa_celery._errors import unsupported
+from capa_celery._queues import Topic, bound_to, engine_priority, topic_of
+from capa_core.blocks.pubsub.driver import PubSubFeature
+from capa_core.errors import CapaError
+
+if TYPE_CHECKING:
+    from capa_celery._amqp import AMQP
+    from capa_celery._engine import Engine
+
+CONTENT_TYPE = "application/vnd.celery.v2+json"
+EXPIRY_GRACE_S = 86_400.0
+"""An expired task stays this long, so that a worker can mark it as revoked rather than leave its caller waiting."""
+
+logger = logging.getLogger("celery.capa")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where one message goes, in Capa's terms and in those that signals and tasks see."""
+
+    topics: tuple[Topic, ...]
+    queue: Queue | None
+    exchange: Any
+    routing_key: str
+
+
+class Sender:
+    """Publishes the task messages of one application. Safe for many threads."""
+
+    def __init__(self, amqp: AMQP, engine: Engine) -> None:
+        conf = amqp.app.conf
+        self._app = amqp.app
+        self._amqp = amqp
+        self._engine = engine
+        self._retry = conf.task_publish_retry
+        self._retry_policy = conf.task_publish_retry_policy
+        self._serializer = conf.task_serializer
+        self._compression = conf.task_compression
+        self._delivery_mode = _delivery_mode(conf.task_default_delivery_mode)
+        self._scheme = engine.broker_scheme
+        self._warned = False
+
+    def __call__(
+        self,
+        producer: object,  # noqa: ARG002 - the connection is the runtime's
+        name: str,
+        message: Any,
+        exchange: Any = None,
+        routing_key: str | None = None,
+        queue: Queue | str | None = None,
+        event_dispatcher: object = None,  # noqa: ARG002 - events are not served: docs/differences/celery.md#events
+        retry: bool | None = None,
+        retry_policy: Mapping[str, Any] | None = None,
+        serializer: str | None = None,
+        delivery_mode: Any = None,
+        compression: str | None = None,
+        declare: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        exchange_type: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - the component's policy keeps the time
+        confirm_timeout: float | None = None,  # noqa: ARG002 - as above
+        **properties: Any,
+    ) -> None:
+        """Publish *message*, what `app.amqp.create_task_message` made.
+
+        Raises:
+            EncodeError: (kombu's) the arguments do not fit the serializer. Nothing was published.
+            OperationalError: (kombu's) the component did not take the message; its own error is chained.
+            UnsupportedError: No queue is bound to this exchange and routing key. Nothing was published.
+        """
+        all_headers, all_properties, body = message[0], message[1], message[2]
+        if headers:
+            all_headers.update(headers)
+        all_properties.update(properties)
+        target = self._target(exchange, routing_key, queue, exchange_type)
+        policy = {**self._retry_policy, **(retry_policy or {})}
+        if signals.before_task_publish.receivers:
+            signals.before_task_publish.send(
+                sender=name,
+                body=body,
+                exchange=target.exchange,
+                routing_key=target.routing_key,
+                declare=[target.queue] if declare is None and target.queue is not None else declare,
+                headers=all_headers,
+                properties=all_properties,
+                retry_policy=policy,
+            )
+        self._complete(all_properties, delivery_mode, target)
+        envelope, used = _codec.pack_body(
+            body, serializer or self._serializer, compression or self._compression
+        )
+        if used:
+            all_headers["compression"] = used
+        envelope.headers, envelope.properties = all_headers, all_properties
+        retries = self._retry if retry is None else retry
+        self._publish(target.topics, envelope, _times(message, self._app), policy if retries else None)
+        if signals.after_task_publish.receivers:
+            signals.after_task_publish.send(
+                sender=name,
+                body=body,
+                headers=all_headers,
+                exchange=target.exchange,
+                routing_key=target.routing_key,
+            )
+
+    def _target(
+        self, exchange: Any, routing_key: str | None, queue: Any, exchange_type: str | None
+    ) -> Target:
+        """Resolve what the router left, by the rules of Celery's own sender."""
+        if queue is None and exchange is None:
+            queue = self._amqp.default_queue
+        if queue is not None:
+            if isinstance(queue, str):
+                queue = self._amqp.queues[queue]
+            kind = exchange_type or (queue.exchange.type if queue.exchange else "direct")
+            if kind == "direct" and (not exchange or not routing_key):
+                return Target((topic_of(queue),), queue, "", queue.name)
+            if exchange is None:
+                exchange = queue.exchange.name
+            routing_key = routing_key or queue.routing_key
+        key = routing_key or ""
+        topics = tuple(bound_to(exchange, key, self._amqp.queues))
+        if not topics:
+            raise unsupported(
+                f"Publishing to exchange {exchange!r} with routing key {key!r}, to which no queue of this "
+                f"application is bound,",
+                instead="Declare the queue in task_queues, or give queue=.",
+                anchor="exchanges",
+            )
+        return Target(topics, queue, exchange, key)
+
+    def _complete(self, properties: dict[str, Any], delivery_mode: Any, target: Target) -> None:
+        if delivery_mode is None and target.queue is not None and target.queue.exchange:
+            delivery_mode = target.queue.exchange.delivery_mode
+        properties["delivery_mode"] = _delivery_mode(delivery_mode) if delivery_mode else self._delivery_mode
+        properties["delivery_info"] = {"exchange": _name(target.exchange), "routing_key": target.routing_key}
+        expiration = properties.get("expiration")
+        if expiration is not None:
+            properties["expiration"] = str(int(expiration * 1000))
+
+    def _publish(
+        self,
+        topics: tuple[Topic, ...],
+        envelope: _codec.Envelope,
+        times: tuple[float, float | None],
+        policy: Mapping[str, Any] | None,
+    ) -> None:
+        data = _codec.encode(envelope)
+        priority = self._priority(envelope.properties)
+        for topic in topics:
+            if policy is None:
+                self._publish_once(topic, data, priority, times)
+            else:
+                retry_over_time(
+                    self._publish_once,
+                    _Retryable,
+                    args=(topic, data, priority, times),
+                    max_retries=policy.get("max_retries", 3),
+                    interval_start=policy.get("interval_start", 0),
+                    interval_step=policy.get("interval_step", 0.2),
+                    interval_max=policy.get("interval_max", 0.2),
+                )
+
+    def _publish_once(
+        self, topic: Topic, data: bytes, priority: int, times: tuple[float, float | None]
+    ) -> None:
+        try:
+            self._engine.pubsub.publish(
+                topic.name,
+                data,
+                content_type=CONTENT_TYPE,
+                priority=priority,
+                delay=times[0],
+                ttl=times[1],
+                raw=True,
+            )
+        except CapaError as error:
+            kind = _Retryable if error.retryable else OperationalError
+            raise kind(f"{error}") from error
+
+    def _priority(self, properties: Mapping[str, Any]) -> int:
+        wanted = engine_priority(properties.get("priority"), self._scheme)
+        if wanted and not self._engine.pubsub.features[PubSubFeature.PRIORITY]:
+            if not self._warned:
+                self._warned = True
+                logger.warning(
+                    "priority is ignored: pub/sub component %r has no priorities", self._engine.pubsub.name
+                )
+            return 0
+        return wanted
+
+
+class _Retryable(OperationalError):  # type: ignore[misc] # kombu is not typed
+    """The broker may take the message later; users see it as kombu's `OperationalError`, which it is."""
+
+
+def _times(message: Any, app: Any) -> tuple[float, float | None]:
+    """Return in how many seconds the task is due, and after how many it may go away."""
+    headers = message[0] or message[2]  # protocol 1 has no headers and keeps them in the body
+    eta, expires = headers.get("eta"), headers.get("expires")
+    if eta is None and expires is None:
+        return 0.0, None
+    delay = max(0.0, _seconds_until(eta, app)) if eta else 0.0
+    if expires is None:
+        return delay, None
+    return delay, max(delay, _seconds_until(expires, app)) + EXPIRY_GRACE_S
+
+
+def _seconds_until(moment: str, app: Any) -> float:
+    when = maybe_make_aware(maybe_iso8601(moment), app.conf.timezone)
+    seconds: float = when.timestamp() - time.time()
+    return seconds
+
+
+def _delivery_mode(mode: Any) -> int:
+    return {"transient": 1, "persistent": 2}[mode] if isinstance(mode, str) else int(mode)
+
+
+def _name(exchange: Any) -> str:
+    return exchange if isinstance(exchange, str) else exchange.name

@@ -1,0 +1,27 @@
+"""The `[adapters.celery]` table of capa.toml."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+NAME = "celery"
+"""The logical name of queues, results, schedule and locks where no legacy address says another."""
+
+
+class CelerySettings(BaseModel):
+    """What an application may tune; none of it changes what its code says.
+
+    Attributes:
+        lease_s: Seconds after which the tasks of a killed worker come back. A running task of any length keeps
+            its lease, so this need not be longer than the longest task.
+        early_acks: Take `acks_late=False` at its word: such a task is gone from its queue before it starts, so
+            it runs at most once, and is lost if its worker dies.
+        max_worker_losses: How many times a task may take its worker process down before it is marked as failed
+            with `WorkerLostError`, so that one bad task cannot kill processes for ever.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lease_s: float = Field(default=30.0, ge=1, le=43_200)
+    early_acks: bool = False
+    max_worker_losses: int = Field(default=3, ge=1)

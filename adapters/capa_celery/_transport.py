@@ -1,0 +1,154 @@
+"""Capa as a transport of kombu, for code that takes a connection, a channel, a producer or a consumer from the app.
+
+Task messages do not pass here: `_sender` and the worker speak to pub/sub themselves, which is several times faster.
+"""
+
+from __future__ import annotations
+
+import json
+from queue import Empty
+from typing import Any
+
+from kombu import Connection as KombuConnection
+from kombu.transport import base, virtual
+from kombu.utils import json as kombu_json
+
+from capa_celery._errors import unsupported
+from capa_celery._queues import GROUP
+from capa_celery._sender import CONTENT_TYPE
+from capa_core import default_runtime
+from capa_core.blocks.pubsub import Consumer
+from capa_core.errors import CapaError
+
+LEASE_S = 3600.0
+"""kombu's own visibility timeout: who pulls by hand gets no lease renewed."""
+
+
+class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
+    """A channel whose queues are topics of one pub/sub component."""
+
+    supports_fanout = True
+    do_restore = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._consumers: dict[str, Consumer] = {}
+        self._held: dict[str, tuple[Consumer, Any]] = {}
+
+    @property
+    def _pubsub(self) -> Any:
+        return default_runtime().pubsub(self.connection.client.logical_name)
+
+    def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
+        self._pubsub.publish(queue, _dumps(message), content_type=CONTENT_TYPE, raw=True)
+
+    def _put_fanout(self, exchange: str, message: object, routing_key: str, **_: Any) -> None:  # noqa: ARG002
+        raise unsupported(
+            f"Broadcasting through exchange {exchange!r} (remote control and events)",
+            instead="Task queues on fanout exchanges work.",
+            anchor="remote-control",
+        )
+
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
+        consumer = self._consumers.get(queue)
+        if consumer is None:
+            consumer = self._consumers[queue] = self._pubsub.consumer(queue, GROUP, lease=LEASE_S, raw=True)
+        received = consumer.receive(1, timeout or 0.0)
+        if not received:
+            raise Empty
+        payload = kombu_json.loads(received[0].data)
+        tag = payload["properties"]["delivery_tag"] = received[0].id
+        self._held[tag] = (consumer, received[0])
+        payload["properties"].setdefault("delivery_info", {"exchange": "", "routing_key": queue})
+        payload["properties"].setdefault("body_encoding", None)
+        return payload
+
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
+        """Acknowledge a message that `basic_get` or a consumer of this channel received."""
+        super().basic_ack(delivery_tag, multiple)
+        self._settle(delivery_tag, "ack")
+
+    def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Hand a message back, or drop it."""
+        self.qos._delivered.pop(delivery_tag, None)
+        self._settle(delivery_tag, "nack" if requeue else "ack")
+
+    def _settle(self, delivery_tag: str, how: str) -> None:
+        held = self._held.pop(delivery_tag, None)
+        if held is not None:
+            getattr(held[0], how)([held[1]])
+
+    def _purge(self, queue: str) -> int:
+        return int(self._pubsub.purge(queue))
+
+    def _size(self, queue: str) -> int:
+        return int(self._pubsub.depth(queue, GROUP))
+
+    def _new_queue(self, queue: str, **_: Any) -> None:
+        """Topics come into being by use."""
+
+    def _has_queue(self, queue: str, **_: Any) -> bool:  # noqa: ARG002
+        return True
+
+    def _delete(self, queue: str, *_: Any, **__: Any) -> None:
+        self._pubsub.purge(queue)
+
+    def close(self) -> None:
+        """Hand back what was received and not settled."""
+        super().close()
+        while self._consumers:
+            self._consumers.popitem()[1].close()
+
+
+class Transport(virtual.Transport):  # type: ignore[misc] # kombu is not typed
+    """The transport of every connection that a Capa application hands out."""
+
+    Channel = Channel
+    driver_type = "capa"
+    driver_name = "capa"
+    default_port = 0
+    can_parse_url = True
+    polling_interval = 0.1
+    global_state = virtual.BrokerState()
+    implements = virtual.Transport.implements.extend(
+        asynchronous=False, exchange_type=frozenset({"direct", "topic", "fanout"})
+    )
+    connection_errors = (*base.Transport.connection_errors, CapaError)
+    channel_errors = (*base.Transport.channel_errors, CapaError)
+
+    def __init__(self, client: KombuConnection, **kwargs: Any) -> None:
+        super().__init__(client, **kwargs)
+        self.state = self.global_state
+
+    def driver_version(self) -> str:
+        """Return what kombu shows as the version of the driver."""
+        return "N/A"
+
+
+class Connection(KombuConnection):  # type: ignore[misc] # kombu is not typed
+    """A kombu connection to the pub/sub component of an application; no address is ever connected to.
+
+    Args:
+        url: The legacy address. It is kept for `as_uri` alone.
+        logical_name: The pub/sub component.
+    """
+
+    def __init__(self, url: Any = None, *_: Any, logical_name: str = "celery", **__: Any) -> None:
+        super().__init__(transport=Transport)
+        self.legacy_url = url
+        self.logical_name = logical_name
+
+    def as_uri(self, *_: Any, **__: Any) -> str:
+        """Return what serves, for banners and logs."""
+        return f"capa://{self.logical_name}"
+
+    def clone(self, **_: Any) -> Connection:
+        """Return another connection to the same component."""
+        return Connection(self.legacy_url, logical_name=self.logical_name)
+
+
+def _dumps(message: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(message).encode()
+    except TypeError:
+        return kombu_json.dumps(message).encode()

@@ -1,0 +1,297 @@
+"""Run one task message in this process: Celery's tracer does the task, this does what stands around it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from billiard.einfo import ExceptionInfo
+from celery import signals
+from celery.app import trace
+from celery.exceptions import InvalidTaskError, NotRegistered, Reject, WorkerLostError, WorkerTerminate
+from celery.utils.time import maybe_iso8601, maybe_make_aware
+from celery.worker import state as worker_state
+from celery.worker.request import Request
+from celery.worker.strategy import proto1_to_proto2
+from kombu.exceptions import ContentDisallowed, DecodeError
+from kombu.serialization import prepare_accept_content
+
+from capa_celery import _codec
+
+if TYPE_CHECKING:
+    from capa_celery import Celery
+
+received_logger = logging.getLogger("celery.worker.strategy")
+logger = logging.getLogger("celery.capa.worker")
+
+EARLY_S = 0.5
+"""A task that comes this much before its ETA is run: clocks differ by that much anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to become of a message: gone, or, with *again*, to come again after *delay_s*."""
+
+    again: bool = False
+    delay_s: float = 0.0
+
+
+DONE = Outcome()
+AGAIN = Outcome(again=True)
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A task message as it came from its queue."""
+
+    data: bytes
+    queue: str
+    redelivered: bool
+
+
+class TaskMessage:
+    """What Celery's request and signals call the message: the part of kombu's that has a meaning here."""
+
+    def __init__(self, envelope: _codec.Envelope, payload: Any, arrival: Arrival) -> None:
+        self.headers = envelope.headers
+        self.properties = envelope.properties
+        self.body = envelope.body
+        self.payload = payload
+        self.content_type = envelope.content_type
+        self.content_encoding = envelope.content_encoding
+        self.delivery_info = delivery_info(envelope, arrival)
+
+
+def delivery_info(envelope: _codec.Envelope, arrival: Arrival) -> dict[str, Any]:
+    """Return where the message came from, as `task.request.delivery_info` shows it."""
+    sent = envelope.properties.get("delivery_info") or {}
+    return {
+        "exchange": sent.get("exchange", ""),
+        "routing_key": sent.get("routing_key", arrival.queue),
+        "priority": envelope.properties.get("priority"),
+        "redelivered": arrival.redelivered,
+    }
+
+
+class Execution:
+    """Runs task messages for one worker in one process. Safe for many threads.
+
+    Args:
+        hostname: The worker's node name.
+        sender: What signals name as their sender.
+        on_begin: Called with the task and its message's headers just before it runs.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        hostname: str,
+        *,
+        sender: object = None,
+        on_begin: Callable[[Any, dict[str, Any]], None] | None = None,
+    ) -> None:
+        self._app = app
+        self._hostname = hostname
+        self._sender = sender
+        self._on_begin = on_begin
+        self._tasks = app.tasks
+        self._accept = prepare_accept_content(app.conf.accept_content)
+        build_tracers(app, hostname)
+
+    def run(self, arrival: Arrival) -> Outcome:
+        """Run the task and return what is to become of its message. Errors of the task are Celery's to handle.
+
+        Raises:
+            WorkerTerminate: (celery's) The worker was told to end at once.
+        """
+        try:
+            envelope = _codec.decode(arrival.data)
+            args, kwargs, embed = self._payload(envelope)
+        except (ValueError, TypeError, DecodeError, ContentDisallowed, InvalidTaskError) as error:
+            logger.critical("Can't decode message body: %r: %.200r", error, arrival.data, exc_info=True)
+            return DONE
+        headers = envelope.headers
+        task = self._tasks.get(headers["task"])
+        if task is None:
+            return self._unknown(envelope, arrival, (args, kwargs, embed))
+        wait_s = self._too_early(headers)
+        if wait_s:
+            return Outcome(again=True, delay_s=wait_s)
+        self._log_received(headers)
+        if self._refused(envelope, arrival, task, (args, kwargs, embed)):
+            return DONE
+        if self._on_begin is not None:
+            self._on_begin(task, headers)
+        return self._trace(envelope, arrival, task, (args, kwargs, embed))
+
+    def request(self, arrival: Arrival, settle: Callable[[Outcome], None]) -> Any:
+        """Return Celery's own `Request` for a message, for what happens to a task outside its process.
+
+        Args:
+            settle: Called with what Celery decides should become of the message.
+
+        Raises:
+            LookupError: The task is not registered.
+        """
+        envelope = _codec.decode(arrival.data)
+        payload = self._payload(envelope)
+        return self._request(envelope, arrival, self._tasks[envelope.headers["task"]], payload, settle)
+
+    def _payload(self, envelope: _codec.Envelope) -> Any:
+        body = _codec.unpack_body(envelope, self._accept)
+        if "task" not in envelope.headers:  # protocol 1 has all in the body
+            message = TaskMessage(envelope, body, Arrival(b"", "", redelivered=False))
+            body, envelope.headers, _, _ = proto1_to_proto2(message, body)
+        return body
+
+    def _trace(self, envelope: _codec.Envelope, arrival: Arrival, task: Any, payload: Any) -> Outcome:
+        headers, properties = envelope.headers, envelope.properties
+        args, kwargs, embed = payload
+        request = {
+            **headers,
+            "properties": properties,
+            "reply_to": properties.get("reply_to"),
+            "correlation_id": properties.get("correlation_id"),
+            "delivery_info": delivery_info(envelope, arrival),
+            "hostname": self._hostname,
+            "is_eager": False,
+            "args": args,
+            "kwargs": kwargs,
+            **(embed or {}),
+        }
+        try:
+            result, info, runtime, _ = task.__trace__(headers["id"], args, kwargs, request)
+        except WorkerTerminate:
+            raise
+        except Reject as error:
+            return AGAIN if error.requeue else DONE
+        except BaseException as error:  # noqa: BLE001 - `sys.exit()` in a task ends the task, not the worker
+            result, info, runtime = _lost(repr(error)), True, 0.0
+        if info is None:
+            return DONE
+        outcomes: list[Outcome] = []
+        self._request(envelope, arrival, task, payload, outcomes.append).on_success((1, result, runtime))
+        return outcomes[0] if outcomes else DONE
+
+    def _request(
+        self,
+        envelope: _codec.Envelope,
+        arrival: Arrival,
+        task: Any,
+        payload: Any,
+        settle: Callable[[Outcome], None],
+    ) -> Any:
+        def reject(_logger: object, _errors: object, requeue: bool = False) -> None:
+            settle(AGAIN if requeue else DONE)
+
+        return Request(
+            TaskMessage(envelope, payload, arrival),
+            on_ack=lambda _logger, _errors: settle(DONE),
+            on_reject=reject,
+            hostname=self._hostname,
+            app=self._app,
+            task=task,
+            body=payload,
+            headers=envelope.headers,
+            decoded=True,
+        )
+
+    def _refused(self, envelope: _codec.Envelope, arrival: Arrival, task: Any, payload: Any) -> bool:
+        """Tell the signal that the task came, and return whether it is expired or revoked: Celery marks it then."""
+        headers = envelope.headers
+        may_be_refused = (
+            headers.get("expires")
+            or headers.get("id") in worker_state.revoked
+            or (headers.get("stamped_headers") and worker_state.revoked_stamps)
+        )
+        if not may_be_refused and not signals.task_received.receivers:
+            return False
+        request = self._request(envelope, arrival, task, payload, lambda _outcome: None)
+        if may_be_refused and request.revoked():
+            return True
+        signals.task_received.send(sender=self._sender, request=request)
+        return False
+
+    def _too_early(self, headers: dict[str, Any]) -> float:
+        """Return for how long the task must wait, for engines that deliver before the whole delay has passed."""
+        eta = headers.get("eta")
+        if not eta:
+            return 0.0
+        when = maybe_make_aware(maybe_iso8601(eta), self._app.conf.timezone)
+        wait_s: float = when.timestamp() - time.time()
+        return wait_s if wait_s > EARLY_S else 0.0
+
+    def _unknown(self, envelope: _codec.Envelope, arrival: Arrival, payload: Any) -> Outcome:
+        name, task_id = envelope.headers["task"], envelope.headers.get("id")
+        error = NotRegistered(name)
+        logger.error(
+            "Received unregistered task of type %s. The message has been ignored and discarded. "
+            "Did you remember to import the module containing this task?",
+            error,
+        )
+        self._app.backend.mark_as_failure(task_id, error, request=None)
+        signals.task_unknown.send(
+            sender=self._sender,
+            message=TaskMessage(envelope, payload, arrival),
+            exc=error,
+            name=name,
+            id=task_id,
+        )
+        return DONE
+
+    def _log_received(self, headers: dict[str, Any]) -> None:
+        if received_logger.isEnabledFor(logging.INFO):
+            context = {
+                "id": headers.get("id"),
+                "name": headers.get("shadow") or headers["task"],
+                "args": headers.get("argsrepr", ""),
+                "kwargs": headers.get("kwargsrepr", ""),
+                "eta": headers.get("eta"),
+            }
+            received_logger.info(trace.LOG_RECEIVED, context, extra={"data": context})
+
+
+def worker_lost(status: str) -> Any:
+    """Return what Celery's request takes as the failure of a task whose process ended."""
+    return _lost(f"Worker exited prematurely: {status}.")
+
+
+def _lost(message: str) -> Any:
+    try:
+        raise WorkerLostError(message)
+    except WorkerLostError:
+        return ExceptionInfo()
+
+
+def build_tracers(app: Celery, hostname: str) -> None:
+    """Give each task its tracer. It is looked up late, because monitoring libraries replace it."""
+    for name, task in app.tasks.items():
+        if inspect.iscoroutinefunction(task.run):
+            task.run = run_to_end(task.run)
+        task.__trace__ = trace.build_tracer(name, task, app.loader, hostname, app=app)
+
+
+_runners = threading.local()
+
+
+def run_to_end(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a plain function that runs the coroutine of *function* on this thread's own event loop.
+
+    The loop stays open between tasks, so that what is bound to it, such as a pool of connections, can be kept.
+    """
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        runner = getattr(_runners, "runner", None)
+        if runner is None:
+            runner = _runners.runner = asyncio.Runner()
+        return runner.run(function(*args, **kwargs))
+
+    return run

@@ -1,0 +1,159 @@
+"""Pools in the worker's own process: `solo` runs tasks in the main thread, `threads` in several threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from celery import signals
+
+from capa_celery._outbox import Outbox
+from capa_celery._worker._execution import AGAIN, Execution, Outcome
+from capa_celery._worker._jobs import Job
+from capa_celery._worker._pool import Flusher, Pool, PoolOptions, flush, flush_for_good
+
+LOOK_S = 0.5
+"""How often a waiting thread looks whether it shall stop."""
+
+
+class LocalPool(Pool):
+    """Runs jobs in threads of this process; the kinds differ in which threads."""
+
+    def __init__(self, options: PoolOptions) -> None:
+        super().__init__(options)
+        self._waiting: deque[Job] = deque()
+        self._arrived = threading.Condition()
+        self._begun: dict[int, float] = {}
+        self._stopped = False
+
+    def start(self) -> None:
+        """Prepare the tasks; threads start with `supervise`."""
+        app = self.options.app
+        self._execution = Execution(app, self.options.hostname, sender=self)
+        self._outbox: Outbox[tuple[Job, Outcome]] = Outbox(
+            lambda: app.capa.state, lambda done: self.jobs.settle(done)
+        )
+        self._flusher = Flusher(self._outbox)
+        self._flusher.start()
+        app.backend.outbox = self._outbox
+
+    def put(self, jobs: list[Job]) -> None:
+        """Take jobs to run as threads get free."""
+        with self._arrived:
+            self._waiting.extend(jobs)
+            self._arrived.notify(len(jobs))
+
+    def take_back(self) -> list[Job]:
+        """Return the jobs that were not begun."""
+        with self._arrived:
+            jobs = list(self._waiting)
+            self._waiting.clear()
+            return jobs
+
+    def busy_since(self) -> float | None:
+        """Return since when all threads have been busy."""
+        begun = list(self._begun.values())
+        return max(begun) if len(begun) >= self.options.slots else None
+
+    def _work(self, stopping: Callable[[], bool]) -> None:
+        """Run jobs in this thread until told to stop; flush results whenever there is nothing more to do."""
+        me = threading.get_ident()
+        while not stopping():
+            job = self._next()
+            if job is None:
+                if self._outbox:
+                    flush(self._outbox)
+                self._rest()
+                continue
+            self._begun[me] = time.monotonic()
+            outcome = AGAIN
+            try:
+                outcome = self._execution.run(job.arrival)
+            finally:
+                del self._begun[me]
+                full = self._outbox.done((job, outcome))
+            if full:
+                flush(self._outbox)
+            elif self._waiting:
+                self._flusher.wake()
+
+    def _next(self) -> Job | None:
+        try:
+            return self._waiting.popleft()
+        except IndexError:
+            return None
+
+    def _rest(self) -> None:
+        with self._arrived:
+            if not self._waiting:
+                self._arrived.wait(LOOK_S)
+
+    def _finish(self) -> None:
+        flush_for_good(self._outbox)
+        self._flusher.stop()
+        self.options.app.backend.outbox = None
+
+
+class SoloPool(LocalPool):
+    """One task at a time, in the main thread."""
+
+    implementation = "capa_celery:solo"
+
+    def start(self) -> None:
+        """Prepare the tasks, and tell those who prepare a process for them."""
+        super().start()
+        signals.worker_process_init.send(sender=self.options.hostname)
+
+    def supervise(self, stopping: Callable[[], bool]) -> None:
+        """Run jobs in the main thread."""
+        self._work(stopping)
+
+    def drain(self) -> None:
+        """Store the last results: the last task has ended when `supervise` returned."""
+        self._finish()
+
+    abandon = drain
+
+
+class ThreadPool(LocalPool):
+    """Several tasks at a time, each in a thread."""
+
+    implementation = "capa_celery:threads"
+
+    def start(self) -> None:
+        """Prepare the tasks and the threads."""
+        super().start()
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"capa-task-{number}", daemon=True)
+            for number in range(self.options.slots)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def supervise(self, stopping: Callable[[], bool]) -> None:
+        """Wait in the main thread, where signals are handled."""
+        while not stopping():
+            time.sleep(LOOK_S / 5)
+
+    def drain(self) -> None:
+        """Wait for the tasks that were begun."""
+        self._stop_threads()
+        for thread in self._threads:
+            thread.join()
+        self._finish()
+
+    def abandon(self) -> None:
+        """Leave the tasks that were begun: their threads end with the process, their messages come again."""
+        self._stop_threads()
+        self._finish()
+
+    def _serve(self) -> None:
+        self.options.app.set_current()
+        self._work(lambda: self._stopped)
+
+    def _stop_threads(self) -> None:
+        self._stopped = True
+        with self._arrived:
+            self._arrived.notify_all()

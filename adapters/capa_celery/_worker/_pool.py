@@ -1,0 +1,140 @@
+"""What a pool does for the worker, whatever runs in it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from capa_celery._outbox import Outbox
+from capa_celery._worker._execution import Outcome
+from capa_celery._worker._jobs import Job, Jobs
+from capa_core.errors import CapaError
+
+if TYPE_CHECKING:
+    from capa_celery import Celery
+
+logger = logging.getLogger("celery.capa.worker")
+
+FLUSH_S = 0.01
+"""How long a result may wait for others when the next task has begun already."""
+
+
+@dataclass(frozen=True)
+class PoolOptions:
+    """What the command line and the settings say about a pool; limits are in seconds, memory in KiB."""
+
+    app: Celery
+    hostname: str
+    slots: int
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    max_tasks_per_child: int | None = None
+    max_memory_per_child: int | None = None
+
+
+class Pool(ABC):
+    """Runs jobs on a number of slots. `put` and `take_back` may be called from any thread.
+
+    The order of a life: `start`, in the main thread before any other thread exists; `put`; `supervise` in the
+    main thread until told to stop; `drain`, or `abandon`.
+    """
+
+    signal_safe = True
+    """For Celery: the pool's own `stop` waits for nothing."""
+    implementation: str
+
+    def __init__(self, options: PoolOptions) -> None:
+        self.options = options
+        self.jobs: Jobs
+
+    @abstractmethod
+    def start(self) -> None:
+        """Make processes or threads ready; what forks, forks here."""
+
+    @abstractmethod
+    def put(self, jobs: list[Job]) -> None:
+        """Take jobs to run as slots get free."""
+
+    @abstractmethod
+    def take_back(self) -> list[Job]:
+        """Return the jobs that no slot has begun; none of them will be begun."""
+
+    @abstractmethod
+    def busy_since(self) -> float | None:
+        """Return since when (monotonic) all slots have been busy with one task each; `None` if one is free."""
+
+    @abstractmethod
+    def supervise(self, stopping: Callable[[], bool]) -> None:
+        """Spend the main thread until *stopping* says so."""
+
+    @abstractmethod
+    def drain(self) -> None:
+        """Run what was begun to its end and settle it, then let go of processes and threads."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """End at once; what was begun comes again."""
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What `inspect stats` shows."""
+        return {"implementation": self.implementation, "max-concurrency": self.options.slots}
+
+    @property
+    def num_processes(self) -> int:
+        """How many tasks run at once."""
+        return self.options.slots
+
+
+class Flusher(threading.Thread):
+    """Empties an outbox soon after something was put in, for when whoever filled it is busy with the next task."""
+
+    def __init__(self, outbox: Outbox[Any]) -> None:
+        super().__init__(name="capa-results", daemon=True)
+        self._outbox = outbox
+        self._filled = threading.Event()
+        self._stopped = False
+
+    def wake(self) -> None:
+        """Say that something was put in."""
+        if not self._filled.is_set():
+            self._filled.set()
+
+    def run(self) -> None:
+        """Flush until stopped."""
+        while not self._stopped:
+            self._filled.wait()
+            self._filled.clear()
+            time.sleep(FLUSH_S)
+            flush(self._outbox)
+
+    def stop(self) -> None:
+        """End after a last flush."""
+        self._stopped = True
+        self._filled.set()
+        self.join()
+
+
+def flush(outbox: Outbox[Any]) -> bool:
+    """Empty the outbox; return whether the store took it. What it does not take is kept for the next time."""
+    try:
+        outbox.flush()
+    except CapaError as error:
+        logger.error("cannot store results now, their tasks stay unacknowledged: %s", error)
+        return False
+    return True
+
+
+def flush_for_good(outbox: Outbox[Any], patience_s: float = 10.0) -> None:
+    """Empty the outbox before the process ends; give up when the store stays away: the tasks come again then."""
+    end = time.monotonic() + patience_s
+    while outbox and not flush(outbox) and time.monotonic() < end:
+        time.sleep(0.5)
+
+
+Report = Callable[[list[tuple[Job, Outcome]]], None]

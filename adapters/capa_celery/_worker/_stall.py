@@ -1,0 +1,36 @@
+"""Hand jobs back that wait behind long tasks, so that another worker can run them."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from capa_celery._worker._jobs import Jobs, Window
+from capa_celery._worker._pool import Pool
+
+LOOK_S = 0.5
+STALLED_S = 1.0
+
+
+class StallWatch(threading.Thread):
+    """Looks now and then whether all slots are busy for long while jobs wait; those are released then."""
+
+    def __init__(self, pool: Pool, jobs: Jobs, window: Window) -> None:
+        super().__init__(name="capa-stall-watch", daemon=True)
+        self._pool = pool
+        self._jobs = jobs
+        self._window = window
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Watch until stopped."""
+        while not self._stopped.wait(LOOK_S):
+            since = self._pool.busy_since()
+            if since is not None and time.monotonic() - since > STALLED_S:
+                self._window.slow_down()
+                self._jobs.release(self._pool.take_back())
+
+    def stop(self) -> None:
+        """End the watch."""
+        self._stopped.set()
+        self.join()

@@ -1,0 +1,148 @@
+"""Celery's `WorkController` with Capa's consumer and pools in its blueprint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import bootsteps
+from celery.utils.imports import symbol_by_name
+from celery.utils.log import worker_logger
+from celery.worker import WorkController as CeleryWorkController
+from celery.worker import components
+
+from capa_celery._beat import EmbeddedBeat
+from capa_celery._errors import unsupported
+from capa_celery._worker._consumer import Consumer
+from capa_celery._worker._pool import Pool, PoolOptions
+
+
+class PoolStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery is not typed
+    """Makes the pool, before any thread: what forks, forks here."""
+
+    name = "capa.Pool"
+    requires = (components.Timer,)
+
+    def __init__(self, w: Any, autoscale: Any = None, **_: Any) -> None:
+        w.pool = None
+        if isinstance(autoscale, str):
+            autoscale = [int(part) for part in autoscale.split(",")]
+        if autoscale:
+            w.concurrency = max(autoscale)
+            worker_logger.warning(
+                "autoscale is not served: running %d slots (docs/differences/celery.md#autoscale)",
+                w.concurrency,
+            )
+        w.autoscale = None
+        w.max_concurrency, w.min_concurrency = None, w.concurrency
+
+    def create(self, w: Any) -> Any:
+        """Return the pool that `-P` names."""
+        w.pool = pool_type(w.pool_cls)(
+            PoolOptions(
+                app=w.app,
+                hostname=w.hostname,
+                slots=w.concurrency,
+                time_limit=w.time_limit,
+                soft_time_limit=w.soft_time_limit,
+                max_tasks_per_child=w.max_tasks_per_child,
+                max_memory_per_child=w.max_memory_per_child,
+            )
+        )
+        return w.pool
+
+    def stop(self, w: Any) -> None:
+        """Leave it to the consumer, which stops the pool between receiving and leaving its queues."""
+
+    terminate = stop
+
+    def info(self, w: Any) -> dict[str, Any]:
+        """What `inspect stats` shows."""
+        return {"pool": w.pool.info if w.pool else "N/A"}
+
+
+class ConsumerStep(bootsteps.StartStopStep):  # type: ignore[misc] # as above
+    """Runs the consumer: the last step, which only returns when the worker stops."""
+
+    name = "capa.Consumer"
+    requires = (PoolStep,)
+    last = True
+
+    def create(self, w: Any) -> Consumer:
+        """Return the consumer."""
+        w.consumer = Consumer(w.app, w, w.pool, multiplier=w.prefetch_multiplier, ready=w.ready_callback)
+        return w.consumer
+
+    def info(self, w: Any) -> dict[str, Any]:  # noqa: ARG002 - Celery's signature
+        """What `inspect stats` shows beside the pool."""
+        return {}
+
+
+REPLACED = {components.Pool: PoolStep, components.Consumer: ConsumerStep}
+"""Steps of Celery that an application's own steps may require, and what stands in their place."""
+
+
+class WorkController(CeleryWorkController):  # type: ignore[misc] # as above
+    """A worker to embed; the program around it is `program.Worker`."""
+
+    class Blueprint(bootsteps.Blueprint):  # type: ignore[misc] # as above
+        """The steps of the worker. An application's own steps for `app.steps["worker"]` are served."""
+
+        name = "Worker"
+        default_steps = frozenset(
+            {components.Timer, components.StateDB, EmbeddedBeat, PoolStep, ConsumerStep}
+        )
+
+        def _firstpass(self, steps: Any) -> None:
+            for step in steps.values():
+                required = [symbol_by_name(dependency) for dependency in step.requires]
+                step.requires = [REPLACED.get(dependency, dependency) for dependency in required]
+            super()._firstpass(steps)
+
+    def setup_instance(self, *args: Any, **kwargs: Any) -> None:
+        """Prepare the worker.
+
+        Raises:
+            UnsupportedError: The application adds steps to Celery's consumer, which is not there.
+        """
+        if self.app.steps["consumer"]:
+            raise unsupported(
+                f"app.steps['consumer'] ({sorted(map(str, self.app.steps['consumer']))})",
+                instead="Add the step to app.steps['worker'], or consume in a process of its own.",
+                anchor="bootsteps",
+            )
+        super().setup_instance(*args, **kwargs)
+
+    def on_stopped(self) -> None:
+        """Let go of the process file."""
+        if self.timer:
+            self.timer.stop()
+        if self.pidlock:
+            self.pidlock.release()
+
+    def wait_for_soft_shutdown(self) -> None:
+        """Give the tasks their `worker_soft_shutdown_timeout` before they are abandoned."""
+        if len(self.consumer.jobs) or self.app.conf.get("worker_enable_soft_shutdown_on_idle"):
+            super().wait_for_soft_shutdown()
+
+
+def pool_type(wanted: Any) -> type[Pool]:
+    """Return Capa's pool for the class of Celery's that the command line chose.
+
+    Raises:
+        UnsupportedError: There is none for it.
+    """
+    module = wanted.__module__ if isinstance(wanted, type) else str(wanted)
+    match module.rpartition(".")[2]:
+        case "solo":
+            from capa_celery._worker._local import SoloPool
+
+            return SoloPool
+        case "thread":
+            from capa_celery._worker._local import ThreadPool
+
+            return ThreadPool
+        case "prefork":
+            from capa_celery._worker.prefork import PreforkPool
+
+            return PreforkPool
+    raise unsupported(f"The pool {module!r}", instead="Choose -P prefork, threads or solo.", anchor="pools")

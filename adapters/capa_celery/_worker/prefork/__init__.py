@@ -1,0 +1,16 @@
+"""The prefork pool: processes that take tasks from one socket, whichever is free first.
+
+    worker ──jobs──▶ child, child, …      one SEQPACKET socket: each packet goes to exactly one child
+       ▲               │
+       └──reports──────┘                  one SEQPACKET socket: finished tasks, and processes that came or went
+    worker ──orders──▶ zygote ──fork──▶ children
+
+The worker process alone speaks to the broker. It can take back what no child has taken, by reading the jobs' socket
+itself. Children are forked by a zygote, a process without threads, forked before the worker starts any: a
+child that must be replaced later never inherits a lock that some thread held. What each child has taken stands in
+memory shared with the worker (`_slots`), so that the worker knows what a dead child leaves behind.
+"""
+
+from capa_celery._worker.prefork._pool import PreforkPool
+
+__all__ = ["PreforkPool"]

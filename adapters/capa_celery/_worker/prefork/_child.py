@@ -1,0 +1,118 @@
+"""A child of the prefork pool: take a task, run it, store its result, report it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+from billiard import process as billiard_process
+from celery import signals
+from celery.concurrency.prefork import process_initializer
+from celery.exceptions import SoftTimeLimitExceeded
+
+from capa_celery._outbox import Outbox
+from capa_celery._worker._execution import DONE, Arrival, Execution
+from capa_celery._worker._pool import Flusher, PoolOptions, flush, flush_for_good
+from capa_celery._worker.prefork import _wire
+
+if TYPE_CHECKING:
+    from capa_celery._worker.prefork._slots import Slot
+
+Finished = tuple[int, bool, float]
+"""A task's number, and its outcome: whether it is to come again, and after how many seconds."""
+
+
+class Child:
+    """Serves one slot until the worker goes, or until it has run as many tasks as it may."""
+
+    def __init__(
+        self, options: PoolOptions, index: int, slot: Slot, jobs: socket.socket, reports: socket.socket
+    ) -> None:
+        self._options = options
+        self._index = index
+        self._slot = slot
+        self._jobs = jobs
+        self._reports = reports
+        self._pid = os.getpid()
+        self._count = 0
+
+    def run(self) -> int:
+        """Serve, and return the exit code."""
+        self._become_worker_process()
+        app = self._options.app
+        self._outbox: Outbox[Finished] = Outbox(lambda: app.capa.state, self._report)
+        self._flusher = Flusher(self._outbox)
+        self._flusher.start()
+        self._execution = Execution(app, self._options.hostname, on_begin=self._begin)
+        app.backend.outbox = self._outbox
+        self._reports.send(_wire.pack(("up", self._index, self._pid)))
+        while (packet := self._next_packet()) != _wire.PARENT_GONE:
+            self._serve(packet)
+            if self._worn_out():
+                break
+        flush_for_good(self._outbox)
+        signals.worker_process_shutdown.send(sender=self._options.hostname, pid=self._pid, exitcode=0)
+        return 0
+
+    def _next_packet(self) -> bytes:
+        """Return the next task at once if there is one; else store the results first and then wait."""
+        try:
+            return self._jobs.recv(_wire.LARGEST, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            if self._outbox:
+                flush(self._outbox)
+            return self._jobs.recv(_wire.LARGEST)
+
+    def _serve(self, packet: bytes) -> None:
+        number, data, queue, redelivered = _wire.unpack(packet)
+        while (
+            not self._slot.has_room
+        ):  # the store does not take results: take no more tasks than can be noted
+            flush_for_good(self._outbox)
+        self._slot.take(number)
+        try:
+            outcome = self._execution.run(Arrival(data, queue, redelivered))
+        except SoftTimeLimitExceeded:  # the signal came when the task had ended and its result was stored
+            outcome = DONE
+        self._slot.end()
+        self._count += 1
+        if self._outbox.done((number, outcome.again, outcome.delay_s)):
+            flush_for_good(self._outbox)
+        else:
+            self._flusher.wake()
+
+    def _begin(self, task: Any, headers: dict[str, Any]) -> None:
+        hard, soft = headers.get("timelimit") or (None, None)
+        self._slot.limit(
+            soft or task.soft_time_limit or self._options.soft_time_limit,
+            hard or task.time_limit or self._options.time_limit,
+        )
+
+    def _report(self, finished: list[Finished]) -> None:
+        self._reports.send(_wire.pack(("done", self._index, finished)))
+        self._slot.reported()
+
+    def _worn_out(self) -> bool:
+        options = self._options
+        if options.max_tasks_per_child and self._count >= options.max_tasks_per_child:
+            return True
+        limit = options.max_memory_per_child
+        return bool(limit) and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > (limit or 0)
+
+    def _become_worker_process(self) -> None:
+        """Do what Celery does in a new pool process; then keep a SIGTERM to the whole group from ending a task."""
+        name = f"ForkPoolWorker-{self._index + 1}"
+        for process in (billiard_process.current_process(), multiprocessing.current_process()):
+            process._name = name
+        billiard_process.current_process().index = self._index
+        process_initializer(self._options.app, self._options.hostname)
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.signal(signal.SIGUSR1, self._on_soft_limit)
+
+    def _on_soft_limit(self, *_: object) -> None:
+        if self._slot.running and self._slot.running == self._slot.target:
+            raise SoftTimeLimitExceeded

@@ -1,0 +1,27 @@
+"""`celery.contrib.testing.worker`: a worker in a thread of the test, for applications on Capa."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from celery.contrib.testing import worker as _original
+
+from capa_celery import _same
+from capa_celery._worker.controller import WorkController
+
+
+class TestWorkController(WorkController, _original.TestWorkController):  # type: ignore[misc] # celery is not typed
+    """A worker that tells when it is ready."""
+
+    __test__ = False
+
+
+def start_worker(app: Any, *args: Any, **kwargs: Any) -> AbstractContextManager[Any]:
+    """Run a worker in a thread for the length of a `with` block; the arguments are those of Celery's."""
+    kwargs.setdefault("WorkController", TestWorkController)
+    started: AbstractContextManager[Any] = _original.start_worker(app, *args, **kwargs)
+    return started
+
+
+_same.mirror(__name__)

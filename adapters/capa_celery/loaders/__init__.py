@@ -1,0 +1,7 @@
+"""`celery.loaders`: its names, and its submodules that are served."""
+
+from celery.loaders import *  # noqa: F403 - for type checkers and readers
+
+from capa_celery import _same
+
+_same.mirror(__name__)
