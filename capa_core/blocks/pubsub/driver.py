@@ -97,7 +97,7 @@ class ConsumerDriver(ABC):
         """Return 1 to *max_messages* messages, or none after *timeout_s* (0: only what is ready now).
 
         Must return as soon as there is one; must not wait to fill the batch. Each returned message is leased to
-        this consumer. Must be woken by `close`.
+        this consumer. Must be woken by `close`, and then leave nothing leased.
         """
 
     @abstractmethod

@@ -15,7 +15,7 @@ class Receipt(NamedTuple):
     """One delivery of one message: another delivery has another count."""
 
     number: int
-    count: int
+    times: int
 
 
 class _Entry:

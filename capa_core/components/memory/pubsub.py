@@ -50,7 +50,7 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
         """Add the messages to the queue of each group."""
         now = time.time()
         with self._lock:
-            for queue in (self._topics.get(topic) or self._keep(topic)).values():
+            for queue in self._targets(topic):
                 for message in messages:
                     queue.add(message, now)
                 queue.changed.notify(len(messages))
@@ -94,8 +94,10 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
             for queue in queues.values():
                 queue.changed = threading.Condition(self._lock)
 
-    def _keep(self, topic: str) -> dict[str, Queue]:
-        return self._topics.setdefault(topic, {KEPT: Queue(self._lock)})
+    def _targets(self, topic: str) -> list[Queue]:
+        queues = self._topics.setdefault(topic, {})
+        groups = [queue for group, queue in queues.items() if group != KEPT]
+        return groups or [queues.setdefault(KEPT, Queue(self._lock))]
 
 
 class MemoryConsumer(ConsumerDriver):

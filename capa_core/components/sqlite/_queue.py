@@ -81,7 +81,7 @@ class Receipt(NamedTuple):
     """One delivery of one message."""
 
     seq: int
-    count: int
+    times: int
     key: str
 
 
@@ -154,7 +154,7 @@ def hide(connection: sqlite3.Connection, receipts: Iterable[Receipt], seconds: f
     """Hide messages for so long, 0 for not at all; `False` in the places of those that were delivered anew."""
     until = time.time() + seconds if seconds else 0
     return [
-        connection.execute(_HIDE, (until, receipt.seq, receipt.count)).rowcount == 1 for receipt in receipts
+        connection.execute(_HIDE, (until, receipt.seq, receipt.times)).rowcount == 1 for receipt in receipts
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -144,6 +145,7 @@ class SqliteConsumer(ConsumerDriver):
         self._abandoned_s = driver.settings.abandoned_s if temporary else None
         self._next_sign = 0.0
         self._held: set[Receipt] = set()
+        self._taking = threading.Lock()
         self._closed = False
         self._queue = self._join()
 
@@ -195,7 +197,8 @@ class SqliteConsumer(ConsumerDriver):
         if self._closed:
             return
         self._closed = True
-        held, self._held = list(self._held), set()
+        with self._taking:  # a `receive` in another thread may be about to lease more
+            held, self._held = list(self._held), set()
         if self._abandoned_s is not None:
             self._driver.lease(lambda connection: _queue.drop(connection, self._queue))
         elif held:
@@ -207,10 +210,13 @@ class SqliteConsumer(ConsumerDriver):
         self._show_life()
         if self._due_in_s() > 0:
             return []
-        deliveries = self._driver.lease(
-            lambda connection: _queue.lease(connection, self._queue, max_messages, self._lease_s)
-        )
-        self._held.update(cast("Receipt", delivery.receipt) for delivery in deliveries)
+        with self._taking:
+            if self._closed:
+                return []
+            deliveries = self._driver.lease(
+                lambda connection: _queue.lease(connection, self._queue, max_messages, self._lease_s)
+            )
+            self._held.update(cast("Receipt", delivery.receipt) for delivery in deliveries)
         return deliveries
 
     def _due_in_s(self) -> float:
