@@ -37,7 +37,11 @@ class Name(NamedTuple):
 
 
 class ImportMap(NamedTuple):
-    """One SDK: its roots, where its modules went, and what is not served in full."""
+    """One SDK: its roots, where its modules went, and what is not served in full.
+
+    Attributes:
+        returns: Old callable → old class of what it returns, by which a scan follows objects.
+    """
 
     path: str
     name: str
@@ -49,6 +53,7 @@ class ImportMap(NamedTuple):
     evidence: Evidence
     modules: Mapping[str, str]
     names: tuple[Name, ...]
+    returns: Mapping[str, str]
 
 
 _SDK_KEYS = ("name", "package", "extra", "roots", "distributions", "versions", "evidence")
@@ -79,7 +84,7 @@ def parse(data: Mapping[str, Any], path: str) -> ImportMap:
     Raises:
         ImportMapError: A key is missing, unknown or of the wrong type, or two lines contradict each other.
     """
-    _refuse_unknown(data, ("sdk", "modules", "names"), path, "the top level")
+    _refuse_unknown(data, ("sdk", "modules", "names", "returns"), path, "the top level")
     sdk = _table(data, "sdk", path)
     _refuse_unknown(sdk, _SDK_KEYS, path, "[sdk]")
     modules = {
@@ -97,6 +102,7 @@ def parse(data: Mapping[str, Any], path: str) -> ImportMap:
         evidence=cast("Evidence", _choice(sdk, "evidence", "import", path, "[sdk]")),
         modules=modules,
         names=tuple(_names(data.get("names", []), path)),
+        returns={old: _text(new, path, f"[returns] {old}") for old, new in data.get("returns", {}).items()},
     )
     _check_places(result)
     return result

@@ -1,71 +1,76 @@
-"""Examine many files: in order, in two processes when that pays, and in spite of a parser that crashes."""
+"""Do one thing to many files: in order, in two processes when that pays, and in spite of a parser that crashes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
 
-from capa_codemods.findings import Outcome
-from capa_codemods.rewrite import Rewrite
+T = TypeVar("T")
+Work = Callable[[str], T | None]
 
 PAYS_ABOVE = 600
 """Files from which on starting a second process costs less than it saves; about a tenth of them get parsed."""
 
 _CHUNK = 100
-_rewrite: Rewrite | None = None
+_work: Work[Any] | None = None
 
 
-def examine_all(rewrite: Rewrite, paths: Sequence[str]) -> Iterator[Outcome]:
-    """Yield the outcome of each of *paths*, in order."""
+def each(work: Work[T], paths: Sequence[str], crashed: Callable[[str], T]) -> Iterator[T | None]:
+    """Yield what *work* returns for each of *paths*, in order; None is for a file not worth a word.
+
+    *crashed* gives the answer for a file that takes its process down.
+    """
     if len(paths) <= PAYS_ABOVE or (os.cpu_count() or 1) < 2 or not hasattr(os, "fork"):
-        yield from map(rewrite.examine, paths)
+        yield from map(work, paths)
         return
     chunks = [paths[at : at + _CHUNK] for at in range(0, len(paths), _CHUNK)]
-    with _pool(rewrite, 2) as pool:
-        futures = [pool.submit(_examine_chunk, chunk) for chunk in chunks]
+    with _pool(work, 2) as pool:
+        futures = [pool.submit(_do_chunk, chunk) for chunk in chunks]
         for chunk, future in zip(chunks, futures, strict=True):
-            told = _told(rewrite, chunk, future)
-            yield from (told.get(path) or Outcome(path, "clean") for path in chunk)
+            yield from _results(work, chunk, future, crashed)
 
 
-def _told(rewrite: Rewrite, chunk: Sequence[str], future: Future[list[Outcome]]) -> dict[str, Outcome]:
+def _results(
+    work: Work[T], chunk: Sequence[str], future: Future[dict[int, T]], crashed: Callable[[str], T]
+) -> Iterator[T | None]:
     try:
-        outcomes = future.result()
+        told = future.result()
     except BrokenProcessPool:
-        outcomes = [_examine_apart(rewrite, path) for path in chunk]
-    return {outcome.path: outcome for outcome in outcomes}
+        yield from (_do_apart(work, path, crashed) for path in chunk)
+    else:
+        yield from (told.get(number) for number in range(len(chunk)))
 
 
-def _examine_apart(rewrite: Rewrite, path: str) -> Outcome:
-    """Examine one file in a process of its own, which it may take down."""
-    with _pool(rewrite, 1) as pool:
+def _do_apart(work: Work[T], path: str, crashed: Callable[[str], T]) -> T | None:
+    """Do one file in a process of its own, which it may take down."""
+    with _pool(work, 1) as pool:
         try:
-            return (pool.submit(_examine_chunk, [path]).result() or [Outcome(path, "clean")])[0]
+            return pool.submit(_do_chunk, [path]).result().get(0)
         except BrokenProcessPool:
-            step = "change its imports by hand, or leave it out with --exclude"
-            return Outcome(path, "failed", reason="Python's parser crashes on it", next_step=step)
+            return crashed(path)
 
 
-def _pool(rewrite: Rewrite, size: int) -> ProcessPoolExecutor:
+def _pool(work: Work[Any], size: int) -> ProcessPoolExecutor:
     import multiprocessing
 
     # Forked, so that the workers have the rules and the maps without loading them again.
     context = multiprocessing.get_context("fork")
-    return ProcessPoolExecutor(size, context, initializer=_begin, initargs=(rewrite,))
+    return ProcessPoolExecutor(size, context, initializer=_begin, initargs=(work,))
 
 
-def _begin(rewrite: Rewrite) -> None:
-    global _rewrite  # noqa: PLW0603 - the one way to hand a worker what it works with
-    _rewrite = rewrite
+def _begin(work: Work[Any]) -> None:
+    global _work  # noqa: PLW0603 - the one way to hand a worker what it works with
+    _work = work
     import gc
 
     gc.freeze()
 
 
-def _examine_chunk(paths: Sequence[str]) -> list[Outcome]:
-    """Examine *paths* in a worker; only what is worth a word travels back."""
-    assert _rewrite is not None  # noqa: S101 - `_begin` ran first
-    outcomes = map(_rewrite.examine, paths)
-    return [outcome for outcome in outcomes if outcome.status != "clean" or outcome.findings]
+def _do_chunk(paths: Sequence[str]) -> dict[int, Any]:
+    """Do *paths* in a worker; only what is worth a word travels back, by number."""
+    assert _work is not None  # noqa: S101 - `_begin` ran first
+    results = enumerate(map(_work, paths))
+    return {number: result for number, result in results if result is not None}

@@ -41,6 +41,11 @@ class Rewrite:
             return Outcome(path, "clean")
         return self.examine_data(path, data)
 
+    def remark(self, path: str) -> Outcome | None:
+        """Return what `examine` returns, or None if there is nothing to say about the file."""
+        outcome = self.examine(path)
+        return outcome if outcome.status != "clean" or outcome.findings else None
+
     def examine_data(self, path: str, data: bytes) -> Outcome:
         """Return what would become of a file at *path* that holds *data*."""
         for kind, rules in self._rules.items():
@@ -96,3 +101,9 @@ def _change(file: Document, edit: Edit) -> Change:
 
 def _shown(text: bytes) -> str:
     return text.decode(errors="replace").strip()
+
+
+def crashed(path: str) -> Outcome:
+    """Return the outcome of a file that takes the process down that parses it."""
+    step = "change its imports by hand, or leave it out with --exclude"
+    return Outcome(path, "failed", reason="Python's parser crashes on it", next_step=step)

@@ -118,10 +118,10 @@ def _examine(
 ) -> Plan:
     from capa_codemods.discovery import map_files
     from capa_codemods.import_map import read
-    from capa_codemods.many import examine_all
+    from capa_codemods.many import each
     from capa_codemods.names import Names
     from capa_codemods.project import Project
-    from capa_codemods.rewrite import Rewrite
+    from capa_codemods.rewrite import Rewrite, crashed
     from capa_codemods.rules import all_rules
 
     maps = map_files()
@@ -136,12 +136,13 @@ def _examine(
         path for path in wanted if (found := stamps[path]) is not None and not clean.is_clean(path, found)
     ]
     outcomes = []
-    for number, outcome in enumerate(examine_all(rewrite, fresh), 1):
-        found = stamps[outcome.path]
-        if outcome.status != "clean" or outcome.findings:
+    for number, (path, outcome) in enumerate(
+        zip(fresh, each(rewrite.remark, fresh, crashed), strict=True), 1
+    ):
+        if outcome is not None:
             outcomes.append(outcome)
-        elif found is not None:
-            clean.add(outcome.path, found)
+        elif (found := stamps[path]) is not None:
+            clean.add(path, found)
         if progress:
             progress(number, len(fresh))
     if remember and not target.scope:

@@ -1,0 +1,1 @@
+"""Find out which SDKs a tree uses, where and how, and what of it Capa serves."""

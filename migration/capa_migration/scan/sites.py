@@ -1,0 +1,84 @@
+"""What a scan finds: one call site after the other, and their sums."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from capa_codemods.import_map import Support
+
+Kind = Literal["import", "call", "use"]
+
+
+class Site(NamedTuple):
+    """One place where a name of an SDK is imported, called or used.
+
+    Attributes:
+        name: The old dotted name; `()` stands for what a call returns: `requests.Session().get`.
+        arguments: Of a call: `*` for each positional argument, then the keywords.
+        support: How well Capa serves exactly this.
+        reason: Why it is not `full`.
+    """
+
+    path: str
+    line: int
+    sdk: str
+    kind: Kind
+    name: str
+    arguments: tuple[str, ...]
+    support: Support
+    reason: str = ""
+    see: str = ""
+
+
+class Unread(NamedTuple):
+    """A file that names an SDK and cannot be read."""
+
+    path: str
+    line: int
+    reason: str
+    next_step: str
+
+
+class Survey(NamedTuple):
+    """All that a scan has found in one tree."""
+
+    root: str
+    seen: int
+    sites: tuple[Site, ...]
+    unread: tuple[Unread, ...]
+
+
+class Sums(NamedTuple):
+    """One SDK in numbers."""
+
+    sdk: str
+    files: int
+    imports: int
+    calls: int
+    full: int
+    partial: int
+    none: int
+
+
+def sums(sites: Iterable[Site]) -> list[Sums]:
+    """Return one line of numbers for each SDK, most used first."""
+    by_sdk: dict[str, list[Site]] = {}
+    for site in sites:
+        by_sdk.setdefault(site.sdk, []).append(site)
+    lines = [_sum(sdk, found) for sdk, found in by_sdk.items()]
+    return sorted(lines, key=lambda line: (-line.full - line.partial - line.none, line.sdk))
+
+
+def shapes(sites: Iterable[Site]) -> Counter[tuple[str, str]]:
+    """Count how often each name is called or used, by SDK and name."""
+    return Counter((site.sdk, site.name) for site in sites if site.kind != "import")
+
+
+def _sum(sdk: str, sites: Sequence[Site]) -> Sums:
+    support = Counter(site.support for site in sites)
+    kinds = Counter(site.kind for site in sites)
+    files = len({site.path for site in sites})
+    uses = kinds["call"] + kinds["use"]
+    return Sums(sdk, files, kinds["import"], uses, support["full"], support["partial"], support["none"])

@@ -1,0 +1,149 @@
+"""Scan a tree: read each file that names an SDK, list its call sites, say how well each is served."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from importlib.resources import files as package_files
+from typing import NamedTuple
+
+from capa_codemods import discovery
+from capa_codemods.engine import find
+from capa_codemods.engine.python_file import PythonFile, statements
+from capa_codemods.engine.write import read
+from capa_codemods.errors import UnreadableError
+from capa_codemods.import_map import ImportMap
+from capa_codemods.import_map import read as read_map
+from capa_codemods.many import each
+from capa_codemods.names import Names
+from capa_codemods.project import Project
+from capa_migration.scan.judge import Judge
+from capa_migration.scan.origins import Origins, Scope, plain, scopes
+from capa_migration.scan.sites import Kind, Site, Survey, Unread
+from capa_migration.target import Options, Target
+
+Found = tuple[tuple[Site, ...], Unread | None]
+
+
+def survey(path: str, options: Options, progress: Callable[[int, int], None] | None = None) -> Survey:
+    """Return what the tree at *path* uses of the SDKs. No code of it is run.
+
+    Raises:
+        TargetError: There is nothing at *path*.
+        OptionsError: pyproject.toml is wrong.
+        ImportMapError: An import map is wrong.
+    """
+    target = Target(path)
+    options = options.filled(target.root)
+    listed = find.files(target.root, options.exclude)
+    project = Project(target.root, Names(known_maps()), listed, options.roots)
+    wanted = [one for one in target.within(listed) if PythonFile.claims(one)]
+    sites: list[Site] = []
+    unread: list[Unread] = []
+    for number, found in enumerate(each(Reader(project).scan, wanted, _crashed), 1):
+        if found is not None:
+            sites += found[0]
+            unread += [found[1]] if found[1] else []
+        if progress:
+            progress(number, len(wanted))
+    return Survey(target.root, len(wanted), tuple(sites), tuple(unread))
+
+
+def known_maps() -> list[ImportMap]:
+    """Return the maps of the installed adapters, then those of SDKs that have no adapter yet.
+
+    Raises:
+        ImportMapError: A map is wrong.
+    """
+    installed = [read_map(path) for path in discovery.map_files()]
+    taken = {root for one in installed for root in one.roots}
+    ours = sorted(str(path) for path in package_files(__package__).joinpath("sdks").iterdir())
+    others = [read_map(path) for path in ours if path.endswith(".toml")]
+    return installed + [one for one in others if not taken.intersection(one.roots)]
+
+
+class Reader:
+    """Reads the files of one project."""
+
+    def __init__(self, project: Project) -> None:
+        """Read files of *project* with its names."""
+        self._project = project
+        self._names = project.names
+        self._judge = Judge(project.names)
+        self._returns = {old: new for one in project.names.maps for old, new in one.returns.items()}
+
+    def scan(self, path: str) -> Found | None:
+        """Return the call sites of the file at *path*; None if it names no SDK."""
+        try:
+            data = read(f"{self._project.root}/{path}")
+        except OSError as error:
+            return (), Unread(path, 0, f"cannot be read: {error.strerror}", "allow reading it")
+        if data is None or not self._names.may_name(data) or not self._names.may_import(data):
+            return None
+        try:
+            file = PythonFile(path, data)
+        except UnreadableError as error:
+            return (), Unread(path, error.line, str(error), error.next_step)
+        sites = tuple(sorted(self._sites(file)))
+        return (sites, None) if sites else None
+
+    def _sites(self, file: PythonFile) -> Iterator[Site]:
+        roots = {
+            root: one for root, one in self._names.roots.items() if not self._project.refusal(root, file.path)
+        }
+        origins = Origins(roots, self._returns)
+        imported = _imported_modules(file.tree)
+        spoken_for: set[int] = set()
+        for scope, node in scopes(file.tree, origins):
+            for kind, origin, arguments, line in _spotted(node, scope, origins, spoken_for):
+                owner = self._names.owner(plain(origin))
+                judged = self._judge.of(plain(origin), arguments, imported)
+                yield Site(file.path, line, owner.name if owner else "", kind, origin, arguments, *judged)
+
+
+class _Spotted(NamedTuple):
+    kind: Kind
+    origin: str
+    arguments: tuple[str, ...]
+    line: int
+
+
+def _spotted(node: ast.AST, scope: Scope, origins: Origins, spoken_for: set[int]) -> Iterator[_Spotted]:
+    """Yield what *node* imports, calls or uses; parts of a longer name that was told are *spoken_for*."""
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        yield from (_Spotted("import", name, (), node.lineno) for name in origins.imported(node))
+    elif isinstance(node, ast.Call):
+        if origin := origins.of(node.func, scope):
+            spoken_for.update(_chain(node.func))
+            yield _Spotted("call", origin, _arguments(node), node.lineno)
+    elif isinstance(node, (ast.Attribute, ast.Name)) and id(node) not in spoken_for:
+        origin = origins.of(node, scope) if isinstance(node.ctx, ast.Load) else None
+        # A bare module or object is not a shape; what is done with it is told where it is done.
+        if origin and "." in origin and not origin.endswith("()"):
+            spoken_for.update(_chain(node))
+            yield _Spotted("use", origin, (), node.lineno)
+
+
+def _chain(node: ast.AST) -> Iterator[int]:
+    yield id(node)
+    while isinstance(node, ast.Attribute):
+        node = node.value
+        yield id(node)
+
+
+def _imported_modules(tree: ast.Module) -> set[str]:
+    found = set()
+    for node in statements(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return found
+
+
+def _arguments(node: ast.Call) -> tuple[str, ...]:
+    return (*("*" for _ in node.args), *(keyword.arg or "**" for keyword in node.keywords))
+
+
+def _crashed(path: str) -> Found:
+    return (), Unread(path, 0, "Python's parser crashes on it", "look at it by hand")

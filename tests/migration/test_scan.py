@@ -1,0 +1,135 @@
+"""`capa scan`: which SDKs, which shapes, how many, what is not served and why."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def shapes(capa, tmp_path):
+    """Return the shapes of one file, as `name(arguments)` by line."""
+
+    def run(source: str) -> list[tuple[int, str, str]]:
+        (tmp_path / "a.py").write_text(source)
+        sites = json.loads(capa("scan", tmp_path / "a.py", "--json").out)["sites"]
+        return [
+            (s["line"], s["kind"], f"{s['name']}({','.join(s['arguments'])})")
+            for s in sites
+            if s["kind"] != "import"
+        ]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import requests\nrequests.get(u, timeout=3)\n", [(2, "call", "requests.get(*,timeout)")]),
+        ("import requests as r\nr.get(*a, **k)\n", [(2, "call", "requests.get(*,**)")]),
+        ("from requests import get as g\ng()\n", [(2, "call", "requests.get()")]),
+        ("import requests.exceptions\nrequests.exceptions.Timeout\n", [(2, "use", "requests.exceptions.Timeout()")]),
+        ("import requests\nrequests.get(u).json()\n", [(2, "call", "requests.get(*)"), (2, "call", "requests.get().json()")]),
+        ("import requests\ns = requests.Session()\ns.get(u)\n",
+         [(2, "call", "requests.Session()"), (3, "call", "requests.Session().get(*)")]),
+        ("import requests\nwith requests.Session() as s:\n    s.get(u)\n",
+         [(2, "call", "requests.Session()"), (3, "call", "requests.Session().get(*)")]),
+        ("import requests\ndef f(s: requests.Session):\n    s.get(u)\n",
+         [(2, "use", "requests.Session()"), (3, "call", "requests.Session().get(*)")]),
+        ("import requests\ndef f(s: 'requests.Session | None'):\n    s.close()\n",
+         [(3, "call", "requests.Session().close()")]),
+        ("import requests\nclass A:\n    def go(self):\n        self.s.get(u)\n"
+         "    def __init__(self):\n        self.s = requests.Session()\n",
+         [(4, "call", "requests.Session().get(*)"), (6, "call", "requests.Session()")]),
+        ("from celery import Celery\napp = Celery()\n@app.task\ndef f(): ...\nf.delay(1)\n",
+         [(2, "call", "celery.Celery()"), (3, "use", "celery.Celery().task()"), (5, "call", "celery.Task().delay(*)")]),
+        ("from celery import shared_task\n@shared_task(bind=True)\ndef f(self): ...\nf.s(1).apply_async()\n",
+         [(2, "call", "celery.shared_task(bind)"), (4, "call", "celery.Task().s(*)"),
+          (4, "call", "celery.Task().s().apply_async()")]),
+        ("import requests\ndef f(requests):\n    requests.get()\n", []),
+        ("import requests\nrequests = 3\nrequests.get()\n", []),
+        ("task.requests.get()\n", []),
+    ],
+)  # fmt: skip
+def test_shapes_are_followed_within_a_file(shapes, source, expected):
+    assert expected == shapes(source)
+
+
+def test_support_comes_from_the_import_maps_with_reason_and_link(capa, tmp_path):
+    (tmp_path / "a.py").write_text(
+        "import requests, redis, requests.foo\n"
+        "requests.get(u, proxies=p)\n"
+        "requests.get(u)\n"
+        "requests.packages.urllib3\n"
+        "redis.Redis()\n"
+    )
+
+    sites = json.loads(capa("scan", tmp_path, "--json").out)["sites"]
+    told = [(site["line"], site["name"], site["support"], site["reason"], site["see"]) for site in sites]
+
+    assert [
+        (1, "redis", "none", "there is no capa_redis yet", ""),
+        (1, "requests", "full", "", ""),
+        (1, "requests.foo", "none", "capa_requests does not list requests.foo", ""),
+        (2, "requests.get", "partial", "goes out by the original", ""),
+        (3, "requests.get", "full", "", ""),
+        (4, "requests.packages.urllib3", "none", "vendored libraries are the original's own",
+         "docs/differences/requests.md#packages"),
+        (5, "redis.Redis", "none", "there is no capa_redis yet", ""),
+    ] == told  # fmt: skip
+
+
+def test_table_counts_by_sdk(capa, project):
+    ran = capa("scan", project)
+
+    assert 0 == ran.code
+    assert "SDK       files  imports  calls and uses  full  partial  none\n" in ran.out
+    assert "requests      1        1               2     3        0     0\n" in ran.out
+    assert "celery        1        1               1     2        0     0\n" in ran.out
+    assert f"Next: `capa migrate diff {project}`" in ran.out
+
+
+def test_what_is_not_served_is_listed_with_its_place(capa, project):
+    (project / "app/cache.py").write_text("import redis\n\nredis.Redis(host='x', port=1)\n")
+
+    assert (
+        "app/cache.py:3: redis.Redis(host=, port=): none: there is no capa_redis yet\n"
+        in capa("scan", project).out
+    )
+
+
+def test_every_place_is_listed_on_request(capa, project):
+    assert "app/api.py:5: requests.get(*): full\n" in capa("scan", project, "--all").out
+    assert "app/api.py:5:" not in capa("scan", project).out
+
+
+def test_file_that_cannot_be_read_is_listed(capa, project):
+    (project / "app/old.py").write_text("import requests\nprint 'x'\n")
+
+    ran = capa("scan", project)
+
+    assert 2 == ran.code
+    assert "app/old.py:2: failed: not Python" in ran.out
+    assert "it looks like Python 2" in ran.out
+
+
+def test_tree_without_an_sdk_says_so(capa, tmp_path):
+    (tmp_path / "a.py").write_text("import os\n")
+
+    assert (0, "no SDK is used in 1 Python files\n", "") == capa("scan", tmp_path)
+
+
+def test_own_modules_and_frequent_names_are_not_counted(capa, tmp_path):
+    (tmp_path / "requests.py").write_text("")
+    (tmp_path / "a.py").write_text("import requests, pyapollo\nrequests.get()\npyapollo.ApolloClient()\n")
+
+    assert 0 == len(json.loads(capa("scan", tmp_path, "--json").out)["sites"])
+
+
+def test_every_known_sdk_has_a_map_that_is_right():
+    from capa_migration.scan.survey import known_maps
+
+    roots = {root for one in known_maps() for root in one.roots}
+
+    assert {"redis", "pika", "kazoo", "boto3", "botocore"} <= roots
