@@ -1,0 +1,137 @@
+"""Speaking HTTP over a connection for plain requests: all headers text, the body whole.
+
+`http.client` checks, encodes and buffers each header by itself. A plain head is written as one string, checked
+by one regular expression, and sent together with the body. What is not plain goes through the connection's own
+`request` and `getresponse`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+import urllib3.connection
+from urllib3._collections import HTTPHeaderDict
+from urllib3.exceptions import HeaderParsingError
+from urllib3.response import HTTPResponse
+from urllib3.util import SKIP_HEADER
+from urllib3.util.response import assert_header_parsing
+
+from capa_requests._exchange import Exchange
+from capa_requests._reading import WireResponse
+
+#: The value may not begin with a space, nor hold control characters, nor what Latin-1 has no byte for.
+_HEAD = re.compile(
+    r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ /[!-~]* HTTP/1\.1\r\n"
+    r"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: (?:[!-~\x80-\xff][\t -~\x80-\xff]*)?\r\n)+"
+)
+_BODY_NOT_EXPECTED = {"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT"}
+
+#: A larger body is not copied behind its head.
+_SMALL = 65_536
+
+#: These came with later versions of urllib3 2.
+_KNOWS = {"version_string", "sock_shutdown"} & set(inspect.signature(HTTPResponse.__init__).parameters)
+
+
+def message(connection: Any, request: Exchange) -> tuple[bytes, bytes] | None:
+    """Return head and body as the connection itself would send them; `None` if they are not plain."""
+    body = request.body
+    if isinstance(body, str):
+        body = body.encode()
+    elif body is None:
+        body = b""
+    elif type(body) is not bytes:
+        return None
+    lines, names = [""], set()
+    for name, value in request.headers.items():
+        if type(value) is not str:
+            return None
+        lines.append(f"{name}: {value}\r\n")
+        names.add(name.lower())
+    if request.chunked or "transfer-encoding" in names or not {"user-agent", "accept-encoding"} <= names:
+        return None
+    if "content-length" not in names and request.method not in _BODY_NOT_EXPECTED:
+        return None
+    host = "" if "host" in names else f"Host: {_host(connection)}\r\n"
+    lines[0] = f"{request.method} {request.target} HTTP/1.1\r\n{host}"
+    head = "".join(lines)
+    # A value with a line break in it could pass for two headers.
+    if head.count("\n") != len(lines) + bool(host) or not _HEAD.fullmatch(head) or SKIP_HEADER in head:
+        return None
+    return head.encode("latin-1") + b"\r\n", body
+
+
+def _host(connection: Any) -> str:
+    host = connection.host
+    if ":" in host:
+        host = f"[{host}]"
+    return host if connection.port == connection.default_port else f"{host}:{connection.port}"
+
+
+def send(connection: Any, parts: tuple[bytes, bytes]) -> None:
+    """Send what `message` made.
+
+    Raises:
+        OSError: It could not be sent.
+        HTTPError: There is no connection, and none could be made.
+    """
+    if connection.sock is None:
+        connection.connect()
+    else:
+        connection.sock.settimeout(connection.timeout)
+    head, body = parts
+    if len(body) <= _SMALL:
+        connection.send(head + body)
+        return
+    connection.send(head)
+    connection.send(body)
+
+
+def receive(connection: Any, request: Exchange) -> HTTPResponse:
+    """Return the answer, its body unread.
+
+    Raises:
+        HTTPException: What came is not HTTP.
+        OSError: The connection broke or timed out.
+    """
+    sock = connection.sock
+    if request.ends_at is None:
+        sock.settimeout(connection.timeout)
+    answer = WireResponse(sock, 0, request.method)
+    try:
+        answer.begin()
+    except BaseException:
+        answer.close()
+        raise
+    if answer.will_close:
+        connection.close()
+    later = {"version_string": "HTTP/1.1", "sock_shutdown": sock.shutdown}
+    return HTTPResponse(
+        body=answer,
+        headers=_headers(answer, request),
+        status=answer.status,
+        version=answer.version,
+        reason=answer.reason,
+        preload_content=False,
+        decode_content=False,
+        original_response=answer,
+        enforce_content_length=True,
+        request_method=request.method,
+        request_url=request.target,
+        **{name: later[name] for name in _KNOWS},
+    )
+
+
+def _headers(answer: WireResponse, request: Exchange) -> HTTPHeaderDict:
+    if answer.plain_headers:
+        return HTTPHeaderDict(answer.headers.items())
+    try:
+        assert_header_parsing(answer.headers)
+    except (HeaderParsingError, TypeError) as error:
+        urllib3.connection.log.warning(
+            "Failed to parse headers (url=%s): %s", request.target, error, exc_info=True
+        )
+    unfold = getattr(urllib3.connection, "_normalize_header_values", lambda headers: headers.items())
+    return HTTPHeaderDict(unfold(answer.headers))

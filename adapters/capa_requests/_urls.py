@@ -1,0 +1,83 @@
+"""Telling plain URLs, which no step of preparing changes, from all others.
+
+Most URLs of an application are plain: lower-case scheme and host, no user, no fragment, only characters that
+need no quoting. For these one regular expression replaces the three parsers that the original runs. All others
+go through the original.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_PCHAR = r"A-Za-z0-9\-._~!$&'()*+,;=:@"
+_PLAIN = re.compile(
+    rf"(?P<origin>(?P<scheme>https?)://(?P<host>[a-z0-9][a-z0-9\-.]*)(?::(?P<port>[1-9]\d{{0,4}}))?)"
+    rf"(?P<path>/[{_PCHAR}/]*)?(?P<query>(?(path)\?[{_PCHAR}/?]+|(?!)))?",
+    re.ASCII,
+)
+#: What `urlencode` makes: percent escapes in it are those of reserved characters, in upper case.
+_PLAIN_PARAMS = re.compile(r"[A-Za-z0-9\-._~&=+]*(?:%[0-9A-F]{2}[A-Za-z0-9\-._~&=+]*)*", re.ASCII)
+#: A request target that urllib3 sends as it is.
+_SENDABLE = re.compile(rf"/(?:[{_PCHAR}/?]|%[0-9A-F]{{2}})*", re.ASCII)
+
+
+class Plain(NamedTuple):
+    """A URL that preparing leaves as it is, and its scheme, host and port."""
+
+    url: str
+    origin: str
+
+
+class Address(NamedTuple):
+    """Where a prepared URL leads."""
+
+    scheme: str
+    host: str
+    port: int | None
+    target: str
+
+
+def plain(url: str) -> Plain | None:
+    """Return *url* as preparing would leave it, if it is plain."""
+    found = _PLAIN.fullmatch(url)
+    if found is None:
+        return None
+    origin, port, path = found["origin"], found["port"], found["path"]
+    if "/." in url or (port and int(port) > 65535):  # segments to resolve; a port to refuse
+        return None
+    return Plain(url if path else f"{url}/", origin)
+
+
+def with_params(url: str, encoded: str) -> str | None:
+    """Return the plain *url* with *encoded* added to its query, if that leaves it plain."""
+    if not encoded:
+        return url
+    if not _PLAIN_PARAMS.fullmatch(encoded):
+        return None
+    return f"{url}&{encoded}" if "?" in url else f"{url}?{encoded}"
+
+
+def address(url: str) -> Address | None:
+    """Return where the prepared *url* leads, if its target can be sent as it is."""
+    found = _LEADING.match(url)
+    if found is None:
+        return None
+    target = url[found.end() :]
+    if "#" in target:
+        target = target[: target.index("#")]
+    if not _SENDABLE.fullmatch(target):
+        return None
+    port = found["port"]
+    return Address(found["scheme"], found["host"], int(port) if port else None, target)
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of a plain *url*."""
+    return url[: url.index("/", 8)]
+
+
+_LEADING = re.compile(
+    r"(?P<scheme>https?)://(?:[^/?#@]*@)?(?P<host>[a-z0-9][a-z0-9\-.]*)(?::(?P<port>[1-9]\d{0,4}))?(?=/)",
+    re.ASCII,
+)

@@ -1,0 +1,200 @@
+"""`requests.adapters`, with an `HTTPAdapter` whose back half is Capa's.
+
+Names that are not defined here are the original module's own, for reading and for patching.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import requests.adapters as _original
+import urllib3.exceptions
+from requests.exceptions import ConnectTimeout, InvalidURL
+from requests.models import PreparedRequest, Response
+from requests.utils import select_proxy
+from urllib3._collections import RecentlyUsedContainer
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.poolmanager import PoolManager
+from urllib3.response import HTTPResponse
+
+from capa_requests import _deadline, _mirror, _originals, _reading, _response, _services, _urls
+from capa_requests._errors import as_requests_error
+from capa_requests._exchange import Exchange
+from capa_requests._pools import Pools
+from capa_requests._settings import settings
+from capa_requests._wire import exchange
+
+if TYPE_CHECKING:
+    from requests.adapters import BaseAdapter as BaseAdapter  # noqa: PLC0414 - exported
+    from requests.adapters import Retry as Retry  # noqa: PLC0414
+
+    def __getattr__(name: str) -> Any: ...
+
+
+_SAFE_TO_REPEAT = {"GET", "HEAD", "OPTIONS"}
+
+_alive: weakref.WeakSet[HTTPAdapter] = weakref.WeakSet()
+
+
+class HTTPAdapter(_original.HTTPAdapter):
+    """The original's adapter: same arguments, pools and exceptions.
+
+    A host that capa.toml names as a service is reached through Capa. Every other is reached over the adapter's
+    own urllib3 pools: by a shorter way than the original's unless something that this way leaves out has been
+    replaced (see `_originals`) or a proxy is used.
+    """
+
+    #: Whether connections are shared with calls that know nothing of each other: then a request that must not be
+    #: sent twice gets a new connection, and one that may is sent again when an idle connection was closed.
+    _shared = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take the original's arguments."""
+        super().__init__(*args, **kwargs)
+        self._pools = Pools()
+        _alive.add(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[misc]
+        self._pools = Pools()
+        _alive.add(self)
+
+    def send(  # noqa: PLR0917 - the original's
+        self,
+        request: PreparedRequest,
+        stream: bool = False,
+        timeout: Any = _deadline.UNSET,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> Response:
+        """Send *request* and return the answer, as the original does.
+
+        Args:
+            timeout: As in the original. A call that was given none has the deadline of the settings.
+
+        Raises:
+            RequestException: What the original raises.
+        """
+        given = None if timeout is _deadline.UNSET else timeout
+        if not _originals.ADAPTER_SEND.untouched():
+            return super().send(request, stream, given, verify, cert, proxies)
+        token = None if _deadline.in_progress() else _deadline.begin(timeout)
+        try:
+            return self._dispatch(request, stream, given, verify, cert, proxies)
+        finally:
+            if token is not None:
+                _deadline.end(token)
+
+    def _dispatch(  # noqa: PLR0917 - the original's, as they come
+        self, request: PreparedRequest, stream: bool, timeout: Any, verify: Any, cert: Any, proxies: Any
+    ) -> Response:
+        address = _urls.address(request.url or "")
+        if address is not None and (service := _services.find(address.host, address.port)) is not None:
+            return _services.send(service, self, request, address.target, stream=stream, timeout=timeout)
+        limits = _limits(timeout)
+        if address is None or limits is None or not self._may_shorten(request, proxies):
+            return super().send(
+                request, stream, _timeout_until_deadline(request, timeout), verify, cert, proxies
+            )
+        pool = self._pool(request, address, verify, cert)
+        self.cert_verify(pool, request.url, verify, cert)  # type: ignore[no-untyped-call]
+        if not _originals.ADAPTER_BUILDING.inherited_by(self):
+            self.add_headers(
+                request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies
+            )
+        raw = self._exchange(pool, request, address.target, limits)
+        if stream:
+            _reading.unbind(raw._fp, settings().timeout_s)
+        if _originals.ADAPTER_BUILDING.inherited_by(self):
+            return _response.build(self, request, raw)
+        return self.build_response(request, raw)
+
+    def _may_shorten(self, request: PreparedRequest, proxies: Any) -> bool:
+        return (
+            _originals.WIRE.untouched()
+            and _originals.ADAPTER_CONNECTING.inherited_by(self)
+            and not (proxies and select_proxy(str(request.url), proxies))
+            and type(self.poolmanager) is PoolManager
+            # The original rewinds a file before it sends it again.
+            and (not self.max_retries.total or request.body is None or isinstance(request.body, bytes | str))
+        )
+
+    def _exchange(
+        self, pool: HTTPConnectionPool, request: PreparedRequest, target: str, limits: tuple[Any, Any]
+    ) -> HTTPResponse:
+        body, method = request.body, str(request.method)
+        repeatable = method in _SAFE_TO_REPEAT and (body is None or isinstance(body, bytes | str))
+        outgoing = Exchange(
+            method=method,
+            target=target,
+            headers=request.headers,
+            body=body,
+            chunked=not (body is None or "Content-Length" in request.headers),
+            connect_timeout=limits[0],
+            read_timeout=limits[1],
+            ends_at=_deadline.ends_at(),
+            fresh=self._shared and not repeatable,
+            resend=self._shared and repeatable,
+        )
+        try:
+            return exchange(pool, outgoing, self.max_retries)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            translated = as_requests_error(error, request)
+            if translated is error:
+                raise
+            raise translated from error
+
+    def _pool(self, request: PreparedRequest, address: _urls.Address, verify: Any, cert: Any) -> Any:
+        folder = isinstance(verify, str) and os.path.isdir(verify)  # noqa: PTH112 - half the cost
+        place = (address.scheme, address.host, address.port, verify, folder)
+        plain = cert is None and isinstance(verify, bool | str)
+        pool: Any = self._pools.find(self.poolmanager, place) if plain else None
+        if pool is None:
+            try:
+                pool = self.get_connection_with_tls_context(request, verify, proxies=None, cert=cert)
+            except urllib3.exceptions.LocationValueError as error:
+                raise InvalidURL(error, request=request) from error
+            if plain:
+                host, tls = self.build_connection_pool_key_attributes(request, verify)
+                self._pools.remember(self.poolmanager, place, {**host, **tls})
+        return pool
+
+    def _forget_connections(self) -> None:
+        """Start with no connection, and leave those there are untouched: in a forked child, they are the parent's."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            # Not cleared: the lock of the old container may be held by a thread that is not in this process.
+            manager.pools = RecentlyUsedContainer(manager.pools._maxsize)
+
+
+def _after_fork() -> None:
+    for adapter in list(_alive):
+        adapter._forget_connections()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _limits(timeout: Any) -> tuple[float | None, float | None] | None:
+    """Return the timeouts to connect and to read; `None` for what the original should judge."""
+    connect, read = timeout if isinstance(timeout, tuple) and len(timeout) == 2 else (timeout, timeout)
+    for value in (connect, read):
+        if value is not None and (type(value) not in {int, float} or value <= 0):
+            return None
+    return connect, read
+
+
+def _timeout_until_deadline(request: PreparedRequest, timeout: Any) -> Any:
+    """Return the timeouts that keep the original's path near the deadline: each wait ends when the call must."""
+    ends_at = _deadline.ends_at()
+    if timeout is not None or ends_at is None:
+        return timeout
+    try:
+        return (_deadline.connect_s(ends_at), _deadline.left_s(ends_at))
+    except TimeoutError as error:
+        raise ConnectTimeout(str(error), request=request) from error
+
+
+_mirror.install(__name__, _original)

@@ -1,0 +1,194 @@
+"""`requests.sessions`, with a `Session` that prepares and sends by a shorter way.
+
+Names that are not defined here are the original module's own, for reading and for patching.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import requests.sessions as _original
+from requests.cookies import RequestsCookieJar
+from requests.models import PreparedRequest, Request, Response
+
+from capa_requests import _deadline, _environment, _mirror, _originals, _prepare, _response, _urls
+from capa_requests.adapters import HTTPAdapter
+
+if TYPE_CHECKING:
+    from requests.sessions import SessionRedirectMixin as SessionRedirectMixin  # noqa: PLC0414 - exported
+
+    def __getattr__(name: str) -> Any: ...
+
+
+#: Functions are looked up in the original's module at each call, where they may have been replaced.
+_theirs: Any = _original
+
+
+class Session(_original.Session):
+    """The original's session, with all its attributes and methods.
+
+    What differs: a call without `timeout=` has the deadline of the settings, and preparing and sending leave
+    out what would change nothing. Each step that is overridden in a subclass, or replaced, is taken as it is.
+    """
+
+    def __init__(self) -> None:
+        """Start with the original's defaults and an adapter of Capa's for each scheme."""
+        super().__init__()
+        for prefix, adapter in list(self.adapters.items()):
+            if type(adapter) is _original.HTTPAdapter:
+                self.adapters[prefix] = HTTPAdapter()
+
+    def request(  # noqa: PLR0917 - the original's
+        self,
+        method: Any,
+        url: Any,
+        params: Any = None,
+        data: Any = None,
+        headers: Any = None,
+        cookies: Any = None,
+        files: Any = None,
+        auth: Any = None,
+        timeout: Any = _deadline.UNSET,
+        allow_redirects: bool = True,
+        proxies: Any = None,
+        hooks: Any = None,
+        stream: Any = None,
+        verify: Any = None,
+        cert: Any = None,
+        json: Any = None,
+    ) -> Response:
+        """Prepare a request, send it, follow redirects, and return the last answer.
+
+        Args:
+            timeout: Seconds to wait for a connection and for each part of the answer, or a pair of them; `None`
+                waits for ever. Left out, the whole call has the deadline of `[adapters.requests] timeout_s`.
+
+        Raises:
+            RequestException: What the original raises.
+        """
+        token = _deadline.begin(timeout)
+        given = None if timeout is _deadline.UNSET else timeout
+        try:
+            prepared = None
+            if self._may_shorten():
+                prepared = _prepare.prepare(
+                    self,
+                    method,
+                    url,
+                    params=params,
+                    data=data,
+                    headers=headers,
+                    cookies=cookies,
+                    files=files,
+                    auth=auth,
+                    json=json,
+                    hooks=hooks,
+                )
+            if prepared is None:
+                return super().request(
+                    method, url, params, data, headers, cookies, files, auth, given, allow_redirects,
+                    proxies, hooks, stream, verify, cert, json,
+                )  # fmt: skip
+            settings = self._settings(prepared, proxies, stream, verify, cert)
+            return self.send(prepared, timeout=given, allow_redirects=allow_redirects, **settings)
+        finally:
+            _deadline.end(token)
+
+    def _may_shorten(self) -> bool:
+        return (
+            _originals.SESSION.untouched()
+            and _originals.PREPARING.untouched()
+            and _originals.SESSION_PREPARING.inherited_by(self)
+        )
+
+    def _settings(self, prepared: PreparedRequest, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Return what `merge_environment_settings` does."""
+        url = str(prepared.url)
+        if proxies or self.proxies or not _originals.ENVIRONMENT.untouched():
+            return self.merge_environment_settings(url, proxies or {}, stream, verify, cert)
+        merged: OrderedDict[str, str] = OrderedDict()
+        if self.trust_env:
+            merged.update(_environment.proxies_for(url, _urls.origin(url)))
+            if verify is True or verify is None:
+                verify = _environment.ca_bundle() or verify
+        return {
+            "proxies": merged,
+            "stream": self.stream if stream is None else stream,
+            "verify": self.verify if verify is None else verify,
+            "cert": self.cert if cert is None else cert,
+        }
+
+    def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
+        """Send *request*, follow redirects if `allow_redirects`, and return the last answer.
+
+        Raises:
+            RequestException: What the original raises.
+            ValueError: *request* is not prepared.
+        """
+        if not _originals.SESSION.untouched() or not _originals.SENDING.untouched():
+            return super().send(request, **kwargs)
+        token = None if _deadline.in_progress() else _deadline.begin(kwargs.get("timeout", _deadline.UNSET))
+        try:
+            return self._send(request, kwargs)
+        finally:
+            if token is not None:
+                _deadline.end(token)
+
+    def _send(self, request: Any, kwargs: dict[str, Any]) -> Response:
+        kwargs.setdefault("stream", self.stream)
+        kwargs.setdefault("verify", self.verify)
+        kwargs.setdefault("cert", self.cert)
+        if "proxies" not in kwargs:
+            kwargs["proxies"] = _theirs.resolve_proxies(request, self.proxies, self.trust_env)
+        if isinstance(request, Request):
+            raise ValueError("You can only send PreparedRequests.")  # noqa: TRY004 - the original's
+        allow_redirects = kwargs.pop("allow_redirects", True)
+        hooks = request.hooks  # those of now, as in the original, whatever is added while it is sent
+        response = self._exchange(request, kwargs)
+        if hooks and any(hooks.values()):
+            response = _theirs.dispatch_hook("response", hooks, response, **kwargs)
+        self._keep_cookies(request, response)
+        response = self._redirected(response, request, allow_redirects, kwargs)
+        if not kwargs["stream"]:
+            _response.read(response)
+        return response
+
+    def _exchange(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Response:
+        adapter = self.get_adapter(url=request.url)  # type: ignore[arg-type]
+        start = _theirs.preferred_clock()
+        response = adapter.send(request, **kwargs)
+        response.elapsed = timedelta(seconds=_theirs.preferred_clock() - start)
+        return response
+
+    def _keep_cookies(self, request: PreparedRequest, response: Response) -> None:
+        extract = _theirs.extract_cookies_to_jar
+        for earlier in response.history:
+            extract(self.cookies, earlier.request, earlier.raw)
+        if _response.sets_cookies(response.raw) or type(self.cookies) is not RequestsCookieJar:
+            extract(self.cookies, request, response.raw)
+
+    def _redirected(
+        self, response: Any, request: PreparedRequest, allow_redirects: bool, kwargs: dict[str, Any]
+    ) -> Response:
+        """Follow redirects, or note where the next one would lead."""
+        if "location" not in response.headers and _originals.REDIRECTING.inherited_by(self):
+            return cast("Response", response)
+        if not allow_redirects:
+            following = self.resolve_redirects(response, request, yield_requests=True, **kwargs)
+            response._next = next(following, None)
+            return cast("Response", response)
+        history = [response, *self.resolve_redirects(response, request, **kwargs)]
+        last: Response = history.pop()
+        if history:
+            last.history = history
+        return last
+
+
+def session() -> Session:
+    """Return a `Session`."""
+    return Session()
+
+
+_mirror.install(__name__, _original)
