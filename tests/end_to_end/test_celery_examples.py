@@ -158,9 +158,9 @@ def test_tutorial_adds(moved: Callable[[str], Example]) -> None:
     example.wait_for(r"Task tasks\.add\[[-\w]+\] succeeded in [\d.e-]+s: 8")
 
 
-def test_app_runs_its_worker_from_its_own_main(moved: Callable[[str], Example]) -> None:
+def test_app_adds_slowly_and_acknowledges_late(moved: Callable[[str], Example]) -> None:
     example = moved("app")
-    example.start("python", "myapp.py", "worker", "--loglevel", "INFO")
+    example.start("celery", "-A", "myapp", "worker", "--loglevel", "INFO")
     example.run("from myapp import add; add.delay(16, 16)")
 
     example.wait_for(r"Task myapp\.add\[[-\w]+\] succeeded in 10[\d.]+s: 32")
@@ -187,8 +187,8 @@ def test_next_steps_walks_through_the_canvas(moved: Callable[[str], Example]) ->
 
 def test_periodic_tasks_speak_every_ten_seconds(moved: Callable[[str], Example]) -> None:
     example = moved("periodic-tasks")
-    example.start("python", "myapp.py", "worker", "--loglevel", "INFO")
-    example.start("python", "myapp.py", "beat", "--loglevel", "INFO")
+    example.start("celery", "-A", "myapp", "worker", "--loglevel", "INFO")
+    example.start("celery", "-A", "myapp", "beat", "--loglevel", "INFO")
 
     example.wait_for(r"(?s)hello.*Task myapp\.say\[[-\w]+\] succeeded")
 
@@ -211,7 +211,7 @@ def test_django_tasks_reach_its_database(
     moved: Callable[[str], Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "proj.settings")
-    monkeypatch.setenv("PYTHONPATH", os.curdir)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.curdir, os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     example = moved("django")
     example.program("python", "manage.py", "migrate")
