@@ -17,6 +17,8 @@ class LockFeature(Feature):
     """Each acquisition has a number above all earlier ones of that lock."""
     RENEW = ("renew", Level.ALWAYS)
     """A holder can start its lease anew."""
+    SHARED = ("shared", Level.COMMON)
+    """Several processes contend for the same locks."""
     DURABLE = ("durable", Level.COMMON)
     """Holders and tokens survive a crash of the engine."""
 
@@ -28,8 +30,11 @@ class LockDriver(Driver[SettingsT]):
     def acquire(self, name: str, owner: str, lease_s: float) -> int | None:
         """Take the lock and return its fencing token, or `None` at once if somebody else has it.
 
-        Tokens *must* grow with each acquisition of *name*, also after the lock was free for long. A second
-        `acquire` by the same owner renews and returns the same token (so that a repeat after a lost answer is safe).
+        Tokens *must* grow with each acquisition of *name*, also after the lock was free for long. Where a count
+        could get lost, begin at the milliseconds since the epoch, which no earlier count has reached.
+
+        A second `acquire` by the owner that holds it starts the lease anew and returns the same token, so that a
+        repeat after a lost answer is safe. The lease begins no earlier than the call.
         """
 
     @abstractmethod

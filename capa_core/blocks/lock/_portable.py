@@ -1,0 +1,203 @@
+"""What users hold to be the only one who does something."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from capa_core.abilities import Feature, Support
+from capa_core.blocks.lock._checks import Duration, check_text, lease_seconds, seconds
+from capa_core.blocks.lock._held import Held, now
+from capa_core.blocks.lock._keeper import Keeper
+from capa_core.blocks.lock.driver import LockDriver
+from capa_core.call import DEFAULT_POLICY, Guard, Policy
+from capa_core.call.closed import closed
+from capa_core.errors import DeadlineError, LockLostError
+
+DEFAULT_LEASE = timedelta(seconds=30)
+
+_FIRST_POLL_S = 0.005
+_LONGEST_POLL_S = 0.25
+
+
+class Locks:
+    """Locks by name, on whatever engine serves this component. Safe for many threads.
+
+    A lock is a lease: whoever dies or hangs loses it when the lease ends. So a lock alone never keeps a paused
+    holder from writing late; the token does (see `Held.token`).
+
+        with locks.lock("nightly-report", lease=timedelta(seconds=30)) as held:
+            write_report(fence=held.token)
+
+    Any call may raise `UnavailableError` or `DeadlineError` (the engine did not answer), `ClosedError`, and
+    `InvalidArgumentError` (before anything was done).
+    """
+
+    def __init__(
+        self, driver: LockDriver[Any], *, name: str = "default", policy: Policy = DEFAULT_POLICY
+    ) -> None:
+        self.name = name
+        self._driver = driver
+        self._features = driver.features
+        self._guard = Guard("lock", name, driver, policy)
+        self._keeper = Keeper(driver, self._guard)
+
+    @property
+    def features(self) -> Mapping[Feature, Support]:
+        """How the component has each ability."""
+        return self._features
+
+    def lock(self, name: str, *, lease: Duration = DEFAULT_LEASE, timeout: Duration | None = None) -> Lock:
+        """Return the lock *name*, which is not taken by that.
+
+        Args:
+            name: 1 to 512 characters; any Unicode.
+            lease: How long after the death of its holder the lock is free: 0.1 s to a day. It is renewed while held.
+            timeout: How long `with` waits for it; `None` for the component's `deadline_s`.
+        """
+        check_text("the name of a lock", name)
+        timeout_s = self._guard.policy.deadline_s if timeout is None else seconds("timeout", timeout)
+        return Lock(self, name, lease_seconds(lease), timeout_s)
+
+    def try_lock(self, name: str, owner: str, *, lease: Duration = DEFAULT_LEASE) -> int | None:
+        """Take the lock for *owner* and return its token, or `None` at once if another has it.
+
+        It is not renewed: call again with the same owner to start the lease anew. This and `unlock` are for those
+        who keep the owner themselves; else `lock` is what you want.
+
+        Retries: repeated; the same owner gets the same token.
+        """
+        check_text("the name of a lock", name)
+        check_text("the owner of a lock", owner)
+        return self._guard.safe("acquire", self._driver.acquire, name, owner, lease_seconds(lease))
+
+    def unlock(self, name: str, owner: str) -> None:
+        """Free the lock that *owner* took by `try_lock`.
+
+        Raises:
+            LockLostError: *owner* does not hold it (any more). Nothing changed.
+            UnavailableError: The engine did not answer. The lock is free when its lease ends, at the latest.
+        """
+        check_text("the name of a lock", name)
+        check_text("the owner of a lock", owner)
+        if not self._guard.once("release", self._driver.release, name, owner):
+            raise LockLostError(
+                f"{owner!r} does not hold the lock {name!r}: its lease ended, or it never did."
+            )
+
+    def ping(self) -> str:
+        """Return one line about the engine.
+
+        Raises:
+            UnavailableError: It does not answer.
+        """
+        return self._guard.once("ping", self._driver.ping)
+
+    def close(self) -> None:
+        """Let go of connections and threads. What is still held counts as lost. A second `close` does nothing."""
+        self._keeper.close()
+        self._driver.close()
+        self._driver = closed("lock", self.name)
+
+    def forget(self) -> None:
+        """Drop what a fork copied into this child; locks stay with the parent. The runtime calls it."""
+        self._keeper.forget()
+        self._driver.forget()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def take(self, name: str, owner: str, lease_s: float) -> Held | None:
+        """Try once to take the lock for *owner*, and keep it renewed if that succeeds. For `Lock`."""
+        started = 0.0
+
+        def acquire() -> int | None:
+            nonlocal started
+            started = now()  # of the try that succeeds: the lease counts from there
+            return self._driver.acquire(name, owner, lease_s)
+
+        token = self._guard.safe("acquire", acquire)
+        if token is None:
+            return None
+        held = Held(self._keeper, name, owner=owner, token=token, lease_s=lease_s, started=started)
+        self._keeper.keep(held)
+        return held
+
+
+class Lock:
+    """One lock that can be taken, again and again, by many threads: each time by one of them. Not re-entrant."""
+
+    def __init__(self, locks: Locks, name: str, lease_s: float, timeout_s: float) -> None:
+        self.name = name
+        self.lease_s = lease_s
+        self.timeout_s = timeout_s
+        self._locks = locks
+        self._entered = threading.local()
+
+    def acquire(self, *, timeout: Duration | None = None) -> Held:
+        """Wait until the lock is free, take it, and keep it renewed until it is released.
+
+        Args:
+            timeout: How long to wait while others have it; 0 tries once. `None` for what the lock was made with.
+                An engine that does not answer may take its own `timeout_s` on top.
+
+        Raises:
+            DeadlineError: Others had it all the time.
+            UnavailableError: The engine did not answer. The lock may be taken until the lease ends.
+
+        Retries: repeated; the engine knows its holder again.
+        """
+        timeout_s = self.timeout_s if timeout is None else seconds("timeout", timeout)
+        owner = _new_owner()
+        end = time.monotonic() + timeout_s
+        pause_s = _FIRST_POLL_S
+        while (held := self._locks.take(self.name, owner, self.lease_s)) is None:
+            left_s = end - time.monotonic()
+            if left_s <= 0:
+                raise DeadlineError(
+                    f"the lock {self.name!r} was held by others for {timeout_s:g} s. Try again, or wait longer."
+                )
+            # Jitter, so that those who began to wait together do not ask together for ever.
+            time.sleep(min(left_s, random.uniform(pause_s / 2, pause_s)))  # noqa: S311 - no secret
+            pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)
+        return held
+
+    def try_acquire(self) -> Held | None:
+        """Take the lock if it is free now, and return `None` if it is not.
+
+        Raises:
+            UnavailableError: The engine did not answer. The lock may be taken until the lease ends.
+        """
+        return self._locks.take(self.name, _new_owner(), self.lease_s)
+
+    def __enter__(self) -> Held:
+        held = self.acquire()
+        self._stack().append(held)
+        return held
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack().pop().__exit__(kind, error, trace)
+
+    def _stack(self) -> list[Held]:
+        """What this thread entered, for two threads may be at `with` at once."""
+        stack: list[Held] = self._entered.__dict__.setdefault("stack", [])
+        return stack
+
+
+def _new_owner() -> str:
+    """Return a name that no other holder has, and that tells a human which process it is."""
+    return f"{socket.gethostname()}/{os.getpid()}/{os.urandom(8).hex()}"

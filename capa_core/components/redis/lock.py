@@ -1,0 +1,114 @@
+"""Locks in one Redis server: one script for each call."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from capa_core.abilities import NATIVE, approximate
+from capa_core.blocks.lock.driver import LockDriver, LockFeature
+from capa_core.components.redis._client import RedisSettings, address, connect
+from capa_core.components.redis._errors import name_error
+from capa_core.errors import CapaError
+
+# A server that lost its data begins above all that it has counted: it cannot have counted more than one a
+# millisecond. Numbers go as text, for Lua's own way to write them is `1.7e+12`.
+_ACQUIRE = r"""
+-- lock, counter; owner, lease_ms -> the token, or nil if another holds it
+local held = redis.call('GET', KEYS[1])
+if held then
+    local token, owner = string.match(held, '^(%d+):(.*)$')
+    if owner ~= ARGV[1] then
+        return nil
+    end
+    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    return token
+end
+if redis.call('EXISTS', KEYS[2]) == 0 then
+    local now = redis.call('TIME')
+    redis.call('SET', KEYS[2], now[1] .. string.format('%03d', math.floor(now[2] / 1000)))
+end
+redis.call('INCR', KEYS[2])
+local token = redis.call('GET', KEYS[2])
+redis.call('SET', KEYS[1], token .. ':' .. ARGV[1], 'PX', ARGV[2])
+return token
+"""
+
+_IF_OURS = r"""
+-- lock; owner, lease_ms -> 1, or 0 if the owner does not hold it
+local held = redis.call('GET', KEYS[1])
+if not held or string.match(held, '^%d+:(.*)$') ~= ARGV[1] then
+    return 0
+end
+"""
+_RENEW = _IF_OURS + "return redis.call('PEXPIRE', KEYS[1], ARGV[2])"
+_RELEASE = _IF_OURS + "return redis.call('DEL', KEYS[1])"
+
+
+class RedisLockSettings(RedisSettings):
+    """Where the server is, and what its keys begin with."""
+
+    prefix: str = "capa:lock:"
+
+
+class RedisLock(LockDriver[RedisLockSettings]):
+    """A lock is the key `<prefix>{<name>}` with the lease as its expiry: `<token>:<owner>`.
+
+    `<prefix>{<name>}:token` counts the tokens and never expires. Braces and percent signs in names are written as
+    `%7B`, `%7D` and `%25`, so that a cluster keeps both keys together.
+
+    When a replica takes over that had not seen an acquisition, a second holder can come in, with the same token.
+    Where that matters, let the server wait for replicas (`min-replicas-to-write`) or take another engine.
+    """
+
+    settings_type = RedisLockSettings
+    features = {
+        **dict.fromkeys(LockFeature, NATIVE),
+        LockFeature.DURABLE: approximate("as the server's appendonly and appendfsync settings say"),
+    }
+
+    def __init__(self, settings: RedisLockSettings) -> None:
+        super().__init__(settings)
+        # Any: redis-py types answers as "this or an awaitable of this".
+        self._client: Any = connect(settings)
+        self._acquire = self._client.register_script(_ACQUIRE)
+        self._renew = self._client.register_script(_RENEW)
+        self._release = self._client.register_script(_RELEASE)
+
+    def acquire(self, name: str, owner: str, lease_s: float) -> int | None:
+        """See `LockDriver.acquire`."""
+        key = self._key(name)
+        token = self._acquire([key, f"{key}:token"], [owner, _milliseconds(lease_s)])
+        return None if token is None else int(token)
+
+    def renew(self, name: str, owner: str, lease_s: float) -> bool:
+        """See `LockDriver.renew`."""
+        return bool(self._renew([self._key(name)], [owner, _milliseconds(lease_s)]))
+
+    def release(self, name: str, owner: str) -> bool:
+        """See `LockDriver.release`."""
+        return bool(self._release([self._key(name)], [owner]))
+
+    def name_error(self, error: Exception) -> type[CapaError] | None:
+        """See `Driver.name_error`."""
+        return name_error(error)
+
+    def ping(self) -> str:
+        """See `Driver.ping`."""
+        version = cast("str", self._client.info("server")["redis_version"])
+        return f"Redis {version} at {address(self._client)}"
+
+    def close(self) -> None:
+        """See `Driver.close`."""
+        self._client.close()
+
+    def forget(self) -> None:
+        """See `Driver.forget`."""
+        self._client.connection_pool.reset()
+
+    def _key(self, name: str) -> str:
+        escaped = name.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
+        return f"{self.settings.prefix}{{{escaped}}}"
+
+
+def _milliseconds(lease_s: float) -> int:
+    return max(1, round(lease_s * 1000))

@@ -1,0 +1,119 @@
+"""Locks in one SQLite file: shared by the processes of one machine, no server."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from capa_core.abilities import NATIVE, How, Support
+from capa_core.blocks.lock.driver import LockDriver, LockFeature
+from capa_core.components.sqlite import _uptime
+from capa_core.components.sqlite._database import Database
+from capa_core.components.sqlite._errors import name_error
+from capa_core.errors import CapaError
+
+# A lease is told in seconds since the machine started, so that setting the clock neither ends nor stretches it.
+# After another start of the machine nobody holds anything.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS lock (
+    name TEXT PRIMARY KEY,
+    token INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    expires_s REAL NOT NULL
+) WITHOUT ROWID;
+"""
+_HELD = "SELECT owner, token FROM lock WHERE name = ? AND boot = ? AND expires_s > ?"
+_TAKE = (
+    "INSERT INTO lock (name, token, owner, boot, expires_s) VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE"
+    " SET token = token + 1, owner = excluded.owner, boot = excluded.boot, expires_s = excluded.expires_s"
+)
+_COUNTED = "SELECT token FROM lock WHERE name = ?"
+_RENEW = "UPDATE lock SET expires_s = ? WHERE name = ? AND owner = ? AND boot = ? AND expires_s > ?"
+
+
+class SqliteLockSettings(BaseModel):
+    """Where the file is.
+
+    Attributes:
+        folder: Holds `lock.db`; on a local disk. The runtime's `.capa` folder by default.
+        timeout_s: How long a call waits for the writes of other processes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: Path = Path(".capa")
+    timeout_s: float = 5.0
+
+
+class SqliteLock(LockDriver[SqliteLockSettings]):
+    """A row for each name in `<folder>/lock.db`, which stays when the lock is free: it counts the tokens."""
+
+    settings_type = SqliteLockSettings
+    features = {
+        **dict.fromkeys(LockFeature, NATIVE),
+        LockFeature.SHARED: Support(How.NATIVE, "by the processes of one machine"),
+    }
+
+    def __init__(self, settings: SqliteLockSettings) -> None:
+        super().__init__(settings)
+        self._database = Database(settings.folder / "lock.db", _SCHEMA, timeout_s=settings.timeout_s)
+
+    def acquire(self, name: str, owner: str, lease_s: float) -> int | None:
+        """See `LockDriver.acquire`."""
+
+        def take(connection: sqlite3.Connection) -> int | None:
+            holder, token = _holder(connection, name)
+            if holder == owner:
+                _renew(connection, name, owner, lease_s)
+                return token
+            return None if holder else _take(connection, name, owner, lease_s)
+
+        # Those who wait ask again and again: let them ask without a turn to write.
+        holder, _ = self._database.read(lambda connection: _holder(connection, name))
+        return self._database.write(take) if holder in ("", owner) else None
+
+    def renew(self, name: str, owner: str, lease_s: float) -> bool:
+        """See `LockDriver.renew`."""
+        return self._database.write(lambda connection: _renew(connection, name, owner, lease_s))
+
+    def release(self, name: str, owner: str) -> bool:
+        """See `LockDriver.release`."""
+        return self._database.write(lambda connection: _renew(connection, name, owner, 0.0))
+
+    def name_error(self, error: Exception) -> type[CapaError] | None:
+        """See `Driver.name_error`."""
+        return name_error(error)
+
+    def ping(self) -> str:
+        """See `Driver.ping`."""
+        self._database.read(lambda connection: _holder(connection, ""))
+        return f"SQLite {sqlite3.sqlite_version} at {self._database.path}"
+
+    def close(self) -> None:
+        """See `Driver.close`."""
+        self._database.close()
+
+
+def _holder(connection: sqlite3.Connection, name: str) -> tuple[str, int]:
+    """Return owner and token of the lock, or `("", 0)` if it is free."""
+    row: tuple[str, int] | None = connection.execute(
+        _HELD, (name, _uptime.boot(), _uptime.seconds())
+    ).fetchone()
+    return row or ("", 0)
+
+
+def _take(connection: sqlite3.Connection, name: str, owner: str, lease_s: float) -> int:
+    first_token = time.time_ns() // 1_000_000  # above all that an earlier file, now deleted, has counted
+    values = (name, first_token, owner, _uptime.boot(), _uptime.seconds() + lease_s)
+    connection.execute(_TAKE, values)
+    token: int = connection.execute(_COUNTED, (name,)).fetchone()[0]
+    return token
+
+
+def _renew(connection: sqlite3.Connection, name: str, owner: str, lease_s: float) -> bool:
+    now = _uptime.seconds()
+    return connection.execute(_RENEW, (now + lease_s, name, owner, _uptime.boot(), now)).rowcount == 1

@@ -1,0 +1,12 @@
+from pathlib import Path
+
+import pytest
+
+from capa_core.components.sqlite.lock import SqliteLock, SqliteLockSettings
+from capa_core.conformance.lock import Connect, LockConformance
+
+
+class TestSqliteLock(LockConformance):
+    @pytest.fixture
+    def connect(self, tmp_path: Path) -> Connect:
+        return lambda: SqliteLock(SqliteLockSettings(folder=tmp_path))
