@@ -22,7 +22,7 @@ from examples.demo.fleet import DemoError, free_port
 
 ORIGINAL = Path(__file__).resolve().parent.parent / "shop"
 BIN = Path(sys.executable).parent
-NOT_CODE = shutil.ignore_patterns("__pycache__", ".pytest_cache", ".capa", "data")
+NOT_CODE = ("__pycache__", ".pytest_cache", ".ruff_cache", ".capa", "data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Shop:
         """Copy the shop and choose ports."""
         self.code = work / "shop"
         self.data = work / "data"
-        shutil.copytree(ORIGINAL, self.code, ignore=NOT_CODE)
+        shutil.copytree(ORIGINAL, self.code, ignore=shutil.ignore_patterns(*NOT_CODE))
         self._ports = {"catalog": free_port(), "orders": free_port()}
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -92,7 +92,7 @@ class Shop:
         return {
             str(path.relative_to(self.code)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(self.code.rglob("*"))
-            if path.is_file() and not {".capa", "__pycache__", ".pytest_cache"} & set(path.parts)
+            if path.is_file() and not set(NOT_CODE) & set(path.relative_to(self.code).parts)
         }
 
     def url(self, service: str) -> str:

@@ -17,7 +17,9 @@ ORDERS = 300
 WORKERS = 2
 WORK_WITHIN_S = 20
 NEW_DISCOUNT = 20
-DIFF_LINES = 22
+SCAN_LINES = 14
+DIFF_LINES = 24
+APPLY_LINES = 2
 CLOSE_WITHIN_S = 45
 CAPA = str(BIN / "capa")
 
@@ -38,17 +40,15 @@ class Story:
     def scan(self) -> None:
         """Show what the tool finds in the legacy code."""
         self._console.step("Scan the shop: which SDKs, how much of each, what is not served")
-        self._console.say(self._capa("scan", ".").rstrip())
+        self._console.say(_beginning(self._capa("scan", "."), SCAN_LINES))
 
     def rewrite(self) -> None:
         """Show the diff and apply it."""
         self._console.step("Rewrite the imports: see the diff, then apply it")
-        diff = self._capa("migrate", "diff", ".", allow=(0, 1))
-        lines = diff.splitlines()
-        self._console.diff("\n".join(lines[:DIFF_LINES]))
-        self._console.say(f"… {max(len(lines) - DIFF_LINES, 0)} more lines of the same kind")
+        self._console.diff(_beginning(self._capa("migrate", "diff", ".", allow=(0, 1)), DIFF_LINES))
         self._console.say()
-        self._console.say(self._capa("migrate", "apply", ".").rstrip())
+        applied = self._capa("migrate", "apply", ".").splitlines()
+        self._console.say("\n".join(applied[-APPLY_LINES:]))
         changed = [path for path, digest in self._shop.digest().items() if self._before.get(path) != digest]
         self._console.good(
             f"{len(changed)} of {len(self._before)} files changed; nothing but names in imports"
@@ -187,3 +187,9 @@ class Story:
         self._console.command(" ".join(["capa", *arguments]))
         printed = self._shop.run(CAPA, *arguments, environment=self._environment, allow=allow)
         return re.sub(r"\n{3,}", "\n\n", printed)
+
+
+def _beginning(text: str, lines: int) -> str:
+    all_lines = text.rstrip().splitlines()
+    more = len(all_lines) - lines
+    return "\n".join([*all_lines[:lines], *([f"… {more} more lines"] if more > 0 else [])])

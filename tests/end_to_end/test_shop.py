@@ -30,7 +30,7 @@ def legacy_outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def _copy(folder: Path) -> Path:
-    ignored = shutil.ignore_patterns("__pycache__", ".pytest_cache", "data")
+    ignored = shutil.ignore_patterns("__pycache__", ".*_cache", "data")
     return Path(shutil.copytree(SHOP, folder / "shop", ignore=ignored))
 
 
