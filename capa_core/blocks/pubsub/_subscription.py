@@ -20,7 +20,6 @@ from capa_core.blocks.pubsub._consumer import Consumer
 from capa_core.blocks.pubsub._loop import HandlerLoop, is_async
 from capa_core.blocks.pubsub._message import Message
 from capa_core.call import telemetry
-from capa_core.errors import CapaError
 
 Handler = Callable[[Message], Any] | Callable[[Message], Awaitable[Any]]
 
@@ -119,7 +118,7 @@ class Subscription:
         while room := self._wait_for_room():
             try:
                 messages = self._consumer.receive(room, _RECEIVE_S)
-            except CapaError as error:
+            except Exception as error:  # noqa: BLE001 - even a bug in a driver must not end the work in silence
                 if self._stopping:
                     return
                 self._log.warning("cannot receive, trying again", error=str(error), pause_s=pause_s)
@@ -205,7 +204,7 @@ class Subscription:
 
         try:
             self._consumer.close()
-        except CapaError as error:
+        except Exception as error:  # noqa: BLE001 - as in the receiver
             self._log.warning("cannot hand back messages, they come again", error=str(error))
         self._receiver.join()
         if self._loop is not None:
@@ -221,7 +220,7 @@ class Subscription:
                 self._consumer.ack([held.message for held in acked])
             for held in failed:
                 self._consumer.nack([held.message], self._rest_s(held.message))
-        except CapaError as error:
+        except Exception as error:  # noqa: BLE001 - as in the receiver
             self._log.warning(
                 "cannot settle messages, they come again", count=len(acked + failed), error=str(error)
             )
@@ -246,7 +245,7 @@ class Subscription:
                 self._consumer.release([held.message for held in late])
             if kept:
                 self._note_lost(kept, self._consumer.extend([held.message for held in kept]))
-        except CapaError as error:
+        except Exception as error:  # noqa: BLE001 - as in the receiver
             self._log.warning("cannot renew leases", count=len(kept), error=str(error))
 
     def _note_lost(self, kept: list[_Held], still: list[bool]) -> None:

@@ -1,0 +1,357 @@
+"""The Lua of pub/sub. Layout: see `RedisPubSub`. Each script has the topic's base as its key and runs atomically.
+
+Within a script: `key(level)` is a stream; a receipt is `level|entry id`; `back` names the consumer that stands for
+nobody: what is handed back is its, and stands in the sorted set `:back:<group>` by when it shall come again.
+"""
+
+from __future__ import annotations
+
+BACK = "0|back"
+"""Named like a consumer, `<lease in ms>|<unique>`."""
+
+_COMMON = r"""
+local base = KEYS[1]
+local BACK = '0|back'
+
+local function key(level) return base .. ':' .. level end
+
+local function now_ms()
+    local time = redis.call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function split(receipt)
+    return string.match(receipt, '^(%d)|(.+)$')
+end
+
+-- How often the entry was delivered, if it is `consumer`'s; else nil.
+local function deliveries(level, group, id, consumer)
+    local pending = redis.call('XPENDING', key(level), group, id, id, 1, consumer)
+    return pending[1] and pending[1][4]
+end
+
+local function hand_back(level, group, id, count, due)
+    redis.call('XCLAIM', key(level), group, BACK, 0, id, 'RETRYCOUNT', count, 'JUSTID')
+    redis.call('ZADD', base .. ':back:' .. group, due, level .. '|' .. id)
+end
+
+local function after(id, other)
+    local ms, seq = string.match(id, '(%d+)-(%d+)')
+    local other_ms, other_seq = string.match(other, '(%d+)-(%d+)')
+    if ms ~= other_ms then return tonumber(ms) > tonumber(other_ms) end
+    return tonumber(seq) > tonumber(other_seq)
+end
+
+-- Name, last delivered id, pending and lag of each group of a stream.
+local function groups_of(level)
+    local found = {}
+    for _, info in ipairs(redis.pcall('XINFO', 'GROUPS', key(level))) do
+        local group = {}
+        for i = 1, #info, 2 do group[info[i]] = info[i + 1] end
+        found[#found + 1] = group
+    end
+    return found
+end
+
+-- Delete what no remaining group needs, up to the first entry that one does need.
+local function trim(level)
+    local groups, least = groups_of(level), nil
+    for _, group in ipairs(groups) do
+        local first = redis.call('XPENDING', key(level), group.name)[2]
+        if not first then
+            local ms, seq = string.match(group['last-delivered-id'], '(%d+)-(%d+)')
+            first = ms .. '-' .. string.format('%.0f', seq + 1)
+        end
+        if not least or after(least, first) then least = first end
+    end
+    if least then redis.call('XTRIM', key(level), 'MINID', '=', least) end
+end
+
+local function destroy(group)
+    redis.call('HDEL', base .. ':groups', group)
+    redis.call('DEL', base .. ':back:' .. group)
+    local last = redis.call('EXISTS', base .. ':groups') == 0
+    for level = 0, 9 do
+        redis.pcall('XGROUP', 'DESTROY', key(level), group)
+        if last then
+            if redis.call('XLEN', key(level)) == 0 then redis.call('DEL', key(level)) end
+        else
+            trim(level)
+        end
+    end
+end
+
+-- Groups of consumers' own that have shown no sign of life go away.
+local function sweep(now)
+    local groups = redis.call('HGETALL', base .. ':groups')
+    for i = 1, #groups, 2 do
+        local deadline = tonumber(groups[i + 1])
+        if deadline > 0 and deadline <= now then destroy(groups[i]) end
+    end
+end
+"""
+
+JOIN = (
+    _COMMON
+    + r"""
+-- group, ms without a sign of life until it goes away (0: never)
+local group, life, now = ARGV[1], tonumber(ARGV[2]), now_ms()
+sweep(now)
+local from = '$'
+if life == 0 then
+    local first, deadlines = true, redis.call('HVALS', base .. ':groups')
+    for _, deadline in ipairs(deadlines) do first = first and deadline ~= '0' end
+    if first then from = '0' end
+end
+redis.call('HSET', base .. ':groups', group, life == 0 and 0 or string.format('%.0f', now + life))
+for level = 0, 9 do
+    local made = redis.pcall('XGROUP', 'CREATE', key(level), group, from, 'MKSTREAM')
+    if made.err and not string.find(made.err, 'BUSYGROUP') then return made end
+end
+return 1
+"""
+)
+
+LATER = (
+    _COMMON
+    + r"""
+-- ms until it is due, level, then the fields of the entry
+local fields = {}
+for i = 2, #ARGV do fields[i - 1] = ARGV[i] end
+redis.call('ZADD', base .. ':later', string.format('%.0f', now_ms() + ARGV[1]), cmsgpack.pack(fields))
+return 1
+"""
+)
+
+TAKE = (
+    _COMMON
+    + r"""
+-- group, consumer, how many, whether to look for lost leases, ms without a sign of life (0: group for good)
+-- -> {level, count, id, fields} of each that comes again, {level, entries} of each level with new ones
+local group, consumer, room = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local now, again, new = now_ms(), {}, {}
+
+local function claim(level, id, idle, count)
+    local entry = redis.call('XCLAIM', key(level), group, consumer, idle, id)[1]
+    if entry then
+        again[#again + 1] = {level, count + 1, entry[1], entry[2]}
+        room = room - 1
+    else
+        redis.call('XACK', key(level), group, id) -- purged meanwhile
+    end
+end
+
+if ARGV[5] ~= '0' and redis.call('HEXISTS', base .. ':groups', group) == 1 then
+    redis.call('HSET', base .. ':groups', group, string.format('%.0f', now + ARGV[5]))
+end
+
+for _, packed in ipairs(redis.call('ZRANGEBYSCORE', base .. ':later', '-inf', now, 'LIMIT', 0, 1000)) do
+    local fields = cmsgpack.unpack(packed)
+    redis.call('XADD', key(table.remove(fields, 1)), '*', unpack(fields))
+    redis.call('ZREM', base .. ':later', packed)
+end
+
+local back = base .. ':back:' .. group
+for _, receipt in ipairs(redis.call('ZRANGEBYSCORE', back, '-inf', now, 'LIMIT', 0, room)) do
+    local level, id = split(receipt)
+    redis.call('ZREM', back, receipt)
+    local count = deliveries(level, group, id, BACK)
+    if count then claim(level, id, 0, count) end
+end
+
+if ARGV[4] == '1' then
+    sweep(now)
+    for level = 9, 0, -1 do
+        for _, holder in ipairs(redis.call('XPENDING', key(level), group)[4] or {}) do
+            local lease = string.match(holder[1], '^(%d+)|')
+            if holder[1] ~= BACK and lease and room > 0 then
+                local lost = redis.call('XPENDING', key(level), group, 'IDLE', lease, '-', '+', room, holder[1])
+                for _, pending in ipairs(lost) do claim(level, pending[1], lease, pending[4]) end
+            end
+        end
+    end
+end
+
+for level = 9, 0, -1 do
+    if room <= 0 then break end
+    local read = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', room, 'STREAMS', key(level), '>')
+    if read then
+        local entries = read[1][2]
+        new[#new + 1] = {level, entries}
+        room = room - #entries
+    end
+end
+return {again, new}
+"""
+)
+
+ACK = (
+    _COMMON
+    + r"""
+-- group, consumer, then receipts -> how many were still ours
+local group, consumer, ours, done = ARGV[1], ARGV[2], {}, 0
+for i = 3, #ARGV do
+    local level, id = split(ARGV[i])
+    if deliveries(level, group, id, consumer) then
+        ours[level] = ours[level] or {}
+        table.insert(ours[level], id)
+        done = done + 1
+    end
+end
+
+-- An entry goes when every group is through with it.
+local function unneeded(level, ids)
+    local kept = {}
+    for _, other in ipairs(groups_of(level)) do
+        if other.name ~= group then
+            for _, id in ipairs(ids) do
+                kept[id] = kept[id] or after(id, other['last-delivered-id'])
+                    or #redis.call('XPENDING', key(level), other.name, id, id, 1) > 0
+            end
+        end
+    end
+    local free = {}
+    for _, id in ipairs(ids) do
+        if not kept[id] then free[#free + 1] = id end
+    end
+    return free
+end
+
+local alone = redis.call('HLEN', base .. ':groups') == 1
+for level, ids in pairs(ours) do
+    for first = 1, #ids, 1000 do
+        local some = {unpack(ids, first, math.min(first + 999, #ids))}
+        redis.call('XACK', key(level), group, unpack(some))
+        local free = alone and some or unneeded(level, some)
+        if #free > 0 then redis.call('XDEL', key(level), unpack(free)) end
+    end
+end
+return done
+"""
+)
+
+NACK = (
+    _COMMON
+    + r"""
+-- group, consumer, ms until they come again, 1 to take back the count, then receipts
+local group, consumer, due = ARGV[1], ARGV[2], string.format('%.0f', now_ms() + ARGV[3])
+for i = 5, #ARGV do
+    local level, id = split(ARGV[i])
+    local count = deliveries(level, group, id, consumer)
+    if count then hand_back(level, group, id, count - ARGV[4], due) end
+end
+return 1
+"""
+)
+
+EXTEND = (
+    _COMMON
+    + r"""
+-- group, consumer, ms without a sign of life (0: group for good), then receipts -> 1 or 0 for each
+local group, consumer, held = ARGV[1], ARGV[2], {}
+if ARGV[3] ~= '0' and redis.call('HEXISTS', base .. ':groups', group) == 1 then
+    redis.call('HSET', base .. ':groups', group, string.format('%.0f', now_ms() + ARGV[3]))
+end
+for i = 4, #ARGV do
+    local level, id = split(ARGV[i])
+    if deliveries(level, group, id, consumer) then
+        redis.call('XCLAIM', key(level), group, consumer, 0, id, 'JUSTID')
+        held[#held + 1] = 1
+    else
+        held[#held + 1] = 0
+    end
+end
+return held
+"""
+)
+
+LEAVE = (
+    _COMMON
+    + r"""
+-- group, consumer, 1 if the group is its own
+local group, consumer = ARGV[1], ARGV[2]
+if ARGV[3] == '1' then
+    destroy(group)
+    return 1
+end
+if redis.call('HEXISTS', base .. ':groups', group) == 0 then return 0 end
+local now = now_ms()
+for level = 0, 9 do
+    local held = redis.call('XPENDING', key(level), group, '-', '+', 1000, consumer)
+    while #held > 0 do
+        for _, pending in ipairs(held) do hand_back(level, group, pending[1], pending[4] - 1, now) end
+        held = redis.call('XPENDING', key(level), group, '-', '+', 1000, consumer)
+    end
+    redis.call('XGROUP', 'DELCONSUMER', key(level), group, consumer)
+end
+return 1
+"""
+)
+
+FORGET_CONSUMERS = (
+    _COMMON
+    + r"""
+-- group, ms: consumers that hold nothing and have not been heard of for so long are dead
+for level = 0, 9 do
+    for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', key(level), ARGV[1])) do
+        local consumer = {}
+        for i = 1, #info, 2 do consumer[info[i]] = info[i + 1] end
+        if consumer.pending == 0 and consumer.idle > tonumber(ARGV[2]) then
+            redis.call('XGROUP', 'DELCONSUMER', key(level), ARGV[1], consumer.name)
+        end
+    end
+end
+return 1
+"""
+)
+
+DEPTH = (
+    _COMMON
+    + r"""
+-- group -> how many wait for it, or would be found by it
+local wanted = ARGV[1]
+local total = redis.call('ZCARD', base .. ':later')
+local known = redis.call('HEXISTS', base .. ':groups', wanted) == 1
+if not known then
+    for _, deadline in ipairs(redis.call('HVALS', base .. ':groups')) do
+        if deadline == '0' then return 0 end
+    end
+end
+local alone = not known or redis.call('HLEN', base .. ':groups') == 1
+for level = 0, 9 do
+    if alone then
+        total = total + redis.call('XLEN', key(level))
+    else
+        for _, group in ipairs(groups_of(level)) do
+            if group.name == wanted then
+                local lag = group.lag or #redis.call('XRANGE', key(level), '(' .. group['last-delivered-id'], '+')
+                total = total + group.pending + lag
+            end
+        end
+    end
+end
+return total
+"""
+)
+
+PURGE = (
+    _COMMON
+    + r"""
+-- -> how many messages there were
+local total = redis.call('ZCARD', base .. ':later')
+redis.call('DEL', base .. ':later')
+for level = 0, 9 do
+    total = total + redis.call('XLEN', key(level))
+    for _, group in ipairs(groups_of(level)) do
+        local pending = redis.call('XPENDING', key(level), group.name, '-', '+', 1000)
+        while #pending > 0 do
+            for _, entry in ipairs(pending) do redis.call('XACK', key(level), group.name, entry[1]) end
+            pending = redis.call('XPENDING', key(level), group.name, '-', '+', 1000)
+        end
+        redis.call('DEL', base .. ':back:' .. group.name)
+    end
+    if redis.call('EXISTS', key(level)) == 1 then redis.call('XTRIM', key(level), 'MAXLEN', '=', 0) end
+end
+return total
+"""
+)

@@ -1,0 +1,295 @@
+"""Pub/sub on Redis streams with consumer groups: no message is lost with its consumer."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import redis
+
+from capa_core.abilities import BY_CORE, BY_DRIVER, NATIVE, absent, approximate
+from capa_core.blocks.pubsub.driver import (
+    ConsumerDriver,
+    Delivery,
+    OutgoingMessage,
+    PubSubDriver,
+    PubSubFeature,
+)
+from capa_core.components.redis import _pubsub_scripts as scripts
+from capa_core.components.redis._client import RedisSettings, address, connect
+from capa_core.components.redis._errors import name_error
+from capa_core.errors import CapaError, UnknownError
+
+LEVELS = range(9, -1, -1)
+_SLICE_MS = 250
+"""How long one blocking read lasts: the bound on how late a delayed message is, and a `close`."""
+_LOOK_FOR_LOST_S = 1.0
+_FORGET_CONSUMERS_S = 60.0
+_DEAD_CONSUMER_MS = 600_000
+
+T = TypeVar("T")
+_Receipt = str
+
+
+class RedisPubSubSettings(RedisSettings):
+    """Where the server is, what its keys begin with, and when broadcast groups end.
+
+    Attributes:
+        abandoned_s: After so long without a sign of life from its consumer, a broadcast group goes away.
+    """
+
+    prefix: str = "capa:pubsub:"
+    abandoned_s: float = 60.0
+
+
+class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
+    """Ten streams for each topic, one for each priority, with a consumer group for each group.
+
+    All keys of a topic begin with `<prefix>{:<topic>}`, its base, and so share a slot of a cluster:
+
+    - `<base>:0` to `<base>:9`: the streams. Fields of an entry: `i` id, `d` data, `c` content type, `a` attributes as
+      JSON, `t` when it was published if that is not when it was added. Left out where it is the default.
+    - `<base>:groups`: a hash of each group and when it goes away, 0 for never.
+    - `<base>:later`: a sorted set of delayed messages by when they are due.
+    - `<base>:back:<group>`: a sorted set of what was handed back, by when it comes again.
+
+    A publish is one XADD. An entry is deleted when every group has acknowledged it. The name of a consumer begins with
+    its lease, so that each consumer can tell whose leases ran out.
+    """
+
+    settings_type = RedisPubSubSettings
+    features = {
+        **dict.fromkeys(PubSubFeature, NATIVE),
+        PubSubFeature.LEASE: BY_DRIVER,
+        PubSubFeature.NACK_DELAY: BY_DRIVER,
+        PubSubFeature.DELAY: BY_DRIVER,
+        PubSubFeature.TTL: BY_CORE,
+        PubSubFeature.DEAD_LETTER: BY_CORE,
+        PubSubFeature.BROADCAST: BY_DRIVER,
+        PubSubFeature.PRIORITY: BY_DRIVER,
+        PubSubFeature.ORDER_BY_KEY: absent("a stream hands its entries to all consumers of a group at once"),
+        PubSubFeature.DURABLE: approximate("as the server's appendonly and appendfsync settings say"),
+    }
+
+    def __init__(self, settings: RedisPubSubSettings) -> None:
+        super().__init__(settings)
+        # Any: redis-py types answers as "this or an awaitable of this".
+        self.client: Any = connect(settings)
+        self.client.set_response_callback("XREADGROUP", lambda answer, **_: answer)  # as scripts give it
+        self._join = self.client.register_script(scripts.JOIN)
+        self._later = self.client.register_script(scripts.LATER)
+        self._depth = self.client.register_script(scripts.DEPTH)
+        self._purge = self.client.register_script(scripts.PURGE)
+
+    def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
+        """See `PubSubDriver.publish`."""
+        base = self._base(topic)
+        if len(messages) == 1:
+            self._publish_one(base, messages[0])
+            return [None]
+        with self.client.pipeline(transaction=False) as pipeline:
+            for message in messages:
+                if (
+                    message.delay_s
+                ):  # by its text: a pipeline cannot come back for a script the server has not got
+                    pipeline.execute_command("EVAL", scripts.LATER, 1, base, *_delayed(message))
+                else:
+                    pipeline.execute_command("XADD", f"{base}:{message.priority}", "*", *_fields(message))
+            return [self._outcome(answer) for answer in pipeline.execute(raise_on_error=False)]
+
+    def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
+        """See `PubSubDriver.consume`."""
+        life_ms = round(self.settings.abandoned_s * 1000) if temporary else 0
+        return RedisConsumer(self, self._base(topic), group, lease_s, life_ms)
+
+    def join(self, base: str, group: str, life_ms: int) -> None:
+        """Make the group, or show that it lives."""
+        self._join([base], [group, life_ms])
+
+    def depth(self, topic: str, group: str) -> int:
+        """See `PubSubDriver.depth`."""
+        return int(self._depth([self._base(topic)], [group]))
+
+    def purge(self, topic: str) -> int:
+        """See `PubSubDriver.purge`."""
+        return int(self._purge([self._base(topic)]))
+
+    def name_error(self, error: Exception) -> type[CapaError] | None:
+        """See `Driver.name_error`."""
+        return name_error(error)
+
+    def ping(self) -> str:
+        """See `Driver.ping`."""
+        return f"Redis {self.client.info('server')['redis_version']} at {address(self.client)}"
+
+    def close(self) -> None:
+        """See `Driver.close`."""
+        self.client.close()
+
+    def forget(self) -> None:
+        """See `Driver.forget`."""
+        self.client.connection_pool.reset()
+
+    def _base(self, topic: str) -> str:
+        return f"{self.settings.prefix}{{:{topic}}}"
+
+    def _publish_one(self, base: str, message: OutgoingMessage) -> None:
+        if message.delay_s:
+            self._later([base], _delayed(message))
+        else:
+            self.client.execute_command("XADD", f"{base}:{message.priority}", "*", *_fields(message))
+
+    def _outcome(self, answer: object) -> CapaError | None:
+        if not isinstance(answer, Exception):
+            return None
+        named = self.name_error(answer) or UnknownError
+        error = named(f"Redis did not store the message: {answer}")
+        error.__cause__ = answer
+        return error
+
+
+class RedisConsumer(ConsumerDriver):
+    """One consumer of one consumer group on each of the topic's streams."""
+
+    def __init__(self, driver: RedisPubSub, base: str, group: str, lease_s: float, life_ms: int) -> None:
+        self._driver = driver
+        self._client = driver.client
+        self._base = base
+        self._group = group
+        self._name = f"{round(lease_s * 1000)}|{uuid.uuid4().hex}"
+        self._life_ms = life_ms
+        self._look_every_s = min(_LOOK_FOR_LOST_S, lease_s / 4)
+        self._next_look = 0.0
+        self._next_forget = time.monotonic() + _FORGET_CONSUMERS_S
+        self._surplus: list[Delivery] = []
+        self._receiving = threading.Lock()
+        self._closed = False
+        streams = [f"{base}:{level}" for level in LEVELS]
+        self._read_new = ("GROUP", group, self._name, "COUNT")
+        self._from_streams = ("STREAMS", *streams, *(">" for _ in streams))
+        self._script = {
+            name: self._client.register_script(getattr(scripts, name))
+            for name in ("TAKE", "ACK", "NACK", "EXTEND", "LEAVE", "FORGET_CONSUMERS")
+        }
+        driver.join(base, group, life_ms)
+
+    def receive(self, max_messages: int, timeout_s: float) -> list[Delivery]:
+        """See `ConsumerDriver.receive`."""
+        end = time.monotonic() + timeout_s
+        while not self._closed:
+            with self._receiving:
+                deliveries = self._in_group(lambda: self._take(max_messages))
+                left_ms = int((end - time.monotonic()) * 1000)
+                if not deliveries and left_ms > 0:
+                    block_ms = min(left_ms, _SLICE_MS)
+                    deliveries = self._in_group(lambda: self._await_new(max_messages, block_ms))  # noqa: B023 - called at once
+            if deliveries or left_ms <= 0:
+                return deliveries
+        return []
+
+    def ack(self, receipts: Sequence[object]) -> None:
+        """See `ConsumerDriver.ack`."""
+        self._run("ACK", *receipts)
+
+    def nack(self, receipts: Sequence[object], delay_s: float) -> None:
+        """See `ConsumerDriver.nack`."""
+        self._run("NACK", round(delay_s * 1000), 0, *receipts)
+
+    def release(self, receipts: Sequence[object]) -> None:
+        """See `ConsumerDriver.release`."""
+        self._run("NACK", 0, 1, *receipts)
+
+    def extend(self, receipts: Sequence[object]) -> list[bool]:
+        """See `ConsumerDriver.extend`."""
+        return [held == 1 for held in self._run("EXTEND", self._life_ms, *receipts)]
+
+    def close(self) -> None:
+        """See `ConsumerDriver.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        with self._receiving:  # what a `receive` in another thread leases until it ends is handed back too
+            self._run("LEAVE", 1 if self._life_ms else 0)
+
+    def _run(self, script: str, *arguments: object) -> Any:
+        return self._script[script]([self._base], [self._group, self._name, *arguments])
+
+    def _in_group(self, call: Callable[[], list[Delivery]]) -> list[Delivery]:
+        """Call, and once more if the group is gone with a server that forgot it, or for want of a sign of life."""
+        try:
+            return call()
+        except redis.ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+        self._driver.join(self._base, self._group, self._life_ms)
+        return call()
+
+    def _take(self, most: int) -> list[Delivery]:
+        """Return what comes again, and what is new."""
+        if self._surplus:
+            taken, self._surplus = self._surplus[:most], self._surplus[most:]
+            return taken
+        now = time.monotonic()
+        look = now >= self._next_look
+        again, new = self._run("TAKE", most, 1 if look else 0, self._life_ms)
+        if look:
+            self._next_look = now + self._look_every_s
+        if now >= self._next_forget:
+            self._next_forget = now + _FORGET_CONSUMERS_S
+            self._script["FORGET_CONSUMERS"]([self._base], [self._group, _DEAD_CONSUMER_MS])
+        deliveries = [_delivery(int(level), count, ident, fields) for level, count, ident, fields in again]
+        for level, entries in new:
+            deliveries += _deliveries(level, entries)
+        return deliveries
+
+    def _await_new(self, most: int, block_ms: int) -> list[Delivery]:
+        """Wait for new messages. Several streams at once may give more than *most*: the rest is for the next call."""
+        answer = self._client.execute_command(
+            "XREADGROUP", *self._read_new, most, "BLOCK", block_ms, *self._from_streams
+        )
+        deliveries: list[Delivery] = []
+        for stream, entries in answer or ():
+            deliveries += _deliveries(int(stream[-1:]), entries)
+        self._surplus = deliveries[most:]
+        return deliveries[:most]
+
+
+def _fields(message: OutgoingMessage) -> list[str | bytes]:
+    fields: list[str | bytes] = ["i", message.id, "d", message.data]
+    if message.content_type != "application/octet-stream":
+        fields += ["c", message.content_type]
+    if message.attributes:
+        fields += ["a", json.dumps(dict(message.attributes))]
+    return fields
+
+
+def _delayed(message: OutgoingMessage) -> list[str | bytes | int]:
+    """Return the arguments of the script LATER."""
+    published = ["t", repr(time.time())]
+    return [max(1, round(message.delay_s * 1000)), message.priority, *_fields(message), *published]
+
+
+def _deliveries(level: int, entries: Iterable[Any]) -> list[Delivery]:
+    return [_delivery(level, 1, ident, fields) for ident, fields in entries]
+
+
+def _delivery(level: int, count: int, ident: bytes, fields: list[bytes]) -> Delivery:
+    """Return one entry; *fields* are its names and values in turn."""
+    entry = dict(zip(fields[::2], fields[1::2], strict=True))
+    entry_id = ident.decode()
+    attributes, published = entry.get(b"a"), entry.get(b"t")
+    return Delivery(
+        entry[b"i"].decode(),
+        entry[b"d"],
+        entry.get(b"c", b"application/octet-stream").decode(),
+        json.loads(attributes) if attributes else {},
+        f"{level}|{entry_id}",
+        count,
+        "",
+        level,
+        float(published) if published else int(entry_id.partition("-")[0]) / 1000,
+    )
