@@ -73,6 +73,11 @@ class Group:
         with self.lock:
             self.subscriptions = tuple(one for one in self.subscriptions if one is not subscription)
 
+    def unfollow(self, follower: Follower) -> None:
+        """Call *follower* no more."""
+        with self.lock:
+            self.followers = tuple(one for one in self.followers if one is not follower)
+
     def forget(self) -> None:
         """Replace the lock, which a thread of the parent may have held when this child was forked."""
         self.lock = threading.RLock()

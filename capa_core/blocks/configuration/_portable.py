@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -165,12 +165,15 @@ class Configuration:
 
     def follow(
         self, follower: Follower, *, application: str = "", group: str = "application", label: str = ""
-    ) -> None:
+    ) -> Callable[[], None]:
         """Call *follower* with the view now, and again as part of each change before any listener hears of it.
 
-        For what is computed from the values and must never be older than they are. It must be quick; what it raises
-        at a change is logged. It must not call this component: it is called while the group is locked, for the
-        life of the component.
+        For what is computed from the values and must never be older than they are. It must be quick, and must not
+        call this component: it is called while the group is locked. What it raises now goes to the caller; what it
+        raises at a change is logged.
+
+        Returns:
+            A function that ends it.
 
         Raises:
             InvalidArgumentError: A name is malformed.
@@ -180,6 +183,7 @@ class Configuration:
         with entry.lock:
             follower(entry.view)
             entry.followers = (*entry.followers, follower)
+        return lambda: entry.unfollow(follower)
 
     # Writing
 
@@ -368,11 +372,9 @@ class Configuration:
             try:
                 follower(group.view)
             except Exception as error:  # noqa: BLE001 - one that fails keeps its old value, the others go on
-                self._log().exception(
-                    "what follows a change failed and keeps its old value",
-                    scope=str(group.scope),
-                    error=str(error),
-                )
+                # A value that does not fit is no fault of the code: a traceback would only bury the message.
+                log = self._log().error if isinstance(error, CapaError) else self._log().exception
+                log("what follows a change keeps its old value", scope=str(group.scope), error=str(error))
 
     def _fail(self, group: Group, error: Exception) -> None:
         if group.fail(self._poll_s):

@@ -1,0 +1,168 @@
+"""A class whose instances are filled from configuration, and filled anew at each change."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import typing
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import wrapt
+
+from capa_apollo._convert import validated
+from capa_apollo._fields import fields_of, fitted
+from capa_apollo._live import Live
+from capa_apollo._space import Space
+from capa_core import default_runtime
+from capa_core.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from capa_core.runtime import Runtime
+
+_OF_PYDANTIC = ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+
+State = Mapping[str, Any]
+"""Attribute → value of what one instance consists of; `__dict__` holds its fields."""
+
+
+class Source(Protocol):
+    """Where the values come from."""
+
+    namespace: str
+
+    def space(self, runtime: Runtime) -> Space:
+        """Return where the namespace is in *runtime*."""
+
+    def data(self, runtime: Runtime) -> Any:
+        """Return what the namespace holds in *runtime*, nested."""
+
+    def what(self) -> str:
+        """Return how messages call it."""
+
+
+class LiveClass:
+    """Patches *decorated*: what is constructed without arguments is live, in the runtime in which it was made.
+
+    A live instance has its `__dict__` swapped for another at a change: reading an attribute costs what it always
+    does, and each read sees all of the old values or all of the new.
+    """
+
+    def __init__(self, source: Source, decorated: type) -> None:
+        if not decorated.__dictoffset__ or not decorated.__weakrefoffset__:
+            raise InvalidArgumentError(
+                f"{decorated.__qualname__} has __slots__, so its instances cannot be swapped as a whole. Leave slots "
+                f"out, or use it as an attribute: config: {decorated.__name__} = {source.what()}"
+            )
+        self._source = source
+        self._decorated = decorated
+        self._is_plain = not fields_of(decorated)
+        self._kind: Any = None if self._is_plain else decorated
+        self._defaults = dict(vars(decorated))
+        self._per_runtime: weakref.WeakKeyDictionary[Runtime, Instances] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self.runtime: Runtime | None = None
+        self.latest: Instances | None = None
+        wrapt.wrap_function_wrapper(decorated, "__init__", self._initialise)
+        if self._is_plain:
+            for name in inspect.get_annotations(decorated):
+                setattr(decorated, name, _ClassAttribute(self, name))
+
+    def instances(self) -> Instances:
+        """Return the live instances of the default runtime, bound to it."""
+        runtime = default_runtime()
+        if runtime is self.runtime and self.latest is not None:
+            return self.latest
+        with self._lock:
+            group = self._per_runtime.get(runtime)
+            if group is None:
+                inputs = [(self._source.space(runtime), self._source.namespace)]
+                group = self._per_runtime[runtime] = Instances(lambda _runtime: inputs, self._state)
+            group.bind(runtime)
+            self.runtime, self.latest = runtime, group
+        return group
+
+    def _initialise(
+        self, wrapped: Any, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        if args or kwargs or type(instance) is not self._decorated:
+            wrapped(*args, **kwargs)
+            return
+        if self._is_plain:
+            wrapped()
+        self.instances().add(instance)
+
+    def _state(self, runtime: Runtime) -> State:
+        if self._kind is None:
+            self._kind = self._model()
+        what = f"{self._decorated.__qualname__} from {self._source.what()}"
+        built = validated(fitted(self._source.data(runtime), self._kind), self._kind, what)
+        if self._is_plain:
+            return {"__dict__": vars(built)}
+        return {name: getattr(built, name) for name in ("__dict__", *_OF_PYDANTIC) if hasattr(built, name)}
+
+    def _model(self) -> type[BaseModel]:
+        """Return a pydantic model with the fields of a plain annotated class."""
+        from pydantic import ConfigDict, create_model
+
+        hints = typing.get_type_hints(self._decorated, include_extras=True)
+        fields = {
+            name: (kind, self._defaults.get(name, getattr(self._decorated.__base__, name, ...)))
+            for name, kind in hints.items()
+            if not name.startswith("_") and typing.get_origin(kind) is not typing.ClassVar
+        }
+        lax = ConfigDict(protected_namespaces=())
+        return create_model(self._decorated.__name__, __config__=lax, **fields)  # type: ignore[call-overload,no-any-return]
+
+
+class Instances(Live[State]):
+    """The live instances of one class in one runtime; they are not kept alive."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        # By id: most dataclasses compare by value and have no hash.
+        self._known: weakref.WeakValueDictionary[int, object] = weakref.WeakValueDictionary()
+        self._filling = threading.Lock()
+
+    def add(self, instance: object) -> None:
+        """Fill *instance* now and at each change."""
+        with self._filling:
+            self._known[id(instance)] = instance
+            _fill(instance, self._value)
+
+    @property
+    def state(self) -> State:
+        """What each instance consists of at present."""
+        return self._value  # type: ignore[no-any-return]
+
+    def _accept(self, value: State) -> None:
+        with self._filling:
+            self._value = value
+            for instance in list(self._known.values()):
+                _fill(instance, value)
+
+
+class _ClassAttribute:
+    """Answers for a field that is read from a plain class itself: `Limits.max` is as live as `Limits().max`."""
+
+    def __init__(self, of: LiveClass, name: str) -> None:
+        self._of = of
+        self._name = name
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        of = self._of
+        group = of.latest
+        if (
+            group is None or default_runtime() is not of.runtime
+        ):  # the first lines of `instances`, without the call
+            group = of.instances()
+        return group.state["__dict__"][self._name]
+
+
+def _fill(instance: object, state: State) -> None:
+    for name, part in state.items():
+        new = {**vars(instance), **part} if name == "__dict__" else part
+        object.__setattr__(instance, name, new)

@@ -1,0 +1,65 @@
+"""Where Apollo's names lead: appId is the application, a namespace is a group, a cluster is a label."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from capa_core import default_runtime
+
+if TYPE_CHECKING:
+    from capa_core.blocks.configuration import Configuration, ConfigurationView
+    from capa_core.runtime import Runtime
+
+DEFAULT_CLUSTER = "default"
+
+
+class Space(NamedTuple):
+    """One appId and cluster in one configuration component."""
+
+    configuration: Configuration
+    app_id: str
+    cluster: str
+
+    def view(self, namespace: str) -> ConfigurationView:
+        """Return the live view of a namespace."""
+        return self.configuration.view(**self.scope(namespace))
+
+    def scope(self, namespace: str) -> dict[str, str]:
+        """Return the keyword arguments that mean *namespace* to the configuration block."""
+        label = "" if self.cluster == DEFAULT_CLUSTER else self.cluster
+        return {"application": self.app_id, "group": namespace_of(namespace), "label": label}
+
+
+def namespace_of(name: str) -> str:
+    """Return a namespace as Apollo's server does: without the suffix `.properties`, which all others imply."""
+    return name.removesuffix(".properties") or name
+
+
+def own_space(runtime: Runtime, app_id: str = "", cluster: str = "") -> Space:
+    """Return the space of this application, as `[adapters.apollo]` names it; *app_id* and *cluster* win.
+
+    Raises:
+        SettingsError: `[adapters.apollo]`, or the component's own table, is wrong.
+    """
+    from capa_apollo.settings import ApolloSettings
+
+    settings = runtime.adapter_settings("apollo", ApolloSettings)
+    configuration = runtime.configuration(settings.component)
+    return Space(configuration, app_id or settings.app_id, cluster or settings.cluster)
+
+
+def space_at(url: str, app_id: str, cluster: str) -> Space:
+    """Return the space that a client meant by the address of an Apollo server, which is never connected to.
+
+    The component is the one that lists the address under `legacy`, else the one of `[adapters.apollo]`.
+    """
+    runtime = default_runtime()
+    name = runtime.logical_name("configuration", url) if url else None
+    if name is None:
+        return own_space(runtime, app_id, cluster)
+    return Space(runtime.configuration(name), app_id, cluster or DEFAULT_CLUSTER)
+
+
+def texts(view: ConfigurationView) -> dict[str, str]:
+    """Return what Apollo's HTTP API would return: the keys, or the whole text of a document under `content`."""
+    return dict(view) if view.content is None else {"content": view.content}

@@ -1,0 +1,134 @@
+"""In place of `py3_apollo.apollo_client`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from capa_apollo._space import space_at
+from capa_apollo._tuples import CONFIGURATIONS, TupleListener, tell
+from capa_apollo.client import Namespaces
+from capa_apollo.config import ConfigChangeEvent
+from capa_core.blocks.configuration import formats
+from capa_core.errors import CapaError
+
+
+class ApolloClient:
+    """The constructor, the methods and the attributes of the original; values come from Capa.
+
+    `APP_ID`, `IDC`, `ENV` and `APOLLO_META` of the environment win over the arguments, as in the original. YAML
+    namespaces are read by dotted keys.
+    """
+
+    def __init__(  # noqa: PLR0917 - the original's signature
+        self,
+        app_id: str = "",
+        config_url: str = "http://localhost:8080",
+        cluster: str = "default",
+        secret: str = "",
+        env: str = "DEV",
+        need_hot_update: bool = True,
+        change_listener: TupleListener | None = None,
+        client_ip: str | None = None,
+        log_level: str = "INFO",
+        notification_map: Mapping[str, int] | None = None,
+        cache_path: str | None = None,
+    ) -> None:
+        self.log_level = self.config_setter("LOG_LEVEL", log_level)
+        self.app_id = self.config_setter("APP_ID", app_id)
+        self.cluster = self.config_setter("IDC", cluster)
+        self.secret = self.config_setter("APOLLO_ACCESS_KEY_SECRET", secret) or ""
+        self.env = self.config_setter("ENV", env)
+        self.client_ip = self.config_setter("CLIENT_IP", client_ip) or "127.0.0.1"
+        self.cache_path = cache_path
+        self.apollo_meta = os.environ.get(f"{self.env}_META") or self.config_setter("APOLLO_META", config_url)
+        self.need_hot_update = need_hot_update
+        self.change_listener = change_listener
+        self.stopping = False
+        self._notification_map = dict(notification_map or {"application": -1})
+        self._cache: dict[str, dict[str, Any]] = {}
+        self._namespaces = Namespaces(self._space, self._cache, _shaped)
+        for namespace in self._notification_map:
+            self._opened(namespace)
+        if need_hot_update and change_listener is not None:
+            self._namespaces.listen(self._told)
+
+    def get_value(self, key: str, default_val: Any = None, namespace: str = "application") -> Any:
+        """Return the value at *key*, or *default_val*; in a YAML namespace *key* is a dotted path."""
+        found = self.get_value_from_dict(self._opened(namespace), key)
+        return default_val if found is None else found
+
+    def get_value_from_local(self, key: str) -> Any:
+        """Return the first value at *key* in the namespaces that the client was made with."""
+        found = (self.get_value_from_dict(self._cache.get(name), key) for name in self._notification_map)
+        return next((value for value in found if value is not None), None)
+
+    def get_json_from_net(self, namespace: str = "application") -> dict[str, Any] | None:
+        """Return `{"configurations": {…}}` straight from the engine, or `None` if it does not answer."""
+        try:
+            return _shaped(namespace, self._namespaces.read(namespace))
+        except CapaError as error:
+            logging.getLogger(__name__).warning("Apollo namespace %s cannot be read: %s", namespace, error)
+            return None
+
+    def get_value_from_dict(self, ns_cache: Mapping[str, Any] | None, key: str) -> Any:
+        """Return the value at *key*, or at the path that its dots make, or `None`."""
+        held = (ns_cache or {}).get(CONFIGURATIONS)
+        if held is None:
+            return None
+        found = held.get(key)
+        return found if found is not None else self.get_value_in_yaml(held, key.split("."))
+
+    @staticmethod
+    def get_value_in_yaml(kv_data: Any, args: Sequence[str]) -> Any:
+        """Return what nested dicts hold along *args*, or `None`."""
+        for step in args:
+            if not isinstance(kv_data, dict) or step not in kv_data:
+                return None
+            kv_data = kv_data[step]
+        return kv_data
+
+    @staticmethod
+    def config_setter(env_name: str, custom_value: Any) -> Any:
+        """Return the environment's value, or *custom_value* if it has none."""
+        return os.environ.get(env_name) or custom_value
+
+    @staticmethod
+    def signature(timestamp: str, uri: str, secret: str) -> str:
+        """Return the signature that Apollo's server asks for."""
+        signed = hmac.new(secret.encode(), f"{timestamp}\n{uri}".encode(), hashlib.sha1)
+        return base64.b64encode(signed.digest()).decode()
+
+    def stop(self) -> None:
+        """Leave the values as they are from now on, and tell nobody. Twice does nothing."""
+        self.stopping = True
+        self._namespaces.stop()
+
+    def _opened(self, namespace: str) -> dict[str, Any] | None:
+        held = self._cache.get(namespace)
+        if held is None:
+            try:
+                held = self._namespaces.open(namespace)
+            except CapaError as error:
+                logging.getLogger(__name__).warning(
+                    "Apollo namespace %s cannot be read: %s", namespace, error
+                )
+        return held
+
+    def _space(self) -> Any:
+        return space_at(self.apollo_meta, self.app_id, self.cluster)
+
+    def _told(self, event: ConfigChangeEvent) -> None:
+        if self.change_listener is not None:
+            tell(self.change_listener, event)
+
+
+def _shaped(namespace: str, held: dict[str, str]) -> dict[str, Any]:
+    if namespace.endswith((".yaml", ".yml")) and "content" in held:
+        return {CONFIGURATIONS: formats.tree(held["content"], formats.suffix_of(namespace), namespace)}
+    return {CONFIGURATIONS: held}

@@ -1,0 +1,21 @@
+"""The settings of this adapter, in `[adapters.apollo]` of capa.toml."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class ApolloSettings(BaseModel):
+    """What decorators and `Config` need to know, since nobody hands them a client.
+
+    Attributes:
+        app_id: The appId; `""` reads what belongs to no application.
+        cluster: The cluster; a namespace that it has not comes from `default`.
+        component: The logical name of the configuration component.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    app_id: str = ""
+    cluster: str = "default"
+    component: str = "default"

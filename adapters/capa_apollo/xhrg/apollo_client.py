@@ -1,0 +1,145 @@
+"""In place of `apollo.apollo_client` and `apollo_client`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from capa_apollo._space import DEFAULT_CLUSTER, space_at
+from capa_apollo._tuples import ACTIONS, CONFIGURATIONS, TupleListener, shaped, tell
+from capa_apollo.client import CONNECTION_ARGUMENTS, Namespaces
+from capa_apollo.config import ConfigChangeEvent, PropertyChangeType
+from capa_core.errors import CapaError
+
+EventListener = Callable[[dict[str, Any]], object]
+
+
+class ApolloClient:
+    """The constructors, the methods and the attributes of both originals; values come from Capa.
+
+        ApolloClient(config_url, app_id, cluster, secret, start_hot_update, change_listener, _notification_map)
+        ApolloClient(config_url, app_id, namespaces, cluster)                                # a list as third
+
+    *change_listener* is called as `f(action, namespace, key, value)` from the construction on, *value_change_listeners*
+    as `f({"action", "namespace", "key", "value", "old_value"})` from `start` on, or with `auto_update_enabled`.
+    """
+
+    def __init__(  # noqa: PLR0917 - the original's signature
+        self,
+        config_url: str | None = None,
+        app_id: str | None = None,
+        cluster: str | Iterable[str] | None = None,
+        secret: str | None = None,
+        start_hot_update: bool | str = True,
+        change_listener: TupleListener | None = None,
+        _notification_map: Mapping[str, int] | None = None,
+        *,
+        namespaces: Iterable[str] | None = None,
+        value_change_listeners: list[EventListener] | None = None,
+        auto_update_enabled: bool = False,
+        **ignored: object,
+    ) -> None:
+        if unknown := ignored.keys() - CONNECTION_ARGUMENTS:
+            raise TypeError(f"ApolloClient.__init__() got an unexpected keyword argument {min(unknown)!r}")
+        if cluster is not None and not isinstance(cluster, str):
+            namespaces, cluster, secret = cluster, secret, None
+        self.config_url = config_url or _required("APOLLO_META_SERVER_ADDRESS")
+        self.app_id = app_id or _required("APOLLO_APP_ID")
+        self.cluster = cluster or os.environ.get("APOLLO_CLUSTER", DEFAULT_CLUSTER)
+        self.secret = secret or ""
+        self.ip = "127.0.0.1"
+        self._stopping = False
+        self._cache: dict[str, dict[str, dict[str, str]]] = {}
+        self._change_listener = change_listener
+        self._value_change_listeners = value_change_listeners if value_change_listeners is not None else []
+        self._notification_map = dict(_notification_map or dict.fromkeys(_names(namespaces), -1))
+        self._namespaces = Namespaces(self._space, self._cache, shaped)
+        if change_listener is not None and start_hot_update:
+            self._namespaces.listen(self._told)
+        if auto_update_enabled:
+            self.start()
+
+    def get_value(self, key: str, default_val: Any = None, namespace: str = "application") -> Any:
+        """Return the text at *key*, or *default_val*, also if the engine does not answer and nothing was read yet."""
+        try:
+            return self._cache[namespace][CONFIGURATIONS].get(key, default_val)
+        except KeyError:
+            held = self._opened(namespace)
+            return default_val if held is None else held.get(key, default_val)
+
+    def get_config(self, namespace: str = "application") -> dict[str, str] | None:
+        """Return all keys and texts of *namespace*, or `None` if nothing could be read yet."""
+        return self._opened(namespace)
+
+    def get_json_from_net(self, namespace: str = "application") -> dict[str, dict[str, str]] | None:
+        """Return `{"configurations": {…}}` straight from the engine, or `None` if it does not answer."""
+        try:
+            return shaped(namespace, self._namespaces.read(namespace))
+        except CapaError as error:
+            _log_unread(namespace, error)
+            return None
+
+    def add_value_change_listener(self, listener: EventListener) -> None:
+        """Tell *listener* of changes as `{"action", "namespace", "key", "value", "old_value"}`."""
+        self._value_change_listeners.append(listener)
+
+    def update_configs(self) -> None:
+        """Read the namespaces that the client was made with."""
+        for namespace in self._notification_map:
+            self._opened(namespace)
+
+    def start(self) -> None:
+        """Tell listeners from now on; also after `stop`. Twice does nothing more."""
+        self._stopping = False
+        self._namespaces.go_on()
+        self._namespaces.listen(self._told)
+        self.update_configs()
+
+    def stop(self) -> None:
+        """Leave the values as they are from now on, and tell nobody. Twice does nothing."""
+        self._stopping = True
+        self._namespaces.stop()
+
+    def _opened(self, namespace: str) -> dict[str, str] | None:
+        try:
+            held: dict[str, dict[str, str]] = self._namespaces.open(namespace)
+        except CapaError as error:
+            _log_unread(namespace, error)
+            return None
+        return held[CONFIGURATIONS]
+
+    def _space(self) -> Any:
+        return space_at(self.config_url, self.app_id, self.cluster)
+
+    def _told(self, event: ConfigChangeEvent) -> None:
+        if self._change_listener is not None:
+            tell(self._change_listener, event)
+        for listener in self._value_change_listeners:
+            for change in event.changes.values():
+                deleted = change.change_type is PropertyChangeType.DELETED
+                listener(
+                    {
+                        "action": ACTIONS[change.change_type],
+                        "namespace": event.namespace,
+                        "key": change.property_name,
+                        "value": None if deleted else change.new_value,
+                        "old_value": change.old_value,
+                    }
+                )
+
+
+def _names(namespaces: Iterable[str] | None) -> list[str]:
+    return list(namespaces) if namespaces else os.environ.get("APOLLO_NAMESPACES", "application").split(",")
+
+
+def _required(variable: str) -> str:
+    value = os.environ.get(variable)
+    if value is None:
+        raise RuntimeError(f"{variable} environment variable not set")
+    return value
+
+
+def _log_unread(namespace: str, error: CapaError) -> None:
+    logging.getLogger(__name__).warning("Apollo namespace %s cannot be read: %s", namespace, error)
