@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from capa_codemods.import_map import ImportMap, Name
 
+CAPA = "capa-core"
+"""The distribution whose extras bring the adapters."""
+
 
 class Names:
     """Answer where an old name went.
@@ -29,6 +32,10 @@ class Names:
             owned = {old: new for old, new in one.modules.items() if self.roots[old.partition(".")[0]] is one}
             self.modules.update(owned)
             self._lines.update({(line.name, line.argument): line for line in one.names})
+        self._distributions = {
+            normalized(name): one for one in reversed(self.maps) for name in one.distributions
+        }
+        self._required = spellings([*self._distributions, CAPA])
         self._quoted = _quoted(self.roots)
         self._imported = _imported(self.roots)
         self._literals = tuple(root.encode() for root in _shortest(self.roots))
@@ -55,6 +62,14 @@ class Names:
             dotted = dotted.rpartition(".")[0]
         return dotted or None
 
+    def required(self, distribution: str) -> ImportMap | None:
+        """Return the import map of the SDK that *distribution*, in any spelling, brings."""
+        return self._distributions.get(normalized(distribution))
+
+    def may_require(self, text: str) -> bool:
+        """Say whether *text* holds the name of a distribution that brings an SDK."""
+        return self._required.search(text) is not None
+
     def may_import(self, data: bytes) -> bool:
         """Say whether *data* may hold an import or a quoted name of a root. Over-approximates, never misses."""
         if not any(literal in data for literal in self._literals):
@@ -68,6 +83,17 @@ class Names:
     def may_name(self, data: bytes) -> bool:
         """Say whether *data* holds the name of a root anywhere."""
         return any(literal in data for literal in self._literals)
+
+
+def normalized(distribution: str) -> str:
+    """Return the one spelling of the name of a distribution (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def spellings(distributions: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern for all spellings of *distributions* as whole names."""
+    parts = ("[-_.]+".join(map(re.escape, normalized(name).split("-"))) for name in distributions)
+    return re.compile(rf"(?<![\w.-])(?:{'|'.join(parts)})(?![\w-]|\.\w)", re.IGNORECASE)
 
 
 def _shortest(roots: Mapping[str, object]) -> list[str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 
-from capa_codemods.names import Names
+from capa_codemods.names import Names, spellings
 
 MANIFEST_NAMES = ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "tox.ini", "environment.yml")
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -100,7 +100,7 @@ class Project:
         return next((path for path in self.files if f"/{path}".endswith(endings)), None)
 
     def _has_evidence(self, distributions: Sequence[str], path: str) -> bool:
-        wanted = re.compile("|".join(_spelling(name) for name in distributions), re.IGNORECASE)
+        wanted = spellings(distributions)
         return any(
             wanted.search(self._text(manifest)) for manifest in self.manifests if _governs(manifest, path)
         )
@@ -133,7 +133,8 @@ def is_requirements(path: str) -> bool:
     """Say whether *path* is a pip requirements file by its name or its folder."""
     folder, _, name = path.rpartition("/")
     in_folder = folder.rpartition("/")[2] == "requirements" and name.endswith((".txt", ".in"))
-    return in_folder or _REQUIREMENTS.match(name) is not None
+    # pip refuses extras in a constraints file.
+    return (in_folder or _REQUIREMENTS.match(name) is not None) and not name.startswith("constraint")
 
 
 def _governs(manifest: str, path: str) -> bool:
@@ -141,12 +142,3 @@ def _governs(manifest: str, path: str) -> bool:
     if folder.rpartition("/")[2] == "requirements":
         folder = folder.rpartition("/")[0]
     return not folder or path.startswith(f"{folder}/")
-
-
-def _spelling(distribution: str) -> str:
-    """Return a pattern for all spellings that mean *distribution* (PEP 503)."""
-    return (
-        r"(?<![\w.-])"
-        + "[-_.]+".join(re.escape(part) for part in re.split(r"[-_.]+", distribution))
-        + r"(?![\w-])"
-    )

@@ -48,22 +48,29 @@ class Rewrite:
 
     def examine_data(self, path: str, data: bytes) -> Outcome:
         """Return what would become of a file at *path* that holds *data*."""
-        for kind, rules in self._rules.items():
-            if kind.claims(path) and kind.may_concern(data, self.project.names):
-                try:
-                    return self._outcome(kind(path, data), rules)
-                except UnreadableError as error:
-                    return Outcome(
-                        path, "failed", reason=str(error), line=error.line, next_step=error.next_step
-                    )
-        return Outcome(path, "clean")
+        outcomes = [
+            self._read_as(kind, path, data)
+            for kind in self._rules
+            if kind.claims(path) and kind.may_concern(data, self.project.names)
+        ]
+        if not outcomes:
+            return Outcome(path, "clean")
+        # setup.py is Python and a manifest: at most one of the two edits it, and both may have something to say.
+        main = next((outcome for outcome in outcomes if outcome.status != "clean"), outcomes[0])
+        findings = [finding for outcome in outcomes for finding in outcome.findings]
+        return main._replace(findings=tuple(sorted(findings, key=lambda finding: finding.line)))
+
+    def _read_as(self, kind: type[Document], path: str, data: bytes) -> Outcome:
+        try:
+            return self._outcome(kind(path, data), self._rules[kind])
+        except UnreadableError as error:
+            return Outcome(path, "failed", reason=str(error), line=error.line, next_step=error.next_step)
 
     def _outcome(self, file: Document, rules: Sequence[Rule[Any]]) -> Outcome:
         said = [item for rule in rules for item in rule.check(file, self.project)]
         findings = tuple(
             item for item in said if isinstance(item, Finding) and not file.ignores(item.line, item.rule)
         )
-        findings = tuple(sorted(findings, key=lambda finding: finding.line))
         edits = [item for item in said if isinstance(item, Edit)]
         edits = [edit for edit in edits if not file.ignores(file.line_of(edit.start), edit.rule)]
         if not edits:
