@@ -14,6 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,8 @@ from capa_core.blocks.invocation import (
 )
 from capa_core.call import Policy
 from capa_core.errors import CapaError, DeadlineError, InvalidArgumentError, UnavailableError
+
+AnyDriver = InvocationDriver[Any]
 
 
 def test_service() -> Service:
@@ -73,21 +76,21 @@ class InvocationConformance(ABC):
 
     @pytest.fixture
     @abstractmethod
-    def driver(self) -> Iterator[InvocationDriver]:  # type: ignore[type-arg]  # any settings
+    def driver(self) -> Iterator[AnyDriver]:
         """Yield the driver, reaching `test_service()`."""
 
     @pytest.fixture
-    def invocation(self, driver: InvocationDriver) -> Iterator[Invocation]:  # type: ignore[type-arg]
+    def invocation(self, driver: AnyDriver) -> Iterator[Invocation]:
         """Yield the portable type over the driver."""
         portable = Invocation(driver, name="conformance", policy=Policy(deadline_s=5))
         yield portable
         portable.close()
 
-    def support(self, driver: InvocationDriver, feature: InvocationFeature) -> Support:  # type: ignore[type-arg]
+    def support(self, driver: AnyDriver, feature: InvocationFeature) -> Support:
         """Return what the driver declares, which must be something for each ability."""
         return driver.features[feature]
 
-    def test_declares_every_ability(self, driver: InvocationDriver) -> None:  # type: ignore[type-arg]
+    def test_declares_every_ability(self, driver: AnyDriver) -> None:
         assert set(InvocationFeature) == set(driver.features)
 
     def test_bytes_go_and_come_back_as_they_are(self, invocation: Invocation) -> None:
@@ -157,9 +160,7 @@ class InvocationConformance(ABC):
 
         assert [str(n).encode() for n in range(200)] == got
 
-    def test_a_stream_yields_the_body_in_pieces(
-        self, driver: InvocationDriver, invocation: Invocation
-    ) -> None:  # type: ignore[type-arg]
+    def test_a_stream_yields_the_body_in_pieces(self, driver: AnyDriver, invocation: Invocation) -> None:
         if not self.support(driver, InvocationFeature.STREAM):
             pytest.skip("declared absent")
         response = invocation.request("GET", "/big", stream=True)
@@ -170,7 +171,7 @@ class InvocationConformance(ABC):
 
     def test_a_service_that_does_not_answer_ends_the_call_in_time(
         self,
-        driver: InvocationDriver,  # type: ignore[type-arg]
+        driver: AnyDriver,
         invocation: Invocation,
     ) -> None:
         started = time.monotonic()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from capa_core.errors import UnavailableError
 
@@ -24,21 +25,21 @@ class Served:
     def __init__(self, application: WSGIApplication, *, host: str, port: int, threads: int) -> None:
         from waitress.server import create_server
 
-        self._channels: dict[int, object] = {}
         try:
-            self._server = create_server(
-                application,
-                host=host,
-                port=port,
-                threads=threads,
-                map=self._channels,
-                clear_untrusted_proxy_headers=True,
-            )
+            listener = socket.create_server((host, port))
         except OSError as error:
             raise UnavailableError(
                 f"cannot listen on {host}:{port}: {error.strerror}. Free the port or choose another."
             ) from error
-        self.url = f"http://{host}:{self._server.effective_port}"
+        self.url = f"http://{host}:{listener.getsockname()[1]}"
+        self._channels: dict[int, Any] = {}
+        self._server: Any = create_server(
+            application,
+            sockets=[listener],
+            threads=threads,
+            map=self._channels,
+            clear_untrusted_proxy_headers=True,
+        )
         self._thread = threading.Thread(target=self._server.run, name=f"capa-serve-{self.url}", daemon=True)
         self._thread.start()
 
