@@ -8,7 +8,7 @@ here publishes, runs its tasks and keeps its results by the components that capa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import celery as _original
 from celery import (
@@ -31,9 +31,6 @@ from celery import (
 )
 
 from capa_celery._app import Celery
-
-if TYPE_CHECKING:
-    from capa_celery import app as app
 
 VERSION = _original.VERSION
 __version__ = _original.__version__

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from celery import Celery as CeleryApp
-from kombu.utils.objects import cached_property as celery_property
 
+from capa_celery import _lane
 from capa_celery._engine import Engine
 
 
@@ -27,20 +27,30 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
         """The Capa components that serve this application."""
         return Engine(self)
 
-    @celery_property
+    @cached_property
     def Worker(self) -> Any:  # noqa: N802 - Celery's name
         """The worker as a program."""
         return self.subclass_with_self("capa_celery._worker.program:Worker")
 
-    @celery_property
+    @cached_property
     def WorkController(self) -> Any:  # noqa: N802 - Celery's name
         """The worker to embed."""
         return self.subclass_with_self("capa_celery._worker.controller:WorkController")
 
-    @celery_property
+    @cached_property
     def Beat(self) -> Any:  # noqa: N802 - Celery's name
         """The scheduler as a program."""
         return self.subclass_with_self("capa_celery._beat:Beat")
+
+    def send_task(self, name: str, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+        """Send a task by name; the arguments are those of `celery.Celery.send_task`."""
+        if rest or not _lane.takes(options) or not self._lane_is_open or self.current_worker_task:
+            return super().send_task(name, args, kwargs, *rest, **options)
+        return _lane.send(self, name, args, kwargs, options)
+
+    @cached_property
+    def _lane_is_open(self) -> bool:
+        return _lane.is_open(self)
 
     def _get_backend(self) -> Any:
         from capa_celery._backend import backend_of
@@ -53,10 +63,11 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
 
     def producer_or_acquire(self, producer: Any = None) -> Any:
         """Return a context that gives *producer*, or one of Capa's: there is no pool to wait for."""
-        return nullcontext(producer or self._own_producer)
+        return nullcontext(producer or self.own_producer)
 
     @cached_property
-    def _own_producer(self) -> Any:
+    def own_producer(self) -> Any:
+        """The producer that code which asks the application for one is given."""
         return self.amqp.Producer(self.connection_for_write(), auto_declare=False)
 
     def _connection(self, url: Any, *_: Any, **__: Any) -> Any:

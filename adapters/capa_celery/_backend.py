@@ -50,7 +50,7 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
     supports_result_compression = True
     persistent = True
 
-    outbox: Outbox | None = None
+    outbox: Outbox[Any] | None = None
     """Set in a worker: successes go there first, to be stored many at a time before their tasks are acknowledged."""
 
     def __init__(self, app: Celery, **kwargs: Any) -> None:

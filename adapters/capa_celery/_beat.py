@@ -1,38 +1,101 @@
-"""Beat: Celery's scheduler with its memory in Capa's state, and a lease so that of several beats only one sends."""
+"""Beat: Celery's scheduler with its memory in Capa's state, and a lock so that of several beats only one sends."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from celery.apps.beat import Beat as CeleryBeat
 from celery.beat import Scheduler as CeleryScheduler
 from celery.worker import components
 
+from capa_core.errors import CapaError
+
+if TYPE_CHECKING:
+    from capa_core.blocks.lock import Held
+
 logger = logging.getLogger("celery.beat")
 
-DEFAULTS = frozenset({"celery.beat:PersistentScheduler", "celery.beat.PersistentScheduler"})
+REPLACED = frozenset({None, "celery.beat:PersistentScheduler", "celery.beat.PersistentScheduler"})
 OURS = "capa_celery._beat:Scheduler"
+LEASE_S = 30.0
 STANDBY_S = 5.0
-
-
-def scheduler_for(wanted: Any) -> Any:
-    """Return the scheduler to use for the one that is asked for: Capa's in place of the one that keeps a file."""
-    return OURS if wanted in DEFAULTS or wanted is None else wanted
+"""How often a beat looks whether the one that sends has gone."""
 
 
 class Scheduler(CeleryScheduler):  # type: ignore[misc] # celery is not typed
-    """Remembers in the state component when each entry ran last, so that a restart neither skips nor repeats."""
+    """Remembers in the state component when each entry ran last, so that a restart neither skips nor repeats.
 
-    def setup_schedule(self) -> None:
-        """Take the entries of `beat_schedule`, and their last runs from the state."""
-        self.install_default_entries(self.data)
-        self.merge_inplace(self.app.conf.beat_schedule)
+    Of several beats of one application, the one that holds the lock sends, and another takes over when it is gone.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._held: Held | None = None
+        super().__init__(*args, **kwargs)
+        # Stored after each task that was sent: a crash repeats one task at most.
+        self.sync_every_tasks = 1
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Send what is due and return in how many seconds to call again."""
+        if not self._leads():
+            return min(STANDBY_S, self.max_interval)
+        return min(float(super().tick(*args, **kwargs)), LEASE_S / 3)
+
+    def sync(self) -> None:
+        """Store when each entry ran last."""
+        if self._held is None or self._held.lost.is_set():
+            return
+        runs = {
+            name: [entry.last_run_at.isoformat(), entry.total_run_count]
+            for name, entry in self.schedule.items()
+        }
+        self.app.capa.state.put_json(self._key, runs)
+
+    def close(self) -> None:
+        """Store the last runs and let another beat take over."""
+        try:
+            super().close()
+        finally:
+            held, self._held = self._held, None
+            if held is not None and not held.lost.is_set():
+                held.release()
 
     @property
     def info(self) -> str:
         """What the banner says about it."""
         return f"    . schedule -> {self.app.capa.backend_uri}"
+
+    @property
+    def _key(self) -> str:
+        return f"celery-beat-{self.app.main or 'celery'}"
+
+    def _leads(self) -> bool:
+        if self._held is not None and not self._held.lost.is_set():
+            return True
+        try:
+            self._held = self.app.capa.locks.lock(self._key, lease=LEASE_S).try_acquire()
+            if self._held is not None:
+                self._remember(self.app.capa.state.get_json(self._key) or {})
+        except CapaError as error:
+            logger.error("beat: cannot tell who sends, trying again: %s", error)
+            return False
+        return self._held is not None
+
+    def _remember(self, runs: Mapping[str, Any]) -> None:
+        """Take over the last runs that this or another beat has stored."""
+        for name in runs.keys() & self.schedule.keys():
+            last_run, count = runs[name]
+            entry = self.schedule[name]
+            entry.last_run_at = datetime.fromisoformat(last_run).astimezone(self.app.timezone)
+            entry.total_run_count = count
+        self._heap = None
+
+
+def scheduler_for(wanted: Any) -> Any:
+    """Return the scheduler to use for the one that is asked for: Capa's in place of the one that keeps a file."""
+    return OURS if wanted in REPLACED else wanted
 
 
 class Beat(CeleryBeat):  # type: ignore[misc] # as above
@@ -40,7 +103,7 @@ class Beat(CeleryBeat):  # type: ignore[misc] # as above
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.scheduler_cls = scheduler_for(self.scheduler_cls)
+        self.scheduler_cls: Any = scheduler_for(vars(self)["scheduler_cls"])
 
 
 class EmbeddedBeat(components.Beat):  # type: ignore[misc] # as above

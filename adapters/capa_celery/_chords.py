@@ -33,7 +33,6 @@ class Chords:
 
     if TYPE_CHECKING:
         app: Any
-        store: State
         expires: int | None
         chord_expires: int | None
         encode: Any
@@ -41,6 +40,10 @@ class Chords:
         encode_result: Any
         exception_to_python: Any
         get_key_for_group: Any
+
+        @property
+        def store(self) -> State: ...
+
         chord_error_from_stack: Any
         ensure_chords_allowed: Any
 

@@ -59,7 +59,7 @@ def encode(envelope: Envelope) -> bytes:
     try:
         return json.dumps(fields).encode("ascii")
     except TypeError:  # a header of a type that only kombu's encoder knows, such as a datetime
-        return kombu_json.dumps(fields).encode()
+        return str(kombu_json.dumps(fields)).encode()
 
 
 def decode(data: bytes) -> Envelope:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Mapping
@@ -12,7 +13,6 @@ from celery import signals
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 from kombu import Queue
 from kombu.exceptions import OperationalError
-from kombu.utils.functional import retry_over_time
 
 from capa_celery import _codec
 from capa_celery._errors import unsupported
@@ -90,7 +90,7 @@ class Sender:
             all_headers.update(headers)
         all_properties.update(properties)
         target = self._target(exchange, routing_key, queue, exchange_type)
-        policy = {**self._retry_policy, **(retry_policy or {})}
+        policy = {**self._retry_policy, **retry_policy} if retry_policy else self._retry_policy
         if signals.before_task_publish.receivers:
             signals.before_task_publish.send(
                 sender=name,
@@ -100,7 +100,7 @@ class Sender:
                 declare=[target.queue] if declare is None and target.queue is not None else declare,
                 headers=all_headers,
                 properties=all_properties,
-                retry_policy=policy,
+                retry_policy=dict(policy),
             )
         self._complete(all_properties, delivery_mode, target)
         envelope, used = _codec.pack_body(
@@ -165,18 +165,34 @@ class Sender:
         data = _codec.encode(envelope)
         priority = self._priority(envelope.properties)
         for topic in topics:
-            if policy is None:
+            try:
                 self._publish_once(topic, data, priority, times)
+            except _Retryable:
+                if not policy or policy.get("max_retries", 3) == 0:
+                    raise
+                self._publish_again(topic, data, priority, times, policy)
+
+    def _publish_again(
+        self,
+        topic: Topic,
+        data: bytes,
+        priority: int,
+        times: tuple[float, float | None],
+        policy: Mapping[str, Any],
+    ) -> None:
+        """Try again as kombu's retry policy says; `max_retries=None` never gives up."""
+        most, longest = policy.get("max_retries", 3), policy.get("interval_max", 0.2)
+        pause_s, step_s = policy.get("interval_start", 0), policy.get("interval_step", 0.2)
+        for attempt in itertools.count(1):
+            time.sleep(min(pause_s, longest))
+            pause_s += step_s
+            try:
+                self._publish_once(topic, data, priority, times)
+            except _Retryable:
+                if most is not None and attempt >= most:
+                    raise
             else:
-                retry_over_time(
-                    self._publish_once,
-                    _Retryable,
-                    args=(topic, data, priority, times),
-                    max_retries=policy.get("max_retries", 3),
-                    interval_start=policy.get("interval_start", 0),
-                    interval_step=policy.get("interval_step", 0.2),
-                    interval_max=policy.get("interval_max", 0.2),
-                )
+                return
 
     def _publish_once(
         self, topic: Topic, data: bytes, priority: int, times: tuple[float, float | None]

@@ -32,7 +32,7 @@ class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._consumers: dict[str, Consumer] = {}
+        self._sources: dict[str, Consumer] = {}
         self._held: dict[str, tuple[Consumer, Any]] = {}
 
     @property
@@ -50,9 +50,9 @@ class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
         )
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
-        consumer = self._consumers.get(queue)
+        consumer = self._sources.get(queue)
         if consumer is None:
-            consumer = self._consumers[queue] = self._pubsub.consumer(queue, GROUP, lease=LEASE_S, raw=True)
+            consumer = self._sources[queue] = self._pubsub.consumer(queue, GROUP, lease=LEASE_S, raw=True)
         received = consumer.receive(1, timeout or 0.0)
         if not received:
             raise Empty
@@ -96,8 +96,8 @@ class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
     def close(self) -> None:
         """Hand back what was received and not settled."""
         super().close()
-        while self._consumers:
-            self._consumers.popitem()[1].close()
+        while self._sources:
+            self._sources.popitem()[1].close()
 
 
 class Transport(virtual.Transport):  # type: ignore[misc] # kombu is not typed
@@ -151,4 +151,4 @@ def _dumps(message: dict[str, Any]) -> bytes:
     try:
         return json.dumps(message).encode()
     except TypeError:
-        return kombu_json.dumps(message).encode()
+        return str(kombu_json.dumps(message)).encode()

@@ -69,8 +69,9 @@ class ConsumerStep(bootsteps.StartStopStep):  # type: ignore[misc] # as above
 
     def create(self, w: Any) -> Consumer:
         """Return the consumer."""
-        w.consumer = Consumer(w.app, w, w.pool, multiplier=w.prefetch_multiplier, ready=w.ready_callback)
-        return w.consumer
+        consumer = Consumer(w.app, w, w.pool, multiplier=w.prefetch_multiplier, ready=w.ready_callback)
+        w.consumer = consumer
+        return consumer
 
     def info(self, w: Any) -> dict[str, Any]:  # noqa: ARG002 - Celery's signature
         """What `inspect stats` shows beside the pool."""

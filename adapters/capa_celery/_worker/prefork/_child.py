@@ -107,7 +107,7 @@ class Child:
         """Do what Celery does in a new pool process; then keep a SIGTERM to the whole group from ending a task."""
         name = f"ForkPoolWorker-{self._index + 1}"
         for process in (billiard_process.current_process(), multiprocessing.current_process()):
-            process._name = name
+            process.name = name
         billiard_process.current_process().index = self._index
         process_initializer(self._options.app, self._options.hostname)
         signal.signal(signal.SIGTERM, lambda *_: None)

@@ -62,7 +62,7 @@ class PreforkPool(Pool):
 
     def take_back(self) -> list[Job]:
         """Read jobs from the children's end before they do."""
-        found = []
+        found: list[Job] = []
         while True:
             try:
                 packet = self._jobs_out.recv(_wire.LARGEST, socket.MSG_DONTWAIT)

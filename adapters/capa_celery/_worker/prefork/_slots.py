@@ -31,7 +31,7 @@ class Slot:
     The child calls `take`, `begin`, `limit`, `end` and `reported`; the worker the others.
     """
 
-    def __init__(self, whole: memoryview, real: memoryview, base: int) -> None:
+    def __init__(self, whole: memoryview[int], real: memoryview[float], base: int) -> None:
         self._whole = whole
         self._real = real
         self._base = base

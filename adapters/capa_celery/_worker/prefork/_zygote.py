@@ -8,7 +8,7 @@ import select
 import signal
 import socket
 import traceback
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from billiard.util import _run_after_forkers
 from celery.platforms import set_pdeathsig
@@ -68,8 +68,9 @@ class Zygote:
         gc.freeze()
         children: dict[int, int] = {}
         serving = True
+        watched: list[Any] = [bell, orders]
         while serving or children:
-            ready, _, _ = select.select([bell, orders] if serving else [bell], [], [])
+            ready, _, _ = select.select(watched[: 1 + serving], [], [])
             if bell in ready:
                 os.read(bell, 512)
                 self._reap(children)

@@ -1,0 +1,96 @@
+"""The short way of a plain `delay()`: what the original would do for it, without the questions it asks first.
+
+It steps aside, and the original's `send_task` runs, for every call that asks for more than a queue or a priority,
+inside a running task (whose children and root must be kept), and wherever the original's function, message or
+protocol has been replaced.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery as CeleryApp
+from celery.app import base
+from celery.app.amqp import AMQP as CeleryAmqp
+from celery.app.amqp import task_message
+from celery.utils import uuid
+from celery.utils.nodenames import anon_nodename
+from celery.utils.saferepr import saferepr
+
+from capa_celery._backend import CapaBackend
+
+if TYPE_CHECKING:
+    from capa_celery._app import Celery
+
+ASKS_FOR_MORE = frozenset(
+    "countdown eta connection router expires publisher add_to_parent group_id group_index retries chord reply_to "
+    "time_limit soft_time_limit root_id parent_id route_name chain replaced_task_nesting stamped_headers link "
+    "link_error argsrepr kwargsrepr origin now timezone".split()
+)
+REPR_LEVELS = 3
+"""What `saferepr` does by itself; another `task_repr_maxlevels` is the original's business."""
+
+
+def is_open(app: Celery) -> bool:
+    """Return whether *app* makes and sends plain messages in the original's way."""
+    conf = app.conf
+    return (
+        conf.task_protocol == 2
+        and (conf.get("task_repr_maxlevels") or REPR_LEVELS) == REPR_LEVELS
+        and type(app.amqp).as_task_v2 is CeleryAmqp.as_task_v2
+        and getattr(CeleryApp.send_task, "__code__", None) is not None
+        and CeleryApp.send_task.__code__.co_filename == base.__file__
+    )
+
+
+def takes(options: dict[str, Any]) -> bool:
+    """Return whether a call with *options* is plain: from `Task.apply_async`, with nothing that needs a thought."""
+    if options.get("task_type") is None:
+        return False
+    return all(options[name] is None for name in ASKS_FOR_MORE & options.keys())
+
+
+def send(app: Celery, name: str, args: Any, kwargs: Any, options: dict[str, Any]) -> Any:
+    """Send the task and return its result object, as `Celery.send_task` does.
+
+    Raises:
+        TypeError: The arguments are no sequence and mapping.
+    """
+    args, kwargs = args or (), kwargs or {}
+    if not isinstance(args, list | tuple) or not isinstance(kwargs, dict):
+        raise TypeError("task args must be a list or tuple, and task keyword arguments a mapping")
+    options = {key: value for key, value in options.items() if key not in ASKS_FOR_MORE}
+    task_id = options.pop("task_id", None) or uuid()
+    ignored = options.pop("ignore_result", None)
+    result_cls = options.pop("result_cls", None)
+    shadow, producer = options.pop("shadow", None), options.pop("producer", None)
+    options = app.amqp.router.route(options, name, args, kwargs, options.pop("task_type"))
+    headers = {
+        "lang": "py",
+        "task": name,
+        "id": task_id,
+        "shadow": shadow,
+        "eta": None,
+        "expires": None,
+        "group": None,
+        "group_index": None,
+        "retries": 0,
+        "timelimit": [None, None],
+        "root_id": task_id,
+        "parent_id": None,
+        "argsrepr": saferepr(args, app.amqp.argsrepr_maxsize) if args else "()",
+        "kwargsrepr": saferepr(kwargs, app.amqp.kwargsrepr_maxsize) if kwargs else "{}",
+        "origin": anon_nodename(),
+        "ignore_result": ignored,
+        "replaced_task_nesting": 0,
+        "stamped_headers": None,
+        "stamps": {},
+    }
+    body = (args, kwargs, {"callbacks": None, "errbacks": None, "chain": None, "chord": None})
+    properties = {"correlation_id": task_id, "reply_to": app.thread_oid}
+    if not ignored and type(app.backend) is not CapaBackend:
+        app.backend.on_task_call(producer or app.own_producer, task_id)
+    app.amqp.send_task_message(producer, name, task_message(headers, properties, body, None), **options)
+    result = (result_cls or app.AsyncResult)(task_id)
+    result.ignored = ignored
+    return result
