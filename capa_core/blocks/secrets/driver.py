@@ -23,15 +23,24 @@ class SecretsFeature(Feature):
 
 
 class SecretsDriver(Driver[SettingsT]):
-    """Plain values come out of here and are wrapped into `Secret` by the portable type at once."""
+    """Plain values come out of here and are wrapped into `Secret` by the portable type at once.
+
+    A driver *must not* put a value into an error, and *must not* chain an error that holds one. A changed secret
+    *must* be seen by a later call without a restart.
+    """
 
     @abstractmethod
     def get(self, name: str, version: str | None) -> Mapping[str, str] | None:
         """Return the fields of the secret, or `None` if there is none. A single value is the field `""`.
 
-        *version* is never given to a driver without VERSIONS.
+        *version* is never given to a driver without VERSIONS. *name* is any text: it *must not* reach anything that
+        is no secret, such as a file in another folder.
         """
 
     @abstractmethod
     def names(self) -> list[str]:
         """Return the names of all secrets that may be read."""
+
+    def get_all(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the fields of each secret by its name. BULK."""
+        raise NotImplementedError

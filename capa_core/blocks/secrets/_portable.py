@@ -1,0 +1,148 @@
+"""What users hold to read secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from capa_core.abilities import BY_CORE, Feature, Support
+from capa_core.blocks.secrets.driver import SecretsDriver, SecretsFeature
+from capa_core.call import DEFAULT_POLICY, Guard, Policy
+from capa_core.call.closed import closed
+from capa_core.errors import InvalidArgumentError, NotFoundError, UnsupportedError
+from capa_core.secret import Secret
+
+
+class Secrets:
+    """Secrets by name, from whatever store serves this component. Safe for many threads; read only.
+
+    A secret has one value, or several named *fields*. What comes out is a `Secret`, which does not print.
+
+        password = secrets.get("database", field="password").reveal()
+
+    Any call may raise `UnavailableError` or `DeadlineError` (the store did not answer), `PermissionDeniedError`,
+    and `ClosedError`.
+    """
+
+    def __init__(
+        self, driver: SecretsDriver[Any], *, name: str = "default", policy: Policy = DEFAULT_POLICY
+    ) -> None:
+        self.name = name
+        self._driver = driver
+        self._features = dict(driver.features)
+        if not self._features[SecretsFeature.BULK].by_driver:
+            self._features[SecretsFeature.BULK] = BY_CORE
+        self._guard = Guard("secrets", name, driver, policy)
+
+    @property
+    def features(self) -> Mapping[Feature, Support]:
+        """How the component has each ability, what the core makes up for included."""
+        return self._features
+
+    def get(self, name: str, *, field: str = "", version: str | None = None) -> Secret:
+        """Return one value of the secret *name*, as it is now.
+
+        Args:
+            name: As the store knows it.
+            field: Which of its values; `""` for a secret that has one only.
+            version: An older version, as the store names it; `None` for the present one.
+
+        Raises:
+            NotFoundError: There is no such secret, or it has no such field.
+            UnsupportedError: The component has no versions, or no fields, and one was asked for.
+
+        Retries: repeated.
+        """
+        if field:
+            self._require(SecretsFeature.FIELDS)
+        fields = self._fields(name, version)
+        if field not in fields:
+            raise NotFoundError(_no_such_field(name, field, fields))
+        return Secret(fields[field])
+
+    def get_fields(self, name: str, *, version: str | None = None) -> dict[str, Secret]:
+        """Return all values of the secret *name*; a single value is the field `""`.
+
+        Raises:
+            NotFoundError: There is no such secret.
+            UnsupportedError: The component has no versions, and one was asked for.
+
+        Retries: repeated.
+        """
+        return _wrapped(self._fields(name, version))
+
+    def get_all(self) -> dict[str, dict[str, Secret]]:
+        """Return the fields of every secret that may be read, by name.
+
+        Retries: repeated.
+        """
+        if self._driver.features[SecretsFeature.BULK].by_driver:
+            found = self._guard.safe("get_all", self._driver.get_all)
+            return {name: _wrapped(fields) for name, fields in found.items()}
+        each = {name: self._guard.safe("get", self._driver.get, name, None) for name in self.names()}
+        return {name: _wrapped(fields) for name, fields in each.items() if fields is not None}
+
+    def names(self) -> list[str]:
+        """Return the names of the secrets that may be read.
+
+        Retries: repeated.
+        """
+        return sorted(self._guard.safe("names", self._driver.names))
+
+    def ping(self) -> str:
+        """Return one line about the store.
+
+        Raises:
+            UnavailableError: It does not answer.
+        """
+        return self._guard.once("ping", self._driver.ping)
+
+    def close(self) -> None:
+        """Let go of connections. A second `close` does nothing."""
+        self._driver.close()
+        self._driver = closed("secrets", self.name)
+
+    def forget(self) -> None:
+        """Drop what a fork copied into this child. The runtime calls it."""
+        self._driver.forget()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _fields(self, name: str, version: str | None) -> Mapping[str, str]:
+        _check_name(name)
+        if version is not None:
+            self._require(SecretsFeature.VERSIONS)
+        fields = self._guard.safe("get", self._driver.get, name, version)
+        if fields is None:
+            raise NotFoundError(f"secrets {self.name!r} has no secret {name!r}. Add it, or check the name.")
+        return fields
+
+    def _require(self, feature: SecretsFeature) -> None:
+        support = self._features[feature]
+        if not support:
+            raise UnsupportedError(
+                f"secrets {self.name!r} has no {feature}: {support.note}. Choose another driver in capa.toml."
+            )
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise InvalidArgumentError(f"the name of a secret is a text that is not empty, not {name!r}")
+
+
+def _wrapped(fields: Mapping[str, str]) -> dict[str, Secret]:
+    return {field: Secret(text) for field, text in fields.items()}
+
+
+def _no_such_field(name: str, field: str, fields: Mapping[str, str]) -> str:
+    if set(fields) == {""}:
+        return f"the secret {name!r} has a single value and no field {field!r}. Leave the field out."
+    asked = f"no field {field!r}" if field else "several fields"
+    return f"the secret {name!r} has {asked}. Name one of: {', '.join(sorted(fields))}."

@@ -1,0 +1,160 @@
+"""The ways in which files hold secrets. Errors name the file and the place in it, and never what stands there."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+from capa_core.errors import SettingsError
+
+Fields = Mapping[str, str]
+
+_SETTLED_NS = 2_000_000_000
+
+
+class SecretFile:
+    """One `.json`, `.toml` or `.env` file with many secrets, read again when it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seen: tuple[int, ...] = ()
+        self._secrets: dict[str, Fields] = {}
+
+    def get(self, name: str) -> Fields | None:
+        """Return the fields of a secret, or `None`."""
+        return self.all().get(name)
+
+    def all(self) -> dict[str, Fields]:
+        """Return all secrets; none if there is no such file.
+
+        Raises:
+            SettingsError: The file cannot be understood.
+        """
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return {}
+        seen = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if seen != self._seen:
+            self._secrets = _parsed(self.path)
+            # Times of files go in steps of some milliseconds: a change in the same step would go unseen.
+            settled = time.time_ns() - status.st_mtime_ns > _SETTLED_NS
+            self._seen = seen if settled else ()
+        return self._secrets
+
+
+class SecretFolder:
+    """A folder with one file for each secret, as Docker and Kubernetes mount them.
+
+    The name of the file is the name of the secret, its text is the value, less one line end. A folder in it is a
+    secret whose files are its fields. Names that begin with a dot are passed over: Kubernetes keeps the versions of
+    a mounted secret in `..data` and exchanges that in one step.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def get(self, name: str) -> Fields | None:
+        """Return the fields of a secret, or `None`."""
+        if name.startswith(".") or any(character in name for character in "/\\\0"):
+            return None  # it would lead out of the folder
+        return _in_folder(self.path / name)
+
+    def all(self) -> dict[str, Fields]:
+        """Return all secrets; none if there is no such folder."""
+        each = {path.name: _in_folder(path) for path in _visible(self.path)}
+        return {name: fields for name, fields in each.items() if fields is not None}
+
+
+def source(path: Path) -> SecretFile | SecretFolder:
+    """Return what reads *path*: by its ending if it has one that is known, else as a folder.
+
+    Raises:
+        SettingsError: It is a file of a kind that is not known.
+    """
+    if _kind(path) in _PARSERS:
+        return SecretFile(path)
+    if path.is_file():
+        raise SettingsError(f"{path}: secrets are read from {', '.join(_PARSERS)} files and from folders.")
+    return SecretFolder(path)
+
+
+def _kind(path: Path) -> str:
+    """Return the ending; `.env`, `.env.local` and `prod.env` are all `.env`."""
+    return ".env" if path.name.startswith(".env") else path.suffix.lower()
+
+
+def _parsed(path: Path) -> dict[str, Fields]:
+    content = _PARSERS[_kind(path)](path, _text(path))
+    if not isinstance(content, dict):
+        raise SettingsError(
+            f"{path}: name the secrets: it must hold an object, not a {type(content).__name__}."
+        )
+    return {name: _fields(value) for name, value in content.items() if value is not None}
+
+
+def _json(path: Path, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"{path}: no valid JSON at line {error.lineno}: {error.msg}.") from None
+
+
+def _toml(path: Path, text: str) -> Any:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = str(error).rpartition("(")[2].rstrip(")")  # the rest may quote what stands there
+        raise SettingsError(f"{path}: no valid TOML {place}.") from None
+
+
+def _env(path: Path, text: str) -> Any:
+    del path
+    return dotenv_values(stream=io.StringIO(text), interpolate=False)
+
+
+_PARSERS = {".env": _env, ".json": _json, ".toml": _toml}
+
+
+def _fields(value: Any) -> Fields:
+    """Return an object as fields and anything else as a single value."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return {"": _plain(value)}
+
+
+def _plain(value: Any) -> str:
+    """Return a text as it is and anything else as JSON would write it."""
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _in_folder(path: Path) -> Fields | None:
+    if path.is_dir():
+        return {file.name: _text(file, whole=False) for file in _visible(path) if file.is_file()}
+    return {"": _text(path, whole=False)} if path.is_file() else None
+
+
+def _visible(folder: Path) -> list[Path]:
+    try:
+        return [folder / name for name in os.listdir(folder) if not name.startswith(".")]  # noqa: PTH208 - names only
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _text(path: Path, *, whole: bool = True) -> str:
+    """Return what the file holds; less its last line end unless *whole*."""
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError:
+        raise SettingsError(
+            f"{path}: it is no text in UTF-8. Encode what is binary, in Base64 say."
+        ) from None
+    return text if whole else text.removesuffix("\n").removesuffix("\r")

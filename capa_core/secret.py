@@ -1,0 +1,77 @@
+"""A text that does not print."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any, NoReturn, Self, final
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
+
+_MASK = "********"
+
+
+@final
+class Secret:
+    """A text that only `reveal` gives away: not `print`, a log, a traceback, JSON, a pickle or a copy of settings.
+
+    Two are equal if their texts are; comparing takes the same time wherever they differ. Pydantic models can have
+    fields of this type: they take a text, and dump the mask.
+    """
+
+    __slots__ = ("__text",)
+
+    def __init__(self, text: str) -> None:
+        self.__text = text
+
+    def reveal(self) -> str:
+        """Return the text. Hand it to what needs it at once, and keep the `Secret`."""
+        return self.__text
+
+    def __repr__(self) -> str:
+        return f"Secret({_MASK!r})"
+
+    def __str__(self) -> str:
+        return _MASK
+
+    def __format__(self, spec: str) -> str:
+        return format(_MASK, spec)
+
+    def __bool__(self) -> bool:
+        return bool(self.__text)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(_bytes(self.__text), _bytes(other.__text))
+
+    def __hash__(self) -> int:
+        return hash((Secret, self.__text))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(
+            "a Secret is not pickled, for a pickle shows it to everybody. Pass its name, and read it there."
+        )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.union_schema(
+            [
+                core_schema.is_instance_schema(cls),
+                core_schema.no_info_after_validator_function(cls, core_schema.str_schema()),
+            ],
+            serialization=core_schema.plain_serializer_function_ser_schema(str),
+        )
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")  # an environment variable may hold bytes that are no text
