@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from capa_codemods.import_map import ImportMap, Name
 
 CAPA = "capa-core"
 """The distribution whose extras bring the adapters."""
+
+
+class Target(NamedTuple):
+    """Where a name of a `from` import comes from: `from module import name`."""
+
+    module: str
+    name: str
 
 
 class Names:
@@ -61,6 +69,29 @@ class Names:
         while dotted and dotted not in self.modules:
             dotted = dotted.rpartition(".")[0]
         return dotted or None
+
+    def target_of(self, module: str, name: str) -> Target:
+        """Return from where `from module import name` gets the same name now; *module* itself if it must stay."""
+        dotted = f"{module}.{name}"
+        line = self.line(dotted)
+        if line is not None and line.support == "none":
+            return Target(module, name)
+        if line is not None and line.to:
+            return Target(*line.to.rpartition(".")[::2])
+        if dotted in self.modules:
+            return Target(*self.modules[dotted].rpartition(".")[::2])
+        return Target(self.modules.get(module, module), name)
+
+    def new_root(self, module: str) -> str | None:
+        """Return the new module that holds what `import module` binds, the root of *module*.
+
+        None unless both are served, and the new root holds the new module under the same path.
+        """
+        root = module.partition(".")[0]
+        new, new_root = self.modules.get(module), self.modules.get(root)
+        if new is None or new_root is None or new != new_root + module.removeprefix(root):
+            return None
+        return new_root
 
     def required(self, distribution: str) -> ImportMap | None:
         """Return the import map of the SDK that *distribution*, in any spelling, brings."""

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from capa_codemods.engine.document import starts_of_lines
 from capa_codemods.engine.splice import inverse, splice
+from capa_codemods.engine.syntax import Places, parse
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
 from capa_codemods.names import Names
 
 if TYPE_CHECKING:
-    from capa_codemods.engine.python_file import Places, PythonFile
+    from capa_codemods.engine.python_file import PythonFile
 
 
 class _Bound(NamedTuple):
@@ -39,8 +40,6 @@ class _Bound(NamedTuple):
 
 def flaw(file: PythonFile, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:
     """Return what is wrong with *new* as the rewritten *file*, or None if it is proven."""
-    from capa_codemods.engine.python_file import Places, parse
-
     if splice(new, inverse(file.data, edits)) != file.data:
         return "bytes outside the edits differ"
     try:

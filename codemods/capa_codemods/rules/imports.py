@@ -19,22 +19,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import groupby
-from typing import NamedTuple
 
 from capa_codemods.engine.python_file import ImportedName, ImportStatement, PythonFile
 from capa_codemods.findings import Edit, Finding
-from capa_codemods.names import Names
+from capa_codemods.names import Names, Target
 from capa_codemods.project import Project
 from capa_codemods.rule import Rule
 
 _GAPS = re.compile(rb"[ \t\f]|\\(?:\r\n|\r|\n)")
-
-
-class _Target(NamedTuple):
-    """Where one name of a `from` import comes from after the rewrite."""
-
-    module: str
-    name: str
 
 
 class Imports(Rule[PythonFile]):
@@ -82,7 +74,7 @@ class Imports(Rule[PythonFile]):
         if refused := project.refusal(root, file.path):
             yield Finding(self.id, line, "note", *refused)
             return
-        targets = [_from_target(module, name.name, project.names) for name in statement.names]
+        targets = [project.names.target_of(module, name.name) for name in statement.names]
         for name, target in zip(statement.names, targets, strict=True):
             if target.module == module:
                 yield self._unserved(f"{module}.{name.name}", file.line_of(name.start), project.names)
@@ -94,7 +86,7 @@ class Imports(Rule[PythonFile]):
             return
         yield self._moved(statement, targets, file)
 
-    def _moved(self, statement: ImportStatement, targets: list[_Target], file: PythonFile) -> Edit | Finding:
+    def _moved(self, statement: ImportStatement, targets: list[Target], file: PythonFile) -> Edit | Finding:
         is_same_name = all(
             target.name == name.name for target, name in zip(targets, statement.names, strict=True)
         )
@@ -133,32 +125,18 @@ class Imports(Rule[PythonFile]):
 
 def _plain_target(name: ImportedName, names: Names) -> str | None:
     """Return what stands for `import name` without its `as`, or None if the module is not served."""
-    new = names.modules.get(name.name)
+    if name.asname:
+        return names.modules.get(name.name)
     root = name.name.partition(".")[0]
-    if new is None or name.asname:
-        return new
-    if root == name.name:
-        return f"{new} as {root}"
-    # `import a.b` binds `a`, and users write `a.b.c`: the new root must hold the new module under the same path.
-    new_root = names.modules.get(root)
-    if new_root is None or new != new_root + name.name.removeprefix(root):
+    new_root = names.new_root(name.name)
+    if new_root is None:
         return None
-    return f"{new}, {new_root} as {root}"
+    bound = f"{new_root} as {root}"
+    # `import a.b` binds `a`, and users write `a.b.c`.
+    return bound if root == name.name else f"{names.modules[name.name]}, {bound}"
 
 
-def _from_target(module: str, name: str, names: Names) -> _Target:
-    dotted = f"{module}.{name}"
-    line = names.line(dotted)
-    if line is not None and line.support == "none":
-        return _Target(module, name)
-    if line is not None and line.to:
-        return _Target(*line.to.rpartition(".")[::2])
-    if dotted in names.modules:
-        return _Target(*names.modules[dotted].rpartition(".")[::2])
-    return _Target(names.modules.get(module, module), name)
-
-
-def _split(statement: ImportStatement, targets: list[_Target], file: PythonFile) -> bytes:
+def _split(statement: ImportStatement, targets: list[Target], file: PythonFile) -> bytes:
     parts = []
     pairs = list(zip(statement.names, targets, strict=True))
     for module, group in groupby(pairs, key=lambda pair: pair[1].module):
@@ -171,7 +149,7 @@ def _split(statement: ImportStatement, targets: list[_Target], file: PythonFile)
     return (_newline(file.data) + before if is_alone else b"; ").join(parts)
 
 
-def _listed(name: ImportedName, target: _Target) -> str:
+def _listed(name: ImportedName, target: Target) -> str:
     if name.asname is None and target.name == name.name:
         return name.name
     return f"{target.name} as {name.asname or name.name}"

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from capa_codemods.engine.python_file import PythonFile, StringUse
+from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.names import Names
 from capa_codemods.project import Project
@@ -68,9 +69,10 @@ class Strings(Rule[PythonFile]):
         for use in file.strings:
             root = use.value.partition(".")[0].partition(":")[0]
             if root in names.roots and _DOTTED.fullmatch(use.value) and not project.refusal(root, file.path):
-                yield from self._use(use, names)
+                yield from self.use(use, names)
 
-    def _use(self, use: StringUse, names: Names) -> Iterator[Edit | Finding]:
+    def use(self, use: StringUse, names: Names) -> Iterator[Edit | Finding]:
+        """Yield what is to be done about one string that names something of an SDK."""
         if not any(_takes(callees, use) for callees in (_PATCHES, _MODULES, _OBJECTS)):
             if note := _note(use, names):
                 yield Finding(self.id, use.line, "note", *note)
@@ -129,9 +131,18 @@ def _reason_for_module(use: StringUse, aim: _Aim, package: str, names: Names) ->
 
 
 def _keeps_top_level(module: str, names: Names) -> bool:
-    root, _, rest = module.partition(".")
-    new_root = names.modules.get(root, ".")
-    return "." not in new_root and names.modules[module] == f"{new_root}.{rest}".rstrip(".")
+    new_root = names.new_root(module)
+    return new_root is not None and "." not in new_root
+
+
+def moved_patch_target(target: str, names: Names) -> str:
+    """Return where a patch of *target* must land once the code under test is rewritten: *target* itself if it stays."""
+    root = target.partition(".")[0]
+    if root not in names.roots or not _DOTTED.fullmatch(target):
+        return target
+    use = StringUse(target, 0, 0, "patch", 0, "argument", "")
+    edits = [item for item in Strings().use(use, names) if isinstance(item, Edit)]
+    return splice(target.encode(), edits).decode()
 
 
 def _note(use: StringUse, names: Names) -> tuple[str, str] | None:

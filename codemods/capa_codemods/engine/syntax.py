@@ -1,0 +1,83 @@
+"""The syntax tree of a Python file, and where in its bytes the parser's lines and columns are."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+
+from capa_codemods.errors import UnreadableError
+
+_COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=]", re.MULTILINE)
+_BOM = b"\xef\xbb\xbf"
+
+
+class Places:
+    """Turn the parser's lines and columns into offsets in the bytes on disk.
+
+    The parser counts columns in UTF-8. In a file of another encoding they are counted again.
+    """
+
+    def __init__(self, data: bytes, line_starts: Sequence[int]) -> None:
+        """Prepare for *data*, whose lines begin at *line_starts*."""
+        self._data = data
+        self._starts = line_starts
+        self._bom = len(_BOM) if data.startswith(_BOM) else 0
+        self.encoding = _encoding(data)
+
+    def offset(self, line: int, column: int) -> int:
+        """Return the offset of what the parser has at *line* (from 1) and *column* (from 0)."""
+        start = self._starts[line - 1]
+        if line == 1:
+            start += self._bom
+        if self.encoding is None:
+            return start + column
+        end = self._starts[line] if line < len(self._starts) else len(self._data)
+        text = self._data[start:end].decode(self.encoding).encode()[:column].decode()
+        return start + len(text.encode(self.encoding))
+
+
+def parse(data: bytes) -> ast.Module:
+    """Return the syntax tree of *data*.
+
+    Raises:
+        UnreadableError: It is not Python as the running interpreter knows it.
+    """
+    try:
+        return ast.parse(data)
+    except SyntaxError as error:
+        raise UnreadableError(
+            f"not Python {_version()}: {error.msg}", line=error.lineno or 0, next_step=_advice(error.msg)
+        ) from error
+    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+        reason = str(error) or "its expressions are nested too deeply"
+        raise UnreadableError(
+            f"cannot be parsed: {reason}", next_step="mend the file, or change its imports by hand"
+        ) from error
+
+
+def _encoding(data: bytes) -> str | None:
+    """Return the declared encoding if columns must be counted again in it, else None."""
+    head = data.split(b"\n", 2)[:2]
+    if not any(b"coding" in line and _COOKIE.match(line.removeprefix(_BOM)) for line in head):
+        return None
+    import io
+    import tokenize
+
+    name = tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+    return None if name in {"utf-8", "utf-8-sig", "ascii"} or data.isascii() else name
+
+
+def _version() -> str:
+    import sys
+
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _advice(message: str) -> str:
+    # What the parser says of Python 2's most frequent statements.
+    if "Missing parentheses in call to" in message or "multiple exception types must be" in message:
+        return "it looks like Python 2: port it to Python 3 first"
+    if "codec can't decode" in message or "encoding" in message:
+        return "save it in UTF-8, or declare its encoding in the first line"
+    return "mend the file; if it is for a newer Python, run capa with that Python"

@@ -1,0 +1,52 @@
+"""`capa run`."""
+
+from __future__ import annotations
+
+import sys
+
+from capa_migration.cli import USAGE
+from capa_migration.cli.arguments import Parser
+from capa_migration.target import Target
+
+_EXAMPLES = """\
+examples:
+  capa run -- python app.py
+  capa run -- python -m proj.server --port 8000
+  capa run -- celery -A proj worker
+  capa run -- pytest
+
+Nothing is written. Imports that stand in files of the project, and in its child processes, come from the adapters; all
+other code has the originals. exit code: that of the command; 3 wrong usage
+"""
+
+
+def run(words: list[str]) -> int:
+    """Run `capa run` with *words*; if all is well it never returns: the process becomes the application."""
+    parser = Parser(
+        prog="capa run", description="Run an unmodified application on Capa, as a trial.", epilog=_EXAMPLES
+    )
+    parser.usage = "capa run [--root PATH] -- COMMAND ..."
+    parser.add_argument(
+        "--root", default=".", metavar="PATH", help="the project; around the current folder by default"
+    )
+    own, command = _split(words)
+    arguments = parser.parse_args(own)
+    if not command:
+        print("capa run: no command is given: write `capa run -- python app.py`", file=sys.stderr)
+        return USAGE
+    from capa_migration.trial.launch import launch
+
+    root = Target(arguments.root).root
+    print(
+        f"capa run: a trial: the imports of {root} come from Capa's adapters; nothing is written",
+        file=sys.stderr,
+    )
+    launch(root, command)
+    return USAGE  # not reached: `launch` becomes the command or raises
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    if "--" in words:
+        at = words.index("--")
+        return words[:at], words[at + 1 :]
+    return words, []

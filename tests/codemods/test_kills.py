@@ -1,0 +1,165 @@
+"""A run killed at any file call leaves whole files, and the next run leaves nothing of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from capa_codemods.engine import apply as engine
+from capa_codemods.engine.journal import Journal, Planned
+from capa_codemods.engine.splice import ordered
+from capa_codemods.findings import Edit
+
+CALLS = (
+    "open",
+    "fsync",
+    "replace",
+    "rename",
+    "unlink",
+    "mkdir",
+    "makedirs",
+    "rmdir",
+    "fchmod",
+    "listdir",
+    "lstat",
+)
+BEFORE, AFTER = b"import requests\n", b"import capa_requests as requests\n"
+EDITS = ordered([Edit(7, 15, b"capa_requests as requests", "imports")])
+NAMES = tuple(f"{folder}/{number}.py" for folder in ("a", "b") for number in range(3))
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "fork"), reason="needs fork, to kill a child at a chosen call"
+)
+
+
+def _apply(root: Path) -> None:
+    journal = Journal(str(root))
+    with journal.lock():
+        engine.recover(journal)
+        engine.apply(journal, [Planned(name, BEFORE, AFTER, EDITS) for name in NAMES])
+
+
+def _undo(root: Path) -> None:
+    journal = Journal(str(root))
+    with journal.lock():
+        if engine.recover(journal) is None:
+            engine.undo(journal)
+
+
+def _make(root: Path) -> None:
+    for name in NAMES:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(BEFORE)
+
+
+def _kill_at(point: int) -> None:
+    """Kill this process before or after the n-th file call from now on."""
+    left = [point]
+
+    def counted(call: Callable[..., object]) -> Callable[..., object]:
+        def run(*arguments: object, **options: object) -> object:
+            _tick(left)
+            result = call(*arguments, **options)
+            _tick(left)
+            return result
+
+        return run
+
+    for name in CALLS:
+        setattr(os, name, counted(getattr(os, name)))
+
+
+def _tick(left: list[int]) -> None:
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _killed(action: Callable[[Path], None], root: Path, point: int) -> bool:
+    """Run *action* in a child that dies at *point*; say whether it died."""
+    child = os.fork()
+    if child == 0:
+        try:
+            _kill_at(point)
+            action(root)
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def _tree(root: Path) -> dict[str, bytes]:
+    files = (
+        path for path in root.rglob("*") if path.is_file() and ".capa" not in path.relative_to(root).parts
+    )
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+def _check_whole(root: Path) -> None:
+    assert all((root / name).read_bytes() in {BEFORE, AFTER} for name in NAMES)
+
+
+def _check_nothing_left(root: Path) -> None:
+    _undo(root)
+
+    assert dict.fromkeys(NAMES, BEFORE) == _tree(root)
+    assert [] == Journal(str(root)).records()
+
+
+@pytest.mark.parametrize("prepare", [None, _apply], ids=["apply", "undo"])
+def test_killed_at_every_file_call(tmp_path, prepare):
+    action = _undo if prepare else _apply
+    for point in range(10_000):
+        root = tmp_path / str(point)
+        _make(root)
+        if prepare:
+            prepare(root)
+
+        died = _killed(action, root, point)
+
+        _check_whole(root)
+        _check_nothing_left(root)
+        if not died:
+            break
+
+    assert 50 < point < 10_000
+
+
+def test_killed_while_recovering_from_a_kill(tmp_path):
+    for point in range(10_000):
+        root = tmp_path / str(point)
+        _make(root)
+        _killed(_apply, root, 90)
+        assert Journal(str(root)).records("applying")
+
+        died = _killed(_undo, root, point)
+
+        _check_whole(root)
+        _check_nothing_left(root)
+        if not died:
+            break
+
+    assert 20 < point < 10_000
+
+
+def test_apply_after_a_kill_takes_back_and_goes_on(tmp_path):
+    _make(tmp_path)
+    _killed(_apply, tmp_path, 90)
+
+    _apply(tmp_path)
+
+    assert dict.fromkeys(NAMES, AFTER) == _tree(tmp_path)
+
+
+def test_file_edited_after_a_kill_keeps_the_edit(tmp_path):
+    _make(tmp_path)
+    _killed(_apply, tmp_path, 90)
+    (done, *_) = [name for name in NAMES if (tmp_path / name).read_bytes() == AFTER]
+    (tmp_path / done).write_bytes(AFTER + b"x = 1\n")
+
+    _undo(tmp_path)
+
+    assert {**dict.fromkeys(NAMES, BEFORE), done: BEFORE + b"x = 1\n"} == _tree(tmp_path)
