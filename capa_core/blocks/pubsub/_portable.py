@@ -95,8 +95,8 @@ class PubSub:
         if topic not in self._topics:
             self._learn(topic)
         ident = id or os.urandom(16).hex()  # a quarter of what uuid4 costs
-        with self._sending(topic, ident) if telemetry.tracing() else _UNTRACED:
-            message = self._outgoing(ident, data, content_type, attributes, raw=raw)
+        with self._sending(topic, ident) as span:
+            message = self._outgoing(ident, data, content_type, attributes, raw=raw, traced=span is not None)
             if key or priority or delay or ttl is not None:
                 message = self._extended(message, key=key, priority=priority, delay=delay, ttl=ttl)
             self._guard.safe("publish", self._publish_one, topic, message)
@@ -120,8 +120,8 @@ class PubSub:
         if topic not in self._topics:
             self._learn(topic)
         drafts = [message if isinstance(message, Draft) else Draft(data=message) for message in messages]
-        with self._sending(topic, len(drafts)):
-            outgoing = [self._drafted(draft, raw=raw) for draft in drafts]
+        with self._sending(topic, len(drafts)) as span:
+            outgoing = [self._drafted(draft, raw=raw, traced=span is not None) for draft in drafts]
             errors = self._publish_all(topic, outgoing)
         return [PublishResult(message.id, error) for message, error in zip(outgoing, errors, strict=True)]
 
@@ -282,13 +282,14 @@ class PubSub:
         attributes: Mapping[str, str] | None,
         *,
         raw: bool,
+        traced: bool,
     ) -> OutgoingMessage:
         if type(data) is bytes and content_type is not None:
             body, kind = data, content_type
         else:
             body, kind = encoded(data, content_type)
         carried = attributes or _NO_ATTRIBUTES
-        if telemetry.tracing():
+        if traced:
             context = dict(carried)
             telemetry.inject(context)
             carried = context
@@ -318,9 +319,11 @@ class PubSub:
             replace(message, key=key, priority=priority, delay_s=delay_s, ttl_s=ttl_s)
         )
 
-    def _drafted(self, draft: Draft, *, raw: bool) -> OutgoingMessage:
+    def _drafted(self, draft: Draft, *, raw: bool, traced: bool) -> OutgoingMessage:
         ident = draft.id or os.urandom(16).hex()
-        message = self._outgoing(ident, draft.data, draft.content_type, draft.attributes, raw=raw)
+        message = self._outgoing(
+            ident, draft.data, draft.content_type, draft.attributes, raw=raw, traced=traced
+        )
         if not (draft.key or draft.priority or draft.delay or draft.ttl is not None):
             return message
         return self._extended(
@@ -360,7 +363,9 @@ class PubSub:
                 raise error
 
     def _sending(self, topic: str, what: str | int) -> AbstractContextManager[object]:
-        """Return the span of sending one message, *what* being its id, or so many."""
+        """Return the span of sending one message, *what* being its id, or so many; of none if nobody traces."""
+        if not telemetry.tracing():
+            return _UNTRACED
         name = "messaging.message.id" if isinstance(what, str) else "messaging.batch.message_count"
         return telemetry.span(f"send {topic}", self._span_of(topic) | {name: what}, kind="PRODUCER")
 

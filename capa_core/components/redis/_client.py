@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import redis
 from pydantic import BaseModel, ConfigDict, Field
 from redis.backoff import NoBackoff
+from redis.commands.core import Script
 from redis.retry import Retry
+from redis.typing import EncodableT
 
 
 class RedisSettings(BaseModel):
@@ -42,6 +46,42 @@ def connect(settings: RedisSettings, *, listens: bool = False) -> redis.Redis:
         protocol=2,
         decode_responses=False,
     )
+
+
+def call(client: redis.Redis, *command: EncodableT) -> Any:
+    """Send one command and return the answer as the server gave it.
+
+    It is what `execute_command` does, without what redis-py does around it: half of the time of a short command.
+
+    Raises:
+        redis.ResponseError: The server refused the command.
+        redis.ConnectionError: There is no connection, or it broke. The command may have been carried out.
+        redis.TimeoutError: No answer in time. The command may have been carried out.
+    """
+    pool = client.connection_pool
+    connection: Any = pool.get_connection()
+    try:
+        connection.send_command(*command)
+        return connection.read_response()
+    except redis.ResponseError:
+        raise
+    except BaseException:
+        connection.disconnect()  # whatever answer is on its way must not be taken for that of the next command
+        raise
+    finally:
+        pool.release(connection)
+
+
+def run(client: redis.Redis, script: Script, key: str, *arguments: EncodableT) -> Any:
+    """Run *script* on *key* in one trip; in a second one if the server has not got it yet, or not any more.
+
+    Raises:
+        redis.RedisError: As `call`.
+    """
+    try:
+        return call(client, "EVALSHA", script.sha, 1, key, *arguments)
+    except redis.exceptions.NoScriptError:
+        return call(client, "EVAL", script.script, 1, key, *arguments)
 
 
 def address(client: redis.Redis) -> str:

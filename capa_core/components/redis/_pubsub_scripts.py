@@ -291,12 +291,12 @@ return 1
 FORGET_CONSUMERS = (
     _COMMON
     + r"""
--- group, ms: consumers that hold nothing and have not been heard of for so long are dead
+-- group, a consumer, ms: consumers that hold nothing and have not been heard of for so long are dead
 for level = 0, 9 do
     for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', key(level), ARGV[1])) do
         local consumer = {}
         for i = 1, #info, 2 do consumer[info[i]] = info[i + 1] end
-        if consumer.pending == 0 and consumer.idle > tonumber(ARGV[2]) then
+        if consumer.pending == 0 and consumer.idle > tonumber(ARGV[3]) then
             redis.call('XGROUP', 'DELCONSUMER', key(level), ARGV[1], consumer.name)
         end
     end

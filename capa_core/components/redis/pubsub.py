@@ -20,7 +20,7 @@ from capa_core.blocks.pubsub.driver import (
     PubSubFeature,
 )
 from capa_core.components.redis import _pubsub_scripts as scripts
-from capa_core.components.redis._client import RedisSettings, address, connect
+from capa_core.components.redis._client import RedisSettings, address, call, connect, run
 from capa_core.components.redis._errors import name_error
 from capa_core.errors import CapaError, UnknownError
 
@@ -79,7 +79,6 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
         super().__init__(settings)
         # Any: redis-py types answers as "this or an awaitable of this".
         self.client: Any = connect(settings)
-        self.client.set_response_callback("XREADGROUP", lambda answer, **_: answer)  # as scripts give it
         self._join = self.client.register_script(scripts.JOIN)
         self._later = self.client.register_script(scripts.LATER)
         self._depth = self.client.register_script(scripts.DEPTH)
@@ -108,15 +107,15 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
 
     def join(self, base: str, group: str, life_ms: int) -> None:
         """Make the group, or show that it lives."""
-        self._join([base], [group, life_ms])
+        run(self.client, self._join, base, group, life_ms)
 
     def depth(self, topic: str, group: str) -> int:
         """See `PubSubDriver.depth`."""
-        return int(self._depth([self._base(topic)], [group]))
+        return int(run(self.client, self._depth, self._base(topic), group))
 
     def purge(self, topic: str) -> int:
         """See `PubSubDriver.purge`."""
-        return int(self._purge([self._base(topic)]))
+        return int(run(self.client, self._purge, self._base(topic)))
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
         """See `Driver.name_error`."""
@@ -139,9 +138,9 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
 
     def _publish_one(self, base: str, message: OutgoingMessage) -> None:
         if message.delay_s:
-            self._later([base], _delayed(message))
+            run(self.client, self._later, base, *_delayed(message))
         else:
-            self.client.execute_command("XADD", f"{base}:{message.priority}", "*", *_fields(message))
+            call(self.client, "XADD", f"{base}:{message.priority}", "*", *_fields(message))
 
     def _outcome(self, answer: object) -> CapaError | None:
         if not isinstance(answer, Exception):
@@ -215,8 +214,8 @@ class RedisConsumer(ConsumerDriver):
         with self._receiving:  # what a `receive` in another thread leases until it ends is handed back too
             self._run("LEAVE", 1 if self._life_ms else 0)
 
-    def _run(self, script: str, *arguments: object) -> Any:
-        return self._script[script]([self._base], [self._group, self._name, *arguments])
+    def _run(self, script: str, *arguments: Any) -> Any:
+        return run(self._client, self._script[script], self._base, self._group, self._name, *arguments)
 
     def _in_group(self, call: Callable[[], list[Delivery]]) -> list[Delivery]:
         """Call, and once more if the group is gone with a server that forgot it, or for want of a sign of life."""
@@ -240,7 +239,7 @@ class RedisConsumer(ConsumerDriver):
             self._next_look = now + self._look_every_s
         if now >= self._next_forget:
             self._next_forget = now + _FORGET_CONSUMERS_S
-            self._script["FORGET_CONSUMERS"]([self._base], [self._group, _DEAD_CONSUMER_MS])
+            self._run("FORGET_CONSUMERS", _DEAD_CONSUMER_MS)
         deliveries = [_delivery(int(level), count, ident, fields) for level, count, ident, fields in again]
         for level, entries in new:
             deliveries += _deliveries(level, entries)
@@ -248,8 +247,8 @@ class RedisConsumer(ConsumerDriver):
 
     def _await_new(self, most: int, block_ms: int) -> list[Delivery]:
         """Wait for new messages. Several streams at once may give more than *most*: the rest is for the next call."""
-        answer = self._client.execute_command(
-            "XREADGROUP", *self._read_new, most, "BLOCK", block_ms, *self._from_streams
+        answer = call(
+            self._client, "XREADGROUP", *self._read_new, most, "BLOCK", block_ms, *self._from_streams
         )
         deliveries: list[Delivery] = []
         for stream, entries in answer or ():
