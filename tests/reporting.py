@@ -20,7 +20,7 @@ import pytest
 PROGRAMS = pytest.StashKey[list["Program"]]()
 REPORT = pytest.StashKey["Report"]()
 OUTCOMES = ("passed", "failed", "skipped", "xfailed")
-SLOWEST_SHOWN = 10
+SLOWEST_SHOWN = 20
 
 
 class Report:

@@ -98,7 +98,8 @@ def _module(path):
 def _is_error(name, path):
     """Look where a reader would: here, on the package's face, in our trees of errors, in Python's."""
     module = _module(path)
-    homes = [module, module.partition(".")[0], *ERRORS, "builtins"]
+    face = module.partition(".")[0]
+    homes = [module, face, f"{face}.exceptions", *ERRORS, "builtins"]
     return any(_is_exception(f"{home}.{name}") for home in homes) or _is_exception(name)
 
 
