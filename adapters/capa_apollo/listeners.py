@@ -58,7 +58,8 @@ def config_change_listener(
             )
         if "self" in inspect.signature(function).parameters:
             return _Method(function, wanted)  # type: ignore[return-value]
-        _functions.append((function, wanted))
+        with _lock:
+            _functions.setdefault(function, []).append(wanted)
         listen()
         return function
 
@@ -67,13 +68,14 @@ def config_change_listener(
 
 def listen() -> None:
     """Have every decorated function listen in the default runtime; those that do already are left as they are."""
-    runtime = default_runtime()
     with _lock:
-        done = _listening.setdefault(runtime, set())
-        new = [(function, wanted) for function, wanted in _functions if id(function) not in done]
-        done.update(id(function) for function, _ in new)
-    for function, wanted in new:
-        wanted.subscribe(_called(function))
+        done = _listening.setdefault(default_runtime(), weakref.WeakSet())
+        new = [
+            (function, one) for function, wanted in _functions.items() for one in wanted if one not in done
+        ]
+        done.update(one for _, one in new)
+    for function, one in new:
+        one.subscribe(_called(function))
 
 
 class _Wanted:
@@ -125,5 +127,5 @@ def _split(texts: Texts, runtime: Runtime) -> list[str]:
 
 
 _lock = threading.Lock()
-_functions: list[tuple[Callable[..., object], _Wanted]] = []
-_listening: weakref.WeakKeyDictionary[Runtime, set[int]] = weakref.WeakKeyDictionary()
+_functions: weakref.WeakKeyDictionary[Callable[..., object], list[_Wanted]] = weakref.WeakKeyDictionary()
+_listening: weakref.WeakKeyDictionary[Runtime, weakref.WeakSet[_Wanted]] = weakref.WeakKeyDictionary()

@@ -1,0 +1,381 @@
+"""The same steps on an original against an Apollo server, and on its twin on Capa; the results compared."""
+
+import threading
+
+import apollo.apollo_client
+import py3_apollo.apollo_client
+import pyapollos.apollo_client
+import pytest
+from loguru import logger
+
+import capa_apollo.py3_apollo.apollo_client
+import capa_apollo.pyapollo.apollo_client
+import capa_apollo.xhrg.apollo_client
+
+FIRST = {"a": "1", "empty": "", "number": "7", "flag": "true", "json": '{"x": [1]}', "dotted.key": "d"}
+SECOND = {"a": "2", "number": "7", "added": "new", "flag": "false", "json": "{}", "dotted.key": "d"}
+SHIPPING = '{"default": {"price": "4.90"}}'
+YAML = "db:\n  host: h\n  ports: [1, 2]\n"
+
+
+class Original:
+    """An original client on the small Apollo server."""
+
+    kind = "original"
+
+    def __init__(self, server):
+        self._server = server
+        self.url = server.url
+
+    def release(self, namespace, values):
+        self._server.release(namespace, {"content": values} if isinstance(values, str) else values)
+
+
+class Twin:
+    """Its twin on a configuration in memory."""
+
+    kind = "twin"
+    url = "http://apollo.nowhere.example:8080"
+
+    def __init__(self, configuration):
+        self._configuration = configuration
+
+    def release(self, namespace, values):
+        if isinstance(values, str):
+            self._configuration.save_document(values, application="app", group=namespace)
+            return
+        present = self._configuration.get(application="app", group=namespace)
+        self._configuration.save(values, application="app", group=namespace)
+        self._configuration.delete(present.keys() - values, application="app", group=namespace)
+
+
+@pytest.fixture
+def worlds(apollo, configuration, monkeypatch, tmp_path):
+    """Both worlds, with the originals kept from looking for their own address and from writing at home."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("apollo.apollo_client.init_ip", lambda: "127.0.0.1")
+    worlds = [Original(apollo), Twin(configuration)]
+    for world in worlds:
+        world.release("application", FIRST)
+        world.release("other", {"a": "other"})
+        world.release("shipping.json", SHIPPING)
+        world.release("nested.yaml", YAML)
+    return worlds
+
+
+READS = [
+    (("a",), {}),
+    (("missing",), {}),
+    (("missing", "default"), {}),
+    (("missing",), {"default_val": 5}),
+    (("empty", "default"), {}),
+    (("number", 0), {}),
+    (("dotted.key",), {}),
+    (("a", None, "other"), {}),
+    (("a",), {"namespace": "other"}),
+    (("missing", "d"), {"namespace": "other"}),
+    (("content",), {"namespace": "shipping.json"}),
+]
+
+
+def outcome(call):
+    """What a call returns, or the type of what it raises."""
+    try:
+        return call()
+    except Exception as error:
+        return type(error)
+
+
+def read_all(client):
+    return [outcome(lambda args=args, named=named: client.get_value(*args, **named)) for args, named in READS]
+
+
+class TestPyapollo:
+    """filamoon's client."""
+
+    MODULES = {"original": pyapollos.apollo_client, "twin": capa_apollo.pyapollo.apollo_client}
+
+    def client(self, world, **more):
+        cls = self.MODULES[world.kind].ApolloClient
+        return cls("app", config_server_url=world.url, timeout=5, ip="127.0.0.1", **more)
+
+    def start(self, client):
+        # The original's thread is a daemon only if the thread that starts it is one.
+        starter = threading.Thread(target=client.start, kwargs={"catch_signals": False}, daemon=True)
+        starter.start()
+        starter.join()
+
+    def stop(self, client, wait_until):
+        client.stop()
+        wait_until(lambda: client.stopped)
+
+    def test_values_read_the_same(self, worlds, wait_until):
+        def steps(world):
+            client = self.client(world)
+            self.start(client)
+            seen = read_all(client)
+            self.stop(client, wait_until)
+            return seen
+
+        original, twin = map(steps, worlds)
+        assert original == twin
+
+    def test_values_read_the_same_before_start(self, worlds):
+        original, twin = (read_all(self.client(world)) for world in worlds)
+
+        assert original == twin
+
+    def test_a_release_is_seen_the_same(self, worlds, wait_until):
+        def steps(world):
+            client = self.client(world)
+            self.start(client)
+            world.release("application", SECOND)
+            wait_until(lambda: client.get_value("a") == "2")
+            seen = read_all(client)
+            self.stop(client, wait_until)
+            return [*seen, client.get_value("added")]
+
+        original, twin = map(steps, worlds)
+        assert original == twin
+
+    def test_after_stop_nothing_changes(self, worlds, wait_until):
+        def steps(world):
+            client = self.client(world)
+            self.start(client)
+            self.stop(client, wait_until)
+            client.stop()
+            world.release("application", SECOND)
+            return [client.get_value("a"), client.stopped]
+
+        original, twin = map(steps, worlds)
+        assert original == twin
+
+    def test_a_cache_miss_may_be_fetched_the_same(self, worlds):
+        def steps(world):
+            client = self.client(world)
+            client.get_value("a")
+            world.release("application", SECOND)
+            return [client.get_value("added", "d", auto_fetch_on_cache_miss=True), client.get_value("a")]
+
+        original, twin = map(steps, worlds)
+        assert original == twin
+
+    def test_attributes_are_the_same(self, worlds):
+        def steps(world):
+            client = self.client(world, cluster="blue")
+            client.get_value("a")
+            names = ("appId", "cluster", "timeout", "stopped", "ip", "_stopping")
+            return [
+                *(getattr(client, name) for name in names),
+                client._cache["application"],
+                set(client._notification_map),
+            ]
+
+        original, twin = map(steps, worlds)
+        assert original == twin
+
+    def test_a_subclass_with_its_own_loop_has_it_run(self, worlds, wait_until):
+        def steps(world):
+            seen = []
+
+            class Loud(self.MODULES[world.kind].ApolloClient):
+                def _long_poll(self):
+                    super()._long_poll()
+                    seen.append(self._cache["application"].get("a"))
+
+            client = Loud("app", config_server_url=world.url, timeout=5, ip="127.0.0.1")
+            self.start(client)
+            world.release("application", SECOND)
+            wait_until(lambda: seen and seen[-1] == "2")
+            self.stop(client, wait_until)
+            return seen[0], seen[-1]
+
+        original, twin = map(steps, worlds)
+        assert original == twin
+
+    @pytest.mark.parametrize("arguments", [{}, {"app_id": "a", "unknown": 1}])
+    def test_wrong_arguments_fail_the_same(self, worlds, arguments):
+        original, twin = (
+            outcome(lambda cls=self.MODULES[world.kind].ApolloClient: cls(**arguments)) for world in worlds
+        )
+
+        assert (TypeError, TypeError) == (original, twin)
+
+
+class TestApolloClientPython:
+    """apollo-client-python, which grew from xhrg's client."""
+
+    MODULES = {"original": apollo.apollo_client, "twin": capa_apollo.xhrg.apollo_client}
+
+    def client(self, world, **more):
+        arguments = {
+            "enable_scheduled_updates": False,
+            "enable_long_pool_updates": True,
+            "enable_dotenv": False,
+        }
+        cls = self.MODULES[world.kind].ApolloClient
+        client = cls(config_url=world.url, app_id="app", **arguments, **more)
+        client._cycle_time = 0.05
+        return client
+
+    def test_values_read_the_same(self, worlds):
+        namespaces = ["application", "other", "shipping.json"]
+        original, twin = (read_all(self.client(world, namespaces=namespaces)) for world in worlds)
+
+        assert original == twin
+
+    def test_a_whole_namespace_reads_the_same(self, worlds):
+        original, twin = (
+            (client.get_config(), client.get_config("application"))
+            for client in (self.client(world, namespaces=["application"]) for world in worlds)
+        )
+
+        assert original == twin
+
+    def test_positional_arguments_mean_the_same(self, worlds):
+        def steps(world):
+            client = self.MODULES[world.kind].ApolloClient(world.url, "app", ["other"], enable_dotenv=False)
+            return client.get_value("a", namespace="other")
+
+        original, twin = map(steps, worlds)
+        assert original == twin == "other"
+
+    def test_listeners_are_told_the_same(self, worlds, wait_until):
+        def steps(world):
+            events = []
+            client = self.client(world, namespaces=["application"], value_change_listeners=[events.append])
+            client.start()
+            world.release("application", SECOND)
+            wait_until(lambda: len(events) >= 5)
+            client.stop()
+            return sorted(events, key=lambda event: (event["action"], event["key"]))
+
+        original, twin = map(steps, worlds)
+        assert original == twin
+
+    def test_listeners_may_be_added_later(self, worlds, wait_until):
+        def steps(world):
+            events = []
+            client = self.client(world, namespaces=["other"], auto_update_enabled=True)
+            client.add_value_change_listener(events.append)
+            world.release("other", {"a": "changed"})
+            wait_until(lambda: events)
+            client.stop()
+            return events
+
+        original, twin = map(steps, worlds)
+        assert original == twin
+
+    def test_the_environment_fills_in_the_same(self, worlds, monkeypatch):
+        def steps(world):
+            monkeypatch.setenv("APOLLO_META_SERVER_ADDRESS", world.url)
+            monkeypatch.setenv("APOLLO_APP_ID", "app")
+            monkeypatch.setenv("APOLLO_NAMESPACES", "application,other")
+            client = self.MODULES[world.kind].ApolloClient(enable_dotenv=False)
+            return [client.get_value("a"), client.get_value("a", namespace="other")]
+
+        original, twin = map(steps, worlds)
+        assert original == twin
+
+    def test_an_address_that_is_missing_fails_the_same(self, worlds):
+        original, twin = (
+            outcome(lambda cls=self.MODULES[world.kind].ApolloClient: cls(enable_dotenv=False))
+            for world in worlds
+        )
+
+        assert (RuntimeError, RuntimeError) == (original, twin)
+
+
+class TestPy3Apollo:
+    """py3-apollo-client, which grew from xhrg's client too."""
+
+    MODULES = {"original": py3_apollo.apollo_client, "twin": capa_apollo.py3_apollo.apollo_client}
+    NAMESPACES = {"application": -1, "other": -1, "nested.yaml": -1, "shipping.json": -1}
+
+    @pytest.fixture(autouse=True)
+    def _quiet(self, worlds, monkeypatch):
+        # The original sets up loguru for the whole process.
+        monkeypatch.setattr(logger, "remove", lambda *_: None)
+        monkeypatch.setattr(logger, "add", lambda *_, **__: 0)
+        logger.disable("py3_apollo")
+
+    def client(self, world, tmp_path, **more):
+        cls = self.MODULES[world.kind].ApolloClient
+        arguments = {
+            "client_ip": "127.0.0.1",
+            "cache_path": str(tmp_path),
+            "notification_map": self.NAMESPACES,
+        }
+        client = cls("app", world.url, **arguments, **more)
+        client.cycle_time = 0.05
+        return client
+
+    def test_values_read_the_same(self, worlds, tmp_path):
+        def steps(world):
+            client = self.client(world, tmp_path, need_hot_update=False)
+            seen = [
+                *read_all(client),
+                client.get_value_from_local("dotted.key"),
+                client.get_value_from_local("no"),
+            ]
+            client.stop()
+            return seen
+
+        original, twin = map(steps, worlds)
+        assert original == twin
+
+    def test_yaml_is_read_by_dotted_keys_the_same(self, worlds, tmp_path):
+        def steps(world):
+            client = self.client(world, tmp_path, need_hot_update=False)
+            keys = ("db.host", "db.ports", "db", "db.no", "no")
+            seen = [client.get_value(key, "d", namespace="nested.yaml") for key in keys]
+            client.stop()
+            return seen
+
+        original, twin = map(steps, worlds)
+        assert original == twin
+
+    def test_listeners_are_told_the_same(self, worlds, tmp_path, wait_until):
+        def steps(world):
+            told = []
+            client = self.client(world, tmp_path, change_listener=lambda *change: told.append(change))
+            client.cycle_time = 0.05
+            if world.kind == "original":
+                # Its first poll has no notification number yet and tells nobody; wait until it is through.
+                wait_until(lambda: "notificationId" in client._cache["application"])
+            world.release("application", SECOND)
+            wait_until(lambda: len(told) >= 5)
+            client.stop()
+            return sorted(told)
+
+        original, twin = map(steps, worlds)
+        assert original == twin
+
+    def test_raw_reads_and_static_parts_are_the_same(self, worlds, tmp_path):
+        def steps(world):
+            client = self.client(world, tmp_path, need_hot_update=False)
+            seen = [client.get_json_from_net("other"), client.get_json_from_net("nested.yaml")]
+            seen += [client.signature("1", "/x", "s"), client.get_value_in_yaml({"a": {"b": 1}}, ["a", "b"])]
+            client.stop()
+            return seen
+
+        original, twin = map(steps, worlds)
+        assert original == twin
+
+    def test_the_environment_wins_the_same(self, worlds, tmp_path, monkeypatch):
+        def steps(world):
+            monkeypatch.setenv("APOLLO_META", world.url)
+            monkeypatch.setenv("APP_ID", "app")
+            cls = self.MODULES[world.kind].ApolloClient
+            client = cls(
+                "ignored",
+                "http://ignored",
+                client_ip="127.0.0.1",
+                cache_path=str(tmp_path),
+                need_hot_update=False,
+            )
+            client.stop()
+            return [client.app_id, client.get_value("a")]
+
+        original, twin = map(steps, worlds)
+        assert original == twin
