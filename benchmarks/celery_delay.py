@@ -1,0 +1,30 @@
+"""What it costs a caller to send a task with `delay()`."""
+
+from benchmarks.celery_workers import Side, sides
+from benchmarks.measure import Row, interleave, ratio_at_most
+
+CALLS = 2000
+SEND = """
+import time
+from bench import {task} as task
+task.delay({arguments})
+start = time.perf_counter()
+for _ in range({calls}):
+    task.delay({arguments})
+print((time.perf_counter() - start) / {calls})
+"""
+
+
+def run() -> list[Row]:
+    """Send tasks whose results are kept, and tasks whose results are ignored."""
+    rows = []
+    with sides() as (peer, ours):
+        for task, arguments in (("add", "1, 2"), ("noop", "")):
+            figures = interleave(lambda: _send(peer, task, arguments), lambda: _send(ours, task, arguments))
+            note = "result ignored" if task == "noop" else "result kept"
+            rows.append(Row("delay() on Redis", "celery", figures, ratio_at_most(0.30), note=note))
+    return rows
+
+
+def _send(side: Side, task: str, arguments: str) -> float:
+    return float(side.script(SEND.format(task=task, arguments=arguments, calls=CALLS)))

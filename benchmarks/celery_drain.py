@@ -1,0 +1,48 @@
+"""How fast one worker empties a queue of tasks that do next to nothing."""
+
+import time
+
+from benchmarks.celery_workers import Side, sides
+from benchmarks.measure import Row, interleave, ratio_at_least
+
+TASKS = 5000
+FILL = f"from bench import touch\nfor _ in range({TASKS}): touch.delay()"
+POOLS = (("solo", 1), ("threads", 2), ("prefork", 2))
+
+
+def run() -> list[Row]:
+    """Fill a queue, start a worker, and time from its first task to its last; results are kept."""
+    with sides() as (peer, ours):
+        return [
+            Row(
+                f"drain {TASKS} tasks, -P {pool} -c {slots}",
+                "celery",
+                interleave(lambda: _drain(peer, pool, slots), lambda: _drain(ours, pool, slots), rounds=3),
+                ratio_at_least(5),
+                unit="/s",
+                note="Redis, results kept",
+            )
+            for pool, slots in POOLS
+        ]
+
+
+def _drain(side: Side, pool: str, slots: int) -> float:
+    side.touched.write_bytes(b"")
+    side.script(FILL)
+    with side.worker(pool, slots):
+        _wait_until(side, 1)
+        begun, start = _count(side), time.perf_counter()
+        _wait_until(side, TASKS)
+        return (TASKS - begun) / (time.perf_counter() - start)
+
+
+def _count(side: Side) -> int:
+    return side.touched.stat().st_size
+
+
+def _wait_until(side: Side, count: int) -> None:
+    end = time.monotonic() + 120
+    while _count(side) < count:
+        if time.monotonic() > end:
+            raise TimeoutError(f"{side.package}: {_count(side)} of {count} tasks ran in 120 s")
+        time.sleep(0.001)
