@@ -81,11 +81,11 @@ class Guard:
             self.fail(operation, error)
 
     def _repeated(self, operation: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        end = time.monotonic() + self.policy.deadline_s
         try:
             return function(*args, **kwargs)
         except Exception as first:  # noqa: BLE001 - as above
             last = first
-        end = time.monotonic() + self.policy.deadline_s
         for attempt in range(self.policy.retries):
             if not self._may_repeat(last, end):
                 break

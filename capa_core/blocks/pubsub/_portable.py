@@ -308,13 +308,13 @@ class PubSub:
         ttl: timedelta | float | None,
     ) -> OutgoingMessage:
         """Add what few messages have, after checking that the component can have it."""
+        check_priority(priority)
+        delay_s = seconds("delay", delay)
+        ttl_s = None if ttl is None else seconds("ttl", ttl, least=0.001)
         if key:
             self._require(PubSubFeature.ORDER_BY_KEY)
         if priority:
             self._require(PubSubFeature.PRIORITY)
-            check_priority(priority)
-        delay_s = seconds("delay", delay)
-        ttl_s = None if ttl is None else seconds("ttl", ttl, least=0.001)
         return self._timing.stamped(
             replace(message, key=key, priority=priority, delay_s=delay_s, ttl_s=ttl_s)
         )

@@ -94,6 +94,8 @@ class GroupPromises(Setting):
 
     def test_a_broadcast_takes_nothing_from_the_first_group(self, pubsub: PubSub, topic: str) -> None:
         """What waits for it goes on waiting."""
+        if not pubsub.features[PubSubFeature.BROADCAST].by_driver:
+            pytest.skip("to the engine it is a group like any other, and may be the first")
         pubsub.publish(topic, b"kept", raw=True)
         listener = pubsub.consumer(topic, broadcast=True, raw=True)
         heard = listener.receive(1, 0.2)

@@ -186,9 +186,10 @@ class PublishingPromises(Setting):
         assert time.monotonic() - start < 0.3 + SOON_S
 
     def test_a_driver_stores_in_the_order_given(self, driver: PubSubDriver[Any], topic: str) -> None:
-        """And says `None` for each."""
+        """And says `None` for each; one at a time where the core makes the batches."""
+        count = 3 if driver.features[PubSubFeature.BULK].by_driver else 1
 
-        assert [None] * 3 == driver.publish(topic, [outgoing() for _ in range(3)])
+        assert [None] * count == driver.publish(topic, [outgoing() for _ in range(count)])
 
     @pytest.mark.parametrize(
         "wrong",

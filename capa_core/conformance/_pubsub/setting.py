@@ -56,7 +56,7 @@ def receive(consumer: Consumer, count: int, timeout_s: float = 5.0) -> list[Mess
     return messages
 
 
-def drain(consumer: Consumer, quiet_s: float = 0.3) -> list[Message]:
+def drain(consumer: Consumer, quiet_s: float = 0.25) -> list[Message]:
     """Receive and acknowledge until nothing has come for *quiet_s*."""
     messages: list[Message] = []
     while batch := consumer.receive(100, quiet_s):
