@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import redis
@@ -28,18 +29,15 @@ class RedisSettings(BaseModel):
     prefix: str = "capa:"
 
 
-def connect(settings: RedisSettings, *, listens: bool = False) -> redis.Redis:
+def connect(settings: RedisSettings) -> redis.Redis:
     """Return a client that is safe for many threads and connects when first used.
 
     It never retries, for the portable type does, and gives bytes. RESP2, for it is the faster one to parse and
     every server speaks it.
-
-    Args:
-        listens: A read may last for ever, as that of a subscriber does.
     """
     return redis.Redis.from_url(
         settings.url,
-        socket_timeout=None if listens else settings.timeout_s,
+        socket_timeout=settings.timeout_s,
         socket_connect_timeout=settings.timeout_s,
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
@@ -78,10 +76,19 @@ def run(client: redis.Redis, script: Script, key: str, *arguments: EncodableT) -
     Raises:
         redis.RedisError: As `call`.
     """
+    return run_on(client, script, (key,), *arguments)
+
+
+def run_on(client: redis.Redis, script: Script, keys: Sequence[str], *arguments: EncodableT) -> Any:
+    """Run *script* on several *keys*, as `run` does on one.
+
+    Raises:
+        redis.RedisError: As `call`.
+    """
     try:
-        return call(client, "EVALSHA", script.sha, 1, key, *arguments)
+        return call(client, "EVALSHA", script.sha, len(keys), *keys, *arguments)
     except redis.exceptions.NoScriptError:
-        return call(client, "EVAL", script.script, 1, key, *arguments)
+        return call(client, "EVAL", script.script, len(keys), *keys, *arguments)
 
 
 def address(client: redis.Redis) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,8 @@ from typing import Any, cast
 import redis
 
 from capa_core.components.redis._client import RedisSettings, connect
+
+_IDLE_S = 3600.0
 
 
 class Listener:
@@ -46,7 +49,7 @@ class Subscriber:
 
     def __init__(self, settings: RedisSettings) -> None:
         self._timeout_s = settings.timeout_s
-        self._client = connect(settings, listens=True)
+        self._client = connect(settings)
         self._lock = threading.Lock()
         self._link: _Link | None = None
 
@@ -110,8 +113,8 @@ class _Link:
                 raise redis.ConnectionError("the connection that listens for changes broke")
             channel = self._channels.get(name)
             if channel is None:
+                self._send("SUBSCRIBE", name)
                 channel = self._channels[name] = _Channel()
-                self._connection.send_command("SUBSCRIBE", name, check_health=False)
             channel.listeners.add(listener)
             return channel.confirmed
 
@@ -124,19 +127,37 @@ class _Link:
             channel.listeners.discard(listener)
             if not channel.listeners:
                 del self._channels[name]
-                with suppress(redis.ConnectionError, redis.TimeoutError):  # the reading thread finds out too
-                    self._connection.send_command("UNSUBSCRIBE", name, check_health=False)
+                with suppress(redis.RedisError):  # those who still listen are told
+                    self._send("UNSUBSCRIBE", name)
 
     def shut(self) -> None:
-        """Break the connection."""
-        self._connection.disconnect()
+        """Break the connection, so that the thread that reads it ends."""
+        self.broken = True
+        with suppress(OSError, AttributeError):
+            # Only the thread that reads may disconnect: redis-py would open it anew under its hands.
+            self._connection._sock.shutdown(socket.SHUT_RDWR)
+
+    def _send(self, command: str, name: bytes) -> None:
+        try:
+            self._connection.send_command(command, name, check_health=False)
+        except redis.RedisError:
+            self.shut()
+            raise
 
     def _read(self) -> None:
-        with suppress(redis.RedisError, OSError, ValueError, AttributeError):  # however it breaks
-            while True:
-                kind, name, data = self._connection.read_response(disconnect_on_error=False)
-                self._received(kind, name, data)
+        while (message := self._next()) is not None:
+            self._received(*message)
         self._break()
+
+    def _next(self) -> list[Any] | None:
+        """Return what the server sends next, or `None` when the connection has broken."""
+        try:
+            while not self.broken:
+                if self._connection.can_read(timeout=_IDLE_S):
+                    return cast("list[Any]", self._connection.read_response(disconnect_on_error=False))
+        except Exception:  # noqa: BLE001, S110 - redis-py raises anything when a failed send closed the socket
+            pass
+        return None
 
     def _received(self, kind: bytes, name: bytes, data: bytes) -> None:
         with self._lock:

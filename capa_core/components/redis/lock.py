@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from capa_core.abilities import NATIVE, approximate
 from capa_core.blocks.lock.driver import LockDriver, LockFeature
-from capa_core.components.redis._client import RedisSettings, address, connect
+from capa_core.components.redis._client import RedisSettings, address, connect, run, run_on
 from capa_core.components.redis._errors import name_error
 from capa_core.errors import CapaError
 
@@ -68,8 +68,7 @@ class RedisLock(LockDriver[RedisLockSettings]):
 
     def __init__(self, settings: RedisLockSettings) -> None:
         super().__init__(settings)
-        # Any: redis-py types answers as "this or an awaitable of this".
-        self._client: Any = connect(settings)
+        self._client = connect(settings)
         self._acquire = self._client.register_script(_ACQUIRE)
         self._renew = self._client.register_script(_RENEW)
         self._release = self._client.register_script(_RELEASE)
@@ -77,16 +76,16 @@ class RedisLock(LockDriver[RedisLockSettings]):
     def acquire(self, name: str, owner: str, lease_s: float) -> int | None:
         """See `LockDriver.acquire`."""
         key = self._key(name)
-        token = self._acquire([key, f"{key}:token"], [owner, _milliseconds(lease_s)])
+        token = run_on(self._client, self._acquire, (key, f"{key}:token"), owner, _milliseconds(lease_s))
         return None if token is None else int(token)
 
     def renew(self, name: str, owner: str, lease_s: float) -> bool:
         """See `LockDriver.renew`."""
-        return bool(self._renew([self._key(name)], [owner, _milliseconds(lease_s)]))
+        return bool(run(self._client, self._renew, self._key(name), owner, _milliseconds(lease_s)))
 
     def release(self, name: str, owner: str) -> bool:
         """See `LockDriver.release`."""
-        return bool(self._release([self._key(name)], [owner]))
+        return bool(run(self._client, self._release, self._key(name), owner))
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
         """See `Driver.name_error`."""
@@ -94,8 +93,8 @@ class RedisLock(LockDriver[RedisLockSettings]):
 
     def ping(self) -> str:
         """See `Driver.ping`."""
-        version = cast("str", self._client.info("server")["redis_version"])
-        return f"Redis {version} at {address(self._client)}"
+        info = cast("dict[str, str]", self._client.info("server"))
+        return f"Redis {info['redis_version']} at {address(self._client)}"
 
     def close(self) -> None:
         """See `Driver.close`."""

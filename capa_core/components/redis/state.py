@@ -7,11 +7,11 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import cast
 
 from capa_core.abilities import NATIVE, approximate
 from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem
-from capa_core.components.redis._client import RedisSettings, address, connect
+from capa_core.components.redis._client import RedisSettings, address, call, connect, run, run_on
 from capa_core.components.redis._errors import name_error
 from capa_core.components.redis._state_scripts import DELETE, HEADER, INCREMENT, MARK, PUT, TRANSACT
 from capa_core.components.redis._subscriber import Subscriber
@@ -48,8 +48,7 @@ class RedisState(StateDriver[RedisStateSettings]):
     def __init__(self, settings: RedisStateSettings) -> None:
         super().__init__(settings)
         self._prefix = settings.prefix
-        # Any: redis-py types answers as "this or an awaitable of this".
-        self._client: Any = connect(settings)
+        self._client = connect(settings)
         self._subscriber = Subscriber(settings)
         database = self._client.connection_pool.connection_kwargs.get("db", 0)
         self._channels = f"{settings.prefix}@{database}:"
@@ -60,20 +59,20 @@ class RedisState(StateDriver[RedisStateSettings]):
 
     def get(self, key: str) -> StateItem | None:
         """See `StateDriver.get`."""
-        return _item(key, self._client.get(self._prefix + key))
+        return _item(key, call(self._client, "GET", self._prefix + key))
 
     def get_many(self, keys: Sequence[str]) -> list[StateItem | None]:
         """See `StateDriver.get_many`."""
-        found = self._client.mget([self._prefix + key for key in keys])
+        found = call(self._client, "MGET", *(self._prefix + key for key in keys))
         return [_item(key, stored) for key, stored in zip(keys, found, strict=True)]
 
     def put(self, write: Put) -> str | None:
         """See `StateDriver.put`."""
         etag, stored = _sealed(write.value)
         if write.if_etag is None and not write.notify:
-            self._client.set(self._prefix + write.key, stored, px=_milliseconds(write.ttl_s))
+            call(self._client, "SET", self._prefix + write.key, stored, *_expiry(write.ttl_s))
             return etag
-        done = self._put_script([self._prefix + write.key], self._arguments(write, stored))
+        done = run(self._client, self._put_script, self._prefix + write.key, *self._arguments(write, stored))
         return etag if done else None
 
     def put_many(self, writes: Sequence[Put]) -> list[str | None]:
@@ -92,13 +91,13 @@ class RedisState(StateDriver[RedisStateSettings]):
     def delete(self, deletion: Delete) -> bool | None:
         """See `StateDriver.delete`."""
         if deletion.if_etag is None:
-            return bool(self._client.delete(self._prefix + deletion.key))
-        deleted = self._delete_script([self._prefix + deletion.key], [_condition(deletion)])
+            return self.delete_many([deletion.key]) == 1
+        deleted = run(self._client, self._delete_script, self._prefix + deletion.key, _condition(deletion))
         return None if deleted < 0 else bool(deleted)
 
     def delete_many(self, keys: Sequence[str]) -> int:
         """See `StateDriver.delete_many`."""
-        return cast("int", self._client.delete(*(self._prefix + key for key in keys)))
+        return cast("int", call(self._client, "DEL", *(self._prefix + key for key in keys)))
 
     def transact(self, operations: Sequence[Put | Delete]) -> bool:
         """See `StateDriver.transact`."""
@@ -109,7 +108,8 @@ class RedisState(StateDriver[RedisStateSettings]):
                 arguments += [condition, "put", *rest]
             else:
                 arguments += [_condition(operation), "delete", "", "", ""]
-        return bool(self._transact_script([self._prefix + op.key for op in operations], arguments))
+        keys = [self._prefix + operation.key for operation in operations]
+        return bool(run_on(self._client, self._transact_script, keys, *arguments))
 
     def scan(self, prefix: str) -> Iterator[str]:
         """See `StateDriver.scan`. SCAN may name a key twice while the server grows its table: hence the set."""
@@ -124,7 +124,8 @@ class RedisState(StateDriver[RedisStateSettings]):
     def increment(self, key: str, by: int, ttl_s: float | None) -> int:
         """See `StateDriver.increment`."""
         header = _sealed(b"")[1]
-        answer = self._increment_script([self._prefix + key], [by, header, _milliseconds(ttl_s) or ""])
+        ttl_ms = _milliseconds(ttl_s) or ""
+        answer = run(self._client, self._increment_script, self._prefix + key, by, header, ttl_ms)
         if answer is None:
             raise ConflictError(f"{key!r} holds no whole number, or adding {by} leaves the range of 64 bits.")
         return int(answer)
@@ -148,7 +149,8 @@ class RedisState(StateDriver[RedisStateSettings]):
 
     def ping(self) -> str:
         """See `Driver.ping`."""
-        return f"Redis {self._client.info('server')['redis_version']} at {address(self._client)}"
+        info = cast("dict[str, str]", self._client.info("server"))
+        return f"Redis {info['redis_version']} at {address(self._client)}"
 
     def close(self) -> None:
         """See `Driver.close`."""
@@ -186,3 +188,8 @@ def _item(key: str, stored: bytes | None) -> StateItem | None:
 
 def _milliseconds(ttl_s: float | None) -> int | None:
     return None if ttl_s is None else max(1, round(ttl_s * 1000))
+
+
+def _expiry(ttl_s: float | None) -> tuple[str | int, ...]:
+    """Return the words that SET takes for a time to live."""
+    return () if ttl_s is None else ("PX", max(1, round(ttl_s * 1000)))
