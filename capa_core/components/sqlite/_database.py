@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from capa_core.components.sqlite._batch import Job, commit_together
-from capa_core.components.sqlite._errors import result_code
+from capa_core.components.sqlite._errors import explain, result_code
 from capa_core.errors import ClosedError, SettingsError, UnavailableError
 
 T = TypeVar("T")
@@ -82,6 +82,7 @@ class Database:
             ClosedError: The database was closed.
             SettingsError: A newer Capa made the file.
             UnavailableError: The file cannot be used in this way.
+            DataLossError: The file is damaged, or no SQLite file. It is left as it is.
         """
         if not self._ready:
             with self._committing:
@@ -90,6 +91,9 @@ class Database:
         try:
             connection = connection or self._connect()
             return function(connection)
+        except sqlite3.Error as error:
+            explain(error, self.path)
+            raise
         finally:
             self._end_reading(connection)
 
@@ -104,6 +108,8 @@ class Database:
             ClosedError: The database was closed. Nothing was done.
             SettingsError: A newer Capa made the file. Nothing was done.
             UnavailableError: Other processes kept the file locked for `timeout_s`. Nothing was done.
+            ExhaustedError: The disk is full. Nothing was done.
+            DataLossError: The file is damaged, or no SQLite file. It is left as it is.
         """
         job = Job(function)
         self._jobs.append(job)
@@ -113,7 +119,11 @@ class Database:
                 self._commit_waiting()
         finally:
             self._committing.release()
-        return job.outcome()
+        try:
+            return job.outcome()
+        except sqlite3.Error as error:
+            explain(error, self.path)
+            raise
 
     def close(self) -> None:
         """Wait for what is running, then close all connections. A second `close` does nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 from capa_core.errors import (
     CapaError,
@@ -44,6 +45,26 @@ def name_error(error: Exception) -> type[CapaError] | None:
         return None
     code = result_code(error)
     return None if code == sqlite3.SQLITE_ERROR else _BY_CODE.get(code, UnknownError)
+
+
+_WHAT_NEXT: dict[int, str] = {
+    sqlite3.SQLITE_FULL: "The disk is full: nothing was stored. Make room and try again.",
+    sqlite3.SQLITE_CORRUPT: "The file is damaged. It is left as it is: move it away, or put a copy in its place.",
+    sqlite3.SQLITE_NOTADB: "That is no SQLite file. It is left as it is: move it away, or name another folder.",
+    sqlite3.SQLITE_READONLY: "The file may not be written. Change its permissions, or name another folder.",
+    sqlite3.SQLITE_CANTOPEN: "The file cannot be opened. Look at the folder and its permissions.",
+}
+
+
+def explain(error: sqlite3.Error, path: Path) -> None:
+    """Raise Capa's error, with the file and what to do, for those of SQLite's that tell neither; pass the others.
+
+    Raises:
+        CapaError: By the result code.
+    """
+    code = result_code(error)
+    if code in _WHAT_NEXT:
+        raise _BY_CODE[code](f"{path}: {error}. {_WHAT_NEXT[code]}") from error
 
 
 def result_code(error: sqlite3.Error) -> int:

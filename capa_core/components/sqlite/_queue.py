@@ -203,7 +203,8 @@ def tidy(connection: sqlite3.Connection, most: int) -> None:
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     if free > most and free > pages // 2:
-        connection.execute(f"PRAGMA incremental_vacuum({int(most)})").fetchall()
+        for _ in range(most):  # one page each: the sqlite3 module steps a statement without columns only once
+            connection.execute("PRAGMA incremental_vacuum(1)")
 
 
 def _made(cursor: sqlite3.Cursor) -> int:

@@ -1,0 +1,293 @@
+"""What the portable type does by itself: checks, dead letters, spans, threads; the rest is the conformance suite's."""
+
+import itertools
+import threading
+import time
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from capa_core.abilities import BY_CORE
+from capa_core.blocks.pubsub import Draft, PubSub, PubSubFeature
+from capa_core.call import Policy
+from capa_core.components.memory.pubsub import MemoryConsumer, MemoryPubSub, MemoryPubSubSettings
+from capa_core.errors import ClosedError, ExhaustedError, InvalidArgumentError, UnavailableError
+
+
+class Flaky(MemoryPubSub):
+    """Fails as often as *failures* says, before or after the work is done."""
+
+    def __init__(self, *, failures=0, after=False, error=UnavailableError):
+        super().__init__(MemoryPubSubSettings())
+        self.failures = failures
+        self.after = after
+        self.error = error
+
+    def publish(self, topic, messages):
+        if not self.after:
+            self._fail()
+        done = super().publish(topic, messages)
+        self._fail()
+        return done
+
+    def _fail(self):
+        if self.failures:
+            self.failures -= 1
+            raise self.error("no answer")
+
+
+@pytest.fixture
+def pubsub():
+    pubsub = PubSub(MemoryPubSub(MemoryPubSubSettings()))
+    yield pubsub
+    pubsub.close()
+
+
+def test_a_publish_is_repeated_until_the_engine_answers():
+    pubsub = PubSub(Flaky(failures=2), policy=Policy(backoff_s=0.001))
+    consumer = pubsub.consumer("t", raw=True)
+    pubsub.publish("t", b"x", raw=True)
+
+    assert [b"x"] == [message.data for message in consumer.receive(10)]
+
+
+def test_a_repeat_after_a_lost_answer_has_the_same_id():
+    pubsub = PubSub(Flaky(failures=1, after=True), policy=Policy(backoff_s=0.001))
+    consumer = pubsub.consumer("t", raw=True)
+    ident = pubsub.publish("t", b"x", raw=True)
+
+    assert [ident, ident] == [message.id for message in consumer.receive(10)]
+
+
+def test_what_no_repeat_helps_is_raised_at_once():
+    driver = Flaky(failures=2, error=InvalidArgumentError)
+    pubsub = PubSub(driver)
+    with pytest.raises(InvalidArgumentError):
+        pubsub.publish("t", b"x")
+
+    assert 1 == driver.failures
+
+
+class Picky(MemoryPubSub):
+    """Has no room for some messages."""
+
+    def publish(self, topic, messages):
+        kept = [message for message in messages if b"big" not in message.data]
+        super().publish(topic, kept)
+        return [None if message in kept else ExhaustedError("too big") for message in messages]
+
+
+def test_a_batch_tells_which_of_its_messages_failed():
+    pubsub = PubSub(Picky(MemoryPubSubSettings()))
+    consumer = pubsub.consumer("t", raw=True)
+    results = pubsub.publish_many("t", [b"small", b"big", b"tiny"], raw=True)
+
+    assert [True, False, True] == [result.ok for result in results]
+    assert isinstance(results[1].error, ExhaustedError)
+    assert [b"small", b"tiny"] == [message.data for message in consumer.receive(10)]
+
+
+class PickyOneByOne(Picky):
+    features = {**Picky.features, PubSubFeature.BULK: BY_CORE}
+
+
+def test_a_batch_that_the_core_splits_tells_it_too():
+    pubsub = PubSub(PickyOneByOne(MemoryPubSubSettings()), policy=Policy(retries=0))
+    results = pubsub.publish_many("t", [b"small", b"big", b"tiny"], raw=True)
+
+    assert [True, False, True] == [result.ok for result in results]
+
+
+def test_a_message_stays_when_it_cannot_be_set_aside():
+    driver = Flaky()
+    pubsub = PubSub(driver, policy=Policy(retries=0))
+    consumer = pubsub.consumer("t", raw=True, max_deliveries=1)
+    pubsub.publish("t", b"x", raw=True)
+    messages = consumer.receive(1)
+    driver.failures = 1
+    with pytest.raises(UnavailableError):
+        consumer.nack(messages)
+
+    assert 1 == pubsub.depth("t")
+    assert 0 == pubsub.depth("t.dead")
+
+
+def test_two_groups_set_aside_the_same_message_under_two_ids(pubsub):
+    consumers = [pubsub.consumer("t", group, raw=True, max_deliveries=1) for group in ("a", "b")]
+    pubsub.publish("t", b"x", raw=True, id="1")
+    for consumer in consumers:
+        consumer.nack(consumer.receive(1))
+    dead = pubsub.consumer("t.dead", raw=True).receive(2)
+
+    assert {"1.a", "1.b"} == {message.id for message in dead}
+
+
+def test_a_dead_event_is_still_the_event(pubsub):
+    consumer = pubsub.consumer("t", max_deliveries=1)
+    ident = pubsub.publish("t", {"n": 1}, attributes={"tenant": "t1"})
+    consumer.nack(consumer.receive(1))
+    (dead,) = pubsub.consumer("t.dead").receive(1)
+
+    assert (ident, {"n": 1}, "t1", "t") == (
+        dead.id,
+        dead.json(),
+        dead.attributes["tenant"],
+        dead.attributes["capa-dead-topic"],
+    )
+
+
+def test_what_only_claims_to_be_an_event_is_handed_on(pubsub):
+    consumer = pubsub.consumer("t")
+    pubsub.publish("t", b"{broken", content_type="application/cloudevents+json", raw=True)
+    (message,) = consumer.receive(1)
+
+    assert b"{broken" == message.data
+
+
+class Breaking(MemoryPubSub):
+    """Its consumers fail at first."""
+
+    def consume(self, topic, group, *, lease_s, temporary=False):
+        consumer = super().consume(topic, group, lease_s=lease_s, temporary=temporary)
+        return BreakingConsumer(consumer)
+
+
+class BreakingConsumer(MemoryConsumer):
+    def __init__(self, consumer):
+        self.__dict__.update(consumer.__dict__)
+        self.failures = [UnavailableError("no answer"), ValueError("a bug in the driver")]
+
+    def receive(self, max_messages, timeout_s):
+        if self.failures:
+            raise self.failures.pop(0)
+        return super().receive(max_messages, timeout_s)
+
+
+def test_a_subscription_goes_on_after_the_engine_came_back():
+    pubsub = PubSub(Breaking(MemoryPubSubSettings()))
+    seen = threading.Event()
+    with pubsub.subscribe("t", lambda _: seen.set()):
+        pubsub.publish("t", 1)
+
+        assert seen.wait(5)
+
+
+def test_even_an_exit_in_a_handler_hands_the_message_back(pubsub):
+    counts = []
+
+    def handler(message):
+        counts.append(message.delivery_count)
+        if len(counts) == 1:
+            raise SystemExit
+
+    with pubsub.subscribe("t", handler, retry_delay=0.01):
+        pubsub.publish("t", 1)
+        deadline = time.monotonic() + 5
+        while len(counts) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    assert [1, 2] == counts
+
+
+def test_rests_between_failures_double(pubsub):
+    times = []
+
+    def handler(_):
+        times.append(time.monotonic())
+        if len(times) < 4:
+            raise ValueError
+
+    with pubsub.subscribe("t", handler, retry_delay=0.1):
+        pubsub.publish("t", 1)
+        deadline = time.monotonic() + 5
+        while len(times) < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    assert pytest.approx([0.1, 0.2, 0.4], abs=0.09) == [b - a for a, b in itertools.pairwise(times)]
+
+
+def test_closing_ends_every_thread(pubsub):
+    async def handler(message):
+        pass
+
+    before = threading.active_count()
+    pubsub.subscribe("t", handler, concurrency=3)
+    pubsub.subscribe("t", print)
+    pubsub.close()
+
+    assert before == threading.active_count()
+
+
+def test_a_closed_consumer_says_so(pubsub):
+    consumer = pubsub.consumer("orders")
+    pubsub.close()
+    with pytest.raises(ClosedError, match="orders"):
+        consumer.receive()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"topic": "a\nb"},
+        {"topic": "x" * 256},
+        {"group": ""},
+        {"concurrency": 0},
+        {"max_messages": 0},
+        {"max_deliveries": 0},
+        {"retry_delay": -1},
+        {"lease": "long"},
+        {"handler": "not a function"},
+    ],
+    ids=str,
+)
+def test_wrong_arguments_of_a_subscription_start_nothing(pubsub, wrong):
+    before = threading.active_count()
+    with pytest.raises(InvalidArgumentError):
+        pubsub.subscribe(**{"topic": "t", "handler": print, **wrong})
+
+    assert before == threading.active_count()
+
+
+@pytest.fixture
+def spans(monkeypatch):
+    """What was traced; the provider can be set only once in a process, so it is swapped underneath."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    yield exporter.get_finished_spans
+    provider.shutdown()
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_message_carries_the_trace_it_was_published_in(pubsub, spans, raw):
+    consumer = pubsub.consumer("t", raw=raw)
+    ident = pubsub.publish("t", b"x", raw=raw)
+    (message,) = consumer.receive(1)
+    (sending,) = [span for span in spans() if span.kind.name == "PRODUCER"]
+
+    assert f"{sending.context.trace_id:032x}" == message.traceparent.split("-")[1]
+    assert ("send t", "memory", "t", ident) == (
+        sending.name,
+        sending.attributes["messaging.system"],
+        sending.attributes["messaging.destination.name"],
+        sending.attributes["messaging.message.id"],
+    )
+
+
+def test_a_batch_is_one_span_with_its_size(pubsub, spans):
+    pubsub.publish_many("t", [Draft(data=1), 2, 3])
+    (sending,) = [span for span in spans() if span.kind.name == "PRODUCER"]
+
+    assert 3 == sending.attributes["messaging.batch.message_count"]
+
+
+def test_waiting_for_messages_makes_no_spans(pubsub, spans):
+    consumer = pubsub.consumer("t")
+    made = len(spans())
+    consumer.receive(1, 0.05)
+
+    assert made == len(spans())

@@ -1,0 +1,175 @@
+"""What SQLite pub/sub promises beyond the suite: one fsync for many, small files, forks, and honest errors."""
+
+import os
+import resource
+import sqlite3
+import threading
+import time
+
+import pytest
+
+from capa_core.blocks.pubsub import Draft, PubSub
+from capa_core.call import Policy
+from capa_core.components.sqlite.pubsub import SqlitePubSub, SqlitePubSubSettings
+from capa_core.errors import DataLossError, ExhaustedError, PermissionDeniedError
+
+
+def open_pubsub(folder, **policy):
+    return PubSub(SqlitePubSub(SqlitePubSubSettings(folder=folder)), policy=Policy(**policy))
+
+
+@pytest.fixture
+def pubsub(tmp_path):
+    pubsub = open_pubsub(tmp_path)
+    yield pubsub
+    pubsub.close()
+
+
+def drain(consumer):
+    messages = []
+    while batch := consumer.receive(100, 0.1):
+        consumer.ack(batch)
+        messages += batch
+    return [message.data for message in messages]
+
+
+def test_a_full_disk_is_exhausted_and_nothing_is_lost(pubsub):
+    consumer = pubsub.consumer("t", raw=True)
+    limit = "PRAGMA max_page_count = 200"
+    pubsub._driver._database.write(lambda connection: connection.execute(limit).fetchone())
+    stored = list(_stored_until_full(pubsub))
+    with pytest.raises(ExhaustedError, match="pubsub.db"):
+        pubsub.publish("t", b"x" * 100_000)
+
+    assert 100 < len(stored) < 1_000
+    assert stored == drain(consumer)
+
+
+def _stored_until_full(pubsub):
+    for number in range(1_000):
+        try:
+            pubsub.publish("t", b"%04d" % number * 1_000, raw=True)
+        except ExhaustedError:
+            return
+        yield b"%04d" % number * 1_000
+
+
+def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path):
+    file = tmp_path / "pubsub.db"
+    file.write_bytes(b"not a database, but somebody's notes" * 100)
+    before = file.read_bytes()
+    with pytest.raises(DataLossError, match="pubsub.db"):
+        open_pubsub(tmp_path).publish("t", b"x")
+
+    assert before == file.read_bytes()
+
+
+def test_a_damaged_file_is_named_and_left_alone(tmp_path):
+    pubsub = open_pubsub(tmp_path)
+    pubsub.publish_many("t", [b"x" * 1_000] * 200, raw=True)
+    pubsub.close()
+    file = tmp_path / "pubsub.db"
+    damaged = bytearray(file.read_bytes())
+    damaged[4096 * 2 :] = os.urandom(len(damaged) - 4096 * 2)
+    file.write_bytes(damaged)
+    with pytest.raises(DataLossError, match="pubsub.db"):
+        open_pubsub(tmp_path).publish("t", b"x" * 10)
+
+    assert damaged == file.read_bytes()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_permission_denied(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionDeniedError):
+        open_pubsub(tmp_path / "below").publish("t", b"x")
+
+
+def test_threads_that_publish_together_share_the_disk(tmp_path):
+    pubsub = open_pubsub(tmp_path)
+    pubsub.publish("t", b"x")
+    commits = []
+    pubsub._driver._database._writer.set_trace_callback(
+        lambda statement: commits.append(statement) if statement == "COMMIT" else None
+    )
+    together = threading.Barrier(16)
+
+    def publish():
+        together.wait()
+        for _ in range(20):
+            pubsub.publish("t", b"x")
+
+    threads = [threading.Thread(target=publish) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert 321 == pubsub.depth("t")
+    assert len(commits) < 320 * 3 / 4
+    pubsub.close()
+
+
+def test_the_file_stays_small_however_many_messages_pass(pubsub, tmp_path):
+    consumer = pubsub.consumer("t", raw=True)
+    for _ in range(20):
+        pubsub.publish_many("t", [b"x" * 1_000] * 200, raw=True)
+        drain(consumer)
+
+    assert (tmp_path / "pubsub.db").stat().st_size < 20 * 200 * 1_000 / 4
+
+
+def test_room_that_was_needed_once_is_given_back(pubsub, tmp_path):
+    file = tmp_path / "pubsub.db"
+    consumer = pubsub.consumer("t", raw=True)
+    pubsub.publish_many("t", [b"x" * 4_000] * 3_000, raw=True)
+    drain(consumer)
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    full = file.stat().st_size
+    for _ in range(8):
+        pubsub._driver._next_tidy = 0.0
+        pubsub.purge("t")
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    assert file.stat().st_size < full / 2
+
+
+def test_messages_that_nobody_received_in_time_are_swept_away(pubsub, tmp_path):
+    pubsub.publish_many("t", [Draft(data=b"x", ttl=0.05)] * 10)
+    time.sleep(0.1)
+    pubsub._driver._next_tidy = 0.0
+    pubsub.purge("other")
+    with sqlite3.connect(tmp_path / "pubsub.db") as connection:
+        (count,) = connection.execute("SELECT count(*) FROM message").fetchone()
+
+    assert 0 == count
+
+
+def test_a_forked_child_publishes_and_receives(pubsub):
+    consumer = pubsub.consumer("t", raw=True)
+    pubsub.publish("t", b"to the child", raw=True)
+    child = os.fork()
+    if child == 0:
+        try:
+            pubsub._driver.forget()
+            theirs = pubsub.consumer("t", raw=True)
+            theirs.ack(theirs.receive(1))
+            pubsub.publish("t", b"to the parent", raw=True)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+    assert [b"to the parent"] == drain(consumer)
+
+
+def test_a_waiting_consumer_costs_next_to_nothing(pubsub):
+    consumer = pubsub.consumer("t", raw=True)
+    consumer.receive(1, 0.1)
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    consumer.receive(1, 3)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert used_s / 3 < 0.005
