@@ -13,8 +13,9 @@ class Exchange(NamedTuple):
         target: Path and query, encoded.
         chunked: Whether the body goes out in pieces, each with its length.
         ends_at: The moment at which all must be done; it stands in for the two timeouts.
-        fresh: Whether a connection that has served before must not be used.
-        resend: Whether a connection that turns out to be closed is replaced, once, without counting as a failure.
+        repeatable: Whether the server may see it twice.
+        shared: Whether connections are shared with calls that know nothing of each other: none of them may fail
+            for what another left behind.
     """
 
     method: str
@@ -25,5 +26,5 @@ class Exchange(NamedTuple):
     connect_timeout: float | None
     read_timeout: float | None
     ends_at: float | None
-    fresh: bool = False
-    resend: bool = False
+    repeatable: bool
+    shared: bool

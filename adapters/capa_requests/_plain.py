@@ -102,11 +102,16 @@ def receive(connection: Any, request: Exchange) -> HTTPResponse:
     answer = WireResponse(sock, 0, request.method)
     try:
         answer.begin()
+        raw = _wrapped(answer, sock, request)
     except BaseException:
         answer.close()
         raise
     if answer.will_close:
         connection.close()
+    return raw
+
+
+def _wrapped(answer: WireResponse, sock: Any, request: Exchange) -> HTTPResponse:
     later = {"version_string": "HTTP/1.1", "sock_shutdown": sock.shutdown}
     return HTTPResponse(
         body=answer,

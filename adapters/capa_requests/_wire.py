@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from http.client import HTTPException
+from http.client import BadStatusLine, HTTPException
 from ssl import SSLEOFError, SSLError, SSLZeroReturnError
 from typing import Any
 
@@ -27,8 +27,11 @@ from capa_requests._reading import WireResponse
 #: The server may have answered before it closed the connection: the answer is worth reading.
 _ANSWER_MAY_BE_THERE = {errno.EPIPE, errno.EPROTOTYPE, errno.ECONNRESET}
 
-#: What using an idle connection ends in that the server has closed.
-_STALE = (ConnectionError, SSLEOFError, SSLZeroReturnError)
+#: What using a kept connection ends in that the server has closed, or left something else than an answer on.
+_STALE = (ConnectionError, BadStatusLine, SSLEOFError, SSLZeroReturnError)
+
+#: Some servers send a body where HTTP has none. It would be read as the next answer.
+_BODYLESS = {204, 304}
 
 _FAILURES = (
     urllib3.exceptions.TimeoutError,
@@ -88,9 +91,11 @@ def _attempt(pool: HTTPConnectionPool, request: Exchange) -> HTTPResponse:
     connection: Any = pool._get_conn(timeout=wait_s)
     done = False
     try:
-        if request.fresh:
-            connection.close()
+        if request.shared and not request.repeatable:
+            connection.close()  # a new one: a kept one may turn out to be closed when it is too late to repeat
         response = _converse(pool, connection, request)
+        if request.shared and (response.status in _BODYLESS or request.method == "HEAD"):
+            connection.close()
         done = True
     finally:
         if not done:
@@ -102,7 +107,7 @@ def _attempt(pool: HTTPConnectionPool, request: Exchange) -> HTTPResponse:
 
 
 def _converse(pool: HTTPConnectionPool, connection: Any, request: Exchange) -> HTTPResponse:
-    if not request.resend or connection.sock is None:
+    if not (request.shared and request.repeatable) or connection.sock is None:
         return _send_and_receive(pool, connection, request)
     try:
         return _send_and_receive(pool, connection, request)

@@ -46,8 +46,7 @@ class HTTPAdapter(_original.HTTPAdapter):
     replaced (see `_originals`) or a proxy is used.
     """
 
-    #: Whether connections are shared with calls that know nothing of each other: then a request that must not be
-    #: sent twice gets a new connection, and one that may is sent again when an idle connection was closed.
+    #: Whether connections are shared with calls that know nothing of each other (see `Exchange`).
     _shared = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -136,8 +135,8 @@ class HTTPAdapter(_original.HTTPAdapter):
             connect_timeout=limits[0],
             read_timeout=limits[1],
             ends_at=_deadline.ends_at(),
-            fresh=self._shared and not repeatable,
-            resend=self._shared and repeatable,
+            repeatable=repeatable,
+            shared=self._shared,
         )
         try:
             return exchange(pool, outgoing, self.max_retries)

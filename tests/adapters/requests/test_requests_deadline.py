@@ -1,0 +1,157 @@
+"""A call that was given no timeout ends; one that was given one is left alone."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+
+import capa_requests
+from capa_core import Runtime, use_runtime
+from capa_core.errors import UnknownNameError
+
+from .conftest import conversing
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+DEADLINE_S = 0.5
+
+
+@pytest.fixture(autouse=True)
+def _short_deadline() -> Iterator[None]:
+    with use_runtime(Runtime.in_memory({"adapters": {"requests": {"timeout_s": DEADLINE_S}}})):
+        yield
+
+
+def _silence(connection: socket.socket) -> None:
+    connection.recv(65536)
+    connection.recv(1)  # until the client hangs up
+
+
+def _trickle(connection: socket.socket) -> None:
+    connection.recv(65536)
+    connection.sendall(HEAD)
+    _drip(connection)
+
+
+def _trickling_head(connection: socket.socket) -> None:
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-A: ")
+    _drip(connection)
+
+
+def _drip(connection: socket.socket) -> None:
+    for _ in range(30):
+        connection.sendall(b"x")
+        time.sleep(0.1)
+
+
+def _slow_hops(connection: socket.socket) -> None:
+    connection.recv(65536)
+    time.sleep(0.2)
+    connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n")
+
+
+@contextmanager
+def _ends_in_time() -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    spent_s = time.monotonic() - start
+    assert DEADLINE_S <= spent_s + 0.01, "ended before the deadline"
+    assert spent_s < DEADLINE_S * 1.1 + 0.5  # what a busy machine adds
+
+
+@pytest.mark.parametrize("conversation", [_silence, _trickle, _trickling_head, _slow_hops])
+@pytest.mark.parametrize(
+    "call", [capa_requests.get, lambda url: capa_requests.Session().get(url)], ids=["get", "session"]
+)
+def test_a_call_without_a_timeout_ends_at_the_deadline(
+    conversation: Callable[[socket.socket], None], call: Callable[[str], Any]
+) -> None:
+    with conversing(conversation) as url, _ends_in_time(), pytest.raises(requests.RequestException):
+        call(url)
+
+
+def test_the_exception_is_the_timeout_of_the_original_and_says_what_to_do() -> None:
+    with (
+        conversing(_silence) as url,
+        pytest.raises(requests.ReadTimeout, match="no timeout= was given.*capa.toml"),
+    ):
+        capa_requests.get(url)
+
+
+def test_an_adapter_that_is_called_directly_ends_too() -> None:
+    with conversing(_silence) as url, _ends_in_time(), pytest.raises(requests.ReadTimeout):
+        capa_requests.adapters.HTTPAdapter().send(requests.Request("GET", url).prepare())
+
+
+def test_a_prepared_request_that_is_sent_without_a_timeout_ends() -> None:
+    with conversing(_silence) as url, _ends_in_time(), pytest.raises(requests.ReadTimeout):
+        capa_requests.Session().send(requests.Request("GET", url).prepare())
+
+
+def test_a_call_through_a_proxy_ends() -> None:
+    with conversing(_silence) as url, _ends_in_time(), pytest.raises(requests.RequestException):
+        capa_requests.get("http://anything.invalid/", proxies={"http": url})
+
+
+@pytest.mark.parametrize("timeout", [None, 5, (5, 5)])
+def test_a_timeout_that_is_given_is_the_only_one(timeout: Any, server: Any) -> None:
+    found = capa_requests.get(f"{server.url}/slow/0.8", timeout=timeout)
+
+    assert found.content == b"late"
+
+
+def test_a_streamed_body_may_take_longer_than_the_deadline() -> None:
+    def ten_parts(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+        for _ in range(10):
+            time.sleep(0.1)
+            connection.sendall(b"x")
+
+    with conversing(ten_parts) as url:
+        body = b"".join(capa_requests.get(url, stream=True).iter_content(1))
+
+    assert body == b"x" * 10
+
+
+def test_a_streamed_body_that_stops_coming_ends_the_call() -> None:
+    def half(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(HEAD + b"half")
+        connection.recv(1)
+
+    with conversing(half) as url:
+        response = capa_requests.get(url, stream=True)
+        with _ends_in_time(), pytest.raises(requests.ConnectionError):
+            list(response.iter_content(10))
+
+
+def test_a_call_within_a_call_has_a_deadline_of_its_own(server: Any) -> None:
+    def ask_again(response: Any, **_: Any) -> None:
+        inner.append(capa_requests.get(f"{server.url}/slow/0.3").content)
+
+    inner: list[bytes] = []
+
+    capa_requests.get(f"{server.url}/slow/0.3", hooks={"response": ask_again})
+
+    assert inner == [b"late"]
+
+
+def test_no_deadline_can_be_set() -> None:
+    without = Runtime.in_memory({"adapters": {"requests": {"timeout_s": None}}})
+    with (
+        use_runtime(without),
+        conversing(_silence) as url,
+        pytest.raises(requests.ReadTimeout, match="timeout=0.2"),
+    ):
+        capa_requests.get(url, timeout=0.2)
+
+
+def test_an_unknown_setting_is_named_with_the_nearest_match(server: Any) -> None:
+    wrong = Runtime.in_memory({"adapters": {"requests": {"timeout": 3}}})
+    with use_runtime(wrong), pytest.raises(UnknownNameError, match="timeout_s"):
+        capa_requests.get(server.url)
