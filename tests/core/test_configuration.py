@@ -168,6 +168,27 @@ def test_a_listener_may_close_its_own_subscription(engine, configuration):
     assert 1 == len(heard)
 
 
+def test_a_slow_listener_does_not_keep_values_from_being_refreshed(engine, configuration):
+    go_on = threading.Event()
+    view = configuration.view()
+    configuration.watch(lambda event: go_on.wait(8))
+    engine.put(a="1")
+    wait_until(lambda: view.get("a") == "1")
+    engine.put(a="2")
+    wait_until(lambda: view.get("a") == "2")
+    go_on.set()
+
+
+def test_close_delivers_what_has_happened(engine, configuration):
+    heard = []
+    configuration.watch(lambda event: time.sleep(0.02) or heard.append(event.new.items["a"].value))
+    for value in "123":
+        configuration.save({"a": value})
+    configuration.close()
+
+    assert ["1", "2", "3"] == heard
+
+
 def test_close_from_within_a_listener_does_not_hang(engine, configuration):
     closed = threading.Event()
 

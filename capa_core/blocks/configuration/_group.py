@@ -22,9 +22,20 @@ class Group:
         seen: The version that the engine was last seen with, be it readable or not.
         loaded: Whether the view serves anything yet.
         failures: Refreshes that failed since the last good one.
+        reachable: Whether the engine answered the last time, if only with something unreadable.
     """
 
-    __slots__ = ("failures", "followers", "loaded", "lock", "retry_at", "seen", "subscriptions", "view")
+    __slots__ = (
+        "failures",
+        "followers",
+        "loaded",
+        "lock",
+        "reachable",
+        "retry_at",
+        "seen",
+        "subscriptions",
+        "view",
+    )
 
     def __init__(self, scope: Scope) -> None:
         self.view = ConfigurationView(scope)
@@ -35,6 +46,7 @@ class Group:
         self.seen = ""
         self.loaded = False
         self.failures = 0
+        self.reachable = True
         self.retry_at = 0.0
 
     @property
@@ -50,9 +62,10 @@ class Group:
         self.loaded = True
         return event
 
-    def fail(self, pause_s: float) -> bool:
+    def fail(self, pause_s: float, *, reachable: bool) -> bool:
         """Note that a refresh failed and is tried again after *pause_s*, doubled each time; whether it is the first."""
         self.view.mark(stale=True)
+        self.reachable = reachable
         self.retry_at = time.monotonic() + min(pause_s * 2**self.failures, LONGEST_PAUSE_S)
         self.failures = min(self.failures + 1, 16)
         return self.failures == 1

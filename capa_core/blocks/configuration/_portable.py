@@ -12,6 +12,7 @@ from capa_core.abilities import BY_CORE, Feature, How, Support
 from capa_core.blocks.configuration._events import Listener, Subscription
 from capa_core.blocks.configuration._group import Follower, Group
 from capa_core.blocks.configuration._keep import Keep
+from capa_core.blocks.configuration._teller import Teller
 from capa_core.blocks.configuration._view import ConfigurationView
 from capa_core.blocks.configuration._watcher import Watcher
 from capa_core.blocks.configuration.driver import (
@@ -57,6 +58,7 @@ class Configuration:
         self._groups: dict[Scope, Group] = {}
         self._lock = threading.Lock()
         self._closed = False
+        self._teller = Teller(name)
         self._watcher = Watcher(
             driver, self._groups, name=name, refresh=self._refresh, fail=self._fail, poll_s=self._poll_s
         )
@@ -147,8 +149,9 @@ class Configuration:
     ) -> Subscription:
         """Call *listener* with a `ChangeEvent` after each change of the group, until the subscription is closed.
 
-        Listeners are called one after the other in the order in which they came, by one thread of the component;
-        each sees the views already changed. What one raises is logged, and the others are called all the same.
+        Listeners are called one after the other in the order in which they came, by one thread of the component; each
+        sees the views already changed, which go on changing while a slow one runs. What one raises is logged, and the
+        others are called all the same.
 
         Args:
             keys: Only for events that change one of these, or a key with one of *prefixes*.
@@ -254,6 +257,7 @@ class Configuration:
             closed, self._closed = self._closed, True
         if not closed:
             self._watcher.stop(self._guard.policy.attempt_s)
+            self._teller.stop(self._guard.policy.attempt_s)
             self._driver.close()
 
     def forget(self) -> None:
@@ -262,6 +266,7 @@ class Configuration:
         for group in self._groups.values():
             group.forget()
         self._driver.forget()
+        self._teller.forget()
         self._watcher.forget()
 
     def __enter__(self) -> Self:
@@ -316,7 +321,7 @@ class Configuration:
         except CapaError as error:
             kept = self._last_known(group.scope, error)
             group.serve(kept)
-            group.fail(self._poll_s)
+            group.fail(self._poll_s, reachable=False)
         else:
             group.serve(snapshot)
             self._remember(group.scope, snapshot)
@@ -331,7 +336,6 @@ class Configuration:
             self._remember(scope, snapshot)
         elif group.seen != snapshot.version or group.failures:
             self._refresh(group)
-            self._watcher.wake()
         return snapshot
 
     def _last_known(self, scope: Scope, error: CapaError) -> Snapshot:
@@ -362,9 +366,9 @@ class Configuration:
         event = group.serve(snapshot)
         if event is not None:
             self._run_followers(group)
+            self._teller.tell(event, group)
         if group.recover():
             self._log().info("configuration is up to date again", scope=str(group.scope))
-        self._watcher.tell(event, group)
         self._remember(group.scope, snapshot)
 
     def _run_followers(self, group: Group) -> None:
@@ -377,7 +381,8 @@ class Configuration:
                 log("what follows a change keeps its old value", scope=str(group.scope), error=str(error))
 
     def _fail(self, group: Group, error: Exception) -> None:
-        if group.fail(self._poll_s):
+        named = self._guard.named(error)
+        if group.fail(self._poll_s, reachable=named is not None and not named.retryable):
             self._log().warning(
                 "configuration cannot be refreshed; the values before stay",
                 scope=str(group.scope),
@@ -388,7 +393,6 @@ class Configuration:
         group = self._groups.get(scope)
         if group is not None and group.loaded:
             self._refresh(group)
-            self._watcher.wake()
         return version
 
     def _remember(self, scope: Scope, snapshot: Snapshot) -> None:

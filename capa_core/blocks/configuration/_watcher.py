@@ -1,24 +1,21 @@
-"""The one thread of a configuration component that notices changes and tells listeners."""
+"""The one thread of a configuration component that notices changes, of all its groups."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from capa_core.blocks.configuration._events import ChangeEvent, Subscription
 from capa_core.blocks.configuration._group import Group
 from capa_core.blocks.configuration.driver import ConfigurationDriver, ConfigurationFeature, Scope
-from capa_core.call import telemetry
 
 WATCH_S = 5.0
 """How long one `watch` of a driver may last: what a new scope waits at most where the driver cannot be woken."""
 
 
 class Watcher:
-    """Asks the driver which scopes changed, has them refreshed, and delivers events in order.
+    """Asks the driver which scopes changed, and has them refreshed.
 
     Args:
         groups: What is watched; others add to it while the thread runs.
@@ -44,7 +41,6 @@ class Watcher:
         self._fail = fail
         self._poll_s = poll_s
         self._watches = driver.features[ConfigurationFeature.WATCH].by_driver
-        self._events: deque[tuple[ChangeEvent, Group, tuple[Subscription, ...]]] = deque()
         self._stopped = False
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -62,13 +58,8 @@ class Watcher:
         if self._watches:
             self._driver.wake()
 
-    def tell(self, event: ChangeEvent | None, group: Group) -> None:
-        """Have *event* delivered to those who listen to *group* now, by the thread."""
-        if event is not None and group.subscriptions:
-            self._events.append((event, group, group.subscriptions))
-
     def stop(self, timeout_s: float) -> None:
-        """End the thread, waiting up to *timeout_s* for a listener that runs. Twice does nothing."""
+        """End the thread, waiting up to *timeout_s* for the engine. Twice does nothing."""
         with self._lock:
             self._stopped = True
             thread = self._thread
@@ -91,12 +82,10 @@ class Watcher:
     def _run(self) -> None:
         while not self._stopped:
             self._woken.clear()
-            self._deliver()
             self._retry_failed()
             for scope, version in self._changed().items():
                 self._groups[scope].seen = version
                 self._refresh(self._groups[scope])
-        self._deliver()
 
     def _retry_failed(self) -> None:
         now = time.monotonic()
@@ -109,7 +98,7 @@ class Watcher:
         if not self._watches or not known:
             return self._polled(known)
         try:
-            return self._driver.watch(known, self._pause_s(WATCH_S)) if not self._pending() else {}
+            return self._driver.watch(known, self._pause_s(WATCH_S)) if not self._stopped else {}
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread goes on and what is served is stale
             for group in self._loaded():
                 self._fail(group, error)
@@ -120,11 +109,15 @@ class Watcher:
         if self._woken.wait(self._pause_s(self._poll_s)):
             return {}
         found = {}
+        now = time.monotonic()
         for scope, version in known.items():
+            group = self._groups[scope]
+            if not group.reachable and group.failures and now < group.retry_at:
+                continue  # an engine that is down is asked ever more rarely
             try:
                 present = self._driver.version(scope)
             except Exception as error:  # noqa: BLE001 - as above
-                self._fail(self._groups[scope], error)
+                self._fail(group, error)
                 continue
             if present != version:
                 found[scope] = present
@@ -135,26 +128,5 @@ class Watcher:
         waits = [group.retry_at - now for group in self._loaded() if group.failures]
         return max(0.01, min([most, *waits]))
 
-    def _pending(self) -> bool:
-        return bool(self._events) or self._stopped
-
     def _loaded(self) -> list[Group]:
         return [group for group in list(self._groups.values()) if group.loaded]
-
-    def _deliver(self) -> None:
-        while self._events:
-            event, group, listeners = self._events.popleft()
-            for subscription in listeners:
-                if subscription in group.subscriptions and subscription.wants(event):
-                    self._call(subscription, event)
-
-    def _call(self, subscription: Subscription, event: ChangeEvent) -> None:
-        try:
-            subscription.listener(event)
-        except Exception as error:  # noqa: BLE001 - one listener must not keep the change from the others
-            telemetry.logger("configuration", self._name).exception(
-                "a listener failed; the others are told all the same",
-                scope=str(event.scope),
-                listener=repr(subscription.listener),
-                error=str(error),
-            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from capa_core.abilities import Feature, Level
 from capa_core.driver import Driver, SettingsT
@@ -46,8 +46,10 @@ class Scope:
 
     def candidates(self) -> tuple[Scope, ...]:
         """Return the scopes that may serve this one, the closest first: without the label, then the component's own."""
-        near = (self, replace(self, label=""), replace(self, application=""))
-        return tuple(dict.fromkeys((*near, replace(self, application="", label=""))))
+        if not self.application and not self.label:
+            return (self,)
+        near = (self, Scope(self.application, self.group), Scope("", self.group, self.label))
+        return tuple(dict.fromkeys((*near, Scope("", self.group))))
 
     def __str__(self) -> str:
         marks = (("application", self.application), ("label", self.label))
