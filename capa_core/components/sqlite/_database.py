@@ -229,11 +229,10 @@ class Database:
             self.path, timeout=self.timeout_s, isolation_level=None, check_same_thread=False
         )
         try:
-            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # holds only for a file that is empty yet
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
             connection.execute(
                 "PRAGMA fullfsync=1"
-            )  # macOS: there a plain fsync leaves it in the disk's cache
+            )  # macOS: a plain fsync leaves it in the disk's cache there
         except BaseException:
             connection.close()
             raise
@@ -241,12 +240,14 @@ class Database:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Make the file what this version needs; several processes may do so at once."""
+        (found,) = self._until_free(lambda: connection.execute("PRAGMA user_version").fetchone())
+        if found > self._version:
+            raise SettingsError(f"{self.path} was made by a newer Capa (format {found}). Upgrade capa-core.")
+        if found == 0:  # possible only while the file is empty
+            self._until_free(lambda: connection.execute("PRAGMA auto_vacuum=INCREMENTAL"))
         (mode,) = self._until_free(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchone())
         if mode != "wal":
             raise UnavailableError(f"{self.path}: WAL does not work there. Put the folder on a local disk.")
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
-        if found > self._version:
-            raise SettingsError(f"{self.path} was made by a newer Capa (format {found}). Upgrade capa-core.")
         if found < self._version:
             script = f"BEGIN IMMEDIATE; {self._schema} PRAGMA user_version={self._version}; COMMIT;"
             self._until_free(lambda: connection.executescript(script))
