@@ -120,7 +120,7 @@ def value(expression: str = "", kind: Any = _UNKNOWN, /, **parameters: str) -> A
 
 
 def apollo_json_value(expression: str, kind: Any = _UNKNOWN, /) -> Value:
-    """Do as `value` does with a value that is JSON, read into the annotated type: `list[dict[str, int]]`, a dataclass…
+    """Do as `value` does with JSON, read into the annotated type, such as `list[dict[str, int]]` or a dataclass.
 
     Raises:
         InvalidArgumentError: When read: as for `value`, or the text is not JSON.

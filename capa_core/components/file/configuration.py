@@ -40,11 +40,13 @@ _WRITES = approximate(
 
 
 class FileConfigurationSettings(BaseModel):
-    """Attributes:
-    path: The folder, relative to *root*.
-    root: The folder of capa.toml; filled in by the runtime.
-    poll_s: Seconds between two looks at the files.
-    new: The format of a group without suffix that is saved for the first time.
+    """Where the files are, and how they are looked at.
+
+    Attributes:
+        path: The folder, relative to *root*.
+        root: The folder of capa.toml; filled in by the runtime.
+        poll_s: Seconds between two looks at the files.
+        new: The format of a group without suffix that is saved for the first time.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
