@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ProcessPoolExecutor
 
 T = TypeVar("T")
 Work = Callable[[str], T | None]
 
-PAYS_ABOVE = 600
-"""Files from which on starting a second process costs less than it saves; about a tenth of them get parsed."""
+PAYS_ABOVE = 200
+"""Files to parse from which on starting a second process costs less than it saves."""
 
-_CHUNK = 100
+_CHUNK = 16
 _work: Work[Any] | None = None
 
 
@@ -36,6 +37,8 @@ def each(work: Work[T], paths: Sequence[str], crashed: Callable[[str], T]) -> It
 def _results(
     work: Work[T], chunk: Sequence[str], future: Future[dict[int, T]], crashed: Callable[[str], T]
 ) -> Iterator[T | None]:
+    from concurrent.futures.process import BrokenProcessPool
+
     try:
         told = future.result()
     except BrokenProcessPool:
@@ -46,6 +49,8 @@ def _results(
 
 def _do_apart(work: Work[T], path: str, crashed: Callable[[str], T]) -> T | None:
     """Do one file in a process of its own, which it may take down."""
+    from concurrent.futures.process import BrokenProcessPool
+
     with _pool(work, 1) as pool:
         try:
             return pool.submit(_do_chunk, [path]).result().get(0)
@@ -55,6 +60,7 @@ def _do_apart(work: Work[T], path: str, crashed: Callable[[str], T]) -> T | None
 
 def _pool(work: Work[Any], size: int) -> ProcessPoolExecutor:
     import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
 
     # Forked, so that the workers have the rules and the maps without loading them again.
     context = multiprocessing.get_context("fork")

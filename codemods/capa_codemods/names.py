@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from capa_codemods.import_map import ImportMap, Name
+from capa_codemods.sieve import Sieve
 
 CAPA = "capa-core"
 """The distribution whose extras bring the adapters."""
@@ -26,6 +27,7 @@ class Names:
         maps: The import maps, in the order given.
         roots: Old top-level name → its import map.
         modules: Old module → new module, of all maps.
+        sieve: Tells from the bytes of a Python file whether it may concern the roots.
     """
 
     def __init__(self, maps: Iterable[ImportMap]) -> None:
@@ -44,9 +46,7 @@ class Names:
             normalized(name): one for one in reversed(self.maps) for name in one.distributions
         }
         self._required = spellings([*self._distributions, CAPA])
-        self._quoted = _quoted(self.roots)
-        self._imported = _imported(self.roots)
-        self._literals = tuple(root.encode() for root in _shortest(self.roots))
+        self.sieve = Sieve(self.roots)
 
     def owner(self, dotted: str) -> ImportMap | None:
         """Return the import map that *dotted* belongs to, if any."""
@@ -101,20 +101,6 @@ class Names:
         """Say whether *text* holds the name of a distribution that brings an SDK."""
         return self._required.search(text) is not None
 
-    def may_import(self, data: bytes) -> bool:
-        """Say whether *data* may hold an import or a quoted name of a root. Over-approximates, never misses."""
-        if not any(literal in data for literal in self._literals):
-            return False
-        return self._imported.search(data) is not None or self._quoted.search(data) is not None
-
-    def may_quote(self, data: bytes) -> bool:
-        """Say whether *data* may hold a string that begins with the name of a root."""
-        return self._quoted.search(data) is not None
-
-    def may_name(self, data: bytes) -> bool:
-        """Say whether *data* holds the name of a root anywhere."""
-        return any(literal in data for literal in self._literals)
-
 
 def normalized(distribution: str) -> str:
     """Return the one spelling of the name of a distribution (PEP 503)."""
@@ -125,22 +111,3 @@ def spellings(distributions: Iterable[str]) -> re.Pattern[str]:
     """Return a pattern for all spellings of *distributions* as whole names."""
     parts = ("[-_.]+".join(map(re.escape, normalized(name).split("-"))) for name in distributions)
     return re.compile(rf"(?<![\w.-])(?:{'|'.join(parts)})(?![\w-]|\.\w)", re.IGNORECASE)
-
-
-def _shortest(roots: Mapping[str, object]) -> list[str]:
-    # "boto3" need not be looked for where "boto" is: fewer passes over every file of the tree.
-    return [root for root in roots if not any(other != root and other in root for other in roots)]
-
-
-def _alternatives(roots: Iterable[str]) -> bytes:
-    return b"|".join(re.escape(root).encode() for root in sorted(roots, key=len, reverse=True)) or rb"(?!)"
-
-
-def _imported(roots: Iterable[str]) -> re.Pattern[bytes]:
-    # A statement may run over a backslash and a newline (or a carriage return) before it names the root.
-    line = rb"[^\n]*(?:\\\r?\n[^\n]*)*?"
-    return re.compile(rb"\b(?:import|from)\b" + line + rb"\b(?:" + _alternatives(roots) + rb")\b")
-
-
-def _quoted(roots: Iterable[str]) -> re.Pattern[bytes]:
-    return re.compile(rb"""["'](?:""" + _alternatives(roots) + rb""")(?=["'.:])""")

@@ -26,7 +26,18 @@ class Rewrite:
 
     def concerns(self, path: str) -> bool:
         """Say by its name whether a rule reads the file at *path*."""
-        return any(kind.claims(path) for kind in self._rules)
+        for kind in self._rules:  # noqa: SIM110 - this runs for every file of a tree
+            if path.endswith(kind.suffixes) and kind.claims(path):
+                return True
+        return False
+
+    def may_concern(self, path: str) -> bool:
+        """Say, from the bytes of the file at *path*, whether a rule could have anything to say of it."""
+        try:
+            data = read(f"{self.project.root}/{path}")
+        except OSError:
+            return True  # `examine` says why it cannot be read
+        return data is not None and bool(self._kinds(path, data))
 
     def examine(self, path: str) -> Outcome:
         """Read the file at *path*, relative to the root, and return what would become of it."""
@@ -48,17 +59,22 @@ class Rewrite:
 
     def examine_data(self, path: str, data: bytes) -> Outcome:
         """Return what would become of a file at *path* that holds *data*."""
-        outcomes = [
-            self._read_as(kind, path, data)
-            for kind in self._rules
-            if kind.claims(path) and kind.may_concern(data, self.project.names)
-        ]
+        outcomes = [self._read_as(kind, path, data) for kind in self._kinds(path, data)]
         if not outcomes:
             return Outcome(path, "clean")
         # setup.py is Python and a manifest: at most one of the two edits it, and both may have something to say.
         main = next((outcome for outcome in outcomes if outcome.status != "clean"), outcomes[0])
         findings = [finding for outcome in outcomes for finding in outcome.findings]
         return main._replace(findings=tuple(sorted(findings, key=lambda finding: finding.line)))
+
+    def _kinds(self, path: str, data: bytes) -> list[type[Document]]:
+        return [
+            kind
+            for kind in self._rules
+            if path.endswith(kind.suffixes)
+            and kind.claims(path)
+            and kind.may_concern(data, self.project.names)
+        ]
 
     def _read_as(self, kind: type[Document], path: str, data: bytes) -> Outcome:
         try:

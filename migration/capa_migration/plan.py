@@ -15,6 +15,7 @@ from capa_migration.target import Options, Target
 
 if TYPE_CHECKING:
     from capa_codemods.findings import Outcome
+    from capa_codemods.rewrite import Rewrite
     from capa_codemods.rule import Rule
 
 Progress = Callable[[int, int], None]
@@ -61,15 +62,15 @@ def make(path: str, options: Options, *, remember: bool = True, progress: Progre
     """
     target = Target(path)
     options = options.filled(target.root)
-    clean = _open_cache(target.root, options)
+    settled = _open_cache(target.root, options)
     listed = find.files(target.root, options.exclude)
     if target.scope and not target.within(listed):
         raise TargetError(
             f"{path}: nothing here is a file of the project at {target.root}: give another path"
         )
-    if clean.suffixes and (fast := _when_all_clean(target, listed, clean)) is not None:
+    if settled.suffixes and (fast := _when_all_settled(target, listed, settled)) is not None:
         return fast
-    return _examine(target, options, listed, clean, remember=remember, progress=progress)
+    return _examine(target, options, listed, settled, remember=remember, progress=progress)
 
 
 def select(rules: Iterable[Rule[Any]], options: Options) -> list[Rule[Any]]:
@@ -92,26 +93,32 @@ def select(rules: Iterable[Rule[Any]], options: Options) -> list[Rule[Any]]:
     ]
 
 
-def _open_cache(root: str, options: Options) -> cache.CleanFiles:
+def _open_cache(root: str, options: Options) -> cache.Settled:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return cache.CleanFiles.open(f"{root}/{FOLDER}/clean", f"{__version__} {version} {options.key()}")
+    return cache.Settled.open(f"{root}/{FOLDER}/settled", f"{__version__} {version} {options.key()}")
 
 
-def _when_all_clean(target: Target, listed: list[str], clean: cache.CleanFiles) -> Plan | None:
-    """Return the plan if the cache knows every file as clean, without loading a single rule."""
-    wanted = [path for path in target.within(listed) if path.endswith(clean.suffixes)]
+def _when_all_settled(target: Target, listed: list[str], settled: cache.Settled) -> Plan | None:
+    """Return the plan if the cache knows every file, without loading a single rule."""
+    wanted = [path for path in target.within(listed) if path.endswith(settled.suffixes)]
+    listing = cache.listing_of(listed)
+    said = []
     for path in wanted:
         found = cache.stamp(f"{target.root}/{path}")
-        if found is not None and not clean.is_clean(path, found):
+        if found is None or settled.is_clean(path, found):
+            continue
+        text = settled.said_of(path, found, listing)
+        if text is None:
             return None
-    return Plan(target.root, len(wanted))
+        said.append((path, text))
+    return Plan(target.root, len(wanted), [_recalled(path, text) for path, text in said])
 
 
 def _examine(
     target: Target,
     options: Options,
     listed: list[str],
-    clean: cache.CleanFiles,
+    settled: cache.Settled,
     *,
     remember: bool,
     progress: Progress | None,
@@ -128,34 +135,78 @@ def _examine(
     if not maps:
         raise OptionsError("no adapter is installed to rewrite to: pip install 'capa-core[requests]'")
     rules = select(all_rules(), options)
-    names = Names(read(path) for path in maps)
-    rewrite = Rewrite(Project(target.root, names, listed, options.roots), rules)
+    rewrite = Rewrite(Project(target.root, Names(map(read, maps)), listed, options.roots), rules)
     wanted = [path for path in target.within(listed) if rewrite.concerns(path)]
-    stamps = {path: cache.stamp(f"{target.root}/{path}") for path in wanted}
-    fresh = [
-        path for path in wanted if (found := stamps[path]) is not None and not clean.is_clean(path, found)
-    ]
-    outcomes = []
+    listing = cache.listing_of(listed)
+    stamps, candidates, outcomes = _sift(rewrite, wanted, listing, settled)
     for number, (path, outcome) in enumerate(
-        zip(fresh, each(rewrite.remark, fresh, crashed), strict=True), 1
+        zip(candidates, each(rewrite.remark, candidates, crashed), strict=True), 1
     ):
         if outcome is not None:
             outcomes.append(outcome)
-        elif (found := stamps[path]) is not None:
-            clean.add(path, found)
+        if outcome is None or outcome.status != "changed":
+            settled.add(path, stamps[path], _kept(outcome))
         if progress:
-            progress(number, len(fresh))
+            progress(number, len(candidates))
     if remember and not target.scope:
-        _save(target.root, clean, maps, sorted({suffix for rule in rules for suffix in rule.reads.suffixes}))
-    return Plan(target.root, len(wanted), outcomes)
+        _save(
+            target.root,
+            settled,
+            maps,
+            sorted({suffix for rule in rules for suffix in rule.reads.suffixes}),
+            listing,
+        )
+    return Plan(target.root, len(wanted), sorted(outcomes))
 
 
-def _save(root: str, clean: cache.CleanFiles, maps: Sequence[str], suffixes: Sequence[str]) -> None:
+def _sift(
+    rewrite: Rewrite, wanted: list[str], listing: str, settled: cache.Settled
+) -> tuple[dict[str, str], list[str], list[Outcome]]:
+    """Return the stamps of the files that are there, those to examine, and what is known of the others."""
+    from capa_codemods.project import is_manifest
+
+    found = {
+        path: one for path in wanted if (one := cache.stamp(f"{rewrite.project.root}/{path}")) is not None
+    }
+    fresh = [path for path, one in found.items() if not settled.is_clean(path, one)]
+    if any(is_manifest(path) and settled.said_of(path, found[path], listing) is None for path in fresh):
+        settled.forget_said()  # a manifest may be the evidence that a finding was about
+    outcomes, candidates = [], []
+    for path in fresh:
+        if said := settled.said_of(path, found[path], listing):
+            outcomes.append(_recalled(path, said))
+        elif rewrite.may_concern(path):
+            candidates.append(path)
+        else:
+            settled.add(path, found[path])
+    return found, candidates, outcomes
+
+
+def _kept(outcome: Outcome | None) -> str:
+    """Return *outcome*, of a file that stays as it is, as a line of text; nothing if it is clean."""
+    import json
+
+    return json.dumps(outcome[1:]) if outcome is not None else ""
+
+
+def _recalled(path: str, text: str) -> Outcome:
+    import json
+
+    from capa_codemods.findings import Finding, Outcome
+
+    status, _, _, findings, _, reason, line, next_step = json.loads(text)
+    found = tuple(Finding(*finding) for finding in findings)
+    return Outcome(path, status, findings=found, reason=reason, line=line, next_step=next_step)
+
+
+def _save(
+    root: str, settled: cache.Settled, maps: Sequence[str], suffixes: Sequence[str], listing: str
+) -> None:
     try:
         make_folder(root)
     except OSError:
         return  # a tree that cannot be written to is checked from the start each time
-    clean.save((cache.guard_of(path) for path in _guards(root, maps)), suffixes)
+    settled.save((cache.guard_of(path) for path in _guards(root, maps)), suffixes, listing)
 
 
 def _guards(root: str, maps: Sequence[str]) -> Iterator[str]:

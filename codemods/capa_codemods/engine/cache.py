@@ -1,9 +1,9 @@
-"""Remember which files were clean, so that a run with nothing to do costs a look at each file's stamp.
+"""Remember what was said of which file, so that a run with nothing to do costs a look at each file's stamp.
 
-The cache is a text of one line for each clean file (its stamp and its path) under a header that names the rule set
-and the files that the rule set was made from. It is data only: a hostile cache can hide a file, and run nothing.
-Only files in which a rule found nothing at all are remembered, so a file that depends on its surroundings (it was
-left alone because of a manifest, say) is looked at each time.
+The cache is a text: a header that names the rule set and the files that the rule set was made from, a line for each
+clean file (its stamp and its path), and a line for each file that stays as it is with something said about it. What is
+said may depend on which other files there are, so those lines hold for one list of files only. It is data: a
+hostile cache can hide a file, and run nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 
-_FORMAT = "capa-clean-files 1"
+_FORMAT = "capa-settled-files 1"
 _UNSETTLED_NS = 2_000_000_000  # a file written this shortly ago can change again without a new time stamp
 
 
@@ -25,70 +25,93 @@ def stamp(path: str) -> str | None:
     return f"{found.st_size} {found.st_mtime_ns} {found.st_ino} {found.st_ctime_ns}"
 
 
-class CleanFiles:
-    """The clean files of one tree, as the last runs left them.
+class Settled:
+    """The files of one tree that need no second look, as the last runs left them.
 
     Attributes:
         suffixes: Endings of the names that the rules look at; empty if nothing is remembered.
     """
 
-    def __init__(
-        self,
-        path: str,
-        options: str,
-        guards: Sequence[str] = (),
-        body: Iterable[str] = (),
-        suffixes: str = "",
-    ) -> None:
-        """Hold the lines of *body*, to be kept at *path*; `open` is the way to make one."""
+    def __init__(self, path: str, options: str, text: str = "") -> None:
+        """Hold what *text* remembers for these *options*; `open` is the way to make one."""
         self.path = path
-        self.suffixes = tuple(suffixes.split())
-        self._guards = list(guards)
         self._options = options
-        self._lines = frozenset(body)
+        self._text = text
+        self._said: dict[str, str] = {}
+        head, _, body = text.partition("\n\n")
+        first, suffixes, listing, *guards = [*head.split("\n"), "", ""]
+        self._is_valid = first == f"{_FORMAT} {options}" and all(map(_still_holds, guards[:-2]))
+        self.suffixes = tuple(suffixes.split()) if self._is_valid else ()
+        self._listing = listing if self._is_valid else ""
+        clean, _, said = body.partition("\n\n") if self._is_valid else ("", "", "")
+        self._clean = frozenset(clean.split("\n"))
+        self._known = dict(line.split("\t", 1) for line in said.split("\n") if line)
         self._seen: set[str] = set()
 
     @classmethod
-    def open(cls, path: str, options: str) -> CleanFiles:
-        """Return what *path* remembers for this choice of *options*; nothing if any guard has changed."""
+    def open(cls, path: str, options: str) -> Settled:
+        """Return what the file at *path* remembers for this choice of *options*; nothing if any guard has changed."""
         try:
             with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-                head, _, body = file.read().partition("\n\n")
+                text = file.read()
         except OSError:
+            text = ""
+        try:
+            return cls(path, options, text)
+        except ValueError:  # not what was written: begin again
             return cls(path, options)
-        first, suffixes, *guards = [*head.split("\n"), ""]
-        if first != f"{_FORMAT} {options}" or not all(
-            guard == guard_of(_path_of(guard)) for guard in guards[:-1]
-        ):
-            return cls(path, options)
-        return cls(path, options, guards[:-1], body.split("\n"), suffixes)
 
     def is_clean(self, relative: str, found: str) -> bool:
         """Say whether the file was clean with the stamp *found*, and remember it for the next run."""
         line = f"{found} {relative}"
-        if line in self._lines:
+        if line in self._clean:
             self._seen.add(line)
             return True
         return False
 
-    def add(self, relative: str, found: str) -> None:
-        """Remember that a file with the stamp *found* is clean, unless it is too fresh to trust its stamp."""
-        if "\n" not in relative and time.time_ns() - int(found.split(" ")[1]) > _UNSETTLED_NS:
+    def said_of(self, relative: str, found: str, listing: str) -> str | None:
+        """Return what was said of the file with the stamp *found* among the files *listing*; None if not known."""
+        line = f"{found} {relative}"
+        said = self._known.get(line) if listing == self._listing else None
+        if said is not None:
+            self._said[line] = said
+        return said
+
+    def forget_said(self) -> None:
+        """Hold nothing of what was said: something that it may depend on has changed."""
+        self._known.clear()
+        self._said.clear()
+
+    def add(self, relative: str, found: str, said: str = "") -> None:
+        """Remember a file with the stamp *found*, clean if nothing is *said*; not if the stamp is too fresh to trust."""
+        if "\n" in relative or "\t" in relative or time.time_ns() - int(found.split(" ")[1]) <= _UNSETTLED_NS:
+            return
+        if said:
+            self._said[f"{found} {relative}"] = said
+        else:
             self._seen.add(f"{found} {relative}")
 
-    def save(self, guards: Iterable[str], suffixes: Iterable[str]) -> None:
-        """Write what this run has seen clean; a tree that cannot be written to has no cache."""
-        guards = list(guards)
-        if self._seen == self._lines and guards == self._guards:
+    def save(self, guards: Iterable[str], suffixes: Sequence[str], listing: str) -> None:
+        """Write what this run has seen; a tree that cannot be written to has no cache."""
+        head = [f"{_FORMAT} {self._options}", " ".join(suffixes), listing, *guards]
+        said = [f"{line}\t{text}" for line, text in sorted(self._said.items())]
+        text = "\n\n".join("\n".join(part) for part in (head, sorted(self._seen), said))
+        if text == self._text:
             return
-        head = [f"{_FORMAT} {self._options}", " ".join(suffixes), *guards]
         temporary = f"{self.path}.{os.getpid()}.tmp"
         try:
             with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-                file.write("\n".join(head) + "\n\n" + "\n".join(sorted(self._seen)))
+                file.write(text)
             os.replace(temporary, self.path)
         except OSError:
             return
+
+
+def listing_of(paths: Sequence[str]) -> str:
+    """Return a short text that is the same for the same *paths*."""
+    import zlib
+
+    return str(zlib.crc32("\n".join(paths).encode(errors="surrogateescape")))
 
 
 def guard_of(path: str) -> str:
@@ -96,5 +119,6 @@ def guard_of(path: str) -> str:
     return f"{stamp(path)} {path}"
 
 
-def _path_of(guard: str) -> str:
-    return guard.split(" ", 4)[-1] if not guard.startswith("None ") else guard[5:]
+def _still_holds(guard: str) -> bool:
+    path = guard[5:] if guard.startswith("None ") else guard.split(" ", 4)[-1]
+    return guard == guard_of(path)

@@ -121,7 +121,7 @@ class PythonFile(Document):
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
         """Say whether *data* may import or quote one of the roots."""
-        return names.may_import(data)
+        return names.sieve.imports_or_quotes(data)
 
     @cached_property
     def imports(self) -> Sequence[ImportStatement]:

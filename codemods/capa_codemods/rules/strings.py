@@ -64,7 +64,7 @@ class Strings(Rule[PythonFile]):
     def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding]:
         """Yield an edit for each string that must move, and a finding for each that may have to."""
         names = project.names
-        if not names.may_quote(file.data):
+        if not names.sieve.quotes(file.data):
             return
         for use in file.strings:
             root = use.value.partition(".")[0].partition(":")[0]

@@ -78,7 +78,7 @@ class Reader:
             data = read(f"{self._project.root}/{path}")
         except OSError as error:
             return (), Unread(path, 0, f"cannot be read: {error.strerror}", "allow reading it")
-        if data is None or not self._names.may_name(data) or not self._names.may_import(data):
+        if data is None or not self._names.sieve.imports_or_quotes(data):
             return None
         try:
             file = PythonFile(path, data)

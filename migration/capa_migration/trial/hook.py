@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from capa_codemods.discovery import map_files
 from capa_codemods.engine import find
 from capa_codemods.import_map import read
 from capa_codemods.names import Names
@@ -33,7 +32,7 @@ def install(variables: Mapping[str, str]) -> None:
     root = variables.get(environment.ROOT)
     if root is None:
         return
-    maps = map_files()
+    maps = [path for path in variables.get(environment.MAPS, "").split(os.pathsep) if path]
     redirect = Redirect(root, Names(read(path) for path in maps), [os.path.dirname(path) for path in maps])
     redirect.install()
 

@@ -1,0 +1,143 @@
+"""What rewriting a large tree costs, every changed file proven, against merely searching it, and against LibCST."""
+
+import contextlib
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.measure import (
+    QUIET,
+    Row,
+    bytecode_kept,
+    command_cpu_s,
+    command_wall_s,
+    difference_at_most,
+    interleave,
+    ratio_at_most,
+)
+
+CAPA = [sys.executable, "-c", "import sys; from capa_migration.cli import main; sys.exit(main())", "migrate"]
+WORDS = "requests|celery|kombu|pyapollo|apollo"
+SAMPLE = 60
+
+
+def run() -> list[Row]:
+    """Copy the standard library and all installed packages, twice, and rewrite them."""
+    with _large_tree() as (tree, count), bytecode_kept() as environment:
+        search = [_ripgrep(), "--no-ignore", "-l", "-t", "py", WORDS, str(tree)]
+        return [
+            _rewrite(tree, search, environment, count),
+            *_nothing_to_do(tree, search, environment),
+            _start(environment),
+            _libcst(tree, environment),
+        ]
+
+
+def _rewrite(tree: Path, search: list[str], environment: dict[str, str], count: int) -> Row:
+    def ours() -> float:
+        shutil.rmtree(tree / ".capa", ignore_errors=True)
+        cpu_s = _cpu_s([*CAPA, "apply", str(tree)], environment)
+        subprocess.run([*CAPA, "undo", str(tree)], env=environment, check=True, **QUIET)
+        return cpu_s
+
+    figures = interleave(lambda: _cpu_s(search, environment), ours, rounds=3)
+    return Row("rewrite a tree, proven", "rg -l (CPU)", figures, ratio_at_most(9), note=f"{count:,} files")
+
+
+def _nothing_to_do(tree: Path, search: list[str], environment: dict[str, str]) -> list[Row]:
+    subprocess.run([*CAPA, "apply", str(tree)], env=environment, check=False, **QUIET)
+    time.sleep(2.1)  # a file written a moment ago is not trusted to be as its time stamp says
+    check = [*CAPA, "check", str(tree)]
+
+    def cold() -> float:
+        (tree / ".capa/migrate/settled").unlink(missing_ok=True)
+        return _cpu_s(check, environment)
+
+    colds = interleave(lambda: _cpu_s(search, environment), cold, rounds=3)
+    warms = interleave(lambda: _cpu_s(search, environment), lambda: _cpu_s(check, environment), rounds=5)
+    return [
+        Row("nothing to do, no cache", "rg -l (CPU)", colds, ratio_at_most(4)),
+        Row("nothing to do, stat cache", "rg -l (CPU)", warms, ratio_at_most(1)),
+    ]
+
+
+def _start(environment: dict[str, str]) -> Row:
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(20):
+            (Path(folder) / f"m{number}.py").write_text("import os\n")
+            os.utime(Path(folder) / f"m{number}.py", (0, 0))
+        check = [*CAPA, "check", folder]
+        subprocess.run(check, env=environment, check=True, **QUIET)
+        figures = interleave(
+            lambda: command_wall_s([sys.executable, "-c", "pass"], environment=environment),
+            lambda: command_wall_s(check, environment=environment),
+            rounds=15,
+        )
+    return Row("start, nothing to do", "bare python", figures, difference_at_most(30e-3))
+
+
+def _libcst(tree: Path, environment: dict[str, str]) -> Row:
+    """Rename in a sample of the files that import requests: LibCST parses and prints every one."""
+    subprocess.run([*CAPA, "undo", str(tree)], env=environment, check=False, **QUIET)
+    found = subprocess.run(
+        [_ripgrep(), "--no-ignore", "-l", "-t", "py", "^(import|from) requests", str(tree)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for number, path in enumerate(sorted(found.stdout.splitlines())[:SAMPLE]):
+            shutil.copy(path, Path(folder, f"m{number}.py"))
+        rename = ["--old_name", "requests", "--new_name", "capa_requests"]
+        libcst = [
+            sys.executable,
+            "-m",
+            "libcst.tool",
+            "codemod",
+            "-j",
+            "1",
+            "rename.RenameCommand",
+            *rename,
+            folder,
+        ]
+        size = len(list(Path(folder).glob("*.py")))
+
+        def theirs() -> float:
+            copy = Path(shutil.copytree(folder, f"{folder}.copy"))
+            try:
+                return _cpu_s([*libcst[:-1], str(copy)], environment)
+            finally:
+                shutil.rmtree(copy)
+
+        figures = interleave(theirs, lambda: _cpu_s([*CAPA, "diff", folder], environment), rounds=3)
+    return Row("rewrite a sample", "libcst.tool (CPU)", figures, ratio_at_most(0.1), note=f"{size} files")
+
+
+@contextlib.contextmanager
+def _large_tree() -> Iterator[tuple[Path, int]]:
+    with tempfile.TemporaryDirectory() as folder:
+        for copy, name in itertools.product(("one", "two"), ("stdlib", "purelib")):
+            # Its own name: a folder called site-packages is not the user's code, and is passed over.
+            source = Path(sysconfig.get_path(name))
+            skipped = shutil.ignore_patterns("site-packages", "__pycache__", "*.so", "*.pyc")
+            shutil.copytree(source, Path(folder, copy, name), ignore=skipped, ignore_dangling_symlinks=True)
+        yield Path(folder), sum(1 for _ in Path(folder).rglob("*.py"))
+
+
+def _cpu_s(command: list[str], environment: dict[str, str]) -> float:
+    # 1: something would change; 2: a file of the libraries is no Python of this version, on purpose.
+    return command_cpu_s(command, ok=(0, 1, 2), environment=environment)
+
+
+def _ripgrep() -> str:
+    found = shutil.which("rg")
+    if found is None:
+        raise RuntimeError("rg is not installed: it is what this benchmark compares with; install ripgrep")
+    return found

@@ -1,0 +1,88 @@
+"""Say from the bytes alone whether a file can concern the rules, so that only few files need to be parsed.
+
+A file is let through if the name of a root stands where an import statement or a string could name it. That is never
+missed; a comment or a docstring that looks the same is let through too, and the syntax tree tells them apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+_GAP = rb"(?:[ \t\f]|\\\r?\n?)"
+# What stands between the beginning of a line, with the lines it goes on from, and the name.
+_FROM = re.compile(rb"(?:^|[;:\r]|\xef\xbb\xbf)" + _GAP + rb"*from" + _GAP + rb"+\Z")
+_IMPORT = re.compile(
+    rb"(?:^|[;:\r]|\xef\xbb\xbf)" + _GAP + rb"*import" + _GAP + rb"+(?:[^;#\r]*," + _GAP + rb"*)?\Z"
+)
+# What makes a bare name in quotes more than a word; see the rule for strings.
+_ASKED = re.compile(
+    rb"(?:getLogger|get_logger|get_task_logger|get|import_module|__import__|importorskip|find_spec|modules|multiple"
+    rb"|import_string|symbol_by_name)\s*[(\[](?:\s|#[^\n]*\n)*(?:\w+\s*=\s*)?[rRuU]?[\"']+\Z"
+)
+_WINDOW = 400
+_REACH = 4_000
+
+
+class Sieve:
+    """Lets through the files that may concern the SDKs with these roots."""
+
+    def __init__(self, roots: Iterable[str]) -> None:
+        """Look for *roots*."""
+        listed = sorted(roots, key=len, reverse=True)
+        # "boto3" need not be looked for where "boto" is: fewer passes over every file of the tree.
+        shortest = [root for root in listed if not any(other != root and other in root for other in listed)]
+        self._literals = tuple(root.encode() for root in shortest)
+        alternatives = b"|".join(re.escape(root.encode()) for root in listed)
+        self._name = re.compile(rb"\b(?:" + alternatives + rb")\b") if listed else None
+
+    def names(self, data: bytes) -> bool:
+        """Say whether *data* holds the name of a root anywhere."""
+        for literal in self._literals:  # noqa: SIM110 - a generator costs more than the searches
+            if literal in data:
+                return True
+        return False
+
+    def imports_or_quotes(self, data: bytes) -> bool:
+        """Say whether *data* may import a root, or name it in a string that matters."""
+        return any(_is_quoted(data, *place) or _is_imported(data, place[0]) for place in self._places(data))
+
+    def imports(self, data: bytes) -> bool:
+        """Say whether *data* may import a root."""
+        return any(_is_imported(data, start) for start, _ in self._places(data))
+
+    def quotes(self, data: bytes) -> bool:
+        """Say whether *data* may name a root in a string that matters."""
+        return any(_is_quoted(data, *place) for place in self._places(data))
+
+    def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
+        if self._name is not None and self.names(data):
+            yield from (found.span() for found in self._name.finditer(data))
+
+
+def _is_imported(data: bytes, start: int) -> bool:
+    floor = max(0, start - _REACH)
+    begin = data.rfind(b"\n", floor, start) + 1
+    while begin and data.endswith((b"\\\n", b"\\\r\n"), floor, begin):
+        begin = data.rfind(b"\n", floor, begin - 1) + 1
+    if not begin and floor:
+        return True  # a line longer than that is no one's hand-written code: let the parser look
+    before = data[begin:start]
+    if b"import" in before:
+        return _IMPORT.search(before) is not None or _FROM.search(before) is not None
+    return b"from" in before and _FROM.search(before) is not None
+
+
+def _is_quoted(data: bytes, start: int, end: int) -> bool:
+    if data[start - 1 : start] not in {b'"', b"'"}:
+        return False
+    after = data[end : end + 1]
+    if after in {b".", b":"}:
+        return True
+    if after not in {b'"', b"'"}:
+        return False
+    beyond = data[end + 1 : end + 20].lstrip()[:1]
+    # A literal joined from parts; a key of what is put into `sys.modules`.
+    if (beyond and beyond in b"'\"") or (beyond == b":" and b"patch.dict" in data):
+        return True
+    return _ASKED.search(data[max(0, start - _WINDOW) : start]) is not None
