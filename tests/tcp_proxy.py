@@ -18,6 +18,8 @@ class TcpProxy:
         self._selector = selectors.DefaultSelector()
         self._peers: dict[socket.socket, socket.socket] = {}
         self._silent = False
+        self._deaf = False
+        self._servers: set[socket.socket] = set()
         self._closing = False
         self.port: int = self._listener.getsockname()[1]
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -38,9 +40,13 @@ class TcpProxy:
         """Swallow all bytes from now on: connections stay open, new ones are taken, nobody answers."""
         self._silent = True
 
+    def swallow_answers(self) -> None:
+        """Pass what clients send and swallow what the server answers."""
+        self._deaf = True
+
     def speak(self) -> None:
         """Pass bytes again. What was swallowed stays lost, so cut the connections too."""
-        self._silent = False
+        self._silent = self._deaf = False
 
     def cut(self) -> None:
         """Break all connections; new ones are welcome."""
@@ -73,6 +79,7 @@ class TcpProxy:
         except OSError:
             client.close()
             return
+        self._servers.add(server)
         for near, far in ((client, server), (server, client)):
             self._peers[near] = far
             self._selector.register(near, selectors.EVENT_READ)
@@ -82,7 +89,7 @@ class TcpProxy:
             return  # dropped with its peer a moment ago
         try:
             data = source.recv(65536)
-            if data and not self._silent:
+            if data and not self._silent and not (self._deaf and source in self._servers):
                 self._peers[source].sendall(data)
         except OSError:
             data = b""
@@ -93,4 +100,5 @@ class TcpProxy:
         for each in (source, self._peers[source]):
             self._selector.unregister(each)
             del self._peers[each]
+            self._servers.discard(each)
             each.close()

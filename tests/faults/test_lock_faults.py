@@ -1,0 +1,183 @@
+"""Holders die or freeze, servers go down or silent: locks come free in time, and holders hear in time."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from tcp_proxy import TcpProxy
+
+from capa_core.blocks.lock import Locks
+from capa_core.call import Policy
+from capa_core.components.redis.lock import RedisLock, RedisLockSettings
+from capa_core.components.sqlite.lock import SqliteLock, SqliteLockSettings
+from capa_core.errors import DeadlineError, LockLostError, UnavailableError
+
+TIMEOUT_S = 0.4
+LEASE_S = 1.0
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from capa_core.blocks.lock import Locks
+from capa_core.components.sqlite.lock import SqliteLock, SqliteLockSettings
+
+locks = Locks(SqliteLock(SqliteLockSettings(folder=Path(sys.argv[1]))))
+held = locks.lock("k", lease=float(sys.argv[2])).acquire()
+held.on_lost(lambda held: print("told", flush=True))
+print("held", flush=True)
+before = time.monotonic()
+while time.monotonic() < before + 0.5:  # until it finds that it was stopped
+    before = time.monotonic()
+    time.sleep(0.001)
+print("lost" if held.lost.is_set() else "still held", flush=True)
+time.sleep(30)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, tmp_path, str(LEASE_S)], stdout=subprocess.PIPE, text=True
+    )
+    assert "held\n" == process.stdout.readline()
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture
+def locks(tmp_path):
+    with Locks(SqliteLock(SqliteLockSettings(folder=tmp_path))) as locks:
+        yield locks
+
+
+def open_locks(port):
+    driver = RedisLock(RedisLockSettings(url=f"redis://127.0.0.1:{port}/0", timeout_s=TIMEOUT_S))
+    return Locks(driver, policy=Policy(deadline_s=1.5, attempt_s=TIMEOUT_S, retries=1))
+
+
+@pytest.fixture
+def server(start_redis):
+    return start_redis()
+
+
+@pytest.fixture
+def proxy(server):
+    with TcpProxy.to(server.port) as proxy:
+        yield proxy
+
+
+def test_the_lock_of_a_killed_holder_is_free_when_its_lease_ends(holder, locks):
+    holder.send_signal(signal.SIGKILL)
+    killed = time.monotonic()
+    locks.lock("k").acquire(timeout=LEASE_S + 2).release()
+
+    assert time.monotonic() - killed < LEASE_S + 0.5
+
+
+def test_a_holder_that_was_stopped_past_its_lease_finds_it_lost_when_it_wakes(holder, locks):
+    holder.send_signal(signal.SIGSTOP)
+    time.sleep(LEASE_S * 1.5)
+    holder.send_signal(signal.SIGCONT)
+
+    assert {"lost\n", "told\n"} == {holder.stdout.readline(), holder.stdout.readline()}
+
+
+def test_a_holder_that_was_stopped_for_less_than_its_lease_goes_on(holder, locks):
+    holder.send_signal(signal.SIGSTOP)
+    time.sleep(0.55)
+    holder.send_signal(signal.SIGCONT)
+
+    assert "still held\n" == holder.stdout.readline()
+    time.sleep(LEASE_S)
+    assert locks.lock("k").try_acquire() is None
+
+
+@pytest.mark.server("redis")
+@pytest.mark.parametrize("fault", ["go_silent", "close"])
+def test_a_holder_hears_of_the_loss_before_the_lease_ends_when_the_server_is_gone(proxy, fault):
+    with open_locks(proxy.port) as locks:
+        held = locks.lock("k", lease=LEASE_S).acquire()
+        taken = time.monotonic()
+        getattr(proxy, fault)()
+
+        assert held.lost.wait(LEASE_S * 2)
+        assert LEASE_S * 0.5 < time.monotonic() - taken < LEASE_S
+        with pytest.raises(LockLostError, match="not renewed within its lease of 1 s"):
+            held.release()
+
+
+@pytest.mark.server("redis")
+def test_a_short_outage_is_bridged(proxy):
+    with open_locks(proxy.port) as locks, locks.lock("k", lease=3) as held:
+        proxy.go_silent()
+        time.sleep(1.5)
+        proxy.speak()
+        proxy.cut()
+        time.sleep(2.5)
+
+        assert not held.lost.is_set()
+
+
+@pytest.mark.server("redis")
+def test_the_reason_of_a_loss_is_chained(proxy):
+    with open_locks(proxy.port) as locks:
+        held = locks.lock("k", lease=LEASE_S).acquire()
+        proxy.close()
+        held.lost.wait(LEASE_S)
+        with pytest.raises(LockLostError) as caught:
+            held.check()
+
+        assert isinstance(caught.value.__cause__, UnavailableError)
+
+
+@pytest.mark.server("redis")
+def test_acquiring_from_a_silent_server_ends_in_time(proxy):
+    with open_locks(proxy.port) as locks:
+        locks.lock("other").acquire().release()
+        proxy.go_silent()
+        started = time.monotonic()
+        with pytest.raises(DeadlineError):
+            locks.lock("k").acquire(timeout=1)
+
+        assert time.monotonic() - started < 1.5 * 1.1
+
+
+@pytest.mark.server("redis")
+def test_a_lock_that_could_not_be_released_is_free_when_its_lease_ends(proxy, server):
+    with open_locks(proxy.port) as locks, open_locks(server.port) as others:
+        held = locks.lock("k", lease=LEASE_S).acquire()
+        proxy.close()
+        with pytest.raises(UnavailableError):
+            held.release()
+
+        others.lock("k").acquire(timeout=LEASE_S + 1).release()
+
+
+@pytest.mark.server("redis")
+def test_tokens_grow_when_the_server_has_lost_its_data(server):
+    with open_locks(server.port) as locks:
+        held = locks.lock("k", lease=LEASE_S).acquire()
+        server.kill()
+        server.start()
+
+        assert held.lost.wait(LEASE_S * 1.5)
+        assert held.token < locks.lock("k").acquire().token
+
+
+@pytest.mark.server("redis")
+def test_a_release_whose_answer_was_lost_is_no_loss_of_the_lock(proxy):
+    """The first try frees the lock and its answer is swallowed; the second finds nothing to free."""
+    with open_locks(proxy.port) as locks:
+        held = locks.lock("k", lease=10).acquire()
+        proxy.swallow_answers()
+        speaking = threading.Timer(TIMEOUT_S * 0.8, proxy.speak)
+        speaking.start()
+        held.release()
+        speaking.join()
+
+        assert not held.lost.is_set()
+        locks.lock("k").acquire(timeout=0).release()

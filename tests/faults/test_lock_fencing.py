@@ -1,0 +1,142 @@
+"""A holder that is paused past its lease writes late. The lock cannot keep it from that; the token can.
+
+`FencedStore` is how: what the lock protects remembers the highest token that has written to it, and refuses lower
+ones. It is all that an application needs to do.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from capa_core.blocks.lock import Locks
+from capa_core.blocks.state import State
+from capa_core.components.redis.lock import RedisLock, RedisLockSettings
+from capa_core.components.redis.state import RedisState, RedisStateSettings
+from capa_core.components.sqlite.lock import SqliteLock, SqliteLockSettings
+from capa_core.components.sqlite.state import SqliteState, SqliteStateSettings
+from capa_core.errors import ConflictError, LockLostError
+
+LEASE_S = 0.6
+PAUSE_S = 1.0
+ROUNDS = 4
+
+
+class FencedStore:
+    """Whole numbers that refuse who comes late."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def read(self, key: str) -> int:
+        """Return the number; 0 if there is none."""
+        return (self._state.get_json(key) or {"number": 0})["number"]
+
+    def write(self, key: str, number: int, *, token: int) -> None:
+        """Store *number* unless a holder of a higher token has written.
+
+        Raises:
+            LockLostError: One has. Nothing was stored.
+        """
+        while True:
+            item = self._state.get_item(key)
+            if item is not None and json.loads(item.value)["token"] > token:
+                raise LockLostError(f"{key!r} was written under a later token than {token}; start again")
+            try:
+                # The etag closes the gap between looking at the token and writing.
+                etag = item.etag if item else ""
+                self._state.put_json(key, {"number": number, "token": token}, if_etag=etag)
+            except ConflictError:
+                continue
+            return
+
+
+def main(open_both: Callable[[], tuple[State, Locks]]) -> None:
+    """Add one to both numbers, slowly, again and again, and tell of each step: the process that gets paused."""
+    state, locks = open_both()
+    fenced = FencedStore(state)
+    for _ in range(ROUNDS):
+        held = locks.lock("counter", lease=LEASE_S, timeout=30).acquire()
+        plain, safe = int(state.get("plain") or 0), fenced.read("fenced")
+        say("read")
+        time.sleep(0.2)  # here it is stopped
+        state.put("plain", b"%d" % (plain + 1))
+        say(attempt(fenced.write, "fenced", safe + 1, token=held.token))
+        say(f"lost: {held.lost.is_set()}")
+        say(attempt(held.release))
+        sys.stdin.readline()
+
+
+def attempt(call: Callable[..., object], *args: object, **kwargs: object) -> str:
+    try:
+        call(*args, **kwargs)
+    except LockLostError:
+        return "refused"
+    return "done"
+
+
+def say(word: str) -> None:
+    print(word, flush=True)
+
+
+def sqlite(folder: str) -> tuple[State, Locks]:
+    return (
+        State(SqliteState(SqliteStateSettings(folder=Path(folder)))),
+        Locks(SqliteLock(SqliteLockSettings(folder=Path(folder)))),
+    )
+
+
+def redis(url: str) -> tuple[State, Locks]:
+    return (
+        State(RedisState(RedisStateSettings(url=url))),
+        Locks(RedisLock(RedisLockSettings(url=url))),
+    )
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.server("redis"))])
+def engine(request, tmp_path):
+    """Give the name of an engine and what opens it."""
+    where = tmp_path if request.param == "sqlite" else request.getfixturevalue("redis_url")
+    return request.param, str(where)
+
+
+def test_no_update_is_lost_to_a_paused_holder_with_the_token(engine):
+    name, where = engine
+    state, locks = {"sqlite": sqlite, "redis": redis}[name](where)
+    fenced = FencedStore(state)
+    paused = subprocess.Popen(
+        [sys.executable, __file__, name, where], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    answers = []
+    try:
+        for _ in range(ROUNDS):
+            assert "read\n" == paused.stdout.readline()
+            paused.send_signal(signal.SIGSTOP)
+            time.sleep(PAUSE_S - LEASE_S)
+            with locks.lock("counter", timeout=5) as held:  # as soon as the lease of the paused one has ended
+                state.put("plain", b"%d" % (int(state.get("plain") or 0) + 1))
+                fenced.write("fenced", fenced.read("fenced") + 1, token=held.token)
+            paused.send_signal(signal.SIGCONT)
+            answers.append([paused.stdout.readline().strip() for _ in range(3)])
+            paused.stdin.write("\n")
+            paused.stdin.flush()
+        paused.wait(10)
+    finally:
+        paused.kill()
+        paused.communicate()
+
+    assert [["refused", "lost: True", "refused"]] * ROUNDS == answers
+    assert ROUNDS == fenced.read("fenced"), "each of our updates, and none of the late ones"
+    assert ROUNDS == int(state.get("plain")), "without the token as many late writes replaced ours"
+    state.close()
+    locks.close()
+
+
+if __name__ == "__main__":
+    engine_name, place = sys.argv[1:]
+    main(lambda: {"sqlite": sqlite, "redis": redis}[engine_name](place))
