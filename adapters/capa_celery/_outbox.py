@@ -79,6 +79,10 @@ class Outbox(Generic[T]):
             self._report(done)
 
     def _write(self, values: dict[str, tuple[bytes, float | None]]) -> None:
+        if len(values) == 1:  # an idle worker's: somebody may be waiting, and this is the shorter way
+            ((key, (value, ttl)),) = values.items()
+            self._store().put(key, value, ttl=ttl, notify=True)
+            return
         for ttl in {ttl for _, ttl in values.values()}:
             self._store().put_many(
                 {key: value for key, (value, kept) in values.items() if kept == ttl}, ttl=ttl, notify=True

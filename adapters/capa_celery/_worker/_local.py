@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from celery import signals
 
@@ -100,6 +101,9 @@ class SoloPool(LocalPool):
     """One task at a time, in the main thread."""
 
     implementation = "capa_celery:solo"
+
+    def __init__(self, options: PoolOptions) -> None:
+        super().__init__(replace(options, slots=1))
 
     def start(self) -> None:
         """Prepare the tasks, and tell those who prepare a process for them."""

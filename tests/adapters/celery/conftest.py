@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import capa_celery
 from capa_celery.contrib.testing.worker import start_worker as start_capa_worker
 from capa_core import Runtime, use_runtime
 
-TASKS = '''
+TASKS = """
 import os, time
 from pathlib import Path
 from celery.exceptions import SoftTimeLimitExceeded
@@ -25,26 +25,29 @@ from capa_celery import Celery
 
 app = Celery("proj", broker="redis://legacy.invalid:6379/0", backend="redis://legacy.invalid:6379/1")
 
+def task(**options):
+    return app.task(shared=False, **options)
+
 def note(line):
     with open(os.environ["NOTES"], "a") as file:
         file.write(f"{line}\\n")
 
-@app.task
+@task()
 def add(x, y):
     return x + y
 
-@app.task
+@task()
 def total(numbers):
     return sum(numbers)
 
-@app.task(bind=True)
+@task(bind=True)
 def mark(self, name, pause=0.0):
     note(f"begin {name}")
     time.sleep(pause)
     note(f"end {name}")
     return os.getpid()
 
-@app.task(soft_time_limit=0.3, time_limit=30)
+@task(soft_time_limit=0.3, time_limit=30)
 def soft(pause):
     try:
         time.sleep(pause)
@@ -52,22 +55,22 @@ def soft(pause):
         return "interrupted"
     return "done"
 
-@app.task(time_limit=0.5)
+@task(time_limit=0.5)
 def hard(pause):
     time.sleep(pause)
 
-@app.task(bind=True)
+@task(bind=True)
 def die_once(self):
     note("begin die")
     if not self.request.delivery_info["redelivered"]:
         os.kill(os.getpid(), 9)
     return "survived"
 
-@app.task
+@task()
 def die_always():
     note("begin die")
     os.kill(os.getpid(), 9)
-'''
+"""
 
 
 @pytest.fixture(scope="session")
@@ -165,3 +168,104 @@ def serving() -> Callable[..., Any]:
         return start_capa_worker(app, perform_ping_check=False, loglevel="CRITICAL", **options)
 
     return serve
+
+
+class Project:
+    """A folder with an application, a capa.toml and workers that serve it as processes of their own."""
+
+    def __init__(self, folder: Path, engine: str, redis_url: str | None) -> None:
+        self.folder = folder
+        self.engine = engine
+        self.redis_url = redis_url
+        self.notes_file = folder / "notes"
+        self.notes_file.touch()
+        self.environment = {**os.environ, "NOTES": str(self.notes_file), "PYTHONWARNINGS": "ignore"}
+        (folder / "proj.py").write_text(TASKS)
+        (folder / "capa.toml").write_text(self._settings(lease_s=2))
+
+    def _settings(self, lease_s: float) -> str:
+        adapter = f"[adapters.celery]\nlease_s = {lease_s}\n"
+        if self.engine == "sqlite":
+            return adapter
+        tables = (f'[{block}.default]\ndriver = "redis"\nurl = "{self.redis_url}"\n' for block in BLOCKS)
+        return adapter + "".join(tables)
+
+    @contextmanager
+    def worker(
+        self, *options: str, program: tuple[str, ...] = ("capa_celery",), lease_s: float = 2
+    ) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run a worker for the length of a `with` block; it is ready when the block begins."""
+        command = [sys.executable, "-m", *program, "-A", "proj", "worker", "-l", "INFO", *options]
+        with self.process(command, lease_s=lease_s) as process:
+            self.wait_for_log(process, b" ready.")
+            yield process
+
+    @contextmanager
+    def process(self, command: list[str], *, lease_s: float = 2) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run a program in the folder for the length of a `with` block; it is killed if it does not end."""
+        (self.folder / "capa.toml").write_text(self._settings(lease_s))
+        log = self.folder / f"log-{time.monotonic_ns()}"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command, cwd=self.folder, env=self.environment, stdout=output, stderr=output
+            )
+        process.log = log  # type: ignore[attr-defined]
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            print(log.read_text()[-6000:])
+
+    def wait_for_log(self, process: Any, text: bytes) -> None:
+        """Wait until the process has written *text*."""
+        self.wait_until(lambda: text in process.log.read_bytes() or process.poll() is not None)
+        assert text in process.log.read_bytes(), process.log.read_text()[-3000:]
+
+    def wait_for_notes(self, count: int) -> None:
+        """Wait until tasks have written so many lines."""
+        self.wait_until(lambda: len(self.notes()) >= count)
+
+    def wait_until(self, condition: Callable[[], bool], timeout_s: float = 20) -> None:
+        """Wait until *condition* holds."""
+        end = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < end, f"not within {timeout_s} s"
+            time.sleep(0.02)
+
+    def notes(self) -> list[str]:
+        """Return what tasks have written."""
+        return self.notes_file.read_text().splitlines()
+
+    def depth(self, queue: str = "celery") -> int:
+        """Return how many messages the queue holds, leased ones included."""
+        return self.app.capa.pubsub.depth(queue, "celery")
+
+    @property
+    def app(self) -> Any:
+        """The application as a client in this process."""
+        return sys.modules["proj"].app
+
+
+BLOCKS = ("pubsub", "state", "lock")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.server("redis"))])
+def project(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    """Give a project on each engine, and a client of it in this process."""
+    url = request.getfixturevalue("redis_url") if request.param == "redis" else None
+    project = Project(tmp_path, request.param, url)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("NOTES", str(project.notes_file))
+    with Runtime(file=tmp_path / "capa.toml") as runtime, use_runtime(runtime):
+        __import__("proj")
+        yield project
+        del sys.modules["proj"]

@@ -61,11 +61,14 @@ class Child:
     def _next_packet(self) -> bytes:
         """Return the next task at once if there is one; else store the results first and then wait."""
         try:
-            return self._jobs.recv(_wire.LARGEST, socket.MSG_DONTWAIT)
+            packet = self._jobs.recv(_wire.LARGEST, socket.MSG_DONTWAIT)
         except BlockingIOError:
             if self._outbox:
                 flush(self._outbox)
             return self._jobs.recv(_wire.LARGEST)
+        if self._outbox:
+            self._flusher.wake()
+        return packet
 
     def _serve(self, packet: bytes) -> None:
         number, data, queue, redelivered = _wire.unpack(packet)
@@ -82,8 +85,6 @@ class Child:
         self._count += 1
         if self._outbox.done((number, outcome.again, outcome.delay_s)):
             flush_for_good(self._outbox)
-        else:
-            self._flusher.wake()
 
     def _begin(self, task: Any, headers: dict[str, Any]) -> None:
         hard, soft = headers.get("timelimit") or (None, None)
