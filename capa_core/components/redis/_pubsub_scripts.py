@@ -142,12 +142,13 @@ local function claim(level, id, idle, count)
 end
 
 if ARGV[5] ~= '0' and redis.call('HEXISTS', base .. ':groups', group) == 1 then
-    redis.call('HSET', base .. ':groups', group, string.format('%.0f', now + ARGV[5]))
+    redis.pcall('HSET', base .. ':groups', group, string.format('%.0f', now + ARGV[5]))
 end
 
 for _, packed in ipairs(redis.call('ZRANGEBYSCORE', base .. ':later', '-inf', now, 'LIMIT', 0, 1000)) do
     local fields = cmsgpack.unpack(packed)
-    redis.call('XADD', key(table.remove(fields, 1)), '*', unpack(fields))
+    local added = redis.pcall('XADD', key(table.remove(fields, 1)), '*', unpack(fields))
+    if added.err then break end -- out of memory: it stays, and what there is can be received and make room
     redis.call('ZREM', base .. ':later', packed)
 end
 
@@ -250,7 +251,7 @@ EXTEND = (
 -- group, consumer, ms without a sign of life (0: group for good), then receipts -> 1 or 0 for each
 local group, consumer, held = ARGV[1], ARGV[2], {}
 if ARGV[3] ~= '0' and redis.call('HEXISTS', base .. ':groups', group) == 1 then
-    redis.call('HSET', base .. ':groups', group, string.format('%.0f', now_ms() + ARGV[3]))
+    redis.pcall('HSET', base .. ':groups', group, string.format('%.0f', now_ms() + ARGV[3]))
 end
 for i = 4, #ARGV do
     local level, id = split(ARGV[i])

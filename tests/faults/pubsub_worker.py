@@ -1,0 +1,34 @@
+"""A consumer to kill: receives, writes down what it received, acknowledges, until it is killed.
+
+python pubsub_worker.py DRIVER SETTINGS TOPIC LOG
+"""
+
+import importlib
+import os
+import sys
+
+from capa_core.blocks.pubsub import PubSub
+
+LEASE_S = 1.0
+BATCH = 20
+
+
+def open_pubsub(driver, settings):
+    """Return the portable type over `sqlite` or `redis` with *settings* as JSON."""
+    module = importlib.import_module(f"capa_core.components.{driver}.pubsub")
+    name = f"{driver.capitalize()}PubSub"
+    kind = getattr(module, name)
+    return PubSub(kind(kind.settings_type.model_validate_json(settings)))
+
+
+def main(driver, settings, topic, log):
+    consumer = open_pubsub(driver, settings).consumer(topic, raw=True, lease=LEASE_S)
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    while True:
+        for message in consumer.receive(BATCH, 1.0):
+            os.write(descriptor, message.data + b"\n")
+            consumer.ack([message])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

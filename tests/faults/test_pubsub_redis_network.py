@@ -1,0 +1,152 @@
+"""Redis goes down, goes silent, is cut off: each a typed error in time, and a consumer that goes on."""
+
+import socket
+import threading
+import time
+
+import pytest
+from tcp_proxy import TcpProxy
+
+from capa_core.blocks.pubsub import Draft, PubSub
+from capa_core.call import Policy
+from capa_core.components.redis.pubsub import RedisPubSub, RedisPubSubSettings
+from capa_core.errors import DeadlineError, ExhaustedError, UnavailableError
+
+pytestmark = pytest.mark.server("redis")
+
+TIMEOUT_S = 0.4
+DEADLINE_S = 1.5
+
+
+def open_pubsub(port, *, retries=10):
+    driver = RedisPubSub(RedisPubSubSettings(url=f"redis://127.0.0.1:{port}/0", timeout_s=TIMEOUT_S))
+    return PubSub(driver, policy=Policy(deadline_s=DEADLINE_S, attempt_s=TIMEOUT_S, retries=retries))
+
+
+@pytest.fixture
+def server(start_redis):
+    return start_redis()
+
+
+@pytest.fixture
+def proxy(server):
+    with TcpProxy.to(server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def pubsub(proxy):
+    pubsub = open_pubsub(proxy.port)
+    yield pubsub
+    proxy.speak()
+    proxy.cut()
+    pubsub.close()
+
+
+@pytest.fixture
+def unused_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+CALLS = {
+    "publish": lambda pubsub, _, __: pubsub.publish("t", b"x"),
+    "publish later": lambda pubsub, _, __: pubsub.publish("t", b"x", delay=1),
+    "publish many": lambda pubsub, _, __: pubsub.publish_many("t", [Draft(data=1, delay=1), 2]),
+    "consumer": lambda pubsub, _, __: pubsub.consumer("t"),
+    "subscribe": lambda pubsub, _, __: pubsub.subscribe("t", print),
+    "receive": lambda _, consumer, __: consumer.receive(1, 1.0),
+    "ack": lambda _, consumer, messages: consumer.ack(messages),
+    "nack": lambda _, consumer, messages: consumer.nack(messages),
+    "extend": lambda _, consumer, messages: consumer.extend(messages),
+    "depth": lambda pubsub, _, __: pubsub.depth("t"),
+    "purge": lambda pubsub, _, __: pubsub.purge("t"),
+    "ping": lambda pubsub, _, __: pubsub.ping(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_server_that_never_answers_runs_into_the_deadline(proxy, pubsub, call):
+    consumer = pubsub.consumer("t")
+    pubsub.publish("t", b"x")
+    messages = consumer.receive(1)
+    proxy.go_silent()
+    started = time.monotonic()
+    with pytest.raises(DeadlineError):
+        call(pubsub, consumer, messages)
+
+    assert time.monotonic() - started < DEADLINE_S * 1.1
+
+
+def test_a_server_that_is_down_is_unavailable(unused_port):
+    pubsub = open_pubsub(unused_port, retries=1)
+    with pytest.raises(UnavailableError, match="Connection refused"):
+        pubsub.publish("t", b"x")
+
+
+def test_a_consumer_goes_on_after_its_server_was_restarted(server):
+    pubsub = open_pubsub(server.port)
+    consumer = pubsub.consumer("t", raw=True)
+    server.stop()
+    with pytest.raises(UnavailableError):
+        consumer.receive(1, 1)
+    server.start()
+    pubsub.publish("t", b"x", raw=True)
+
+    assert [b"x"] == [message.data for message in consumer.receive(1, 1)]
+    pubsub.close()
+
+
+def test_a_subscription_goes_on_after_its_connection_was_cut(proxy, pubsub):
+    seen = []
+    with pubsub.subscribe("t", lambda message: seen.append(message.json())):
+        for number in range(5):
+            proxy.cut()
+            pubsub.publish("t", number)
+            time.sleep(0.1)
+        end = time.monotonic() + 10
+        while set(seen) != set(range(5)) and time.monotonic() < end:
+            time.sleep(0.05)
+
+    assert set(range(5)) == set(seen)
+
+
+def test_a_subscription_goes_on_after_a_silence(proxy, pubsub):
+    seen = threading.Event()
+    with pubsub.subscribe("t", lambda _: seen.set()):
+        proxy.go_silent()
+        time.sleep(2 * TIMEOUT_S)
+        proxy.speak()
+        proxy.cut()
+        pubsub.publish("t", 1)
+
+        assert seen.wait(10)
+
+
+def test_a_consumer_closes_in_time_although_nobody_answers(proxy, pubsub):
+    consumer = pubsub.consumer("t")
+    proxy.go_silent()
+    started = time.monotonic()
+    with pytest.raises(DeadlineError):
+        consumer.close()
+
+    assert time.monotonic() - started < DEADLINE_S * 1.1
+
+
+def test_a_full_server_is_exhausted_and_loses_nothing(start_redis):
+    server = start_redis(maxmemory="4mb", maxmemory_policy="noeviction")
+    pubsub = open_pubsub(server.port, retries=0)
+    consumer = pubsub.consumer("t", raw=True)
+    pubsub.publish("t", b"later", delay=0.5, id="later")
+    results = pubsub.publish_many("t", [b"x" * 100_000] * 100, raw=True)
+    stored = {result.id for result in results if result.ok}
+    time.sleep(0.6)
+    received = consumer.receive(1_000, 1)
+    consumer.ack(received)
+    afterwards = consumer.receive(1, 1)
+    pubsub.close()
+
+    assert {ExhaustedError} == {type(result.error) for result in results if not result.ok}
+    assert 1 < len(stored) < 100
+    assert stored | {"later"} == {message.id for message in (*received, *afterwards)}
