@@ -100,7 +100,8 @@ def _open_cache(root: str, options: Options) -> cache.Settled:
 
 def _when_all_settled(target: Target, listed: list[str], settled: cache.Settled) -> Plan | None:
     """Return the plan if the cache knows every file, without loading a single rule."""
-    wanted = [path for path in target.within(listed) if path.endswith(settled.suffixes)]
+    ended = [path for path in target.within(listed) if path.endswith(settled.suffixes)]
+    wanted = [path for path in ended if path not in settled.unread]
     listing = cache.listing_of(listed)
     said = []
     for path in wanted:
@@ -149,13 +150,9 @@ def _examine(
         if progress:
             progress(number, len(candidates))
     if remember and not target.scope:
-        _save(
-            target.root,
-            settled,
-            maps,
-            sorted({suffix for rule in rules for suffix in rule.reads.suffixes}),
-            listing,
-        )
+        suffixes = tuple(sorted({suffix for rule in rules for suffix in rule.reads.suffixes}))
+        unread = {path for path in listed if path.endswith(suffixes) and "\n" not in path} - set(wanted)
+        _save(settled, target.root, _guards(target.root, maps), suffixes, listing, unread)
     return Plan(target.root, len(wanted), sorted(outcomes))
 
 
@@ -199,14 +196,12 @@ def _recalled(path: str, text: str) -> Outcome:
     return Outcome(path, status, findings=found, reason=reason, line=line, next_step=next_step)
 
 
-def _save(
-    root: str, settled: cache.Settled, maps: Sequence[str], suffixes: Sequence[str], listing: str
-) -> None:
+def _save(settled: cache.Settled, root: str, guards: Iterable[str], *told: Any) -> None:
     try:
         make_folder(root)
     except OSError:
         return  # a tree that cannot be written to is checked from the start each time
-    settled.save((cache.guard_of(path) for path in _guards(root, maps)), suffixes, listing)
+    settled.save(map(cache.guard_of, guards), *told)
 
 
 def _guards(root: str, maps: Sequence[str]) -> Iterator[str]:

@@ -30,6 +30,7 @@ class Settled:
 
     Attributes:
         suffixes: Endings of the names that the rules look at; empty if nothing is remembered.
+        unread: Files with such an ending that no rule reads, by their whole names.
     """
 
     def __init__(self, path: str, options: str, text: str = "") -> None:
@@ -43,7 +44,8 @@ class Settled:
         self._is_valid = first == f"{_FORMAT} {options}" and all(map(_still_holds, guards[:-2]))
         self.suffixes = tuple(suffixes.split()) if self._is_valid else ()
         self._listing = listing if self._is_valid else ""
-        clean, _, said = body.partition("\n\n") if self._is_valid else ("", "", "")
+        clean, said, unread = body.split("\n\n") if self._is_valid else ["", "", ""]
+        self.unread = frozenset(unread.split("\n"))
         self._clean = frozenset(clean.split("\n"))
         self._known = dict(line.split("\t", 1) for line in said.split("\n") if line)
         self._seen: set[str] = set()
@@ -83,7 +85,7 @@ class Settled:
         self._said.clear()
 
     def add(self, relative: str, found: str, said: str = "") -> None:
-        """Remember a file with the stamp *found*, clean if nothing is *said*; not if the stamp is too fresh to trust."""
+        """Remember what was *said* of a file with the stamp *found*, unless the stamp is too fresh to trust."""
         if "\n" in relative or "\t" in relative or time.time_ns() - int(found.split(" ")[1]) <= _UNSETTLED_NS:
             return
         if said:
@@ -91,11 +93,13 @@ class Settled:
         else:
             self._seen.add(f"{found} {relative}")
 
-    def save(self, guards: Iterable[str], suffixes: Sequence[str], listing: str) -> None:
+    def save(
+        self, guards: Iterable[str], suffixes: Sequence[str], listing: str, unread: Iterable[str]
+    ) -> None:
         """Write what this run has seen; a tree that cannot be written to has no cache."""
         head = [f"{_FORMAT} {self._options}", " ".join(suffixes), listing, *guards]
         said = [f"{line}\t{text}" for line, text in sorted(self._said.items())]
-        text = "\n\n".join("\n".join(part) for part in (head, sorted(self._seen), said))
+        text = "\n\n".join("\n".join(part) for part in (head, sorted(self._seen), said, sorted(unread)))
         if text == self._text:
             return
         temporary = f"{self.path}.{os.getpid()}.tmp"

@@ -42,17 +42,11 @@ def _walk(root: str) -> Iterator[str]:
         folder = folders.pop()
         try:
             with os.scandir(f"{root}/{folder}") as entries:
-                for entry in entries:
-                    path = f"{folder}{entry.name}"
-                    if not entry.is_dir(follow_symlinks=False):
-                        yield path
-                    elif entry.name not in _SKIPPED and not _is_foreign(entry, folder):
-                        folders.append(f"{path}/")
+                found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
         except OSError:
             continue  # a folder that cannot be entered holds nothing that could be rewritten
-
-
-def _is_foreign(entry: os.DirEntry[str], folder: str) -> bool:
-    if not folder and entry.name in _SKIPPED_AT_ROOT:
-        return True
-    return os.path.lexists(f"{entry.path}/pyvenv.cfg")
+        if folder and ("pyvenv.cfg", False) in found:
+            continue  # a virtual environment, whatever its name
+        yield from [f"{folder}{name}" for name, is_folder in found if not is_folder]
+        skipped = _SKIPPED if folder else _SKIPPED | _SKIPPED_AT_ROOT
+        folders += [f"{folder}{name}/" for name, is_folder in found if is_folder and name not in skipped]
