@@ -54,6 +54,12 @@ def test_imports_of_the_project_are_redirected(trial, command):
     assert (0, "capa_requests\n") == (ran.returncode, ran.stdout), ran.stderr
 
 
+def test_what_a_trial_hands_on_is_no_setting_to_the_core(trial):
+    ran = trial("--", "python", "-c", "import capa_core; print(capa_core.default_runtime().loaded.profile)")
+
+    assert (0, "None\n") == (ran.returncode, ran.stdout), ran.stderr
+
+
 @pytest.mark.parametrize(
     ("source", "printed"),
     [
@@ -154,7 +160,7 @@ def test_wrong_usage_exits_with_3_and_says_what(trial, words, said):
 
 def test_interpreter_without_capa_is_refused_rather_than_run_on_the_originals(application):
     site = Path(__file__).parents[2] / "migration/capa_migration/trial/site"
-    environment = {"PYTHONPATH": str(site), "CAPA_TRIAL_ROOT": str(application), "PATH": os.environ["PATH"]}
+    environment = {"PYTHONPATH": str(site), "_CAPA_TRIAL_ROOT": str(application), "PATH": os.environ["PATH"]}
     bare = os.path.realpath(sys.executable)
     if bare == sys.executable:
         pytest.skip("this interpreter is no virtual environment, so there is none without Capa beside it")
