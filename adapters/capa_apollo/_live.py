@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from capa_core import default_runtime
 
 if TYPE_CHECKING:
     from capa_apollo._space import Space
+    from capa_core.blocks.configuration import ConfigurationView
     from capa_core.runtime import Runtime
+
+    Views = Sequence[ConfigurationView]
 
 T = TypeVar("T")
 
@@ -23,15 +26,17 @@ class Live(Generic[T]):
 
     Args:
         inputs: For a runtime, what the value is computed from: spaces with the names of namespaces.
-        compute: The value; what it raises goes to the first reader, and is logged at a later change.
+        compute: From the views of these to the value; what it raises goes to the first reader, and is logged at a
+            later change.
     """
 
     def __init__(
-        self, inputs: Callable[[Runtime], Iterable[tuple[Space, str]]], compute: Callable[[Runtime], T]
+        self, inputs: Callable[[Runtime], Iterable[tuple[Space, str]]], compute: Callable[[Views], T]
     ) -> None:
         self._inputs = inputs
         self._compute = compute
         self._runtime: Runtime | None = None
+        self._views: Views = ()
         self._value: Any = None
         self._binding = threading.RLock()
         # Not the same lock: a change computes while its group is locked, and binding locks the group.
@@ -47,15 +52,13 @@ class Live(Generic[T]):
 
     def bind(self, runtime: Runtime) -> T:
         """Compute the value in *runtime* and follow its changes there."""
-        inputs = [(space, name) for space, name in self._inputs(runtime)]
-        for space, name in inputs:
-            space.view(
-                name
-            )  # opened before any group is locked, so that two that need the same ones cannot lock up
+        inputs = list(self._inputs(runtime))
+        # All are opened before any is locked, so that two that need the same ones cannot lock each other out.
+        views = [space.view(name) for space, name in inputs]
         with self._binding:
             if self._runtime is not runtime:
-                self._accept(self._compute(runtime))
-                self._runtime = runtime
+                self._accept(self._compute(views))
+                self._views, self._runtime = views, runtime
                 self._follow(runtime, inputs)
         return self._value  # type: ignore[no-any-return]
 
@@ -67,7 +70,7 @@ class Live(Generic[T]):
         """Compute it for a change in *runtime*, if that is where it is bound."""
         if self._runtime is runtime:
             with self._computing:
-                value = self._compute(runtime)
+                value = self._compute(self._views)
                 changed = value != self._value
                 self._accept(value)
                 for after in self._afters if changed else ():

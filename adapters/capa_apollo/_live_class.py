@@ -6,7 +6,7 @@ import inspect
 import threading
 import typing
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import wrapt
@@ -21,6 +21,7 @@ from capa_core.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from capa_core.blocks.configuration import ConfigurationView
     from capa_core.runtime import Runtime
 
 _OF_PYDANTIC = ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
@@ -37,8 +38,8 @@ class Source(Protocol):
     def space(self, runtime: Runtime) -> Space:
         """Return where the namespace is in *runtime*."""
 
-    def data(self, runtime: Runtime) -> Any:
-        """Return what the namespace holds in *runtime*, nested."""
+    def data(self, view: ConfigurationView) -> Any:
+        """Return what the namespace holds, nested."""
 
     def what(self) -> str:
         """Return how messages call it."""
@@ -95,11 +96,11 @@ class LiveClass:
             wrapped()
         self.instances().add(instance)
 
-    def _state(self, runtime: Runtime) -> State:
+    def _state(self, views: Sequence[ConfigurationView]) -> State:
         if self._kind is None:
             self._kind = self._model()
         what = f"{self._decorated.__qualname__} from {self._source.what()}"
-        built = validated(fitted(self._source.data(runtime), self._kind), self._kind, what)
+        built = validated(fitted(self._source.data(views[0]), self._kind), self._kind, what)
         if self._is_plain:
             return {"__dict__": vars(built)}
         return {name: getattr(built, name) for name in ("__dict__", *_OF_PYDANTIC) if hasattr(built, name)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from capa_apollo._live import Live
@@ -11,6 +11,7 @@ from capa_apollo._placeholders import resolve, resolve_text
 from capa_apollo._space import Space, own_space
 
 if TYPE_CHECKING:
+    from capa_core.blocks.configuration import ConfigurationView
     from capa_core.runtime import Runtime
 
 DecoratedT = TypeVar("DecoratedT")
@@ -57,7 +58,7 @@ class Resolved(Live[Any]):
     """The value of an expression with placeholders, converted, over all enabled namespaces."""
 
     def __init__(self, expression: str, finish: Callable[[object], Any]) -> None:
-        super().__init__(inputs, lambda runtime: finish(resolve(expression, lookup_in(runtime))))
+        super().__init__(inputs, lambda views: finish(resolve(expression, lookup_in(views))))
         _dependents.add(self)
 
 
@@ -67,9 +68,8 @@ def inputs(runtime: Runtime) -> list[tuple[Space, str]]:
     return [(space, name) for name in enabled_namespaces()]
 
 
-def lookup_in(runtime: Runtime) -> Callable[[str], str | None]:
-    """Return a function from key to text over the enabled namespaces of *runtime*."""
-    views = [space.view(name) for space, name in inputs(runtime)]
+def lookup_in(views: Sequence[ConfigurationView]) -> Callable[[str], str | None]:
+    """Return a function from key to text over views, the strongest first."""
 
     def lookup(key: str) -> str | None:
         return next((text for view in views if (text := view.get(key)) is not None), None)
@@ -83,4 +83,6 @@ def plain(text: str, runtime: Runtime) -> str:
     Raises:
         InvalidArgumentError: A key has neither value nor default.
     """
-    return resolve_text(text, lookup_in(runtime)) if "${" in text else text
+    if "${" not in text:
+        return text
+    return resolve_text(text, lookup_in([space.view(name) for space, name in inputs(runtime)]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from capa_apollo._convert import validated
@@ -70,13 +70,13 @@ class CloudConfig:
         """Return where the namespace is in *runtime*."""
         return own_space(runtime, self._app_id, self._cluster)
 
-    def _built(self, runtime: Runtime) -> Any:
-        data, kind = self.data(runtime), self._kind_of()
+    def _built(self, views: Sequence[ConfigurationView]) -> Any:
+        data, kind = self.data(views[0]), self._kind_of()
         return data if kind is None else validated(fitted(data, kind), kind, self.what())
 
-    def data(self, runtime: Runtime) -> Any:
-        """Return what the namespace holds in *runtime* at the prefix, nested, as its format gives it."""
-        data = _nested(self.space(runtime).view(self.namespace))
+    def data(self, view: ConfigurationView) -> Any:
+        """Return what the namespace holds at the prefix, nested, as its format gives it."""
+        data = _nested(view)
         for step in filter(None, self._prefix.split(".")):
             data = data.get(step, {}) if isinstance(data, Mapping) else {}
         return data

@@ -45,7 +45,8 @@ class CapaSettingsSource(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Return the values that the namespace has for the fields; what is no field is left out."""
-        data = fitted(self._config.data(default_runtime()), self.settings_cls)
+        view = self._config.space(default_runtime()).view(self._config.namespace)
+        data = fitted(self._config.data(view), self.settings_cls)
         fields = self.settings_cls.model_fields
         wanted = {field.alias or name for name, field in fields.items()}
         return {key: value for key, value in data.items() if key in wanted} if isinstance(data, dict) else {}

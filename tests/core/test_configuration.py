@@ -139,6 +139,16 @@ def test_a_follower_runs_at_once_and_before_any_listener(engine, configuration):
     assert [("follower", None), ("follower", "1"), ("listener", "1")] == order
 
 
+def test_a_follower_that_was_ended_is_called_no_more(engine, configuration):
+    sizes = []
+    end = configuration.follow(lambda view: sizes.append(len(view)))
+    configuration.save({"a": "1"})
+    end()
+    configuration.save({"b": "1"})
+
+    assert [0, 1] == sizes
+
+
 def test_a_follower_that_fails_is_logged_and_the_change_goes_on(engine, configuration):
     def fail(view):
         if view:

@@ -69,19 +69,15 @@ def _change(key: str, before: Mapping[str, str], after: Mapping[str, str]) -> Ch
 class Subscription:
     """One listener's place; `close`, or the end of a `with` block, ends it."""
 
-    __slots__ = ("_keys", "_leave", "_prefixes", "listener")
+    __slots__ = ("__weakref__", "_closed", "_keys", "_prefixes", "listener")
 
     def __init__(
-        self,
-        listener: Listener,
-        keys: Collection[str] | None,
-        prefixes: Collection[str] | None,
-        leave: Callable[[Subscription], None],
+        self, listener: Listener, keys: Collection[str] | None, prefixes: Collection[str] | None
     ) -> None:
         self.listener = listener
         self._keys = frozenset(keys or ())
         self._prefixes = tuple(prefixes or ())
-        self._leave = leave
+        self._closed = False
 
     def wants(self, event: ChangeEvent) -> bool:
         """Return whether any changed key is one of the keys or starts with one of the prefixes, if any were given."""
@@ -89,9 +85,15 @@ class Subscription:
             return True
         return any(key in self._keys or key.startswith(self._prefixes) for key in event.changes)
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was ended."""
+        return self._closed
+
     def close(self) -> None:
         """End it: no event that comes later is delivered. Twice does nothing."""
-        self._leave(self)
+        # No lock: a finalizer may call this in any thread, whatever locks that holds. The group drops it later.
+        self._closed = True
 
     def __enter__(self) -> Self:
         return self

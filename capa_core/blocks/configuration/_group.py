@@ -15,6 +15,20 @@ Follower = Callable[[ConfigurationView], object]
 LONGEST_PAUSE_S = 30.0
 
 
+class Following:
+    """One follower's place. Ending it takes no lock, for the reason that `Subscription.close` gives."""
+
+    __slots__ = ("closed", "function")
+
+    def __init__(self, function: Follower) -> None:
+        self.function = function
+        self.closed = False
+
+    def close(self) -> None:
+        """Call it no more. Twice does nothing."""
+        self.closed = True
+
+
 class Group:
     """Changed by one thread at a time, which holds `lock`; read by any.
 
@@ -41,7 +55,7 @@ class Group:
         self.view = ConfigurationView(scope)
         self.lock = threading.RLock()
         # Tuples that are replaced: whoever is iterating over the old one is not disturbed.
-        self.followers: tuple[Follower, ...] = ()
+        self.followers: tuple[Following, ...] = ()
         self.subscriptions: tuple[Subscription, ...] = ()
         self.seen = ""
         self.loaded = False
@@ -79,17 +93,18 @@ class Group:
     def join(self, subscription: Subscription) -> None:
         """Deliver events to *subscription* from now on, after those that were there before."""
         with self.lock:
-            self.subscriptions = (*self.subscriptions, subscription)
+            self.subscriptions = (*(one for one in self.subscriptions if not one.closed), subscription)
 
-    def leave(self, subscription: Subscription) -> None:
-        """Deliver no more events to *subscription*."""
+    def follow(self, following: Following) -> None:
+        """Call it now and at each change."""
         with self.lock:
-            self.subscriptions = tuple(one for one in self.subscriptions if one is not subscription)
+            following.function(self.view)
+            self.followers = (*(one for one in self.followers if not one.closed), following)
 
-    def unfollow(self, follower: Follower) -> None:
-        """Call *follower* no more."""
-        with self.lock:
-            self.followers = tuple(one for one in self.followers if one is not follower)
+    def drop_closed(self) -> None:
+        """Let go of what was closed; the caller holds the lock."""
+        self.subscriptions = tuple(one for one in self.subscriptions if not one.closed)
+        self.followers = tuple(one for one in self.followers if not one.closed)
 
     def forget(self) -> None:
         """Replace the lock, which a thread of the parent may have held when this child was forked."""

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from capa_core.abilities import BY_CORE, Feature, How, Support
 from capa_core.blocks.configuration._events import Listener, Subscription
-from capa_core.blocks.configuration._group import Follower, Group
+from capa_core.blocks.configuration._group import Follower, Following, Group
 from capa_core.blocks.configuration._keep import Keep
 from capa_core.blocks.configuration._teller import Teller
 from capa_core.blocks.configuration._view import ConfigurationView
@@ -162,7 +162,7 @@ class Configuration:
             UnavailableError: As for `view`.
         """
         entry = self._open(self._scope(application, group, label))
-        subscription = Subscription(listener, keys, prefixes, entry.leave)
+        subscription = Subscription(listener, keys, prefixes)
         entry.join(subscription)
         return subscription
 
@@ -176,17 +176,16 @@ class Configuration:
         raises at a change is logged.
 
         Returns:
-            A function that ends it.
+            A function that ends it; it may be called anywhere, also by a finalizer.
 
         Raises:
             InvalidArgumentError: A name is malformed.
             UnavailableError: As for `view`.
         """
         entry = self._open(self._scope(application, group, label))
-        with entry.lock:
-            follower(entry.view)
-            entry.followers = (*entry.followers, follower)
-        return lambda: entry.unfollow(follower)
+        following = Following(follower)
+        entry.follow(following)
+        return following.close
 
     # Writing
 
@@ -364,17 +363,18 @@ class Configuration:
 
     def _serve(self, group: Group, snapshot: Snapshot) -> None:
         event = group.serve(snapshot)
+        if group.recover():
+            self._log().info("configuration is up to date again", scope=str(group.scope))
+        group.drop_closed()
         if event is not None:
             self._run_followers(group)
             self._teller.tell(event, group)
-        if group.recover():
-            self._log().info("configuration is up to date again", scope=str(group.scope))
         self._remember(group.scope, snapshot)
 
     def _run_followers(self, group: Group) -> None:
-        for follower in group.followers:
+        for following in group.followers:
             try:
-                follower(group.view)
+                following.function(group.view)
             except Exception as error:  # noqa: BLE001 - one that fails keeps its old value, the others go on
                 # A value that does not fit is no fault of the code: a traceback would only bury the message.
                 log = self._log().error if isinstance(error, CapaError) else self._log().exception

@@ -9,7 +9,7 @@ from capa_core.blocks.configuration._events import ChangeEvent, Subscription
 from capa_core.blocks.configuration._group import Group
 from capa_core.call import telemetry
 
-_Told = tuple[ChangeEvent, Group, tuple[Subscription, ...]]
+_Told = tuple[ChangeEvent, tuple[Subscription, ...]]
 
 
 class Teller:
@@ -25,7 +25,7 @@ class Teller:
     def tell(self, event: ChangeEvent, group: Group) -> None:
         """Have *event* delivered to those who listen to *group* now; the caller holds the group's lock."""
         if group.subscriptions:
-            self._events.put((event, group, group.subscriptions))
+            self._events.put((event, group.subscriptions))
             self._start()
 
     def stop(self, timeout_s: float) -> None:
@@ -52,9 +52,9 @@ class Teller:
 
     def _run(self) -> None:
         while (told := self._events.get()) is not None:
-            event, group, listeners = told
+            event, listeners = told
             for subscription in listeners:
-                if subscription in group.subscriptions and subscription.wants(event):
+                if not subscription.closed and subscription.wants(event):
                     self._call(subscription, event)
 
     def _call(self, subscription: Subscription, event: ChangeEvent) -> None:

@@ -2,6 +2,9 @@
 
 import enum
 import inspect
+import itertools
+import threading
+import time
 from dataclasses import dataclass
 from datetime import date
 
@@ -275,3 +278,27 @@ def test_another_runtime_has_its_own_values(configuration):
         still = Reader.k
 
     assert ("1", "none", "none", "2") == (first, second, still, Reader.k)
+
+
+def test_threads_that_read_bind_and_save_at_once_do_not_lock_each_other_out(configuration):
+    """Values that go out of scope end their following wherever the collector runs: under any lock."""
+    enable_apollo_config("a", "b", "c")
+    end, failures = time.monotonic() + 1.5, []
+
+    def save(names):
+        for number, name in enumerate(itertools.cycle(names)):
+            if time.monotonic() > end:
+                return
+            configuration.save({"x": str(number)}, group=name)
+
+    def read():
+        while time.monotonic() < end:
+            if not isinstance(value("${x:0}", int).get(), int):
+                failures.append("no number")
+
+    threads = [threading.Thread(target=save, args=(names,), daemon=True) for names in ("abc", "cba")]
+    threads += [threading.Thread(target=read, daemon=True) for _ in range(3)]
+    [thread.start() for thread in threads]
+    [thread.join(10) for thread in threads]
+
+    assert ([], False) == (failures, any(thread.is_alive() for thread in threads))
