@@ -6,11 +6,13 @@ python pubsub_worker.py DRIVER SETTINGS TOPIC LOG
 import importlib
 import os
 import sys
+import time
 
 from capa_core.blocks.pubsub import PubSub
 
 LEASE_S = 1.0
 BATCH = 20
+WORK_S = 0.001
 
 
 def open_pubsub(driver, settings):
@@ -26,6 +28,7 @@ def main(driver, settings, topic, log):
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     while True:
         for message in consumer.receive(BATCH, 1.0):
+            time.sleep(WORK_S)
             os.write(descriptor, message.data + b"\n")
             consumer.ack([message])
 
