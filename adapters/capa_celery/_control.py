@@ -8,6 +8,7 @@ from celery.app.control import Control as CeleryControl
 from celery.app.control import Inspect as CeleryInspect
 
 from capa_celery._errors import unsupported
+from capa_celery._revoked import revoke
 
 
 class Inspect(CeleryInspect):  # type: ignore[misc] # celery is not typed
@@ -18,7 +19,7 @@ class Inspect(CeleryInspect):  # type: ignore[misc] # celery is not typed
 
 
 class Control(CeleryControl):  # type: ignore[misc] # as above
-    """Commands to all workers. `purge` is served; a broadcast raises rather than reach nobody."""
+    """Commands to all workers. `revoke` and `purge` are served; others raise rather than reach nobody."""
 
     Inspect = Inspect
 
@@ -29,6 +30,16 @@ class Control(CeleryControl):  # type: ignore[misc] # as above
             UnsupportedError: Always.
         """
         raise _no_such(command)
+
+    def revoke(self, task_id: Any, destination: Any = None, terminate: bool = False, **_: Any) -> None:
+        """Have workers skip a task, or a list of them, that has not begun.
+
+        Raises:
+            UnsupportedError: *terminate* is asked for, or only some workers are to know.
+        """
+        if terminate or destination:
+            raise _no_such("revoke with terminate= or destination=")
+        revoke(self.app.capa.state, [task_id] if isinstance(task_id, str) else list(task_id))
 
     def purge(self, connection: Any = None) -> int:  # noqa: ARG002 - Celery's signature
         """Remove all waiting tasks of the queues this application consumes, and return how many there were."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from celery.worker import state
 
 from capa_celery._queues import GROUP, topic_of
+from capa_celery._revoked import RevocationWatch
 from capa_celery._worker._intake import Intake
 from capa_celery._worker._jobs import Jobs, Window
 from capa_celery._worker._pool import Pool
@@ -40,6 +41,7 @@ class Consumer:
         self._ready = ready
         self._window = Window(pool.options.slots, multiplier)
         self.jobs = pool.jobs = Jobs(app.capa.settings.lease_s, self._window.settled)
+        self._revoked = RevocationWatch(app)
         self._stall = StallWatch(pool, self.jobs, self._window)
         self._intakes: list[Intake] = []
         self._running = False
@@ -65,8 +67,10 @@ class Consumer:
         for intake in self._intakes:
             intake.open()
         self._running = True
+        self._revoked.look()
         self.jobs.start()
         self._stall.start()
+        self._revoked.start()
         for intake in self._intakes:
             intake.start()
         self._ready(self)
@@ -97,6 +101,7 @@ class Consumer:
         for intake in self._intakes:
             intake.stop()
         self._stall.stop()
+        self._revoked.stop()
         self.jobs.release(self._pool.take_back())
         finish()
         self.jobs.release(self.jobs.all())

@@ -131,6 +131,16 @@ class Execution:
             self._on_begin(task, headers)
         return self._trace(envelope, arrival, task, (args, kwargs, embed))
 
+    def revoked(self, arrival: Arrival) -> bool:
+        """Return whether the task was revoked; it is marked so then. For pools that do not run it in this process."""
+        if not worker_state.revoked:
+            return False
+        try:
+            request = self.request(arrival, lambda _outcome: None)
+        except (LookupError, ValueError):
+            return False
+        return bool(request.id in worker_state.revoked and request.revoked())
+
     def request(self, arrival: Arrival, settle: Callable[[Outcome], None]) -> Any:
         """Return Celery's own `Request` for a message, for what happens to a task outside its process.
 

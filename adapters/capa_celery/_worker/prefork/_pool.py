@@ -58,6 +58,9 @@ class PreforkPool(Pool):
         """Send jobs to whichever child is free first."""
         for job in jobs:
             arrival = job.arrival
+            if self._execution.revoked(arrival):
+                self.jobs.settle([(job, DONE)])
+                continue
             self._jobs_in.send(_wire.pack((job.number, arrival.data, arrival.queue, arrival.redelivered)))
 
     def take_back(self) -> list[Job]:
