@@ -37,8 +37,8 @@ def main() -> int:
             f"PROFILE={profile}: there is `redis`, and without PROFILE the embedded default", file=sys.stderr
         )
         return 3
-    # Being asked to stop must stop what was started, as Ctrl-C does.
-    signal.signal(signal.SIGTERM, _interrupt)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, _interrupt)
     console = Console()
     console.title(f"Capa moves a legacy application: the shop, on {_described(profile)}")
     work = Path(tempfile.mkdtemp(prefix="capa-demo-"))
@@ -83,6 +83,9 @@ def _described(profile: str) -> str:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    # Asking twice must not cut off the tidying up, or processes would be left behind.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
