@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from capa_apollo._forks import lock_anew
 from capa_core import default_runtime
 
 if TYPE_CHECKING:
@@ -38,11 +39,15 @@ class Live(Generic[T]):
         self._runtime: Runtime | None = None
         self._views: Views = ()
         self._value: Any = None
+        self._stops: list[Callable[[], None]] = []
+        self._afters: list[Callable[[T], object]] = []
+        lock_anew(self)
+
+    def make_locks(self) -> None:
+        """Make the locks."""
         self._binding = threading.RLock()
         # Not the same lock: a change computes while its group is locked, and binding locks the group.
         self._computing = threading.RLock()
-        self._stops: list[Callable[[], None]] = []
-        self._afters: list[Callable[[T], object]] = []
 
     def get(self) -> T:
         """Return the value; raises what computing it raises, as long as there is none."""

@@ -13,6 +13,7 @@ import wrapt
 
 from capa_apollo._convert import validated
 from capa_apollo._fields import fields_of, fitted
+from capa_apollo._forks import lock_anew
 from capa_apollo._live import Live
 from capa_apollo._space import Space
 from capa_core import default_runtime
@@ -64,13 +65,17 @@ class LiveClass:
         self._kind: Any = None if self._is_plain else decorated
         self._defaults = dict(vars(decorated))
         self._per_runtime: weakref.WeakKeyDictionary[Runtime, Instances] = weakref.WeakKeyDictionary()
-        self._lock = threading.Lock()
         self.runtime: Runtime | None = None
         self.latest: Instances | None = None
+        lock_anew(self)
         wrapt.wrap_function_wrapper(decorated, "__init__", self._initialise)
         if self._is_plain:
             for name in inspect.get_annotations(decorated):
                 setattr(decorated, name, _ClassAttribute(self, name))
+
+    def make_locks(self) -> None:
+        """Make the lock."""
+        self._lock = threading.Lock()
 
     def instances(self) -> Instances:
         """Return the live instances of the default runtime, bound to it."""
@@ -126,6 +131,10 @@ class Instances(Live[State]):
         super().__init__(*args)
         # By id: most dataclasses compare by value and have no hash.
         self._known: weakref.WeakValueDictionary[int, object] = weakref.WeakValueDictionary()
+
+    def make_locks(self) -> None:
+        """Make the locks."""
+        super().make_locks()
         self._filling = threading.Lock()
 
     def add(self, instance: object) -> None:

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from capa_apollo._forks import lock_anew
 from capa_apollo._space import DEFAULT_CLUSTER, Space, space_at, texts
 from capa_apollo.config import ConfigChangeEvent, subscribe_in
 
@@ -31,9 +32,13 @@ class Namespaces:
         self._shape = shape
         self._listener: Callable[[ConfigChangeEvent], object] | None = None
         self._subscriptions: dict[str, Subscription] = {}
+        self._stopped = False
+        lock_anew(self)
+
+    def make_locks(self) -> None:
+        """Make the locks."""
         self._lock = threading.RLock()
         self._changed = threading.Condition()
-        self._stopped = False
 
     @property
     def space(self) -> Space:

@@ -10,21 +10,19 @@ from typing import Any, Self
 
 from capa_core.abilities import BY_CORE, Feature, How, Support
 from capa_core.blocks.configuration._events import Listener, Subscription
-from capa_core.blocks.configuration._group import Follower, Following, Group
+from capa_core.blocks.configuration._group import Follower, Following
+from capa_core.blocks.configuration._groups import Groups
 from capa_core.blocks.configuration._keep import Keep
-from capa_core.blocks.configuration._teller import Teller
 from capa_core.blocks.configuration._view import ConfigurationView
-from capa_core.blocks.configuration._watcher import Watcher
 from capa_core.blocks.configuration.driver import (
     ConfigurationDriver,
     ConfigurationFeature,
     ConfigurationItem,
     Scope,
-    Snapshot,
 )
 from capa_core.blocks.configuration.formats import KEYED, TEXTS, suffix_of
-from capa_core.call import DEFAULT_POLICY, Guard, Policy, telemetry
-from capa_core.errors import CapaError, ClosedError, InvalidArgumentError, UnsupportedError
+from capa_core.call import DEFAULT_POLICY, Guard, Policy
+from capa_core.errors import ClosedError, InvalidArgumentError, UnsupportedError
 
 POLL_S = 1.0
 _COMPENSATED = (ConfigurationFeature.WATCH, ConfigurationFeature.LAST_KNOWN_GOOD)
@@ -51,17 +49,15 @@ class Configuration:
         self.name = name
         self._driver = driver
         self._guard = Guard("configuration", name, driver, policy)
-        self._poll_s: float = poll_s or getattr(driver.settings, "poll_s", None) or POLL_S
         keeps = folder is not None and not driver.features[ConfigurationFeature.LAST_KNOWN_GOOD].by_driver
-        self._keep = Keep(folder / "configuration" / name) if folder is not None and keeps else None
-        self._kept: dict[Scope, str] = {}
-        self._groups: dict[Scope, Group] = {}
+        self._groups = Groups(
+            driver,
+            self._guard,
+            keep=Keep(folder / "configuration" / name) if folder is not None and keeps else None,
+            poll_s=poll_s or getattr(driver.settings, "poll_s", None) or POLL_S,
+        )
         self._lock = threading.Lock()
         self._closed = False
-        self._teller = Teller(name)
-        self._watcher = Watcher(
-            driver, self._groups, name=name, refresh=self._refresh, fail=self._fail, poll_s=self._poll_s
-        )
 
     @property
     def features(self) -> Mapping[Feature, Support]:
@@ -102,7 +98,7 @@ class Configuration:
             SettingsError: What the engine holds is malformed; the message names the place.
             UnavailableError: The engine did not answer, and nothing was read before.
         """
-        items = self._read(self._scope(application, group, label)).items
+        items = self._groups.read(self._scope(application, group, label)).items
         if keys is None:
             return dict(items)
         return {key: items[key] for key in keys if key in items}
@@ -120,7 +116,7 @@ class Configuration:
 
         For reads by the million keep the `view`: looking it up costs more than reading from it.
         """
-        return self._open(self._scope(application, group, label)).view.get(key, default)
+        return self._groups.open(self._scope(application, group, label)).view.get(key, default)
 
     def view(
         self, group: str = "application", *, application: str = "", label: str = ""
@@ -133,7 +129,7 @@ class Configuration:
             UnavailableError: The engine did not answer and nothing was read before, in this process or an earlier
                 one. With a last known good value there is no error: the view is `stale` until the engine answers.
         """
-        return self._open(self._scope(application, group, label)).view
+        return self._groups.open(self._scope(application, group, label)).view
 
     # Learning of changes
 
@@ -161,7 +157,7 @@ class Configuration:
             InvalidArgumentError: A name is malformed.
             UnavailableError: As for `view`.
         """
-        entry = self._open(self._scope(application, group, label))
+        entry = self._groups.open(self._scope(application, group, label))
         subscription = Subscription(listener, keys, prefixes)
         entry.join(subscription)
         return subscription
@@ -182,7 +178,7 @@ class Configuration:
             InvalidArgumentError: A name is malformed.
             UnavailableError: As for `view`.
         """
-        entry = self._open(self._scope(application, group, label))
+        entry = self._groups.open(self._scope(application, group, label))
         following = Following(follower)
         entry.follow(following)
         return following.close
@@ -212,7 +208,8 @@ class Configuration:
         scope = self._scope(application, group, label)
         written = self._items(items)
         version = self._guard.safe("save", self._driver.save, scope, written)
-        return self._followed(scope, version)
+        self._groups.refresh(scope)
+        return version
 
     def save_document(self, content: str, *, group: str, application: str = "", label: str = "") -> str:
         """Write *content* as the whole of the document *group* and return the new version; raises as `save` does.
@@ -229,7 +226,8 @@ class Configuration:
             )
         scope = self._scope(application, group, label)
         version = self._guard.safe("save document", self._driver.save_document, scope, content)
-        return self._followed(scope, version)
+        self._groups.refresh(scope)
+        return version
 
     def delete(
         self, keys: Collection[str], *, application: str = "", group: str = "application", label: str = ""
@@ -246,7 +244,8 @@ class Configuration:
         self._needs(ConfigurationFeature.DELETE)
         scope = self._scope(application, group, label)
         version = self._guard.safe("delete", self._driver.delete, scope, tuple(keys))
-        return self._followed(scope, version)
+        self._groups.refresh(scope)
+        return version
 
     # Life cycle
 
@@ -255,18 +254,14 @@ class Configuration:
         with self._lock:
             closed, self._closed = self._closed, True
         if not closed:
-            self._watcher.stop(self._guard.policy.attempt_s)
-            self._teller.stop(self._guard.policy.attempt_s)
+            self._groups.stop(self._guard.policy.attempt_s)
             self._driver.close()
 
     def forget(self) -> None:
         """Drop what a fork copied into this child, and watch again if the parent did. The runtime calls it."""
         self._lock = threading.Lock()
-        for group in self._groups.values():
-            group.forget()
         self._driver.forget()
-        self._teller.forget()
-        self._watcher.forget()
+        self._groups.forget()
 
     def __enter__(self) -> Self:
         return self
@@ -304,108 +299,3 @@ class Configuration:
                 f"configuration {self.name!r}: {type(self._driver).__name__} has no {feature}: {support.note}. "
                 f"Choose a driver that has it in [configuration.{self.name}]."
             )
-
-    def _open(self, scope: Scope) -> Group:
-        group = self._groups.get(scope) or self._groups.setdefault(scope, Group(scope))
-        if not group.loaded:
-            with group.lock:
-                if not group.loaded:
-                    self._load(group)
-            self._watcher.wake()
-        return group
-
-    def _load(self, group: Group) -> None:
-        try:
-            snapshot = self._guard.safe("get", self._driver.get, group.scope)
-        except CapaError as error:
-            kept = self._last_known(group.scope, error)
-            group.serve(kept)
-            group.fail(self._poll_s, reachable=False)
-        else:
-            group.serve(snapshot)
-            self._remember(group.scope, snapshot)
-
-    def _read(self, scope: Scope) -> Snapshot:
-        try:
-            snapshot = self._guard.safe("get", self._driver.get, scope)
-        except CapaError as error:
-            return self._last_known(scope, error)
-        group = self._groups.get(scope)
-        if group is None or not group.loaded:
-            self._remember(scope, snapshot)
-        elif group.seen != snapshot.version or group.failures:
-            self._refresh(group)
-        return snapshot
-
-    def _last_known(self, scope: Scope, error: CapaError) -> Snapshot:
-        if not error.retryable:
-            raise error
-        group = self._groups.get(scope)
-        kept = group.view.snapshot if group is not None and group.loaded else None
-        if kept is None and self._keep is not None:
-            kept = self._keep.load(scope)
-        if kept is None:
-            raise error
-        self._log().warning(
-            "the engine does not answer; serving what was last read", scope=str(scope), error=str(error)
-        )
-        return kept
-
-    def _refresh(self, group: Group) -> None:
-        # The lock is held from the reading to the serving, or a slow thread would put old values over newer ones.
-        with group.lock:
-            try:
-                snapshot = self._guard.once("get", self._driver.get, group.scope)
-            except Exception as error:  # noqa: BLE001 - the watching goes on whatever an engine raises
-                self._fail(group, error)
-            else:
-                self._serve(group, snapshot)
-
-    def _serve(self, group: Group, snapshot: Snapshot) -> None:
-        event = group.serve(snapshot)
-        if group.recover():
-            self._log().info("configuration is up to date again", scope=str(group.scope))
-        group.drop_closed()
-        if event is not None:
-            self._run_followers(group)
-            self._teller.tell(event, group)
-        self._remember(group.scope, snapshot)
-
-    def _run_followers(self, group: Group) -> None:
-        for following in group.followers:
-            try:
-                following.function(group.view)
-            except Exception as error:  # noqa: BLE001 - one that fails keeps its old value, the others go on
-                # A value that does not fit is no fault of the code: a traceback would only bury the message.
-                log = self._log().error if isinstance(error, CapaError) else self._log().exception
-                log("what follows a change keeps its old value", scope=str(group.scope), error=str(error))
-
-    def _fail(self, group: Group, error: Exception) -> None:
-        named = self._guard.named(error)
-        if group.fail(self._poll_s, reachable=named is not None and not named.retryable):
-            self._log().warning(
-                "configuration cannot be refreshed; the values before stay",
-                scope=str(group.scope),
-                error=str(error),
-            )
-
-    def _followed(self, scope: Scope, version: str) -> str:
-        group = self._groups.get(scope)
-        if group is not None and group.loaded:
-            self._refresh(group)
-        return version
-
-    def _remember(self, scope: Scope, snapshot: Snapshot) -> None:
-        if self._keep is None or self._kept.get(scope) == snapshot.version:
-            return
-        try:
-            self._keep.save(scope, snapshot)
-        except OSError as error:
-            self._log().warning(
-                "the last known good values cannot be kept", scope=str(scope), error=str(error)
-            )
-        else:
-            self._kept[scope] = snapshot.version
-
-    def _log(self) -> Any:
-        return telemetry.logger("configuration", self.name)

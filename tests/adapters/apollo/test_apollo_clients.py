@@ -1,10 +1,13 @@
 """The clients, where there is no original to compare with or Capa does more."""
 
+import os
 import threading
+import time
+from dataclasses import dataclass
 
 import pytest
 
-from capa_apollo import ApolloClient
+from capa_apollo import ApolloClient, cloud_config
 from capa_apollo.py3_apollo import ApolloClient as Py3Apollo
 from capa_apollo.pyapollo import ApolloClient as Pyapollo
 from capa_apollo.xhrg import ApolloClient as Xhrg
@@ -197,3 +200,30 @@ def test_the_common_client_takes_all_arguments(configuration, wait_until):
 def test_the_common_client_refuses_what_no_package_takes(runtime):
     with pytest.raises(TypeError, match="unexpected argument 'app'"):
         ApolloClient(app="x")
+
+
+def test_a_forked_child_follows_changes_by_itself(tmp_path, monkeypatch, wait_until):
+    @cloud_config("limits.json")
+    @dataclass
+    class Limits:
+        most: int = 0
+
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "config" / "limits.json"
+    path.parent.mkdir()
+    path.write_text('{"most": 1}')
+    with Runtime(environ={}) as runtime, use_runtime(runtime):
+        limits, client = Limits(), Pyapollo("app")
+        client.get_value("content", namespace="limits.json")
+        child = os.fork()
+        if child == 0:
+            end = time.monotonic() + 8
+            while time.monotonic() < end and limits.most != 2:
+                time.sleep(0.01)
+            as_text = client.get_value("content", namespace="limits.json")
+            os._exit(0 if (limits.most, as_text) == (2, '{"most": 2}') else 1)
+        path.write_text('{"most": 2}')
+        status = os.waitpid(child, 0)[1]
+        wait_until(lambda: limits.most == 2)
+
+    assert 0 == os.waitstatus_to_exitcode(status)
