@@ -85,7 +85,8 @@ def unpack_body(envelope: Envelope, accept: set[str] | None) -> Any:
     """Return the body as Python values.
 
     Args:
-        accept: Content types that may be decoded, as `prepare_accept_content` gives them; `None` for all.
+        accept: Content types that may be decoded, as `prepare_accept_content` gives them; `None` for those that
+            kombu holds safe, which are JSON and text.
 
     Raises:
         kombu.exceptions.ContentDisallowed: The content type is not in *accept*.

@@ -84,6 +84,9 @@ class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
     def _size(self, queue: str) -> int:
         return int(self._pubsub.depth(queue, GROUP))
 
+    def _queue_bind(self, *_: Any) -> None:
+        """Bindings are kept by kombu, for this process."""
+
     def _new_queue(self, queue: str, **_: Any) -> None:
         """Topics come into being by use."""
 
