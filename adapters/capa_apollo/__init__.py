@@ -11,21 +11,20 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from capa_apollo._sources import disable_apollo_config, enable_apollo_config
-from capa_apollo.cloud import cloud_config
-from capa_apollo.config import (
-    Config,
-    ConfigChange,
-    ConfigChangeEvent,
-    PropertyChangeType,
-    get_config,
-)
-from capa_apollo.listeners import config_change_listener
-from capa_apollo.values import apollo_json_value, inject, value
-
 if TYPE_CHECKING:
+    from capa_apollo._sources import disable_apollo_config, enable_apollo_config
     from capa_apollo.client import ApolloClient
+    from capa_apollo.cloud import cloud_config
+    from capa_apollo.config import (
+        Config,
+        ConfigChange,
+        ConfigChangeEvent,
+        PropertyChangeType,
+        get_config,
+    )
+    from capa_apollo.listeners import config_change_listener
     from capa_apollo.settings_source import ApolloSettingsSource, CapaSettingsSource
+    from capa_apollo.values import apollo_json_value, inject, value
 
 __all__ = [
     "ApolloClient",
@@ -45,11 +44,23 @@ __all__ = [
     "value",
 ]
 
-# Imported when first used: pydantic-settings alone costs as much as everything above.
+# Imported when first used: a client needs neither the decorators nor pydantic-settings.
 _HOMES = {
     "ApolloClient": "capa_apollo.client",
     "ApolloSettingsSource": "capa_apollo.settings_source",
     "CapaSettingsSource": "capa_apollo.settings_source",
+    "Config": "capa_apollo.config",
+    "ConfigChange": "capa_apollo.config",
+    "ConfigChangeEvent": "capa_apollo.config",
+    "PropertyChangeType": "capa_apollo.config",
+    "apollo_json_value": "capa_apollo.values",
+    "cloud_config": "capa_apollo.cloud",
+    "config_change_listener": "capa_apollo.listeners",
+    "disable_apollo_config": "capa_apollo._sources",
+    "enable_apollo_config": "capa_apollo._sources",
+    "get_config": "capa_apollo.config",
+    "inject": "capa_apollo.values",
+    "value": "capa_apollo.values",
 }
 
 

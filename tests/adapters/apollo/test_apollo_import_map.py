@@ -1,6 +1,8 @@
 """The import map says what is there."""
 
 import re
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -32,3 +34,11 @@ def test_every_link_leads_somewhere():
 
 def test_every_public_name_is_there():
     assert [] == [name for name in capa_apollo.__all__ if getattr(capa_apollo, name, None) is None]
+
+
+def test_a_client_is_cheap_to_import():
+    heavy = {"asyncio", "pydantic", "wrapt", "yaml"}
+    code = f"import capa_apollo.pyapollo, sys; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "[]\n" == done.stdout
