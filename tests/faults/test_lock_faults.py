@@ -28,10 +28,11 @@ locks = Locks(SqliteLock(SqliteLockSettings(folder=Path(sys.argv[1]))))
 held = locks.lock("k", lease=float(sys.argv[2])).acquire()
 held.on_lost(lambda held: print("told", flush=True))
 print("held", flush=True)
-before = time.monotonic()
-while time.monotonic() < before + 0.5:  # until it finds that it was stopped
-    before = time.monotonic()
+now = before = time.monotonic()
+while now - before < 0.5:  # until it finds that it was stopped
+    before = now
     time.sleep(0.001)
+    now = time.monotonic()
 print("lost" if held.lost.is_set() else "still held", flush=True)
 time.sleep(30)
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
@@ -14,13 +15,33 @@ T = TypeVar("T")
 class Job(Generic[T]):
     """One write that waits for somebody to commit it, and then its outcome."""
 
-    __slots__ = ("_result", "done", "error", "function")
+    __slots__ = ("_asleep", "_result", "done", "error", "function", "has_turn")
 
     def __init__(self, function: Callable[[sqlite3.Connection], T]) -> None:
         self.function = function
         self.done = False
+        self.has_turn = False
         self.error: Exception | None = None
         self._result: T | None = None
+        self._asleep = threading.Lock()
+        self._asleep.acquire()
+
+    def called(self, timeout_s: float = -1) -> bool:
+        """Sleep until `call`; `False` if *timeout_s* passed first."""
+        if not self._asleep.acquire(timeout=timeout_s):
+            return False
+        self._asleep.release()
+        return True
+
+    def call(self) -> None:
+        """Wake the thread whose job this is."""
+        if self._asleep.locked():
+            self._asleep.release()
+
+    def finish(self) -> None:
+        """Say that there is an outcome."""
+        self.done = True
+        self.call()
 
     def run(self, connection: sqlite3.Connection) -> None:
         """Call the function; what it raises undoes its own changes only and is kept for `outcome`."""
@@ -37,7 +58,7 @@ class Job(Generic[T]):
     def fail(self, error: Exception) -> None:
         """End with *error*, unless it has one of its own."""
         self.error = self.error or error
-        self.done = True
+        self.finish()
 
     def outcome(self) -> T:
         """Return what the function returned, or raise what it raised."""
@@ -65,7 +86,7 @@ def commit_together(connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) ->
         )
         raise
     for job in jobs:
-        job.done = True
+        job.finish()
 
 
 def _give_up(connection: sqlite3.Connection, jobs: Sequence[Job[Any]], error: Exception) -> None:

@@ -6,8 +6,8 @@
 
 - Journal mode WAL: readers and the writer do not wait for each other. Synchronous FULL: what is committed is
   on the disk.
-- Group commit: while one thread commits, the writes of the others queue up, and the next to come commits all
-  of them with one fsync. A write that fails is undone alone.
+- Group commit: while one thread commits, the writes of the others queue up, and one of those commits all of them
+  with one fsync. A write that fails is undone alone.
 - Processes take turns by SQLite's own write lock. It is asked for every millisecond or so, because SQLite's
   built-in wait grows to 100 ms a step and starves processes.
 - Fork: SQLite's locks belong to the process, yet its record of them is copied by a fork, so that a child that
@@ -26,13 +26,13 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from capa_core.components.sqlite._batch import Job, commit_together
 from capa_core.components.sqlite._errors import explain, result_code
+from capa_core.components.sqlite._turns import WriteQueue
 from capa_core.errors import ClosedError, SettingsError, UnavailableError
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ class Database:
         self._ready = False
         self._closed = False
         self._writer: sqlite3.Connection | None = None
-        self._jobs: deque[Job[Any]] = deque()
+        self._queue = WriteQueue()
         self._committing = threading.Lock()
         self._readers: list[sqlite3.Connection] = []
         self._reading = 0
@@ -112,13 +112,16 @@ class Database:
             DataLossError: The file is damaged, or no SQLite file. It is left as it is.
         """
         job = Job(function)
-        self._jobs.append(job)
-        self._await_turn(job)
         try:
-            while not job.done:
-                self._commit_waiting()
+            if self._queue.enter(job, 2 * self.timeout_s):
+                with self._committing:
+                    self._commit_waiting()
+        except TimeoutError:
+            raise UnavailableError(
+                f"{self.path}: no turn to write within {2 * self.timeout_s:g} s. Nothing was done. Try again."
+            ) from None
         finally:
-            self._committing.release()
+            self._queue.leave(job)
         try:
             return job.outcome()
         except sqlite3.Error as error:
@@ -146,7 +149,7 @@ class Database:
     def resume(self, *, in_child: bool = False) -> None:
         """Let calls go on after `pause`; in a forked child, without the threads that wait in the parent."""
         if in_child:
-            self._jobs.clear()
+            self._queue = WriteQueue()
             self._turn = threading.Condition(threading.Lock())
         with self._turn:
             self._paused = False
@@ -171,31 +174,15 @@ class Database:
             if self._paused:
                 self._turn.notify_all()
 
-    def _await_turn(self, job: Job[Any]) -> None:
-        """Take the right to commit. Whoever had it before may have done *job* on the way."""
-        if self._committing.acquire(timeout=2 * self.timeout_s):
-            return
-        try:
-            self._jobs.remove(job)
-        except ValueError:  # it is in the batch that is being committed: the outcome is near
-            self._committing.acquire()
-        else:
-            raise UnavailableError(
-                f"{self.path}: no turn to write within {2 * self.timeout_s:g} s. Try again."
-            )
-
     def _commit_waiting(self) -> None:
         try:
             connection = self._begin_writing()
         except Exception as error:  # noqa: BLE001 - it belongs to the callers, who raise it
-            for job in self._take_jobs():
+            for job in self._queue.take(_BATCH):
                 job.fail(error)
         else:
             # Taken only now: those that came while another process was writing share the fsync.
-            commit_together(connection, self._take_jobs())
-
-    def _take_jobs(self) -> list[Job[Any]]:
-        return [self._jobs.popleft() for _ in range(min(len(self._jobs), _BATCH))]
+            commit_together(connection, self._queue.take(_BATCH))
 
     def _begin_writing(self) -> sqlite3.Connection:
         """Return the writing connection with a transaction open in it, when no other process has one."""

@@ -1,0 +1,68 @@
+"""Who commits for whom: threads queue their writes, and one at a time commits what has queued up."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Any
+
+from capa_core.components.sqlite._batch import Job
+
+
+class WriteQueue:
+    """The writes of one process that wait, and the turn to commit them.
+
+    Whoever finds nobody committing has the turn. The others sleep until their job is done, or until the turn is
+    handed to them: to the one that has waited longest, and only once, so that those whose jobs are done need not
+    come by, and those that come meanwhile make up the next batch.
+    """
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._waiting: deque[Job[Any]] = deque()
+        self._taken = False
+
+    def enter(self, job: Job[Any], timeout_s: float) -> bool:
+        """Queue *job* and wait; return whether the caller has the turn now, rather than a job that is done.
+
+        Raises:
+            TimeoutError: Neither came in time. The job is withdrawn.
+        """
+        with self._mutex:
+            self._waiting.append(job)
+            if not self._taken:
+                self._taken = job.has_turn = True
+                return True
+        if not job.called(timeout_s):
+            if self._withdraw(job):
+                raise TimeoutError
+            job.called()  # it is being committed: the outcome is near
+        return job.has_turn
+
+    def take(self, most: int) -> list[Job[Any]]:
+        """Return the jobs that have waited longest, up to *most*, for the caller to commit."""
+        with self._mutex:
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), most))]
+
+    def leave(self, job: Job[Any]) -> None:
+        """Hand on the turn if the caller has it; withdraw *job* if it still waits, after an interrupt say.
+
+        Whoever called `enter` must call it, however `enter` ended: others may wait for that.
+        """
+        self._withdraw(job)
+        with self._mutex:
+            if not job.has_turn:
+                return
+            job.has_turn = False
+            if self._waiting:
+                self._waiting[0].has_turn = True
+                self._waiting[0].call()
+            else:
+                self._taken = False
+
+    def _withdraw(self, job: Job[Any]) -> bool:
+        with self._mutex:
+            if job not in self._waiting:
+                return False
+            self._waiting.remove(job)
+            return True
