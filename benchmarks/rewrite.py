@@ -25,7 +25,7 @@ from benchmarks.measure import (
 
 CAPA = [sys.executable, "-c", "import sys; from capa_migration.cli import main; sys.exit(main())", "migrate"]
 WORDS = "requests|celery|kombu|pyapollo|apollo"
-SAMPLE = 40
+SAMPLE = 25
 
 
 def run() -> list[Row]:
@@ -93,7 +93,17 @@ def _libcst(environment: dict[str, str]) -> Row:
                 text + b"\n\nimport requests\nrequests.get(__name__)\n"
             )
         rename = ["--old_name", "requests.get", "--new_name", "capa_requests.get"]
-        libcst = [sys.executable, "-m", "libcst.tool", "codemod", "-j", "1", "rename.RenameCommand", *rename]
+        libcst = [
+            sys.executable,
+            "-m",
+            "libcst.tool",
+            "codemod",
+            "rename.RenameCommand",
+            *rename,
+            "--no-format",
+            "-j",
+            "1",
+        ]
 
         def theirs() -> float:
             copy = Path(shutil.copytree(folder, f"{folder}.copy"))

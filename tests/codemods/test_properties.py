@@ -109,7 +109,7 @@ TEXTS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(TEXTS.map("".join))
 def test_no_text_is_too_odd(rewriting, text):
     data = text.encode()

@@ -21,6 +21,7 @@ from capa_codemods.findings import Edit
 from capa_codemods.names import Names
 
 if TYPE_CHECKING:
+    from capa_codemods.engine.facts import ImportStatement, StringUse
     from capa_codemods.engine.python_file import PythonFile
 
 
@@ -48,7 +49,39 @@ def flaw(file: PythonFile, new: bytes, edits: Sequence[Edit], names: Names) -> s
         return f"the result is no longer Python: {error}"
     shift = _Shift(edits)
     compare = _Comparison(names, shift, file.places, Places(new, starts_of_lines(new)))
-    return compare.flaw(file.tree, tree)
+    return compare.flaw(parse(file.data) if file.tree is None else file.tree, tree)
+
+
+def flaw_of_newer(file: PythonFile, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:
+    """Do as `flaw` does for a *file* that is newer than this interpreter, which LibCST has read."""
+    from capa_codemods.engine.newer_syntax import read_newer, same_but_for
+
+    if splice(new, inverse(file.data, edits)) != file.data:
+        return "bytes outside the edits differ"
+    found = read_newer(new)
+    if found is None:
+        return "the result is no longer Python"
+    everywhere = _Shift([Edit(0, len(file.data), b"", "")])
+    compare = _Comparison(names, everywhere, file.places, file.places)
+    before, after = (_as_tree(imports, strings) for imports, strings in ((file.imports, file.strings), found))
+    if difference := compare.flaw(before, after):
+        return difference
+    return None if same_but_for(file.data, new) else "the syntax tree differs"
+
+
+def _as_tree(imports: Sequence[ImportStatement], strings: Sequence[StringUse]) -> ast.Module:
+    """Return a module of nothing but these import statements and strings."""
+    body: list[ast.stmt] = []
+    place = {"lineno": 1, "col_offset": 0, "end_lineno": 1, "end_col_offset": 0}
+    for statement in imports:
+        aliases = [ast.alias(name.name, name.asname) for name in statement.names]
+        node = (
+            ast.ImportFrom(statement.module, aliases, statement.level)
+            if statement.is_from
+            else ast.Import(aliases)
+        )
+        body.append(ast.copy_location(node, ast.Pass(**place)))
+    return ast.Module([*body, *(ast.Expr(ast.Constant(use.value), **place) for use in strings)], [])
 
 
 class _Shift:

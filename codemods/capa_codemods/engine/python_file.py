@@ -6,9 +6,9 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 from capa_codemods.engine.document import Document
+from capa_codemods.engine.facts import ImportedName, ImportStatement, StringUse
 from capa_codemods.engine.syntax import Places, parse
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
@@ -42,67 +42,16 @@ _BLOCKS: dict[type[ast.AST], tuple[str, ...]] = {
 }
 
 
-class ImportedName(NamedTuple):
-    """One name of an import statement; *start* and *end* enclose the dotted name without its `as`."""
-
-    name: str
-    asname: str | None
-    start: int
-    end: int
-
-
-class ImportStatement(NamedTuple):
-    """One import statement.
-
-    Attributes:
-        module: Of `from module import …`; None for `import …` and for `from . import …`.
-        level: Dots of a relative import.
-        module_start: Where the module's name begins; 0 if there is none.
-    """
-
-    start: int
-    end: int
-    level: int
-    is_from: bool
-    module: str | None
-    module_start: int
-    module_end: int
-    names: tuple[ImportedName, ...]
-
-
-class StringUse(NamedTuple):
-    """One string literal.
-
-    Attributes:
-        start: Where its text begins, after the quote; -1 if the literal cannot be edited in place (it is joined
-            from parts, or spelt with escapes).
-        callee: Dotted name of what is called with it; empty if it is no direct argument.
-        position: Its number among the arguments, or its keyword.
-        place: `argument`, `subscript`, `key` or `value`.
-        holder: For a subscript, the dotted name of what is subscripted.
-    """
-
-    value: str
-    start: int
-    line: int
-    callee: str
-    position: int | str
-    place: str
-    holder: str
-
-
 class PythonFile(Document):
     """A module, a script or a stub file."""
 
     suffixes = (".py", ".pyi", ".pyw")
 
-    tree: ast.Module
-
     def __init__(self, path: str, data: bytes) -> None:
         """Parse *data* and execute none of it.
 
         Raises:
-            UnreadableError: It is not Python as the running interpreter knows it, or too large.
+            UnreadableError: It is no Python, of this interpreter or a newer one, or too large.
         """
         super().__init__(path, data)
         if len(data) > LARGEST_BYTES:
@@ -110,8 +59,13 @@ class PythonFile(Document):
                 f"the file has {len(data) // 1024 // 1024} MB, which is more than is parsed",
                 next_step="change its imports by hand, or split the file",
             )
-        self.tree = parse(data)
         self.places = Places(data, self.line_starts)
+        try:
+            self.tree: ast.Module | None = parse(data)
+        except UnreadableError as error:
+            self.tree = None
+            if not isinstance(error.__cause__, SyntaxError) or not self._read_newer():
+                raise
 
     @classmethod
     def claims(cls, path: str) -> bool:
@@ -126,18 +80,31 @@ class PythonFile(Document):
     @cached_property
     def imports(self) -> Sequence[ImportStatement]:
         """All import statements, wherever they stand."""
+        if self.tree is None:
+            return ()  # `_read_newer` has set it
         return tuple(self._import(node) for node in statements(self.tree) if isinstance(node, _IMPORTS))
 
     @cached_property
     def strings(self) -> Sequence[StringUse]:
         """All string literals outside f-strings, with what they are used for."""
-        return tuple(self._strings())
+        return tuple(self._strings(self.tree)) if self.tree is not None else ()
 
     def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:
         """Parse *new*, map its names back and compare the trees."""
-        from capa_codemods.engine.prove import flaw
+        from capa_codemods.engine.prove import flaw, flaw_of_newer
 
-        return flaw(self, new, edits, names)
+        return (flaw_of_newer if self.tree is None else flaw)(self, new, edits, names)
+
+    def _read_newer(self) -> bool:
+        """Read a file that is newer than this interpreter; say whether that was possible."""
+        if self.places.encoding is not None or not _NEWER.search(self.data):
+            return False
+        from capa_codemods.engine.newer_syntax import read_newer
+
+        found = read_newer(self.data)
+        if found is not None:
+            self.imports, self.strings = found
+        return found is not None
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> ImportStatement:
         start = self.places.offset(node.lineno, node.col_offset)
@@ -159,8 +126,8 @@ class PythonFile(Document):
         found = _NAME.match(self.data, start)
         return ImportedName(alias.name, alias.asname, start, found.end() if found else start)
 
-    def _strings(self) -> Iterator[StringUse]:
-        queue: list[tuple[ast.AST, StringUse]] = [(self.tree, _NOWHERE)]
+    def _strings(self, tree: ast.Module) -> Iterator[StringUse]:
+        queue: list[tuple[ast.AST, StringUse]] = [(tree, _NOWHERE)]
         while queue:
             node, use = queue.pop()
             if isinstance(node, ast.Constant):

@@ -20,7 +20,8 @@ import re
 from collections.abc import Iterator
 from itertools import groupby
 
-from capa_codemods.engine.python_file import ImportedName, ImportStatement, PythonFile
+from capa_codemods.engine.facts import ImportedName, ImportStatement
+from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.names import Names, Target
 from capa_codemods.project import Project

@@ -20,7 +20,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from capa_codemods.engine.python_file import PythonFile, StringUse
+from capa_codemods.engine.facts import StringUse
+from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.names import Names

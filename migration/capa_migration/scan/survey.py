@@ -84,21 +84,24 @@ class Reader:
             file = PythonFile(path, data)
         except UnreadableError as error:
             return (), Unread(path, error.line, str(error), error.next_step)
-        sites = tuple(sorted(self._sites(file)))
+        if file.tree is None:
+            step = "run capa with that Python: calls are followed in the syntax tree"
+            return (), Unread(path, 0, "newer than this Python", step)
+        sites = tuple(sorted(self._sites(path, file.tree)))
         return (sites, None) if sites else None
 
-    def _sites(self, file: PythonFile) -> Iterator[Site]:
+    def _sites(self, path: str, tree: ast.Module) -> Iterator[Site]:
         roots = {
-            root: one for root, one in self._names.roots.items() if not self._project.refusal(root, file.path)
+            root: one for root, one in self._names.roots.items() if not self._project.refusal(root, path)
         }
         origins = Origins(roots, self._returns)
-        imported = _imported_modules(file.tree)
+        imported = _imported_modules(tree)
         spoken_for: set[int] = set()
-        for scope, node in scopes(file.tree, origins):
+        for scope, node in scopes(tree, origins):
             for kind, origin, arguments, line in _spotted(node, scope, origins, spoken_for):
                 owner = self._names.owner(plain(origin))
                 judged = self._judge.of(plain(origin), arguments, imported)
-                yield Site(file.path, line, owner.name if owner else "", kind, origin, arguments, *judged)
+                yield Site(path, line, owner.name if owner else "", kind, origin, arguments, *judged)
 
 
 class _Spotted(NamedTuple):

@@ -1,0 +1,54 @@
+"""What a rule needs to know of a Python file: its import statements and its strings, each with its place."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class ImportedName(NamedTuple):
+    """One name of an import statement; *start* and *end* enclose the dotted name without its `as`."""
+
+    name: str
+    asname: str | None
+    start: int
+    end: int
+
+
+class ImportStatement(NamedTuple):
+    """One import statement.
+
+    Attributes:
+        module: Of `from module import …`; None for `import …` and for `from . import …`.
+        level: Dots of a relative import.
+        module_start: Where the module's name begins; 0 if there is none.
+    """
+
+    start: int
+    end: int
+    level: int
+    is_from: bool
+    module: str | None
+    module_start: int
+    module_end: int
+    names: tuple[ImportedName, ...]
+
+
+class StringUse(NamedTuple):
+    """One string literal.
+
+    Attributes:
+        start: Where its text begins, after the quote; -1 if the literal cannot be edited in place (it is joined
+            from parts, or spelt with escapes).
+        callee: Dotted name of what is called with it; empty if it is no direct argument.
+        position: Its number among the arguments, or its keyword.
+        place: `argument`, `subscript`, `key` or `value`.
+        holder: For a subscript, the dotted name of what is subscripted.
+    """
+
+    value: str
+    start: int
+    line: int
+    callee: str
+    position: int | str
+    place: str
+    holder: str
