@@ -1,0 +1,57 @@
+"""What `import capa_celery` and its modules give."""
+
+import importlib
+import tomllib
+from pathlib import Path
+from unittest.mock import patch
+
+import celery
+import pytest
+
+import capa_celery
+
+MAP = tomllib.loads(Path(capa_celery.__file__).with_name("import_map.toml").read_text())
+OWN = {"celery": "Celery", "celery.app": "Celery", "celery.app.base": "Celery", "celery.worker": "WorkController"}
+
+
+@pytest.mark.parametrize(("old", "new"), MAP["modules"].items())
+def test_each_public_name_is_there_and_the_originals_own(old: str, new: str) -> None:
+    theirs, ours = importlib.import_module(old), importlib.import_module(new)
+    names = [name for name in getattr(theirs, "__all__", ()) if hasattr(theirs, name) and name[:2] != "__"]
+    differing = [name for name in names if getattr(ours, name) is not getattr(theirs, name)]
+
+    assert set(differing) <= {OWN.get(old, ""), "TestWorkController", "start_worker"}
+
+
+def test_unchanged_modules_are_the_same_objects() -> None:
+    from capa_celery import schedules, signals
+    from capa_celery.utils import log
+
+    assert (True, True, True) == (
+        schedules is celery.schedules,
+        signals is celery.signals,
+        log is importlib.import_module("celery.utils.log"),
+    )
+
+
+def test_patching_through_the_new_name_reaches_the_code_that_runs() -> None:
+    importlib.import_module("capa_celery.utils.time")
+    with patch("capa_celery.utils.time.maybe_iso8601", return_value="patched"):
+        assert importlib.import_module("celery.utils.time").maybe_iso8601("x") == "patched"
+
+
+def test_the_application_is_an_application_of_celery() -> None:
+    assert issubclass(capa_celery.Celery, celery.Celery)
+
+
+def test_a_name_that_celery_has_not_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="capa_celery"):
+        capa_celery.nothing_of_that_name  # noqa: B018
+
+
+def test_every_link_to_the_differences_leads_somewhere() -> None:
+    text = Path(__file__).parents[3].joinpath("docs/differences/celery.md").read_text().lower()
+    headings = {line.lstrip("# ").replace(" ", "-") for line in text.splitlines() if line.startswith("#")}
+    links = {name["see"].partition("#")[2] for name in MAP["names"]}
+
+    assert links <= headings

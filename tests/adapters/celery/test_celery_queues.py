@@ -1,0 +1,52 @@
+"""From exchanges, keys and priorities to topics."""
+
+import pytest
+from kombu import Exchange, Queue, binding
+
+from capa_celery._queues import Topic, bound_to, engine_priority, topic_of
+
+TOPIC = Exchange("t", type="topic")
+QUEUES = {
+    queue.name: queue
+    for queue in (
+        Queue("direct", Exchange("d"), routing_key="key"),
+        Queue("many", bindings=[binding(Exchange("d"), routing_key="a"), binding(Exchange("d"), routing_key="b")]),
+        Queue("word", TOPIC, routing_key="a.*.c"),
+        Queue("rest", TOPIC, routing_key="a.#"),
+        Queue("tail", TOPIC, routing_key="#.c"),
+        Queue("fan", Exchange("f", type="fanout")),
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("exchange", "key", "names"),
+    [
+        ("", "anything", ["anything"]),
+        ("d", "key", ["direct"]),
+        ("d", "b", ["many"]),
+        ("d", "other", []),
+        ("t", "a.b.c", ["word", "rest", "tail"]),
+        ("t", "a", ["rest"]),
+        ("t", "c", ["tail"]),
+        ("t", "x.y.c", ["tail"]),
+        ("t", "b", []),
+        ("f", "ignored", ["f"]),
+    ],
+)
+def test_a_message_reaches_the_queues_that_amqp_would_choose(exchange: str, key: str, names: list[str]) -> None:
+    assert names == [topic.name for topic in bound_to(exchange, key, QUEUES)]
+
+
+def test_a_queue_on_a_fanout_exchange_is_a_broadcast() -> None:
+    assert (Topic("f", broadcast=True), Topic("word")) == (topic_of(QUEUES["fan"]), topic_of(QUEUES["word"]))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "priority", "level"),
+    [("amqp", None, 0), ("amqp", 9, 9), ("amqp", 12, 9), ("redis", 0, 9), ("redis", 9, 0), ("redis", 3, 6)],
+)
+def test_the_meaning_of_a_priority_is_that_of_the_legacy_broker(
+    scheme: str, priority: int | None, level: int
+) -> None:
+    assert level == engine_priority(priority, scheme)
