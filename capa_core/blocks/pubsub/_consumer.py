@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Consumer:
         self._driver = driver
         self._options = options
         self._screens = bool(options.timing) or options.max_deliveries is not None
+        self._closing = threading.Lock()
         self._closed = False
 
     def receive(self, max_messages: int = 1, timeout: timedelta | float = 1.0) -> list[Message]:
@@ -83,7 +85,8 @@ class Consumer:
 
         Retries: safe.
         """
-        self._guard.safe("ack", self._driver.ack, [message.delivery.receipt for message in messages])
+        if messages:
+            self._guard.safe("ack", self._driver.ack, [message.delivery.receipt for message in messages])
 
     def nack(self, messages: Sequence[Message], delay: timedelta | float = 0.0) -> None:
         """Hand *messages* back to come again after *delay*, to any consumer of the group.
@@ -113,7 +116,9 @@ class Consumer:
 
         Retries: safe.
         """
-        self._guard.safe("release", self._driver.release, [message.delivery.receipt for message in messages])
+        if messages:
+            receipts = [message.delivery.receipt for message in messages]
+            self._guard.safe("release", self._driver.release, receipts)
 
     def extend(self, messages: Sequence[Message]) -> list[bool]:
         """Start the lease of each message anew; `False` in the places of those that are somebody else's by now.
@@ -123,18 +128,21 @@ class Consumer:
 
         Retries: safe.
         """
+        if not messages:
+            return []
         receipts = [message.delivery.receipt for message in messages]
         return self._guard.safe("extend", self._driver.extend, receipts)
 
     def close(self) -> None:
-        """Hand back what is not acknowledged, and end a waiting `receive`. A second `close` does nothing.
+        """Hand back what is not acknowledged, and end a waiting `receive`. A second `close` waits for the first.
 
         Raises:
             UnavailableError: The engine did not answer. What was not handed back comes again after the lease.
         """
-        if not self._closed:
-            self._closed = True
-            self._guard.once("close", self._driver.close)
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._guard.once("close", self._driver.close)
 
     def __enter__(self) -> Self:
         return self

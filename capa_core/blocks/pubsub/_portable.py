@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 from weakref import WeakSet
 
@@ -234,9 +234,16 @@ class PubSub:
 
     def close(self) -> None:
         """Stop and drain all subscriptions and consumers, then let go of the engine. A second `close` does nothing."""
-        for user in list(self._open):
-            user.close()
-        self._driver.close()
+        with ExitStack() as steps:  # from the last to the first, each of them whatever becomes of the others
+            steps.callback(self._driver.close)
+            for user in list(self._open):
+                steps.callback(user.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _join(
         self,

@@ -27,6 +27,8 @@ _RECEIVE_S = 1.0
 _LONGEST_PAUSE_S = 5.0
 _LONGEST_RETRY_S = 60.0
 _BEATS_PER_LEASE = 3
+_LONGEST_BEAT_S = 10.0
+"""However long the lease: engines take a broadcast group without a sign of life for abandoned."""
 
 
 class _Held:
@@ -57,7 +59,7 @@ class Subscription:
     ) -> None:
         self._consumer = consumer
         self._max_messages = max_messages
-        self._beat_s = lease_s / _BEATS_PER_LEASE
+        self._beat_s = min(_LONGEST_BEAT_S, lease_s / _BEATS_PER_LEASE)
         self._retry_delay_s = retry_delay_s
         self._span = span
         self._log = log.bind(topic=consumer.topic, group=consumer.group)

@@ -29,7 +29,7 @@ class PubSubFeature(Feature):
     TTL = ("ttl", Level.ALWAYS)
     """A message that is not received in time goes away."""
     DEAD_LETTER = ("dead_letter", Level.ALWAYS)
-    """After N deliveries a message moves to another topic."""
+    """After N deliveries a message moves to another topic. The core does it; declare it so."""
     BULK = ("bulk", Level.ALWAYS)
     """Many messages are published in one trip to the engine."""
     BROADCAST = ("broadcast", Level.ALWAYS)
@@ -132,7 +132,7 @@ class PubSubDriver(Driver[SettingsT]):
 
     The group must exist when `consume` returns, so that "subscribe, then publish" never loses a message. A topic
     without any group keeps its messages for the first group that comes: a queue may be filled before its workers
-    start.
+    start. A temporary group is not that first one: it leaves what is kept alone.
     """
 
     @abstractmethod
@@ -149,12 +149,17 @@ class PubSubDriver(Driver[SettingsT]):
 
         Args:
             lease_s: Seconds for which a received message stays hidden from the others, 1 to 43,200.
-            temporary: The group is this consumer's own and goes away with it, also if it is killed (broadcast).
+            temporary: The group is this consumer's own and goes away with it, also if it is killed (broadcast). A
+                consumer that neither receives nor extends for a minute may be taken for dead. Never given to a
+                driver that leaves BROADCAST to the core.
         """
 
     @abstractmethod
     def depth(self, topic: str, group: str) -> int:
-        """Return how many messages wait for *group*, leased and delayed ones included."""
+        """Return how many messages wait for *group*, leased and delayed ones included.
+
+        For a group that does not exist: how many it would find if it came now.
+        """
 
     @abstractmethod
     def purge(self, topic: str) -> int:
