@@ -8,14 +8,17 @@ import time
 import pytest
 import structlog
 
-from capa_core.blocks.configuration import Configuration, ConfigurationItem, Scope
+from capa_core.abilities import BY_CORE
+from capa_core.blocks.configuration import Configuration, ConfigurationFeature, ConfigurationItem, Scope
 from capa_core.call import Policy
 from capa_core.components.memory.configuration import MemoryConfiguration, MemoryConfigurationSettings
 from capa_core.errors import UnavailableError
 
 
 class Engine(MemoryConfiguration):
-    """The memory driver with a plug to pull."""
+    """The memory driver with a plug to pull, whose last known good values the core keeps."""
+
+    features = {**MemoryConfiguration.features, ConfigurationFeature.LAST_KNOWN_GOOD: BY_CORE}
 
     def __init__(self):
         super().__init__(MemoryConfigurationSettings())
@@ -231,7 +234,7 @@ def test_reading_a_view_never_sees_half_of_a_change(engine, configuration):
 
     thread = threading.Thread(target=read)
     thread.start()
-    for number in range(300):
+    for number in range(60):
         configuration.save({"a": str(number), "b": str(number)})
     done.set()
     thread.join()

@@ -1,5 +1,7 @@
 """The text formats: properties as Java reads them, nesting as Spring flattens it, errors that name the place."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,13 +50,44 @@ def test_what_is_written_into_properties_is_read_back(values):
     assert values == properties(formats.edited("", ".properties", values, "f"))
 
 
-@given(st.dictionaries(st.sampled_from("abcd"), texts, max_size=4))
-def test_an_edit_of_properties_leaves_everything_else(changes):
-    text = "# head\r\na = 1\r\n\r\n! note\r\nb:2 \\\r\n   more\r\nc 3\r\n"
-    edited = formats.edited(text, ".properties", changes, "f")
+LINES = [
+    "# c",
+    "a=1",
+    "a : 2",
+    "b 3",
+    "  c",
+    "d\\",
+    "  more",
+    "",
+    "! x",
+    "e\\ f = \\u00e9",
+    "\\",
+    "=v",
+    "g=h\\\\",
+]
+files = st.builds(
+    lambda lines, newline, at_end: newline.join(lines) + (newline if at_end else ""),
+    st.lists(st.sampled_from(LINES), max_size=8),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.booleans(),
+)
+keys = st.one_of(st.sampled_from(["a", "b", "c", "d", "e f", "g", ""]), texts)
 
-    assert properties(text) | changes == properties(edited)
-    assert all(line in edited for line in ("# head\r\n", "\r\n\r\n! note\r\n"))
+
+@given(files, st.dictionaries(keys, texts, max_size=4))
+def test_an_edit_of_properties_changes_what_is_asked_and_nothing_else(text, changes):
+    before = properties(text)
+
+    assert before | changes == properties(formats.edited(text, ".properties", changes, "f"))
+    kept = {key: value for key, value in before.items() if key not in changes}
+    assert kept == properties(formats.deleted(text, ".properties", list(changes), "f"))
+
+
+def test_an_edit_of_properties_keeps_comments_order_and_spelling():
+    text = "# head\r\na = 1\r\n\r\n! note\r\nb:2 \\\r\n   more\r\nc 3\r\n"
+    edited = formats.edited(text, ".properties", {"b": "4", "c": ":5", "d": "6"}, "f")
+
+    assert "# head\r\na = 1\r\n\r\n! note\r\nb:4\r\nc \\:5\r\nd=6\r\n" == edited
 
 
 def test_deleting_from_properties_takes_the_lines_and_no_comment():
@@ -115,6 +148,27 @@ def test_flat_keys_become_a_tree_again():
     flat = {"a.b[1]": "y", "a.b[0]": "x", "a.b[10]": "z", "a": "lost to its branch", "q": "1"}
 
     assert {"a": {"b": ["x", "y", "z"]}, "q": "1"} == formats.unflatten(flat)
+
+
+names = st.text("abcß-_ ", min_size=1, max_size=4)
+trees = st.dictionaries(
+    names,
+    st.recursive(texts, lambda each: st.lists(each, min_size=1) | st.dictionaries(names, each, min_size=1)),
+    max_size=4,
+)
+
+
+@given(trees)
+def test_flat_keys_lead_back_to_the_tree(tree):
+    assert tree == formats.unflatten(formats.flatten(tree, "f"))
+
+
+@given(trees)
+def test_each_leaf_of_json_can_be_set(tree):
+    changes = {key: value + "!" for key, value in formats.flatten(tree, "f").items()}
+    edited = formats.edited(json.dumps(tree), ".json", changes, "f")
+
+    assert changes == formats.items(edited, ".json", "f")
 
 
 def test_an_edit_of_json_keeps_order_and_types():

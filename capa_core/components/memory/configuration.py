@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict
 
-from capa_core.abilities import BY_CORE, NATIVE
+from capa_core.abilities import NATIVE, How, Support
 from capa_core.blocks.configuration import formats
 from capa_core.blocks.configuration.driver import (
     ConfigurationDriver,
@@ -34,7 +34,7 @@ class MemoryConfiguration(ConfigurationDriver[MemoryConfigurationSettings]):
     settings_type = MemoryConfigurationSettings
     features = {
         ConfigurationFeature.WATCH: NATIVE,
-        ConfigurationFeature.LAST_KNOWN_GOOD: BY_CORE,
+        ConfigurationFeature.LAST_KNOWN_GOOD: Support(How.NATIVE, "memory is never down"),
         ConfigurationFeature.SAVE: NATIVE,
         ConfigurationFeature.DELETE: NATIVE,
         ConfigurationFeature.LABELS: NATIVE,

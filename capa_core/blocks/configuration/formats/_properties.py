@@ -49,16 +49,18 @@ def edit(text: str, changes: Mapping[str, str], source: str) -> str:
     A new key goes to the end; of a key that comes twice, the last is changed, which is the one that counts.
     """
     last = {entry.key: entry for entry in entries(text, source)}
-    newline = "\r\n" if "\r\n" in text else "\n"
+    newline = next((each for each in ("\r\n", "\n", "\r") if each in text), "\n")
     for entry in sorted((last[key] for key in changes if key in last), key=lambda one: -one.start):
         written = text[entry.start : entry.end]
         line_end = written[len(written.rstrip("\r\n")) :]
-        head = entry.head if entry.head[-1:] in _BLANK + "=:" else f"{entry.head}="
+        head = entry.head if entry.head.endswith(tuple(_BLANK + "=:")) else f"{entry.head}="
         text = text[: entry.start] + head + _escaped(changes[entry.key]) + line_end + text[entry.end :]
     added = [
         f"{_escaped(key, key=True)}={_escaped(changes[key])}{newline}" for key in changes if key not in last
     ]
     if added and text and not text.endswith(("\r", "\n")):
+        text += newline
+    if added and _ends_open(text):
         text += newline
     return text + "".join(added)
 
@@ -110,6 +112,13 @@ def _logical_lines(text: str) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
+def _ends_open(text: str) -> bool:
+    """Return whether the last line ends in a backslash, so that what is appended would belong to it."""
+    lines = list(_logical_lines(text))
+    last = text[slice(*lines[-1])] if lines else ""
+    return bool(lines) and lines[-1][1] == len(text) and _goes_on(_LINE.findall(last)[-2])
+
+
 def _natural_line(text: str, position: int) -> tuple[int, int]:
     match = _LINE.match(text, position)
     return position, match.end() if match else len(text)
@@ -156,4 +165,5 @@ def _escaped(plain: str, *, key: bool = False) -> str:
     if key:
         special |= {" ": "\\ ", "=": "\\=", ":": "\\:", "#": "\\#", "!": "\\!"}
     written = "".join(special.get(character, character) for character in plain)
-    return "\\" + written if written.startswith(" ") else written
+    # A value that begins like this would be taken for the separator where that is a blank, as in `key value`.
+    return "\\" + written if written.startswith((" ", "=", ":")) and not key else written
