@@ -51,7 +51,7 @@ class Story:
         self._console.say("\n".join(applied[-APPLY_LINES:]))
         changed = [path for path, digest in self._shop.digest().items() if self._before.get(path) != digest]
         self._console.good(
-            f"{len(changed)} of {len(self._before)} files changed; nothing but names in imports"
+            f"{len(changed)} of {len(self._before)} files changed: import paths, patch targets, one requirement"
         )
 
     def test(self) -> None:
