@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from capa_core.blocks.pubsub._body import BINARY, JSON, dumps, is_json
+from capa_core.blocks.pubsub._body import JSON, dumps, is_json
 from capa_core.errors import InvalidArgumentError
 
 CONTENT_TYPE = "application/cloudevents+json"
@@ -110,6 +110,3 @@ def _extracted(event: Mapping[str, Any], content_type: str) -> bytes:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else dumps(value).decode()
-
-
-__all__ = ["BINARY", "CONTENT_TYPE", "unwrap", "wrap"]

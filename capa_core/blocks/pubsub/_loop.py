@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import threading
 from collections.abc import Callable, Collection
 from typing import Any
@@ -38,10 +37,3 @@ async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def is_async(handler: Callable[[Any], Any]) -> bool:
-    """Return whether calling *handler* makes a coroutine; objects with an `async def __call__` included."""
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004 - to look at it, not to ask whether it is there
-    )

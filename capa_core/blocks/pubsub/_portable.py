@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Self
-from uuid import uuid4
 from weakref import WeakSet
 
-from capa_core.abilities import Feature, How, Support
-from capa_core.blocks.pubsub import _cloudevents
-from capa_core.blocks.pubsub._body import encoded
-from capa_core.blocks.pubsub._checks import check_count, check_lease, check_name, check_priority, seconds
+from capa_core.abilities import Feature, Support
+from capa_core.blocks.pubsub._checks import check_count, check_lease, check_name, seconds
+from capa_core.blocks.pubsub._compose import Composer, new_id
 from capa_core.blocks.pubsub._consumer import Consumer, ConsumerOptions
 from capa_core.blocks.pubsub._message import Draft, PublishResult
 from capa_core.blocks.pubsub._subscription import Handler, Subscription
 from capa_core.blocks.pubsub._timing import Timing
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature
 from capa_core.call import DEFAULT_POLICY, Guard, Policy, telemetry
-from capa_core.errors import CapaError, InvalidArgumentError, UnsupportedError
+from capa_core.errors import CapaError, InvalidArgumentError
 
 LEASE_S = 30.0
-_NO_ATTRIBUTES: Mapping[str, str] = {}
 _UNTRACED = nullcontext()
 
 
@@ -42,6 +37,7 @@ class PubSub:
         self.name = name
         self._driver = driver
         self._guard = Guard("pubsub", name, driver, policy)
+        self._composer = Composer(driver, name)
         self._timing = Timing.of(driver)
         self._in_bulk = driver.features[PubSubFeature.BULK].by_driver
         self._temporary = driver.features[PubSubFeature.BROADCAST].by_driver
@@ -94,11 +90,13 @@ class PubSub:
         """
         if topic not in self._topics:
             self._learn(topic)
-        ident = id or os.urandom(16).hex()  # a quarter of what uuid4 costs
+        ident = id or new_id()
         with self._sending(topic, ident) as span:
-            message = self._outgoing(ident, data, content_type, attributes, raw=raw, traced=span is not None)
+            message = self._composer.compose(
+                ident, data, content_type, attributes, raw=raw, traced=span is not None
+            )
             if key or priority or delay or ttl is not None:
-                message = self._extended(message, key=key, priority=priority, delay=delay, ttl=ttl)
+                message = self._composer.extend(message, key=key, priority=priority, delay=delay, ttl=ttl)
             self._guard.safe("publish", self._publish_one, topic, message)
         return ident
 
@@ -121,7 +119,7 @@ class PubSub:
             self._learn(topic)
         drafts = [message if isinstance(message, Draft) else Draft(data=message) for message in messages]
         with self._sending(topic, len(drafts)) as span:
-            outgoing = [self._drafted(draft, raw=raw, traced=span is not None) for draft in drafts]
+            outgoing = [self._composer.drafted(draft, raw=raw, traced=span is not None) for draft in drafts]
             errors = self._publish_all(topic, outgoing)
         return [PublishResult(message.id, error) for message, error in zip(outgoing, errors, strict=True)]
 
@@ -260,7 +258,7 @@ class PubSub:
         if max_deliveries is not None:
             check_count("max_deliveries", max_deliveries)
         if broadcast:
-            group = f"{group}.{uuid4()}"
+            group = f"{group}.{new_id()}"
         temporary = broadcast and self._temporary
         driver = self._guard.safe(
             "consume", self._driver.consume, topic, group, lease_s=lease_s, temporary=temporary
@@ -280,70 +278,6 @@ class PubSub:
         if len(self._topics) >= 10_000:  # names made up at run time, such as one topic for each reply
             self._topics.clear()
         self._topics.add(topic)
-
-    def _outgoing(
-        self,
-        ident: str,
-        data: Any,
-        content_type: str | None,
-        attributes: Mapping[str, str] | None,
-        *,
-        raw: bool,
-        traced: bool,
-    ) -> OutgoingMessage:
-        if type(data) is bytes and content_type is not None:
-            body, kind = data, content_type
-        else:
-            body, kind = encoded(data, content_type)
-        carried = attributes or _NO_ATTRIBUTES
-        if traced:
-            context = dict(carried)
-            telemetry.inject(context)
-            carried = context
-        if raw:
-            return OutgoingMessage(ident, body, kind, carried)
-        event = _cloudevents.wrap(body, kind, ident=ident, source=f"/{self.name}", attributes=carried)
-        return OutgoingMessage(ident, event, _cloudevents.CONTENT_TYPE)
-
-    def _extended(
-        self,
-        message: OutgoingMessage,
-        *,
-        key: str,
-        priority: int,
-        delay: timedelta | float,
-        ttl: timedelta | float | None,
-    ) -> OutgoingMessage:
-        """Add what few messages have, after checking that the component can have it."""
-        check_priority(priority)
-        delay_s = seconds("delay", delay)
-        ttl_s = None if ttl is None else seconds("ttl", ttl, least=0.001)
-        if key:
-            self._require(PubSubFeature.ORDER_BY_KEY)
-        if priority:
-            self._require(PubSubFeature.PRIORITY)
-        return self._timing.stamped(
-            replace(message, key=key, priority=priority, delay_s=delay_s, ttl_s=ttl_s)
-        )
-
-    def _drafted(self, draft: Draft, *, raw: bool, traced: bool) -> OutgoingMessage:
-        ident = draft.id or os.urandom(16).hex()
-        message = self._outgoing(
-            ident, draft.data, draft.content_type, draft.attributes, raw=raw, traced=traced
-        )
-        if not (draft.key or draft.priority or draft.delay or draft.ttl is not None):
-            return message
-        return self._extended(
-            message, key=draft.key, priority=draft.priority, delay=draft.delay, ttl=draft.ttl
-        )
-
-    def _require(self, feature: PubSubFeature) -> None:
-        support = self._driver.features[feature]
-        if support.how is How.ABSENT:
-            raise UnsupportedError(
-                f"pubsub {self.name!r}: {type(self._driver).__name__} has no {feature}: {support.note}. "
-                f"Leave it out, or choose a component that has it"
-            )
 
     def _publish_one(self, topic: str, message: OutgoingMessage) -> None:
         (error,) = self._driver.publish(topic, (message,))

@@ -9,17 +9,20 @@ acknowledges in batches what they finished, hands back what failed, and renews t
 
 from __future__ import annotations
 
+import inspect
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from capa_core.blocks.pubsub._consumer import Consumer
-from capa_core.blocks.pubsub._loop import HandlerLoop, is_async
 from capa_core.blocks.pubsub._message import Message
 from capa_core.call import telemetry
+
+if TYPE_CHECKING:
+    from capa_core.blocks.pubsub._loop import HandlerLoop
 
 Handler = Callable[[Message], Any] | Callable[[Message], Awaitable[Any]]
 
@@ -63,7 +66,7 @@ class Subscription:
         self._retry_delay_s = retry_delay_s
         self._span = span
         self._log = log.bind(topic=consumer.topic, group=consumer.group)
-        self._loop = HandlerLoop(f"capa-pubsub-loop-{consumer.topic}") if is_async(handler) else None
+        self._loop = _loop_for(handler, f"capa-pubsub-loop-{consumer.topic}")
         self._handler = partial(self._loop.run, handler) if self._loop else handler
         self._changed = threading.Condition()
         self._stopping = False
@@ -254,3 +257,13 @@ class Subscription:
         lost = [held.message.id for held, ours in zip(kept, still, strict=True) if not ours]
         if lost:
             self._log.warning("leases were lost: these messages come again", ids=lost)
+
+
+def _loop_for(handler: Handler, name: str) -> HandlerLoop | None:
+    """Return a running loop if calling *handler* makes a coroutine; objects with `async def __call__` included."""
+    method = getattr(handler, "__call__", None)  # noqa: B004 - to look at it, not to ask whether it is there
+    if not (inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(method)):
+        return None
+    from capa_core.blocks.pubsub._loop import HandlerLoop  # asyncio takes as long to import as all the rest
+
+    return HandlerLoop(name)

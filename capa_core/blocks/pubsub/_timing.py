@@ -56,16 +56,24 @@ class Timing:
 
 def wait_s(delivery: Delivery) -> float:
     """Return how long *delivery* must still be hidden; 0 if it is due."""
-    due = delivery.attributes.get(DUE)
-    return max(0.0, float(due) - time.time()) if due else 0.0
+    due = _time(delivery, DUE)
+    return 0.0 if due is None else max(0.0, due - time.time())
 
 
 def expired(delivery: Delivery) -> bool:
     """Return whether nobody received *delivery* in time. What was handled once must come again, however late."""
-    expires = delivery.attributes.get(EXPIRES)
-    return expires is not None and float(expires) <= time.time() and counted(delivery) <= 1
+    expires = _time(delivery, EXPIRES)
+    return expires is not None and expires <= time.time() and counted(delivery) <= 1
 
 
 def counted(delivery: Delivery) -> int:
     """Return the delivery count as a handler should see it."""
     return max(1, delivery.delivery_count - 1) if DUE in delivery.attributes else delivery.delivery_count
+
+
+def _time(delivery: Delivery, name: str) -> float | None:
+    """Return the time in an attribute; what is none must not make a message that nobody can ever receive."""
+    try:
+        return float(delivery.attributes[name])
+    except (KeyError, ValueError):
+        return None
