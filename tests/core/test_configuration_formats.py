@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capa_core.blocks.configuration import formats
@@ -153,16 +153,22 @@ def test_flat_keys_become_a_tree_again():
 names = st.text("abcß-_ ", min_size=1, max_size=4)
 trees = st.dictionaries(
     names,
-    st.recursive(texts, lambda each: st.lists(each, min_size=1) | st.dictionaries(names, each, min_size=1)),
+    st.recursive(
+        texts,
+        lambda each: st.lists(each, min_size=1) | st.dictionaries(names, each, min_size=1),
+        max_leaves=5,
+    ),
     max_size=4,
 )
 
 
+@settings(max_examples=30)
 @given(trees)
 def test_flat_keys_lead_back_to_the_tree(tree):
     assert tree == formats.unflatten(formats.flatten(tree, "f"))
 
 
+@settings(max_examples=30)
 @given(trees)
 def test_each_leaf_of_json_can_be_set(tree):
     changes = {key: value + "!" for key, value in formats.flatten(tree, "f").items()}
