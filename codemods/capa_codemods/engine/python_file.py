@@ -23,6 +23,11 @@ _FROM = re.compile(rb"from" + _GAP + rb"+(" + _DOTTED + rb")")
 _NAME = re.compile(_DOTTED)
 _LITERAL = re.compile(rb"""[rRuU]?("{3}|'{3}|"|')""")
 
+# A file that holds none of this is no newer than Python 3.11, but broken: no need to ask a slower parser.
+_NEWER = re.compile(
+    rb"""^[ \t]*type[ \t]+\w|\b(?:def|class)[ \t]+\w+[ \t]*\[|\b[rR]?[fFtT][rR]?["']""", re.MULTILINE
+)
+
 _BLOCKS: dict[type[ast.AST], tuple[str, ...]] = {
     ast.Module: ("body",),
     ast.FunctionDef: ("body",),
