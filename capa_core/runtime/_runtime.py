@@ -67,9 +67,13 @@ class Runtime:
     @classmethod
     def in_memory(cls, settings: Mapping[str, Any] | None = None) -> Self:
         """Return a runtime on memory drivers that reads neither files nor the environment, for tests."""
+        from capa_core.runtime._settings import load
+
         tree: dict[str, Any] = {block: {"default": {"driver": "memory"}} for block in BLOCKS}
         tree.update(settings or {})
-        return cls(tree, start=Path(os.devnull).parent, environ={})
+        runtime = cls(tree, environ={})
+        runtime.loaded = load(tree, file=None, start=None, profile=None, environ={})
+        return runtime
 
     # Blocks
 

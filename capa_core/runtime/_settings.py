@@ -120,7 +120,7 @@ def load(
     code: Mapping[str, Any] | None,
     *,
     file: Path | None,
-    start: Path,
+    start: Path | None,
     profile: str | None,
     environ: Mapping[str, str],
 ) -> Loaded:
@@ -128,14 +128,15 @@ def load(
 
     Args:
         code: A tree as capa.toml would hold it.
-        file: The file to read; `None` looks for `CAPA_CONFIG`, then for a capa.toml in *start* and above.
+        file: The file to read; `None` looks for `CAPA_CONFIG`, then for a capa.toml in *start* and
+            above; a *start* of `None` is nowhere.
         profile: Wins over `CAPA_PROFILE`, which wins over the file's `profile`.
 
     Raises:
         SettingsError: A file cannot be read or a value does not fit; the message names its place.
         UnknownNameError: A key, profile or variable is not known.
     """
-    path = file or _configured(environ) or find_file(start)
+    path = file or _configured(environ) or (find_file(start) if start else None)
     wanted = profile or environ.get("CAPA_PROFILE") or None
     layers: list[Layer] = []
     if path is not None:

@@ -117,9 +117,9 @@ def test_references_are_filled_from_the_environment(folder):
         ({"embedded": False}, UnknownNameError, "nothing serves invocation 'o'"),
     ],
 )
-def test_a_wrong_setting_names_its_place_and_the_nearest_match(tree, kind, says):
+def test_a_wrong_setting_names_its_place_and_the_nearest_match(tree, kind, says, tmp_path):
     with pytest.raises(kind, match=says):
-        Runtime(tree, start="/dev", environ={}).invocation("o")
+        Runtime(tree, start=tmp_path, environ={}).invocation("o")
 
 
 def test_a_malformed_file_names_line_and_column(tmp_path):
@@ -155,7 +155,7 @@ def test_a_wrong_value_is_not_repeated_in_the_message(folder):
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_missing_library_names_the_extra(mocker):
+def test_a_missing_library_names_the_extra(mocker, tmp_path):
     from importlib.metadata import EntryPoint
 
     from capa_core.runtime import _registry
@@ -166,4 +166,4 @@ def test_a_missing_library_names_the_extra(mocker):
     with pytest.raises(
         MissingExtraError, match=r"needs the library 'no_such_library'.*'capa-core\[kafka\]'"
     ):
-        Runtime({"state": {"default": {"driver": "kafka"}}}, start="/dev", environ={}).state()
+        Runtime({"state": {"default": {"driver": "kafka"}}}, start=tmp_path, environ={}).state()

@@ -44,11 +44,11 @@ def test_an_error_is_recorded_on_the_span(runtime, spans):
     assert [span.name for span in spans()] == ["state put"]
 
 
-def test_one_trace_goes_through_a_call_over_http(spans):
+def test_one_trace_goes_through_a_call_over_http(spans, tmp_path):
     service = Service("greeter")
     service.register("hello", lambda _call: "hi")
     served = service.serve()
-    with Runtime({"invocation": {"greeter": {"url": served.url}}}, start="/dev", environ={}) as runtime:
+    with Runtime({"invocation": {"greeter": {"url": served.url}}}, start=tmp_path, environ={}) as runtime:
         runtime.invocation("greeter").invoke("hello")
     served.close()
 
