@@ -27,8 +27,8 @@ from capa_core.components.sqlite.lock import SqliteLock, SqliteLockSettings
 locks = Locks(SqliteLock(SqliteLockSettings(folder=Path(sys.argv[1]))))
 held = locks.lock("k", lease=float(sys.argv[2])).acquire()
 held.on_lost(lambda held: os.write(1, b"told\\n"))  # in one piece, for two threads tell
-os.write(1, b"held\\n")
 now = before = time.monotonic()
+os.write(1, b"held\\n")
 while now - before < 0.5:  # until it finds that it was stopped
     before = now
     time.sleep(0.001)
