@@ -88,10 +88,10 @@ def netrc_auth(url: str, origin: str) -> tuple[str, str] | None:
     if snapshot is None:
         return requests.sessions.get_netrc_auth(url)
     for path in snapshot.netrc_files:
-        try:
-            found = os.stat(path)  # noqa: PTH116 - half the cost, on every request
-        except (OSError, ValueError):
+        # Mostly there is none, and telling so by an exception costs as much as all the rest here.
+        if not os.access(path, os.F_OK):
             continue
+        found = os.stat(path)  # noqa: PTH116 - half the cost
         version = (path, found.st_mtime_ns, found.st_size, found.st_ino)
         return _netrc_login(snapshot, version, url, origin)
     return None

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 import urllib3.connection
+from requests.structures import CaseInsensitiveDict
 from urllib3._collections import HTTPHeaderDict
 from urllib3.exceptions import HeaderParsingError
 from urllib3.response import HTTPResponse
@@ -27,6 +28,8 @@ _HEAD = re.compile(
     r"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: (?:[!-~\x80-\xff][\t -~\x80-\xff]*)?\r\n)+"
 )
 _BODY_NOT_EXPECTED = {"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT"}
+#: The connection would add these itself.
+_EXPECTED = {"user-agent", "accept-encoding"}
 
 #: A larger body is not copied behind its head.
 _SMALL = 65_536
@@ -37,30 +40,31 @@ _KNOWS = {"version_string", "sock_shutdown"} & set(inspect.signature(HTTPRespons
 
 def message(connection: Any, request: Exchange) -> tuple[bytes, bytes] | None:
     """Return head and body as the connection itself would send them; `None` if they are not plain."""
-    body = request.body
-    if isinstance(body, str):
-        body = body.encode()
-    elif body is None:
-        body = b""
-    elif type(body) is not bytes:
+    body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+    if type(body) is not bytes or type(request.headers) is not CaseInsensitiveDict or request.chunked:
         return None
-    lines, names = [""], set()
-    for name, value in request.headers.items():
+    headers: Any = request.headers._store  # type: ignore[attr-defined]
+    if "transfer-encoding" in headers or not _EXPECTED <= headers.keys():
+        return None
+    if "content-length" not in headers and request.method not in _BODY_NOT_EXPECTED:
+        return None
+    head = _head(connection, request, headers)
+    return None if head is None else (head, body)
+
+
+def _head(connection: Any, request: Exchange, headers: dict[str, tuple[str, Any]]) -> bytes | None:
+    lines = [f"{request.method} {request.target} HTTP/1.1\r\n"]
+    if "host" not in headers:
+        lines.append(f"Host: {_host(connection)}\r\n")
+    for name, value in headers.values():
         if type(value) is not str:
             return None
         lines.append(f"{name}: {value}\r\n")
-        names.add(name.lower())
-    if request.chunked or "transfer-encoding" in names or not {"user-agent", "accept-encoding"} <= names:
-        return None
-    if "content-length" not in names and request.method not in _BODY_NOT_EXPECTED:
-        return None
-    host = "" if "host" in names else f"Host: {_host(connection)}\r\n"
-    lines[0] = f"{request.method} {request.target} HTTP/1.1\r\n{host}"
     head = "".join(lines)
     # A value with a line break in it could pass for two headers.
-    if head.count("\n") != len(lines) + bool(host) or not _HEAD.fullmatch(head) or SKIP_HEADER in head:
+    if head.count("\n") != len(lines) or not _HEAD.fullmatch(head) or SKIP_HEADER in head:
         return None
-    return head.encode("latin-1") + b"\r\n", body
+    return head.encode("latin-1") + b"\r\n"
 
 
 def _host(connection: Any) -> str:

@@ -6,8 +6,10 @@ session, and the cookies. Each is skipped only when it would change nothing; the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from http.cookiejar import CookieJar
+from itertools import chain
 from typing import Any
 
 import requests.sessions as _original
@@ -19,6 +21,9 @@ from capa_requests import _environment, _urls
 
 #: Functions are looked up in the original's module at each call, where they may have been replaced.
 _theirs: Any = _original
+
+#: Names and values in turn, each on a line of its own: both checks of the original for all headers at once.
+_VALID = re.compile(r"[^:\s][^:\r\n]*\n(?:\S[^\r\n]*)?(?:\n[^:\s][^:\r\n]*\n(?:\S[^\r\n]*)?)*")
 
 
 def prepare(
@@ -73,17 +78,28 @@ def _prepare_headers(prepared: PreparedRequest, headers: Any, session_headers: A
     """Merge and check the headers; return whether that could be done here."""
     if type(session_headers) is not CaseInsensitiveDict:
         return False
-    merged = session_headers
+    merged: Any = CaseInsensitiveDict.__new__(CaseInsensitiveDict)
+    merged._store = session_headers._store.copy()  # type: ignore[attr-defined] # a third of the time of its own `copy`
     if headers:
         if not isinstance(headers, Mapping):
             return False
-        merged = session_headers.copy()
         merged.update(headers)
-    values = merged.values()
-    if None in values:  # that is how a caller takes a header of the session away
-        merged = CaseInsensitiveDict((name, value) for name, value in merged.items() if value is not None)
-    prepared.prepare_headers(merged)
+    if _valid(merged):
+        prepared.headers = merged
+        return True
+    # `None` is how a caller takes a header of the session away.
+    given = ((name, value) for name, value in merged.items() if value is not None)
+    prepared.prepare_headers(CaseInsensitiveDict(given))
     return True
+
+
+def _valid(headers: Any) -> bool:
+    """Tell whether all headers are plain text without anything that the original would refuse."""
+    try:
+        text = "\n".join(chain.from_iterable(headers._store.values()))
+    except TypeError:  # bytes, or what is no header at all
+        return False
+    return text.count("\n") == 2 * len(headers) - 1 and _VALID.fullmatch(text) is not None
 
 
 def _prepare_cookies(prepared: PreparedRequest, cookies: Any, jar: Any) -> None:

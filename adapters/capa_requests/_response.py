@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import urllib3.exceptions
 from requests import exceptions
@@ -13,26 +13,42 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 from urllib3.response import HTTPResponse
 
+from capa_requests._answers import Answer
 
-def build(adapter: HTTPAdapter, request: PreparedRequest, raw: HTTPResponse) -> Response:
-    """Return what `adapter.build_response(request, raw)` returns."""
-    response = Response()
+_COOKIES = {"set-cookie", "set-cookie2"}
+
+
+def build(
+    adapter: HTTPAdapter, request: PreparedRequest, raw: Any, headers: CaseInsensitiveDict[str] | None = None
+) -> Response:
+    """Return what `adapter.build_response(request, raw)` returns.
+
+    Args:
+        headers: Those of *raw*, if the caller has them in this form.
+    """
+    response: Any = Response()
     response.status_code = raw.status
-    response.headers = CaseInsensitiveDict(raw.headers)
+    response.headers = CaseInsensitiveDict(raw.headers) if headers is None else headers
     response.encoding = get_encoding_from_headers(response.headers)
     response.raw = raw
-    response.reason = raw.reason  # type: ignore[assignment]
-    response.url = request.url  # type: ignore[assignment]
+    response.reason = raw.reason
+    response.url = request.url
+    _witness(raw).without_cookies = response.headers._store.keys().isdisjoint(_COOKIES)
     if sets_cookies(raw):
         extract_cookies_to_jar(response.cookies, request, raw)  # type: ignore[no-untyped-call]
     response.request = request
     response.connection = adapter
-    return response
+    return cast("Response", response)
 
 
 def sets_cookies(raw: Any) -> bool:
     """Tell whether reading cookies from *raw* could find any."""
-    return type(raw) is not HTTPResponse or "set-cookie" in raw.headers or "set-cookie2" in raw.headers
+    return not getattr(_witness(raw), "without_cookies", False)
+
+
+def _witness(raw: Any) -> Any:
+    """Return the object behind *raw* that nobody else writes to."""
+    return raw if type(raw) is Answer else getattr(raw, "_original_response", None)
 
 
 def read(response: Any) -> None:
@@ -45,6 +61,9 @@ def read(response: Any) -> None:
         SSLError: The connection broke.
     """
     raw = response.raw
+    if type(raw) is Answer and response._content is False and (body := raw.take()) is not None:
+        response._content, response._content_consumed = body, True
+        return
     if (
         type(raw) is not HTTPResponse
         or raw.chunked

@@ -2,65 +2,19 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from http.client import HTTPMessage
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from requests import exceptions
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest, Response
-from urllib3._collections import HTTPHeaderDict
-from urllib3.response import HTTPResponse
 
 from capa_requests import _deadline, _response
+from capa_requests._answers import Answer, headers_of
 from capa_requests._settings import runtime
 
 if TYPE_CHECKING:
-    from capa_core.blocks.invocation.driver import InvocationResponse
     from capa_core.errors import CapaError
-
-
-class _Pieces(io.RawIOBase):
-    """A body that comes in pieces, as a file."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._left = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._left = piece
-        taken, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
-        buffer[: len(taken)] = taken
-        return len(taken)
-
-    def close(self) -> None:
-        close = getattr(self._pieces, "close", None)
-        if close is not None and not self.closed:
-            close()
-        super().close()
-
-
-class _Head:
-    """The part of `http.client.HTTPResponse` that the cookie jars of the original look at."""
-
-    def __init__(self, headers: list[tuple[str, str]]) -> None:
-        self.msg = HTTPMessage()
-        for name, value in headers:
-            self.msg.set_raw(name, value)
-
-    def isclosed(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        return None
 
 
 def find(host: str, port: int | None) -> str | None:
@@ -86,7 +40,7 @@ def send(
             .request(
                 str(request.method),
                 target,
-                headers=[(name, _text(value)) for name, value in request.headers.items()],
+                headers=[(name, _text(value)) for name, value in _pairs(request.headers)],
                 body=_whole(request.body),
                 timeout_s=_timeout_s(timeout),
                 stream=stream,
@@ -94,24 +48,13 @@ def send(
         )
     except CapaError as error:
         raise _translated(error, request) from error
-    return _response.build(adapter, request, _raw(answer, request, target))
+    raw = Answer(answer, method=str(request.method), target=target)
+    return _response.build(adapter, request, raw, headers_of(answer))
 
 
-def _raw(answer: InvocationResponse, request: PreparedRequest, target: str) -> HTTPResponse:
-    body = io.BytesIO(answer.body) if answer.stream is None else io.BufferedReader(_Pieces(answer.stream))
-    return HTTPResponse(
-        body=body,
-        headers=HTTPHeaderDict(answer.headers),
-        status=answer.status,
-        reason=answer.reason,
-        version=11,
-        version_string="HTTP/1.1",
-        preload_content=False,
-        decode_content=False,
-        original_response=_Head(answer.headers),  # type: ignore[arg-type]
-        request_method=request.method,
-        request_url=target,
-    )
+def _pairs(headers: Any) -> Iterable[tuple[str, Any]]:
+    store: dict[str, tuple[str, Any]] | None = getattr(headers, "_store", None)
+    return headers.items() if store is None else store.values()  # in a tenth of the time
 
 
 def _text(value: str | bytes) -> str:

@@ -1,0 +1,123 @@
+"""The answer of a service as urllib3's response, made only as far as it is looked at."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from http.client import HTTPMessage
+from typing import TYPE_CHECKING, Any
+
+from requests.structures import CaseInsensitiveDict
+from urllib3._collections import HTTPHeaderDict
+from urllib3.response import HTTPResponse
+
+if TYPE_CHECKING:
+    from capa_core.blocks.invocation.driver import InvocationResponse
+
+
+class _Pieces(io.RawIOBase):
+    """A body that comes in pieces, as a file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._left = piece
+        taken, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+    def close(self) -> None:
+        close = getattr(self._pieces, "close", None)
+        if close is not None and not self.closed:
+            close()
+        super().close()
+
+
+class _Head:
+    """The part of `http.client.HTTPResponse` that the cookie jars of the original look at."""
+
+    def __init__(self, headers: list[tuple[str, str]]) -> None:
+        self.msg = HTTPMessage()
+        for name, value in headers:
+            self.msg.set_raw(name, value)
+
+    def isclosed(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        return None
+
+
+class Answer(HTTPResponse):
+    """The answer of a service, as `requests.Response.raw`.
+
+    Making urllib3's response takes longer than asking a service in this process, and hardly anybody looks at it.
+    So it is made when an attribute of it is read for the first time.
+    """
+
+    def __init__(self, answer: InvocationResponse, *, method: str, target: str) -> None:
+        """Wrap *answer* to a request for *target*."""
+        self.without_cookies = False
+        self.status, self.reason = answer.status, answer.reason
+        self._answer = answer
+        self._asked = (method, target)
+        self._taken = False
+
+    def __getattr__(self, name: str) -> Any:
+        if "_fp" in self.__dict__ or "_asked" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self._make()
+        return getattr(self, name)
+
+    def _make(self) -> None:
+        answer, (method, target) = self._answer, self._asked
+        body = io.BytesIO(answer.body) if answer.stream is None else io.BufferedReader(_Pieces(answer.stream))
+        super().__init__(
+            body=body,
+            headers=HTTPHeaderDict(answer.headers),
+            status=answer.status,
+            reason=answer.reason,
+            version=11,
+            version_string="HTTP/1.1",
+            preload_content=False,
+            decode_content=False,
+            original_response=_Head(answer.headers),  # type: ignore[arg-type]
+            request_method=method,
+            request_url=target,
+        )
+        if self._taken:
+            self.read()
+
+    @property
+    def closed(self) -> bool:
+        """Whether there is nothing more to read; asked of every answer that is dropped."""
+        if "_fp" in self.__dict__:
+            return super().closed
+        return self._answer.stream is None
+
+    def take(self) -> bytes | None:
+        """Return all of the body at once; `None` if it has been begun, comes in pieces, or is encoded."""
+        answer = self._answer
+        encoded = any(name.lower() == "content-encoding" for name, _ in answer.headers)
+        if "_fp" in self.__dict__ or answer.stream is not None or encoded or self._asked[0] == "HEAD":
+            return None
+        self._taken = True
+        return answer.body
+
+
+def headers_of(answer: InvocationResponse) -> CaseInsensitiveDict[str]:
+    """Return the headers as `requests.Response.headers` holds them: repeated ones joined."""
+    merged: dict[str, tuple[str, str]] = {}
+    for name, value in answer.headers:
+        known = merged.get(name.lower())
+        merged[name.lower()] = (name, value) if known is None else (known[0], f"{known[1]}, {value}")
+    return CaseInsensitiveDict(merged.values())
