@@ -37,11 +37,12 @@ _LONGEST_BEAT_S = 10.0
 class _Held:
     """A message between being received and being settled."""
 
-    __slots__ = ("message", "running", "since")
+    __slots__ = ("lost", "message", "running", "since")
 
     def __init__(self, message: Message, since: float) -> None:
         self.message = message
         self.running = False
+        self.lost = False
         self.since = since
 
 
@@ -158,7 +159,7 @@ class Subscription:
                 self._handle(held.message)
             except BaseException as error:  # noqa: BLE001 - even an exit: a held message must not outlive its handler
                 self._log.warning(
-                    "a handler failed, the message comes again", id=held.message.id, error=repr(error)
+                    "a handler failed, the message comes again", id=held.message.id, exc_info=error
                 )
                 self._settled(held, self._failed)
             else:
@@ -192,21 +193,27 @@ class Subscription:
     def _keep(self) -> None:
         """Settle what is finished as soon as the last batch is through; renew leases at each beat; tidy up."""
         next_beat = time.monotonic() + self._beat_s
-        while True:
-            with self._changed:
-                self._changed.wait_for(
-                    lambda: self._acked or self._failed or self._is_done(),
-                    max(0.0, next_beat - time.monotonic()),
-                )
-                if self._is_done() and not (self._acked or self._failed):
-                    break
-                acked, self._acked = self._acked, []
-                failed, self._failed = self._failed, []
-            self._settle(acked, failed)
+        while (finished := self._wait_for_outcomes(next_beat)) is not None:
+            self._settle(*finished)
             if time.monotonic() >= next_beat:
                 self._renew()
                 next_beat = time.monotonic() + self._beat_s
+        self._finish()
 
+    def _wait_for_outcomes(self, until: float) -> tuple[list[_Held], list[_Held]] | None:
+        """Return what is to be acknowledged and handed back, nothing *until* then, `None` at the end."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._acked or self._failed or self._is_done(), max(0.0, until - time.monotonic())
+            )
+            finished = self._acked, self._failed
+            self._acked, self._failed = [], []
+            return None if self._is_done() and not any(finished) else finished
+
+    def _is_done(self) -> bool:
+        return self._stopping and not any(held.running for held in self._held.values())
+
+    def _finish(self) -> None:
         try:
             self._consumer.close()
         except Exception as error:  # noqa: BLE001 - as in the receiver
@@ -214,9 +221,6 @@ class Subscription:
         self._receiver.join()
         if self._loop is not None:
             self._loop.stop()
-
-    def _is_done(self) -> bool:
-        return self._stopping and not any(held.running for held in self._held.values())
 
     def _settle(self, acked: list[_Held], failed: list[_Held]) -> None:
         """Tell the engine; what it does not hear comes again after the lease, as at-least-once allows."""
@@ -244,7 +248,7 @@ class Subscription:
             for held in late:
                 self._waiting.remove(held)
                 del self._held[id(held)]
-            kept = list(self._held.values())
+            kept = [held for held in self._held.values() if not held.lost]
         try:
             if late:
                 self._consumer.release([held.message for held in late])
@@ -254,9 +258,10 @@ class Subscription:
             self._log.warning("cannot renew leases", count=len(kept), error=str(error))
 
     def _note_lost(self, kept: list[_Held], still: list[bool]) -> None:
-        lost = [held.message.id for held, ours in zip(kept, still, strict=True) if not ours]
-        if lost:
-            self._log.warning("leases were lost: these messages come again", ids=lost)
+        for held, ours in zip(kept, still, strict=True):
+            if not ours:
+                held.lost = True
+                self._log.warning("a lease was lost, the message comes again", id=held.message.id)
 
 
 def _loop_for(handler: Handler, name: str) -> HandlerLoop | None:
