@@ -200,7 +200,7 @@ def test_rests_between_failures_double(pubsub):
         if len(times) < 4:
             raise ValueError
 
-    with pubsub.subscribe("t", handler, retry_delay=0.1):
+    with pubsub.subscribe("t", handler, retry_delay=0.2):
         pubsub.publish("t", 1)
         deadline = time.monotonic() + 5
         while len(times) < 4 and time.monotonic() < deadline:
