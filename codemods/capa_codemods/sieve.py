@@ -47,13 +47,9 @@ class Sieve:
         """Say whether *data* may import a root, or name it in a string that matters."""
         return any(_is_quoted(data, *place) or _is_imported(data, place[0]) for place in self._places(data))
 
-    def imports(self, data: bytes) -> bool:
-        """Say whether *data* may import a root."""
-        return any(_is_imported(data, start) for start, _ in self._places(data))
-
-    def quotes(self, data: bytes) -> bool:
-        """Say whether *data* may name a root in a string that matters."""
-        return any(_is_quoted(data, *place) for place in self._places(data))
+    def quoted(self, data: bytes) -> list[int]:
+        """Return where *data* names a root in a string that matters, in order."""
+        return [start for start, end in self._places(data) if _is_quoted(data, start, end)]
 
     def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
         if self._name is not None and self.names(data):

@@ -63,7 +63,9 @@ def flaw_of_newer(file: PythonFile, new: bytes, edits: Sequence[Edit], names: Na
         return "the result is no longer Python"
     everywhere = _Shift([Edit(0, len(file.data), b"", "")])
     compare = _Comparison(names, everywhere, file.places, file.places)
-    before, after = (_as_tree(imports, strings) for imports, strings in ((file.imports, file.strings), found))
+    before, after = (
+        _as_tree(imports, strings) for imports, strings in ((file.imports, file.strings(())), found)
+    )
     if difference := compare.flaw(before, after):
         return difference
     return None if same_but_for(file.data, new) else "the syntax tree differs"

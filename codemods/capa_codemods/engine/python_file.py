@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
@@ -89,10 +90,11 @@ class PythonFile(Document):
             return ()  # `_read_newer` has set it
         return tuple(self._import(node) for node in statements(self.tree) if isinstance(node, _IMPORTS))
 
-    @cached_property
-    def strings(self) -> Sequence[StringUse]:
-        """All string literals outside f-strings, with what they are used for."""
-        return tuple(self._strings(self.tree)) if self.tree is not None else ()
+    def strings(self, offsets: Sequence[int]) -> Sequence[StringUse]:
+        """Return the string literals outside f-strings that stand on the lines of *offsets*, with their uses."""
+        if self.tree is None:
+            return self._newer_strings
+        return tuple(self._strings(self.tree, [self.line_of(offset) for offset in offsets]))
 
     def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:
         """Parse *new*, map its names back and compare the trees."""
@@ -108,7 +110,7 @@ class PythonFile(Document):
 
         found = read_newer(self.data)
         if found is not None:
-            self.imports, self.strings = found
+            self.imports, self._newer_strings = found
         return found is not None
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> ImportStatement:
@@ -131,7 +133,7 @@ class PythonFile(Document):
         found = _NAME.match(self.data, start)
         return ImportedName(alias.name, alias.asname, start, found.end() if found else start)
 
-    def _strings(self, tree: ast.Module) -> Iterator[StringUse]:
+    def _strings(self, tree: ast.Module, lines: Sequence[int]) -> Iterator[StringUse]:
         queue: list[tuple[ast.AST, StringUse]] = [(tree, _NOWHERE)]
         while queue:
             node, use = queue.pop()
@@ -139,7 +141,7 @@ class PythonFile(Document):
                 if isinstance(node.value, str):
                     yield self._string(node, node.value, use)
             elif not isinstance(node, ast.JoinedStr):
-                queue.extend(_uses(node))
+                queue.extend(child for child in _uses(node) if _reaches(child[0], lines))
 
     def _string(self, node: ast.Constant, value: str, use: StringUse) -> StringUse:
         start = self.places.offset(node.lineno, node.col_offset)
@@ -172,6 +174,15 @@ def dotted_name(node: ast.AST) -> str:
         node = node.value
     parts.append(node.id if isinstance(node, ast.Name) else "")
     return ".".join(reversed(parts))
+
+
+def _reaches(node: ast.AST, lines: Sequence[int]) -> bool:
+    """Say whether one of *lines*, which are sorted, is in *node*: most of a tree need not be entered."""
+    first, last = getattr(node, "lineno", None), getattr(node, "end_lineno", None)
+    if first is None or last is None:
+        return True
+    first = min((decorator.lineno for decorator in getattr(node, "decorator_list", ())), default=first)
+    return bisect_left(lines, first) < bisect_right(lines, last)
 
 
 def _uses(node: ast.AST) -> Iterator[tuple[ast.AST, StringUse]]:

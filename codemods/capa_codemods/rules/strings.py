@@ -65,9 +65,10 @@ class Strings(Rule[PythonFile]):
     def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding]:
         """Yield an edit for each string that must move, and a finding for each that may have to."""
         names = project.names
-        if not names.sieve.quotes(file.data):
+        quoted = names.sieve.quoted(file.data)
+        if not quoted:
             return
-        for use in file.strings:
+        for use in file.strings(quoted):
             root = use.value.partition(".")[0].partition(":")[0]
             if root in names.roots and _DOTTED.fullmatch(use.value) and not project.refusal(root, file.path):
                 yield from self.use(use, names)
