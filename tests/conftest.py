@@ -1,6 +1,7 @@
 """What every test gets: real servers where installed, no settings from outside, a report at the end."""
 
 import importlib
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,15 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the `CAPA_…` variables of whoever runs the tests from choosing their engines."""
     for name in [name for name in os.environ if name.startswith("CAPA_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _log_level_as_it_was() -> Iterator[None]:
+    """Take back the level that a program under test, such as Celery's, has set for the whole process."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

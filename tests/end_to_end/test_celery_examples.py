@@ -97,7 +97,9 @@ def _fetch(folder: Path) -> None:
         reason = f"the source distribution of celery {VERSION} cannot be fetched: {fetched.stderr[-300:]}"
         pytest.fail(reason) if in_ci() else pytest.skip(reason)
     with tarfile.open(folder / f"celery-{VERSION}.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
+        # Python 3.11.2, which Debian ships, has no filters yet.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(folder)
 
 
 @pytest.fixture(params=["embedded", pytest.param("redis", marks=pytest.mark.server("redis"))])
