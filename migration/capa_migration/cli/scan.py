@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.arguments import Parser
+from capa_migration.cli.table import print_table
 from capa_migration.scan.sites import Site, Survey, shapes, sums
 from capa_migration.target import Options
 
@@ -57,13 +58,13 @@ def _print_text(found: Survey, path: str, *, everything: bool) -> None:
     if not found.sites and not found.unread:
         print(f"no SDK is used in {found.seen:,} Python files")
         return
-    _print_table(
+    print_table(
         ["SDK", "files", "imports", "calls and uses", "full", "partial", "none"],
         [[f"{value:,}" if isinstance(value, int) else value for value in line] for line in sums(found.sites)],
     )
     print()
     counted = shapes(found.sites).most_common()
-    _print_table(
+    print_table(
         ["calls and uses", ""], [[name, f"{number:,}"] for (_, name), number in counted[:_SHOWN_SHAPES]]
     )
     if len(counted) > _SHOWN_SHAPES:
@@ -87,16 +88,6 @@ def _said(site: Site) -> str:
         return site.name
     given = [argument if argument.startswith("*") else f"{argument}=" for argument in site.arguments]
     return f"{site.name}({', '.join(given)})"
-
-
-def _print_table(head: list[str], rows: list[list[str]]) -> None:
-    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
-    for row in [head, *rows]:
-        cells = [
-            row[0].ljust(widths[0]),
-            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
-        ]
-        print("  ".join(cells).rstrip())
 
 
 def _print_json(found: Survey) -> None:

@@ -1,0 +1,133 @@
+"""`capa doctor`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from capa_migration.cli import CLEAN, FAILED, USAGE
+from capa_migration.cli.arguments import Parser
+
+if TYPE_CHECKING:
+    from capa_core import Runtime
+
+_EXAMPLES = """\
+examples:
+  capa doctor                        the profile that CAPA_PROFILE names, or the default
+  capa doctor --profile production
+  capa doctor --json
+
+Read in the folder where the application starts: capa.toml is looked for there.
+exit codes: 0 every component answers; 2 one does not; 3 a setting is wrong
+"""
+
+
+def run(words: list[str]) -> int:
+    """Run `capa doctor` with *words* and return its exit code."""
+    says = "Show which component serves what, which setting chose it, and whether it answers."
+    parser = Parser(prog="capa doctor", description=says, epilog=_EXAMPLES)
+    parser.add_argument("--profile", metavar="NAME", help="the profile of capa.toml to look at")
+    parser.add_argument("--json", action="store_true", help="print data instead of text")
+    arguments = parser.parse_args(words)
+    from capa_core import CapaError, Runtime
+    from capa_core.errors import SettingsError
+
+    try:
+        with Runtime(profile=arguments.profile) as runtime:
+            found = _examine(runtime)
+    except SettingsError as error:
+        return _refuse(error, USAGE)
+    except CapaError as error:
+        return _refuse(error, FAILED)
+    code = CLEAN if all(row["answers"] for row in found["components"]) else FAILED
+    if arguments.json:
+        _print_json({**found, "exit": code})
+    else:
+        _print_text(found)
+    return code
+
+
+def _examine(runtime: Runtime) -> dict[str, Any]:
+    """Return what serves what, with an answer from each component, and which originals are installed."""
+    components = []
+    for row in runtime.report():
+        answers, line = row.answer(runtime)
+        components.append(
+            {
+                "block": row.block,
+                "name": row.name,
+                "driver": row.driver,
+                "origin": row.origin,
+                "legacy": list(row.legacy),
+                "answers": answers,
+                "said": line,
+            }
+        )
+    file = runtime.loaded.file
+    return {"settings": str(file) if file else None, "components": components, "adapters": _adapters()}
+
+
+def _adapters() -> list[dict[str, str | None]]:
+    """Return the installed adapters, each with the version of its original that is installed."""
+    from capa_codemods.discovery import map_files
+    from capa_codemods.import_map import read
+
+    return [
+        {
+            "sdk": one.name,
+            "adapter": one.package,
+            "supported": one.versions,
+            "installed": _version(one.distributions),
+        }
+        for one in map(read, map_files())
+    ]
+
+
+def _version(distributions: tuple[str, ...]) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    for name in distributions:
+        try:
+            return f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def _print_text(found: dict[str, Any]) -> None:
+    from capa_migration.cli.table import print_table
+
+    print(
+        f"settings: {found['settings'] or 'no capa.toml here or above: the embedded default serves everything'}\n"
+    )
+    rows = [
+        [
+            row["block"],
+            row["name"],
+            row["driver"],
+            row["origin"],
+            "yes" if row["answers"] else "NO",
+            row["said"],
+        ]
+        for row in found["components"]
+    ]
+    print_table(["block", "name", "driver", "chosen by", "answers", ""], rows, right=False)
+    print()
+    originals = [[one["adapter"], one["installed"] or "-", one["supported"]] for one in found["adapters"]]
+    print_table(["adapter", "original installed", "supported"], originals, right=False)
+    silent = [f"{row['block']} {row['name']}" for row in found["components"] if not row["answers"]]
+    if silent:
+        print(
+            f"\nNext: mend what does not answer ({', '.join(silent)}): start its engine, or correct its settings."
+        )
+
+
+def _print_json(data: dict[str, Any]) -> None:
+    import json
+
+    print(json.dumps(data, indent=2))
+
+
+def _refuse(error: Exception, code: int) -> int:
+    print(f"capa doctor: {error}", file=sys.stderr)
+    return code
