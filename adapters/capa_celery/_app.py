@@ -42,11 +42,12 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
         """The scheduler as a program."""
         return self.subclass_with_self("capa_celery._beat:Beat")
 
-    def send_task(self, name: str, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+    def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """Send a task by name; the arguments are those of `celery.Celery.send_task`."""
-        if rest or not _lane.takes(options) or not self._lane_is_open or self.current_worker_task:
-            return super().send_task(name, args, kwargs, *rest, **options)
-        return _lane.send(self, name, args, kwargs, options)
+        plain = len(args) == 2 and _lane.takes(options) and self._lane_is_open
+        if not plain or self.current_worker_task:
+            return super().send_task(name, *args, **options)
+        return _lane.send(self, name, args[0], args[1], options)
 
     @cached_property
     def _lane_is_open(self) -> bool:

@@ -34,7 +34,6 @@ class Chords:
     if TYPE_CHECKING:
         app: Any
         expires: int | None
-        chord_expires: int | None
         encode: Any
         decode: Any
         encode_result: Any
@@ -145,7 +144,8 @@ class Chords:
         return key
 
     def _chord_ttl(self) -> float | None:
-        return self.chord_expires or None
+        # Celery before 5.6 keeps what belongs to chords as long as results.
+        return getattr(self, "chord_expires", self.expires) or None
 
 
 def _first_of_each(parts: list[Any]) -> dict[str, Any]:

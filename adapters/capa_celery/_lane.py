@@ -7,6 +7,7 @@ protocol has been replaced.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery as CeleryApp
@@ -57,8 +58,10 @@ def send(app: Celery, name: str, args: Any, kwargs: Any, options: dict[str, Any]
         TypeError: The arguments are no sequence and mapping.
     """
     args, kwargs = args or (), kwargs or {}
-    if not isinstance(args, list | tuple) or not isinstance(kwargs, dict):
-        raise TypeError("task args must be a list or tuple, and task keyword arguments a mapping")
+    if not isinstance(args, list | tuple):
+        raise TypeError("task args must be a list or tuple")
+    if not isinstance(kwargs, Mapping):
+        raise TypeError("task keyword arguments must be a mapping")
     options = {key: value for key, value in options.items() if key not in ASKS_FOR_MORE}
     task_id = options.pop("task_id", None) or uuid()
     ignored = options.pop("ignore_result", None)

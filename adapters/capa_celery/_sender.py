@@ -81,7 +81,7 @@ class Sender:
         """Publish *message*, what `app.amqp.create_task_message` made.
 
         Raises:
-            EncodeError: (kombu's) the arguments do not fit the serializer. Nothing was published.
+            kombu.exceptions.EncodeError: (kombu's) the arguments do not fit the serializer. Nothing was published.
             OperationalError: (kombu's) the component did not take the message; its own error is chained.
             UnsupportedError: No queue is bound to this exchange and routing key. Nothing was published.
         """
@@ -90,7 +90,7 @@ class Sender:
             all_headers.update(headers)
         all_properties.update(properties)
         target = self._target(exchange, routing_key, queue, exchange_type)
-        policy = {**self._retry_policy, **retry_policy} if retry_policy else self._retry_policy
+        policy = {**self._retry_policy, **(retry_policy or {})}
         if signals.before_task_publish.receivers:
             signals.before_task_publish.send(
                 sender=name,
@@ -100,7 +100,7 @@ class Sender:
                 declare=[target.queue] if declare is None and target.queue is not None else declare,
                 headers=all_headers,
                 properties=all_properties,
-                retry_policy=dict(policy),
+                retry_policy=policy,
             )
         self._complete(all_properties, delivery_mode, target)
         envelope, used = _codec.pack_body(
@@ -119,6 +119,8 @@ class Sender:
                 exchange=target.exchange,
                 routing_key=target.routing_key,
             )
+        if signals.task_sent.receivers:
+            _send_task_sent(name, all_headers, body)
 
     def _target(
         self, exchange: Any, routing_key: str | None, queue: Any, exchange_type: str | None
@@ -251,3 +253,18 @@ def _delivery_mode(mode: Any) -> int:
 
 def _name(exchange: Any) -> str:
     return exchange if isinstance(exchange, str) else exchange.name
+
+
+def _send_task_sent(name: str, headers: Mapping[str, Any], body: Any) -> None:
+    """Send the signal that Celery keeps for old receivers."""
+    if not isinstance(body, tuple):  # protocol 1
+        headers, body = body, (body["args"], body["kwargs"])
+    signals.task_sent.send(
+        sender=name,
+        task_id=headers["id"],
+        task=name,
+        args=body[0],
+        kwargs=body[1],
+        eta=headers["eta"],
+        taskset=headers.get("group"),
+    )

@@ -20,6 +20,8 @@ from capa_core import default_runtime
 from capa_core.blocks.pubsub import Consumer
 from capa_core.errors import CapaError
 
+OPTION = "capa_logical_name"
+
 LEASE_S = 3600.0
 """kombu's own visibility timeout: who pulls by hand gets no lease renewed."""
 
@@ -37,7 +39,7 @@ class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
 
     @property
     def _pubsub(self) -> Any:
-        return default_runtime().pubsub(self.connection.client.logical_name)
+        return default_runtime().pubsub(self.connection.client.transport_options[OPTION])
 
     def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
         self._pubsub.publish(queue, _dumps(message), content_type=CONTENT_TYPE, raw=True)
@@ -137,17 +139,16 @@ class Connection(KombuConnection):  # type: ignore[misc] # kombu is not typed
     """
 
     def __init__(self, url: Any = None, *_: Any, logical_name: str = "celery", **__: Any) -> None:
-        super().__init__(transport=Transport)
+        super().__init__(transport=Transport, transport_options={OPTION: logical_name})
         self.legacy_url = url
-        self.logical_name = logical_name
 
     def as_uri(self, *_: Any, **__: Any) -> str:
         """Return what serves, for banners and logs."""
-        return f"capa://{self.logical_name}"
+        return f"capa://{self.transport_options[OPTION]}"
 
     def clone(self, **_: Any) -> Connection:
         """Return another connection to the same component."""
-        return Connection(self.legacy_url, logical_name=self.logical_name)
+        return Connection(self.legacy_url, logical_name=self.transport_options[OPTION])
 
 
 def _dumps(message: dict[str, Any]) -> bytes:

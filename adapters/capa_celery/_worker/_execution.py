@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 from billiard.einfo import ExceptionInfo
 from celery import signals
 from celery.app import trace
-from celery.exceptions import InvalidTaskError, NotRegistered, Reject, WorkerLostError, WorkerTerminate
+from celery.exceptions import (
+    InvalidTaskError,
+    NotRegistered,
+    Reject,
+    SoftTimeLimitExceeded,
+    WorkerLostError,
+    WorkerTerminate,
+)
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 from celery.worker import state as worker_state
 from celery.worker.request import Request
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
 received_logger = logging.getLogger("celery.worker.strategy")
 logger = logging.getLogger("celery.capa.worker")
 
+SETTLE_AGAIN_S = 5.0
 EARLY_S = 0.5
 """A task that comes this much before its ETA is run: clocks differ by that much anyway."""
 
@@ -109,6 +117,7 @@ class Execution:
         """Run the task and return what is to become of its message. Errors of the task are Celery's to handle.
 
         Raises:
+            SoftTimeLimitExceeded: (celery's) The signal came when the task had ended already.
             WorkerTerminate: (celery's) The worker was told to end at once.
         """
         try:
@@ -129,7 +138,14 @@ class Execution:
             return DONE
         if self._on_begin is not None:
             self._on_begin(task, headers)
-        return self._trace(envelope, arrival, task, (args, kwargs, embed))
+        try:
+            return self._trace(envelope, arrival, task, (args, kwargs, embed))
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception:
+            # Not the task's: Celery handles those. The store may be away, so that nothing could be marked.
+            logger.exception("Task %s could not be settled, it will run again", headers.get("id"))
+            return Outcome(again=True, delay_s=SETTLE_AGAIN_S)
 
     def revoked(self, arrival: Arrival) -> bool:
         """Return whether the task was revoked; it is marked so then. For pools that do not run it in this process."""

@@ -16,7 +16,8 @@ OWN = {"celery": "Celery", "celery.app": "Celery", "celery.app.base": "Celery", 
 
 @pytest.mark.parametrize(("old", "new"), MAP["modules"].items())
 def test_each_public_name_is_there_and_the_originals_own(old: str, new: str) -> None:
-    theirs, ours = importlib.import_module(old), importlib.import_module(new)
+    theirs = pytest.importorskip(old, reason="this version of Celery has no such module")
+    ours = importlib.import_module(new)
     names = [name for name in getattr(theirs, "__all__", ()) if hasattr(theirs, name) and name[:2] != "__"]
     differing = [name for name in names if getattr(ours, name) is not getattr(theirs, name)]
 
