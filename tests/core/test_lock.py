@@ -1,0 +1,193 @@
+"""What the portable locks do on their own account: repeats, renewal, the news of a loss."""
+
+import os
+import socket
+import threading
+import time
+
+import pytest
+import structlog
+
+from capa_core.blocks.lock import Locks
+from capa_core.call import Policy
+from capa_core.components.memory.lock import MemoryLock, MemoryLockSettings
+from capa_core.errors import LockLostError, UnavailableError
+
+POLICY = Policy(backoff_s=0.001)
+
+
+class BrokenLinkError(Exception):
+    """An error of an engine."""
+
+
+class FlakyLock(MemoryLock):
+    """Does what was asked, then loses the answer of the calls named in *failing*, so many times."""
+
+    error_types = {BrokenLinkError: UnavailableError}
+
+    def __init__(self, **failing):
+        super().__init__(MemoryLockSettings())
+        self.failing = failing
+        self.calls = []
+
+    def _lose_answer(self, call, answer):
+        self.calls.append(call)
+        if self.failing.get(call, 0) > 0:
+            self.failing[call] -= 1
+            raise BrokenLinkError("the answer got lost")
+        return answer
+
+    def acquire(self, name, owner, lease_s):
+        return self._lose_answer("acquire", super().acquire(name, owner, lease_s))
+
+    def renew(self, name, owner, lease_s):
+        return self._lose_answer("renew", super().renew(name, owner, lease_s))
+
+    def release(self, name, owner):
+        return self._lose_answer("release", super().release(name, owner))
+
+
+def test_taking_is_repeated_and_counts_once():
+    driver = FlakyLock(acquire=2)
+    locks = Locks(driver, policy=POLICY)
+    first = locks.lock("k").acquire()
+    first.release()
+
+    assert first.token + 1 == locks.lock("k").acquire().token
+
+
+def test_a_release_whose_answer_was_lost_is_repeated_and_is_no_loss():
+    driver = FlakyLock(release=1)
+    held = Locks(driver, policy=POLICY).lock("k").acquire()
+    held.release()
+
+    assert ["release", "release"] == driver.calls[1:]
+    assert not held.lost.is_set()
+
+
+def test_a_release_that_failed_can_be_tried_again():
+    driver = FlakyLock(release=99)
+    held = Locks(driver, policy=POLICY).lock("k").acquire()
+    with pytest.raises(UnavailableError):
+        held.release()
+    driver.failing.clear()
+    driver.acquire("k", held.owner, 10)
+    held.release()
+
+    assert driver.acquire("k", "another", 10) is not None
+
+
+def test_unlock_is_not_repeated():
+    driver = FlakyLock(release=1)
+    locks = Locks(driver, policy=POLICY)
+    locks.try_lock("k", "me")
+    with pytest.raises(UnavailableError):
+        locks.unlock("k", "me")
+
+    assert ["release"] == driver.calls[1:]
+
+
+def test_renewal_comes_thrice_in_a_lease():
+    driver = FlakyLock()
+    with Locks(driver).lock("k", lease=0.6):
+        time.sleep(1.3)
+
+    assert 4 <= driver.calls.count("renew") <= 7
+
+
+def test_a_renewal_that_failed_is_tried_again_in_time():
+    driver = FlakyLock(renew=3)
+    with Locks(driver).lock("k", lease=0.6) as held:
+        time.sleep(1.0)
+
+        assert not held.lost.is_set()
+
+
+def test_the_lease_counts_from_before_the_call_that_took_it():
+    class Slow(MemoryLock):
+        def acquire(self, name, owner, lease_s):
+            token = super().acquire(name, owner, lease_s)
+            time.sleep(0.4)
+            return token
+
+        def renew(self, name, owner, lease_s):
+            raise UnavailableError("down")
+
+    held = Locks(Slow(MemoryLockSettings())).lock("k", lease=0.5).acquire()
+
+    assert held.lost.wait(0.1), "0.4 s of 0.5 s had passed when the answer came"
+
+
+def test_a_slow_renewal_of_one_lock_does_not_delay_the_others():
+    class Slow(MemoryLock):
+        def renew(self, name, owner, lease_s):
+            if name == "slow":
+                time.sleep(2)
+            return super().renew(name, owner, lease_s)
+
+    locks = Locks(Slow(MemoryLockSettings()))
+    slow = locks.lock("slow", lease=0.5).acquire()
+    quick = locks.lock("quick", lease=0.5).acquire()
+    time.sleep(1.2)
+
+    assert (True, False) == (slow.lost.is_set(), quick.lost.is_set())
+
+
+def test_a_callback_that_fails_is_logged_and_keeps_no_other_from_its_call():
+    told = threading.Event()
+    driver = FlakyLock()
+    held = Locks(driver).lock("k", lease=0.3).acquire()
+
+    def fail(_held):
+        raise KeyError("mine")
+
+    with structlog.testing.capture_logs() as logs:
+        held.on_lost(fail)
+        held.on_lost(lambda _held: told.set())
+        driver.release("k", held.owner)
+        assert told.wait(1)
+
+    assert [("a callback for a lost lock failed", "k")] == [(log["event"], log["component"]) for log in logs]
+
+
+def test_the_thread_that_renews_ends_with_the_last_lock():
+    before = set(threading.enumerate())
+    with Locks(MemoryLock(MemoryLockSettings())).lock("k", lease=0.3):
+        (keeper,) = set(threading.enumerate()) - before
+    keeper.join(1)
+
+    assert not keeper.is_alive()
+
+
+def test_two_threads_may_be_at_with_on_one_lock():
+    lock = Locks(MemoryLock(MemoryLockSettings())).lock("k", timeout=5)
+    entered = []
+
+    def enter():
+        with lock as held:
+            entered.append(held.token)
+            time.sleep(0.05)
+
+    threads = [threading.Thread(target=enter) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert 3 == len(set(entered))
+
+
+def test_an_owner_tells_a_human_who_it_is():
+    held = Locks(MemoryLock(MemoryLockSettings())).lock("k").acquire()
+
+    assert held.owner.startswith(f"{socket.gethostname()}/{os.getpid()}/")
+
+
+def test_check_says_why_the_lock_was_lost():
+    driver = FlakyLock(renew=99)
+    held = Locks(driver).lock("k", lease=0.3).acquire()
+    held.lost.wait(1)
+    with pytest.raises(LockLostError, match=r"not renewed within its lease of 0\.3 s") as caught:
+        held.check()
+
+    assert isinstance(caught.value.__cause__, UnavailableError)

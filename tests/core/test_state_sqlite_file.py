@@ -1,0 +1,232 @@
+"""What several components rely on in one SQLite file, and how its waiting processes are woken."""
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from capa_core.components.sqlite._database import Database
+from capa_core.components.sqlite._wakeup import Wakeups
+from capa_core.errors import ClosedError, UnavailableError
+
+SCHEMA = "CREATE TABLE IF NOT EXISTS t (k INTEGER PRIMARY KEY);"
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database(tmp_path / "deep" / "er" / "x.db", SCHEMA, timeout_s=1.0)
+    yield database
+    database.close()
+
+
+def insert(key):
+    return lambda connection: connection.execute("INSERT INTO t VALUES (?)", (key,)).rowcount
+
+
+def keys(connection):
+    return [key for (key,) in connection.execute("SELECT k FROM t ORDER BY k")]
+
+
+def test_nothing_is_made_before_the_first_call(database):
+    assert not database.path.parent.exists()
+
+
+def test_a_committed_write_is_read_by_others(database):
+    database.write(insert(1))
+    other = Database(database.path, SCHEMA)
+
+    assert [1] == database.read(keys) == other.read(keys)
+    other.close()
+
+
+def test_the_file_is_in_wal_mode_and_commits_are_synced(database):
+    pragmas = ("journal_mode", "synchronous")
+    seen = database.write(lambda c: [c.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas])
+
+    assert ["wal", 2] == seen
+
+
+def test_what_a_write_raises_undoes_it_and_reaches_its_caller(database):
+    def fail(connection):
+        insert(1)(connection)
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        database.write(fail)
+
+    assert [] == database.read(keys)
+
+
+def test_many_threads_share_commits(database):
+    threads = [threading.Thread(target=database.write, args=[insert(key)]) for key in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert list(range(50)) == database.read(keys)
+
+
+def test_a_write_that_got_no_turn_in_time_is_not_done_later(database):
+    database.write(insert(0))
+    database.timeout_s = 0.1
+    blocking, go_on = threading.Event(), threading.Event()
+    slow = threading.Thread(target=database.write, args=[lambda _: (blocking.set(), go_on.wait(10))])
+    slow.start()
+    blocking.wait(10)
+    with pytest.raises(UnavailableError, match=r"no turn to write within 0\.2 s"):
+        database.write(insert(1))
+    go_on.set()
+    slow.join()
+
+    assert [0] == database.read(keys)
+    assert 1 == database.write(insert(2))
+
+
+def test_an_interrupt_in_a_write_leaves_the_others_in_turn(database):
+    def interrupted(_connection):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        database.write(interrupted)
+
+    assert 1 == database.write(insert(1))
+
+
+def test_calls_after_close_say_so(database):
+    database.write(insert(1))
+    database.close()
+    database.close()
+
+    for call in (lambda: database.write(insert(2)), lambda: database.read(keys)):
+        with pytest.raises(ClosedError, match=r"x\.db was closed"):
+            call()
+
+
+def test_no_connection_is_open_during_a_fork(database):
+    """An open one would leave the child with a record of locks that it does not hold."""
+    database.write(insert(1))
+    database.read(keys)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(any(str(database.path) in target for target in open_files()))
+
+    assert 0 == os.waitpid(pid, 0)[1]
+    assert [1] == database.read(keys)
+
+
+def open_files():
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            yield str(descriptor.readlink())
+        except FileNotFoundError:
+            continue
+
+
+def test_a_child_sees_the_lock_of_its_parent(database):
+    """The proof that the child's locks are its own: SQLite must find the parent's write lock in its way."""
+    database.write(insert(1))
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(0.2)  # until the parent has the lock
+        try:
+            os._exit(0 if database.write(insert(2)) == 1 else 1)
+        except BaseException:
+            os._exit(2)
+    with contextlib.closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        time.sleep(0.5)
+        before = keys(connection)
+        connection.execute("COMMIT")
+
+    assert 0 == os.waitpid(pid, 0)[1]
+    assert ([1], [1, 2]) == (before, database.read(keys))
+
+
+# Wake-ups
+
+
+@pytest.fixture
+def wakeups(tmp_path):
+    wakeups = Wakeups(tmp_path / "wake")
+    yield wakeups
+    wakeups.close()
+
+
+def test_a_signal_wakes_who_listens_for_its_name(wakeups):
+    with wakeups.listen("a") as a, wakeups.listen("b") as b:
+        wakeups.signal("a")
+
+        assert (True, False) == (a.wait(1), b.wait(0.05))
+
+
+def test_a_signal_before_the_wait_is_not_missed(wakeups):
+    with wakeups.listen("a") as listener:
+        wakeups.signal("a")
+        time.sleep(0.05)
+
+        assert listener.wait(1)
+        assert not listener.wait(0.01)
+
+
+def test_a_signal_wakes_another_object_on_the_same_folder(wakeups, tmp_path):
+    other = Wakeups(tmp_path / "wake")
+    with wakeups.listen("a") as listener:
+        other.signal("a", "b")
+
+        assert listener.wait(1)
+    other.close()
+
+
+def test_signalling_nobody_makes_nothing(wakeups, tmp_path):
+    wakeups.signal("a")
+
+    assert not (tmp_path / "wake").exists()
+
+
+def test_a_flood_of_signals_wakes_everybody_and_blocks_nobody(wakeups, tmp_path):
+    other = Wakeups(tmp_path / "wake")
+    with wakeups.listen("last") as listener:
+        for _ in range(30):
+            other.signal(*(f"n{number}" for number in range(1000)))
+        other.signal("last")
+
+        assert listener.wait(1)
+    other.close()
+
+
+def test_the_pipe_of_a_dead_process_is_removed(wakeups, tmp_path):
+    pid = os.fork()
+    if pid == 0:
+        with wakeups.listen("a"):
+            os._exit(0)
+    os.waitpid(pid, 0)
+    before = list((tmp_path / "wake").iterdir())
+    wakeups.signal("a")
+
+    assert 1 == len(before)
+    assert [] == list((tmp_path / "wake").iterdir())
+
+
+def test_closing_removes_the_pipe_and_wakes_who_listens(wakeups, tmp_path):
+    with wakeups.listen("a") as listener:
+        wakeups.close()
+
+        assert listener.wait(1)
+    assert [] == list((tmp_path / "wake").iterdir())
+
+
+def test_a_child_leaves_the_pipe_to_its_parent(wakeups):
+    with wakeups.listen("a") as listener:
+        pid = os.fork()
+        if pid == 0:
+            wakeups.close()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        wakeups.signal("a")
+
+        assert listener.wait(1)
