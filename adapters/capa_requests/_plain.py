@@ -97,7 +97,7 @@ def receive(connection: Any, request: Exchange) -> HTTPResponse:
     """Return the answer, its body unread.
 
     Raises:
-        HTTPException: What came is not HTTP.
+        http.client.HTTPException: What came is not HTTP.
         OSError: The connection broke or timed out.
     """
     sock = connection.sock

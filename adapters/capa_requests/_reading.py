@@ -100,7 +100,7 @@ class WireResponse(_HTTPResponse):
         """Read the status and the headers.
 
         Raises:
-            HTTPException: What came is not HTTP.
+            http.client.HTTPException: What came is not HTTP.
             OSError: The connection broke or timed out.
         """
         begun: Any = self.headers

@@ -47,10 +47,10 @@ def exchange(pool: HTTPConnectionPool, request: Exchange, retries: Retry) -> HTT
     """Send *request* over a connection of *pool* and return the answer, its body unread.
 
     Raises:
-        MaxRetryError: It failed as often as *retries* allows; `reason` is the last failure.
-        ReadTimeoutError: The server did not answer in time.
-        ProtocolError: The connection broke.
-        PoolError: The pool is closed, or all its connections are in use.
+        urllib3.exceptions.MaxRetryError: It failed as often as *retries* allows; `reason` is the last failure.
+        urllib3.exceptions.ReadTimeoutError: The server did not answer in time.
+        urllib3.exceptions.ProtocolError: The connection broke.
+        urllib3.exceptions.PoolError: The pool is closed, or all its connections are in use.
     """
     while True:
         try:
