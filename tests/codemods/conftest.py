@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
 from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Outcome
 from capa_codemods.import_map import read

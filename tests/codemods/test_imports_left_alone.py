@@ -47,8 +47,10 @@ def test_what_is_no_import_of_an_sdk_stays(rewritten, source):
     [
         (
             "import requests.foo\n",
-            "`requests.foo` stays on the original: capa_requests does not list it;"
-            " from here on `requests` is the original",
+            (
+                "`requests.foo` stays on the original: capa_requests does not list it;"
+                " from here on `requests` is the original"
+            ),
         ),
         (
             "import requests.foo as foo\n",

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of texts, which are easier to compare unbroken
 """Every form of import statement that real repositories use, before and after."""
 
 from __future__ import annotations
@@ -79,13 +80,17 @@ import pytest
         ),
         (
             "try:\n    pass\nexcept* ValueError:\n    import requests\nelse:\n    import celery\nfinally:\n    import requests as r",
-            "try:\n    pass\nexcept* ValueError:\n    import capa_requests as requests\nelse:\n    import capa_celery as celery\n"
-            "finally:\n    import capa_requests as r",
+            (
+                "try:\n    pass\nexcept* ValueError:\n    import capa_requests as requests\nelse:\n    import capa_celery as celery\n"
+                "finally:\n    import capa_requests as r"
+            ),
         ),
         (
             "with a:\n    import requests\nfor x in y:\n    import requests\nelse:\n    import requests",
-            "with a:\n    import capa_requests as requests\nfor x in y:\n    import capa_requests as requests\n"
-            "else:\n    import capa_requests as requests",
+            (
+                "with a:\n    import capa_requests as requests\nfor x in y:\n    import capa_requests as requests\n"
+                "else:\n    import capa_requests as requests"
+            ),
         ),
         (
             "match x:\n    case 1:\n        import requests",

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of texts, which are easier to compare unbroken
 """Manifests: a line for Capa beside the SDK, everything else as it was."""
 
 from __future__ import annotations
@@ -95,16 +96,16 @@ def test_requirements_that_are_no_text_are_a_finding(rewritten):
         ('x = "requests" # "requests"\n[project]\nname = "requests"\ndependencies = ["requests"]\n',
          'x = "requests" # "requests"\n[project]\nname = "requests"\ndependencies = ["requests", "capa-core[requests]"]\n'),
         ('[project.optional-dependencies]\nweb = ["celery"]\n[dependency-groups]\ndev = ["requests", {include-group = "x"}]\n',
-         '[project.optional-dependencies]\nweb = ["celery", "capa-core[celery]"]\n'
-         '[dependency-groups]\ndev = ["requests", "capa-core[requests]", {include-group = "x"}]\n'),
+         ('[project.optional-dependencies]\nweb = ["celery", "capa-core[celery]"]\n'
+         '[dependency-groups]\ndev = ["requests", "capa-core[requests]", {include-group = "x"}]\n')),
         ('[project]\ndependencies = ["capa-core[celery]>=1", "requests"]\n',
          '[project]\ndependencies = ["capa-core[celery,requests]>=1", "requests"]\n'),
         ('[tool.poetry.dependencies]\npython = "^3.11"\nrequests = "^2.31" # http\nflask = "*"\n',
-         '[tool.poetry.dependencies]\npython = "^3.11"\nrequests = "^2.31" # http\n'
-         'capa-core = {version = "*", extras = ["requests"]}\nflask = "*"\n'),
+         ('[tool.poetry.dependencies]\npython = "^3.11"\nrequests = "^2.31" # http\n'
+         'capa-core = {version = "*", extras = ["requests"]}\nflask = "*"\n')),
         ('[tool.poetry.group.dev.dependencies]\n"celery" = {version = "5", extras = ["redis"]}',
-         '[tool.poetry.group.dev.dependencies]\n"celery" = {version = "5", extras = ["redis"]}\n'
-         'capa-core = {version = "*", extras = ["celery"]}'),
+         ('[tool.poetry.group.dev.dependencies]\n"celery" = {version = "5", extras = ["redis"]}\n'
+         'capa-core = {version = "*", extras = ["celery"]}')),
     ],
 )  # fmt: skip
 def test_pyproject_gets_a_requirement(rewritten, before, after):

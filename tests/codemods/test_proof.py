@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.engine.splice import ordered, splice
 from capa_codemods.findings import Edit

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of texts, which are easier to compare unbroken
 """Strings that name an SDK: which move, which are reported, and which are only strings."""
 
 from __future__ import annotations

@@ -6,8 +6,10 @@ import errno
 import json
 import os
 import stat
+from pathlib import Path
 
 import pytest
+
 from capa_codemods.engine import apply as engine
 from capa_codemods.engine import write
 from capa_codemods.engine.journal import Journal, Planned
@@ -66,7 +68,7 @@ def test_file_changed_since_it_was_read_is_a_conflict(root):
     with pytest.raises(ConflictError, match="changed while it was being rewritten"):
         _replace(root)
 
-    assert ["a.py"] == os.listdir(root)
+    assert ["a.py"] == [path.name for path in root.iterdir()]
     assert b"mine\n" == (root / "a.py").read_bytes()
 
 
@@ -79,7 +81,7 @@ def test_failing_system_call_loses_nothing(root, monkeypatch, call):
     with pytest.raises(OSError, match="No space left"):
         _replace(root)
 
-    assert ["a.py"] == os.listdir(root)
+    assert ["a.py"] == [path.name for path in root.iterdir()]
     assert BEFORE == (root / "a.py").read_bytes()
 
 
@@ -101,9 +103,7 @@ def test_other_names_of_a_hard_linked_file_keep_the_old_text(root):
     assert (AFTER, BEFORE) == ((root / "a.py").read_bytes(), (root / "backup.py").read_bytes())
 
 
-@pytest.mark.parametrize(
-    "make", [lambda path: os.mkfifo(path), lambda path: path.symlink_to("x"), lambda path: path.mkdir()]
-)
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("x"), lambda path: path.mkdir()])
 def test_what_is_no_regular_file_is_not_read(root, make):
     path = root / "b.py"
     make(path)
@@ -191,7 +191,7 @@ def test_two_writing_runs_exclude_each_other(journal, root):
 def test_damaged_original_is_not_written_back(root, journal):
     record_folder = f"{journal.folder}/0001.applied"
     engine.apply(journal, planned("a.py"))
-    with open(f"{record_folder}/originals", "r+b") as file:
+    with Path(record_folder, "originals").open("r+b") as file:
         file.write(b"garbage!")
 
     result = engine.undo(journal)
@@ -205,8 +205,7 @@ def test_damaged_original_is_not_written_back(root, journal):
 )
 def test_damaged_plan_stops_the_undo(root, journal, plan):
     engine.apply(journal, planned("a.py"))
-    with open(f"{journal.folder}/0001.applied/plan.json", "w") as file:
-        file.write(plan)
+    Path(journal.folder, "0001.applied/plan.json").write_text(plan)
 
     with pytest.raises(JournalError):
         engine.undo(journal)
@@ -217,12 +216,10 @@ def test_damaged_plan_stops_the_undo(root, journal, plan):
 @pytest.mark.parametrize("path", ["../outside.py", "/etc/outside.py", "x/../../outside.py"])
 def test_forged_journal_leads_nowhere(root, journal, path):
     engine.apply(journal, planned("a.py"))
-    place = f"{journal.folder}/0001.applied/plan.json"
-    with open(place) as file:
-        plan = json.load(file)
+    place = Path(journal.folder, "0001.applied/plan.json")
+    plan = json.loads(place.read_text())
     plan["files"][0]["path"] = path
-    with open(place, "w") as file:
-        json.dump(plan, file)
+    place.write_text(json.dumps(plan))
 
     with pytest.raises(JournalError, match="outside the tree"):
         engine.undo(journal)

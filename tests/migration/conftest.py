@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
 from capa_codemods import discovery
 from capa_migration.cli import main
 
@@ -44,7 +45,10 @@ def maps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def capa(maps: list[str], capfdbinary: pytest.CaptureFixture[bytes]) -> Capa:
     def run(*words: object) -> Ran:
-        code = main([str(word) for word in words])
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as usage:  # argparse leaves this way
+            code = int(usage.code or 0)
         sys.stdout.flush()
         captured = capfdbinary.readouterr()
         return Ran(

@@ -301,11 +301,7 @@ def test_programs_of_the_repository_are_not_run(capa, project, git, tmp_path):
 def test_wrong_usage_exits_with_3_and_says_what(capa, words, said, monkeypatch, project):
     monkeypatch.chdir(project)
 
-    try:
-        ran = capa(*words)
-    except SystemExit as exit_:
-        assert 3 == exit_.code
-        return
+    ran = capa(*words)
 
     assert 3 == ran.code
     assert said in ran.err

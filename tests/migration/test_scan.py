@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of texts, which are easier to compare unbroken
 """`capa scan`: which SDKs, which shapes, how many, what is not served and why."""
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def shapes(capa, tmp_path):
          [(2, "use", "requests.Session()"), (3, "call", "requests.Session().get(*)")]),
         ("import requests\ndef f(s: 'requests.Session | None'):\n    s.close()\n",
          [(3, "call", "requests.Session().close()")]),
-        ("import requests\nclass A:\n    def go(self):\n        self.s.get(u)\n"
-         "    def __init__(self):\n        self.s = requests.Session()\n",
+        (("import requests\nclass A:\n    def go(self):\n        self.s.get(u)\n"
+         "    def __init__(self):\n        self.s = requests.Session()\n"),
          [(4, "call", "requests.Session().get(*)"), (6, "call", "requests.Session()")]),
         ("from celery import Celery\napp = Celery()\n@app.task\ndef f(): ...\nf.delay(1)\n",
          [(2, "call", "celery.Celery()"), (3, "use", "celery.Celery().task()"), (5, "call", "celery.Task().delay(*)")]),

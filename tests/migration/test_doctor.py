@@ -1,0 +1,79 @@
+"""`capa doctor`: which component serves what, from which setting, and whether it answers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from capa_migration.cli import main
+
+
+@pytest.fixture
+def doctor(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CAPA_PROFILE", raising=False)
+
+    def run(*words: str, settings: str = "") -> tuple[int, str, str]:
+        if settings:
+            (tmp_path / "capa.toml").write_text(settings)
+        code = main(["doctor", *words])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_without_settings_the_embedded_default_answers(doctor):
+    code, out, _ = doctor()
+
+    assert 0 == code
+    assert "no capa.toml here or above: the embedded default serves everything" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("state ")]
+    assert ["state", "default", "sqlite", "embedded", "default", "yes"] == line.split()[:6]
+
+
+def test_setting_that_chose_a_driver_is_named(doctor, tmp_path):
+    _, out, _ = doctor("--json", settings='[state.orders]\ndriver = "memory"\n')
+
+    (row,) = [row for row in json.loads(out)["components"] if row["block"] == "state"]
+    assert ("orders", "memory", True) == (row["name"], row["driver"], row["answers"])
+    assert f"{tmp_path}/capa.toml: state.orders.driver" == row["origin"]
+
+
+def test_component_that_does_not_answer_exits_with_2_and_is_named(doctor):
+    code, out, _ = doctor(settings='[state.cache]\ndriver = "redis"\nurl = "redis://127.0.0.1:1/0"\n')
+
+    assert 2 == code
+    assert "Next: mend what does not answer (state cache)" in out
+
+
+def test_profile_can_be_chosen(doctor):
+    settings = '[state.a]\ndriver = "memory"\n[profiles.local.state.a]\ndriver = "sqlite"\n'
+
+    _, out, _ = doctor("--json", "--profile", "local", settings=settings)
+
+    assert ["sqlite"] == [row["driver"] for row in json.loads(out)["components"] if row["block"] == "state"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("[state.a\n", "capa.toml"),
+        ('[statee.a]\ndriver = "memory"\n', "Did you mean"),
+        ("profile = 'none'\n", "none"),
+    ],
+)
+def test_wrong_setting_exits_with_3_and_is_named(doctor, settings, said):
+    code, _, err = doctor(settings=settings)
+
+    assert 3 == code
+    assert said in err
+
+
+def test_originals_and_their_supported_versions_are_shown(doctor):
+    _, out, _ = doctor("--json")
+
+    (row,) = [row for row in json.loads(out)["adapters"] if row["sdk"] == "requests"]
+    assert ("capa_requests", ">=2.32,<3") == (row["adapter"], row["supported"])
+    assert row["installed"].startswith("requests 2.")
