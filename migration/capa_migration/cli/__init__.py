@@ -1,6 +1,6 @@
 """The command `capa`: find the sub-command, load it alone, run it, turn its errors into an exit code.
 
-argparse and one module for each sub-command, loaded when named: docs/decisions/0020-argparse-for-the-command-line.md.
+argparse and one module for each sub-command, loaded when named: docs/decisions/argparse-for-the-command-line.md.
 """
 
 from __future__ import annotations

@@ -100,8 +100,10 @@ class Reader:
         for scope, node in scopes(tree, origins):
             for kind, origin, arguments, line in _spotted(node, scope, origins, spoken_for):
                 owner = self._names.owner(plain(origin))
-                judged = self._judge.of(plain(origin), arguments, imported)
-                yield Site(path, line, owner.name if owner else "", kind, origin, arguments, *judged)
+                # An SDK may hand out what is not its own, such as the standard library's logger.
+                if owner is not None:
+                    judged = self._judge.of(plain(origin), arguments, imported)
+                    yield Site(path, line, owner.name, kind, origin, arguments, *judged)
 
 
 class _Spotted(NamedTuple):
