@@ -1,5 +1,7 @@
 """What it costs a caller to send a task with `delay()`."""
 
+from functools import partial
+
 from benchmarks.celery_workers import Side, sides
 from benchmarks.measure import Row, interleave, ratio_at_most
 
@@ -20,11 +22,12 @@ def run() -> list[Row]:
     rows = []
     with sides() as (peer, ours):
         for task, arguments in (("add", "1, 2"), ("noop", "")):
-            figures = interleave(lambda: _send(peer, task, arguments), lambda: _send(ours, task, arguments))
+            code = SEND.format(task=task, arguments=arguments, calls=CALLS)
+            figures = interleave(partial(_send, peer, code), partial(_send, ours, code))
             note = "result ignored" if task == "noop" else "result kept"
             rows.append(Row("delay() on Redis", "celery", figures, ratio_at_most(0.30), note=note))
     return rows
 
 
-def _send(side: Side, task: str, arguments: str) -> float:
-    return float(side.script(SEND.format(task=task, arguments=arguments, calls=CALLS)))
+def _send(side: Side, code: str) -> float:
+    return float(side.script(code))

@@ -1,6 +1,7 @@
 """How fast one worker empties a queue of tasks that do next to nothing."""
 
 import time
+from functools import partial
 
 from benchmarks.celery_workers import Side, sides
 from benchmarks.measure import Row, interleave, ratio_at_least
@@ -17,7 +18,7 @@ def run() -> list[Row]:
             Row(
                 f"drain {TASKS} tasks, -P {pool} -c {slots}",
                 "celery",
-                interleave(lambda: _drain(peer, pool, slots), lambda: _drain(ours, pool, slots), rounds=3),
+                interleave(partial(_drain, peer, pool, slots), partial(_drain, ours, pool, slots), rounds=3),
                 ratio_at_least(5),
                 unit="/s",
                 note="Redis, results kept",

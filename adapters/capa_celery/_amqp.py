@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from celery.app.amqp import AMQP as CeleryAMQP
+from celery.app import amqp
 
 from capa_celery._sender import Sender
 from capa_celery._transport import Connection
 
 
-class AMQP(CeleryAMQP):  # type: ignore[misc] # celery is not typed
+class AMQP(amqp.AMQP):  # type: ignore[misc] # celery is not typed
     """`app.amqp` whose `send_task_message` publishes to Capa, and whose connections are Capa's."""
 
     Connection = Connection

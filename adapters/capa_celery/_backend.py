@@ -157,7 +157,7 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
             if end is not None and time.monotonic() >= end:
                 raise CeleryTimeoutError("The operation timed out.")
 
-    def get_many(
+    def get_many(  # noqa: PLR0917 - the arguments are Celery's
         self,
         task_ids: Iterable[str],
         timeout: float | None = None,

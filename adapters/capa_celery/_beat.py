@@ -40,8 +40,9 @@ class Scheduler(CeleryScheduler):  # type: ignore[misc] # celery is not typed
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due and return in how many seconds to call again."""
         if not self._leads():
-            return min(STANDBY_S, self.max_interval)
-        return min(float(super().tick(*args, **kwargs)), LEASE_S / 3)
+            return STANDBY_S
+        seconds: float = super().tick(*args, **kwargs)
+        return min(LEASE_S / 3, seconds)
 
     def sync(self) -> None:
         """Store when each entry ran last."""
@@ -79,7 +80,7 @@ class Scheduler(CeleryScheduler):  # type: ignore[misc] # celery is not typed
             if self._held is not None:
                 self._remember(self.app.capa.state.get_json(self._key) or {})
         except CapaError as error:
-            logger.error("beat: cannot tell who sends, trying again: %s", error)
+            logger.warning("beat: cannot tell who sends, trying again: %s", error)
             return False
         return self._held is not None
 

@@ -101,14 +101,14 @@ class Chords:
         try:
             results = self._results(group_id, parts)
         except Exception as error:
-            logger.exception("Chord %r raised: %r", group_id, error)
+            logger.exception("Chord %r raised", group_id)
             cause = error if isinstance(error, ChordError) else ChordError(f"Join error: {error!r}")
             self.chord_error_from_stack(body, cause)
         else:
             try:
                 body.delay(results)
             except Exception as error:
-                logger.exception("Chord callback for %r raised: %r", group_id, error)
+                logger.exception("Chord callback for %r raised", group_id)
                 self.chord_error_from_stack(body, ChordError(f"Callback error: {error!r}"))
         self._clean(group_id)
 

@@ -96,7 +96,7 @@ def unpack_body(envelope: Envelope, accept: set[str] | None) -> Any:
     used = envelope.headers.get("compression")
     if used:
         body = compression.decompress(body, used)
-    if envelope.content_type == JSON and isinstance(body, str) and (accept is None or JSON in accept):
-        if TEXT_MARK not in body:
-            return json.loads(body)
+    plain = envelope.content_type == JSON and isinstance(body, str) and TEXT_MARK not in body
+    if plain and (accept is None or JSON in accept):
+        return json.loads(body)
     return serialization.loads(body, envelope.content_type, envelope.content_encoding, accept=accept)

@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery as CeleryApp
-from celery.app import base
-from celery.app.amqp import AMQP as CeleryAmqp
-from celery.app.amqp import task_message
+from celery.app import amqp, base
 from celery.utils import uuid
 from celery.utils.nodenames import anon_nodename
 from celery.utils.saferepr import saferepr
@@ -24,9 +22,35 @@ if TYPE_CHECKING:
     from capa_celery._app import Celery
 
 ASKS_FOR_MORE = frozenset(
-    "countdown eta connection router expires publisher add_to_parent group_id group_index retries chord reply_to "
-    "time_limit soft_time_limit root_id parent_id route_name chain replaced_task_nesting stamped_headers link "
-    "link_error argsrepr kwargsrepr origin now timezone".split()
+    [
+        "countdown",
+        "eta",
+        "connection",
+        "router",
+        "expires",
+        "publisher",
+        "add_to_parent",
+        "group_id",
+        "group_index",
+        "retries",
+        "chord",
+        "reply_to",
+        "time_limit",
+        "soft_time_limit",
+        "root_id",
+        "parent_id",
+        "route_name",
+        "chain",
+        "replaced_task_nesting",
+        "stamped_headers",
+        "link",
+        "link_error",
+        "argsrepr",
+        "kwargsrepr",
+        "origin",
+        "now",
+        "timezone",
+    ]
 )
 REPR_LEVELS = 3
 """What `saferepr` does by itself; another `task_repr_maxlevels` is the original's business."""
@@ -38,7 +62,7 @@ def is_open(app: Celery) -> bool:
     return (
         conf.task_protocol == 2
         and (conf.get("task_repr_maxlevels") or REPR_LEVELS) == REPR_LEVELS
-        and type(app.amqp).as_task_v2 is CeleryAmqp.as_task_v2
+        and type(app.amqp).as_task_v2 is amqp.AMQP.as_task_v2
         and getattr(CeleryApp.send_task, "__code__", None) is not None
         and CeleryApp.send_task.__code__.co_filename == base.__file__
     )
@@ -93,7 +117,7 @@ def send(app: Celery, name: str, args: Any, kwargs: Any, options: dict[str, Any]
     properties = {"correlation_id": task_id, "reply_to": app.thread_oid}
     if not ignored and type(app.backend) is not CapaBackend:
         app.backend.on_task_call(producer or app.own_producer, task_id)
-    app.amqp.send_task_message(producer, name, task_message(headers, properties, body, None), **options)
+    app.amqp.send_task_message(producer, name, amqp.task_message(headers, properties, body, None), **options)
     result = (result_cls or app.AsyncResult)(task_id)
     result.ignored = ignored
     return result

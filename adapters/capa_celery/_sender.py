@@ -57,7 +57,7 @@ class Sender:
         self._scheme = engine.broker_scheme
         self._warned = False
 
-    def __call__(
+    def __call__(  # noqa: PLR0917 - the arguments are Celery's
         self,
         producer: object,  # noqa: ARG002 - the connection is the runtime's
         name: str,
@@ -81,7 +81,7 @@ class Sender:
         """Publish *message*, what `app.amqp.create_task_message` made.
 
         Raises:
-            kombu.exceptions.EncodeError: (kombu's) the arguments do not fit the serializer. Nothing was published.
+            kombu.exceptions.EncodeError: The arguments do not fit the serializer. Nothing was published.
             OperationalError: (kombu's) the component did not take the message; its own error is chained.
             UnsupportedError: No queue is bound to this exchange and routing key. Nothing was published.
         """
@@ -169,7 +169,7 @@ class Sender:
         for topic in topics:
             try:
                 self._publish_once(topic, data, priority, times)
-            except _Retryable:
+            except _RetryableError:
                 if not policy or policy.get("max_retries", 3) == 0:
                     raise
                 self._publish_again(topic, data, priority, times, policy)
@@ -190,7 +190,7 @@ class Sender:
             pause_s += step_s
             try:
                 self._publish_once(topic, data, priority, times)
-            except _Retryable:
+            except _RetryableError:
                 if most is not None and attempt >= most:
                     raise
             else:
@@ -210,7 +210,7 @@ class Sender:
                 raw=True,
             )
         except CapaError as error:
-            kind = _Retryable if error.retryable else OperationalError
+            kind = _RetryableError if error.retryable else OperationalError
             raise kind(f"{error}") from error
 
     def _priority(self, properties: Mapping[str, Any]) -> int:
@@ -225,7 +225,7 @@ class Sender:
         return wanted
 
 
-class _Retryable(OperationalError):  # type: ignore[misc] # kombu is not typed
+class _RetryableError(OperationalError):  # type: ignore[misc] # kombu is not typed
     """The broker may take the message later; users see it as kombu's `OperationalError`, which it is."""
 
 

@@ -1,4 +1,4 @@
-"""`celery._state`: the very same module, so that its state and patches on it are shared (see `_same`)."""
+"""`celery._state`: the very same module, shared with its state and patches (see `_same`)."""
 
 from celery._state import *  # noqa: F403 - for type checkers and readers
 

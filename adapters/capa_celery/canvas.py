@@ -1,4 +1,4 @@
-"""`celery.canvas`: the very same module, so that its state and patches on it are shared (see `_same`)."""
+"""`celery.canvas`: the very same module, shared with its state and patches (see `_same`)."""
 
 from celery.canvas import *  # noqa: F403 - for type checkers and readers
 

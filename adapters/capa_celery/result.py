@@ -1,4 +1,4 @@
-"""`celery.result`: the very same module, so that its state and patches on it are shared (see `_same`)."""
+"""`celery.result`: the very same module, shared with its state and patches (see `_same`)."""
 
 from celery.result import *  # noqa: F403 - for type checkers and readers
 

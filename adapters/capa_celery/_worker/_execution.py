@@ -291,7 +291,7 @@ def worker_lost(status: str) -> Any:
 
 def _lost(message: str) -> Any:
     try:
-        raise WorkerLostError(message)
+        raise WorkerLostError(message)  # noqa: TRY301 - Celery wants it with a traceback
     except WorkerLostError:
         return ExceptionInfo()
 

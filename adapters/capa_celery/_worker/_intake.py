@@ -72,7 +72,7 @@ class Intake:
                 return
             except CapaError as error:
                 pause_s = min(LONGEST_PAUSE_S, 2 * pause_s or 0.5)
-                logger.error(
+                logger.warning(
                     "cannot receive from queue %s, trying again in %.1f s: %s", self.queue, pause_s, error
                 )
 

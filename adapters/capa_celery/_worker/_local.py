@@ -33,12 +33,13 @@ class LocalPool(Pool):
         """Prepare the tasks; threads start with `supervise`."""
         app = self.options.app
         self._execution = Execution(app, self.options.hostname, sender=self)
-        self._outbox: Outbox[tuple[Job, Outcome]] = Outbox(
-            lambda: app.capa.state, lambda done: self.jobs.settle(done)
-        )
+        self._outbox: Outbox[tuple[Job, Outcome]] = Outbox(lambda: app.capa.state, self._settle)
         self._flusher = Flusher(self._outbox)
         self._flusher.start()
         app.backend.outbox = self._outbox
+
+    def _settle(self, done: list[tuple[Job, Outcome]]) -> None:
+        self.jobs.settle(done)
 
     def put(self, jobs: list[Job]) -> None:
         """Take jobs to run as threads get free."""

@@ -125,7 +125,7 @@ def flush(outbox: Outbox[Any]) -> bool:
     try:
         outbox.flush()
     except CapaError as error:
-        logger.error("cannot store results now, their tasks stay unacknowledged: %s", error)
+        logger.warning("cannot store results now, their tasks stay unacknowledged: %s", error)
         return False
     return True
 

@@ -1,9 +1,10 @@
 """`celery.app` with Capa's application as `Celery`."""
 
 from celery.app import *  # noqa: F403 - for type checkers and readers
-from celery.app import app_or_default, shared_task
+from celery.app import app_or_default as app_or_default
+from celery.app import shared_task as shared_task
 
 from capa_celery import _same
-from capa_celery._app import Celery
+from capa_celery._app import Celery as Celery
 
 _same.mirror(__name__)

@@ -1,4 +1,4 @@
-"""`celery.app.builtins`: the very same module, so that its state and patches on it are shared (see `_same`)."""
+"""`celery.app.builtins`: the very same module, shared with its state and patches (see `_same`)."""
 
 from celery.app.builtins import *  # noqa: F403 - for type checkers and readers
 

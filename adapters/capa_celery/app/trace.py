@@ -1,4 +1,4 @@
-"""`celery.app.trace`: the very same module, so that its state and patches on it are shared (see `_same`)."""
+"""`celery.app.trace`: the very same module, shared with its state and patches (see `_same`)."""
 
 from celery.app.trace import *  # noqa: F403 - for type checkers and readers
 

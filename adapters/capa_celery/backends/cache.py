@@ -1,4 +1,4 @@
-"""`celery.backends.cache`: the very same module, so that its state and patches on it are shared (see `_same`)."""
+"""`celery.backends.cache`: the very same module, shared with its state and patches (see `_same`)."""
 
 from celery.backends.cache import *  # noqa: F403 - for type checkers and readers
 

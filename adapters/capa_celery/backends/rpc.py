@@ -1,4 +1,4 @@
-"""`celery.backends.rpc`: the very same module, so that its state and patches on it are shared (see `_same`)."""
+"""`celery.backends.rpc`: the very same module, shared with its state and patches (see `_same`)."""
 
 from celery.backends.rpc import *  # noqa: F403 - for type checkers and readers
 

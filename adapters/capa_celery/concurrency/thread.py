@@ -1,4 +1,4 @@
-"""`celery.concurrency.thread`: the very same module, so that its state and patches on it are shared (see `_same`)."""
+"""`celery.concurrency.thread`: the very same module, shared with its state and patches (see `_same`)."""
 
 from celery.concurrency.thread import *  # noqa: F403 - for type checkers and readers
 

@@ -1,4 +1,4 @@
-"""`celery.contrib.abortable`: the very same module, so that its state and patches on it are shared (see `_same`)."""
+"""`celery.contrib.abortable`: the very same module, shared with its state and patches (see `_same`)."""
 
 from celery.contrib.abortable import *  # noqa: F403 - for type checkers and readers
 

@@ -1,4 +1,4 @@
-"""`celery.contrib.pytest`: the very same module, so that its state and patches on it are shared (see `_same`)."""
+"""`celery.contrib.pytest`: the very same module, shared with its state and patches (see `_same`)."""
 
 from celery.contrib.pytest import *  # noqa: F403 - for type checkers and readers
 

@@ -1,4 +1,4 @@
-"""`celery.worker.strategy`: the very same module, so that its state and patches on it are shared (see `_same`)."""
+"""`celery.worker.strategy`: the very same module, shared with its state and patches (see `_same`)."""
 
 from celery.worker.strategy import *  # noqa: F403 - for type checkers and readers
 

@@ -79,7 +79,7 @@ def make_tasks() -> Callable[[type], Any]:
     return _make_tasks
 
 
-def _make_tasks(kind: type) -> Any:
+def _make_tasks(kind: type) -> Any:  # noqa: C901 - one task after another
     app = kind("twin", broker="memory://", backend="cache+memory://", set_as_current=False)
     app.conf.update(worker_hijack_root_logger=False, broker_connection_retry_on_startup=True)
     app.conf.broker_transport_options = {"polling_interval": 0.01}  # kombu looks once a second by itself

@@ -13,12 +13,12 @@ import capa_celery
 from capa_celery import _beat
 from capa_core import Runtime, use_runtime
 
-BEAT = '''
+BEAT = """
 from proj import app
 app.conf.beat_schedule = {
     "tick": {"task": "proj.mark", "schedule": 0.5, "args": ("tick",)},
 }
-'''
+"""
 
 
 @pytest.fixture
@@ -100,7 +100,9 @@ def test_the_default_scheduler_is_replaced_and_no_other() -> None:
         pytest.param(datetime(2026, 3, 28, 22, tzinfo=UTC), 1, 2, id="the hour that is missing in spring"),
     ],
 )
-def test_a_daily_task_runs_once_when_the_clocks_change(app: Any, start: datetime, days: int, hour: int) -> None:
+def test_a_daily_task_runs_once_when_the_clocks_change(
+    app: Any, start: datetime, days: int, hour: int
+) -> None:
     app.conf.timezone = "Europe/Berlin"
     now = start
     schedule = crontab(hour=hour, minute=30, nowfun=lambda: now.astimezone(app.timezone), app=app)

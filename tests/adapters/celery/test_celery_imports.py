@@ -11,7 +11,12 @@ import pytest
 import capa_celery
 
 MAP = tomllib.loads(Path(capa_celery.__file__).with_name("import_map.toml").read_text())
-OWN = {"celery": "Celery", "celery.app": "Celery", "celery.app.base": "Celery", "celery.worker": "WorkController"}
+OWN = {
+    "celery": "Celery",
+    "celery.app": "Celery",
+    "celery.app.base": "Celery",
+    "celery.worker": "WorkController",
+}
 
 
 @pytest.mark.parametrize(("old", "new"), MAP["modules"].items())

@@ -1,9 +1,7 @@
 """Real worker processes of each kind, on the embedded default and on Redis."""
 
-import os
 import signal
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest

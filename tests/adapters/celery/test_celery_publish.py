@@ -1,6 +1,6 @@
 """What `delay`, `apply_async` and `send_task` put into a queue."""
 
-import datetime
+import datetime as dt
 import json
 import time
 from typing import Any
@@ -17,10 +17,27 @@ from capa_celery import _codec
 from capa_core import Runtime, default_runtime, use_runtime
 from capa_core.errors import UnsupportedError
 
-HEADERS = (
-    "lang task id shadow eta expires group group_index retries timelimit root_id parent_id argsrepr kwargsrepr "
-    "origin ignore_result replaced_task_nesting stamped_headers stamps"
-).split()
+HEADERS = [
+    "lang",
+    "task",
+    "id",
+    "shadow",
+    "eta",
+    "expires",
+    "group",
+    "group_index",
+    "retries",
+    "timelimit",
+    "root_id",
+    "parent_id",
+    "argsrepr",
+    "kwargsrepr",
+    "origin",
+    "ignore_result",
+    "replaced_task_nesting",
+    "stamped_headers",
+    "stamps",
+]
 
 
 def received(queue: str = "celery") -> _codec.Envelope:
@@ -88,7 +105,7 @@ def test_each_serializer_brings_the_arguments_over(memory_app: Any, add: Any, se
 
 
 def test_dates_come_over_as_kombu_writes_them(add: Any) -> None:
-    moment = datetime.datetime(2026, 10, 25, 2, 30, tzinfo=datetime.UTC)
+    moment = dt.datetime(2026, 10, 25, 2, 30, tzinfo=dt.UTC)
     add.apply_async((moment, 1), headers={"moment": moment})
     message = received()
 

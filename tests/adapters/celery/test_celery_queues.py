@@ -10,7 +10,10 @@ QUEUES = {
     queue.name: queue
     for queue in (
         Queue("direct", Exchange("d"), routing_key="key"),
-        Queue("many", bindings=[binding(Exchange("d"), routing_key="a"), binding(Exchange("d"), routing_key="b")]),
+        Queue(
+            "many",
+            bindings=[binding(Exchange("d"), routing_key="a"), binding(Exchange("d"), routing_key="b")],
+        ),
         Queue("word", TOPIC, routing_key="a.*.c"),
         Queue("rest", TOPIC, routing_key="a.#"),
         Queue("tail", TOPIC, routing_key="#.c"),
@@ -34,7 +37,9 @@ QUEUES = {
         ("f", "ignored", ["f"]),
     ],
 )
-def test_a_message_reaches_the_queues_that_amqp_would_choose(exchange: str, key: str, names: list[str]) -> None:
+def test_a_message_reaches_the_queues_that_amqp_would_choose(
+    exchange: str, key: str, names: list[str]
+) -> None:
     assert names == [topic.name for topic in bound_to(exchange, key, QUEUES)]
 
 

@@ -122,7 +122,7 @@ STEPS: dict[str, Callable[[Any], Any]] = {
     "forget": forgotten,
     "a timeout": lambda app: app.AsyncResult("nobody-sent-this").get(timeout=0.1),
     "pending": lambda app: app.AsyncResult("nobody-sent-this").state,
-    "chunks": lambda app: app.tasks["add"].chunks(zip(range(4), range(4), strict=True), 2)().get(timeout=WAIT_S, interval=0.01),
+    "chunks": lambda app: app.tasks["add"].chunks([(1, 1), (2, 2)], 1)().get(timeout=WAIT_S, interval=0.01),
     "map": lambda app: get(app.tasks["total"].map([[1, 2], [3]]).apply_async()),
     "eager": lambda app: app.tasks["add"].apply((1, 2)).get(),
     "pickle refused": lambda app: app.tasks["add"].apply_async((1, object()), serializer="json"),
