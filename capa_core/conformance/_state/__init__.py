@@ -1,0 +1,1 @@
+"""The promises of state, by theme; `capa_core.conformance.state` puts them together."""

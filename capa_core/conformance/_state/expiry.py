@@ -1,0 +1,78 @@
+"""Values that go away by themselves."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from capa_core.blocks.state import Put, State, StateFeature
+from capa_core.conformance._state.setting import (
+    AFTER_SHORT_S,
+    SHORT,
+    Setting,
+    needs,
+    succeeds,
+)
+from capa_core.errors import InvalidArgumentError
+
+
+class ExpiryPromises(Setting):
+    """Of the time to live."""
+
+    def test_a_value_is_there_until_its_time_is_over(self, state: State) -> None:
+        stored = time.monotonic()
+        state.put("k", b"v", ttl=timedelta(seconds=1))
+        while state.get("k") is not None and time.monotonic() < stored + 3:
+            time.sleep(0.02)
+
+        assert 1 == pytest.approx(time.monotonic() - stored, abs=0.3)
+
+    def test_an_expired_value_is_in_no_answer(self, state: State) -> None:
+        etag = self.expired(state)
+
+        assert state.get_item("k") is None
+        assert {} == state.get_many(["k"])
+        assert state.wait("k", timeout=0) is None
+        assert not succeeds(lambda: state.put("k", b"new", if_etag=etag))
+
+    def test_an_expired_value_is_not_listed(self, state: State) -> None:
+        needs(state, StateFeature.SCAN)
+        self.expired(state)
+
+        assert [] == list(state.scan())
+
+    def test_an_expired_value_is_not_counted_as_deleted(self, state: State) -> None:
+        self.expired(state)
+
+        assert (False, 0) == (state.delete("k"), state.delete_many(["k"]))
+
+    def test_an_expired_value_makes_room_for_who_writes_first(self, state: State) -> None:
+        self.expired(state)
+        state.put("k", b"new", if_etag="")
+
+        assert b"new" == state.get("k")
+
+    def test_a_write_without_time_takes_the_time_away(self, state: State) -> None:
+        state.put("k", b"v", ttl=SHORT)
+        state.put("k", b"w")
+        state.put("m", b"v", ttl=SHORT)
+        state.put("m", b"w", if_etag=state.get_item("m").etag)  # type: ignore[union-attr]
+        time.sleep(AFTER_SHORT_S)
+
+        assert {"k": b"w", "m": b"w"} == state.get_many(["k", "m"])
+
+    def test_time_is_kept_in_bulk_and_transactions(self, state: State) -> None:
+        state.put_many({"a": b"v", "b": b"v"}, ttl=SHORT)
+        if state.features[StateFeature.TRANSACTION]:
+            state.transact([Put("c", b"v", ttl_s=SHORT.total_seconds()), Put("d", b"stays")])
+        time.sleep(AFTER_SHORT_S)
+
+        assert {} == state.get_many(["a", "b", "c"])
+
+    @pytest.mark.parametrize("ttl", [0, -1, timedelta(0), "1", float("nan")], ids=repr)
+    def test_what_is_no_time_is_refused(self, state: State, ttl: Any) -> None:
+        with pytest.raises(InvalidArgumentError):
+            state.put("k", b"v", ttl=ttl)

@@ -1,0 +1,125 @@
+"""The stage of the suite: a store, and small words that its tests are written in."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from capa_core.blocks.state import State, StateDriver, StateFeature
+from capa_core.errors import ConflictError
+
+Connect = Callable[[], StateDriver[Any]]
+
+ODD_KEYS = [
+    *[
+        "k",
+        "K",
+        " ",
+        "  ",
+        "\n",
+        "\x00",
+        "a\x00b",
+        "\x7f",
+        "'",
+        '"',
+        "\\",
+        "%",
+        "_",
+        "a%b",
+        "a_b",
+        ":",
+        "a:b",
+    ],
+    *[
+        "*",
+        "?",
+        "a*b",
+        "[ab]",
+        "[^a]",
+        "a[",
+        "]",
+        "\\*",
+        "{tag}",
+        "}{",
+        "{}",
+        "a/b/../c",
+        "..",
+        "/",
+        "-",
+        "é",
+    ],
+    *["e\u0301", "ключ", "鍵", "🔑", "\ud7ff", "\ue000", "\uffff", "\U0010ffff", "x" * 512, "🔑" * 512],
+]
+SHORT = timedelta(milliseconds=250)
+AFTER_SHORT_S = 0.4
+
+
+class Setting(ABC):
+    """What every test is given."""
+
+    @pytest.fixture
+    @abstractmethod
+    def connect(self) -> Connect:
+        """Return a function that opens a driver on one store, empty at first; each call opens another on it."""
+
+    @pytest.fixture
+    def driver(self, connect: Connect) -> StateDriver[Any]:
+        """Return a driver."""
+        return connect()
+
+    @pytest.fixture
+    def state(self, driver: StateDriver[Any]) -> Iterator[State]:
+        """Yield the portable type over the driver."""
+        with State(driver, name="conformance") as state:
+            yield state
+
+    @pytest.fixture
+    def other(self, connect: Connect, driver: StateDriver[Any]) -> Iterator[State]:
+        """Yield another portable object on the same store, as another process would have."""
+        needs(driver, StateFeature.SHARED)
+        with State(connect(), name="conformance") as other:
+            yield other
+
+    def wakes_within_s(self, state: State, told_s: float) -> float:
+        """Return how soon a change with notice must wake: *told_s*, or the core's longest pause where it polls."""
+        return told_s if state.features[StateFeature.WAIT].by_driver else 1.2
+
+    def wake_up_s(self, state: State, write: Callable[[], object]) -> float:
+        """Return the seconds from *write* to the return of who waited for `k`, which has no value at first."""
+        state.delete("k")
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(lambda: (state.wait("k", timeout=10), time.monotonic()))
+            time.sleep(0.3)
+            written = time.monotonic()
+            write()
+            item, woken = waiting.result()
+        assert item is not None
+        return woken - written
+
+    def expired(self, state: State) -> str:
+        """Store a value for a short time at `k`, wait that time, and return its etag."""
+        etag = state.put("k", b"v", ttl=SHORT)
+        time.sleep(AFTER_SHORT_S)
+        return etag
+
+
+def needs(holder: State | StateDriver[Any], feature: StateFeature) -> None:
+    """Skip a test of what the component declares it has not."""
+    support = holder.features[feature]
+    if not support:
+        pytest.skip(f"no {feature}: {support.note}")
+
+
+def succeeds(call: Callable[[], object]) -> bool:
+    """Return whether *call* did what it should, rather than find another etag."""
+    try:
+        call()
+    except ConflictError:
+        return False
+    return True
