@@ -128,6 +128,15 @@ def test_own_modules_and_frequent_names_are_not_counted(capa, tmp_path):
     assert 0 == len(json.loads(capa("scan", tmp_path, "--json").out)["sites"])
 
 
+def test_what_an_sdk_hands_out_but_does_not_own_is_not_counted(capa, tmp_path):
+    source = "from celery.utils.log import get_task_logger\nlog = get_task_logger(__name__)\nlog.info('x')\n"
+    (tmp_path / "a.py").write_text(source)
+
+    sites = json.loads(capa("scan", tmp_path, "--json").out)["sites"]
+
+    assert {"celery.utils.log.get_task_logger"} == {site["name"] for site in sites}
+
+
 def test_every_known_sdk_has_a_map_that_is_right():
     from capa_migration.scan.survey import known_maps
 
