@@ -6,6 +6,7 @@ pays for the import, let alone for a span.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -73,10 +74,32 @@ def continued(carrier: Mapping[str, str]) -> Iterator[None]:
 
 
 def logger(block: str, component: str) -> Any:
-    """Return a structlog logger bound to *block* and *component*."""
+    """Return a structlog logger bound to *block* and *component*.
+
+    It writes as the application has configured structlog; where it has not, to `logging.getLogger("capa.<block>")`,
+    since a library must not print to standard output.
+    """
     import structlog
 
-    return structlog.get_logger("capa").bind(block=block, component=component)
+    if structlog.is_configured():
+        made = structlog.get_logger("capa")
+    else:
+        made = structlog.wrap_logger(
+            logging.getLogger(f"capa.{block}"),
+            wrapper_class=structlog.stdlib.BoundLogger,
+            processors=[_for_logging],
+        )
+    return made.bind(block=block, component=component)
+
+
+def _for_logging(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> tuple[tuple[str], dict[str, Any]]:
+    """Return what `logging` takes: one text with all fields, and the traceback apart."""
+    exc_info = event.pop("exc_info", None)
+    text = event.pop("event")
+    fields = "".join(f" {key}={value!r}" for key, value in event.items())
+    return (f"{text}{fields}",), {"exc_info": exc_info} if exc_info else {}
 
 
 def _kind(name: str) -> SpanKind:

@@ -5,12 +5,14 @@ import sys
 import threading
 
 import pytest
+import structlog
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from capa_core import Runtime, Service
+from capa_core.call import telemetry
 
 
 @pytest.fixture
@@ -52,7 +54,9 @@ def test_one_trace_goes_through_a_call_over_http(spans, tmp_path):
         runtime.invocation("greeter").invoke("hello")
     served.close()
 
-    client, server = (next(span for span in spans() if span.kind.name == kind) for kind in ("CLIENT", "SERVER"))
+    client, server = (
+        next(span for span in spans() if span.kind.name == kind) for kind in ("CLIENT", "SERVER")
+    )
     assert client.context.span_id == server.parent.span_id
     assert client.context.trace_id == server.context.trace_id
 
@@ -77,6 +81,30 @@ def test_without_an_sdk_opentelemetry_is_not_even_imported():
         "with Runtime.in_memory() as runtime: runtime.state().put('k', b'v')\n"
         "print(any(name.startswith('opentelemetry') for name in sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, cwd="/")
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, cwd="/"
+    )
 
     assert ("False\n", "") == (done.stdout, done.stderr)
+
+
+def test_without_a_configuration_of_structlog_logs_go_to_logging(caplog, capsys):
+    log = telemetry.logger("state", "orders")
+    try:
+        raise RuntimeError("boom")
+    except RuntimeError:
+        log.exception("it failed", key="100 %")
+
+    assert ["capa.state"] == [record.name for record in caplog.records]
+    assert "it failed block='state' component='orders' key='100 %'" in caplog.text
+    assert "RuntimeError: boom" in caplog.text
+    assert "" == capsys.readouterr().out
+
+
+def test_a_configuration_of_structlog_is_used():
+    with structlog.testing.capture_logs() as logs:
+        structlog.configure()
+        telemetry.logger("state", "orders").warning("careful")
+    structlog.reset_defaults()
+
+    assert {"block": "state", "component": "orders"}.items() <= logs[0].items()
