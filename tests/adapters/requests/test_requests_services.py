@@ -20,7 +20,9 @@ def _orders() -> Service:
     service.register("echo", lambda call: call.data.decode("latin-1"))
     service.register("fail", lambda call: 1 / 0)
     service.register("gone", _gone)
-    service.register("login", lambda call: InvocationResponse(200, "Fine", [("Set-Cookie", "a=1; Path=/")], b"in"))
+    service.register(
+        "login", lambda call: InvocationResponse(200, "Fine", [("Set-Cookie", "a=1; Path=/")], b"in")
+    )
     service.register("moved", lambda call: InvocationResponse(302, "Found", [("Location", "/list?to=1")]))
     service.register("who", lambda call: call.header("Cookie"))
     return service
@@ -41,11 +43,17 @@ def test_a_service_in_this_process_answers(orders: str) -> None:
     found = capa_requests.get(f"{orders}/list", params={"a": "1"}, headers={"X-Token": "t"})
 
     assert (200, {"query": {"a": ["1"]}, "token": "t"}) == (found.status_code, found.json())
-    assert ("http://orders/list?a=1", "OK", True) == (found.url, found.reason, type(found) is requests.Response)
+    assert ("http://orders/list?a=1", "OK", True) == (
+        found.url,
+        found.reason,
+        type(found) is requests.Response,
+    )
 
 
 @pytest.mark.parametrize(
-    "data", [b"raw", "text", {"raw": "form"}, io.BytesIO(b"file"), [("a", "b")]], ids=lambda value: type(value).__name__
+    "data",
+    [b"raw", "text", {"raw": "form"}, io.BytesIO(b"file"), [("a", "b")]],
+    ids=lambda value: type(value).__name__,
 )
 def test_a_body_of_any_kind_arrives_whole(data: Any, orders: str) -> None:
     found = capa_requests.post(f"{orders}/echo", data=data)
@@ -121,7 +129,11 @@ def test_a_legacy_address_leads_to_the_service(server: Any) -> None:
 
 def test_a_service_that_is_down_is_a_connection_error() -> None:
     tree = {"invocation": {"orders": {"driver": "http", "url": "http://127.0.0.1:1"}}}
-    with Runtime.in_memory(tree) as runtime, use_runtime(runtime), pytest.raises(requests.ConnectionError) as caught:
+    with (
+        Runtime.in_memory(tree) as runtime,
+        use_runtime(runtime),
+        pytest.raises(requests.ConnectionError) as caught,
+    ):
         capa_requests.get("http://orders/echo", timeout=1)
 
     assert caught.value.request.url == "http://orders/echo"
@@ -142,4 +154,9 @@ def test_any_wsgi_application_is_a_service() -> None:
         runtime.host(application, name="web")
         found = capa_requests.put("http://web/a/b")
 
-    assert (201, "Made", "/a/b", b"wsgi") == (found.status_code, found.reason, found.headers["X-Path"], found.content)
+    assert (201, "Made", "/a/b", b"wsgi") == (
+        found.status_code,
+        found.reason,
+        found.headers["X-Path"],
+        found.content,
+    )

@@ -1,0 +1,18 @@
+"""The original's own tests end on the shim as they do on the original."""
+
+import pytest
+from foreign_suite import UnavailableError, compare
+from servers._program import in_ci
+
+from .original_suite import SUITE
+
+
+@pytest.mark.timeout(400)
+def test_the_originals_own_tests_end_the_same_on_the_shim() -> None:
+    try:
+        compared = compare(SUITE, SUITE.chosen)
+    except UnavailableError as error:
+        pytest.fail(str(error)) if in_ci() else pytest.skip(str(error))
+
+    assert compared.different == {}, compared.report()
+    assert compared.passed > 250
