@@ -7,7 +7,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from capa_codemods.engine.merge import without_edits
@@ -111,6 +111,7 @@ TEXTS = st.lists(
 
 @settings(max_examples=400, deadline=None)
 @given(TEXTS.map("".join))
+@example("# coding: latin-9000\nimport requests\n")
 def test_no_text_is_too_odd(rewriting, text):
     data = text.encode()
     outcome = rewriting.examine_data("a.py", data)

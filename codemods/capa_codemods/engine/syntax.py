@@ -57,14 +57,25 @@ def parse(data: bytes) -> ast.Module:
 
 
 def _encoding(data: bytes) -> str | None:
-    """Return the declared encoding if columns must be counted again in it, else None."""
+    """Return the declared encoding if columns must be counted again in it, else None.
+
+    Raises:
+        UnreadableError: Python knows no such encoding.
+    """
     head = data.split(b"\n", 2)[:2]
     if not any(b"coding" in line and _COOKIE.match(line.removeprefix(_BOM)) for line in head):
         return None
     import io
     import tokenize
 
-    name = tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+    try:
+        name = tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+    except SyntaxError as error:
+        raise UnreadableError(
+            f"not Python {_version()}: {error.msg}",
+            line=1,
+            next_step="mend the encoding that its first lines declare",
+        ) from error
     return None if name in {"utf-8", "utf-8-sig", "ascii"} or data.isascii() else name
 
 
