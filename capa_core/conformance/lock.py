@@ -29,7 +29,7 @@ Connect = Callable[[], LockDriver[Any]]
 
 ODD_NAMES = [
     *"kK%{}:'\"\\*é🔑 \n\x00\U0010ffff",  # each character is a name
-    *["%7B", "{}", "{tag}", "}{", "{}{a}", "a:token", "é"],
+    *["%7B", "{}", "{tag}", "}{", "{}{a}", "a:token", "e\u0301"],
     *["a\x00b", "x" * 512, "🔑" * 512],
 ]
 SHORT_S = 0.3

@@ -18,8 +18,8 @@ Connect = Callable[[], StateDriver[Any]]
 
 ODD_KEYS = [
     *"kK%_:'\"\\*?]-/é鍵🔑 \n\x00\x7f\ud7ff\ue000\uffff\U0010ffff",  # each character is a key
-    *["a%b", "a_b", "a:b", "a*b", "[ab]", "[^a]", "a[", "\\*", "{tag}", "}{", "{}", "a/b/../c", "..", "ключ", "é"],
-    *["  ", "a\x00b", "x" * 512, "🔑" * 512],
+    *["a%b", "a_b", "a:b", "a*b", "[ab]", "[^a]", "a[", "\\*", "{tag}", "}{", "{}", "a/b/../c", "..", "ключ"],
+    *["e\u0301", "  ", "a\x00b", "x" * 512, "🔑" * 512],
 ]
 SHORT = timedelta(milliseconds=250)
 AFTER_SHORT_S = 0.4
