@@ -7,7 +7,9 @@ protocol has been replaced.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery as CeleryApp
@@ -52,6 +54,8 @@ ASKS_FOR_MORE = frozenset(
         "timezone",
     ]
 )
+NUMBERS = frozenset({int, float, bool, type(None)})
+MOST_PLAIN = 30
 REPR_LEVELS = 3
 """What `saferepr` does by itself; another `task_repr_maxlevels` is the original's business."""
 
@@ -87,11 +91,12 @@ def send(app: Celery, name: str, args: Any, kwargs: Any, options: dict[str, Any]
     if not isinstance(kwargs, Mapping):
         raise TypeError("task keyword arguments must be a mapping")
     options = {key: value for key, value in options.items() if key not in ASKS_FOR_MORE}
+    sending = app.amqp
     task_id = options.pop("task_id", None) or uuid()
     ignored = options.pop("ignore_result", None)
     result_cls = options.pop("result_cls", None)
     shadow, producer = options.pop("shadow", None), options.pop("producer", None)
-    options = app.amqp.router.route(options, name, args, kwargs, options.pop("task_type"))
+    options = sending.router.route(options, name, args, kwargs, options.pop("task_type"))
     headers = {
         "lang": "py",
         "task": name,
@@ -105,9 +110,9 @@ def send(app: Celery, name: str, args: Any, kwargs: Any, options: dict[str, Any]
         "timelimit": [None, None],
         "root_id": task_id,
         "parent_id": None,
-        "argsrepr": saferepr(args, app.amqp.argsrepr_maxsize) if args else "()",
-        "kwargsrepr": saferepr(kwargs, app.amqp.kwargsrepr_maxsize) if kwargs else "{}",
-        "origin": anon_nodename(),
+        "argsrepr": _shown(args, args, sending.argsrepr_maxsize),
+        "kwargsrepr": _shown(kwargs, kwargs.values(), sending.kwargsrepr_maxsize),
+        "origin": _origin(os.getpid()),
         "ignore_result": ignored,
         "replaced_task_nesting": 0,
         "stamped_headers": None,
@@ -117,7 +122,22 @@ def send(app: Celery, name: str, args: Any, kwargs: Any, options: dict[str, Any]
     properties = {"correlation_id": task_id, "reply_to": app.thread_oid}
     if not ignored and type(app.backend) is not CapaBackend:
         app.backend.on_task_call(producer or app.own_producer, task_id)
-    app.amqp.send_task_message(producer, name, amqp.task_message(headers, properties, body, None), **options)
+    sending.send_task_message(producer, name, amqp.task_message(headers, properties, body, None), **options)
     result = (result_cls or app.AsyncResult)(task_id)
     result.ignored = ignored
     return result
+
+
+def _shown(whole: Any, values: Iterable[Any], longest: int) -> str:
+    """Return what `saferepr` shows of arguments; of a few numbers and plain words that is what `repr` shows."""
+    plain = len(whole) < MOST_PLAIN and all(
+        type(value) in NUMBERS or (type(value) is str and len(value) < MOST_PLAIN and value.isalnum())
+        for value in values
+    )
+    return repr(whole) if plain else str(saferepr(whole, longest))
+
+
+@lru_cache(maxsize=1)
+def _origin(_pid: int) -> str:
+    """Return the name of this process; asked with its id, since a fork has another."""
+    return str(anon_nodename())
