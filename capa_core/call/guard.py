@@ -14,7 +14,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 from capa_core.call import telemetry
 from capa_core.call.budget import RetryBudget
 from capa_core.driver import Driver
-from capa_core.errors import CapaError
+from capa_core.errors import CapaError, DeadlineError, PermissionDeniedError, UnavailableError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,6 +39,10 @@ class Policy:
 
 
 DEFAULT_POLICY = Policy()
+
+# What a setting may be the cause of: the engine is elsewhere, is slow, or knows other credentials.
+_OF_SETTINGS = (UnavailableError, DeadlineError, PermissionDeniedError)
+_NEXT_STEP = "`capa doctor` shows which setting leads there, and whether it answers."
 
 
 class Guard:
@@ -119,7 +123,10 @@ class Guard:
         named = self.named(error)
         if named is None or isinstance(error, CapaError):
             raise error
-        raise named(f"{self.block} {self.name!r}: {operation} failed: {error}") from error
+        said = f"{self.block} {self.name!r}: {operation} failed: {error}"
+        if issubclass(named, _OF_SETTINGS) and operation != "ping":  # that is what `capa doctor` itself calls
+            said = f"{said.rstrip('.')}. {_NEXT_STEP}"
+        raise named(said) from error
 
     def _traced(self, operation: str, call: Callable[[], T]) -> T:
         with telemetry.span(f"{self.block} {operation}", self._attributes):

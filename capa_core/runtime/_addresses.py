@@ -12,6 +12,9 @@ def normalised(address: str) -> str:
     """Return *address* in lower case without credentials, query and what is the default anyway.
 
     `redis://:pw@Redis.internal/` and `redis://redis.internal:6379/0` give the same text.
+
+    Raises:
+        ValueError: It is no address: its port is no number, or a bracket is missing.
     """
     if "://" not in address:
         return address.strip().lower()
@@ -25,8 +28,18 @@ def normalised(address: str) -> str:
     return f"{scheme}://{host}:{port}{path}"
 
 
+def without_credentials(address: str) -> str:
+    """Return *address* fit to be shown, also if it is malformed."""
+    scheme, mark, rest = address.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else address.rpartition("@")[2]
+
+
 def host_and_port(address: str) -> tuple[str, int | None]:
-    """Return the host in lower case and the port, if *address* names one or its scheme implies one."""
+    """Return the host in lower case and the port, if *address* names one or its scheme implies one.
+
+    Raises:
+        ValueError: As `normalised`.
+    """
     parts = urlsplit(address if "://" in address else f"//{address}")
     port = parts.port or DEFAULT_PORTS.get(parts.scheme.lower())
     return (parts.hostname or "").lower(), port

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from capa_core.errors import SettingsError
-from capa_core.runtime._addresses import host_and_port, normalised
+from capa_core.runtime._addresses import host_and_port, normalised, without_credentials
 from capa_core.runtime._blocks import BLOCKS
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ class AddressIndex:
     """All `legacy` addresses of the settings, by block.
 
     Raises:
-        SettingsError: Two names of one block claim the same address.
+        SettingsError: Two names of one block claim the same address, or an address is none.
     """
 
     def __init__(self, loaded: Loaded) -> None:
@@ -32,19 +32,33 @@ class AddressIndex:
     def _claims(self, block: str) -> dict[str, str]:
         claims: dict[str, str] = {}
         for name, table in getattr(self._loaded.settings, block).items():
-            for address in map(normalised, table.legacy):
+            place = self._loaded.origin(block, name, "legacy")
+            for given in table.legacy:
+                address = _normalised(given, place)
                 if claims.setdefault(address, name) != name:
-                    place = self._loaded.origin(block, name, "legacy")
                     raise SettingsError(
                         f"{place}: {address} already stands for {block} {claims[address]!r}. Remove one."
                     )
         return claims
 
     def logical_name(self, block: str, address: str) -> str | None:
-        """Return the name that *address* stands for in *block*, or `None`."""
-        return self._names[block].get(normalised(address))
+        """Return the name that *address* stands for in *block*, or `None`, also for what is no address."""
+        try:
+            return self._names[block].get(normalised(address))
+        except ValueError:
+            return None
 
     def service_for(self, host: str, port: int | None) -> str | None:
         """Return the service that *host* and *port* mean, or `None`."""
         host = host.lower()
         return self._services.get(host) or self._hosts.get((host, port)) or self._hosts.get((host, None))
+
+
+def _normalised(address: str, place: str) -> str:
+    try:
+        return normalised(address)
+    except ValueError:
+        raise SettingsError(
+            f"{place}: {without_credentials(address)!r} is no address. Write scheme://host:port, and what is special"
+            " in a password as %XX."
+        ) from None

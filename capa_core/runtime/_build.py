@@ -70,7 +70,7 @@ def validated(
     unknown_keys(given, model, runtime.loaded, path)
     values = {
         key: _references.resolve(
-            value, runtime.loaded.origin(*path, key), runtime.environ, _secret_of(runtime, path)
+            value, runtime.loaded.origin(*path, key), runtime.environ, _secret_of(runtime, (*path, key))
         )
         for key, value in given.items()
     }
@@ -82,12 +82,12 @@ def validated(
 
 def _secret_of(runtime: Runtime, path: tuple[str, ...]) -> _references.SecretReader:
     def read(name: str, field: str) -> str:
-        place = ".".join(path)
+        place = runtime.loaded.origin(*path)
         if path[:1] == ("secrets",):
             raise SettingsError(f"{place}: a secrets component cannot take its own settings from secrets")
         try:
             return str(runtime.secrets().get(name, field=field).reveal())
         except NotFoundError as error:
-            raise SettingsError(f"{place}: {error}. Store the secret, or change the setting.") from error
+            raise SettingsError(f"{place}: {error}") from error
 
     return read

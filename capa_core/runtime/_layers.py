@@ -32,7 +32,7 @@ class Layer:
         place: Names a key's place to a human; `{key}` stands for the dotted key.
     """
 
-    tree: Mapping[str, Any]
+    tree: Mapping[str, Any] = field(repr=False)
     place: str
 
     def place_of(self, path: KeyPath) -> str:
@@ -45,7 +45,7 @@ class Layer:
 class Merged:
     """The outcome of all layers: the values and, for each, the place it came from."""
 
-    tree: dict[str, Any] = field(default_factory=dict)
+    tree: dict[str, Any] = field(default_factory=dict, repr=False)
     origins: dict[KeyPath, str] = field(default_factory=dict)
 
     def add(self, layer: Layer) -> None:
@@ -103,8 +103,10 @@ def file_layers(path: Path, profile: str | None) -> tuple[list[Layer], str | Non
         UnknownNameError: It has no such profile, or a section that nobody knows.
     """
     tree = read_file(path)
-    profiles = tree.pop("profiles", {})
+    profiles = _profiles(tree.pop("profiles", {}), path)
     chosen = profile or tree.get("profile")
+    if not isinstance(chosen, str | None):
+        raise SettingsError(f'{path}: profile must be a text, such as profile = "dev".')
     check_sections(tree, str(path))
     layers = [Layer(tree, f"{path}: {{key}}")]
     if chosen is not None:
@@ -117,6 +119,12 @@ def file_layers(path: Path, profile: str | None) -> tuple[list[Layer], str | Non
     return layers, chosen
 
 
+def _profiles(found: Any, path: Path) -> dict[str, dict[str, Any]]:
+    if isinstance(found, dict) and all(isinstance(each, dict) for each in found.values()):
+        return found
+    raise SettingsError(f"{path}: profiles must hold tables such as [profiles.prod.state.default].")
+
+
 def environment_layer(environ: Mapping[str, str], known: Mapping[str, Any]) -> Layer:
     """Return what `CAPA_<SECTION>__<NAME>__<KEY>` variables say.
 
@@ -124,6 +132,7 @@ def environment_layer(environ: Mapping[str, str], known: Mapping[str, Any]) -> L
 
     Raises:
         UnknownNameError: A variable begins with `CAPA_` and names no section.
+        SettingsError: Of two variables, one holds a value and the other a key below it.
     """
     tree: dict[str, Any] = {}
     for variable, text in sorted(environ.items()):
@@ -133,7 +142,12 @@ def environment_layer(environ: Mapping[str, str], known: Mapping[str, Any]) -> L
         if section in OPTIONS and not rest:
             tree[section] = text
         elif section in SECTIONS and rest:
-            _plant(tree, section, rest, _value(text), known.get(section, {}))
+            try:
+                _plant(tree, section, rest, _value(text), known.get(section, {}))
+            except TypeError:
+                raise SettingsError(
+                    f"environment: {variable} is a key below a variable that has a value of its own. Unset one of them."
+                ) from None
         else:
             raise UnknownNameError(
                 f"environment: {variable} is no setting of Capa.{nearest(section, (*SECTIONS, *OPTIONS, 'profile'))}"

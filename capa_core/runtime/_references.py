@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from capa_core.errors import SettingsError
+from capa_core.errors import SettingsError, UnknownNameError, nearest
 
-REFERENCE = re.compile(r"\$\{(?P<kind>env|secret):(?P<name>[^}#]+)(?:#(?P<field>[^}]*))?\}")
+REFERENCE = re.compile(r"\$\{(?P<kind>[a-z]+):(?P<name>[^}#]+)(?:#(?P<field>[^}]*))?\}")
 
 SecretReader = Callable[[str, str], str]
 """Takes the name of a secret and of its field (`""` for the only one) and returns the plain text."""
@@ -18,7 +18,8 @@ def resolve(value: Any, place: str, environ: Mapping[str, str], secret: SecretRe
     """Return *value* with each reference in its texts replaced.
 
     Raises:
-        SettingsError: A variable that is referred to is not set; the message names it and *place*.
+        SettingsError: A variable that is referred to is not set, or nothing is referred to in this way; the message
+            names *place*.
     """
     if isinstance(value, str):
         return REFERENCE.sub(lambda match: _text(match, place, environ, secret), value)
@@ -32,6 +33,10 @@ def resolve(value: Any, place: str, environ: Mapping[str, str], secret: SecretRe
 def _text(match: re.Match[str], place: str, environ: Mapping[str, str], secret: SecretReader) -> str:
     if match["kind"] == "secret":
         return secret(match["name"], match["field"] or "")
+    if match["kind"] != "env":
+        raise UnknownNameError(
+            f"{place}: nothing is read by ${{{match['kind']}:…}}.{nearest(match['kind'], ('env', 'secret'))}"
+        )
     if match["name"] not in environ:
         raise SettingsError(
             f"{place}: environment variable {match['name']} is not set. Set it, or change the setting."

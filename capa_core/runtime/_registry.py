@@ -17,6 +17,12 @@ def drivers(block: Block) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=block.group)}
 
 
+@cache
+def adapters() -> frozenset[str]:
+    """Return the adapters that are installed, by the name of their table in capa.toml."""
+    return frozenset(point.name for point in entry_points(group="capa.adapters"))
+
+
 def driver_type(block: Block, name: str, place: str) -> type[Driver[Any]]:
     """Import and return the class of the driver *name*.
 

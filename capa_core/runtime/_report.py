@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from capa_core.errors import CapaError
+from capa_core.runtime._addresses import without_credentials
 from capa_core.runtime._blocks import BLOCKS
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class ComponentReport:
     Attributes:
         driver: The driver's name in capa.toml.
         origin: The place of the setting that chose it; `embedded default` if nothing did.
-        legacy: The legacy addresses that mean this name.
+        legacy: The legacy addresses that mean this name, without credentials.
     """
 
     block: str
@@ -49,7 +50,7 @@ def report(runtime: Runtime) -> list[ComponentReport]:
                 name=name,
                 driver=table.driver or block.embedded,
                 origin=runtime.loaded.origin(block.name, name, "driver"),
-                legacy=table.legacy,
+                legacy=tuple(map(without_credentials, table.legacy)),
             )
             for name, table in tables.items()
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +21,9 @@ from capa_core.runtime._layers import (
     find_file,
     merge,
 )
+from capa_core.runtime._registry import adapters
+
+_NO_TABLE = "This must be a table: each component stands in one of its own, such as [{}.default]"
 
 
 class ComponentTable(BaseModel):
@@ -29,7 +32,7 @@ class ComponentTable(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     driver: str | None = None
-    legacy: tuple[str, ...] = ()
+    legacy: tuple[str, ...] = Field(default=(), repr=False)
     deadline_s: float = Field(default=10.0, gt=0)
     attempt_s: float | None = Field(default=None, gt=0)
     retries: int = Field(default=3, ge=0, le=100)
@@ -38,8 +41,17 @@ class ComponentTable(BaseModel):
         """Return the keys that only the driver knows."""
         return dict(self.model_extra or {})
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Leave the driver's own keys out: nobody knows here which of them are secret."""
+        own = type(self).model_fields
+        return (pair for pair in super().__repr_args__() if pair[0] in own)
+
 
 Tables = dict[str, ComponentTable]
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
 
 
 class CapaSettings(BaseSettings):
@@ -55,8 +67,8 @@ class CapaSettings(BaseSettings):
     state: Tables = {}
     lock: Tables = {}
     secrets: Tables = {}
-    adapters: dict[str, dict[str, Any]] = {}
-    requires: dict[str, Annotated[tuple[str, ...], BeforeValidator(tuple)]] = {}
+    adapters: dict[str, dict[str, Any]] = Field(default={}, repr=False)
+    requires: dict[str, Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]] = {}
 
     @classmethod
     def settings_customise_sources(
@@ -134,7 +146,7 @@ def load(
 
     Raises:
         SettingsError: A file cannot be read or a value does not fit; the message names its place.
-        UnknownNameError: A key, profile or variable is not known.
+        UnknownNameError: A key, profile, adapter or variable is not known.
     """
     path = file or _configured(environ) or (find_file(start) if start else None)
     wanted = profile or environ.get("CAPA_PROFILE") or None
@@ -151,6 +163,7 @@ def load(
         check_sections(code, "code")
         layers.append(Layer(code, "code: {key}"))
     merged = merge(layers)
+    _check_adapters(merged)
     return Loaded(settings=_validated(merged), file=path, profile=wanted, merged=merged)
 
 
@@ -163,7 +176,15 @@ def _validated(merged: Merged) -> CapaSettings:
     try:
         return CapaSettings(**merged.tree)
     except ValidationError as error:
-        raise explain(error, merged, ()) from error
+        raise explain(error, merged, ()) from None  # its text holds the value, which may be secret
+
+
+def _check_adapters(merged: Merged) -> None:
+    for name in merged.tree.get("adapters", {}):
+        if name not in adapters():
+            raise UnknownNameError(
+                f"{merged.origins['adapters', name]}: no adapter {name!r} is installed.{nearest(name, adapters())}"
+            )
 
 
 def explain(error: ValidationError, merged: Merged, path: tuple[str, ...]) -> SettingsError:
@@ -173,7 +194,8 @@ def explain(error: ValidationError, merged: Merged, path: tuple[str, ...]) -> Se
     places = (merged.origins.get(spot[:length]) for length in range(len(spot), 0, -1))
     place = next(filter(None, places), ".".join(spot))
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return SettingsError(f"{place}: {first['msg']}{more}. Nothing was started; mend the setting.")
+    says = _NO_TABLE.format(".".join(spot[:1])) if first["type"] == "model_type" else first["msg"].rstrip(".")
+    return SettingsError(f"{place}: {says}{more}. Nothing was started; mend the setting.")
 
 
 def unknown_keys(

@@ -11,7 +11,7 @@ from collections import deque
 from functools import cached_property
 from http.client import HTTPConnection
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from capa_core.blocks.invocation.driver import InvocationRequest
 from capa_core.errors import SettingsError
@@ -79,6 +79,10 @@ class Connection(HTTPConnection):
             self.sock = (
                 self._context.wrap_socket(limited, server_hostname=self.host) if self._context else limited
             )
+        except socket.gaierror as error:
+            raise NotSentError(
+                f"no host is named {self.host!r} ({error.strerror}): name another as `url` of the service in capa.toml"
+            ) from error
         except OSError as error:
             self.close()
             raise NotSentError(f"cannot connect to {self.host}:{self.port}: {error}") from error
@@ -93,18 +97,18 @@ class Connection(HTTPConnection):
 class Endpoint:
     """One address with its idle connections. Safe for many threads.
 
+    Raises:
+        SettingsError: The address is none that HTTP reaches.
+
     Attributes:
+        url: Fit to be shown: without credentials, which are refused.
         ejected_until: Left out until then (monotonic) while other addresses answer.
     """
 
     def __init__(self, url: str, *, verify: bool | str, size: int) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError(
-                f"{url!r} is no address of a service. Write http://host:port or https://host."
-            )
-        self.url = url
-        self.host = parts.hostname
+        self.url = _without_credentials(url)
+        parts = _parts(url)
+        self.host = parts.hostname or ""
         self.port = parts.port or (443 if parts.scheme == "https" else 80)
         self.ejected_until = 0.0
         self._netloc = parts.netloc.rpartition("@")[2]
@@ -183,3 +187,26 @@ class Endpoint:
         """Close this process's copies of the parent's sockets; the parent's stay open."""
         # Closing a copy sends nothing for plain TCP; for TLS http.client does not send a close_notify either.
         self.close()
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket that is missing
+        fits = False
+    if not fits:
+        raise SettingsError(
+            f"{_without_credentials(url)!r} is no address of a service. Write http://host:port or https://host."
+        )
+    if parts.username is not None:
+        raise SettingsError(
+            f"the address {_without_credentials(url)!r} was given with a user name, which would not be sent. Leave it"
+            " out, and give each call an Authorization header."
+        )
+    return parts
+
+
+def _without_credentials(url: str) -> str:
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else url.rpartition("@")[2]

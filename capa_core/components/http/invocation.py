@@ -44,7 +44,9 @@ class HttpInvocationSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     service: str = ""
-    url: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ("http://{service}",)
+    url: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(
+        default=("http://{service}",), repr=False
+    )
     verify: bool | str = True
     pool_size: int = Field(default=16, ge=1, le=1000)
     eject_s: float = Field(default=5.0, ge=0)

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import redis
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 from redis.backoff import NoBackoff
 from redis.commands.core import Script
 from redis.retry import Retry
 from redis.typing import EncodableT
+
+
+def _address(url: str) -> str:
+    try:
+        redis.ConnectionPool.from_url(url).make_connection()  # it knows the options, and does not connect
+        if urlsplit(url).scheme in ("redis", "rediss"):
+            int(urlsplit(url).path.strip("/") or 0)  # redis-py takes what is no number for database 0
+    except (TypeError, ValueError):  # their texts may hold a part of the password
+        raise PydanticCustomError(
+            "redis_url",
+            "This is no address of a Redis server. Write redis://[user[:password]@]host[:port]/database,"
+            " and what is special in a password as %XX",
+        ) from None
+    return url
 
 
 class RedisSettings(BaseModel):
@@ -24,7 +40,7 @@ class RedisSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
+    url: Annotated[str, AfterValidator(_address)] = Field(default="redis://127.0.0.1:6379/0", repr=False)
     timeout_s: float = 5.0
     prefix: str = "capa:"
 
