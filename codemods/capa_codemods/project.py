@@ -64,12 +64,12 @@ class Project:
         key = (root, folder)
         if key not in self._shadows:
             self._shadows[key] = next(
-                (found for place in self._import_folders(folder) if (found := self._module_in(place, root))),
+                (found for place in self.import_folders(folder) if (found := self._module_in(place, root))),
                 None,
             )
         return self._shadows[key]
 
-    def _import_folders(self, folder: str) -> list[str]:
+    def import_folders(self, folder: str) -> list[str]:
         """Return the folders from which a file in *folder* may import by name, nearest first."""
         found = list(self.import_roots)
         # A script finds its neighbours; a module of a package does not.

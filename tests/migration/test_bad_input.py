@@ -89,9 +89,7 @@ def test_tree_that_cannot_be_written_to_is_checked_and_not_torn(capa_process, pr
     assert before == snapshot(project)
 
 
-def test_folder_that_cannot_be_written_to_is_named_and_the_others_are_rewritten(
-    capa_process, project, open_to_all
-):
+def test_folder_that_cannot_be_written_to_is_named_and_the_others_are_rewritten(capa_process, project):
     for path in (project, project / "app", project / "tests"):
         path.chmod(0o777)
     (project / "app").chmod(0o555)

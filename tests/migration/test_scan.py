@@ -143,3 +143,38 @@ def test_every_known_sdk_has_a_map_that_is_right():
     roots = {root for one in known_maps() for root in one.roots}
 
     assert {"redis", "pika", "kazoo", "boto3", "botocore"} <= roots
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from proj.tasks import add\nadd.delay(1)\n", "celery.Task().delay"),
+        ("from .tasks import add as a\na.apply_async()\n", "celery.Task().apply_async"),
+        ("from . import tasks\ntasks.add.delay(1)\n", "celery.Task().delay"),
+        ("from proj import tasks as t\nt.add.s(2)\n", "celery.Task().s"),
+        ("from proj.celery import app\napp.send_task('x')\n", "celery.Celery().send_task"),
+        ("from proj.tasks import http\nhttp.get('x')\n", "requests.Session().get"),
+    ],
+)
+def test_objects_are_followed_from_file_to_file(capa, tmp_path, source, expected):
+    package = tmp_path / "proj"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "celery.py").write_text("from celery import Celery\napp = Celery()\n")
+    (package / "tasks.py").write_text(
+        "import requests\nfrom proj.celery import app\nfrom proj import user\nhttp = requests.Session()\n@app.task\ndef add(x): ...\n"
+    )
+    (package / "user.py").write_text(source)
+
+    sites = json.loads(capa("scan", tmp_path, "--json").out)["sites"]
+
+    assert [expected] == [site["name"] for site in sites if site["path"] == "proj/user.py"]
+
+
+def test_names_of_other_modules_are_not_mistaken_for_an_sdk(capa, tmp_path):
+    (tmp_path / "tasks.py").write_text("import celery\nclass add: ...\n")
+    (tmp_path / "user.py").write_text("from tasks import add, missing\nadd.delay()\nmissing.delay()\n")
+
+    sites = json.loads(capa("scan", tmp_path, "--json").out)["sites"]
+
+    assert [] == [site["name"] for site in sites if site["path"] == "user.py"]

@@ -11,8 +11,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping
 
-Foreign = Callable[[str, int, str | None], str | None]
-"""Tells the origin of what another file of the tree binds: (module, dots of a relative import, name)."""
+Foreign = Callable[[str, int, str], str | None]
+"""Tells the origin of a name of another module of the tree: (module, dots of a relative import, name).
+
+A module of the tree itself has the origin `@` and its path; (that, 0, name) asks for a name of it.
+"""
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
@@ -114,6 +117,8 @@ class Origins:
         if _is_self(node.value):
             return scope.members.get(node.attr)
         origin = self.of(node.value, scope)
+        if origin and origin.startswith("@"):
+            return self._foreign(origin, 0, node.attr) if self._foreign else None
         return f"{origin}.{node.attr}" if origin else None
 
     def _annotated(self, node: ast.AST | None, scope: Scope) -> str | None:

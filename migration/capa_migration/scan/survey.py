@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files as package_files
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from capa_codemods.many import each
 from capa_codemods.names import Names
 from capa_codemods.project import Project
 from capa_migration.scan.judge import Judge
+from capa_migration.scan.neighbours import Neighbours
 from capa_migration.scan.origins import Origins, Scope, plain, scopes
 from capa_migration.scan.sites import Kind, Site, Survey, Unread
 from capa_migration.target import Options, Target
@@ -40,7 +41,9 @@ def survey(path: str, options: Options, progress: Callable[[int, int], None] | N
     wanted = [one for one in target.within(listed) if PythonFile.claims(one)]
     sites: list[Site] = []
     unread: list[Unread] = []
-    for number, found in enumerate(each(Reader(project).scan, wanted, _crashed), 1):
+    reader = Reader(project)
+    reader.learn(wanted)
+    for number, found in enumerate(each(reader.scan, wanted, _crashed), 1):
         if found is not None:
             sites += found[0]
             unread += [found[1]] if found[1] else []
@@ -71,30 +74,42 @@ class Reader:
         self._names = project.names
         self._judge = Judge(project.names)
         self._returns = {old: new for one in project.names.maps for old, new in one.returns.items()}
+        self._neighbours = Neighbours(project, self._returns)
+        self._stems: tuple[bytes, ...] = ()
+
+    def learn(self, paths: Sequence[str]) -> None:
+        """Find out which of the files at *paths* hand objects of an SDK to others, before any is scanned."""
+        handing = [path for path in paths if self._may_import(path) and self._neighbours.exports(path)]
+        self._stems = tuple({_stem(path).encode() for path in handing})
 
     def scan(self, path: str) -> Found | None:
-        """Return the call sites of the file at *path*; None if it names no SDK."""
+        """Return the call sites of the file at *path*; None if it uses no SDK."""
         try:
             data = read(f"{self._project.root}/{path}")
         except OSError as error:
             return (), Unread(path, 0, f"cannot be read: {error.strerror}", "allow reading it")
-        if data is None or not self._names.sieve.imports_or_quotes(data):
+        names_sdk = data is not None and self._names.sieve.imports_or_quotes(data)
+        if data is None or not (names_sdk or any(stem in data for stem in self._stems)):
             return None
         try:
             file = PythonFile(path, data)
         except UnreadableError as error:
-            return (), Unread(path, error.line, str(error), error.next_step)
+            return ((), Unread(path, error.line, str(error), error.next_step)) if names_sdk else None
         if file.tree is None:
             step = "run capa with that Python: calls are followed in the syntax tree"
             return (), Unread(path, 0, "newer than this Python", step)
         sites = tuple(sorted(self._sites(path, file.tree)))
         return (sites, None) if sites else None
 
+    def _may_import(self, path: str) -> bool:
+        try:
+            data = read(f"{self._project.root}/{path}")
+        except OSError:
+            return False  # `scan` says why it cannot be read
+        return data is not None and self._names.sieve.imports_or_quotes(data)
+
     def _sites(self, path: str, tree: ast.Module) -> Iterator[Site]:
-        roots = {
-            root: one for root, one in self._names.roots.items() if not self._project.refusal(root, path)
-        }
-        origins = Origins(roots, self._returns)
+        origins = self._neighbours.origins(path)
         imported = _imported_modules(tree)
         spoken_for: set[int] = set()
         for scope, node in scopes(tree, origins):
@@ -104,6 +119,12 @@ class Reader:
                 if owner is not None:
                     judged = self._judge.of(plain(origin), arguments, imported)
                     yield Site(path, line, owner.name, kind, origin, arguments, *judged)
+
+
+def _stem(path: str) -> str:
+    """Return the last part of the name under which the module at *path* is imported."""
+    folder, _, name = path.rpartition("/")
+    return folder.rpartition("/")[2] if name.startswith("__init__.") else name.rpartition(".")[0]
 
 
 class _Spotted(NamedTuple):

@@ -1,0 +1,71 @@
+"""Follow objects of an SDK from one file of a project into another, where an import makes it certain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.engine.write import read
+from capa_codemods.errors import UnreadableError
+from capa_codemods.project import Project
+from capa_migration.scan.origins import Origins, scopes
+
+
+class Neighbours:
+    """What each file of one project hands to those that import it."""
+
+    def __init__(self, project: Project, returns: Mapping[str, str]) -> None:
+        """Look among the files of *project*; *returns* says what a callable of an SDK returns."""
+        self._project = project
+        self._files = frozenset(project.files)
+        self._returns = returns
+        self._exports: dict[str, dict[str, str]] = {}
+
+    def origins(self, path: str) -> Origins:
+        """Return what follows the names in the file at *path*."""
+        roots = self._project.names.roots
+        own = {root: one for root, one in roots.items() if not self._project.refusal(root, path)}
+        return Origins(own, self._returns, partial(self._origin, path))
+
+    def exports(self, path: str) -> dict[str, str]:
+        """Return the names that the module at *path* binds to something of an SDK, each with its origin."""
+        if path not in self._exports:
+            self._exports[path] = {}  # two modules may import each other: what is not known yet is unknown
+            self._exports[path] = dict(self._bound(path))
+        return self._exports[path]
+
+    def _bound(self, path: str) -> Iterator[tuple[str, str]]:
+        try:
+            data = read(f"{self._project.root}/{path}")
+            tree = PythonFile(path, data).tree if data is not None else None
+        except (OSError, UnreadableError):
+            return  # the scan of that file says why
+        if tree is not None:
+            # The first scope is the module's, and all of it is bound before its first node comes.
+            for scope, _ in scopes(tree, self.origins(path)):
+                yield from ((name, origin) for name, origin in scope.names.items() if origin)
+                return
+
+    def _origin(self, path: str, module: str, level: int, name: str) -> str | None:
+        if module.startswith("@"):
+            return self.exports(module[1:]).get(name)
+        for folder in self._folders(path, level):
+            place = "/".join(part for part in (folder, module.replace(".", "/")) if part)
+            if inner := self._module_at(f"{place}/{name}" if place else name):
+                return f"@{inner}"
+            if found := self._module_at(place):
+                return self.exports(found).get(name)
+        return None
+
+    def _folders(self, path: str, level: int) -> list[str]:
+        folder = path.rpartition("/")[0]
+        if level:
+            for _ in range(level - 1):
+                folder = folder.rpartition("/")[0]
+            return [folder]
+        return self._project.import_folders(folder)
+
+    def _module_at(self, place: str) -> str | None:
+        candidates = (f"{place}.py", f"{place}/__init__.py") if place else ("__init__.py",)
+        return next((candidate for candidate in candidates if candidate in self._files), None)
