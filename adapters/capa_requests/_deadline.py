@@ -36,7 +36,7 @@ def begin(timeout: Any) -> Token[float | None]:
     if timeout is not UNSET:
         return _ends_at.set(math.inf)
     timeout_s = settings().timeout_s
-    return _ends_at.set(math.inf if timeout_s is None else monotonic() + timeout_s)
+    return _ends_at.set(monotonic() + timeout_s if timeout_s else math.inf)
 
 
 def end(token: Token[float | None]) -> None:

@@ -14,11 +14,11 @@ class Settings:
     """How calls behave that do not say it themselves.
 
     Args:
-        timeout_s: Within how many seconds a call without `timeout=` ends, body included; `None` for no deadline.
+        timeout_s: Within how many seconds a call without `timeout=` ends, body included; 0 for no deadline.
         share_connections: Whether `capa_requests.get` and the like keep connections open for the next call.
     """
 
-    timeout_s: float | None = 60.0
+    timeout_s: float = 60.0
     share_connections: bool = True
 
 
@@ -51,12 +51,12 @@ def _read(present: Runtime) -> Settings:
     # Checking the table costs 100 ms for pydantic's import: no settings, no check.
     if not present.configured:
         return _DEFAULTS
-    from pydantic import BaseModel, ConfigDict, PositiveFloat
+    from pydantic import BaseModel, ConfigDict, NonNegativeFloat
 
     class Table(BaseModel):
         model_config = ConfigDict(extra="forbid")
 
-        timeout_s: PositiveFloat | None = _DEFAULTS.timeout_s
+        timeout_s: NonNegativeFloat = _DEFAULTS.timeout_s
         share_connections: bool = _DEFAULTS.share_connections
 
     table = present.adapter_settings("requests", Table)

@@ -106,7 +106,7 @@ class HTTPAdapter(_original.HTTPAdapter):
             )
         raw = self._exchange(pool, request, address.target, limits)
         if stream:
-            _reading.unbind(raw._fp, settings().timeout_s)
+            _reading.unbind(raw._fp, settings().timeout_s or None)
         if _originals.ADAPTER_BUILDING.inherited_by(self):
             return _response.build(self, request, raw)
         return self.build_response(request, raw)

@@ -142,7 +142,7 @@ def test_a_call_within_a_call_has_a_deadline_of_its_own(server: Any) -> None:
 
 
 def test_no_deadline_can_be_set() -> None:
-    without = Runtime.in_memory({"adapters": {"requests": {"timeout_s": None}}})
+    without = Runtime.in_memory({"adapters": {"requests": {"timeout_s": 0}}})
     with (
         use_runtime(without),
         conversing(_silence) as url,
