@@ -13,7 +13,7 @@ from examples.demo.console import Console
 from examples.demo.fleet import DemoError, Fleet, read_procfile, wait_until
 from examples.demo.shop import BIN, Books, Shop
 
-ORDERS = 300
+ORDERS = 240
 WORKERS = 2
 WORK_WITHIN_S = 20
 NEW_DISCOUNT = 20
@@ -31,6 +31,7 @@ class Story:
         """Prepare; nothing is started yet."""
         self._console = console
         self._shop = shop
+        self._engine = engine
         self._environment = shop.environment(engine)
         self._fleet = Fleet(shop.code, self._environment, logs)
         self._before = shop.digest()
@@ -57,7 +58,8 @@ class Story:
     def test(self) -> None:
         """Run the shop's own suite on the adapters."""
         self._console.step("Run the shop's own tests, written years ago against the SDKs")
-        command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+        kept = f"--basetemp={self._shop.data.parent / 'tests'}"
+        command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", kept)
         self._console.command("pytest -q")
         # The suite works in a folder of its own, where there is no capa.toml: it runs on the embedded default.
         summary = self._shop.run(*command, environment=self._shop.environment()).splitlines()[-1]
@@ -66,6 +68,8 @@ class Story:
     def start(self) -> None:
         """Start what the Procfile says, with two workers."""
         self._console.step("Start the shop as its Procfile says: two services, two workers, beat")
+        for name, value in self._engine.items():
+            self._console.command(f"export {name}={value}")
         self._console.say(self._capa("doctor").rstrip())
         self._shop.run(sys.executable, "-m", "shop.cli", "seed", environment=self._environment)
         self._stock = self._shop.stock()

@@ -11,9 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "examples.demo"]
-WITHIN_S = 90
+WITHIN_S = 150  # on a machine that has other things to do; alone it takes less than a minute
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(180)
 
 
 def _run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
