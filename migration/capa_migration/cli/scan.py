@@ -17,6 +17,8 @@ examples:
 exit codes: 0 done; 2 some files could not be read; 3 wrong usage
 """
 _SHOWN_SHAPES = 20
+_COMMANDS = dict.fromkeys(("", "worker", "beat"), "starts the migrated application as it is")
+_OTHER_COMMAND = "is the original's command: try it on the migrated application"
 
 
 def run(words: list[str]) -> int:
@@ -75,6 +77,10 @@ def _print_text(found: Survey, path: str, *, everything: bool) -> None:
     for site in shown:
         why = (f": {site.reason}" if site.reason else "") + (f" (see {site.see})" if site.see else "")
         print(f"{site.path}:{site.line}: {_said(site)}: {site.support}{why}")
+    if found.commands:
+        print()
+    for command in found.commands:
+        print(f"{command.path}:{command.line}: {command.text}: {_COMMANDS.get(command.subcommand, _OTHER_COMMAND)}")
     for file in found.unread:
         place = f"{file.path}:{file.line}" if file.line else file.path
         print(f"{place}: failed: {file.reason}. Next: {file.next_step}.")
@@ -105,6 +111,7 @@ def _print_json(found: Survey) -> None:
             for (sdk, name), number in shapes(found.sites).most_common()
         ],
         "sites": [site._asdict() for site in found.sites],
+        "commands": [command._asdict() for command in found.commands],
         "unread": [file._asdict() for file in found.unread],
     }
     print(json.dumps(data, indent=2))

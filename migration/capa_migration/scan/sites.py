@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from capa_codemods.import_map import Support
+from capa_migration.scan.commands import Command
 
 Kind = Literal["import", "call", "use"]
 
@@ -48,6 +49,7 @@ class Survey(NamedTuple):
     seen: int
     sites: tuple[Site, ...]
     unread: tuple[Unread, ...]
+    commands: tuple[Command, ...] = ()
 
 
 class Sums(NamedTuple):

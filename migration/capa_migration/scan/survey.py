@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from capa_codemods import discovery
 from capa_codemods.engine import find
-from capa_codemods.engine.python_file import PythonFile, statements
+from capa_codemods.engine.python_file import LARGEST_BYTES, PythonFile, statements
 from capa_codemods.engine.write import read
 from capa_codemods.errors import UnreadableError
 from capa_codemods.import_map import ImportMap
@@ -17,6 +17,7 @@ from capa_codemods.import_map import read as read_map
 from capa_codemods.many import each
 from capa_codemods.names import Names
 from capa_codemods.project import Project
+from capa_migration.scan.commands import Command, commands, may_hold_commands
 from capa_migration.scan.judge import Judge
 from capa_migration.scan.neighbours import Neighbours
 from capa_migration.scan.origins import Origins, Scope, plain, scopes
@@ -49,7 +50,17 @@ def survey(path: str, options: Options, progress: Callable[[int, int], None] | N
             unread += [found[1]] if found[1] else []
         if progress:
             progress(number, len(wanted))
-    return Survey(target.root, len(wanted), tuple(sites), tuple(unread))
+    return Survey(target.root, len(wanted), tuple(sites), tuple(unread), tuple(_commands(target, listed)))
+
+
+def _commands(target: Target, listed: list[str]) -> Iterator[Command]:
+    for path in filter(may_hold_commands, target.within(listed)):
+        try:
+            data = read(f"{target.root}/{path}")
+        except OSError:
+            continue  # what cannot be read starts nothing
+        if data is not None and len(data) <= LARGEST_BYTES:
+            yield from commands(path, data.decode(errors="replace"))
 
 
 def known_maps() -> list[ImportMap]:
