@@ -22,6 +22,8 @@ logger = logging.getLogger("celery.capa.worker")
 
 FLUSH_S = 0.01
 """How long a result may wait for others when the next task has begun already."""
+AGAIN_S = 0.5
+"""How soon the store is tried again that did not take results."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ class Flusher(threading.Thread):
             self._filled.wait()
             self._filled.clear()
             time.sleep(FLUSH_S)
-            flush(self._outbox)
+            if not flush(self._outbox) and not self._stopped:
+                time.sleep(AGAIN_S)
+                self._filled.set()
 
     def stop(self) -> None:
         """End after a last flush."""

@@ -63,8 +63,8 @@ class Child:
         try:
             packet = self._jobs.recv(_wire.LARGEST, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            if self._outbox:
-                flush(self._outbox)
+            if self._outbox and not flush(self._outbox):
+                self._flusher.wake()  # it goes on trying while this waits for a task
             return self._jobs.recv(_wire.LARGEST)
         if self._outbox:
             self._flusher.wake()
