@@ -72,6 +72,26 @@ def test_a_worker_outlives_its_server_and_loses_nothing(setting: Any, pool: str)
     assert (list(range(20)), True) == (values, alive)
 
 
+def test_a_worker_waits_for_a_server_that_is_not_there_yet(setting: Any) -> None:
+    server, app, folder = setting
+    result = app.tasks["away.slow"].delay(7, 0)
+    server.kill()
+    command = [sys.executable, "-m", "capa_celery", "-A", "away", "worker", "-P", "prefork", "-c", "1"]
+    environment = {**os.environ, "NOTES": str(folder / "notes"), "PYTHONWARNINGS": "ignore"}
+    log = folder / "log"
+    with log.open("wb") as output:
+        worker = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
+    try:
+        wait_until(lambda: b"cannot join queue" in log.read_bytes())
+        server.start()
+
+        assert result.get(timeout=20) == 7
+    finally:
+        worker.kill()
+        worker.wait()
+        print(log.read_text()[-3000:])
+
+
 def test_publishing_to_a_server_that_is_away_is_an_operational_error(setting: Any) -> None:
     server, app, _ = setting
     server.kill()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,10 +13,11 @@ from celery.worker import state
 
 from capa_celery._queues import GROUP, topic_of
 from capa_celery._revoked import RevocationWatch
-from capa_celery._worker._intake import Intake
+from capa_celery._worker._intake import LONGEST_PAUSE_S, Intake
 from capa_celery._worker._jobs import Jobs, Window
 from capa_celery._worker._pool import Pool
 from capa_celery._worker._stall import StallWatch
+from capa_core.errors import CapaError
 
 if TYPE_CHECKING:
     from capa_celery import Celery
@@ -65,7 +68,7 @@ class Consumer:
             )
             self._intakes.append(Intake(queue.name, join, self.jobs, self._window, self._pool.put))
         for intake in self._intakes:
-            intake.open()
+            self._open(intake)
         self._running = True
         self._revoked.look()
         self.jobs.start()
@@ -76,6 +79,23 @@ class Consumer:
         self._ready(self)
         self._pool.supervise(_shall_stop)
         state.maybe_shutdown()
+
+    def _open(self, intake: Intake) -> None:
+        """Join the group of a queue, trying again as Celery's settings say when the broker is away."""
+        conf = self.app.conf
+        on_startup = conf.get("broker_connection_retry_on_startup")
+        patient = conf.broker_connection_retry if on_startup is None else on_startup
+        for attempt in itertools.count(1):
+            try:
+                intake.open()
+            except CapaError as error:
+                if not (error.retryable and patient) or attempt == conf.broker_connection_max_retries:
+                    raise
+                logger.warning("cannot join queue %s, trying again: %s", intake.queue, error)
+                time.sleep(min(2.0 * attempt, LONGEST_PAUSE_S))
+                state.maybe_shutdown()
+            else:
+                return
 
     def close(self) -> None:
         """Celery's first step of stopping; the work is in `stop`."""

@@ -110,11 +110,15 @@ class Execution:
         self._sender = sender
         self._on_begin = on_begin
         self._tasks = app.tasks
+        self._early_acks = app.capa.settings.early_acks
         self._accept = prepare_accept_content(app.conf.accept_content)
         build_tracers(app, hostname)
 
-    def run(self, arrival: Arrival) -> Outcome:
+    def run(self, arrival: Arrival, acknowledge: Callable[[], None]) -> Outcome:
         """Run the task and return what is to become of its message. Errors of the task are Celery's to handle.
+
+        Args:
+            acknowledge: Called before the task begins if the application wants its message gone by then.
 
         Raises:
             SoftTimeLimitExceeded: (celery's) The signal came when the task had ended already.
@@ -136,6 +140,8 @@ class Execution:
         self._log_received(headers)
         if self._refused(envelope, arrival, task, (args, kwargs, embed)):
             return DONE
+        if self._early_acks and not task.acks_late:
+            acknowledge()
         if self._on_begin is not None:
             self._on_begin(task, headers)
         try:

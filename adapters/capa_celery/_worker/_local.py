@@ -7,11 +7,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from celery import signals
 
 from capa_celery._outbox import Outbox
-from capa_celery._worker._execution import AGAIN, Execution, Outcome
+from capa_celery._worker._execution import AGAIN, DONE, Execution, Outcome
 from capa_celery._worker._jobs import Job
 from capa_celery._worker._pool import Flusher, Pool, PoolOptions, flush, flush_for_good
 
@@ -72,7 +73,7 @@ class LocalPool(Pool):
             self._begun[me] = time.monotonic()
             outcome = AGAIN
             try:
-                outcome = self._execution.run(job.arrival)
+                outcome = self._execution.run(job.arrival, partial(self._settle, [(job, DONE)]))
             finally:
                 del self._begun[me]
                 full = self._outbox.done((job, outcome))

@@ -53,10 +53,10 @@ SUITE = Suite(
         *("t/unit/tasks", "t/unit/app", "t/unit/test_canvas.py", "t/unit/test_generics.py", "t/unit/contrib"),
         *("t/unit/backends/test_base.py", "t/unit/fixups", "t/unit/security", "t/unit/utils"),
     ),
-    chosen=tuple(
-        f"t/unit/tasks/test_{name}.py" for name in ("canvas", "chord", "states", "tasks", "unpickleable")
-    )
-    + ("t/unit/test_canvas.py", "t/unit/app/test_routes.py", "t/unit/app/test_schedules.py"),
+    chosen=(
+        *(f"t/unit/tasks/test_{name}.py" for name in ("canvas", "chord", "states", "tasks", "unpickleable")),
+        *("t/unit/test_canvas.py", "t/unit/app/test_routes.py", "t/unit/app/test_schedules.py"),
+    ),
 )
 
 KNOWN = {

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from billiard import process as billiard_process
@@ -78,7 +79,9 @@ class Child:
             flush_for_good(self._outbox)
         self._slot.take(number)
         try:
-            outcome = self._execution.run(Arrival(data, queue, redelivered))
+            outcome = self._execution.run(
+                Arrival(data, queue, redelivered), partial(self._acknowledge, number)
+            )
         except SoftTimeLimitExceeded:  # the signal came when the task had ended and its result was stored
             outcome = DONE
         self._slot.end()
@@ -96,6 +99,9 @@ class Child:
     def _report(self, finished: list[Finished]) -> None:
         self._reports.send(_wire.pack(("done", self._index, finished)))
         self._slot.reported()
+
+    def _acknowledge(self, number: int) -> None:
+        self._reports.send(_wire.pack(("done", self._index, [(number, False, 0.0)])))
 
     def _worn_out(self) -> bool:
         options = self._options
