@@ -1,8 +1,10 @@
 """Prove a rewritten Python file: the new tree with its names mapped back is the old tree.
 
-Statements that no edit touches must stand at the same, shifted place: the same bytes there are the same tree, so
-they need not be walked. All others are compared node by node. An import may differ where old module → new module
-stands in the import maps and what it binds is the same; a string may differ where it begins with such a pair.
+The bytes outside the edits are compared first. What Python makes of a top-level statement does not depend on the
+statements around it, so only those on the lines of an edit are parsed again, by themselves: whatever closes too
+early or too late there is no Python of its own. Inside them, statements that no edit touches must stand at the same,
+shifted place; all others are compared node by node. An import may differ where old module → new module stands in the
+import maps and what it binds is the same; a string may differ where it begins with such a pair.
 """
 
 from __future__ import annotations
@@ -43,13 +45,48 @@ def flaw(file: PythonFile, new: bytes, edits: Sequence[Edit], names: Names) -> s
     """Return what is wrong with *new* as the rewritten *file*, or None if it is proven."""
     if splice(new, inverse(file.data, edits)) != file.data:
         return "bytes outside the edits differ"
+    tree = parse(file.data) if file.tree is None else file.tree
+    shift = _Shift(edits)
+    regions = _regions(tree, file) if file.places.encoding is None else []
+    touched = [region for region in regions if shift.touches(region.start, region.end - 1)]
+    if not all(any(one.start <= edit.start and edit.end <= one.end for one in touched) for edit in edits):
+        touched = [_Region(0, len(file.data), tree.body)]  # an edit between statements: all of the file, then
+    for region in touched:
+        if found := _flaw_of_region(region, file, new, shift, names):
+            return found
+    return None
+
+
+class _Region(NamedTuple):
+    """Top-level statements that share lines, and where those lines are."""
+
+    start: int
+    end: int
+    body: list[ast.stmt]
+
+
+def _regions(tree: ast.Module, file: PythonFile) -> list[_Region]:
+    ends = [*file.line_starts[1:], len(file.data)]
+    found: list[_Region] = []
+    for node in tree.body:
+        first = min([node, *getattr(node, "decorator_list", [])], key=lambda one: one.lineno)
+        start, end = file.line_starts[first.lineno - 1], ends[(node.end_lineno or 1) - 1]
+        if found and start < found[-1].end:
+            found[-1] = _Region(found[-1].start, end, [*found[-1].body, node])
+        else:
+            found.append(_Region(start, end, [node]))
+    return found
+
+
+def _flaw_of_region(region: _Region, file: PythonFile, new: bytes, shift: _Shift, names: Names) -> str | None:
+    start = shift.of(region.start)
+    part = new[start : shift.of(region.end)]
     try:
-        tree = parse(new)
+        body = parse(part).body
     except UnreadableError as error:
         return f"the result is no longer Python: {error}"
-    shift = _Shift(edits)
-    compare = _Comparison(names, shift, file.places, Places(new, starts_of_lines(new)))
-    return compare.flaw(parse(file.data) if file.tree is None else file.tree, tree)
+    places = Places(part, starts_of_lines(part))
+    return _Comparison(names, shift, file.places, places, start).flaw(region.body, body)
 
 
 def flaw_of_newer(file: PythonFile, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:
@@ -66,7 +103,7 @@ def flaw_of_newer(file: PythonFile, new: bytes, edits: Sequence[Edit], names: Na
     before, after = (
         _as_tree(imports, strings) for imports, strings in ((file.imports, file.strings(())), found)
     )
-    if difference := compare.flaw(before, after):
+    if difference := compare.flaw(before.body, after.body):
         return difference
     return None if same_but_for(file.data, new) else "the syntax tree differs"
 
@@ -102,14 +139,17 @@ class _Shift:
 
 
 class _Comparison:
-    def __init__(self, names: Names, shift: _Shift, old_places: Places, new_places: Places) -> None:
+    def __init__(
+        self, names: Names, shift: _Shift, old_places: Places, new_places: Places, new_start: int = 0
+    ) -> None:
         self._pairs = names.modules.items()
         self._names = names
         self._shift = shift
         self._old_places = old_places
         self._new_places = new_places
+        self._new_start = new_start
 
-    def flaw(self, old: ast.AST, new: ast.AST) -> str | None:
+    def flaw(self, old: list[ast.stmt], new: list[ast.stmt]) -> str | None:
         queue: list[tuple[object, object]] = [(old, new)]
         while queue:
             one, other = queue.pop()
@@ -207,7 +247,7 @@ class _Comparison:
     def _stands(self, old: ast.stmt, new: object) -> bool:
         if not isinstance(new, ast.stmt):
             return False
-        moved = tuple(self._shift.of(offset) for offset in _extent(old, self._old_places))
+        moved = tuple(self._shift.of(offset) - self._new_start for offset in _extent(old, self._old_places))
         return moved == _extent(new, self._new_places)
 
 
