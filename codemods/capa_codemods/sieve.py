@@ -20,6 +20,9 @@ _ASKED = re.compile(
     rb"(?:getLogger|get_logger|get_task_logger|get|import_module|__import__|importorskip|find_spec|modules|multiple"
     rb"|import_string|symbol_by_name)\s*[(\[](?:\s|#[^\n]*\n)*(?:\w+\s*=\s*)?[rRuU]?[\"']+\Z"
 )
+_LETTERS = frozenset(
+    bytes([letter]) for letter in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+)
 _WINDOW = 400
 _REACH = 4_000
 
@@ -33,8 +36,7 @@ class Sieve:
         # "boto3" need not be looked for where "boto" is: fewer passes over every file of the tree.
         shortest = [root for root in listed if not any(other != root and other in root for other in listed)]
         self._literals = tuple(root.encode() for root in shortest)
-        alternatives = b"|".join(re.escape(root.encode()) for root in listed)
-        self._name = re.compile(rb"\b(?:" + alternatives + rb")\b") if listed else None
+        self._roots = tuple(root.encode() for root in listed)
 
     def names(self, data: bytes) -> bool:
         """Say whether *data* holds the name of a root anywhere."""
@@ -49,11 +51,20 @@ class Sieve:
 
     def quoted(self, data: bytes) -> list[int]:
         """Return where *data* names a root in a string that matters, in order."""
-        return [start for start, end in self._places(data) if _is_quoted(data, start, end)]
+        return sorted(start for start, end in self._places(data) if _is_quoted(data, start, end))
 
     def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
-        if self._name is not None and self.names(data):
-            yield from (found.span() for found in self._name.finditer(data))
+        """Yield where the roots stand as whole words, root by root."""
+        if not self.names(data):
+            return
+        for root in self._roots:
+            # A search for fixed bytes is several times as fast as a pattern of alternatives.
+            start = data.find(root)
+            while start >= 0:
+                end = start + len(root)
+                if data[end : end + 1] not in _LETTERS and data[start - 1 : start] not in _LETTERS:
+                    yield start, end
+                start = data.find(root, end)
 
 
 def _is_imported(data: bytes, start: int) -> bool:
