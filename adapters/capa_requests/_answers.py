@@ -11,6 +11,8 @@ from requests.structures import CaseInsensitiveDict
 from urllib3._collections import HTTPHeaderDict
 from urllib3.response import HTTPResponse
 
+from capa_requests._versions import known
+
 if TYPE_CHECKING:
     from capa_core.blocks.invocation.driver import InvocationResponse
 
@@ -87,12 +89,12 @@ class Answer(HTTPResponse):
             status=answer.status,
             reason=answer.reason,
             version=11,
-            version_string="HTTP/1.1",
             preload_content=False,
             decode_content=False,
             original_response=_Head(answer.headers),  # type: ignore[arg-type]
             request_method=method,
             request_url=target,
+            **known({"version_string": "HTTP/1.1"}),
         )
         if self._taken:
             self.read()

@@ -7,7 +7,6 @@ by one regular expression, and sent together with the body. What is not plain go
 
 from __future__ import annotations
 
-import inspect
 import re
 from typing import Any
 
@@ -21,6 +20,7 @@ from urllib3.util.response import assert_header_parsing
 
 from capa_requests._exchange import Exchange
 from capa_requests._reading import WireResponse
+from capa_requests._versions import known
 
 #: The value may not begin with a space, nor hold control characters, nor what Latin-1 has no byte for.
 _HEAD = re.compile(
@@ -33,9 +33,6 @@ _EXPECTED = {"user-agent", "accept-encoding"}
 
 #: A larger body is not copied behind its head.
 _SMALL = 65_536
-
-#: These came with later versions of urllib3 2.
-_KNOWS = {"version_string", "sock_shutdown"} & set(inspect.signature(HTTPResponse.__init__).parameters)
 
 
 def message(connection: Any, request: Exchange) -> tuple[bytes, bytes] | None:
@@ -116,7 +113,6 @@ def receive(connection: Any, request: Exchange) -> HTTPResponse:
 
 
 def _wrapped(answer: WireResponse, sock: Any, request: Exchange) -> HTTPResponse:
-    later = {"version_string": "HTTP/1.1", "sock_shutdown": sock.shutdown}
     return HTTPResponse(
         body=answer,
         headers=_headers(answer, request),
@@ -129,7 +125,7 @@ def _wrapped(answer: WireResponse, sock: Any, request: Exchange) -> HTTPResponse
         enforce_content_length=True,
         request_method=request.method,
         request_url=request.target,
-        **{name: later[name] for name in _KNOWS},
+        **known({"version_string": "HTTP/1.1", "sock_shutdown": sock.shutdown}),
     )
 
 

@@ -146,7 +146,7 @@ def _send_and_receive(pool: HTTPConnectionPool, connection: Any, request: Exchan
         pool.port,
         request.method,
         request.target,
-        response.version_string,
+        getattr(response, "version_string", "HTTP/1.1"),
         response.status,
         response.length_remaining,
     )

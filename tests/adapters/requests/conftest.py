@@ -75,7 +75,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _gzip(self, rest: list[str], query: dict, body: bytes) -> None:
         self._reply(
-            200, [("Content-Encoding", "gzip"), ("Content-Type", "text/plain")], gzip.compress(b"zipped" * 99)
+            200,
+            [("Content-Encoding", "gzip"), ("Content-Type", "text/plain")],
+            gzip.compress(b"zipped" * 99, mtime=0),
         )
 
     def _deflate(self, rest: list[str], query: dict, body: bytes) -> None:
