@@ -67,7 +67,7 @@ class Shop:
         """Run *command* to its end in the copy and return what it printed.
 
         Raises:
-            DemoError: It ended with a code that is not in *allow*, or took more than a minute.
+            DemoError: It ended with a code that is not in *allow*, or took more than two minutes.
         """
         try:
             done = subprocess.run(
@@ -76,11 +76,11 @@ class Shop:
                 env=dict(environment),
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=120,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise DemoError(f"`{' '.join(command)}` took more than a minute") from error
+            raise DemoError(f"`{' '.join(command)}` took more than two minutes") from error
         if done.returncode not in allow:
             raise DemoError(
                 f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stdout}{done.stderr}"
