@@ -54,12 +54,9 @@ def bound_to(exchange: Exchange | str, routing_key: str | None, queues: Mapping[
 def engine_priority(priority: Any, scheme: str) -> int:
     """Return Capa's priority, 0 (normal) to 9 (most urgent), for what a task asked for on a broker of *scheme*.
 
-    On Redis, where 0 is both the default and the most urgent, the others are *less* urgent than the default;
-    so the default becomes 9 as soon as it is spelled out, and stays normal where nobody speaks of priority.
+    On Redis 0 is both the default and the most urgent: what names a priority there is *less* urgent than the rest.
     """
-    if priority is None:
-        return 0
-    level = min(9, max(0, int(priority)))
+    level = min(9, max(0, int(priority or 0)))
     return 9 - level if scheme in URGENT_IS_ZERO else level
 
 

@@ -55,6 +55,8 @@ class Sender:
         self._compression = conf.task_compression
         self._delivery_mode = _delivery_mode(conf.task_default_delivery_mode)
         self._scheme = engine.broker_scheme
+        self._asked: object = None
+        self._has_priorities = False
         self._warned = False
 
     def __call__(  # noqa: PLR0917 - the arguments are Celery's
@@ -214,15 +216,15 @@ class Sender:
             raise kind(f"{error}") from error
 
     def _priority(self, properties: Mapping[str, Any]) -> int:
-        wanted = engine_priority(properties.get("priority"), self._scheme)
-        if wanted and not self._engine.pubsub.features[PubSubFeature.PRIORITY]:
-            if not self._warned:
-                self._warned = True
-                logger.warning(
-                    "priority is ignored: pub/sub component %r has no priorities", self._engine.pubsub.name
-                )
-            return 0
-        return wanted
+        pubsub = self._engine.pubsub
+        if pubsub is not self._asked:
+            self._asked, self._has_priorities = pubsub, bool(pubsub.features[PubSubFeature.PRIORITY])
+        if self._has_priorities:
+            return engine_priority(properties.get("priority"), self._scheme)
+        if properties.get("priority") and not self._warned:
+            self._warned = True
+            logger.warning("priority is ignored: pub/sub component %r has no priorities", pubsub.name)
+        return 0
 
 
 class _RetryableError(OperationalError):  # type: ignore[misc] # kombu is not typed

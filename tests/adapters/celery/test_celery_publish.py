@@ -268,3 +268,20 @@ class connected:  # noqa: N801 - reads as a statement
 
     def __exit__(self, *_: object) -> None:
         self.signal.disconnect(self.receiver)
+
+
+@pytest.mark.parametrize(
+    ("broker", "order"), [("amqp://", ["9", "none", "0"]), ("redis://", ["none", "0", "9"])]
+)
+def test_priorities_mean_what_they_meant_on_the_legacy_broker(
+    make_tasks: Any, broker: str, order: list[str]
+) -> None:
+    with use_runtime(Runtime.in_memory()):
+        app = make_tasks(capa_celery.Celery)
+        app.conf.broker_url = broker
+        for priority in ("9", "none", "0"):
+            options = {} if priority == "none" else {"priority": int(priority)}
+            app.tasks["add"].apply_async((priority, ""), **options)
+        came = [_codec.unpack_body(received(), None)[0][0] for _ in range(3)]
+
+    assert order == came

@@ -49,7 +49,15 @@ def test_a_queue_on_a_fanout_exchange_is_a_broadcast() -> None:
 
 @pytest.mark.parametrize(
     ("scheme", "priority", "level"),
-    [("amqp", None, 0), ("amqp", 9, 9), ("amqp", 12, 9), ("redis", 0, 9), ("redis", 9, 0), ("redis", 3, 6)],
+    [
+        ("amqp", None, 0),
+        ("amqp", 9, 9),
+        ("amqp", 12, 9),
+        ("redis", None, 9),
+        ("redis", 0, 9),
+        ("redis", 9, 0),
+        ("redis", 3, 6),
+    ],
 )
 def test_the_meaning_of_a_priority_is_that_of_the_legacy_broker(
     scheme: str, priority: int | None, level: int
