@@ -1,0 +1,67 @@
+"""Code cells of Jupyter notebooks: what the rules for Python files do, inside the JSON.
+
+    "import requests\\n",       →  "import capa_requests as requests\\n",
+    "patch('requests.get')"     →  "patch('capa_requests.get')"
+
+Everything else of the file keeps its bytes: outputs, metadata, indentation. Left alone: cells for other programs
+(`%%bash`), and cells that are no Python once their magics are taken for comments; those are reported.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from capa_codemods.engine.notebook_file import Cell, NotebookFile
+from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.errors import UnreadableError
+from capa_codemods.findings import Edit, Finding
+from capa_codemods.project import Project
+from capa_codemods.rule import Rule
+from capa_codemods.rules.imports import Imports
+from capa_codemods.rules.strings import Strings
+
+
+class Notebooks(Rule[NotebookFile]):
+    """Move imports and strings in the code cells of notebooks."""
+
+    id = "notebooks"
+    summary = "imports and strings in the code cells of Jupyter notebooks, as in Python files"
+    reads = NotebookFile
+
+    def check(self, file: NotebookFile, project: Project) -> Iterator[Edit | Finding]:
+        """Yield the edits and findings of all cells, as places in the notebook."""
+        for cell in file.cells:
+            data = cell.source.encode()
+            if project.names.sieve.imports_or_quotes(data):
+                yield from self._cell(file, cell, data, project)
+
+    def _cell(
+        self, file: NotebookFile, cell: Cell, data: bytes, project: Project
+    ) -> Iterator[Edit | Finding]:
+        line = file.line_of(file.place(cell, 0) or 0)
+        try:
+            python = PythonFile(file.path, data)
+        except UnreadableError as error:
+            said = f"cell {cell.number} uses an SDK and cannot be read: {error}"
+            yield Finding(self.id, line, "warning", said, "change it by hand")
+            return
+        for rule in (Imports(), Strings()):
+            for item in rule.check(python, project):
+                yield self._placed(file, cell, python, item)
+
+    def _placed(
+        self, file: NotebookFile, cell: Cell, python: PythonFile, item: Edit | Finding
+    ) -> Edit | Finding:
+        if isinstance(item, Finding):
+            place = file.place(cell, python.line_starts[item.line - 1]) or 0
+            return item._replace(rule=self.id, line=file.line_of(place))
+        start, last = file.place(cell, item.start), file.place(cell, item.end - 1)
+        if start is None or last is None or b"\n" in file.data[start:last]:
+            line = file.line_of(file.place(cell, 0) or 0)
+            said = f"an import in cell {cell.number} runs over several strings of the file"
+            return Finding(self.id, line, "warning", said, "change it by hand")
+        # What is edited is a name, so its last letter is one byte.
+        return Edit(
+            start, last + 1, json.dumps(item.new.decode(), ensure_ascii=False)[1:-1].encode(), self.id
+        )

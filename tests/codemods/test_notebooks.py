@@ -1,0 +1,116 @@
+# ruff: noqa: E501 - tables of texts, which are easier to compare unbroken
+"""Notebooks: code cells are rewritten inside their JSON, and nothing else of the file changes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+def _notebook(*cells: object, **options: object) -> str:
+    items = [
+        cell
+        if isinstance(cell, dict)
+        else {"cell_type": "code", "execution_count": 1, "metadata": {}, "outputs": [], "source": cell}
+        for cell in cells
+    ]
+    return json.dumps({"cells": items, "metadata": {"a": "é"}, "nbformat": 4, "nbformat_minor": 5}, **options)
+
+
+def _sources(data: bytes) -> list[str]:
+    return ["".join(cell["source"]) for cell in json.loads(data)["cells"]]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["import requests"], ["import capa_requests as requests"]),
+        (["import os\n", "import requests\n", "x = 1"], ["import os\n", "import capa_requests as requests\n", "x = 1"]),
+        ("import requests\nrequests.get('é\"\\n')", "import capa_requests as requests\nrequests.get('é\"\\n')"),
+        (["%matplotlib inline\n", "!pip install requests\n", "from requests import get"],
+         ["%matplotlib inline\n", "!pip install requests\n", "from capa_requests import get"]),
+        (["%%time\n", "import requests"], ["%%time\n", "import capa_requests as requests"]),
+        (["x = '\U0001f600\\t'; import requests"], ["x = '\U0001f600\\t'; import capa_requests as requests"]),
+        (["patch('requests.get')"], ["patch('capa_requests.get')"]),
+        (["from requests import get, packages"], ["from capa_requests import get\nfrom requests import packages"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("options", [{"indent": 1}, {}, {"indent": 1, "ensure_ascii": False}])
+def test_code_cell_is_rewritten(rewritten, before, after, options):
+    result = rewritten(_notebook("y = 2", before, **options), "book.ipynb")
+
+    assert "changed" == result.outcome.status
+    assert ["y = 2", "".join(after)] == _sources(result.text)
+
+
+def test_everything_else_keeps_its_bytes(rewritten):
+    text = _notebook(
+        {"cell_type": "markdown", "metadata": {}, "source": ["import requests"]},
+        ["import requests"],
+        indent=3,
+    )
+    text = (
+        text.replace('"outputs": []', '"outputs" :  [ {"data": {"text/plain": ["import requests"]}} ]')
+        + "\n\n"
+    )
+
+    result = rewritten(text, "book.ipynb")
+
+    before, _, rest = text.rpartition("import requests")
+    assert (before + "import capa_requests as requests" + rest).encode() == result.text
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        ["%%bash\n", "import requests"],
+        ["x = 1  # requests"],
+        {"cell_type": "raw", "metadata": {}, "source": "import requests"},
+    ],
+)
+def test_other_cells_stay(rewritten, cell):
+    text = _notebook(cell)
+
+    assert text.encode() == rewritten(text, "book.ipynb").text
+
+
+def test_cell_that_is_no_python_is_reported(rewritten):
+    result = rewritten(_notebook(["import requests\n", "x = !ls"]), "book.ipynb")
+
+    assert result.messages[0].startswith("cell 0 uses an SDK and cannot be read: not Python")
+
+
+def test_finding_names_the_line_of_the_file(rewritten):
+    text = _notebook(["x = 1\n", "import requests.foo"], indent=1)
+
+    (finding,) = rewritten(text, "book.ipynb").outcome.findings
+
+    assert "import requests.foo" in text.splitlines()[finding.line - 1]
+
+
+@pytest.mark.parametrize(
+    "text", ["requests", "[1, requests", '{"cells": requests', "[" * 100_000 + "requests"]
+)
+def test_what_is_no_notebook_is_a_finding(rewritten, text):
+    outcome = rewritten(text, "book.ipynb").outcome
+
+    assert "failed" == outcome.status
+    assert outcome.reason.startswith("not JSON")
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        _notebook(["import capa_requests"]),
+        _notebook(["import capa_requests as requests"], ["x"]),
+        _notebook({"cell_type": "markdown", "metadata": {}, "source": "x"}),
+        "{",
+    ],
+)
+def test_proof_refuses_other_changes(names, new):
+    from capa_codemods.engine.notebook_file import NotebookFile
+
+    file = NotebookFile("book.ipynb", _notebook(["import requests"]).encode())
+
+    assert file.flaw(new.encode(), (), names)
