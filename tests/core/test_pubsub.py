@@ -287,7 +287,7 @@ def test_a_batch_is_one_span_with_its_size(pubsub, spans):
 
 def test_waiting_for_messages_makes_no_spans(pubsub, spans):
     consumer = pubsub.consumer("t")
-    made = len(spans())
     consumer.receive(1, 0.05)
 
-    assert made == len(spans())
+    # Threads of earlier tests may still end, and be traced; none of them receives.
+    assert [] == [span.name for span in spans() if "receive" in span.name]

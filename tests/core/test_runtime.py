@@ -146,3 +146,17 @@ def test_with_no_file_at_all_every_block_is_served_in_a_bare_folder(tmp_path):
     assert "" == done.stderr
     assert {"embedded default True"} == {line.split(maxsplit=2)[2] for line in done.stdout.splitlines()}
     assert {"capa"} <= {path.name.strip(".") for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("block", ["pubsub", "lock", "state", "configuration", "secrets", "invocation"])
+def test_every_portable_type_has_the_same_life_cycle(runtime, block):
+    portable = runtime.component(block, "x")
+    portable.forget()
+    features = portable.features
+    with portable:
+        pass
+    portable.close()
+
+    assert features == portable.features
+    with pytest.raises(ClosedError, match=f"{block} 'default'|{block} 'x'"):
+        portable.ping()

@@ -140,9 +140,7 @@ def test_a_profile_without_a_file_says_where_it_looked(tmp_path):
 
 
 def test_a_mistyped_variable_is_refused(folder):
-    with pytest.raises(
-        UnknownNameError, match="CAPA_STAT__DEFAULT__DRIVER is no setting.*'state'"
-    ):
+    with pytest.raises(UnknownNameError, match="CAPA_STAT__DEFAULT__DRIVER is no setting.*'state'"):
         Runtime(start=folder, environ={"CAPA_STAT__DEFAULT__DRIVER": "x"}).loaded  # noqa: B018 - reading it loads
 
 
@@ -163,7 +161,5 @@ def test_a_missing_library_names_the_extra(mocker, tmp_path):
     broken = EntryPoint("kafka", "no_such_library:Driver", "capa.state")
     mocker.patch.object(_registry, "drivers", return_value={"kafka": broken})
 
-    with pytest.raises(
-        MissingExtraError, match=r"needs the library 'no_such_library'.*'capa-core\[kafka\]'"
-    ):
+    with pytest.raises(MissingExtraError, match=r"needs the library 'no_such_library'.*'capa-core\[kafka\]'"):
         Runtime({"state": {"default": {"driver": "kafka"}}}, start=tmp_path, environ={}).state()

@@ -27,6 +27,13 @@ def spans(monkeypatch):
 
 
 @pytest.fixture
+def _structlog_as_installed():
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
 def runtime():
     with Runtime.in_memory() as runtime:
         yield runtime
@@ -88,6 +95,7 @@ def test_without_an_sdk_opentelemetry_is_not_even_imported():
     assert ("False\n", "") == (done.stdout, done.stderr)
 
 
+@pytest.mark.usefixtures("_structlog_as_installed")
 def test_without_a_configuration_of_structlog_logs_go_to_logging(caplog, capsys):
     log = telemetry.logger("state", "orders")
     try:
@@ -101,10 +109,9 @@ def test_without_a_configuration_of_structlog_logs_go_to_logging(caplog, capsys)
     assert "" == capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("_structlog_as_installed")
 def test_a_configuration_of_structlog_is_used():
     with structlog.testing.capture_logs() as logs:
-        structlog.configure()
         telemetry.logger("state", "orders").warning("careful")
-    structlog.reset_defaults()
 
     assert {"block": "state", "component": "orders"}.items() <= logs[0].items()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from capa_core.abilities import BY_CORE, Feature, How, Support
+from capa_core.abilities import BY_CORE, How
 from capa_core.blocks.configuration._events import Listener, Subscription
 from capa_core.blocks.configuration._group import Follower, Following
 from capa_core.blocks.configuration._groups import Groups
@@ -21,14 +20,15 @@ from capa_core.blocks.configuration.driver import (
     Scope,
 )
 from capa_core.blocks.configuration.formats import KEYED, TEXTS, suffix_of
-from capa_core.call import DEFAULT_POLICY, Guard, Policy
+from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call.portable import Portable
 from capa_core.errors import ClosedError, InvalidArgumentError, UnsupportedError
 
 POLL_S = 1.0
 _COMPENSATED = (ConfigurationFeature.WATCH, ConfigurationFeature.LAST_KNOWN_GOOD)
 
 
-class Configuration:
+class Configuration(Portable[ConfigurationDriver[Any]]):
     """Keys and documents in groups, live. Safe for many threads.
 
     Args:
@@ -46,9 +46,10 @@ class Configuration:
         folder: Path | None = None,
         poll_s: float | None = None,
     ) -> None:
-        self.name = name
-        self._driver = driver
-        self._guard = Guard("configuration", name, driver, policy)
+        super().__init__("configuration", driver, name, policy)
+        self._features = {
+            key: BY_CORE if not how and key in _COMPENSATED else how for key, how in driver.features.items()
+        }
         keeps = folder is not None and not driver.features[ConfigurationFeature.LAST_KNOWN_GOOD].by_driver
         self._groups = Groups(
             driver,
@@ -58,20 +59,6 @@ class Configuration:
         )
         self._lock = threading.Lock()
         self._closed = False
-
-    @property
-    def features(self) -> Mapping[Feature, Support]:
-        """How the component has each ability, with what the core makes up for."""
-        given = self._driver.features
-        return {key: BY_CORE if not how and key in _COMPENSATED else how for key, how in given.items()}
-
-    def ping(self) -> str:
-        """Return one line about the engine that serves.
-
-        Raises:
-            UnavailableError: It does not.
-        """
-        return self._guard.once("ping", self._driver.ping)
 
     # Reading
 
@@ -255,21 +242,13 @@ class Configuration:
             closed, self._closed = self._closed, True
         if not closed:
             self._groups.stop(self._guard.policy.attempt_s)
-            self._driver.close()
+            super().close()
 
     def forget(self) -> None:
         """Drop what a fork copied into this child, and watch again if the parent did. The runtime calls it."""
         self._lock = threading.Lock()
-        self._driver.forget()
+        super().forget()
         self._groups.forget()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # Inside
 

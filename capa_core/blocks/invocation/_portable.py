@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 from urllib.parse import quote
 
-from capa_core.abilities import Feature, Support
 from capa_core.blocks.invocation.driver import InvocationDriver, InvocationRequest, InvocationResponse
-from capa_core.call import DEFAULT_POLICY, Guard, Policy, deadline, telemetry
+from capa_core.call import DEFAULT_POLICY, Policy, deadline, telemetry
+from capa_core.call.portable import Portable
 from capa_core.errors import CapaError, DeadlineError, InvalidArgumentError
 
 SAFE_VERBS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -20,18 +20,11 @@ IDEMPOTENT_VERBS = SAFE_VERBS | {"PUT", "DELETE"}
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
-class Invocation:
+class Invocation(Portable[InvocationDriver[Any]]):
     """The way to one service. Safe for many threads."""
 
     def __init__(self, driver: InvocationDriver[Any], *, name: str, policy: Policy = DEFAULT_POLICY) -> None:
-        self.name = name
-        self._driver = driver
-        self._guard = Guard("invocation", name, driver, policy)
-
-    @property
-    def features(self) -> Mapping[Feature, Support]:
-        """How the component has each ability."""
-        return self._driver.features
+        super().__init__("invocation", driver, name, policy)
 
     def invoke(
         self,
@@ -143,22 +136,6 @@ class Invocation:
                 f"invocation {self.name!r}: no whole response within {left_s:.3g} s"
             ) from error
         self._guard.fail("call", error)
-
-    def ping(self) -> str:
-        """Return one line about the service if it answers.
-
-        Raises:
-            CapaError: It does not.
-        """
-        return self._guard.once("ping", self._driver.ping)
-
-    def close(self) -> None:
-        """Close pooled connections. Twice does nothing."""
-        self._driver.close()
-
-    def forget(self) -> None:
-        """Drop what a fork copied; the runtime calls it in the child."""
-        self._driver.forget()
 
 
 def _pairs(headers: Headers) -> list[tuple[str, str]]:

@@ -7,18 +7,16 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from capa_core.abilities import Feature, Support
 from capa_core.blocks.lock._checks import Duration, check_text, lease_seconds, seconds
 from capa_core.blocks.lock._held import Held, now
 from capa_core.blocks.lock._keeper import Keeper
 from capa_core.blocks.lock.driver import LockDriver
-from capa_core.call import DEFAULT_POLICY, Guard, Policy
-from capa_core.call.closed import closed
+from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call.portable import Portable
 from capa_core.errors import DeadlineError, LockLostError
 
 DEFAULT_LEASE = timedelta(seconds=30)
@@ -27,7 +25,7 @@ _FIRST_POLL_S = 0.005
 _LONGEST_POLL_S = 0.25
 
 
-class Locks:
+class Locks(Portable[LockDriver[Any]]):
     """Locks by name, on whatever engine serves this component. Safe for many threads.
 
     A lock is a lease: whoever dies or hangs loses it when the lease ends. So a lock alone never keeps a paused
@@ -43,16 +41,8 @@ class Locks:
     def __init__(
         self, driver: LockDriver[Any], *, name: str = "default", policy: Policy = DEFAULT_POLICY
     ) -> None:
-        self.name = name
-        self._driver = driver
-        self._features = driver.features
-        self._guard = Guard("lock", name, driver, policy)
+        super().__init__("lock", driver, name, policy)
         self._keeper = Keeper(driver, self._guard)
-
-    @property
-    def features(self) -> Mapping[Feature, Support]:
-        """How the component has each ability."""
-        return self._features
 
     def lock(self, name: str, *, lease: Duration = DEFAULT_LEASE, timeout: Duration | None = None) -> Lock:
         """Return the lock *name*, which is not taken by that.
@@ -92,32 +82,15 @@ class Locks:
                 f"{owner!r} does not hold the lock {name!r}: its lease ended, or it never did."
             )
 
-    def ping(self) -> str:
-        """Return one line about the engine.
-
-        Raises:
-            UnavailableError: It does not answer.
-        """
-        return self._guard.once("ping", self._driver.ping)
-
     def close(self) -> None:
         """Let go of connections and threads. What is still held counts as lost. A second `close` does nothing."""
         self._keeper.close()
-        self._driver.close()
-        self._driver = closed("lock", self.name)
+        super().close()
 
     def forget(self) -> None:
         """Drop what a fork copied into this child; locks stay with the parent. The runtime calls it."""
         self._keeper.forget()
-        self._driver.forget()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        super().forget()
 
     def take(self, name: str, owner: str, lease_s: float) -> Held | None:
         """Try once to take the lock for *owner*, and keep it renewed if that succeeds. For `Lock`."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any
 from weakref import WeakSet
 
-from capa_core.abilities import Feature, Support
 from capa_core.blocks.pubsub._checks import check_count, check_lease, check_name, seconds
 from capa_core.blocks.pubsub._compose import Composer, new_id
 from capa_core.blocks.pubsub._consumer import Consumer, ConsumerOptions
@@ -16,14 +15,15 @@ from capa_core.blocks.pubsub._message import Draft, PublishResult
 from capa_core.blocks.pubsub._subscription import Handler, Subscription
 from capa_core.blocks.pubsub._timing import Timing
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature
-from capa_core.call import DEFAULT_POLICY, Guard, Policy, telemetry
+from capa_core.call import DEFAULT_POLICY, Policy, telemetry
+from capa_core.call.portable import Portable
 from capa_core.errors import CapaError, InvalidArgumentError
 
 LEASE_S = 30.0
 _UNTRACED = nullcontext()
 
 
-class PubSub:
+class PubSub(Portable[PubSubDriver[Any]]):
     """Topics of one component. Safe for many threads.
 
     Delivery is at least once: a published message is never lost, and may come twice where something failed in
@@ -34,9 +34,7 @@ class PubSub:
     def __init__(
         self, driver: PubSubDriver[Any], *, name: str = "default", policy: Policy = DEFAULT_POLICY
     ) -> None:
-        self.name = name
-        self._driver = driver
-        self._guard = Guard("pubsub", name, driver, policy)
+        super().__init__("pubsub", driver, name, policy)
         self._composer = Composer(driver, name)
         self._timing = Timing.of(driver)
         self._in_bulk = driver.features[PubSubFeature.BULK].by_driver
@@ -45,11 +43,6 @@ class PubSub:
         self._topics: set[str] = set()
         # Weak: a consumer that is merely dropped is no leak; a subscription is kept alive by its threads.
         self._open: WeakSet[Consumer | Subscription] = WeakSet()
-
-    @property
-    def features(self) -> Mapping[Feature, Support]:
-        """How the component has each ability, by itself or through the core."""
-        return self._driver.features
 
     def publish(
         self,
@@ -222,26 +215,17 @@ class PubSub:
         """
         return self._guard.once("purge", self._driver.purge, check_name("topic", topic))
 
-    def ping(self) -> str:
-        """Return one line about the engine if it serves.
-
-        Raises:
-            UnavailableError: It does not.
-        """
-        return self._guard.once("ping", self._driver.ping)
-
     def close(self) -> None:
         """Stop and drain all subscriptions and consumers, then let go of the engine. A second `close` does nothing."""
         with ExitStack() as steps:  # from the last to the first, each of them whatever becomes of the others
-            steps.callback(self._driver.close)
+            steps.callback(super().close)
             for user in list(self._open):
                 steps.callback(user.close)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def forget(self) -> None:
+        """Drop what a fork copied into this child; subscriptions and consumers stay with the parent."""
+        self._open = WeakSet()
+        super().forget()
 
     def _join(
         self,

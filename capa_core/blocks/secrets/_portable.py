@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from capa_core.abilities import BY_CORE, Feature, Support
+from capa_core.abilities import BY_CORE
 from capa_core.blocks.secrets.driver import SecretsDriver, SecretsFeature
-from capa_core.call import DEFAULT_POLICY, Guard, Policy
-from capa_core.call.closed import closed
+from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call.portable import Portable
 from capa_core.errors import InvalidArgumentError, NotFoundError, UnsupportedError
 from capa_core.secret import Secret
 
 
-class Secrets:
+class Secrets(Portable[SecretsDriver[Any]]):
     """Secrets by name, from whatever store serves this component. Safe for many threads; read only.
 
     A secret has one value, or several named *fields*. What comes out is a `Secret`, which does not print.
@@ -28,17 +27,9 @@ class Secrets:
     def __init__(
         self, driver: SecretsDriver[Any], *, name: str = "default", policy: Policy = DEFAULT_POLICY
     ) -> None:
-        self.name = name
-        self._driver = driver
-        self._features = dict(driver.features)
-        if not self._features[SecretsFeature.BULK].by_driver:
-            self._features[SecretsFeature.BULK] = BY_CORE
-        self._guard = Guard("secrets", name, driver, policy)
-
-    @property
-    def features(self) -> Mapping[Feature, Support]:
-        """How the component has each ability, what the core makes up for included."""
-        return self._features
+        super().__init__("secrets", driver, name, policy)
+        if not driver.features[SecretsFeature.BULK].by_driver:
+            self._features = {**driver.features, SecretsFeature.BULK: BY_CORE}
 
     def get(self, name: str, *, field: str = "", version: str | None = None) -> Secret:
         """Return one value of the secret *name*, as it is now.
@@ -89,31 +80,6 @@ class Secrets:
         Retries: repeated.
         """
         return sorted(self._guard.safe("names", self._driver.names))
-
-    def ping(self) -> str:
-        """Return one line about the store.
-
-        Raises:
-            UnavailableError: It does not answer.
-        """
-        return self._guard.once("ping", self._driver.ping)
-
-    def close(self) -> None:
-        """Let go of connections. A second `close` does nothing."""
-        self._driver.close()
-        self._driver = closed("secrets", self.name)
-
-    def forget(self) -> None:
-        """Drop what a fork copied into this child. The runtime calls it."""
-        self._driver.forget()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _fields(self, name: str, version: str | None) -> Mapping[str, str]:
         _check_name(name)

@@ -6,10 +6,8 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from capa_core.abilities import Feature, Support
 from capa_core.blocks.state._checks import (
     check_key,
     check_number,
@@ -20,15 +18,15 @@ from capa_core.blocks.state._checks import (
 )
 from capa_core.blocks.state._compensation import compensated
 from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem
-from capa_core.call import DEFAULT_POLICY, Guard, Policy
-from capa_core.call.closed import closed
+from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call.portable import Portable
 from capa_core.errors import ConflictError, InvalidArgumentError, UnsupportedError
 
 Duration = timedelta | float
 """A span of time: a `timedelta`, or seconds."""
 
 
-class State:
+class State(Portable[StateDriver[Any]]):
     """Values by key, on whatever engine serves the name. Safe for many threads.
 
     Keys are 1 to 512 characters of any Unicode; values are bytes. An etag stands for one write of one key: give it
@@ -43,15 +41,9 @@ class State:
     def __init__(
         self, driver: StateDriver[Any], *, name: str = "default", policy: Policy = DEFAULT_POLICY
     ) -> None:
-        self.name = name
+        super().__init__("state", driver, name, policy)
         self._driver = compensated(driver)
         self._features = self._driver.features
-        self._guard = Guard("state", name, driver, policy)
-
-    @property
-    def features(self) -> Mapping[Feature, Support]:
-        """How the component has each ability, what the core makes up for included."""
-        return self._features
 
     def get(self, key: str) -> bytes | None:
         """Return the value at *key*, or `None` if there is none."""
@@ -254,31 +246,6 @@ class State:
             return self._driver.wait(key, etag, max(0.0, end - time.monotonic()))
 
         return self._guard.safe("wait", wait)
-
-    def ping(self) -> str:
-        """Return one line about the engine.
-
-        Raises:
-            UnavailableError: It does not answer.
-        """
-        return self._guard.once("ping", self._driver.ping)
-
-    def close(self) -> None:
-        """Let go of connections and threads. A second `close` does nothing."""
-        self._driver.close()
-        self._driver = closed("state", self.name)
-
-    def forget(self) -> None:
-        """Drop what a fork copied into this child. The runtime calls it."""
-        self._driver.forget()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _scanned(self, prefix: str) -> Iterator[str]:
         try:

@@ -1,0 +1,57 @@
+"""What all portable types share: a name, a driver behind a guard, abilities, and a life cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from capa_core.abilities import Feature, Support
+from capa_core.call.closed import closed
+from capa_core.call.guard import Guard, Policy
+from capa_core.driver import Driver
+
+DriverT = TypeVar("DriverT", bound=Driver[Any])
+
+
+class Portable(Generic[DriverT]):
+    """The part of a portable type that is the same in every block.
+
+    A block adds its calls, and to `close` and `forget` what it keeps besides the driver.
+    """
+
+    def __init__(self, block: str, driver: DriverT, name: str, policy: Policy) -> None:
+        self.name = name
+        self._driver = driver
+        self._features: Mapping[Feature, Support] = driver.features
+        self._guard = Guard(block, name, driver, policy)
+
+    @property
+    def features(self) -> Mapping[Feature, Support]:
+        """How the component has each ability, what the core makes up for included."""
+        return self._features
+
+    def ping(self) -> str:
+        """Return one line about the engine if it serves.
+
+        Raises:
+            UnavailableError: It does not answer.
+        """
+        return self._guard.once("ping", self._driver.ping)
+
+    def close(self) -> None:
+        """Let go of connections and threads. A second `close` does nothing; other calls raise `ClosedError`."""
+        self._driver.close()
+        self._driver = closed(self._guard.block, self.name)
+
+    def forget(self) -> None:
+        """Drop what a fork copied into this child. The runtime calls it."""
+        self._driver.forget()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
