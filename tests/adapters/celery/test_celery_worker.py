@@ -11,7 +11,9 @@ from celery.app import trace
 from celery.exceptions import WorkerLostError
 
 import capa_celery
+from capa_celery._worker import _execution
 from capa_core import Runtime, default_runtime, use_runtime
+from capa_core.errors import UnavailableError
 
 QUICK = {"timeout": 10}
 
@@ -125,6 +127,26 @@ def test_a_part_that_returns_twice_neither_hurries_nor_repeats_the_body(memory_a
         depths.append(default_runtime().pubsub("celery").depth("celery", "celery"))
 
     assert [0, 0, 1, 1, 1] == depths
+
+
+def test_a_chord_survives_a_store_that_is_away_when_a_part_returns(
+    memory_app: Any, serving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend_type = type(memory_app.backend)
+    store_part, refusals = backend_type._store_part, iter([UnavailableError("away")])
+
+    def refuse_once(self: Any, *args: Any) -> Any:
+        if refusal := next(refusals, None):
+            raise refusal
+        return store_part(self, *args)
+
+    monkeypatch.setattr(backend_type, "_store_part", refuse_once)
+    monkeypatch.setattr(_execution, "SETTLE_AGAIN_S", 0.05)
+    add, total = memory_app.tasks["add"], memory_app.tasks["total"]
+    with serving(memory_app):
+        result = chord([add.s(1, 1), add.s(2, 2)])(total.s())
+
+        assert 6 == result.get(**QUICK)
 
 
 @pytest.mark.parametrize(("early", "left"), [(True, 0), (False, 1)])
