@@ -14,6 +14,7 @@ not stop the call that runs: it ends by its own deadline.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -65,6 +66,14 @@ async def _in_thread(call: Callable[[], Any]) -> Any:
     if _pool is None:
         _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="capa-aio")
     return await asyncio.get_running_loop().run_in_executor(_pool, copy_context().run, call)
+
+
+def _forget_threads() -> None:
+    global _pool  # noqa: PLW0603 - as above
+    _pool = None  # it believes in the parent's threads, which a forked child has not got
+
+
+os.register_at_fork(after_in_child=_forget_threads)
 
 
 def component(block: str, name: str = "default", *, runtime: Runtime | None = None) -> Facade:

@@ -114,6 +114,10 @@ class Guard:
         """Return how long to wait before retry number *attempt* (from 0), with full jitter."""
         return random.uniform(0, min(2.0, self.policy.backoff_s * 2**attempt))  # noqa: S311 - no secret
 
+    def forget(self) -> None:
+        """Start a new budget in a forked child: a thread of the parent may have held the lock of the old one."""
+        self._budget = RetryBudget()
+
     def named(self, error: Exception) -> type[CapaError] | None:
         """Return the Capa type for *error*, or `None` if it is no error of the engine."""
         return type(error) if isinstance(error, CapaError) else self._driver.name_error(error)

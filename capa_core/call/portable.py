@@ -46,6 +46,7 @@ class Portable(Generic[DriverT]):
 
     def forget(self) -> None:
         """Drop what a fork copied into this child. The runtime calls it."""
+        self._guard.forget()
         self._driver.forget()
 
     def __enter__(self) -> Self:

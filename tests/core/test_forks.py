@@ -1,0 +1,115 @@
+"""A forked child has what its parent had, whatever the parent's threads were doing at that moment."""
+
+import asyncio
+import os
+import signal
+import threading
+import traceback
+
+import pytest
+
+from capa_core import Runtime, Service, aio
+
+CHILDREN = 5
+# Python 3.12 and later warn of what is tried here.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
+@pytest.fixture
+def runtime(tmp_path, redis_url):
+    """Every block on real engines: SQLite and files as `default`, Redis as `redis`, a service over HTTP."""
+    service = Service("shop")
+    service.register("hello", lambda _call: "hello")
+    redis = {"default": {}, "redis": {"driver": "redis", "url": redis_url}}
+    served = service.serve()
+    tree = {"state": redis, "pubsub": redis, "lock": redis, "invocation": {"shop": {"url": served.url}}}
+    with Runtime(tree, start=tmp_path, environ={}) as runtime:
+        yield runtime
+    served.close()
+
+
+@pytest.fixture
+def busy(runtime):
+    """Threads that use all components without a rest, subscriptions and a watch included."""
+    stop = threading.Event()
+    runtime.configuration().watch(lambda _event: None)
+    for name in ("default", "redis"):
+        runtime.pubsub(name).subscribe("parent", lambda _message: None)
+
+    def work(name, topic):
+        while not stop.is_set():
+            use(runtime, name, topic)
+
+    threads = [threading.Thread(target=work, args=(name, "parent")) for name in ("default", "redis", "redis")]
+    for thread in threads:
+        thread.start()
+    yield
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+
+def use(runtime, name, topic):
+    runtime.state(name).put(topic, b"v")
+    runtime.pubsub(name).publish(topic, b"x")
+    with runtime.lock(name).lock(f"{topic}-{threading.get_ident()}"):
+        runtime.invocation("shop").invoke("hello")
+    assert b"v" == runtime.state(name).get(topic)
+    runtime.configuration().get()
+    runtime.secrets().get_all()
+
+
+def in_a_child(function):
+    """Run *function* in a forked child and return how that ended: 0, or minus the signal."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        try:
+            function()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.server("redis")
+def test_a_child_uses_every_component_of_a_busy_parent(runtime, busy):
+    def child():
+        for name in ("default", "redis"):
+            use(runtime, name, "child")
+
+    assert [0] * CHILDREN == [in_a_child(child) for _ in range(CHILDREN)]
+
+
+@pytest.mark.server("redis")
+def test_a_child_subscribes_for_itself_and_closes_without_disturbing_its_parent(runtime, busy):
+    def child():
+        seen = threading.Event()
+        runtime.pubsub().subscribe("own", lambda _message: seen.set(), group=str(os.getpid()))
+        runtime.pubsub().publish("own", b"x")
+        assert seen.wait(10)
+        runtime.close()
+
+    assert [0] * CHILDREN == [in_a_child(child) for _ in range(CHILDREN)]
+    use(runtime, "redis", "parent")
+
+
+@pytest.mark.server("redis")
+def test_messages_of_a_subscription_stay_with_the_parent(runtime):
+    takers, there = [], threading.Event()
+    runtime.pubsub().subscribe("t", lambda _message: (takers.append(os.getpid()), there.set()))
+    code = in_a_child(lambda: runtime.pubsub().publish("t", b"x"))
+
+    assert there.wait(10)
+    assert (0, [os.getpid()]) == (code, takers)
+
+
+def test_a_child_awaits_after_its_parent_did():
+    async def main(runtime):
+        await aio.state(runtime=runtime).put("k", b"v")
+
+    with Runtime.in_memory() as runtime:
+        asyncio.run(main(runtime))
+
+        assert 0 == in_a_child(lambda: asyncio.run(main(runtime)))
