@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - tables of texts, which are easier to compare unbroken
 """Notebooks: code cells are rewritten inside their JSON, and nothing else of the file changes."""
 
 from __future__ import annotations
