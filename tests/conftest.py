@@ -36,12 +36,9 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _log_level_as_it_was() -> Iterator[None]:
+def _log_level_as_python_has_it() -> None:
     """Take back the level that a program under test, such as Celery's, has set for the whole process."""
-    root = logging.getLogger()
-    level = root.level
-    yield
-    root.setLevel(level)
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 @pytest.fixture(autouse=True)
