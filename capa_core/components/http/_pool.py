@@ -128,6 +128,16 @@ class Endpoint:
         context.sslsocket_class = _TlsSocket
         return context
 
+    def knock(self, timeout_s: float) -> None:
+        """Open a connection and close it again.
+
+        Raises:
+            NotSentError: As `Connection.open`.
+        """
+        connection = Connection(self.host, self.port, self._context)
+        connection.open(time.monotonic() + timeout_s)
+        connection.close()
+
     def send(self, request: InvocationRequest, end: float) -> Connection:
         """Send *request* on an idle connection or a new one, and return it with the response to come.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import socket
 import time
 from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse, IncompleteRead
@@ -113,8 +112,7 @@ class HttpInvocation(InvocationDriver[HttpInvocationSettings]):
     def ping(self) -> str:
         """See `Driver.ping`: a connection is opened; no request is sent, since none is safe for every service."""
         for endpoint in self._endpoints:
-            with socket.create_connection((endpoint.host, endpoint.port), self.settings.timeout_s):
-                pass
+            endpoint.knock(self.settings.timeout_s)
         return "accepts connections at " + ", ".join(endpoint.url for endpoint in self._endpoints)
 
     def close(self) -> None:

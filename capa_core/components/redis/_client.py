@@ -107,6 +107,17 @@ def run_on(client: redis.Redis, script: Script, keys: Sequence[str], *arguments:
         return call(client, "EVAL", script.script, len(keys), *keys, *arguments)
 
 
+def about(client: redis.Redis) -> str:
+    """Return one line about the server, with what its settings put at risk.
+
+    Raises:
+        redis.RedisError: It does not answer, or refuses the credentials.
+    """
+    found = client.info()
+    kept = "" if found.get("aof_enabled") else "; appendonly is off: what it holds may be lost when it stops"
+    return f"Redis {found['redis_version']} at {address(client)}{kept}"
+
+
 def address(client: redis.Redis) -> str:
     """Return where *client* connects to, without credentials."""
     known = client.connection_pool.connection_kwargs

@@ -6,7 +6,7 @@ from typing import cast
 
 from capa_core.abilities import NATIVE, approximate
 from capa_core.blocks.lock.driver import LockDriver, LockFeature
-from capa_core.components.redis._client import RedisSettings, address, connect, run, run_on
+from capa_core.components.redis._client import RedisSettings, about, connect, run, run_on
 from capa_core.components.redis._errors import name_error
 from capa_core.errors import CapaError
 
@@ -93,8 +93,7 @@ class RedisLock(LockDriver[RedisLockSettings]):
 
     def ping(self) -> str:
         """See `Driver.ping`."""
-        info = cast("dict[str, str]", self._client.info("server"))
-        return f"Redis {info['redis_version']} at {address(self._client)}"
+        return about(self._client)
 
     def close(self) -> None:
         """See `Driver.close`."""

@@ -20,7 +20,7 @@ from capa_core.blocks.pubsub.driver import (
     PubSubFeature,
 )
 from capa_core.components.redis import _pubsub_scripts as scripts
-from capa_core.components.redis._client import RedisSettings, address, call, connect, run
+from capa_core.components.redis._client import RedisSettings, about, call, connect, run
 from capa_core.components.redis._errors import name_error
 from capa_core.errors import CapaError, UnknownError
 
@@ -123,7 +123,7 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
 
     def ping(self) -> str:
         """See `Driver.ping`."""
-        return f"Redis {self.client.info('server')['redis_version']} at {address(self.client)}"
+        return about(self.client)
 
     def close(self) -> None:
         """See `Driver.close`."""

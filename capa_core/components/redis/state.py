@@ -11,7 +11,7 @@ from typing import cast
 
 from capa_core.abilities import NATIVE, approximate
 from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem
-from capa_core.components.redis._client import RedisSettings, address, call, connect, run, run_on
+from capa_core.components.redis._client import RedisSettings, about, call, connect, run, run_on
 from capa_core.components.redis._errors import name_error
 from capa_core.components.redis._state_scripts import DELETE, HEADER, INCREMENT, MARK, PUT, TRANSACT
 from capa_core.components.redis._subscriber import Subscriber
@@ -149,8 +149,7 @@ class RedisState(StateDriver[RedisStateSettings]):
 
     def ping(self) -> str:
         """See `Driver.ping`."""
-        info = cast("dict[str, str]", self._client.info("server"))
-        return f"Redis {info['redis_version']} at {address(self._client)}"
+        return about(self._client)
 
     def close(self) -> None:
         """See `Driver.close`."""
