@@ -1,0 +1,81 @@
+"""What users may import is what is listed here: a name more or less is a decision, not an accident."""
+
+import ast
+import importlib
+import inspect
+from types import ModuleType
+
+import pytest
+
+FACE = {
+    "capa_core": "Capa CapaError Configuration Invocation Locks Message PubSub Runtime Secret Secrets Service State"
+    " default_runtime use_runtime",
+    "capa_core.runtime": "Runtime default_runtime use_runtime",
+    "capa_core.blocks.configuration": "Change ChangeEvent ChangeKind Configuration ConfigurationDriver"
+    " ConfigurationFeature ConfigurationItem ConfigurationView Listener Scope Snapshot Subscription",
+    "capa_core.blocks.invocation": "Application Call Invocation InvocationDriver InvocationFeature"
+    " InvocationRequest InvocationResponse Served Service",
+    "capa_core.blocks.lock": "Held Lock LockDriver LockFeature Locks",
+    "capa_core.blocks.pubsub": "Consumer ConsumerDriver Delivery Draft Handler Message OutgoingMessage PubSub"
+    " PubSubDriver PubSubFeature PublishResult Subscription",
+    "capa_core.blocks.secrets": "Secret Secrets SecretsDriver SecretsFeature",
+    "capa_core.blocks.state": "Delete Put State StateDriver StateFeature StateItem",
+}
+ALIASES = {"Application", "Handler", "Listener"}
+"""Names of types, which cannot have a docstring."""
+modules = pytest.mark.parametrize("module", FACE)
+
+
+@modules
+def test_the_face_is_what_is_listed(module):
+    assert FACE[module].split() == sorted(importlib.import_module(module).__all__)
+
+
+@modules
+def test_nothing_else_is_to_be_seen(module):
+    face = importlib.import_module(module)
+    seen = {
+        name
+        for name, value in inspect.getmembers(face)
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+
+    assert set() == seen - set(face.__all__) - {"annotations", "import_module", "TYPE_CHECKING"}
+
+
+@modules
+def test_each_name_says_what_it_is(module):
+    face = importlib.import_module(module)
+
+    assert [] == [name for name in set(face.__all__) - ALIASES if not getattr(face, name).__doc__]
+
+
+@modules
+def test_each_public_method_says_what_it_does(module):
+    face = importlib.import_module(module)
+    silent = [
+        f"{name}.{method}"
+        for name in set(face.__all__) - ALIASES
+        for method, value in vars(getattr(face, name)).items()
+        if not method.startswith("_") and callable(value) and not value.__doc__
+    ]
+
+    assert [] == silent
+
+
+def test_what_is_imported_late_is_what_type_checkers_see():
+    import capa_core
+
+    tree = ast.parse(inspect.getsource(capa_core))
+    (early,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {name.name: node.module for node in early.body for name in node.names}
+
+    assert seen == capa_core._HOMES
+    assert set(capa_core.__all__) == set(seen)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    import capa_core
+
+    with pytest.raises(AttributeError, match="module 'capa_core' has no attribute 'Sate'"):
+        capa_core.Sate  # noqa: B018 - reading it is what is tried
