@@ -80,7 +80,8 @@ def _print_text(found: Survey, path: str, *, everything: bool) -> None:
     if found.commands:
         print()
     for command in found.commands:
-        print(f"{command.path}:{command.line}: {command.text}: {_COMMANDS.get(command.subcommand, _OTHER_COMMAND)}")
+        what = _COMMANDS.get(command.subcommand, _OTHER_COMMAND)
+        print(f"{command.path}:{command.line}: {command.text}: {what}")
     for file in found.unread:
         place = f"{file.path}:{file.line}" if file.line else file.path
         print(f"{place}: failed: {file.reason}. Next: {file.next_step}.")
