@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
@@ -48,10 +50,20 @@ def _driver(
     settings = validated(
         runtime, kind.settings_type, given, path, {k: v for k, v in filled.items() if k in known}
     )
+    if "folder" in known and "folder" not in given:
+        _own(runtime.folder)
     try:
         return kind(settings)
     except SettingsError as error:
         raise type(error)(f"{place}: {error}") from error
+
+
+def _own(folder: Path) -> None:
+    """Keep what stands in *folder* out of the user's version control."""
+    with suppress(OSError):  # it is there already, or the component says what is wrong with the place
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".gitignore").open("x") as file:
+            file.write("*\n")
 
 
 def validated(

@@ -160,3 +160,11 @@ def test_every_portable_type_has_the_same_life_cycle(runtime, block):
     assert features == portable.features
     with pytest.raises(ClosedError, match=f"{block} 'default'|{block} 'x'"):
         portable.ping()
+
+
+def test_what_capa_keeps_stays_out_of_version_control(tmp_path):
+    with Runtime(start=tmp_path, environ={}) as runtime:
+        runtime.state().put("k", b"v")
+
+    assert "*\n" == (tmp_path / ".capa" / ".gitignore").read_text()
+    assert (tmp_path / ".capa" / "state.db").is_file()
