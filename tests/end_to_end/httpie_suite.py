@@ -10,6 +10,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from foreign_suite import Suite, main
 
+_CHOSEN = (
+    "auth",
+    "binary",
+    "cookie",
+    "defaults",
+    "errors",
+    "redirects",
+    "sessions",
+    "ssl",
+    "transport_plugin",
+)
+
 SUITE = Suite(
     project="httpie",
     version="3.2.4",
@@ -30,19 +42,7 @@ SUITE = Suite(
     extra="requests",
     # The tests left out install packages.
     whole=("httpie", "tests", "--ignore=tests/test_plugins_cli.py"),
-    chosen=tuple(
-        f"tests/test_{name}.py"
-        for name in (
-            "auth",
-            "binary",
-            "cookie",
-            "errors",
-            "redirects",
-            "ssl",
-            "transport_plugin",
-            "update_warnings",
-        )
-    ),
+    chosen=tuple(f"tests/test_{name}.py" for name in _CHOSEN),
 )
 
 if __name__ == "__main__":

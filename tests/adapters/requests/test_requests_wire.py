@@ -1,6 +1,7 @@
 """Answers that are odd, broken or hostile are read as the original reads them."""
 
 import http.client
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -107,13 +108,18 @@ def test_more_headers_are_read_when_the_application_raises_the_limit(
 
 
 def test_a_kept_connection_that_the_server_closed_is_replaced(server: Any) -> None:
+    def get_and_wait(session: Any) -> int:
+        status = session.get(f"{server.url}/vanish").status_code
+        time.sleep(0.1)  # until the end of the connection has arrived
+        return status
+
     def steps(library: Any) -> list[int]:
         with library.Session() as session:
-            return [session.get(f"{server.url}/vanish").status_code for _ in range(5)]
+            return [get_and_wait(session) for _ in range(3)]
 
     original, shim = outcomes(steps)
 
-    assert original == shim == [200] * 5
+    assert original == shim == [200] * 3
 
 
 def test_a_call_does_not_fail_for_a_kept_connection_that_closes_as_it_is_used() -> None:
