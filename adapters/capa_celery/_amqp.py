@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from celery import current_task
 from celery.app import amqp
+from kombu.exceptions import OperationalError
 
+from capa_celery._errors import Outage, is_in_a_worker
 from capa_celery._sender import Sender
 from capa_celery._transport import Connection
 
@@ -21,3 +24,16 @@ class AMQP(amqp.AMQP):  # type: ignore[misc] # celery is not typed
     def send_task_message(self) -> Any:
         """The function that publishes a task message; its arguments are those of Celery's own."""
         return Sender(self, self.app.capa)
+
+    def _retry_publish(self, publish: Any, *args: Any, **kwargs: Any) -> Any:
+        """Publish what follows a task, such as the next of a chain; Celery's tracer calls it since 5.7.
+
+        Raises:
+            Outage: The broker is away. Celery would mark the task, which has done its work, as failed.
+        """
+        try:
+            return super()._retry_publish(publish, *args, **kwargs)
+        except OperationalError as error:
+            if current_task and is_in_a_worker(current_task.request):
+                raise Outage(str(error)) from error
+            raise

@@ -31,6 +31,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.serialization import prepare_accept_content
 
 from capa_celery import _codec
+from capa_celery._errors import Outage, is_in_a_worker
 from capa_core.errors import CapaError
 
 if TYPE_CHECKING:
@@ -65,22 +66,14 @@ class Arrival:
     redelivered: bool
 
 
-class _Outage(BaseException):
-    """A component was away while the tracer did what stands around the body of a task.
-
-    No `Exception`, so that nothing in Celery takes it for the task's own failure.
-    """
-
-
 @signals.task_internal_error.connect  # type: ignore[untyped-decorator] # celery is not typed
 def _break_off_when_a_component_is_away(
     exception: BaseException, request: dict[str, Any] | None = None, **_: Any
 ) -> None:
     # The tracer would now mark the task as failed, although its body has run, or could still run, without fault;
     # and acknowledge it, although a chord may wait for it.
-    is_in_a_worker = request is not None and request.get("is_eager") is False
-    if is_in_a_worker and isinstance(exception, CapaError) and exception.retryable:
-        raise _Outage(str(exception)) from exception
+    if is_in_a_worker(request) and isinstance(exception, CapaError) and exception.retryable:
+        raise Outage(str(exception)) from exception
 
 
 class TaskMessage:
@@ -221,7 +214,7 @@ class Execution:
             result, info, runtime, _ = task.__trace__(headers["id"], args, kwargs, request)
         except WorkerTerminate:
             raise
-        except _Outage as outage:
+        except Outage as outage:
             logger.warning("Task %s could not be settled, it will run again: %s", headers["id"], outage)
             return Outcome(again=True, delay_s=SETTLE_AGAIN_S)
         except Reject as error:

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from celery import chord, signals
-from celery.app import trace
+from celery import chain, chord, signals
+from celery.app import amqp, trace
 from celery.exceptions import WorkerLostError
+from kombu.exceptions import OperationalError
 
 import capa_celery
 from capa_celery._worker import _execution
@@ -147,6 +148,23 @@ def test_a_chord_survives_a_store_that_is_away_when_a_part_returns(
         result = chord([add.s(1, 1), add.s(2, 2)])(total.s())
 
         assert 6 == result.get(**QUICK)
+
+
+def test_a_chain_survives_a_broker_that_is_away_when_its_next_task_is_sent(
+    memory_app: Any, serving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, refusals = amqp.AMQP._retry_publish, iter([OperationalError("away")])
+
+    def refuse_once(self: Any, publish: Any, *args: Any, **kwargs: Any) -> Any:
+        if refusal := next(refusals, None):
+            raise refusal
+        return original(self, publish, *args, **kwargs)
+
+    monkeypatch.setattr(amqp.AMQP, "_retry_publish", refuse_once)
+    monkeypatch.setattr(_execution, "SETTLE_AGAIN_S", 0.05)
+    add = memory_app.tasks["add"]
+    with serving(memory_app):
+        assert 6 == chain(add.s(1, 2), add.s(3)).apply_async().get(**QUICK)
 
 
 @pytest.mark.parametrize(("early", "left"), [(True, 0), (False, 1)])
