@@ -10,7 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import celery as _original
+try:
+    import celery as _original
+except ModuleNotFoundError as error:
+    from capa_core.errors import MissingExtraError
+
+    raise MissingExtraError(
+        f"capa_celery needs the library {error.name!r}. Run: pip install 'capa-core[celery]'"
+    ) from error
 from celery import (
     Signature,
     Task,

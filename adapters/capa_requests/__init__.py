@@ -9,7 +9,14 @@ names as a service is reached through Capa.
 
 from typing import TYPE_CHECKING
 
-import requests as _original
+try:
+    import requests as _original
+except ModuleNotFoundError as error:
+    from capa_core.errors import MissingExtraError
+
+    raise MissingExtraError(
+        f"capa_requests needs the library {error.name!r}. Run: pip install 'capa-core[requests]'"
+    ) from error
 from requests import (
     ConnectionError,  # noqa: A004 - the original's name
     ConnectTimeout,

@@ -1,0 +1,59 @@
+"""Where the library behind a name is not installed, the error names the extra to install."""
+
+import subprocess
+import sys
+
+import pytest
+
+WITHOUT = """
+import importlib, sys
+
+sys.modules[{library!r}] = None
+try:
+    {statement}
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def said(statement, library, folder):
+    """What a process without *library* says of *statement*."""
+    program = WITHOUT.format(library=library, statement=statement)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("sdk", ["requests", "celery"])
+def test_an_adapter_names_the_extra_with_its_original(sdk, tmp_path):
+    line = said(f"importlib.import_module('capa_{sdk}.exceptions')", sdk, tmp_path)
+
+    assert (
+        f"MissingExtraError capa_{sdk} needs the library '{sdk}'. Run: pip install 'capa-core[{sdk}]'\n"
+        == line
+    )
+
+
+def test_an_engine_names_the_extra_with_its_library(tmp_path):
+    statement = "from capa_core import Runtime; Runtime({'state': {'default': {'driver': 'redis'}}}).state()"
+    line = said(statement, "redis", tmp_path)
+
+    assert line.startswith("MissingExtraError code: state.default.driver: driver 'redis' needs the library")
+    assert line.endswith("Run: pip install 'capa-core[redis]'\n")
+
+
+def test_a_file_format_names_the_extra_with_its_library(tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "application.yaml").write_text("a: 1\n")
+    line = said(
+        "from capa_core import default_runtime; default_runtime().configuration().get()", "yaml", tmp_path
+    )
+
+    assert line.startswith("MissingExtraError ")
+    assert "application.yaml needs PyYAML" in line
+    assert "'capa-core[yaml]'" in line
+
+
+def test_the_apollo_adapter_needs_no_library_until_a_file_does(tmp_path):
+    assert "" == said("import capa_apollo", "yaml", tmp_path)
