@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -325,6 +326,18 @@ def build_tracers(app: Celery, hostname: str) -> None:
         task.__trace__ = trace.build_tracer(name, task, app.loader, hostname, app=app)
 
 
+class _ThreadRunner:
+    """An event loop that is closed when its thread ends, which lets go of what it keeps for itself."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        self.run = self._runner.run
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self._runner.close()
+
+
 _runners = threading.local()
 
 
@@ -338,7 +351,7 @@ def run_to_end(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         runner = getattr(_runners, "runner", None)
         if runner is None:
-            runner = _runners.runner = asyncio.Runner()
+            runner = _runners.runner = _ThreadRunner()
         return runner.run(function(*args, **kwargs))
 
     return run
