@@ -66,6 +66,8 @@ def address(url: str) -> Address | None:
     target = url[found.end() :]
     if "#" in target:
         target = target[: target.index("#")]
+    if target.find("?") == len(target) - 1:  # an empty query is not sent
+        target = target[:-1]
     if not _SENDABLE.fullmatch(target):
         return None
     port = found["port"]

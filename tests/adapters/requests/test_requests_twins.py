@@ -25,6 +25,8 @@ CALLS: dict[str, Step] = {
     "path with dots": lambda lib, url: lib.get(f"{url}/a/./b/../c"),
     "path with two slashes": lambda lib, url: lib.get(f"{url}//a//b"),
     "empty query": lambda lib, url: lib.get(f"{url}/echo?"),
+    "empty query before a fragment": lambda lib, url: lib.get(f"{url}/echo", params="#part"),
+    "query of a question mark": lambda lib, url: lib.get(f"{url}/echo??"),
     "upper-case scheme and host": lambda lib, url: lib.get(f"{url}/echo".upper().replace("/ECHO", "/echo")),
     "white space before": lambda lib, url: lib.get(f"  {url}/echo"),
     "bytes as URL": lambda lib, url: lib.get(f"{url}/echo".encode()),
