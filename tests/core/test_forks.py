@@ -1,8 +1,8 @@
 """A forked child has what its parent had, whatever the parent's threads were doing at that moment."""
 
 import asyncio
+import faulthandler
 import os
-import signal
 import threading
 import traceback
 
@@ -35,6 +35,7 @@ def busy(runtime):
     runtime.configuration().watch(lambda _event: None)
     for name in ("default", "redis"):
         runtime.pubsub(name).subscribe("parent", lambda _message: None)
+        use(runtime, name, "parent")  # builds all: Python itself cannot fork in the middle of an import
 
     def work(name, topic):
         while not stop.is_set():
@@ -60,10 +61,10 @@ def use(runtime, name, topic):
 
 
 def in_a_child(function):
-    """Run *function* in a forked child and return how that ended: 0, or minus the signal."""
+    """Run *function* in a forked child and return how that ended: 0 if well."""
     child = os.fork()
     if child == 0:
-        signal.alarm(20)
+        faulthandler.dump_traceback_later(15, exit=True)
         try:
             function()
         except BaseException:

@@ -51,7 +51,19 @@ def connect(settings: RedisSettings) -> redis.Redis:
     It never retries, for the portable type does, and gives bytes. RESP2, for it is the faster one to parse and
     every server speaks it.
     """
-    return redis.Redis.from_url(
+    return redis.Redis.from_pool(_pool(settings))
+
+
+def forget(client: redis.Redis, settings: RedisSettings) -> None:
+    """In a forked child, give *client* connections of its own; the parent's stay open.
+
+    Not by the pool's `reset`: it takes a lock, which another thread of the parent may have held when it forked.
+    """
+    client.connection_pool = _pool(settings)
+
+
+def _pool(settings: RedisSettings) -> redis.ConnectionPool:
+    return redis.ConnectionPool.from_url(
         settings.url,
         socket_timeout=settings.timeout_s,
         socket_connect_timeout=settings.timeout_s,

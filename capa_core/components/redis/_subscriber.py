@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import redis
 
-from capa_core.components.redis._client import RedisSettings, connect
+from capa_core.components.redis._client import RedisSettings, connect, forget
 
 _IDLE_S = 3600.0
 
@@ -48,6 +48,7 @@ class Subscriber:
     """
 
     def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
         self._timeout_s = settings.timeout_s
         self._client = connect(settings)
         self._lock = threading.Lock()
@@ -86,7 +87,7 @@ class Subscriber:
         """In a forked child: leave the connection to the parent and start without one."""
         self._lock = threading.Lock()
         self._link = None
-        self._client.connection_pool.reset()
+        forget(self._client, self._settings)
 
 
 class _Channel:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from capa_core.abilities import NATIVE, approximate
 from capa_core.blocks.lock.driver import LockDriver, LockFeature
-from capa_core.components.redis._client import RedisSettings, about, connect, run, run_on
+from capa_core.components.redis._client import RedisSettings, about, connect, forget, run, run_on
 from capa_core.components.redis._errors import name_error
 from capa_core.errors import CapaError
 
@@ -101,7 +99,7 @@ class RedisLock(LockDriver[RedisLockSettings]):
 
     def forget(self) -> None:
         """See `Driver.forget`."""
-        self._client.connection_pool.reset()
+        forget(self._client, self.settings)
 
     def _key(self, name: str) -> str:
         escaped = name.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")

@@ -20,7 +20,7 @@ from capa_core.blocks.pubsub.driver import (
     PubSubFeature,
 )
 from capa_core.components.redis import _pubsub_scripts as scripts
-from capa_core.components.redis._client import RedisSettings, about, call, connect, run
+from capa_core.components.redis._client import RedisSettings, about, call, connect, forget, run
 from capa_core.components.redis._errors import name_error
 from capa_core.errors import CapaError, UnknownError
 
@@ -131,7 +131,7 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
 
     def forget(self) -> None:
         """See `Driver.forget`."""
-        self.client.connection_pool.reset()
+        forget(self.client, self.settings)
 
     def _base(self, topic: str) -> str:
         return f"{self.settings.prefix}{{:{topic}}}"

@@ -11,7 +11,7 @@ from typing import cast
 
 from capa_core.abilities import NATIVE, approximate
 from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem
-from capa_core.components.redis._client import RedisSettings, about, call, connect, run, run_on
+from capa_core.components.redis._client import RedisSettings, about, call, connect, forget, run, run_on
 from capa_core.components.redis._errors import name_error
 from capa_core.components.redis._state_scripts import DELETE, HEADER, INCREMENT, MARK, PUT, TRANSACT
 from capa_core.components.redis._subscriber import Subscriber
@@ -159,7 +159,7 @@ class RedisState(StateDriver[RedisStateSettings]):
     def forget(self) -> None:
         """See `Driver.forget`."""
         self._subscriber.forget()
-        self._client.connection_pool.reset()
+        forget(self._client, self.settings)
 
     def _arguments(self, write: Put, stored: bytes) -> list[bytes | str | int]:
         """Return what the scripts take for *write*."""
