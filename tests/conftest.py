@@ -1,5 +1,6 @@
 """What every test gets: real servers where installed, no settings from outside, a report at the end."""
 
+import gc
 import importlib
 import logging
 import os
@@ -33,6 +34,13 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the `CAPA_…` variables of whoever runs the tests from choosing their engines."""
     for name in [name for name in os.environ if name.startswith("CAPA_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _leaks_show_where_they_are() -> Iterator[None]:
+    """Have what was left open found here: the collector would blame a test that happens to run when it does."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)
