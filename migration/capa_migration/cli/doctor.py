@@ -18,7 +18,7 @@ examples:
   capa doctor --json
 
 Read in the folder where the application starts: capa.toml is looked for there.
-exit codes: 0 every component answers; 2 one does not; 3 a setting is wrong
+exit codes: 0 every component answers; 2 one does not, or its own settings are wrong; 3 capa.toml is wrong
 """
 
 
