@@ -23,5 +23,6 @@ class Outage(BaseException):
 
 def is_in_a_worker(request: Any) -> bool:
     """Return whether *request*, as Celery's signals and tasks have it, is of a task that a worker runs."""
-    said = request.get("is_eager") if isinstance(request, dict) else getattr(request, "is_eager", None)
-    return said is False
+    if isinstance(request, dict):
+        return request.get("is_eager") is False
+    return getattr(request, "is_eager", None) is False and not getattr(request, "called_directly", True)
