@@ -7,7 +7,6 @@ import threading
 import time
 
 import pytest
-from tcp_proxy import TcpProxy
 
 from capa_core.blocks.lock import Locks
 from capa_core.call import Policy
@@ -58,17 +57,6 @@ def locks(tmp_path):
 def open_locks(port):
     driver = RedisLock(RedisLockSettings(url=f"redis://127.0.0.1:{port}/0", timeout_s=TIMEOUT_S))
     return Locks(driver, policy=Policy(deadline_s=1.5, attempt_s=TIMEOUT_S, retries=1))
-
-
-@pytest.fixture
-def server(start_redis):
-    return start_redis()
-
-
-@pytest.fixture
-def proxy(server):
-    with TcpProxy.to(server.port) as proxy:
-        yield proxy
 
 
 def test_the_lock_of_a_killed_holder_is_free_when_its_lease_ends(holder, locks):

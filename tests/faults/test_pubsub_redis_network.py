@@ -5,7 +5,6 @@ import threading
 import time
 
 import pytest
-from tcp_proxy import TcpProxy
 
 from capa_core.blocks.pubsub import Draft, PubSub
 from capa_core.call import Policy
@@ -21,17 +20,6 @@ DEADLINE_S = 1.5
 def open_pubsub(port, *, retries=10):
     driver = RedisPubSub(RedisPubSubSettings(url=f"redis://127.0.0.1:{port}/0", timeout_s=TIMEOUT_S))
     return PubSub(driver, policy=Policy(deadline_s=DEADLINE_S, attempt_s=TIMEOUT_S, retries=retries))
-
-
-@pytest.fixture
-def server(start_redis):
-    return start_redis()
-
-
-@pytest.fixture
-def proxy(server):
-    with TcpProxy.to(server.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture

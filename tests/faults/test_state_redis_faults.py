@@ -6,7 +6,6 @@ import threading
 import time
 
 import pytest
-from tcp_proxy import TcpProxy
 
 from capa_core.blocks.state import Put, State
 from capa_core.call import Policy
@@ -22,17 +21,6 @@ DEADLINE_S = 1.5
 def open_state(port, *, retries=1):
     driver = RedisState(RedisStateSettings(url=f"redis://127.0.0.1:{port}/0", timeout_s=TIMEOUT_S))
     return State(driver, policy=Policy(deadline_s=DEADLINE_S, attempt_s=TIMEOUT_S, retries=retries))
-
-
-@pytest.fixture
-def server(start_redis):
-    return start_redis()
-
-
-@pytest.fixture
-def proxy(server):
-    with TcpProxy.to(server.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture
