@@ -220,6 +220,27 @@ def test_closing_removes_the_pipe_and_wakes_who_listens(wakeups, tmp_path):
     assert [] == list((tmp_path / "wake").iterdir())
 
 
+def test_closing_amid_signals_writes_to_no_descriptor_but_its_own(wakeups, tmp_path):
+    stop = threading.Event()
+
+    def signal():
+        while not stop.is_set():
+            wakeups.signal("a")
+
+    signaller = threading.Thread(target=signal)
+    signaller.start()
+    try:
+        for _ in range(1000):
+            other = Wakeups(tmp_path / "wake")
+            with other.listen("a"):
+                other.close()  # raises EBADF if its thread was first to close the pipe
+    finally:
+        stop.set()
+        signaller.join()
+
+    assert [] == list((tmp_path / "wake").iterdir())
+
+
 def test_a_child_leaves_the_pipe_to_its_parent(wakeups):
     with wakeups.listen("a") as listener:
         pid = os.fork()

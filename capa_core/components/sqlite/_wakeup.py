@@ -139,15 +139,17 @@ class _Pipe:
         hidden.rename(self.path)  # only now: a pipe that nobody reads is taken for a dead one's
         self._heard = heard
         self._closing = False
+        self._ending = threading.Lock()
         threading.Thread(target=self._listen, name="capa-sqlite-wakeup", daemon=True).start()
 
     def close(self) -> None:
         """Make the thread clean up and end. A second `close` does nothing."""
-        if not self._closing:
+        if self._closing:
+            return
+        self.path.unlink(missing_ok=True)
+        with self._ending:  # a thread that a signal woke may see `_closing` before our record is written
             self._closing = True
-            self.path.unlink(missing_ok=True)
-            with suppress(BlockingIOError):
-                os.write(self._descriptor, _RECORD.pack(0))
+            os.write(self._descriptor, _RECORD.pack(0))
 
     def leave(self) -> None:
         """In a forked child: let go of it without taking it from the parent."""
@@ -165,7 +167,8 @@ class _Pipe:
                     if len(records) > _PIPE_BYTES // 2
                     else [key for (key,) in _RECORD.iter_unpack(records)]
                 )
-        os.close(self._descriptor)
+        with self._ending:
+            os.close(self._descriptor)
 
 
 def _key(name: str) -> int:
