@@ -6,6 +6,7 @@ The format is described in docs/reference/import-map.md. Adapters are found thro
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple, cast
@@ -41,6 +42,8 @@ class ImportMap(NamedTuple):
 
     Attributes:
         returns: Old callable → old class of what it returns, by which a scan follows objects.
+        needs: Ability of a block (`pubsub.delay`) → what asks for it: a name and all below it, or such with a
+            keyword argument (`celery(countdown)`).
     """
 
     path: str
@@ -54,10 +57,12 @@ class ImportMap(NamedTuple):
     modules: Mapping[str, str]
     names: tuple[Name, ...]
     returns: Mapping[str, str]
+    needs: Mapping[str, tuple[str, ...]]
 
 
 _SDK_KEYS = ("name", "package", "extra", "roots", "distributions", "versions", "evidence")
 _NAME_KEYS = Name._fields
+_ABILITY = re.compile(r"[a-z_]+\.[a-z_]+")
 _CHOICES = {
     "evidence": ("import", "manifest"),
     "support": ("full", "partial", "none"),
@@ -84,7 +89,7 @@ def parse(data: Mapping[str, Any], path: str) -> ImportMap:
     Raises:
         ImportMapError: A key is missing, unknown or of the wrong type, or two lines contradict each other.
     """
-    _refuse_unknown(data, ("sdk", "modules", "names", "returns"), path, "the top level")
+    _refuse_unknown(data, ("sdk", "modules", "names", "returns", "needs"), path, "the top level")
     sdk = _table(data, "sdk", path)
     _refuse_unknown(sdk, _SDK_KEYS, path, "[sdk]")
     modules = {
@@ -103,6 +108,10 @@ def parse(data: Mapping[str, Any], path: str) -> ImportMap:
         modules=modules,
         names=tuple(_names(data.get("names", []), path)),
         returns={old: _text(new, path, f"[returns] {old}") for old, new in data.get("returns", {}).items()},
+        needs={
+            ability: _texts(names, path, f"[needs] {ability}")
+            for ability, names in data.get("needs", {}).items()
+        },
     )
     _check_places(result)
     return result
@@ -141,6 +150,16 @@ def _check_places(result: ImportMap) -> None:
             raise ImportMapError(
                 f"{result.path}: [[names]] {line.name} is under none of the roots {list(result.roots)}"
             )
+    for ability, names in result.needs.items():
+        if not _ABILITY.fullmatch(ability):
+            raise ImportMapError(
+                f"{result.path}: [needs] {ability} is no `block.ability`, such as pubsub.delay"
+            )
+        for name in names:
+            if re.split(r"[.(]", name)[0] not in result.roots:
+                raise ImportMapError(
+                    f"{result.path}: [needs] {ability}: {name} is under none of the roots {list(result.roots)}"
+                )
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], path: str, place: str) -> None:

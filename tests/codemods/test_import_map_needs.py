@@ -1,0 +1,32 @@
+"""`[needs]` of an import map: which abilities of a block the use of a name asks for."""
+
+import pytest
+
+from capa_codemods.errors import ImportMapError
+from capa_codemods.import_map import parse
+
+
+def parsed(needs):
+    sdk = {"name": "x", "package": "capa_x", "extra": "x", "roots": ["x"], "distributions": ["x"]}
+    return parse({"sdk": sdk, "modules": {"x": "capa_x"}, "needs": needs}, "map.toml")
+
+
+def test_needs_are_kept_by_ability():
+    needs = {"pubsub.delay": ["x(countdown)", "x.retry"]}
+
+    assert {"pubsub.delay": ("x(countdown)", "x.retry")} == parsed(needs).needs
+
+
+@pytest.mark.parametrize(
+    ("needs", "said"),
+    [
+        ({"delay": ["x"]}, "map.toml: [needs] delay is no `block.ability`, such as pubsub.delay"),
+        ({"pubsub.delay": ["y(a)"]}, "[needs] pubsub.delay: y(a) is under none of the roots ['x']"),
+        ({"pubsub.delay": "x"}, "[needs] pubsub.delay must be a list of strings that is not empty"),
+    ],
+)
+def test_a_wrong_line_is_named(needs, said):
+    with pytest.raises(ImportMapError) as refused:
+        parsed(needs)
+
+    assert said in str(refused.value)
