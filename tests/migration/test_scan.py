@@ -85,9 +85,9 @@ def test_table_counts_by_sdk(capa, project):
     ran = capa("scan", project)
 
     assert 0 == ran.code
-    assert "SDK       files  imports  calls and uses  full  partial  none\n" in ran.out
-    assert "requests      1        1               2     3        0     0\n" in ran.out
-    assert "celery        1        1               1     2        0     0\n" in ran.out
+    assert "SDK       files  imports  calls and uses  full  partial  none  moved\n" in ran.out
+    assert "requests      1        1               2     3        0     0      0\n" in ran.out
+    assert "celery        1        1               1     2        0     0      0\n" in ran.out
     assert f"Next: `capa migrate diff {project}`" in ran.out
 
 

@@ -57,12 +57,15 @@ def _survey(path: str, exclude: tuple[str, ...]) -> Survey:
 
 
 def _print_text(found: Survey, path: str, *, everything: bool) -> None:
-    if not found.sites and not found.unread:
+    if not found.sites and not found.unread and not found.moved:
         print(f"no SDK is used in {found.seen:,} Python files")
         return
     print_table(
-        ["SDK", "files", "imports", "calls and uses", "full", "partial", "none"],
-        [[f"{value:,}" if isinstance(value, int) else value for value in line] for line in sums(found.sites)],
+        ["SDK", "files", "imports", "calls and uses", "full", "partial", "none", "moved"],
+        [
+            [f"{value:,}" if isinstance(value, int) else value for value in line]
+            for line in sums(found.sites, found.moved)
+        ],
     )
     print()
     counted = shapes(found.sites).most_common()
@@ -106,12 +109,13 @@ def _print_json(found: Survey) -> None:
         "schema": SCHEMA,
         "root": found.root,
         "seen": found.seen,
-        "sdks": [line._asdict() for line in sums(found.sites)],
+        "sdks": [line._asdict() for line in sums(found.sites, found.moved)],
         "shapes": [
             {"sdk": sdk, "name": name, "count": number}
             for (sdk, name), number in shapes(found.sites).most_common()
         ],
         "sites": [site._asdict() for site in found.sites],
+        "moved": [site._asdict() for site in found.moved],
         "commands": [command._asdict() for command in found.commands],
         "unread": [file._asdict() for file in found.unread],
     }

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.engine.write import read
 from capa_codemods.errors import UnreadableError
 from capa_codemods.project import Project
+from capa_migration.scan.moved import Moved
 from capa_migration.scan.origins import Origins, scopes
 
 
 class Neighbours:
     """What each file of one project hands to those that import it."""
 
-    def __init__(self, project: Project, returns: Mapping[str, str]) -> None:
-        """Look among the files of *project*; *returns* says what a callable of an SDK returns."""
+    def __init__(self, project: Project, moved: Moved) -> None:
+        """Look among the files of *project*; *moved* are the names that stand for those of an SDK by now."""
         self._project = project
+        self._moved = moved
         self._files = frozenset(project.files)
-        self._returns = returns
+        self._returns = {old: new for one in project.names.maps for old, new in one.returns.items()}
+        self._returns.update(moved.returns)
         self._exports: dict[str, dict[str, str]] = {}
 
     def origins(self, path: str) -> Origins:
         """Return what follows the names in the file at *path*."""
         roots = self._project.names.roots
         own = {root: one for root, one in roots.items() if not self._project.refusal(root, path)}
-        return Origins(own, self._returns, partial(self._origin, path))
+        return Origins({**own, **self._moved.roots}, self._returns, partial(self._origin, path))
 
     def exports(self, path: str) -> dict[str, str]:
         """Return the names that the module at *path* binds to something of an SDK, each with its origin."""

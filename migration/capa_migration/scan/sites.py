@@ -43,13 +43,18 @@ class Unread(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """All that a scan has found in one tree."""
+    """All that a scan has found in one tree.
+
+    Attributes:
+        moved: Call sites that use an adapter by now, under their old names.
+    """
 
     root: str
     seen: int
     sites: tuple[Site, ...]
     unread: tuple[Unread, ...]
     commands: tuple[Command, ...] = ()
+    moved: tuple[Site, ...] = ()
 
 
 class Sums(NamedTuple):
@@ -62,14 +67,16 @@ class Sums(NamedTuple):
     full: int
     partial: int
     none: int
+    moved: int = 0
 
 
-def sums(sites: Iterable[Site]) -> list[Sums]:
-    """Return one line of numbers for each SDK, most used first."""
+def sums(sites: Iterable[Site], moved: Iterable[Site] = ()) -> list[Sums]:
+    """Return one line of numbers for each SDK, most used first; only `moved` counts what has *moved*."""
     by_sdk: dict[str, list[Site]] = {}
     for site in sites:
         by_sdk.setdefault(site.sdk, []).append(site)
-    lines = [_sum(sdk, found) for sdk, found in by_sdk.items()]
+    gone = Counter(site.sdk for site in moved)
+    lines = [_sum(sdk, by_sdk.get(sdk, ()))._replace(moved=gone[sdk]) for sdk in {*by_sdk, *gone}]
     return sorted(lines, key=lambda line: (-line.full - line.partial - line.none, line.sdk))
 
 

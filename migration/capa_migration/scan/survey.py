@@ -17,14 +17,22 @@ from capa_codemods.import_map import read as read_map
 from capa_codemods.many import each
 from capa_codemods.names import Names
 from capa_codemods.project import Project
+from capa_codemods.sieve import Sieve
 from capa_migration.scan.commands import Command, commands, may_hold_commands
 from capa_migration.scan.judge import Judge
+from capa_migration.scan.moved import Moved
 from capa_migration.scan.neighbours import Neighbours
 from capa_migration.scan.origins import Origins, Scope, plain, scopes
 from capa_migration.scan.sites import Kind, Site, Survey, Unread
 from capa_migration.target import Options, Target
 
-Found = tuple[tuple[Site, ...], Unread | None]
+
+class Found(NamedTuple):
+    """What was found in one file: call sites of an SDK, those that have moved, or why it cannot be read."""
+
+    sites: tuple[Site, ...] = ()
+    moved: tuple[Site, ...] = ()
+    unread: Unread | None = None
 
 
 def survey(path: str, options: Options, progress: Callable[[int, int], None] | None = None) -> Survey:
@@ -40,17 +48,22 @@ def survey(path: str, options: Options, progress: Callable[[int, int], None] | N
     listed = find.files(target.root, options.exclude)
     project = Project(target.root, Names(known_maps()), listed, options.roots)
     wanted = [one for one in target.within(listed) if PythonFile.claims(one)]
-    sites: list[Site] = []
-    unread: list[Unread] = []
+    found: list[Found] = []
     reader = Reader(project)
     reader.learn(wanted)
-    for number, found in enumerate(each(reader.scan, wanted, _crashed), 1):
-        if found is not None:
-            sites += found[0]
-            unread += [found[1]] if found[1] else []
+    for number, one in enumerate(each(reader.scan, wanted, _crashed), 1):
+        if one is not None:
+            found.append(one)
         if progress:
             progress(number, len(wanted))
-    return Survey(target.root, len(wanted), tuple(sites), tuple(unread), tuple(_commands(target, listed)))
+    return Survey(
+        target.root,
+        len(wanted),
+        sites=tuple(site for one in found for site in one.sites),
+        unread=tuple(one.unread for one in found if one.unread),
+        commands=tuple(_commands(target, listed)),
+        moved=tuple(site for one in found for site in one.moved),
+    )
 
 
 def _commands(target: Target, listed: list[str]) -> Iterator[Command]:
@@ -84,8 +97,9 @@ class Reader:
         self._project = project
         self._names = project.names
         self._judge = Judge(project.names)
-        self._returns = {old: new for one in project.names.maps for old, new in one.returns.items()}
-        self._neighbours = Neighbours(project, self._returns)
+        self._moved = Moved(project.names.maps)
+        self._sieve = Sieve([*project.names.roots, *self._moved.roots])
+        self._neighbours = Neighbours(project, self._moved)
         self._stems: tuple[bytes, ...] = ()
 
     def learn(self, paths: Sequence[str]) -> None:
@@ -98,38 +112,46 @@ class Reader:
         try:
             data = read(f"{self._project.root}/{path}")
         except OSError as error:
-            return (), Unread(path, 0, f"cannot be read: {error.strerror}", "allow reading it")
-        names_sdk = data is not None and self._names.sieve.imports_or_quotes(data)
+            return _unread(path, f"cannot be read: {error.strerror}", "allow reading it")
+        names_sdk = data is not None and self._sieve.imports_or_quotes(data)
         if data is None or not (names_sdk or any(stem in data for stem in self._stems)):
             return None
         try:
             file = PythonFile(path, data)
         except UnreadableError as error:
-            return ((), Unread(path, error.line, str(error), error.next_step)) if names_sdk else None
+            return Found(unread=Unread(path, error.line, str(error), error.next_step)) if names_sdk else None
         if file.tree is None:
             step = "run capa with that Python: calls are followed in the syntax tree"
-            return (), Unread(path, 0, "newer than this Python", step)
-        sites = tuple(sorted(self._sites(path, file.tree)))
-        return (sites, None) if sites else None
+            return _unread(path, "newer than this Python", step)
+        sites, moved = self._sites(path, file.tree)
+        return Found(tuple(sorted(sites)), tuple(sorted(moved))) if sites or moved else None
 
     def _may_import(self, path: str) -> bool:
         try:
             data = read(f"{self._project.root}/{path}")
         except OSError:
             return False  # `scan` says why it cannot be read
-        return data is not None and self._names.sieve.imports_or_quotes(data)
+        return data is not None and self._sieve.imports_or_quotes(data)
 
-    def _sites(self, path: str, tree: ast.Module) -> Iterator[Site]:
+    def _sites(self, path: str, tree: ast.Module) -> tuple[list[Site], list[Site]]:
+        """Return the call sites that are there, and those that have moved."""
         origins = self._neighbours.origins(path)
         imported = _imported_modules(tree)
+        imported |= {old for one in imported if (old := self._moved.old(one))}
         spoken_for: set[int] = set()
+        sites: tuple[list[Site], list[Site]] = ([], [])
         for scope, node in scopes(tree, origins):
             for kind, origin, arguments, line in _spotted(node, scope, origins, spoken_for):
-                owner = self._names.owner(plain(origin))
+                old = self._moved.old(origin)
+                name = old or origin
+                owner = self._names.owner(plain(name))
                 # An SDK may hand out what is not its own, such as the standard library's logger.
                 if owner is not None:
-                    judged = self._judge.of(plain(origin), arguments, imported)
-                    yield Site(path, line, owner.name, kind, origin, arguments, *judged)
+                    judged = self._judge.of(plain(name), arguments, imported)
+                    sites[old is not None].append(
+                        Site(path, line, owner.name, kind, name, arguments, *judged)
+                    )
+        return sites
 
 
 def _stem(path: str) -> str:
@@ -183,4 +205,8 @@ def _arguments(node: ast.Call) -> tuple[str, ...]:
 
 
 def _crashed(path: str) -> Found:
-    return (), Unread(path, 0, "Python's parser crashes on it", "look at it by hand")
+    return _unread(path, "Python's parser crashes on it", "look at it by hand")
+
+
+def _unread(path: str, reason: str, next_step: str) -> Found:
+    return Found(unread=Unread(path, 0, reason, next_step))
