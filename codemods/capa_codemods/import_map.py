@@ -41,6 +41,7 @@ class ImportMap(NamedTuple):
     """One SDK: its roots, where its modules went, and what is not served in full.
 
     Attributes:
+        reason: Of a map without modules: why nothing of the SDK is served.
         returns: Old callable → old class of what it returns, by which a scan follows objects.
         needs: Ability of a block (`pubsub.delay`) → what asks for it: a name and all below it, or such with a
             keyword argument (`celery(countdown)`).
@@ -58,9 +59,10 @@ class ImportMap(NamedTuple):
     names: tuple[Name, ...]
     returns: Mapping[str, str]
     needs: Mapping[str, tuple[str, ...]]
+    reason: str = ""
 
 
-_SDK_KEYS = ("name", "package", "extra", "roots", "distributions", "versions", "evidence")
+_SDK_KEYS = ("name", "package", "extra", "roots", "distributions", "versions", "evidence", "reason")
 _NAME_KEYS = Name._fields
 _ABILITY = re.compile(r"[a-z_]+\.[a-z_]+")
 _CHOICES = {
@@ -112,6 +114,7 @@ def parse(data: Mapping[str, Any], path: str) -> ImportMap:
             ability: _texts(names, path, f"[needs] {ability}")
             for ability, names in data.get("needs", {}).items()
         },
+        reason=_text(sdk.get("reason", f"there is no {package} yet"), path, "[sdk] reason"),
     )
     _check_places(result)
     return result

@@ -33,10 +33,11 @@ class Judge:
         owner = self._names.owner(name)
         if owner is None:
             return Judgement("none", "it belongs to no SDK that is known")
-        if not owner.modules:
-            return Judgement("none", f"there is no {owner.package} yet")
         if told := self._worst(name, arguments):
             return Judgement(told.support, told.reason, told.see)
+        if not owner.modules:
+            is_listed = self._names.nearest_line(name) is not None
+            return Judgement("full") if is_listed else Judgement("none", owner.reason)
         module = max((one for one in imported if f"{name}.".startswith(f"{one}.")), key=len, default=None)
         if module is not None and module not in self._names.modules:
             return Judgement("none", f"{owner.package} does not list {module}")

@@ -1,0 +1,92 @@
+"""Every SDK is counted: those with an adapter, what they stand on, and those that have none yet."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+MANIFEST_CLIENTS = {
+    "apollo_python": "apollo-python",
+    "ApolloPyClient": "apollopyclient",
+    "apollo_config": "apollo-config-client",
+    "apollocfg": "apollocfg",
+    "papollo": "papollo",
+    "apopy": "apopy",
+    "aioapollo": "aioapollo",
+    "apollo_pydantic": "apollo-pydantic",
+}
+
+
+@pytest.fixture
+def sites(capa, tmp_path):
+    """Return the sites of one file: (SDK, name, support, reason)."""
+
+    def run(source: str, **files: str) -> list[tuple[str, str, str, str]]:
+        for name, text in {"a.py": source, **files}.items():
+            (tmp_path / name).write_text(text)
+        found = json.loads(capa("scan", tmp_path, "--json").out)["sites"]
+        return [
+            (one["sdk"], one["name"], one["support"], one["reason"])
+            for one in found
+            if one["kind"] != "import"
+        ]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("import redis\nredis.from_url(u).pipeline().execute()\n", "redis.client.Pipeline().execute"),
+        ("from redis import StrictRedis\nr = StrictRedis()\nr.get('x')\n", "redis.Redis().get"),
+        (
+            "import pika\nc = pika.BlockingConnection(p).channel()\nc.basic_publish('', 'q', b'')\n",
+            "pika.adapters.blocking_connection.BlockingChannel().basic_publish",
+        ),
+        (
+            "from kazoo.client import KazooClient\nz = KazooClient(hosts='x')\nz.ensure_path('/a')\n",
+            "kazoo.client.KazooClient().ensure_path",
+        ),
+        ("import boto3\nboto3.Session().client('s3').put_object()\n", "boto3.client().put_object"),
+        ("import botocore.config\nbotocore.config.Config(retries=1)\n", "botocore.config.Config"),
+    ],
+)
+def test_sdk_without_an_adapter_is_counted_with_the_reason(sites, source, name):
+    sdk = {"botocore": "boto3"}.get(name.partition(".")[0], name.partition(".")[0])
+
+    assert (sdk, name, "none", f"there is no capa_{sdk} yet") in sites(source)
+
+
+def test_kombu_and_billiard_belong_to_celery(sites):
+    found = sites(
+        "import kombu, billiard\nkombu.Connection(u)\nkombu.Queue('q')\nbilliard.Process(target=f)\n"
+    )
+
+    assert [
+        ("celery", "kombu.Connection", "none"),
+        ("celery", "kombu.Queue", "full"),
+        ("celery", "billiard.Process", "full"),
+    ] == [one[:3] for one in found]
+    assert "kombu connects to its broker by itself" in found[0][3]
+
+
+@pytest.mark.parametrize(("module", "distribution"), MANIFEST_CLIENTS.items())
+def test_apollo_client_counts_only_with_a_manifest_that_names_it(sites, module, distribution):
+    source = f"import {module}\nclient = {module}.Client()\n"
+
+    assert [] == sites(source)
+    assert [("apollo", f"{module}.Client", "none")] == [
+        one[:3] for one in sites(source, **{"requirements.txt": f"{distribution}>=0\n"})
+    ]
+
+
+def test_maps_for_the_scan_claim_each_root_once():
+    from capa_migration.scan.survey import known_maps
+
+    roots = [root for one in known_maps() for root in one.roots]
+
+    assert sorted(set(roots)) == sorted(roots)
+    assert {"redis", "pika", "kazoo", "boto3", "botocore", "kombu", "billiard", *MANIFEST_CLIENTS} <= set(
+        roots
+    )
