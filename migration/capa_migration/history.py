@@ -1,0 +1,177 @@
+"""Remember in `.capa/history` how far the migration of a tree had come at each run.
+
+One line of JSON for each point in time, newest last. A line is added only when the numbers are others than before, or
+a day has passed. The file lies out of sight of git: it is about one working copy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from capa_codemods.engine.journal_folder import check_folder
+from capa_codemods.errors import JournalError
+from capa_migration.scan.sites import Survey, sums
+from capa_migration.target import Target
+
+FILE = ".capa/history"
+_LARGEST_BYTES = 4 * 1024 * 1024
+_AT_LEAST = timedelta(days=1)
+
+
+class Standing(NamedTuple):
+    """How the call sites of one SDK stand."""
+
+    full: int
+    partial: int
+    none: int
+    moved: int
+
+
+class Entry(NamedTuple):
+    """The numbers of one run.
+
+    Attributes:
+        by: The command that counted: `scan`, `report` or `apply`.
+        sdks: Each SDK that the tree uses, or used before it moved.
+    """
+
+    at: datetime
+    by: str
+    sdks: Mapping[str, Standing]
+
+    @property
+    def movable(self) -> int:
+        """Call sites that are served and have not moved."""
+        return sum(one.full + one.partial for one in self.sdks.values())
+
+    @property
+    def staying(self) -> int:
+        """Call sites that no adapter serves."""
+        return sum(one.none for one in self.sdks.values())
+
+    @property
+    def moved(self) -> int:
+        """Call sites that have moved."""
+        return sum(one.moved for one in self.sdks.values())
+
+
+class History(NamedTuple):
+    """What a tree remembers.
+
+    Attributes:
+        entries: In the order of time.
+        damaged: The numbers of the lines that cannot be read, from 1.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    damaged: tuple[int, ...] = ()
+
+
+def read(root: str) -> History:
+    """Return the history of the tree at *root*; empty if there is none, or if it cannot be read."""
+    try:
+        check_folder(f"{root}/.capa")
+        # A link could lead to a file that is no history, and a pipe would wait for a writer.
+        handle = os.open(f"{root}/{FILE}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (OSError, JournalError):
+        return History()
+    with open(handle, "rb") as file:
+        return _parsed(file.read(_LARGEST_BYTES))
+
+
+def remember(path: str, survey: Survey, by: str, *, now: datetime | None = None) -> bool:
+    """Add a line for *survey*, made for *path* by the command *by*, and say whether one was due and written.
+
+    A part of a tree is not comparable with the whole: nothing is written for it. Neither is for a tree that uses no SDK
+    and never has, or that cannot be written to: a scan must work on what may only be read.
+    """
+    numbers = standing(survey)
+    if Target(path).scope:
+        return False
+    entry = Entry(now or datetime.now(UTC), by, numbers)
+    try:
+        return _append(survey.root, entry)
+    except (OSError, JournalError):
+        return False
+
+
+def standing(survey: Survey) -> dict[str, Standing]:
+    """Return the numbers of *survey* by SDK."""
+    lines = sums(survey.sites, survey.moved)
+    return {
+        line.sdk: Standing(line.full, line.partial, line.none, line.moved)
+        for line in sorted(lines, key=lambda line: line.sdk)
+    }
+
+
+def _append(root: str, entry: Entry) -> bool:
+    if not entry.sdks and not os.path.lexists(f"{root}/{FILE}"):
+        return False
+    _make_folder(root)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    with open(os.open(f"{root}/{FILE}", flags, 0o666), "r+b", buffering=0) as file:
+        _lock(file.fileno())
+        text = file.read()
+        if not _is_due(entry, _parsed(text).entries):
+            return False
+        # What a kill or a full disk has cut short must not spoil this line too.
+        gap = b"" if not text or text.endswith(b"\n") else b"\n"
+        file.write(gap + _line(entry))
+    return True
+
+
+def _is_due(entry: Entry, entries: tuple[Entry, ...]) -> bool:
+    last = entries[-1] if entries else None
+    return last is None or last.sdks != entry.sdks or entry.at - last.at >= _AT_LEAST
+
+
+def _make_folder(root: str) -> None:
+    folder = f"{root}/.capa"
+    check_folder(folder)
+    os.makedirs(folder, exist_ok=True)
+    with contextlib.suppress(FileExistsError), open(f"{folder}/.gitignore", "x", encoding="ascii") as file:
+        file.write("*\n")
+
+
+def _lock(handle: int) -> None:
+    """Wait until no other run looks at the last line: two runs at once must not both find themselves due."""
+    with contextlib.suppress(ImportError):  # where there are no such locks, a line may stand twice
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def _line(entry: Entry) -> bytes:
+    data = {"at": entry.at.isoformat(timespec="seconds"), "by": entry.by}
+    return (
+        json.dumps({**data, "sdks": {sdk: one._asdict() for sdk, one in entry.sdks.items()}}).encode() + b"\n"
+    )
+
+
+def _parsed(text: bytes) -> History:
+    entries, damaged = [], []
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            entries.append(_entry(json.loads(line)))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            damaged.append(number)
+    return History(tuple(sorted(entries, key=lambda entry: entry.at)), tuple(damaged))
+
+
+def _entry(data: Any) -> Entry:
+    at = datetime.fromisoformat(data["at"])
+    sdks = {str(sdk): Standing(**one) for sdk, one in data["sdks"].items()}
+    _check(number for one in sdks.values() for number in one)
+    # A time without a zone cannot be put in order with the others.
+    return Entry(at.astimezone(UTC), str(data["by"]), sdks)
+
+
+def _check(numbers: Iterable[object]) -> None:
+    for number in numbers:
+        if type(number) is not int or number < 0:
+            raise ValueError(f"{number!r} is no count")

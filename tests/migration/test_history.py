@@ -1,0 +1,116 @@
+"""`.capa/history`: how far a migration has come, run by run."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from capa_migration.history import Entry, Standing, read, remember
+from capa_migration.scan.sites import Site, Survey
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def survey(root, *, full=0, none=0, moved=0):
+    def sites(number, support):
+        return tuple(
+            Site("a.py", line, "requests", "call", "requests.get", (), support) for line in range(number)
+        )
+
+    return Survey(
+        str(root), 1, (*sites(full, "full"), *sites(none, "none")), unread=(), moved=sites(moved, "full")
+    )
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("")
+    return tmp_path
+
+
+def test_a_run_adds_a_line_with_its_numbers(root):
+    remember(str(root), survey(root, full=3, none=2, moved=1), "scan", now=NOON)
+    (entry,) = read(str(root)).entries
+
+    assert Entry(NOON, "scan", {"requests": Standing(full=3, partial=0, none=2, moved=1)}) == entry
+    assert (3, 2, 1) == (entry.movable, entry.staying, entry.moved)
+
+
+def test_the_same_numbers_on_the_same_day_add_nothing(root):
+    soon, later = NOON + timedelta(hours=23), NOON + timedelta(hours=24)
+    added = [remember(str(root), survey(root, full=3), "scan", now=at) for at in (NOON, soon, later)]
+
+    assert [True, False, True] == added
+
+
+def test_other_numbers_add_a_line_at_once(root):
+    added = [remember(str(root), survey(root, full=3 - done, moved=done), "apply") for done in (0, 1)]
+
+    assert [True, True] == added
+
+
+def test_a_part_of_a_tree_adds_nothing(root):
+    (root / "app").mkdir()
+
+    assert not remember(str(root / "app"), survey(root, full=1), "scan")
+    assert () == read(str(root)).entries
+
+
+def test_a_tree_without_an_sdk_is_left_alone(root):
+    assert not remember(str(root), survey(root), "scan")
+    assert not (root / ".capa").exists()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{",
+        b"[]",
+        b"3",
+        b"{}",
+        b"\xff\xfe",
+        b'{"at": "yesterday", "by": "scan", "sdks": {}}',
+        b'{"at": "2026-03-01T00:00:00+00:00", "by": "scan", "sdks": {"requests": {"full": 1}}}',
+        b'{"at": "2026-03-01", "by": "scan", "sdks": {"x": {"full": -1, "partial": 0, "none": 0, "moved": 0}}}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_damaged_line_is_skipped_and_named(root, line):
+    remember(str(root), survey(root, full=1), "scan", now=NOON)
+    with (root / ".capa/history").open("ab") as file:
+        file.write(line)  # without an end, as a kill leaves it
+    remember(str(root), survey(root, full=2), "scan", now=NOON)
+    found = read(str(root))
+
+    assert [1, 2] == [entry.movable for entry in found.entries]
+    assert (2,) == found.damaged
+
+
+def test_a_history_that_leads_elsewhere_is_not_followed(root):
+    (root / ".capa").mkdir()
+    (root / "precious").write_text("kept\n")
+    (root / ".capa/history").symlink_to(root / "precious")
+
+    assert not remember(str(root), survey(root, full=1), "scan")
+    assert "kept\n" == (root / "precious").read_text()
+    assert () == read(str(root)).entries
+
+
+def test_two_runs_at_once_add_one_line(root):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[2]); from test_history import *\n"
+        "[remember(sys.argv[1], survey(sys.argv[1], full=number // 10), 'scan') for number in range(200)]"
+    )
+    words = [sys.executable, "-c", code, str(root), str(Path(__file__).parent)]
+    runs = [subprocess.Popen(words) for _ in range(2)]
+    assert [0, 0] == [run.wait(30) for run in runs]
+    found = read(str(root))
+
+    assert () == found.damaged
+    # One run may be ahead of the other, and a number may then come again; never twice in a row.
+    movable = [json.loads(line)["sdks"] for line in (root / ".capa/history").read_text().splitlines()]
+    assert all(one != other for one, other in pairwise(movable))
