@@ -14,6 +14,11 @@ from redis.commands.core import Script
 from redis.retry import Retry
 from redis.typing import EncodableT
 
+from capa_core.components.redis._connections import Connections
+
+_NO_LIMIT = 2**31
+"""redis-py's own is 100, and each consumer that waits for messages has a connection."""
+
 
 def _address(url: str) -> str:
     try:
@@ -63,8 +68,9 @@ def forget(client: redis.Redis, settings: RedisSettings) -> None:
 
 
 def _pool(settings: RedisSettings) -> redis.ConnectionPool:
-    return redis.ConnectionPool.from_url(
+    return Connections.from_url(
         settings.url,
+        max_connections=_NO_LIMIT,
         socket_timeout=settings.timeout_s,
         socket_connect_timeout=settings.timeout_s,
         socket_keepalive=True,

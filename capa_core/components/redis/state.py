@@ -133,7 +133,7 @@ class RedisState(StateDriver[RedisStateSettings]):
     def wait(self, key: str, etag: str, timeout_s: float) -> StateItem | None:
         """See `StateDriver.wait`."""
         end = time.monotonic() + timeout_s
-        with self._subscriber.listen(self._channels + key) as listener:
+        with self._subscriber.listen(self._channels + key, self.settings.timeout_s) as listener:
             item = self.get(key)
             while item is None or item.etag == etag:
                 left_s = end - time.monotonic()
