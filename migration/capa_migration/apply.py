@@ -29,6 +29,23 @@ class Done(NamedTuple):
     recovered: engine.Result | None
     result: engine.Result | None
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The files that now hold what they should."""
+        return self.result.written if self.result else ()
+
+    @property
+    def troubles(self) -> tuple[engine.Trouble, ...]:
+        """The files that were left as they are, in this run or when the earlier one was taken back."""
+        return tuple(trouble for one in (self.recovered, self.result) if one for trouble in one.troubles)
+
+    @property
+    def kept(self) -> Plan:
+        """The plan without the changes that could not be made."""
+        written = set(self.written)
+        kept = [one for one in self.plan.outcomes if one.status != "changed" or one.path in written]
+        return Plan(self.plan.root, self.plan.seen, kept)
+
 
 def apply(path: str, make_plan: Callable[[], Plan], *, allow_dirty: bool = False) -> Done:
     """Carry out the plan that *make_plan* makes for the tree at *path*.

@@ -1,23 +1,151 @@
-"""Say what a plan would do, or what a writing run did: as text, as a diff, as data."""
+"""What a command has to tell, whatever the format it is told in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from capa_codemods.engine.apply import Result
-from capa_codemods.engine.unified import unified
-from capa_codemods.engine.write import read
-from capa_codemods.findings import Finding, Outcome
-from capa_migration.plan import Plan
+if TYPE_CHECKING:
+    from capa_codemods.engine.apply import Result
+    from capa_codemods.findings import Change, Edit, Finding, Outcome
+    from capa_migration.apply import Done
+    from capa_migration.plan import Plan
+    from capa_migration.scan.sites import Site, Survey
 
 SCHEMA = 1
 """Goes up when a field of the data changes its meaning or goes away; new fields may come at any time."""
+
+Command = Literal["scan", "check", "diff", "apply"]
+
+
+class Report:
+    """What one command has to tell. What it did not need itself is made when a format asks for it.
+
+    Attributes:
+        command: The command that was given.
+        path: The paths as the user gave them, for the command lines that come next.
+        exit_code: What the command ends with.
+        everything: Whether also that is wanted which needs no attention: notes, and places that are served in full.
+        done: What `apply` did; None for the commands that only look.
+    """
+
+    def __init__(
+        self,
+        command: Command,
+        path: str,
+        exit_code: int,
+        *,
+        plan: Callable[[], Plan],
+        survey: Callable[[], Survey],
+        everything: bool = False,
+        done: Done | None = None,
+    ) -> None:
+        """Tell of *command*; *plan* and *survey* are called at most once each."""
+        self.command = command
+        self.path = path
+        self.exit_code = exit_code
+        self.everything = everything
+        self.done = done
+        self._plan = plan
+        self._survey = survey
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What the rewrite would do, or for `apply` what it set out to do."""
+        return self._plan()
+
+    @cached_property
+    def survey(self) -> Survey:
+        """What the tree uses of the SDKs, as it is now."""
+        return self._survey()
+
+    @cached_property
+    def root(self) -> str:
+        """Absolute path of the tree; all paths of plan and survey are relative to it."""
+        return self.survey.root if self.command == "scan" else self.plan.root
+
+    @cached_property
+    def prefix(self) -> str:
+        """Where the tree lies in its repository: empty, or ending in `/`."""
+        from capa_codemods.engine.git import top_level
+
+        above = os.path.relpath(self.root, top_level(self.root) or self.root)
+        return "" if above == "." else above.replace(os.sep, "/") + "/"
+
+    def remarks(self) -> Iterator[Remark]:
+        """Yield what needs attention, or everything if that is wanted, in the order of paths."""
+        said = _of_survey(self.survey) if self.command == "scan" else _of_plan(self)
+        return (remark for remark in said if self.everything or remark.level != "note")
+
+
+class Remark(NamedTuple):
+    """One thing to say about one place.
+
+    Attributes:
+        line: 0 if it is about the file as a whole.
+        level: `error` if something could not be done; `warning` if something should be; `note` if all may be well.
+        rule: The rule that says so, or what else it is about: `unreadable`, `unserved`, `partial`.
+        edit: What would put it right, as offsets into the bytes of the file.
+    """
+
+    path: str
+    line: int
+    level: Literal["error", "warning", "note"]
+    rule: str
+    message: str
+    next_step: str
+    edit: Edit | None = None
+
+
+def _of_survey(survey: Survey) -> Iterator[Remark]:
+    for site in survey.sites:
+        if site.support != "full":
+            level: Literal["warning", "note"] = "warning" if site.support == "none" else "note"
+            rule = "unserved" if site.support == "none" else "partial"
+            reason = site.reason or "Capa does not serve it in full"
+            step = f"read {site.see}" if site.see else "keep it on the original, or replace it"
+            yield Remark(site.path, site.line, level, rule, f"{shape(site)}: {reason}", step)
+    for file in survey.unread:
+        yield Remark(file.path, file.line, "error", "unreadable", file.reason, file.next_step)
+
+
+def _of_plan(report: Report) -> Iterator[Remark]:
+    for outcome in report.plan.outcomes:
+        if outcome.status == "failed":
+            yield Remark(outcome.path, outcome.line, "error", "unreadable", outcome.reason, outcome.next_step)
+        if report.done is None:
+            step = f"capa migrate apply {report.path}"
+            for change, edit in zip(outcome.changes, outcome.edits, strict=True):
+                yield Remark(
+                    outcome.path, change.line, "warning", change.rule, arrow(change), f"`{step}`", edit
+                )
+        for one in outcome.findings:
+            yield Remark(outcome.path, one.line, one.level, one.rule, one.message, one.next_step)
+    if report.done is not None:
+        for trouble in report.done.troubles:
+            yield Remark(trouble.path, 0, "error", "unwritten", trouble.reason, "mend that and run again")
 
 
 def count(number: int, singular: str, plural: str = "") -> str:
     """Return `1 file`, `2 files`."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def arrow(change: Change) -> str:
+    """Return *change* in one line: `before → after`."""
+    return f"{_one_line(change.before)} → {_one_line(change.after)}"
+
+
+def shape(site: Site) -> str:
+    """Return what stands at *site*: `requests.get(*, timeout=)`."""
+    if site.kind == "import":
+        return f"import of {site.name}"
+    if site.kind == "use":
+        return site.name
+    given = [argument if argument.startswith("*") else f"{argument}=" for argument in site.arguments]
+    return f"{site.name}({', '.join(given)})"
 
 
 def lines(plan: Plan, *, notes: bool) -> Iterator[str]:
@@ -27,7 +155,7 @@ def lines(plan: Plan, *, notes: bool) -> Iterator[str]:
         if outcome.status == "failed":
             yield f"{place} failed: {outcome.reason}. Next: {outcome.next_step}."
         for change in outcome.changes:
-            yield f"{outcome.path}:{change.line}: {change.rule}: {_one_line(change.before)} → {_one_line(change.after)}"
+            yield f"{outcome.path}:{change.line}: {change.rule}: {arrow(change)}"
         for finding in outcome.findings:
             if notes or finding.level == "warning":
                 yield f"{outcome.path}:{finding.line}: {finding.level}: {finding.message}. Next: {finding.next_step}."
@@ -50,6 +178,9 @@ def summary(plan: Plan, verb: str) -> str:
 
 def diff(plan: Plan) -> Iterator[bytes]:
     """Yield the unified diff of each file that would change."""
+    from capa_codemods.engine.unified import unified
+    from capa_codemods.engine.write import read
+
     for outcome in plan.of("changed"):
         data = read(f"{plan.root}/{outcome.path}")
         if data is not None:

@@ -259,8 +259,8 @@ def test_progress_line_at_a_terminal_for_long_runs(monkeypatch, capsys):
     line.close()
 
     err = capsys.readouterr().err
-    assert "50 of 100 files, 2 s left" in err
-    assert "75 of 100 files, 1 s left" in err
+    assert "50 of 100 files, 25/s, 2 s left" in err
+    assert "75 of 100 files, 25/s, 1 s left" in err
     assert "51 of" not in err
 
 

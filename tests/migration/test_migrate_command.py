@@ -52,7 +52,7 @@ def test_second_apply_changes_nothing(capa, project, snapshot):
 
     assert 0 == ran.code
     assert before == snapshot(project)
-    assert "0 files changed, 0 proven" in ran.out
+    assert "nothing to do in 5 files\n" == ran.out
 
 
 def test_undo_restores_every_byte(capa, project, snapshot):

@@ -95,7 +95,7 @@ def _version(distributions: tuple[str, ...]) -> str | None:
 
 
 def _print_text(found: dict[str, Any]) -> None:
-    from capa_migration.cli.table import print_table
+    from capa_migration.formats._columns import columns
 
     print(
         f"settings: {found['settings'] or 'no capa.toml here or above: the embedded default serves everything'}\n"
@@ -111,10 +111,12 @@ def _print_text(found: dict[str, Any]) -> None:
         ]
         for row in found["components"]
     ]
-    print_table(["block", "name", "driver", "chosen by", "answers", ""], rows, right=False)
+    for line in columns(["block", "name", "driver", "chosen by", "answers", ""], rows, right=False):
+        print(line)
     print()
     originals = [[one["adapter"], one["installed"] or "-", one["supported"]] for one in found["adapters"]]
-    print_table(["adapter", "original installed", "supported"], originals, right=False)
+    for line in columns(["adapter", "original installed", "supported"], originals, right=False):
+        print(line)
     silent = [f"{row['block']} {row['name']}" for row in found["components"] if not row["answers"]]
     if silent:
         print(

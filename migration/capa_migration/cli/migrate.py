@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from capa_migration.cli import CLEAN, FAILED, WOULD_CHANGE
 from capa_migration.cli.arguments import Parser
+from capa_migration.cli.output import add_options, show
 from capa_migration.plan import Plan, make
 from capa_migration.target import Options
+
+if TYPE_CHECKING:
+    from capa_migration.apply import Done
+    from capa_migration.report import Command, Report
+    from capa_migration.scan.sites import Survey
 
 _EXAMPLES = """\
 examples:
@@ -25,14 +31,15 @@ exit codes: 0 nothing to do, or all done; 1 something would change; 2 failed on 
 
 def run(words: list[str]) -> int:
     """Run `capa migrate` with *words* and return its exit code."""
-    arguments = _parser().parse_args(words)
+    arguments = parser().parse_args(words)
     if getattr(arguments, "list_rules", False):
         return _list_rules()
     action: Callable[[argparse.Namespace], int] = arguments.action
     return action(arguments)
 
 
-def _parser() -> Parser:
+def parser() -> Parser:
+    """Return the parser of `capa migrate`."""
     parser = Parser(prog="capa migrate", description="Rewrite a project to Capa.", epilog=_EXAMPLES)
     actions = parser.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
     for name, action, says in (
@@ -49,9 +56,11 @@ def _parser() -> Parser:
         one.add_argument(
             "path", nargs="?", default=".", metavar="PATH", help="a folder or a file; here by default"
         )
-        one.add_argument("--json", action="store_true", help="print data instead of text")
         if name in {"check", "diff", "apply"}:
             _add_options(one)
+            add_options(one)
+        else:
+            one.add_argument("--json", action="store_true", help="print data instead of text")
         if name == "apply":
             one.add_argument("--allow-dirty", action="store_true", help="also if git has uncommitted changes")
     return parser
@@ -76,14 +85,15 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _plan(arguments: argparse.Namespace, *, remember: bool) -> Plan:
     from capa_migration.cli.terminal import ProgressLine
 
-    options = Options(
-        only=_split(arguments.only), skip=_split(arguments.skip), exclude=tuple(arguments.exclude)
-    )
     progress = ProgressLine()
     try:
-        return make(arguments.path, options, remember=remember, progress=progress)
+        return make(arguments.path, _options(arguments), remember=remember, progress=progress)
     finally:
         progress.close()
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    return Options(only=_split(arguments.only), skip=_split(arguments.skip), exclude=tuple(arguments.exclude))
 
 
 def _split(values: list[str]) -> tuple[str, ...]:
@@ -91,77 +101,49 @@ def _split(values: list[str]) -> tuple[str, ...]:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    plan = _plan(arguments, remember=True)
-    code = _code(plan)
-    if not arguments.json and plan.is_clean and not plan.outcomes:
-        print(f"nothing to do in {plan.seen:,} files")
-        return code
-    from capa_migration import report
-
-    if arguments.json:
-        return _print_json({**report.plan_data(plan), "exit": code}, code)
-    for line in report.lines(plan, notes=arguments.notes):
-        print(line)
-    print(f"{report.summary(plan, 'would change')}.")
-    if plan.of("changed"):
-        print(
-            f"Next: `capa migrate diff {arguments.path}` shows it, `capa migrate apply {arguments.path}` does it."
-        )
-    return code
+    return show(_report("check", arguments, _plan(arguments, remember=True)), arguments)
 
 
 def _diff(arguments: argparse.Namespace) -> int:
-    from capa_migration import report
-    from capa_migration.cli.terminal import coloured_diff, has_colour
-
     # A run that only looks must not decide what the next one skips.
     plan = _plan(arguments, remember=False)
-    code = _code(plan)
-    if arguments.json:
-        return _print_json({**report.plan_data(plan), "exit": code}, code)
-    paint = coloured_diff if has_colour(sys.stdout) else bytes
-    sys.stdout.flush()
-    for piece in report.diff(plan):
-        sys.stdout.buffer.write(paint(piece))
-    sys.stdout.buffer.flush()
-    print(f"{report.summary(plan, 'would change')}.", file=sys.stderr)
-    for line in report.lines(Plan(plan.root, 0, plan.of("failed")), notes=False):
-        print(line, file=sys.stderr)
+    code = show(_report("diff", arguments, plan), arguments)
+    if arguments.format == "text":
+        from capa_migration import report
+
+        print(f"{report.summary(plan, 'would change')}.", file=sys.stderr)
+        for line in report.lines(Plan(plan.root, 0, plan.of("failed")), notes=False):
+            print(line, file=sys.stderr)
     return code
 
 
 def _apply(arguments: argparse.Namespace) -> int:
-    from capa_migration import report
     from capa_migration.apply import apply
 
     done = apply(arguments.path, lambda: _plan(arguments, remember=True), allow_dirty=arguments.allow_dirty)
-    troubles = [
-        *(done.recovered.troubles if done.recovered else ()),
-        *(done.result.troubles if done.result else ()),
-    ]
-    code = FAILED if troubles or done.plan.of("failed") else CLEAN
-    if arguments.json:
-        data = {**report.plan_data(done.plan), "recovered": report.result_data(done.recovered)}
-        return _print_json({**data, "result": report.result_data(done.result), "exit": code}, code)
-    if done.recovered:
-        print(
-            f"an earlier run was cut short: {report.count(len(done.recovered.written), 'file')} taken back first"
-        )
-    for line in (
-        *report.lines(done.plan, notes=arguments.notes),
-        *report.result_lines([done.recovered, done.result]),
-    ):
-        print(line)
-    written = set(done.result.written if done.result else ())
-    kept = Plan(
-        done.plan.root,
-        done.plan.seen,
-        [one for one in done.plan.outcomes if one.status != "changed" or one.path in written],
+    return show(_report("apply", arguments, done.plan, done), arguments)
+
+
+def _report(command: Command, arguments: argparse.Namespace, plan: Plan, done: Done | None = None) -> Report:
+    from capa_migration.report import Report
+
+    failed = plan.of("failed") or (done is not None and done.troubles)
+    would_change = done is None and plan.of("changed")
+    return Report(
+        command,
+        arguments.path,
+        FAILED if failed else WOULD_CHANGE if would_change else CLEAN,
+        plan=lambda: plan,
+        survey=lambda: _survey(arguments),
+        everything=arguments.notes,
+        done=done,
     )
-    print(f"{report.summary(kept, 'changed')}.")
-    if written:
-        print(f"Next: run your tests; `capa migrate undo {arguments.path}` takes all of it back.")
-    return code
+
+
+def _survey(arguments: argparse.Namespace) -> Survey:
+    from capa_migration.cli.scan import survey
+
+    return survey(arguments.path, _options(arguments))
 
 
 def _undo(arguments: argparse.Namespace) -> int:
@@ -216,12 +198,6 @@ def _list_rules() -> int:
     for rule in all_rules():
         print(f"{rule.id:<14} {rule.summary}")
     return CLEAN
-
-
-def _code(plan: Plan) -> int:
-    if plan.of("failed"):
-        return FAILED
-    return WOULD_CHANGE if plan.of("changed") else CLEAN
 
 
 def _print_json(data: dict[str, Any], code: int) -> int:

@@ -1,4 +1,4 @@
-"""Colour and progress, for a person at a terminal and for nobody else."""
+"""What a person at a terminal gets and nobody else: whether to use colour, and a line of progress."""
 
 from __future__ import annotations
 
@@ -12,25 +12,19 @@ _EVERY_S = 0.2
 
 
 def has_colour(stream: TextIO) -> bool:
-    """Say whether *stream* is a terminal whose user has not asked for plain text (https://no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Say whether to use colour on *stream*.
 
-
-def coloured_diff(text: bytes) -> bytes:
-    """Return a unified diff with its lines in the usual colours."""
-    return b"".join(_coloured(line) for line in text.splitlines(keepends=True))
-
-
-def _coloured(line: bytes) -> bytes:
-    body = line.rstrip(b"\r\n")
-    for start, code in ((b"---", b"1"), (b"+++", b"1"), (b"@@", b"36"), (b"-", b"31"), (b"+", b"32")):
-        if line.startswith(start):
-            return b"\x1b[" + code + b"m" + body + b"\x1b[0m" + line[len(body) :]
-    return line
+    NO_COLOR (https://no-color.org) goes before FORCE_COLOR (https://force-color.org), both before what the stream is.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 class ProgressLine:
-    """One line on standard error with what is left, for runs of more than a second at a terminal."""
+    """One line on standard error with the rate and what is left, for runs of more than a second at a terminal."""
 
     def __init__(self) -> None:
         """Start the clock."""
@@ -40,12 +34,14 @@ class ProgressLine:
 
     def __call__(self, done: int, total: int) -> None:
         """Show that *done* of *total* files are done, if it is time to."""
+        if not self._wanted:
+            return
         now = time.monotonic()
-        if not self._wanted or now - self._begun < _QUIET_S or now - self._shown < _EVERY_S:
+        if now - self._begun < _QUIET_S or now - self._shown < _EVERY_S:
             return
         self._shown = now
-        left_s = (now - self._begun) * (total - done) / max(done, 1)
-        self._show(f"{done:,} of {total:,} files, {left_s:.0f} s left")
+        rate = max(done, 1) / (now - self._begun)
+        self._show(f"{done:,} of {total:,} files, {rate:,.0f}/s, {_duration((total - done) / rate)} left")
 
     def close(self) -> None:
         """Take the line away."""
@@ -57,3 +53,7 @@ class ProgressLine:
         sys.stderr.write(f"\r{text:<{self._width}}" + ("" if text else "\r"))
         sys.stderr.flush()
         self._width = len(text)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

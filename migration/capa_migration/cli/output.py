@@ -1,0 +1,93 @@
+"""Where a report goes, and in which format."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from capa_migration import formats
+from capa_migration.errors import OptionsError
+
+if TYPE_CHECKING:
+    from capa_migration.report import Report
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Give *parser* the options that say how and where to tell what was found."""
+    parser.add_argument(
+        "--format", choices=formats.names(), default="text", help="how to tell it; text by default"
+    )
+    parser.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="short for --format json"
+    )
+    parser.add_argument("--output", "-o", metavar="FILE", help="put it into this file, whole or not at all")
+
+
+def show(report: Report, arguments: argparse.Namespace) -> int:
+    """Tell *report* as *arguments* want it, and return the exit code of its command.
+
+    Raises:
+        OptionsError: The file to put it into cannot be written.
+    """
+    pieces = formats.load(arguments.format)(report)
+    if arguments.output:
+        put(arguments.output, _encoded(pieces))
+    elif arguments.format == "text":
+        _print_painted(pieces)
+    else:
+        _print(pieces)
+    return report.exit_code
+
+
+def put(path: str, data: bytes) -> None:
+    """Put *data* at *path*, whole or not at all.
+
+    Raises:
+        OptionsError: It cannot be written. What was there still is.
+    """
+    from capa_codemods.engine.write import read, replace
+    from capa_codemods.errors import CodemodError
+
+    place = os.path.realpath(path)
+    try:
+        if os.path.exists(place) and not os.path.isfile(place):
+            with open(place, "wb") as file:  # /dev/stdout, or a pipe: nothing that could be torn
+                file.write(data)
+        else:
+            replace(place, data, temporary=f"{place}.{os.getpid()}.tmp", expected=read(place))
+    except (OSError, CodemodError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise OptionsError(f"{path}: cannot be written: {said}: name another file") from error
+
+
+def _encoded(pieces: Iterable[str | bytes]) -> bytes:
+    parts = (piece if isinstance(piece, bytes) else _utf8(piece) for piece in pieces)
+    return b"".join(parts)
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode(errors="backslashreplace")
+
+
+def _print(pieces: Iterable[str | bytes]) -> None:
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            sys.stdout.flush()
+            sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+        else:
+            sys.stdout.write(piece)
+
+
+def _print_painted(pieces: Iterable[str | bytes]) -> None:
+    from capa_migration.cli.terminal import has_colour
+
+    if has_colour(sys.stdout):
+        from capa_migration.cli.paint import painted
+
+        _print(map(painted, pieces))
+    else:
+        _print(pieces)

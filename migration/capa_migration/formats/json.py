@@ -1,0 +1,42 @@
+"""All that was found, as data: the fields are those of the tool's own records; `schema` says which."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from capa_migration.report import SCHEMA, Report, plan_data, result_data
+from capa_migration.scan.sites import Survey, shapes, sums
+
+
+def render(report: Report) -> Iterator[str | bytes]:
+    """Yield one object."""
+    yield json.dumps({**_data(report), "exit": report.exit_code}, indent=2) + "\n"
+
+
+def _data(report: Report) -> dict[str, Any]:
+    if report.command == "scan":
+        return _survey_data(report.survey)
+    data = plan_data(report.plan)
+    if report.done is not None:
+        data["recovered"] = result_data(report.done.recovered)
+        data["result"] = result_data(report.done.result)
+    return data
+
+
+def _survey_data(survey: Survey) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "root": survey.root,
+        "seen": survey.seen,
+        "sdks": [line._asdict() for line in sums(survey.sites, survey.moved)],
+        "shapes": [
+            {"sdk": sdk, "name": name, "count": number}
+            for (sdk, name), number in shapes(survey.sites).most_common()
+        ],
+        "sites": [site._asdict() for site in survey.sites],
+        "moved": [site._asdict() for site in survey.moved],
+        "commands": [command._asdict() for command in survey.commands],
+        "unread": [file._asdict() for file in survey.unread],
+    }

@@ -1,0 +1,113 @@
+"""SARIF 2.1.0, for code scanning: a result for each remark, with the edit that puts it right where there is one.
+
+https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+from capa_codemods import __version__
+from capa_codemods.engine.write import digest, read
+from capa_codemods.findings import Edit
+from capa_migration.report import Remark, Report
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_OURS = {
+    "partial": "a call that an adapter serves with a difference",
+    "unreadable": "a file that cannot be read or proven",
+    "unserved": "a call that no adapter serves",
+    "unwritten": "a file that could not be written",
+}
+
+
+def render(report: Report) -> Iterator[str | bytes]:
+    """Yield one log of one run."""
+    remarks = list(report.remarks())
+    rules = sorted({remark.rule for remark in remarks})
+    sources = _Sources(report.root)
+    run = {
+        "tool": {"driver": _driver(rules)},
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "the top of the repository"}}},
+        "invocations": [{"executionSuccessful": report.exit_code < 2, "exitCode": report.exit_code}],
+        "results": [_result(remark, rules, report.prefix, sources) for remark in remarks],
+    }
+    yield json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+class _Sources:
+    """The files that edits are about, each read once."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self.of = cache(self._read)
+
+    def _read(self, path: str) -> bytes:
+        return read(f"{self._root}/{path}") or b""
+
+
+def _driver(rules: list[str]) -> dict[str, Any]:
+    from capa_codemods.rules import all_rules
+
+    says = {**_OURS, **{rule.id: rule.summary for rule in all_rules()}}
+    return {
+        "name": "capa",
+        "semanticVersion": __version__,
+        "rules": [{"id": rule, "shortDescription": {"text": says.get(rule, rule)}} for rule in rules],
+    }
+
+
+def _result(remark: Remark, rules: list[str], prefix: str, sources: _Sources) -> dict[str, Any]:
+    artifact = {"uri": quote(os.fsencode(prefix + remark.path)), "uriBaseId": "%SRCROOT%"}
+    place: dict[str, Any] = {"artifactLocation": artifact}
+    if remark.line:
+        place["region"] = {"startLine": remark.line}
+    result = {
+        "ruleId": remark.rule,
+        "ruleIndex": rules.index(remark.rule),
+        "level": remark.level,
+        "message": {"text": f"{remark.message}. Next: {remark.next_step}."},
+        "locations": [{"physicalLocation": place}],
+        # Steady while lines move: what is said about which file.
+        "partialFingerprints": {
+            "capa/v1": digest(f"{remark.rule}\0{remark.path}\0{remark.message}".encode(errors="replace"))
+        },
+    }
+    if remark.edit is not None:
+        result["fixes"] = [_fix(remark, remark.edit, artifact, sources.of(remark.path))]
+    return result
+
+
+def _fix(remark: Remark, edit: Edit, artifact: dict[str, str], data: bytes) -> dict[str, Any]:
+    replacement = {
+        "deletedRegion": _region(data, edit.start, edit.end),
+        "insertedContent": {"text": edit.new.decode(errors="replace")},
+    }
+    return {
+        "description": {"text": remark.message},
+        "artifactChanges": [{"artifactLocation": artifact, "replacements": [replacement]}],
+    }
+
+
+def _region(data: bytes, start: int, end: int) -> dict[str, int]:
+    """Return the bytes from *start* to *end* of *data* in lines and columns from 1, and in bytes from 0."""
+    first, last = _position(data, start), _position(data, end)
+    return {
+        "startLine": first[0],
+        "startColumn": first[1],
+        "endLine": last[0],
+        "endColumn": last[1],
+        "byteOffset": start,
+        "byteLength": end - start,
+    }
+
+
+def _position(data: bytes, at: int) -> tuple[int, int]:
+    begin = data.rfind(b"\n", 0, at) + 1
+    return data.count(b"\n", 0, at) + 1, len(data[begin:at].decode(errors="replace")) + 1

@@ -1,0 +1,104 @@
+"""Lines for a person at a terminal; for `diff` a patch that `git apply` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from capa_migration.report import Report
+    from capa_migration.scan.sites import Survey
+
+_SHOWN_SHAPES = 20
+_COMMANDS = dict.fromkeys(("", "worker", "beat"), "starts the migrated application as it is")
+_OTHER_COMMAND = "is the original's command: try it on the migrated application"
+
+
+def render(report: Report) -> Iterator[str | bytes]:
+    """Yield what the command has to tell, in lines."""
+    if report.command == "diff":
+        from capa_migration.report import diff
+
+        yield from diff(report.plan)
+        return
+    lines = {"scan": _scan, "check": _check, "apply": _apply}[report.command](report)
+    yield from (f"{line}\n" for line in lines)
+
+
+def _check(report: Report) -> Iterator[str]:
+    plan = report.plan
+    # The usual end of a check in CI: it loads nothing more.
+    if plan.is_clean and not plan.outcomes:
+        yield f"nothing to do in {plan.seen:,} files"
+        return
+    from capa_migration.report import lines, summary
+
+    yield from lines(plan, notes=report.everything)
+    yield f"{summary(plan, 'would change')}."
+    if plan.of("changed"):
+        yield f"Next: `capa migrate diff {report.path}` shows it, `capa migrate apply {report.path}` does it."
+
+
+def _apply(report: Report) -> Iterator[str]:
+    from capa_migration.report import count, lines, result_lines, summary
+
+    done = report.done
+    assert done is not None  # noqa: S101 - a report of `apply` holds what was done
+    if done.recovered:
+        yield f"an earlier run was cut short: {count(len(done.recovered.written), 'file')} taken back first"
+    kept = done.kept
+    if not done.written and kept.is_clean and not kept.outcomes and not done.troubles:
+        yield f"nothing to do in {kept.seen:,} files"
+        return
+    yield from lines(done.plan, notes=report.everything)
+    yield from result_lines([done.recovered, done.result])
+    yield f"{summary(kept, 'changed')}."
+    if done.written:
+        yield f"Next: run your tests; `capa migrate undo {report.path}` takes all of it back."
+
+
+def _scan(report: Report) -> Iterator[str]:
+    survey = report.survey
+    if not (survey.sites or survey.unread or survey.moved or survey.commands):
+        yield f"no SDK is used in {survey.seen:,} Python files"
+        return
+    yield from _numbers(survey)
+    yield from _places(report)
+    yield ""
+    yield f"Next: `capa migrate diff {report.path}` shows what the rewrite would change."
+
+
+def _numbers(survey: Survey) -> Iterator[str]:
+    from capa_migration.formats._columns import columns
+    from capa_migration.formats._totals import HEAD, totals
+    from capa_migration.scan.sites import shapes
+
+    if rows := totals(survey):
+        yield from columns(HEAD, rows)
+    counted = shapes(survey.sites).most_common()
+    if not counted:
+        return
+    yield ""
+    yield from columns(
+        ["calls and uses", ""], [[name, f"{number:,}"] for (_, name), number in counted[:_SHOWN_SHAPES]]
+    )
+    if len(counted) > _SHOWN_SHAPES:
+        yield f"… and {len(counted) - _SHOWN_SHAPES:,} more shapes (--format json holds them)"
+
+
+def _places(report: Report) -> Iterator[str]:
+    from capa_migration.report import shape
+
+    survey = report.survey
+    shown = [site for site in survey.sites if report.everything or site.support != "full"]
+    yield from [""] if shown else []
+    for site in shown:
+        why = (f": {site.reason}" if site.reason else "") + (f" (see {site.see})" if site.see else "")
+        yield f"{site.path}:{site.line}: {shape(site)}: {site.support}{why}"
+    yield from [""] if survey.commands else []
+    for command in survey.commands:
+        what = _COMMANDS.get(command.subcommand, _OTHER_COMMAND)
+        yield f"{command.path}:{command.line}: {command.text}: {what}"
+    for file in survey.unread:
+        place = f"{file.path}:{file.line}" if file.line else file.path
+        yield f"{place}: failed: {file.reason}. Next: {file.next_step}."
