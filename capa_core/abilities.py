@@ -66,6 +66,24 @@ class Support:
         return self.how in (How.NATIVE, How.DRIVER, How.APPROXIMATE)
 
 
+def meanings(features: type[Feature]) -> dict[str, str]:
+    """Return what each ability of a block means, by label: the text below the member, which Python throws away."""
+    import ast
+    import inspect
+    from itertools import pairwise
+
+    (body,) = ast.parse(inspect.getsource(features)).body
+    statements = body.body if isinstance(body, ast.ClassDef) else []
+    return {
+        features[node.targets[0].id].label: inspect.cleandoc(text.value.value)
+        for node, text in pairwise(statements)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        if isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
+
+
 NATIVE = Support(How.NATIVE)
 BY_DRIVER = Support(How.DRIVER)
 BY_CORE = Support(How.CORE)

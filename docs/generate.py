@@ -4,7 +4,6 @@ They are written from what is declared where it is used (errors, abilities, sett
 keeps a second list. A test fails when a page is behind the code.
 """
 
-import ast
 import inspect
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from capa_core import errors
-from capa_core.abilities import Feature, How, Level
+from capa_core.abilities import How, Level, meanings
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -91,12 +90,12 @@ def _entry_points() -> dict[str, dict[str, str]]:
 
 def _abilities(drivers: dict[str, Any]) -> str:
     (enum,) = {type(feature) for driver in drivers.values() for feature in driver.features}
-    meanings = _member_docs(enum)
+    meant = meanings(enum)
     rows, notes = [], []
     for feature in enum:
         supports = {name: driver.features[feature] for name, driver in drivers.items()}
         cells = [HOWS[support.how] for support in supports.values()]
-        rows.append((f"**{feature}**: {meanings.get(feature.name, '')}", LEVELS[feature.level], *cells))
+        rows.append((f"**{feature}**: {meant.get(feature.label, '')}", LEVELS[feature.level], *cells))
         notes += [f"- {feature}, {name}: {each.note}" for name, each in supports.items() if each.note]
     table = _table(["ability", "level", *(f"`{name}`" for name in drivers)], rows)
     return table + ("\n\n" + "\n".join(notes) if notes else "")
@@ -129,19 +128,6 @@ def _coverage(data: dict[str, Any]) -> str:
     ]
     head = f"## {sdk['name']} {sdk.get('versions', '')} → `{sdk['package']}`".replace("  ", " ")
     return f"{head}\n\n" + (_table(["name", "argument", "served", "reason"], rows) if rows else "All of it.")
-
-
-def _member_docs(enum: type[Feature]) -> dict[str, str]:
-    """Return the text below each member, which Python itself throws away."""
-    (body,) = ast.parse(inspect.getsource(enum)).body
-    assert isinstance(body, ast.ClassDef)
-    pairs = zip(body.body, body.body[1:], strict=False)
-    return {
-        node.targets[0].id: inspect.cleandoc(text.value.value)
-        for node, text in pairs
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
-    }
 
 
 def _entries(docstring: str, section: str) -> dict[str, str]:
