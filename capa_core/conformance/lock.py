@@ -45,9 +45,11 @@ class LockConformance(ABC):
         """Return a function that opens a driver on one set of locks, all free; each call opens another on it."""
 
     @pytest.fixture
-    def driver(self, connect: Connect) -> LockDriver[Any]:
-        """Return a driver."""
-        return connect()
+    def driver(self, connect: Connect) -> Iterator[LockDriver[Any]]:
+        """Yield a driver."""
+        driver = connect()
+        yield driver
+        driver.close()
 
     @pytest.fixture
     def locks(self, driver: LockDriver[Any]) -> Iterator[Locks]:

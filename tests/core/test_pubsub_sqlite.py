@@ -1,5 +1,6 @@
 """What SQLite pub/sub promises beyond the suite: one fsync for many, small files, forks, and honest errors."""
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -59,8 +60,8 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path):
     file = tmp_path / "pubsub.db"
     file.write_bytes(b"not a database, but somebody's notes" * 100)
     before = file.read_bytes()
-    with pytest.raises(DataLossError, match="pubsub.db"):
-        open_pubsub(tmp_path).publish("t", b"x")
+    with open_pubsub(tmp_path) as pubsub, pytest.raises(DataLossError, match="pubsub.db"):
+        pubsub.publish("t", b"x")
 
     assert before == file.read_bytes()
 
@@ -73,8 +74,8 @@ def test_a_damaged_file_is_named_and_left_alone(tmp_path):
     damaged = bytearray(file.read_bytes())
     damaged[4096 * 2 :] = os.urandom(len(damaged) - 4096 * 2)
     file.write_bytes(damaged)
-    with pytest.raises(DataLossError, match="pubsub.db"):
-        open_pubsub(tmp_path).publish("t", b"x" * 10)
+    with open_pubsub(tmp_path) as pubsub, pytest.raises(DataLossError, match="pubsub.db"):
+        pubsub.publish("t", b"x" * 10)
 
     assert damaged == file.read_bytes()
 
@@ -82,8 +83,8 @@ def test_a_damaged_file_is_named_and_left_alone(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_may_not_be_written_is_permission_denied(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(PermissionDeniedError):
-        open_pubsub(tmp_path / "below").publish("t", b"x")
+    with open_pubsub(tmp_path / "below") as pubsub, pytest.raises(PermissionDeniedError):
+        pubsub.publish("t", b"x")
 
 
 def test_threads_that_publish_together_share_the_disk(tmp_path):
@@ -125,13 +126,13 @@ def test_room_that_was_needed_once_is_given_back(pubsub, tmp_path):
     consumer = pubsub.consumer("t", raw=True)
     pubsub.publish_many("t", [b"x" * 4_000] * 3_000, raw=True)
     drain(consumer)
-    with sqlite3.connect(file) as connection:
+    with contextlib.closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     full = file.stat().st_size
     for _ in range(8):
         pubsub._driver._next_tidy = 0.0
         pubsub.purge("t")
-    with sqlite3.connect(file) as connection:
+    with contextlib.closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     assert file.stat().st_size < full / 2
@@ -142,7 +143,7 @@ def test_messages_that_nobody_received_in_time_are_swept_away(pubsub, tmp_path):
     time.sleep(0.1)
     pubsub._driver._next_tidy = 0.0
     pubsub.purge("other")
-    with sqlite3.connect(tmp_path / "pubsub.db") as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / "pubsub.db")) as connection:
         (count,) = connection.execute("SELECT count(*) FROM message").fetchone()
 
     assert 0 == count
