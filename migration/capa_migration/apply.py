@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from capa_codemods.engine import apply as engine
-from capa_codemods.engine.git import dirty_files
+from capa_codemods.engine.git import dirt
 from capa_codemods.engine.journal import Journal, Planned
 from capa_codemods.engine.splice import splice
 from capa_codemods.engine.write import digest, read
@@ -22,7 +22,7 @@ class Done(NamedTuple):
 
     Attributes:
         recovered: What an earlier run that was killed had left, and what became of it; None if nothing.
-        result: What this run did; None for an undo with nothing to undo.
+        result: What this run did; None if there was nothing to do.
     """
 
     plan: Plan
@@ -47,27 +47,51 @@ class Done(NamedTuple):
         return Plan(self.plan.root, self.plan.seen, kept)
 
 
-def apply(path: str, make_plan: Callable[[], Plan], *, allow_dirty: bool = False) -> Done:
-    """Carry out the plan that *make_plan* makes for the tree at *path*.
+class Planning(Protocol):
+    """Makes the plan; *remember* keeps the clean files in mind for the next run."""
+
+    def __call__(self, *, remember: bool) -> Plan:
+        """Return the plan."""
+
+
+def apply(
+    paths: str | Sequence[str],
+    make_plan: Planning,
+    *,
+    allow_dirty: bool = False,
+    choose: Callable[[Plan], Plan] | None = None,
+) -> Done:
+    """Carry out the plan that *make_plan* makes for the tree, or the parts of one, at *paths*.
+
+    Args:
+        paths: Folders and files of one project.
+        make_plan: Called once.
+        allow_dirty: Go on in a git work tree with uncommitted changes.
+        choose: Returns the part of the plan to carry out. Other writing runs wait for its answer.
 
     Raises:
-        DirtyTreeError: The git work tree has uncommitted changes, and *allow_dirty* is not given.
-        TargetError: There is nothing at *path*.
+        DirtyTreeError: Something is to change beside uncommitted changes, and *allow_dirty* is not given.
+        TargetError: There is nothing at one of *paths*.
         BusyError: Another run is writing in the tree.
         JournalError: The journal is damaged.
         OSError: The journal cannot be written. No file was touched.
     """
-    target = Target(path)
+    target = Target(paths)
     journal = Journal(target.root)
+    plan = None
     # What a killed run has left makes the tree dirty by itself: it is taken back first.
-    unfinished = journal.records("applying", "undoing")
-    if not unfinished and not allow_dirty:
-        _refuse_dirty(target)
+    if not allow_dirty and not journal.records("applying", "undoing"):
+        plan = _plan_beside_dirt(target, make_plan)
+        if plan is not None and not plan.of("changed"):
+            return Done(plan, None, None)
     with journal.lock():
         recovered = engine.recover(journal)
         if recovered is not None and not allow_dirty:
-            _refuse_dirty(target)
-        plan = make_plan()
+            plan = _plan_beside_dirt(target, make_plan)
+        if plan is None:
+            plan = make_plan(remember=True)
+        if choose is not None:
+            plan = choose(plan)
         files, troubles = _load(plan)
         result = engine.apply(journal, files) if files else engine.Result(())
     return Done(plan, recovered, result._replace(troubles=(*troubles, *result.troubles)))
@@ -121,14 +145,29 @@ def _locked(journal: Journal) -> Iterator[None]:
         yield
 
 
-def _refuse_dirty(target: Target) -> None:
-    dirty = dirty_files(target.root, target.scope)
-    if dirty:
-        shown = ", ".join(dirty[:3]) + (", …" if len(dirty) > 3 else "")
-        raise DirtyTreeError(
-            f"{target.root} has uncommitted changes in {len(dirty)} file{'s'[: len(dirty) > 1]} ({shown}): "
-            f"commit or stash them, so that the rewrite stands alone in `git diff`, or pass --allow-dirty"
-        )
+def _plan_beside_dirt(target: Target, make_plan: Planning) -> Plan | None:
+    """Return the plan if it can be carried out beside what is not committed; None if everything is.
+
+    Raises:
+        DirtyTreeError: It cannot.
+    """
+    found = dirt(target.root, target.scopes)
+    if not any(found):
+        return None
+    plan = make_plan(remember=False)
+    changing = [outcome.path for outcome in plan.of("changed")]
+    lost = [path for path in found.untracked if any(one.startswith(path) for one in changing)]
+    if changing and (found.changed or lost):
+        raise _dirty(target.root, [*found.changed, *lost])
+    return plan
+
+
+def _dirty(root: str, paths: Sequence[str]) -> DirtyTreeError:
+    shown = ", ".join(paths[:3]) + (", …" if len(paths) > 3 else "")
+    return DirtyTreeError(
+        f"{root} has uncommitted changes in {len(paths)} file{'s'[: len(paths) > 1]} ({shown}): "
+        f"commit or stash them, so that the rewrite stands alone in `git diff`, or pass --allow-dirty"
+    )
 
 
 def _load(plan: Plan) -> tuple[list[Planned], list[engine.Trouble]]:

@@ -91,7 +91,7 @@ def remember(path: str, survey: Survey, by: str, *, now: datetime | None = None)
     and never has, or that cannot be written to: a scan must work on what may only be read.
     """
     numbers = standing(survey)
-    if Target(path).scope:
+    if Target(path).scopes:
         return False
     entry = Entry(now or datetime.now(UTC), by, numbers)
     try:

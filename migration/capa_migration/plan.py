@@ -46,28 +46,32 @@ class Plan:
         return all(outcome.status == "clean" for outcome in self.outcomes)
 
 
-def make(path: str, options: Options, *, remember: bool = True, progress: Progress | None = None) -> Plan:
-    """Return the plan for the tree or the part of a tree at *path*. Writes to nothing but its own cache.
+def make(
+    paths: str | Sequence[str],
+    options: Options,
+    *,
+    remember: bool = True,
+    progress: Progress | None = None,
+) -> Plan:
+    """Return the plan for the tree or the parts of a tree at *paths*. Writes to nothing but its own cache.
 
     Args:
-        path: A folder or a file.
+        paths: Folders and files.
         options: Which rules, and which files not.
         remember: Keep the clean files in mind for the next run.
         progress: Told how many files are done, and of how many.
 
     Raises:
-        TargetError: There is nothing at *path*, or no file in it.
+        TargetError: There is nothing at one of *paths*, or no file of a project at any.
         OptionsError: A rule that is named does not exist, pyproject.toml is wrong, or no adapter is installed.
         ImportMapError: An adapter's import map is wrong.
     """
-    target = Target(path)
+    target = Target(paths)
     options = options.filled(target.root)
     settled = _open_cache(target.root, options)
     listed = find.files(target.root, options.exclude)
-    if target.scope and not target.within(listed):
-        raise TargetError(
-            f"{path}: nothing here is a file of the project at {target.root}: give another path"
-        )
+    if target.scopes and not target.within(listed):
+        return _of_excluded(target)
     if settled.suffixes and (fast := _when_all_settled(target, listed, settled)) is not None:
         return fast
     return _examine(target, options, listed, settled, remember=remember, progress=progress)
@@ -91,6 +95,16 @@ def select(rules: Iterable[Rule[Any]], options: Options) -> list[Rule[Any]]:
         for rule in rules
         if rule.id not in options.skip and (not options.only or rule.id in options.only)
     ]
+
+
+def _of_excluded(target: Target) -> Plan:
+    """Return the plan for files that the options leave out: such as are named by a hook before a commit."""
+    if not target.within(find.files(target.root)):
+        named = ", ".join(target.scopes)
+        raise TargetError(
+            f"{named}: nothing here is a file of the project at {target.root}: give another path"
+        )
+    return Plan(target.root, 0)
 
 
 def _open_cache(root: str, options: Options) -> cache.Settled:
@@ -149,7 +163,7 @@ def _examine(
             settled.add(path, stamps[path], _kept(outcome))
         if progress:
             progress(number, len(candidates))
-    if remember and not target.scope:
+    if remember and not target.scopes:
         suffixes = tuple(sorted({suffix for rule in rules for suffix in rule.reads.suffixes}))
         unread = {path for path in listed if path.endswith(suffixes) and "\n" not in path} - set(wanted)
         _save(settled, target.root, _guards(target.root, maps), suffixes, listing, unread)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from capa_codemods.engine.git import is_ignored, top_level
 from capa_codemods.engine.journal_folder import FOLDER
@@ -13,36 +14,36 @@ _TABLE_KEYS = ("roots", "exclude", "only", "skip")
 
 
 class Target:
-    """One tree, or a part of it.
+    """One tree, or parts of it.
 
     Attributes:
         root: Absolute path of the tree; `.capa/` lies here.
-        scope: The part of it that was asked for, relative with forward slashes; empty for all of it.
+        scopes: The parts of it that were asked for, relative with forward slashes; empty for all of it.
     """
 
-    def __init__(self, path: str) -> None:
-        """Find the tree around *path*.
+    def __init__(self, paths: str | Sequence[str]) -> None:
+        """Find the tree around *paths*. Paths in several projects are in the tree around all of these.
 
         Raises:
-            TargetError: There is nothing at *path*.
+            TargetError: There is nothing at one of *paths*.
         """
-        if not os.path.exists(path):
-            raise TargetError(f"{path}: there is no such file or folder: give the path of a Python project")
-        absolute = os.path.realpath(path)
-        folder = absolute if os.path.isdir(absolute) else os.path.dirname(absolute)
-        self.root = _root_of(folder)
-        if self.root != folder and is_ignored(self.root, absolute):
+        absolute = [_existing(path) for path in ([paths] if isinstance(paths, str) else paths)]
+        folders = {path if os.path.isdir(path) else os.path.dirname(path) for path in absolute}
+        roots = {_root_of(folder) for folder in folders}
+        self.root = roots.pop() if len(roots) == 1 else _root_of(os.path.commonpath([*roots]))
+        folder = os.path.commonpath([*folders])
+        if self.root != folder and len(absolute) == 1 and is_ignored(self.root, absolute[0]):
             # The tree around knows nothing of it: the asked part is a tree of its own.
             self.root = folder
-        self.scope = os.path.relpath(absolute, self.root).replace(os.sep, "/")
-        if self.scope == ".":
-            self.scope = ""
+        scopes = tuple(os.path.relpath(path, self.root).replace(os.sep, "/") for path in absolute)
+        self.scopes = () if "." in scopes else scopes
 
     def within(self, paths: list[str]) -> list[str]:
         """Return those of *paths* that were asked for."""
-        if not self.scope:
+        if not self.scopes:
             return paths
-        return [path for path in paths if path == self.scope or path.startswith(f"{self.scope}/")]
+        named, inside = set(self.scopes), tuple(f"{scope}/" for scope in self.scopes)
+        return [path for path in paths if path in named or path.startswith(inside)]
 
 
 class Options:
@@ -82,6 +83,12 @@ class Options:
         return Options(
             *(getattr(self, key) or table.get(key, ()) for key in ("only", "skip", "exclude", "roots"))
         )
+
+
+def _existing(path: str) -> str:
+    if not os.path.exists(path):
+        raise TargetError(f"{path}: there is no such file or folder: give the path of a Python project")
+    return os.path.realpath(path)
 
 
 def _root_of(folder: str) -> str:

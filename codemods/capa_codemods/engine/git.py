@@ -7,6 +7,8 @@ have written: all are switched off.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from capa_codemods.errors import CodemodError
 
@@ -37,39 +39,45 @@ def listed_files(root: str) -> list[str] | None:
     return list(dict.fromkeys(os.fsdecode(listed).rstrip("\0").split("\0")))
 
 
+def tracks(root: str, path: str) -> bool:
+    """Say whether git holds anything at *path*, which is in the tree at *root*."""
+    return top_level(root) is not None and bool(_git(root, "ls-files", "-z", "--", path))
+
+
 def is_ignored(root: str, path: str) -> bool:
     """Say whether git leaves *path*, which is in the tree at *root*, out of that tree."""
     return top_level(root) is not None and _git(root, "check-ignore", "-q", "--", path) is not None
 
 
-def dirty_files(root: str, scope: str = "") -> list[str]:
-    """Return the files of *scope* below *root* with changes that are not committed; none outside a work tree.
+class Dirt(NamedTuple):
+    """What in a work tree is not committed; a folder ends in `/`."""
 
-    Files that git neither tracks nor ignores count: what is done to them no `git diff` shows.
+    changed: tuple[str, ...] = ()
+    untracked: tuple[str, ...] = ()
+
+
+def dirt(root: str, scopes: Sequence[str] = ()) -> Dirt:
+    """Return what is not committed of *scopes* below *root*, or of all of it; nothing outside a work tree.
 
     Raises:
         CodemodError: *root* is in a work tree and git cannot say.
     """
     if top_level(root) is None:
-        return []
-    out = _git(
-        root,
-        "--literal-pathspecs",
-        *_without_filters(root),
-        "status",
-        "--porcelain",
-        "-z",
-        "--no-renames",
-        "--",
-        scope or ".",
-    )
+        return Dirt()
+    asked = ("status", "--porcelain", "-z", "--no-renames", "--", *(scopes or (".",)))
+    out = _git(root, "--literal-pathspecs", *_without_filters(root), *asked)
     if out is None:
         raise CodemodError(
             f"git cannot say whether {root} has uncommitted changes: "
             f"run `git status` there to see why, or pass --allow-dirty"
         )
+    top = os.path.relpath(root, top_level(root))
+    prefix = "" if top == "." else f"{top}/"
     entries = [entry for entry in os.fsdecode(out).split("\0") if entry]
-    return [entry[3:] for entry in entries if not f"/{entry[3:]}".endswith("/.capa/")]
+    entries = [entry for entry in entries if not f"/{entry[3:]}".endswith("/.capa/")]
+    changed = [entry[3:].removeprefix(prefix) for entry in entries if not entry.startswith("??")]
+    untracked = [entry[3:].removeprefix(prefix) for entry in entries if entry.startswith("??")]
+    return Dirt(tuple(changed), tuple(untracked))
 
 
 def _without_filters(root: str) -> list[str]:

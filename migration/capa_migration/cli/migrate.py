@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from capa_migration.cli import CLEAN, FAILED, WOULD_CHANGE
 from capa_migration.cli.arguments import Parser
-from capa_migration.cli.output import add_options, show
+from capa_migration.cli.output import add_options, add_paths, show
 from capa_migration.plan import Plan, make
 from capa_migration.target import Options
 
@@ -53,13 +55,14 @@ def parser() -> Parser:
             name, help=says, description=says.capitalize() + ".", epilog=f"example:\n  capa migrate {name} ."
         )
         one.set_defaults(action=action)
-        one.add_argument(
-            "path", nargs="?", default=".", metavar="PATH", help="a folder or a file; here by default"
-        )
         if name in {"check", "diff", "apply"}:
+            add_paths(one)
             _add_options(one)
             add_options(one)
         else:
+            one.add_argument(
+                "path", nargs="?", default=".", metavar="PATH", help="a folder or a file; here by default"
+            )
             one.add_argument("--json", action="store_true", help="print data instead of text")
         if name == "apply":
             one.add_argument("--allow-dirty", action="store_true", help="also if git has uncommitted changes")
@@ -87,7 +90,7 @@ def _plan(arguments: argparse.Namespace, *, remember: bool) -> Plan:
 
     progress = ProgressLine()
     try:
-        return make(arguments.path, _options(arguments), remember=remember, progress=progress)
+        return make(arguments.paths, _options(arguments), remember=remember, progress=progress)
     finally:
         progress.close()
 
@@ -120,7 +123,7 @@ def _diff(arguments: argparse.Namespace) -> int:
 def _apply(arguments: argparse.Namespace) -> int:
     from capa_migration.apply import apply
 
-    done = apply(arguments.path, lambda: _plan(arguments, remember=True), allow_dirty=arguments.allow_dirty)
+    done = apply(arguments.paths, partial(_plan, arguments), allow_dirty=arguments.allow_dirty)
     return show(_report("apply", arguments, done.plan, done), arguments)
 
 
@@ -131,7 +134,7 @@ def _report(command: Command, arguments: argparse.Namespace, plan: Plan, done: D
     would_change = done is None and plan.of("changed")
     return Report(
         command,
-        arguments.path,
+        shlex.join(arguments.paths),
         FAILED if failed else WOULD_CHANGE if would_change else CLEAN,
         plan=lambda: plan,
         survey=lambda: _survey(arguments),
@@ -143,7 +146,7 @@ def _report(command: Command, arguments: argparse.Namespace, plan: Plan, done: D
 def _survey(arguments: argparse.Namespace) -> Survey:
     from capa_migration.cli.scan import survey
 
-    return survey(arguments.path, _options(arguments))
+    return survey(arguments.paths, _options(arguments))
 
 
 def _undo(arguments: argparse.Namespace) -> int:

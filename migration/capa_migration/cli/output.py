@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from capa_migration.report import Report
 
 
+def add_paths(parser: argparse.ArgumentParser) -> None:
+    """Give *parser* the paths of what to look at."""
+    parser.add_argument(
+        "paths", nargs="*", default=["."], metavar="PATH", help="folders and files; here by default"
+    )
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Give *parser* the options that say how and where to tell what was found."""
     parser.add_argument(

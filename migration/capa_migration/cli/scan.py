@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.arguments import Parser
-from capa_migration.cli.output import add_options, show
+from capa_migration.cli.output import add_options, add_paths, show
 from capa_migration.target import Options
 
 if TYPE_CHECKING:
@@ -28,9 +30,7 @@ def parser() -> Parser:
     parser = Parser(
         prog="capa scan", description="Show which SDKs a project uses, where and how.", epilog=_EXAMPLES
     )
-    parser.add_argument(
-        "path", nargs="?", default=".", metavar="PATH", help="a folder or a file; here by default"
-    )
+    add_paths(parser)
     parser.add_argument(
         "--all", action="store_true", help="list every place, not only those not served in full"
     )
@@ -48,13 +48,13 @@ def run(words: list[str]) -> int:
     from capa_migration.report import Report
 
     options = Options(exclude=tuple(arguments.exclude))
-    found = survey(arguments.path, options)
+    found = survey(arguments.paths, options)
     return show(
         Report(
             "scan",
-            arguments.path,
+            shlex.join(arguments.paths),
             FAILED if found.unread else CLEAN,
-            plan=lambda: make(arguments.path, options, remember=False),
+            plan=lambda: make(arguments.paths, options, remember=False),
             survey=lambda: found,
             everything=arguments.all,
         ),
@@ -62,8 +62,8 @@ def run(words: list[str]) -> int:
     )
 
 
-def survey(path: str, options: Options) -> Survey:
-    """Return what the tree at *path* uses of the SDKs, with a line of progress.
+def survey(paths: Sequence[str], options: Options) -> Survey:
+    """Return what the tree at *paths* uses of the SDKs, with a line of progress.
 
     Raises:
         OptionsError: No adapter is installed.
@@ -80,6 +80,6 @@ def survey(path: str, options: Options) -> Survey:
         )
     progress = ProgressLine()
     try:
-        return scan.survey(path, options, progress)
+        return scan.survey(paths, options, progress)
     finally:
         progress.close()

@@ -35,15 +35,15 @@ class Found(NamedTuple):
     unread: Unread | None = None
 
 
-def survey(path: str, options: Options, progress: Callable[[int, int], None] | None = None) -> Survey:
-    """Return what the tree at *path* uses of the SDKs. No code of it is run.
+def survey(paths: str | Sequence[str], options: Options, progress: Callable[[int, int], None] | None = None) -> Survey:
+    """Return what the tree, or the parts of one, at *paths* use of the SDKs. No code of it is run.
 
     Raises:
-        TargetError: There is nothing at *path*.
+        TargetError: There is nothing at one of *paths*.
         OptionsError: pyproject.toml is wrong.
         ImportMapError: An import map is wrong.
     """
-    target = Target(path)
+    target = Target(paths)
     options = options.filled(target.root)
     listed = find.files(target.root, options.exclude)
     project = Project(target.root, Names(known_maps()), listed, options.roots)

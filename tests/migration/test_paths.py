@@ -1,0 +1,96 @@
+"""Which paths a command may be given, and what in a git work tree stands in the way of a writing run."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_several_paths_are_one_run(capa, project):
+    ran = capa("migrate", "check", project / "app/api.py", project / "tests", project / "app/plain.py")
+
+    assert 1 == ran.code
+    assert "2 files would change, 2 proven; 3 files looked at." in ran.out
+    assert "app/tasks.py" not in ran.out
+
+
+def test_several_paths_can_be_scanned_and_rewritten(capa, project):
+    scanned = capa("scan", project / "app/api.py", project / "tests")
+    capa("migrate", "apply", project / "app/api.py", project / "tests")
+
+    assert ("requests", False) == (scanned.out.splitlines()[1].split()[0], "celery" in scanned.out)
+    assert "import capa_requests" in (project / "app/api.py").read_text()
+    assert "from celery" in (project / "app/tasks.py").read_text()
+
+
+def test_next_step_names_the_paths_as_a_shell_takes_them(capa, project):
+    (project / "a b.py").write_text("import requests\n")
+
+    ran = capa("migrate", "check", project / "a b.py", project / "app/api.py")
+
+    assert f"`capa migrate apply '{project}/a b.py' {project}/app/api.py` does it." in ran.out
+
+
+def test_paths_in_two_projects_are_told_from_the_tree_around_both(capa, project, git):
+    for name in ("app", "tests"):
+        (project / name / "pyproject.toml").write_text("")
+
+    ran = capa("migrate", "check", project / "app/api.py", project / "tests/test_api.py")
+
+    assert 1 == ran.code
+    assert "app/api.py:1: imports:" in ran.out
+    assert "tests/test_api.py:4: strings:" in ran.out
+
+
+def test_excluded_file_that_is_named_is_nothing_to_do(capa, project):
+    (project / "pyproject.toml").write_text('[tool.capa.migrate]\nexclude = ["app"]\n')
+
+    ran = capa("migrate", "check", project / "app/api.py")
+
+    assert (0, "nothing to do in 0 files\n") == (ran.code, ran.out)
+
+
+@pytest.mark.parametrize("word", ["check", "apply"])
+def test_path_that_no_project_holds_is_refused(capa, project, git, word):
+    (project / ".gitignore").write_text("made/\n")
+    (project / "made").mkdir()
+
+    ran = capa("migrate", word, project / "made", project / "made")
+
+    assert 3 == ran.code
+    assert "made: nothing here is a file of the project at" in ran.err
+
+
+def test_second_apply_before_a_commit_has_nothing_to_do(capa, project, git):
+    capa("migrate", "apply", project)
+
+    ran = capa("migrate", "apply", project)
+
+    assert (0, "nothing to do in 5 files\n") == (ran.code, ran.out)
+
+
+def test_untracked_file_stands_in_the_way_only_if_it_would_change(capa, project, git):
+    (project / "new").mkdir()
+    (project / "new/notes.py").write_text("import os\n")
+    assert 0 == capa("migrate", "apply", project).code
+    git("commit", "-q", "-a", "-m", "rewritten")
+    (project / "new/notes.py").write_text("import requests\n")
+
+    ran = capa("migrate", "apply", project)
+
+    assert 3 == ran.code
+    assert "uncommitted changes in 1 file (new/)" in ran.err
+
+
+def test_changes_outside_the_asked_part_do_not_stand_in_the_way(capa, project, git):
+    (project / "app/plain.py").write_text("import sys\n")
+
+    assert 0 == capa("migrate", "apply", project / "tests", project / "app/api.py").code
+
+
+def test_refused_apply_leaves_no_trace(capa, project, git, snapshot):
+    (project / "app/plain.py").write_text("import sys\n")
+    before = snapshot(project)
+
+    capa("migrate", "apply", project)
+
+    assert (before, False) == (snapshot(project), (project / ".capa").exists())
