@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -56,8 +56,8 @@ def _make(root: Path) -> None:
         (root / name).write_bytes(BEFORE)
 
 
-def _kill_at(point: int) -> None:
-    """Kill this process before or after the n-th file call from now on."""
+def _kill_at(point: int, calls: Sequence[str]) -> None:
+    """Kill this process before or after the n-th of *calls* from now on."""
     left = [point]
 
     def counted(call: Callable[..., object]) -> Callable[..., object]:
@@ -69,7 +69,7 @@ def _kill_at(point: int) -> None:
 
         return run
 
-    for name in CALLS:
+    for name in calls:
         setattr(os, name, counted(getattr(os, name)))
 
 
@@ -79,16 +79,22 @@ def _tick(left: list[int]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _killed(action: Callable[[Path], None], root: Path, point: int) -> bool:
+def _killed(action: Callable[[Path], None], root: Path, point: int, calls: Sequence[str] = CALLS) -> bool:
     """Run *action* in a child that dies at *point*; say whether it died."""
     child = os.fork()
     if child == 0:
         try:
-            _kill_at(point)
+            _kill_at(point, calls)
             action(root)
         finally:
             os._exit(0)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def _kill_halfway(root: Path) -> None:
+    """Kill a run that applies when the plan is in its place, and two files."""
+    _make(root)
+    assert _killed(_apply, root, 6, ["replace"])
 
 
 def _tree(root: Path) -> dict[str, bytes]:
@@ -131,8 +137,7 @@ def test_killed_at_every_file_call(tmp_path, prepare):
 def test_killed_while_recovering_from_a_kill(tmp_path):
     for point in range(10_000):
         root = tmp_path / str(point)
-        _make(root)
-        _killed(_apply, root, 90)
+        _kill_halfway(root)
         assert Journal(str(root)).records("applying")
 
         died = _killed(_undo, root, point)
@@ -146,8 +151,7 @@ def test_killed_while_recovering_from_a_kill(tmp_path):
 
 
 def test_apply_after_a_kill_takes_back_and_goes_on(tmp_path):
-    _make(tmp_path)
-    _killed(_apply, tmp_path, 90)
+    _kill_halfway(tmp_path)
 
     _apply(tmp_path)
 
@@ -155,9 +159,8 @@ def test_apply_after_a_kill_takes_back_and_goes_on(tmp_path):
 
 
 def test_file_edited_after_a_kill_keeps_the_edit(tmp_path):
-    _make(tmp_path)
-    _killed(_apply, tmp_path, 90)
-    (done, *_) = [name for name in NAMES if (tmp_path / name).read_bytes() == AFTER]
+    _kill_halfway(tmp_path)
+    done, _ = [name for name in NAMES if (tmp_path / name).read_bytes() == AFTER]
     (tmp_path / done).write_bytes(AFTER + b"x = 1\n")
 
     _undo(tmp_path)

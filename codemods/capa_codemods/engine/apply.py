@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from capa_codemods.engine.journal import Entry, Journal, Planned, Record
+from capa_codemods.engine.journal_folder import sweep
 from capa_codemods.engine.merge import without_edits
 from capa_codemods.engine.splice import splice
 from capa_codemods.engine.write import digest, read, remove, replace
-from capa_codemods.errors import CodemodError
+from capa_codemods.errors import CodemodError, JournalError
 
 
 class Trouble(NamedTuple):
@@ -42,23 +43,18 @@ def apply(journal: Journal, files: Sequence[Planned]) -> Result:
 
     Raises:
         OSError: The journal cannot be written. Nothing was touched.
+        JournalError: It could no longer be written when files had been replaced.
     """
     record = journal.begin(files)
     written, troubles = [], []
     for index, file in enumerate(files):
         try:
-            _check_place(journal.root, file.path)
-            temporary = record.temporary(journal.root, index, file.path)
+            temporary = _free_place(journal, record, index, file.path)
             replace(f"{journal.root}/{file.path}", file.after, temporary=temporary, expected=file.before)
             written.append(file.path)
         except (OSError, CodemodError) as error:
             troubles.append(Trouble(file.path, _reason(error)))
-    if troubles:
-        record.keep(written)
-    if written:
-        record.become("applied")
-    else:
-        record.drop()
+    _close(record, written, troubles)
     return Result(tuple(written), (), tuple(troubles))
 
 
@@ -69,8 +65,8 @@ def undo(journal: Journal) -> Result | None:
     named, and the rewrite stays in the journal, so that undo can be run again when the conflict is mended.
 
     Raises:
-        JournalError: The journal is damaged. Nothing was touched.
-        OSError: The journal cannot be written.
+        JournalError: The journal is damaged, and nothing was touched; or it could no longer be written afterwards.
+        OSError: The journal cannot be written. Nothing was touched.
     """
     records = journal.records("applied")
     if not records:
@@ -85,9 +81,9 @@ def recover(journal: Journal) -> Result | None:
     """Finish or take back what a killed run has left; None if there is nothing. Call it with the lock held.
 
     Raises:
-        JournalError: The journal is damaged. Nothing was touched.
-        OSError: The journal cannot be written.
+        JournalError: The journal is damaged, and nothing was touched; or it could no longer be written afterwards.
     """
+    sweep(journal.root)
     for record in journal.records("draft"):
         record.drop()
     results = [_take_back(journal, record) for record in reversed(journal.records("applying", "undoing"))]
@@ -101,24 +97,51 @@ def recover(journal: Journal) -> Result | None:
 
 
 def _take_back(journal: Journal, record: Record) -> Result:
-    written, merged, troubles = [], [], []
+    written, merged, left, troubles = [], [], [], []
     for index, entry in enumerate(record.entries()):
-        temporary = record.temporary(journal.root, index, entry.path)
         try:
-            _check_place(journal.root, entry.path)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+            temporary = _free_place(journal, record, index, entry.path)
             outcome = _restore(journal.root, record, entry, temporary)
         except (OSError, CodemodError) as error:
+            left.append(entry.path)
             troubles.append(Trouble(entry.path, _reason(error)))
             continue
         written += [entry.path] if outcome else []
         merged += [entry.path] if outcome == "merged" else []
-    if troubles:
-        record.become("applied")
-    else:
-        record.drop()
+    _close(record, left, troubles)
     return Result(tuple(written), tuple(merged), tuple(troubles))
+
+
+def _close(record: Record, rewritten: Sequence[str], troubles: Sequence[Trouble]) -> None:
+    """Leave in the journal what is still *rewritten*, so that it can be taken back, and nothing else."""
+    if troubles:
+        # A full disk may have no room for a shorter plan. The longer one will do: what it names without need holds
+        # what it held before, and is passed over when it is taken back.
+        with contextlib.suppress(OSError):
+            record.keep(rewritten)
+    try:
+        if rewritten:
+            record.become("applied")
+        else:
+            record.drop()
+    except OSError as error:
+        raise JournalError(
+            f"{record.place} cannot be written ({error.strerror or error}) now that files have been: mend that, then "
+            f"run again: what was begun is taken back first"
+        ) from error
+
+
+def _free_place(journal: Journal, record: Record, index: int, path: str) -> str:
+    """Return the name of a temporary file beside *path* that nothing has now.
+
+    Raises:
+        CodemodError: A link leads from there out of the tree.
+    """
+    _check_place(journal.root, path)
+    temporary = record.temporary(journal.root, index, path)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    return temporary
 
 
 def _restore(root: str, record: Record, entry: Entry, temporary: str) -> str:
@@ -129,7 +152,8 @@ def _restore(root: str, record: Record, entry: Entry, temporary: str) -> str:
         if not entry.before:
             return ""
         raise CodemodError(
-            f"{entry.path} is gone or no longer a file: it was not made again; take it from git"
+            f"{entry.path} is gone or no longer a file: it was not made again; put it back and run undo again, or "
+            f"delete {record.place} to leave it so"
         )
     found = digest(now)
     if found == entry.before:

@@ -15,18 +15,21 @@ each file before, compressed. Both are on disk before the first file is touched.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from capa_codemods.engine.journal_folder import FOLDER, make_folder
-from capa_codemods.engine.write import digest, sync_folder
+from capa_codemods.engine.git import tracks
+from capa_codemods.engine.journal_folder import FOLDER, check_folder, make_folder
+from capa_codemods.engine.write import digest, open_regular, read, sync_folder
 from capa_codemods.errors import BusyError, JournalError
 from capa_codemods.findings import Edit
 
 _VERSION = 1
+_NEVER_OURS = frozenset({"", "..", ".git", ".capa"})  # parts of a path; the empty one begins an absolute path
 
 
 class Entry(NamedTuple):
@@ -79,8 +82,7 @@ class Record:
             JournalError: The plan is damaged, or names a file outside the tree.
         """
         try:
-            with open(f"{self.place}/plan.json", "rb") as file:
-                plan = json.load(file)
+            plan = json.loads(read(f"{self.place}/plan.json") or b"")
             if plan["version"] != _VERSION:
                 raise JournalError(
                     f"{self.place} was written by another version of Capa: undo it with that version"
@@ -91,9 +93,9 @@ class Record:
                 f"{self.place}/plan.json is damaged ({error}): restore the tree by hand"
             ) from error
         for entry in entries:
-            if entry.path.startswith("/") or ".." in entry.path.split("/"):
+            if not _NEVER_OURS.isdisjoint(entry.path.lower().split("/")):
                 raise JournalError(
-                    f"{self.place} names {entry.path}, outside the tree: it is not ours; delete it"
+                    f"{self.place} names {entry.path}, which no rewrite touches: it is not ours; delete it"
                 )
         return entries
 
@@ -104,7 +106,12 @@ class Record:
             JournalError: They are not what was stored.
         """
         try:
-            with open(f"{self.place}/originals", "rb") as file:
+            opened = open_regular(f"{self.place}/originals")
+            if opened is None:
+                raise JournalError(
+                    f"{self.place}/originals is gone: restore {entry.path} from version control"
+                )
+            with open(opened[0], "rb") as file:
                 file.seek(entry.offset)
                 # Never more than was stored: a forged journal must not fill the memory.
                 unpacker, data = zlib.decompressobj(), b""
@@ -134,8 +141,7 @@ class Record:
 
     def keep(self, paths: Collection[str]) -> None:
         """Forget all files but *paths*: the others were left as they are, so there is nothing to take back."""
-        with open(f"{self.place}/plan.json", "rb") as file:
-            items = json.load(file)["files"]
+        items = json.loads(read(f"{self.place}/plan.json") or b"")["files"]
         self.write_plan([item for item in items if item["path"] in paths])
 
     def become(self, state: str) -> None:
@@ -146,10 +152,16 @@ class Record:
         sync_folder(self._folder)
 
     def drop(self) -> None:
-        """Forget this record: no file of the tree depends on it any more."""
+        """Forget this record: no file of the tree depends on it any more.
+
+        What cannot be deleted now is deleted by the next run that writes.
+
+        Raises:
+            OSError: The record cannot be given up.
+        """
         if self.state != "draft":
             self.become("draft")
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             for name in os.listdir(self.place):
                 os.unlink(f"{self.place}/{name}")
             os.rmdir(self.place)
@@ -164,17 +176,25 @@ class Journal:
         self.folder = f"{root}/{FOLDER}/journal"
 
     def records(self, *states: str) -> list[Record]:
-        """Return the records in one of *states*, oldest first."""
+        """Return the records in one of *states*, oldest first.
+
+        Raises:
+            JournalError: Something that leads elsewhere has the name of the journal or of a record.
+        """
+        check_folder(self.folder)
         try:
-            names = sorted(os.listdir(self.folder))
+            names = os.listdir(self.folder)
         except OSError:
             return []
         split = [name.partition(".") for name in names]
-        return [
+        found = [
             Record(self.folder, int(number), state)
             for number, _, state in split
             if number.isdecimal() and (state in states or not states)
         ]
+        for record in found:
+            check_folder(record.place)
+        return sorted(found, key=lambda record: record.number)
 
     def begin(self, files: Sequence[Planned]) -> Record:
         """Write down a rewrite of *files* and return its record, in the state `applying`.
@@ -204,19 +224,35 @@ class Journal:
 
         Raises:
             BusyError: Another run is writing.
+            JournalError: The journal came with the repository, or its place leads elsewhere.
             OSError: The lock cannot be made.
         """
         import fcntl
 
         make_folder(self.root)
-        with open(f"{self.root}/{FOLDER}/lock", "w", encoding="ascii") as file:
+        with open(_open_lock(f"{self.root}/{FOLDER}/lock"), "wb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise BusyError(
                     f"another run of capa is writing in {self.root}: wait until it is done, then run again"
                 ) from None
+            if self.records() and tracks(self.root, FOLDER):
+                raise JournalError(
+                    f"{self.folder} was committed with the repository, so anybody may have written it: delete it, "
+                    f"or if it is yours take it out of version control: git rm -r --cached {FOLDER}"
+                )
             yield
+
+
+def _open_lock(path: str) -> int:
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        return os.open(path, flags, 0o644)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise JournalError(f"{path} is a link: delete it and run again") from error
+        raise
 
 
 def _item(file: Planned, blob: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from capa_codemods.errors import JournalError
@@ -16,13 +17,31 @@ def make_folder(root: str) -> None:
         JournalError: Something else has its name, or it leads out of the tree.
         OSError: It cannot be made.
     """
-    above = f"{root}/.capa"
     folder = f"{root}/{FOLDER}"
-    for place in (above, folder):
-        if os.path.islink(place) or (os.path.lexists(place) and not os.path.isdir(place)):
-            raise JournalError(f"{place} is not a folder of this tree: move it away and run again")
+    check_folder(f"{root}/.capa")
+    check_folder(folder)
     os.makedirs(folder, exist_ok=True)
     ignore = f"{folder}/.gitignore"
-    if not os.path.lexists(ignore):
+    # An empty one is what a killed run may leave.
+    if not os.path.lexists(ignore) or os.lstat(ignore).st_size == 0:
         with open(ignore, "w", encoding="ascii") as file:
             file.write("*\n")
+
+
+def check_folder(place: str) -> None:
+    """Refuse what stands at *place*, if anything does, unless it is a folder: a tree is a stranger's until proven.
+
+    Raises:
+        JournalError: It is something else, or a link, which may lead anywhere.
+    """
+    if os.path.islink(place) or (os.path.lexists(place) and not os.path.isdir(place)):
+        raise JournalError(f"{place} is not a folder of this tree: move it away and run again")
+
+
+def sweep(root: str) -> None:
+    """Delete what killed runs have left half written beside the journal. Call it with the journal's lock held."""
+    folder = f"{root}/{FOLDER}"
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name.endswith(".tmp"):
+                os.unlink(f"{folder}/{name}")

@@ -9,9 +9,10 @@ import stat
 
 from capa_codemods.errors import ConflictError
 
-_READ = (
-    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-)
+# A pipe may stand there: O_NONBLOCK, so that opening it does not wait for a writer.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NOT_OURS = ("security.", "trusted.")  # attributes that the system sets, and that only it may set
 
 
 def digest(data: bytes) -> str:
@@ -21,26 +22,45 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def read(path: str) -> bytes | None:
+def read(path: str, *, follow_link: bool = False) -> bytes | None:
     """Return the bytes of the regular file at *path*; None if there is nothing or something else.
+
+    Args:
+        path: Where to look.
+        follow_link: Whether a link to a regular file is as good.
 
     Raises:
         OSError: It is there and cannot be read.
     """
+    opened = open_regular(path, follow_link=follow_link)
+    if opened is None:
+        return None
+    handle, size = opened
     try:
-        # A pipe may stand there: O_NONBLOCK, so that opening it does not wait for a writer.
-        handle = os.open(path, _READ)
+        return _read_all(handle, size)
+    finally:
+        os.close(handle)
+
+
+def open_regular(path: str, *, follow_link: bool = False) -> tuple[int, int] | None:
+    """Return a handle to read the regular file at *path*, and its size; None where `read` returns None. Never waits.
+
+    Raises:
+        OSError: It is there and cannot be opened.
+    """
+    try:
+        handle = os.open(path, _READ if follow_link else _READ | _NOFOLLOW)
     except FileNotFoundError:
         return None
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link; a socket
             return None
         raise
-    try:
-        found = os.fstat(handle)
-        return _read_all(handle, found.st_size) if stat.S_ISREG(found.st_mode) else None
-    finally:
-        os.close(handle)
+    found = os.fstat(handle)
+    if stat.S_ISREG(found.st_mode):
+        return handle, found.st_size
+    os.close(handle)
+    return None
 
 
 def replace(path: str, new: bytes, *, temporary: str, expected: bytes | None) -> None:
@@ -53,10 +73,12 @@ def replace(path: str, new: bytes, *, temporary: str, expected: bytes | None) ->
         expected: What the file holds now, None if it must not be there.
 
     Raises:
-        ConflictError: The file does not hold *expected*.
+        ConflictError: The file does not hold *expected*, or nobody may write to it.
         OSError: It could not be written. The file is as it was.
     """
     try:
+        if expected is not None:
+            _check_writable(path)
         _write(temporary, new, like=path if expected is not None else None)
         _check(path, expected)
         os.replace(temporary, path)
@@ -64,7 +86,7 @@ def replace(path: str, new: bytes, *, temporary: str, expected: bytes | None) ->
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    sync_folder(os.path.dirname(path))
+    _settle_folder(path)
 
 
 def remove(path: str, *, expected: bytes) -> None:
@@ -77,17 +99,38 @@ def remove(path: str, *, expected: bytes) -> None:
     if read(path) != expected:
         raise ConflictError(f"{path} changed since it was made: it was left as it is; delete it by hand")
     os.unlink(path)
-    sync_folder(os.path.dirname(path))
+    _settle_folder(path)
 
 
 def sync_folder(folder: str) -> None:
-    """Make renames in *folder* survive a power cut, where the system can."""
-    with contextlib.suppress(OSError):
+    """Make renames in *folder* survive a power cut, where the system can.
+
+    Raises:
+        OSError: The disk failed.
+    """
+    try:
         handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    except PermissionError:
+        return  # a folder may be open for writing and closed for reading
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+            raise
+    finally:
+        os.close(handle)
+
+
+def _settle_folder(path: str) -> None:
+    # The file has been replaced: to report it as left as it was would be wrong, and the journal knows both states.
+    with contextlib.suppress(OSError):
+        sync_folder(os.path.dirname(path))
+
+
+def _check_writable(path: str) -> None:
+    # A rename asks for rights to the folder alone; who takes them from the file means the file.
+    if not stat.S_IMODE(os.lstat(path).st_mode) & 0o222:
+        raise ConflictError(f"{path} is read-only: it was left as it is; allow writing to it and run again")
 
 
 def _read_all(handle: int, size: int) -> bytes:
@@ -119,14 +162,36 @@ def _write(path: str, data: bytes, *, like: str | None) -> None:
 
 
 def _copy_attributes(source: str, handle: int) -> None:
-    found = os.lstat(source)
-    if hasattr(os, "fchown") and (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
-        with contextlib.suppress(
-            PermissionError
-        ):  # a file of somebody else's that we may write to becomes ours
-            os.fchown(handle, found.st_uid, found.st_gid)
-    os.fchmod(handle, stat.S_IMODE(found.st_mode))
+    found, made = os.lstat(source), os.fstat(handle)
+    mode = stat.S_IMODE(found.st_mode)
+    # What the file is made with is not always ours: a folder may hand down its group.
+    if (found.st_uid, found.st_gid) != (made.st_uid, made.st_gid) and not _give(handle, found):
+        mode &= ~(stat.S_ISUID | stat.S_ISGID)  # they would lend the rights of somebody else
     if hasattr(os, "listxattr"):
-        with contextlib.suppress(OSError):  # a file system without attributes has none to lose
-            for name in os.listxattr(source, follow_symlinks=False):
-                os.setxattr(handle, name, os.getxattr(source, name, follow_symlinks=False))
+        _copy_extended(source, handle)
+    os.fchmod(handle, mode)
+
+
+def _give(handle: int, found: os.stat_result) -> bool:
+    """Give the file the owner and group of *found*, as far as we may; say whether that was all of it."""
+    for owner in (found.st_uid, -1):
+        with contextlib.suppress(PermissionError):
+            os.fchown(handle, owner, found.st_gid)
+            return owner != -1
+    return False
+
+
+def _copy_extended(source: str, handle: int) -> None:
+    try:
+        names = os.listxattr(source, follow_symlinks=False)
+    except OSError:
+        return  # a file system without attributes has none to lose
+    for name in set(os.listxattr(handle)).difference(names):
+        if not name.startswith(_NOT_OURS):  # handed down by the folder, as its default access list is
+            os.removexattr(handle, name)
+    for name in names:
+        try:
+            os.setxattr(handle, name, os.getxattr(source, name, follow_symlinks=False))
+        except PermissionError:
+            if not name.startswith(_NOT_OURS):
+                raise
