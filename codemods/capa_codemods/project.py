@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from capa_codemods.names import Names, spellings
 
-MANIFEST_NAMES = ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "tox.ini", "environment.yml")
+CAPA_TOML = "capa.toml"
+MANIFEST_NAMES = ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "tox.ini")
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _REQUIREMENTS = re.compile(
     r"(?:^|.*[-_.])(?:requirements|deps|dependencies)(?:[-_.].*)?\.(?:txt|in)$", re.IGNORECASE
 )
+_CONDA = re.compile(r"(?:conda|conda[-_.]env|environment)(?:[-_.][\w.-]*)?\.ya?ml")
 
 
 class Project:
@@ -24,16 +27,23 @@ class Project:
         names: Old names and new names.
         files: All files of the tree that were listed, relative, with forward slashes.
         import_roots: Folders, relative, that the user names as places on `sys.path`.
+        settings: Rule → what `[tool.capa.migrate.<rule>]` sets.
     """
 
     def __init__(
-        self, root: str, names: Names, files: Sequence[str], import_roots: Sequence[str] = ()
+        self,
+        root: str,
+        names: Names,
+        files: Sequence[str],
+        import_roots: Sequence[str] = (),
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Describe the tree at *root*."""
         self.root = root
         self.names = names
         self.files = files
         self.import_roots = tuple(folder.strip("/") for folder in import_roots)
+        self.settings = settings or {}
         self._shadows: dict[tuple[str, str], str | None] = {}
         self._manifest_texts: dict[str, str] = {}
 
@@ -106,6 +116,17 @@ class Project:
         )
 
     @cached_property
+    def capa_toml(self) -> Mapping[str, Any]:
+        """What the tree's capa.toml holds; nothing if there is none, or it is not TOML."""
+        import tomllib
+
+        try:
+            with open(os.path.join(self.root, CAPA_TOML), "rb") as file:
+                return tomllib.load(file)
+        except (OSError, ValueError):
+            return {}
+
+    @cached_property
     def manifests(self) -> tuple[str, ...]:
         """The files of the tree that name distributions."""
         return tuple(path for path in self.files if is_manifest(path))
@@ -126,7 +147,7 @@ class Project:
 def is_manifest(path: str) -> bool:
     """Say whether the file at *path* names the distributions that a project needs."""
     name = path.rpartition("/")[2]
-    return name in MANIFEST_NAMES or is_requirements(path)
+    return name in MANIFEST_NAMES or is_requirements(path) or is_conda(path)
 
 
 def is_requirements(path: str) -> bool:
@@ -135,6 +156,12 @@ def is_requirements(path: str) -> bool:
     in_folder = folder.rpartition("/")[2] == "requirements" and name.endswith((".txt", ".in"))
     # pip refuses extras in a constraints file.
     return (in_folder or _REQUIREMENTS.match(name) is not None) and not name.startswith("constraint")
+
+
+def is_conda(path: str) -> bool:
+    """Say whether *path* is a conda environment by its name."""
+    # What conda-lock makes has a name like one.
+    return _CONDA.fullmatch(path.rpartition("/")[2]) is not None and "-lock." not in path
 
 
 def _governs(manifest: str, path: str) -> bool:

@@ -8,7 +8,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import ClassVar
 
-from capa_codemods.findings import Edit
+from capa_codemods.errors import UnreadableError
+from capa_codemods.findings import Change, Edit
 from capa_codemods.names import Names
 
 _IGNORE = re.compile(rb"#\s*capa:\s*ignore(?:\[([^\]]*)\])?")
@@ -83,3 +84,30 @@ def starts_of_lines(data: bytes) -> list[int]:
             at = data.find(b"\n", at + 1)
         return starts
     return [0, *(found.end() for found in re.finditer(rb"\r\n|\r|\n", data))]
+
+
+def decoded(data: bytes) -> str:
+    """Return *data*, the content of a file that is UTF-8 by its format, as text.
+
+    Raises:
+        UnreadableError: It is not UTF-8.
+    """
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UnreadableError("not UTF-8", line=line, next_step="save it in UTF-8 and run again") from error
+
+
+def change_of(data: bytes, starts: Sequence[int], edit: Edit) -> Change:
+    """Return *edit* of *data*, whose lines begin at *starts*, as a reader sees it."""
+    first, last = bisect_right(starts, edit.start), bisect_right(starts, max(edit.start, edit.end - 1))
+    start = starts[first - 1]
+    end = starts[last] if last < len(starts) else len(data)
+    before = data[start:end]
+    after = before[: edit.start - start] + edit.new + before[edit.end - start :]
+    return Change(edit.rule, first, _shown(before), _shown(after))
+
+
+def _shown(text: bytes) -> str:
+    return text.decode(errors="replace").strip()

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from capa_codemods.engine.document import Document
+from capa_codemods.engine.document import Document, decoded
 from capa_codemods.engine.python_file import PythonFile
-from capa_codemods.engine.requirements_file import decoded
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
 from capa_codemods.names import Names

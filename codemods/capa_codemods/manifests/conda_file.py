@@ -1,0 +1,97 @@
+"""Read a conda environment: what it asks of conda and of pip, each line with its place.
+
+Only the plainest YAML is edited: a block list below `pip:`, one plain item a line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from capa_codemods.engine.document import decoded
+from capa_codemods.findings import Edit
+from capa_codemods.manifests.lines import Line, LineManifest, Listed, is_capa
+from capa_codemods.names import Names
+from capa_codemods.project import is_conda
+from capa_codemods.requirement import read_requirement
+
+_KEY = re.compile(r"([A-Za-z_][\w-]*)[ \t]*:[ \t]*(?:#.*)?$")
+_ITEM = re.compile(
+    r"""(?P<indent>[ \t]*)-[ \t]+(?P<quote>["']?)(?:[\w-]+::)?(?P<text>[^"'#\r\n]*?)(?P=quote)[ \t]*(?:[ \t]\#.*)?$"""
+)
+_PIP = re.compile(r"([ \t]*)-[ \t]+pip[ \t]*:[ \t]*(?:#.*)?$")
+
+
+class CondaFile(LineManifest):
+    """A conda environment."""
+
+    suffixes = (".yml", ".yaml")
+
+    def __init__(self, path: str, data: bytes) -> None:
+        """Read *data*, whatever it is.
+
+        Raises:
+            UnreadableError: It is not UTF-8.
+        """
+        super().__init__(path, data)
+        self.text = decoded(data)
+
+    @classmethod
+    def claims(cls, path: str) -> bool:
+        """Say whether *path* has the name of a conda environment."""
+        return path.endswith(cls.suffixes) and is_conda(path)
+
+    @cached_property
+    def lists(self) -> Sequence[Listed]:
+        """The dependencies, of conda and of pip, as one list: what one of them brings, the other need not."""
+        lines = tuple(self._lines())
+        if _read(self.data) is None:
+            return (Listed(lines, "it cannot be read as YAML"),)
+        if not any(line.is_host for line in lines):
+            return (Listed(lines, "it asks nothing of pip", "add a `pip:` list that asks for it"),)
+        return (Listed(lines),)
+
+    def _lines(self) -> Iterator[Line]:
+        at, key, pip = 0, "", None
+        for line in self.data.decode().splitlines(keepends=True):
+            text, end = line.rstrip("\r\n"), at + len(line.rstrip("\r\n").encode())
+            if found := _KEY.match(text):
+                key, pip = found[1], None
+            elif found := _PIP.match(text):
+                pip = len(found[1])
+            elif key == "dependencies" and (found := _ITEM.match(text)):
+                in_pip = pip is not None and len(found["indent"]) > pip
+                pip = pip if in_pip else None
+                if read_requirement(found["text"]):
+                    start = at + len(text[: found.start("text")].encode())
+                    yield Line(found["text"], start, end, f"{found['indent']}- ", is_host=in_pip)
+            at += len(line.encode())
+
+    def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
+        """Read *new* and compare: nothing but what is asked of Capa may differ."""
+        before, after = _read(self.data), _read(new)
+        if before is None or after is None:
+            return "the result is no longer YAML"
+        return None if _without_capa(before) == _without_capa(after) else "something but Capa's line differs"
+
+
+def _read(data: bytes) -> Any:
+    """Return what the YAML *data* holds; None if it is none, or nothing here can read it."""
+    try:
+        import yaml
+    except ModuleNotFoundError:
+        return None
+    try:
+        return yaml.safe_load(data)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+
+
+def _without_capa(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_capa(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_capa(item) for item in value if not (isinstance(item, str) and is_capa(item))]
+    return value

@@ -1,0 +1,152 @@
+"""Read setup.cfg and tox.ini: their lists of requirements, each line with its place."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import ClassVar, NamedTuple
+
+from capa_codemods.engine.document import decoded
+from capa_codemods.errors import UnreadableError
+from capa_codemods.findings import Edit
+from capa_codemods.manifests.lines import Line, LineManifest, Listed, is_capa
+from capa_codemods.names import Names
+from capa_codemods.requirement import read_requirement
+
+_SECTION = re.compile(r"\[([^\]\r\n]+)\]")
+_OPTION = re.compile(r"([^\s#;\[=:][^=:\r\n]*?)[ \t]*[=:][ \t]*")
+_LINE = re.compile(r"[^\r\n]*")
+_COMMENT = re.compile(r"(?:^|[ \t])#.*")
+# tox: only for some environments (`py311: requests`).
+_FACTOR = re.compile(r"[\w{},!.-]+:[ \t]+")
+
+
+class _Row(NamedTuple):
+    """One line of a value, by its place in the text; *is_first* stands behind the option's name."""
+
+    text: str
+    start: int
+    end: int
+    is_first: bool
+
+
+class IniFile(LineManifest):
+    """A manifest in the format of `configparser`."""
+
+    options: ClassVar[tuple[tuple[str, str], ...]]
+    """Patterns for the section and the option that hold requirements."""
+
+    def __init__(self, path: str, data: bytes) -> None:
+        """Read *data*.
+
+        Raises:
+            UnreadableError: It is not UTF-8, or breaks the format.
+        """
+        super().__init__(path, data)
+        self.text = decoded(data)
+        self.values = _values(self.text)
+
+    @classmethod
+    def claims(cls, path: str) -> bool:
+        """Say whether *path* has the name of such a manifest."""
+        return path.rpartition("/")[2] in cls.suffixes
+
+    @cached_property
+    def lists(self) -> Sequence[Listed]:
+        """The lists of requirements, one for each option that holds some."""
+        found: dict[tuple[str, str], list[_Row]] = {}
+        for section, option, row in self._rows():
+            if any(re.fullmatch(one, section) and re.fullmatch(other, option) for one, other in self.options):
+                found.setdefault((section, option), []).append(row)
+        return [self._listed(rows) for rows in found.values()]
+
+    def _rows(self) -> Iterator[tuple[str, str, _Row]]:
+        section = option = ""
+        at = 0
+        while at < len(self.text):
+            found = _LINE.match(self.text, at)
+            end = found.end() if found else len(self.text)
+            line = self.text[at:end]
+            if head := _SECTION.match(line):
+                section, option = head[1], ""
+            elif begun := _OPTION.match(line):
+                option = begun[1].lower()
+                yield section, option, _Row(line[begun.end() :], at + begun.end(), end, is_first=True)
+            elif line[:1] in {" ", "\t"} and option:
+                indent = len(line) - len(line.lstrip())
+                yield section, option, _Row(line[indent:], at + indent, end, is_first=False)
+            at = end + (2 if self.text.startswith("\r\n", end) else 1)
+
+    def _listed(self, rows: list[_Row]) -> Listed:
+        lines, doubt = [], ""
+        below = next((row for row in rows if not row.is_first and row.text.strip()), None)
+        for row in rows:
+            text = _COMMENT.sub("", row.text).rstrip()
+            if factor := _FACTOR.match(text):
+                text, doubt = text[factor.end() :], "it is asked for in some environments only"
+            if not read_requirement(text) or row.text.startswith(("#", ";")):
+                continue
+            if row.is_first and ";" in text:
+                doubt = "`;` may begin a marker or the next requirement"
+            lead = self._lead(row if below is None else below)
+            place = row.start + len(row.text) - len(row.text.lstrip())
+            lines.append(Line(text, self._offset(place), self._offset(row.end), lead))
+        return Listed(tuple(lines), doubt)
+
+    def _lead(self, row: _Row) -> str:
+        begin = self.text.rfind("\n", 0, row.start) + 1
+        return "    " if row.is_first else self.text[begin : row.start]
+
+    def _offset(self, at: int) -> int:
+        return len(self.text[:at].encode())
+
+    def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
+        """Read *new* and compare: nothing but what is asked of Capa may differ."""
+        try:
+            after = type(self)(self.path, new)
+        except UnreadableError as error:
+            return f"the result can no longer be read: {error}"
+        return (
+            None
+            if _without_capa(self.values) == _without_capa(after.values)
+            else "something but Capa's line differs"
+        )
+
+
+class SetupCfg(IniFile):
+    """A setup.cfg, as setuptools reads it."""
+
+    suffixes = ("setup.cfg",)
+    options = (("options", "install_requires|tests_require"), (r"options\.extras_require", ".+"))
+
+
+class ToxIni(IniFile):
+    """A tox.ini."""
+
+    suffixes = ("tox.ini",)
+    options = ((r"testenv(?::.+)?", "deps"),)
+
+
+def _values(text: str) -> dict[str, dict[str, str]]:
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        line = getattr(error, "lineno", 0) or 0
+        reason = str(error).splitlines()[0]
+        raise UnreadableError(
+            f"cannot be read: {reason}", line=line, next_step="mend it and run again"
+        ) from error
+    return {name: dict(parser.items(name)) for name in parser.sections()}
+
+
+def _without_capa(values: dict[str, dict[str, str]]) -> dict[str, dict[str, list[str]]]:
+    return {
+        section: {
+            option: [line for line in (value or "").splitlines() if not is_capa(line)]
+            for option, value in options.items()
+        }
+        for section, options in values.items()
+    }

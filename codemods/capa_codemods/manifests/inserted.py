@@ -1,0 +1,56 @@
+"""Put one more string into a list that stands in a manifest, in the way its neighbour stands there."""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+from capa_codemods.findings import Edit
+
+_REST_OF_LINE = re.compile(r"([ \t]*,)?[ \t]*(?:#[^\r\n]*)?(?=\r?\n)")
+
+
+class TextFile(Protocol):
+    """A manifest as text: places are characters, edits are bytes."""
+
+    text: str
+
+    def offset(self, at: int) -> int:
+        """Return where the character number *at* begins in the bytes."""
+
+
+class Text(Protocol):
+    """One string of one line; *start* and *end* enclose it with its quotes."""
+
+    @property
+    def start(self) -> int:
+        """Its first character."""
+
+    @property
+    def end(self) -> int:
+        """What follows its last character."""
+
+
+def inserted(file: TextFile, beside: Text, text: str, rule: str) -> list[Edit]:
+    """Return the edits that put *text* after the string *beside*: on a line of its own if that has one."""
+    begin = file.text.rfind("\n", 0, beside.start) + 1
+    indent = file.text[begin : beside.start]
+    quote = file.text[beside.end - 1]
+    end = file.offset(beside.end)
+    rest = _REST_OF_LINE.match(file.text, beside.end)
+    if indent.strip() or rest is None:
+        return [Edit(end, end, f", {quote}{text}{quote}".encode(), rule)]
+    newline = "\r\n" if "\r\n" in file.text else "\n"
+    line = f"{newline}{indent}{quote}{text}{quote}"
+    line_end = file.offset(rest.end())
+    if rest[1]:
+        return [Edit(line_end, line_end, f"{line},".encode(), rule)]
+    if line_end == end:
+        return [Edit(end, end, f",{line}".encode(), rule)]
+    return [Edit(end, end, b",", rule), Edit(line_end, line_end, line.encode(), rule)]
+
+
+def replaced(file: TextFile, old: Text, text: str, rule: str) -> list[Edit]:
+    """Return the edit that puts *text* in the place of the string *old*, in the same quotes."""
+    quote = file.text[old.end - 1]
+    return [Edit(file.offset(old.start), file.offset(old.end), f"{quote}{text}{quote}".encode(), rule)]

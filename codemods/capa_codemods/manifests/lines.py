@@ -1,0 +1,63 @@
+"""What manifests have in common that ask for one distribution a line."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from capa_codemods.engine.document import Document
+from capa_codemods.names import CAPA, Names
+from capa_codemods.requirement import read_requirement
+
+
+class Line(NamedTuple):
+    """One requirement of a list, by its place in the bytes.
+
+    Attributes:
+        text: The requirement, without what comes before and after it.
+        start: Where *text* begins.
+        end: Where its line ends, with the lines that go on from it; the line end is not part of it.
+        lead: What a line beside it begins with: indentation, a dash.
+        is_host: Whether a line may be added after it.
+    """
+
+    text: str
+    start: int
+    end: int
+    lead: str = ""
+    is_host: bool = True
+
+
+class Listed(NamedTuple):
+    """One list of requirements.
+
+    Attributes:
+        lines: What it asks for.
+        doubt: Why it is not edited; empty if it is.
+        advice: What to do about it then.
+    """
+
+    lines: tuple[Line, ...]
+    doubt: str = ""
+    advice: str = "add it by hand"
+
+
+class LineManifest(Document):
+    """A manifest whose lists have one requirement a line."""
+
+    @classmethod
+    def may_concern(cls, data: bytes, names: Names) -> bool:
+        """Say whether *data* may name a distribution of an SDK."""
+        return names.may_require(data.decode(errors="replace"))
+
+    @property
+    @abstractmethod
+    def lists(self) -> Sequence[Listed]:
+        """The lists of requirements, each on its own: what one asks for is no answer for another."""
+
+
+def is_capa(text: str) -> bool:
+    """Say whether the requirement *text* is of Capa."""
+    requirement = read_requirement(text)
+    return requirement is not None and requirement.name == CAPA

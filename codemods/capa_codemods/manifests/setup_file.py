@@ -1,0 +1,133 @@
+"""Read a setup.py, without running it: the lists of requirements that stand in its call of `setup`."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from capa_codemods.engine.document import Document
+from capa_codemods.engine.syntax import Places, parse
+from capa_codemods.errors import UnreadableError
+from capa_codemods.findings import Edit
+from capa_codemods.manifests.lines import is_capa
+from capa_codemods.names import Names
+
+_LISTS = frozenset({"install_requires", "tests_require"})
+_NO_REQUIREMENTS = frozenset(
+    {"keywords", "classifiers", "packages", "py_modules", "entry_points", "platforms"}
+)
+
+
+class Item(NamedTuple):
+    """One string; *start* and *end* enclose it with its quotes, in characters."""
+
+    value: str
+    start: int
+    end: int
+    line: int
+
+
+class SetupFile(Document):
+    """A setup.py. One that cannot be parsed asks for nothing here: the rules for Python files say why."""
+
+    suffixes = ("setup.py",)
+
+    def __init__(self, path: str, data: bytes) -> None:
+        """Parse *data* and execute none of it."""
+        super().__init__(path, data)
+        self.text = data.decode(errors="replace")
+        try:
+            self.tree = parse(data)
+            self._places = Places(data, self.line_starts)
+        except UnreadableError:
+            self.tree = ast.Module([], [])
+        if "\ufffd" in self.text:  # in another encoding, where places would have to be counted again
+            self.tree = ast.Module([], [])
+
+    @classmethod
+    def claims(cls, path: str) -> bool:
+        """Say whether *path* is a setup.py."""
+        return path.rpartition("/")[2] == "setup.py"
+
+    @classmethod
+    def may_concern(cls, data: bytes, names: Names) -> bool:
+        """Say whether *data* may name a distribution of an SDK."""
+        return names.may_require(data.decode(errors="replace"))
+
+    @cached_property
+    def lists(self) -> Sequence[tuple[Item, ...]]:
+        """The literal lists of requirements in the call of `setup`."""
+        return [self._items(node) for node in self._list_nodes()]
+
+    @cached_property
+    def loose(self) -> Sequence[Item]:
+        """The strings in other lists, tuples and dictionaries of the file, which may be requirements too."""
+        known = {id(item) for node in self._list_nodes() for item in node.elts}
+        return [self._item(node) for node in _collected(self.tree) if id(node) not in known]
+
+    def offset(self, at: int) -> int:
+        """Return where the character number *at* begins in the bytes."""
+        return len(self.text[:at].encode())
+
+    def _list_nodes(self) -> Iterator[ast.List]:
+        for call in ast.walk(self.tree):
+            if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] == "setup":
+                for keyword in call.keywords:
+                    if keyword.arg in _LISTS and isinstance(keyword.value, ast.List):
+                        yield keyword.value
+                    elif keyword.arg == "extras_require" and isinstance(keyword.value, ast.Dict):
+                        yield from (value for value in keyword.value.values if isinstance(value, ast.List))
+
+    def _items(self, node: ast.List) -> tuple[Item, ...]:
+        return tuple(self._item(item) for item in node.elts if _is_text(item))
+
+    def _item(self, node: ast.expr) -> Item:
+        start = self._places.offset(node.lineno, node.col_offset)
+        end = self._places.offset(node.end_lineno or 0, node.end_col_offset or 0)
+        value = str(getattr(node, "value", ""))
+        return Item(value, len(self.data[:start].decode()), len(self.data[:end].decode()), node.lineno)
+
+    def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
+        """Parse *new* and compare: nothing but what is asked of Capa may differ."""
+        after = type(self)(self.path, new)
+        if not after.tree.body:
+            return "the result is no longer Python"
+        return (
+            None
+            if _without_capa(self.tree) == _without_capa(after.tree)
+            else "something but Capa's item differs"
+        )
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _collected(tree: ast.AST) -> Iterator[ast.expr]:
+    """Yield the strings that stand in a list, a tuple, a set or a dictionary, in the order of the text."""
+    queue: list[ast.AST] = [tree]
+    while queue:
+        node = queue.pop(0)
+        if isinstance(node, ast.keyword) and node.arg in _NO_REQUIREMENTS:
+            continue
+        if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+            yield from filter(_is_text, node.elts)
+        queue.extend(ast.iter_child_nodes(node))
+
+
+def _without_capa(tree: ast.Module) -> str:
+    class Remover(ast.NodeTransformer):
+        def visit_List(self, node: ast.List) -> ast.AST:
+            kept = [
+                item for item in node.elts if not (isinstance(item, ast.Constant) and _is_ours(item.value))
+            ]
+            return self.generic_visit(ast.List(kept, node.ctx))
+
+    return ast.dump(Remover().visit(copy.deepcopy(tree)))
+
+
+def _is_ours(value: object) -> bool:
+    return isinstance(value, str) and is_capa(value)

@@ -1,0 +1,177 @@
+"""Read a manifest in TOML: its data, where its strings stand, and which lists and tables ask for distributions."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+from capa_codemods.engine.document import Document, decoded
+from capa_codemods.errors import UnreadableError
+from capa_codemods.findings import Edit
+from capa_codemods.manifests.lines import is_capa
+from capa_codemods.names import CAPA, Names, normalized
+
+# Comments and multi-line strings are matched so that what looks like a string inside them is none.
+_TOKEN = re.compile(
+    r"""
+    \#[^\n]*
+    | \"{3} (?:\\.|[^\\])*? \"{3}
+    | '{3} .*? '{3}
+    | \"(?:\\.|[^\"\\\n])*\"
+    | '[^'\n]*'
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+
+Path = tuple[str, ...]
+
+
+class Text(NamedTuple):
+    """One string of one line; *start* and *end* enclose it with its quotes, in characters."""
+
+    value: str
+    start: int
+    end: int
+
+
+class TomlManifest(Document):
+    """A pyproject.toml or a Pipfile.
+
+    Attributes:
+        list_places: Patterns for the places of lists of requirements: `*` is any one key.
+        table_places: The same for tables from distribution to version or table.
+    """
+
+    list_places: ClassVar[tuple[str, ...]] = ()
+    table_places: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, path: str, data: bytes) -> None:
+        """Read *data*.
+
+        Raises:
+            UnreadableError: It is not TOML.
+        """
+        super().__init__(path, data)
+        self.text = decoded(data)
+        try:
+            self.tables = tomllib.loads(self.text)
+        except ValueError as error:
+            found = re.search(r"at line (\d+)", str(error))
+            line = int(found[1]) if found else 0
+            raise UnreadableError(
+                f"not TOML: {error}", line=line, next_step="mend it and run again"
+            ) from error
+
+    @classmethod
+    def claims(cls, path: str) -> bool:
+        """Say whether *path* has the name of such a manifest."""
+        return path.rpartition("/")[2] in cls.suffixes
+
+    @classmethod
+    def may_concern(cls, data: bytes, names: Names) -> bool:
+        """Say whether *data* may name a distribution of an SDK."""
+        text = data.decode(errors="replace")
+        # `[tool.poetry.dependencies.requests]` names one behind a dot.
+        return names.may_require(text) or names.may_require(text.replace(".", " "))
+
+    @cached_property
+    def strings(self) -> Sequence[Text]:
+        """All strings of one line, with their places."""
+        found = (
+            match for match in _TOKEN.finditer(self.text) if match[0][0] in "\"'" and "\n" not in match[0]
+        )
+        return tuple(Text(_value(match[0]), match.start(), match.end()) for match in found)
+
+    @property
+    def lists(self) -> Iterator[tuple[Path, list[Any]]]:
+        """Yield the lists of requirements with their places in the data."""
+        yield from ((path, found) for path, found in self._at(self.list_places) if isinstance(found, list))
+
+    @property
+    def dependency_tables(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Yield the tables from distribution to version with their places in the data."""
+        yield from ((path, found) for path, found in self._at(self.table_places) if isinstance(found, dict))
+
+    def _at(self, places: Sequence[str]) -> Iterator[tuple[Path, Any]]:
+        for place in places:
+            found: list[tuple[Path, Any]] = [((), self.tables)]
+            for key in place.split("."):
+                found = [
+                    ((*path, name), value[name])
+                    for path, value in found
+                    if isinstance(value, dict)
+                    for name in (value if key == "*" else [key])
+                    if name in value
+                ]
+            yield from found
+
+    def offset(self, at: int) -> int:
+        """Return where the character number *at* begins in the bytes."""
+        return len(self.text[:at].encode())
+
+    def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
+        """Read *new* and compare: nothing but what is asked of Capa may differ."""
+        try:
+            after = type(self)(self.path, new).tables
+        except UnreadableError as error:
+            return f"the result is no longer TOML: {error}"
+        return (
+            None
+            if _without_capa(self.tables) == _without_capa(after)
+            else "something but Capa's line differs"
+        )
+
+
+def _without_capa(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_capa(item) for key, item in value.items() if normalized(key) != CAPA}
+    if isinstance(value, list):
+        return [_without_capa(item) for item in value if not (isinstance(item, str) and is_capa(item))]
+    return value
+
+
+def _value(token: str) -> str:
+    return str(tomllib.loads(f"x = {token}")["x"])
+
+
+class PyprojectFile(TomlManifest):
+    """A pyproject.toml, with the places of the standards and of the tools that have their own."""
+
+    suffixes = ("pyproject.toml",)
+    list_places = (
+        "project.dependencies",
+        "project.optional-dependencies.*",
+        "dependency-groups.*",
+        "tool.pdm.dev-dependencies.*",
+        "tool.uv.dev-dependencies",
+        "tool.rye.dev-dependencies",
+        "tool.hatch.envs.*.dependencies",
+        "tool.hatch.envs.*.extra-dependencies",
+        "tool.flit.metadata.requires",
+        "tool.flit.metadata.requires-extra.*",
+        "tool.tox.env_run_base.deps",
+        "tool.tox.env.*.deps",
+    )
+    table_places = (
+        "tool.poetry.dependencies",
+        "tool.poetry.dev-dependencies",
+        "tool.poetry.group.*.dependencies",
+        "tool.pixi.pypi-dependencies",
+        "tool.pixi.feature.*.pypi-dependencies",
+    )
+
+    @property
+    def legacy_tox_ini(self) -> str:
+        """The tox.ini that stands in a string; empty if there is none."""
+        found = next((value for _, value in self._at(("tool.tox.legacy_tox_ini",))), "")
+        return found if isinstance(found, str) else ""
+
+
+class Pipfile(TomlManifest):
+    """A Pipfile."""
+
+    suffixes = ("Pipfile",)
+    table_places = ("packages", "dev-packages")

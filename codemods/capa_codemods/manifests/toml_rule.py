@@ -1,0 +1,133 @@
+"""Ask for Capa in the lists and tables of TOML manifests that ask for an SDK.
+
+Each place is tried and the result read again: the first edit after which the data is what it should be is made. Where
+there is none, the finding says what to add by hand.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeGuard, TypeVar
+
+from capa_codemods.engine.splice import ordered, splice
+from capa_codemods.findings import Edit, Finding
+from capa_codemods.manifests.inserted import inserted, replaced
+from capa_codemods.manifests.locks import stale_locks
+from capa_codemods.manifests.toml_manifest import Path, TomlManifest
+from capa_codemods.names import CAPA, normalized
+from capa_codemods.project import Project
+from capa_codemods.requirement import capa_requirement, missing_extras, read_requirement, with_extras
+from capa_codemods.rule import Rule
+
+M = TypeVar("M", bound=TomlManifest)
+
+
+class _Sought(NamedTuple):
+    """What is to stand in a manifest: *text*, beside what is there."""
+
+    beside: str
+    text: str
+
+
+class TomlRule(Rule[M]):
+    """What the rules for such manifests do; each names its kind of file."""
+
+    def check(self, file: M, project: Project) -> Iterator[Edit | Finding]:
+        """Yield the edits that ask for Capa, and the commands for the lock files beside."""
+        lists = [item for path, items in file.lists for item in self._list(file, path, items, project)]
+        tables = [
+            item for path, table in file.dependency_tables for item in self._table(file, path, table, project)
+        ]
+        yield from (*lists, *tables)
+        if any(isinstance(item, Edit) for item in (*lists, *tables)):
+            yield from stale_locks(self.id, file.path, project)
+
+    def _list(self, file: M, path: Path, items: list[Any], project: Project) -> Iterator[Edit | Finding]:
+        missing = missing_extras(filter(_is_text, items), project.names)
+        if not missing:
+            return
+        at = next((at for at, item in enumerate(items) if _name(item) == CAPA), None)
+        if at is not None:
+            text = with_extras(items[at], missing)
+            tries = (replaced(file, one, text, self.id) for one in file.strings if one.value == items[at])
+            wanted = [*items[:at], text, *items[at + 1 :]]
+        else:
+            at = max(at for at, item in enumerate(items) if project.names.required(_name(item)))
+            text = capa_requirement(missing)
+            tries = (inserted(file, one, text, self.id) for one in file.strings if one.value == items[at])
+            wanted = [*items[: at + 1], text, *items[at + 1 :]]
+        yield from self._first_right(file, tries, path, wanted, _Sought(items[at], text))
+
+    def _table(
+        self, file: M, path: Path, table: dict[str, Any], project: Project
+    ) -> Iterator[Edit | Finding]:
+        owners = {key: owner for key in table if (owner := project.names.required(key))}
+        ours = next((value for key, value in table.items() if normalized(key) == CAPA), None)
+        present = ours.get("extras", []) if isinstance(ours, dict) else []
+        extras = sorted({owner.extra for owner in owners.values()})
+        if not owners or "all" in present or not set(extras).difference(present):
+            return
+        if ours is not None:
+            place = ".".join(path)
+            said = f"{place}: {CAPA} is asked for without {capa_requirement(extras).removeprefix(CAPA)}"
+            yield Finding(self.id, _line_of(file, CAPA), "warning", said, "add the extras by hand")
+            return
+        listed = ", ".join(f'"{extra}"' for extra in extras)
+        line = f'{CAPA} = {{version = "*", extras = [{listed}]}}'
+        tries = (_line_after(file, found, line, self.id) for found in _settings(file, list(owners)[-1]))
+        wanted = {**table, CAPA: {"version": "*", "extras": extras}}
+        yield from self._first_right(file, tries, path, wanted, _Sought(list(owners)[-1], line))
+
+    def _first_right(
+        self, file: TomlManifest, tries: Iterator[Sequence[Edit]], path: Path, wanted: object, sought: _Sought
+    ) -> Iterator[Edit | Finding]:
+        """Yield the first of *tries* after which the data at *path* is *wanted* and all else as it was."""
+        expected = _with(file.tables, path, wanted)
+        for edits in tries:
+            try:
+                after = tomllib.loads(splice(file.data, ordered(edits)).decode())
+            except ValueError:
+                continue
+            if after == expected:
+                yield from edits
+                return
+        said = f"no place was found in {'.'.join(path)} for {sought.text}"
+        yield Finding(self.id, _line_of(file, sought.beside), "warning", said, "add it by hand")
+
+
+def _line_of(file: TomlManifest, text: str) -> int:
+    """Return the first line on which *text* stands, or the first of all."""
+    return file.text.count("\n", 0, max(0, file.text.find(text))) + 1
+
+
+def _settings(file: TomlManifest, key: str) -> Iterator[re.Match[str]]:
+    """Yield the lines that set *key*, in any table."""
+    pattern = rf"^([ \t]*)[\"']?{re.escape(key)}[\"']?[ \t]*=[^\r\n]*"
+    return re.finditer(pattern, file.text, re.MULTILINE)
+
+
+def _line_after(file: TomlManifest, found: re.Match[str], line: str, rule: str) -> list[Edit]:
+    newline = "\r\n" if "\r\n" in file.text else "\n"
+    end = file.offset(found.end())
+    return [Edit(end, end, f"{newline}{found[1]}{line}".encode(), rule)]
+
+
+def _with(tables: dict[str, Any], path: Path, value: object) -> dict[str, Any]:
+    result = copy.deepcopy(tables)
+    table = result
+    for key in path[:-1]:
+        table = table[key]
+    table[path[-1]] = value
+    return result
+
+
+def _is_text(item: object) -> TypeGuard[str]:
+    return isinstance(item, str)  # a group may include another by a table
+
+
+def _name(item: object) -> str:
+    requirement = read_requirement(item) if _is_text(item) else None
+    return requirement.name if requirement else ""

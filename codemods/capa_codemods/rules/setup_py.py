@@ -1,0 +1,57 @@
+"""setup.py: Capa is asked for beside the SDK, in the lists that stand in the call of `setup`.
+
+    install_requires=["requests>=2"]  →  install_requires=["requests>=2", "capa-core[requests]"]
+
+`install_requires`, `tests_require` and the lists of `extras_require`, where they are literal. A list that is built
+elsewhere is left and named: what becomes of it is known only when the file runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from capa_codemods.findings import Edit, Finding
+from capa_codemods.manifests.inserted import inserted, replaced
+from capa_codemods.manifests.lines import is_capa
+from capa_codemods.manifests.setup_file import Item, SetupFile
+from capa_codemods.project import Project
+from capa_codemods.requirement import capa_requirement, missing_extras, read_requirement, with_extras
+from capa_codemods.rule import Rule
+
+
+class SetupPy(Rule[SetupFile]):
+    """Ask for Capa where setup.py asks for an SDK."""
+
+    id = "setup-py"
+    summary = "setup.py that asks for an SDK in a literal list asks for capa-core with its extra too"
+    reads = SetupFile
+
+    def check(self, file: SetupFile, project: Project) -> Iterator[Edit | Finding]:
+        """Yield the edits that ask for Capa, and a finding where the list is built elsewhere."""
+        for items in file.lists:
+            yield from self._list(items, file, project)
+        values = [item.value for item in file.loose]
+        if missing := missing_extras(values, project.names):
+            line = next(item.line for item in file.loose if _asks_for_sdk(item, project))
+            said = f"asks for an SDK and not for {capa_requirement(missing)}: the list is not literal in `setup(…)`"
+            yield Finding(self.id, line, "warning", said, "add it by hand")
+
+    def _list(self, items: Sequence[Item], file: SetupFile, project: Project) -> Iterator[Edit | Finding]:
+        missing = missing_extras((item.value for item in items), project.names)
+        if not missing:
+            return
+        ours = next((item for item in items if is_capa(item.value)), None)
+        last = ours or next(item for item in reversed(items) if _asks_for_sdk(item, project))
+        written = file.text[last.start : last.end]
+        if written[1:-1] != last.value:
+            said = f"asks for an SDK and not for {capa_requirement(missing)}: the string beside is joined or escaped"
+            yield Finding(self.id, last.line, "warning", said, "add it by hand")
+        elif ours:
+            yield from replaced(file, ours, with_extras(ours.value, missing), self.id)
+        else:
+            yield from inserted(file, last, capa_requirement(missing), self.id)
+
+
+def _asks_for_sdk(item: Item, project: Project) -> bool:
+    requirement = read_requirement(item.value)
+    return requirement is not None and project.names.required(requirement.name) is not None

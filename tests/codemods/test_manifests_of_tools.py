@@ -1,0 +1,118 @@
+# ruff: noqa: E501 - tables of texts, which are easier to compare unbroken
+"""setup.py, setup.cfg, tox.ini, Pipfile and conda environments: a line for Capa where that is certain, else a finding."""
+
+from __future__ import annotations
+
+import pytest
+
+from capa_codemods.manifests.conda_file import CondaFile
+from capa_codemods.manifests.ini_file import SetupCfg
+from capa_codemods.manifests.setup_file import SetupFile
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        ("setup.cfg", "[metadata]\nname = x\n\n[options]\npackages = find:\ninstall_requires =\n    # http\n    requests>=2 ; python_version > '3'\n    flask\nzip_safe = no\n",
+         "[metadata]\nname = x\n\n[options]\npackages = find:\ninstall_requires =\n    # http\n    requests>=2 ; python_version > '3'\n    capa-core[requests]\n    flask\nzip_safe = no\n"),
+        ("setup.cfg", "[options]\ninstall_requires = requests\n", "[options]\ninstall_requires = requests\n    capa-core[requests]\n"),
+        ("setup.cfg", "[options]\r\ninstall_requires =\r\n\trequests\r\n", "[options]\r\ninstall_requires =\r\n\trequests\r\n\tcapa-core[requests]\r\n"),
+        ("setup.cfg", "[options]\ninstall_requires =\n  flask\n[options.extras_require]\nweb = requests\n  celery[redis]\n",
+         "[options]\ninstall_requires =\n  flask\n[options.extras_require]\nweb = requests\n  celery[redis]\n  capa-core[celery,requests]\n"),
+        ("setup.cfg", "[options]\ninstall_requires =\n    capa-core[celery]>=1\n    requests", "[options]\ninstall_requires =\n    capa-core[celery,requests]>=1\n    requests"),
+        ("tox.ini", "[testenv]\ndeps =\n    -rrequirements.txt\n    requests  # http\n    pytest\ncommands = pytest\n",
+         "[testenv]\ndeps =\n    -rrequirements.txt\n    requests  # http\n    capa-core[requests]\n    pytest\ncommands = pytest\n"),
+        ("tox.ini", "[testenv:docs]\ndeps = requests\n", "[testenv:docs]\ndeps = requests\n    capa-core[requests]\n"),
+        ("tox.ini", "[testenv]\ndeps = \n  {[base]deps}\n  celery>=5\n", "[testenv]\ndeps = \n  {[base]deps}\n  celery>=5\n  capa-core[celery]\n"),
+        ("Pipfile", '[[source]]\nname = "requests"\n\n[packages]\nrequests = "*"  # http\nflask = "*"\n\n[dev-packages]\ncelery = {extras = ["redis"], version = ">=5"}\n',
+         ('[[source]]\nname = "requests"\n\n[packages]\nrequests = "*"  # http\ncapa-core = {version = "*", extras = ["requests"]}\nflask = "*"\n\n'
+         '[dev-packages]\ncelery = {extras = ["redis"], version = ">=5"}\ncapa-core = {version = "*", extras = ["celery"]}\n')),
+        ("environment.yml", "name: x\ndependencies:\n  - python=3.11\n  - pip:\n      - requests>=2  # http\n      - -r more.txt\n  - flask\n",
+         "name: x\ndependencies:\n  - python=3.11\n  - pip:\n      - requests>=2  # http\n      - capa-core[requests]\n      - -r more.txt\n  - flask\n"),
+        ("environment-dev.yaml", "dependencies:\n- celery\n- pip\n- pip:\n  - 'black'\n", "dependencies:\n- celery\n- pip\n- pip:\n  - 'black'\n  - capa-core[celery]\n"),
+        ("setup.py", "from setuptools import setup\nsetup(\n    install_requires=[\n        'requests>=2',  # http\n        'flask',\n    ],\n)\n",
+         "from setuptools import setup\nsetup(\n    install_requires=[\n        'requests>=2',  # http\n        'capa-core[requests]',\n        'flask',\n    ],\n)\n"),
+        ("setup.py", 'import setuptools as s\ns.setup(install_requires=["flask"], extras_require={"é": ["requests"], "b": X})\n',
+         'import setuptools as s\ns.setup(install_requires=["flask"], extras_require={"é": ["requests", "capa-core[requests]"], "b": X})\n'),
+        ("setup.py", 'setup(install_requires=["capa-core[celery]", u"requests"])\n', 'setup(install_requires=["capa-core[celery,requests]", u"requests"])\n'),
+    ],
+)  # fmt: skip
+def test_manifest_gets_a_line(rewritten, path, before, after):
+    result = rewritten(before, path)
+
+    assert after == result.text.decode()
+    assert [] == result.messages
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "line", "said"),
+    [
+        ("setup.cfg", "[options]\ninstall_requires = requests; flask\n", 2, "asks for requests and not for capa-core[requests]: `;` may begin a marker or the next requirement"),
+        ("tox.ini", "[testenv]\ndeps =\n    py311: requests\n", 3, "asks for requests and not for capa-core[requests]: it is asked for in some environments only"),
+        ("environment.yml", "dependencies:\n  - conda-forge::requests=2.31\n", 2, "asks for requests and not for capa-core[requests]: it asks nothing of pip"),
+        ("environment.yml", "dependencies:\n  - pip:\n    - requests\n  - {{ more }}: [\n", 3, "asks for requests and not for capa-core[requests]: it cannot be read as YAML"),
+        ("setup.py", "REQUIRES = [\n    'requests',\n]\nsetup(install_requires=REQUIRES)\n", 2,
+         "asks for an SDK and not for capa-core[requests]: the list is not literal in `setup(…)`"),
+        ("setup.py", "setup(install_requires=['requests' '>=2'])\n", 1, "asks for an SDK and not for capa-core[requests]: the string beside is joined or escaped"),
+        ("Pipfile", "[packages.requests]\nversion = '*'\n", 1, 'no place was found in packages for capa-core = {version = "*", extras = ["requests"]}'),
+    ],
+)  # fmt: skip
+def test_manifest_in_doubt_is_named(rewritten, path, source, line, said):
+    result = rewritten(source, path)
+
+    assert source.encode() == result.text
+    assert [(line, said)] == [(finding.line, finding.message) for finding in result.outcome.findings]
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("setup.cfg", "[metadata]\nname = requests\nkeywords = celery\n[options]\ninstall_requires = file: requirements.txt\n"),
+        ("setup.cfg", "[options]\nsetup_requires =\n    requests\n[flake8]\nmax-line-length = 1\n"),
+        ("tox.ini", "[testenv]\ncommands =\n    requests\nallowlist_externals = celery\n"),
+        ("setup.py", "setup(name='requests', keywords=['celery'], packages=['celery'], classifiers=['requests'])\n"),
+        ("setup.py", "print 'requests'\n"),
+        ("setup.py", "setup(install_requires=['requests', 'capa-core[requests]'])\n"),
+        ("environment.yml", "name: requests\nchannels:\n  - celery\ndependencies:\n  - pip:\n    - flask\n"),
+        ("Pipfile", "[requires]\nrequests = '3'\n"),
+        ("conda-lock.yml", "dependencies:\n- pip:\n  - requests\n"),
+        ("values.yaml", "dependencies:\n- pip:\n  - requests\n"),
+    ],
+)  # fmt: skip
+def test_manifest_that_asks_for_no_sdk_stays(rewritten, path, source):
+    result = rewritten(source, path)
+
+    assert source.encode() == result.text
+    assert [] == result.messages
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "lock", "command"),
+    [
+        ("Pipfile", '[packages]\nrequests = "*"\n', "Pipfile.lock", "pipenv lock"),
+        ("environment.yml", "dependencies:\n- pip:\n  - requests\n", "conda-lock.yml", "conda-lock lock --file environment.yml"),
+        ("pyproject.toml", '[tool.pixi.pypi-dependencies]\nrequests = "*"\n', "pixi.lock", "pixi lock"),
+    ],
+)  # fmt: skip
+def test_command_for_the_lock_file_is_named(rewritten, path, source, lock, command):
+    result = rewritten(source, path, {lock: "requests"})
+
+    assert [f"run `{command}`"] == [finding.next_step for finding in result.outcome.findings]
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        (SetupCfg, "[options]\ninstall_requires =\n    requests\n    flask\n", "[options]\ninstall_requires =\n    requests\n    capa-core\n"),
+        (SetupCfg, "[options]\ninstall_requires = requests\n", "[options\n"),
+        (CondaFile, "dependencies:\n- pip:\n  - requests\n", "dependencies:\n- pip:\n  - capa-core\n"),
+        (CondaFile, "dependencies:\n- pip:\n  - requests\n", "dependencies: [\n"),
+        (SetupFile, "setup(install_requires=['requests'])\n", "setup(install_requires=['capa-core'])\n"),
+        (SetupFile, "setup(install_requires=['requests'])\n", "setup(install_requires=['requests', 'capa-core'], x=1)\n"),
+        (SetupFile, "setup(install_requires=['requests'])\n", "setup(\n"),
+    ],
+)  # fmt: skip
+def test_proof_refuses_other_changes(names, kind, before, after):
+    path = kind.suffixes[0] if kind is not CondaFile else "environment.yml"
+
+    assert kind(path, before.encode()).flaw(after.encode(), (), names)
