@@ -1,4 +1,4 @@
-"""Find the import maps of the installed adapters and the rules of others, without importing an adapter."""
+"""Find the import maps of the installed adapters and the rules of others, without importing any of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from capa_codemods.errors import ImportMapError
 
 ADAPTERS = "capa.adapters"
 RULES = "capa.rules"
+COMMANDS = "capa.commands"
 MAP_NAME = "import_map.toml"
 
 
@@ -31,8 +32,19 @@ def map_files() -> list[str]:
 
 
 def rule_entries() -> Iterator[EntryPoint]:
-    """Yield the rules that other packages register, sorted by name."""
-    yield from sorted(entry_points(group=RULES), key=lambda entry: entry.name)
+    """Yield the rules that other packages register, and then the LibCST commands, each sorted by name."""
+    for group in (RULES, COMMANDS):
+        yield from sorted(entry_points(group=group), key=lambda entry: entry.name)
+
+
+def drivers(block: str) -> frozenset[str]:
+    """Return the names of the drivers that are installed for *block*."""
+    return frozenset(entry.name for entry in entry_points(group=f"capa.{block}"))
+
+
+def package_of(entry: EntryPoint) -> str:
+    """Return the name and version of the distribution that registers *entry*."""
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown package"
 
 
 def _folder(entry: EntryPoint) -> str:

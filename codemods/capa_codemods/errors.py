@@ -2,6 +2,7 @@
 
     CodemodError
     ├── ImportMapError   an adapter's import_map.toml is wrong
+    ├── RuleError        a rule of another package cannot be used
     ├── UnreadableError  a file cannot be read as what its name says it is
     ├── ConflictError    a file changed under our hands; it was left as it is
     ├── JournalError     the journal in .capa/ is missing, damaged or not to be trusted
@@ -17,6 +18,10 @@ class CodemodError(Exception):
 
 class ImportMapError(CodemodError):
     """An `import_map.toml` breaks its format. Nothing was rewritten."""
+
+
+class RuleError(CodemodError):
+    """A rule that a package registers cannot be loaded, or is no rule. No file was read because of it."""
 
 
 class UnreadableError(CodemodError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Level = Literal["note", "warning"]
+Level = Literal["note", "warning", "error"]
 Status = Literal["clean", "changed", "failed"]
 
 
@@ -20,7 +20,8 @@ class Edit(NamedTuple):
 class Finding(NamedTuple):
     """Something a rule saw and left alone.
 
-    `note` is for what may well be right as it is; `warning` for what will keep a call on the original SDK.
+    `note` is for what may well be right as it is; `warning` for what will keep a call on the original SDK; `error`
+    for what a rule could not do by its own fault.
     """
 
     rule: str
@@ -28,6 +29,21 @@ class Finding(NamedTuple):
     level: Level
     message: str
     next_step: str
+
+
+class Setting(NamedTuple):
+    """What a rule wants to stand in the tree's capa.toml, because of *line* of the file that it was given.
+
+    Attributes:
+        table: The path of the table, such as `("state", "cache")`.
+        values: Its keys and values. A list is added to the list that stands there; any other value that stands there
+            stays.
+    """
+
+    rule: str
+    line: int
+    table: tuple[str, ...]
+    values: tuple[tuple[str, object], ...] = ()
 
 
 class Change(NamedTuple):
@@ -44,9 +60,11 @@ class Outcome(NamedTuple):
 
     Attributes:
         path: Relative to the root of the tree, with forward slashes.
-        digests: SHA-256 of the bytes that were read and of the bytes that were proven; empty unless changed.
+        digests: SHA-256 of the bytes that were read and of the bytes that were proven; empty unless changed. The
+            first is empty for a file that is to be made.
         reason: Why it failed, else empty.
         line: Where it failed, 0 if the place is not known.
+        settings: What is to stand in capa.toml because of this file.
     """
 
     path: str
@@ -58,3 +76,4 @@ class Outcome(NamedTuple):
     reason: str = ""
     line: int = 0
     next_step: str = ""
+    settings: tuple[Setting, ...] = ()

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from capa_codemods.engine.document import Document
+from capa_codemods.consult import Said, consult, fault
+from capa_codemods.engine.document import Document, change_of
 from capa_codemods.engine.splice import ordered, splice
 from capa_codemods.engine.write import digest, read
 from capa_codemods.errors import UnreadableError
-from capa_codemods.findings import Change, Edit, Finding, Outcome
+from capa_codemods.findings import Edit, Outcome
 from capa_codemods.project import Project
-from capa_codemods.rule import Rule
+from capa_codemods.rule import OURS, Rule
+
+
+class _Readers(NamedTuple):
+    """The rules that read one kind of document: for files that name an SDK, and for files with words of their own."""
+
+    plain: list[Rule[Any]]
+    worded: list[tuple[Rule[Any], list[bytes]]]
 
 
 class Rewrite:
@@ -20,13 +28,17 @@ class Rewrite:
     def __init__(self, project: Project, rules: Iterable[Rule[Any]]) -> None:
         """Apply *rules* to the files of *project*."""
         self.project = project
-        self._rules: dict[type[Document], list[Rule[Any]]] = {}
+        self._readers: dict[type[Document], _Readers] = {}
         for rule in rules:
-            self._rules.setdefault(rule.reads, []).append(rule)
+            readers = self._readers.setdefault(rule.reads, _Readers([], []))
+            if rule.words:
+                readers.worded.append((rule, [word.encode() for word in rule.words]))
+            else:
+                readers.plain.append(rule)
 
     def concerns(self, path: str) -> bool:
         """Say by its name whether a rule reads the file at *path*."""
-        for kind in self._rules:  # noqa: SIM110 - this runs for every file of a tree
+        for kind in self._readers:  # noqa: SIM110 - this runs for every file of a tree
             if path.endswith(kind.suffixes) and kind.claims(path):
                 return True
         return False
@@ -37,7 +49,7 @@ class Rewrite:
             data = read(f"{self.project.root}/{path}")
         except OSError:
             return True  # `examine` says why it cannot be read
-        return data is not None and bool(self._kinds(path, data))
+        return data is not None and bool(self._wanted(path, data))
 
     def examine(self, path: str) -> Outcome:
         """Read the file at *path*, relative to the root, and return what would become of it."""
@@ -59,71 +71,98 @@ class Rewrite:
 
     def examine_data(self, path: str, data: bytes) -> Outcome:
         """Return what would become of a file at *path* that holds *data*."""
-        outcomes = [self._read_as(kind, path, data) for kind in self._kinds(path, data)]
+        outcomes = [self._read_as(kind, path, data, rules) for kind, rules in self._wanted(path, data)]
         if not outcomes:
             return Outcome(path, "clean")
         # setup.py is Python and a manifest: at most one of the two edits it, and both may have something to say.
         main = next((outcome for outcome in outcomes if outcome.status != "clean"), outcomes[0])
         findings = [finding for outcome in outcomes for finding in outcome.findings]
-        return main._replace(findings=tuple(sorted(findings, key=lambda finding: finding.line)))
+        settings = tuple(setting for outcome in outcomes for setting in outcome.settings)
+        return main._replace(
+            findings=tuple(sorted(findings, key=lambda finding: finding.line)), settings=settings
+        )
 
-    def _kinds(self, path: str, data: bytes) -> list[type[Document]]:
-        return [
-            kind
-            for kind in self._rules
-            if path.endswith(kind.suffixes)
-            and kind.claims(path)
-            and kind.may_concern(data, self.project.names)
-        ]
+    def _wanted(self, path: str, data: bytes) -> list[tuple[type[Document], list[Rule[Any]]]]:
+        """Return the kinds that the file can be read as, each with the rules that may have something to say."""
+        found = []
+        for kind, readers in self._readers.items():
+            if path.endswith(kind.suffixes) and kind.claims(path):
+                rules = [rule for rule, words in readers.worded if any(word in data for word in words)]
+                if readers.plain and kind.may_concern(data, self.project.names):
+                    rules = readers.plain + rules
+                if rules:
+                    found.append((kind, rules))
+        return found
 
-    def _read_as(self, kind: type[Document], path: str, data: bytes) -> Outcome:
+    def _read_as(self, kind: type[Document], path: str, data: bytes, rules: Sequence[Rule[Any]]) -> Outcome:
         try:
-            return self._outcome(kind(path, data), self._rules[kind])
+            file = kind(path, data)
         except UnreadableError as error:
             return Outcome(path, "failed", reason=str(error), line=error.line, next_step=error.next_step)
+        names_only = [consult(rule, file, self.project) for rule in rules if not rule.changes_shape]
+        shaping = [rule for rule in rules if rule.changes_shape]
+        if not shaping and not any(said.edits for said in names_only):
+            return _clean(path, names_only)
+        return self._proven(file, names_only, shaping)
 
-    def _outcome(self, file: Document, rules: Sequence[Rule[Any]]) -> Outcome:
-        said = [item for rule in rules for item in rule.check(file, self.project)]
-        findings = tuple(
-            item for item in said if isinstance(item, Finding) and not file.ignores(item.line, item.rule)
+    def _proven(self, file: Document, names_only: list[Said], shaping: list[Rule[Any]]) -> Outcome:
+        edits: list[Edit] = []
+        flaw = self._flaw(file, [edit for said in names_only for edit in said.edits])
+        for number, said in enumerate(names_only):
+            if flaw is None or (flaw_with := self._flaw(file, [*edits, *said.edits])) is None:
+                edits += said.edits
+            elif said.rule.package == OURS:
+                return _unproven(file.path, flaw, names_only)
+            else:  # what others make must not spoil what is proven
+                names_only[number] = _refused(said, flaw_with)
+        shaped = []
+        if shaping:
+            from capa_codemods.reshape import reshape
+
+            shaped = reshape(file, shaping, edits, self.project)
+        return _changed(
+            file, [*edits, *(edit for said in shaped for edit in said.edits)], [*names_only, *shaped]
         )
-        edits = [item for item in said if isinstance(item, Edit)]
-        edits = [edit for edit in edits if not file.ignores(file.line_of(edit.start), edit.rule)]
-        if not edits:
-            return Outcome(file.path, "clean", findings=findings)
-        return self._proven(file, edits, findings)
 
-    def _proven(self, file: Document, edits: list[Edit], findings: tuple[Finding, ...]) -> Outcome:
-        flaw: str | None
+    def _flaw(self, file: Document, edits: list[Edit]) -> str | None:
+        if not edits:
+            return None
         try:
             done = ordered(edits)
-            new = splice(file.data, done)
-            flaw = file.flaw(new, done, self.project.names)
         except ValueError as error:
-            flaw = str(error)
-        if flaw is not None:
-            return Outcome(
-                file.path,
-                "failed",
-                findings=findings,
-                reason=f"the rewrite could not be proven: {flaw}",
-                next_step="it was left as it is: change it by hand, and report the file as a fault of Capa",
-            )
-        changes = tuple(_change(file, edit) for edit in done)
-        return Outcome(file.path, "changed", done, changes, findings, (digest(file.data), digest(new)))
+            return str(error)
+        return file.flaw(splice(file.data, done), done, self.project.names)
 
 
-def _change(file: Document, edit: Edit) -> Change:
-    first, last = file.line_of(edit.start), file.line_of(max(edit.start, edit.end - 1))
-    start = file.line_starts[first - 1]
-    end = file.line_starts[last] if last < len(file.line_starts) else len(file.data)
-    before = file.data[start:end]
-    after = before[: edit.start - start] + edit.new + before[edit.end - start :]
-    return Change(edit.rule, first, _shown(before), _shown(after))
+def _clean(path: str, said: list[Said]) -> Outcome:
+    findings = tuple(finding for one in said for finding in one.findings)
+    return Outcome(
+        path, "clean", findings=findings, settings=tuple(item for one in said for item in one.settings)
+    )
 
 
-def _shown(text: bytes) -> str:
-    return text.decode(errors="replace").strip()
+def _changed(file: Document, edits: list[Edit], said: list[Said]) -> Outcome:
+    clean = _clean(file.path, said)
+    if not edits:
+        return clean
+    done = ordered(edits)
+    changes = tuple(change_of(file.data, file.line_starts, edit) for edit in done)
+    digests = (digest(file.data), digest(splice(file.data, done)))
+    return clean._replace(status="changed", edits=done, changes=changes, digests=digests)
+
+
+def _refused(said: Said, flaw: str) -> Said:
+    finding = fault(said.rule, f"makes edits that could not be proven: {flaw}")
+    return Said(said.rule, findings=(*said.findings, finding))
+
+
+def _unproven(path: str, flaw: str, said: list[Said]) -> Outcome:
+    return _clean(path, said)._replace(
+        status="failed",
+        settings=(),
+        reason=f"the rewrite could not be proven: {flaw}",
+        next_step="it was left as it is: change it by hand, and report the file as a fault of Capa",
+    )
 
 
 def crashed(path: str) -> Outcome:

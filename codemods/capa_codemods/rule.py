@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import ClassVar, Generic, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Generic, TypeVar
 
 from capa_codemods.engine.document import Document
-from capa_codemods.findings import Edit, Finding
+from capa_codemods.findings import Edit, Finding, Setting
 from capa_codemods.project import Project
 
 D = TypeVar("D", bound=Document)
+
+OURS = "capa-core"
+"""The distribution whose rules come with the tool."""
 
 
 class Rule(ABC, Generic[D]):
@@ -29,9 +33,32 @@ class Rule(ABC, Generic[D]):
     reads: ClassVar[type[Document]]
     """The kind of document that `check` is given."""
 
+    changes_shape: ClassVar[bool] = False
+    """Whether it changes more than names. Then it runs only when it is asked for by its id, is given only what this
+    interpreter can parse, and is proven to change nothing but the expressions and statements that it edits."""
+
+    words: ClassVar[tuple[str, ...]] = ()
+    """Only a file that holds one of these is given to `check`; without any, a file that may name an SDK."""
+
+    settings: ClassVar[Mapping[str, Any] | None] = {}
+    """The keys of `[tool.capa.migrate.<id>]` with their defaults, whose types are theirs; None takes any key."""
+
+    package = OURS
+    """The distribution that registers the rule, with its version; set when the rule is loaded."""
+
     @abstractmethod
-    def check(self, file: D, project: Project) -> Iterator[Edit | Finding]:
+    def check(self, file: D, project: Project) -> Iterator[Edit | Finding | Setting]:
         """Yield what to change in *file*, and what was seen and left alone.
 
         Must not touch a disk but through *project*, and must not raise for any document its kind can read.
         """
+
+    def setting(self, key: str, project: Project) -> Any:
+        """Return the value of *key* in `[tool.capa.migrate.<id>]`, or its default."""
+        default = (self.settings or {}).get(key)
+        return project.settings.get(self.id, {}).get(key, default)
+
+    @property
+    def source(self) -> str | None:
+        """The file whose change may change what the rule says; None if that is not known."""
+        return getattr(sys.modules.get(type(self).__module__), "__file__", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from capa_codemods import __version__
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from capa_codemods.findings import Outcome
     from capa_codemods.rewrite import Rewrite
     from capa_codemods.rule import Rule
+    from capa_codemods.rules import Offer
 
 Progress = Callable[[int, int], None]
 
@@ -64,6 +65,7 @@ def make(
     Raises:
         TargetError: There is nothing at one of *paths*, or no file of a project at any.
         OptionsError: A rule that is named does not exist, pyproject.toml is wrong, or no adapter is installed.
+        RuleError: A rule of another package cannot be used.
         ImportMapError: An adapter's import map is wrong.
     """
     target = Target(paths)
@@ -77,24 +79,46 @@ def make(
     return _examine(target, options, listed, settled, remember=remember, progress=progress)
 
 
-def select(rules: Iterable[Rule[Any]], options: Options) -> list[Rule[Any]]:
-    """Return those of *rules* that *options* ask for.
+def select(offered: Iterable[Offer], options: Options) -> list[Rule[Any]]:
+    """Return those of the rules *offered* that *options* ask for; the others of other packages are not imported.
+
+    A rule that changes shapes is asked for by name: in `only`, or in `asked`.
 
     Raises:
-        OptionsError: A rule that is named does not exist.
+        OptionsError: A rule that is named does not exist, or its settings are wrong.
+        RuleError: A rule of another package cannot be used.
     """
-    rules = list(rules)
-    known = [rule.id for rule in rules]
-    for name in (*options.only, *options.skip):
+    known = {offer.id: offer for offer in offered}
+    for name in (*options.only, *options.skip, *options.asked, *options.settings):
         if name not in known:
             raise OptionsError(
                 f"there is no rule `{name}`: `capa migrate check --list-rules` shows {', '.join(known)}"
             )
-    return [
-        rule
-        for rule in rules
-        if rule.id not in options.skip and (not options.only or rule.id in options.only)
-    ]
+    named = {*options.only, *options.asked}
+    rules = []
+    for offer in known.values():
+        must_be_named = bool(options.only) or offer.is_command
+        if offer.id in options.skip or (must_be_named and offer.id not in named):
+            continue
+        rule = offer.load()
+        if not rule.changes_shape or rule.id in named:
+            _check_settings(rule, options.settings.get(rule.id, {}))
+            rules.append(rule)
+    return rules
+
+
+def _check_settings(rule: Rule[Any], table: Mapping[str, Any]) -> None:
+    if rule.settings is None:
+        return
+    for key, value in table.items():
+        place = f"[tool.capa.migrate.{rule.id}]"
+        if key not in rule.settings:
+            listed = ", ".join(rule.settings) or "no keys"
+            raise OptionsError(f"{place} has an unknown key `{key}`: the rule has {listed}")
+        default = rule.settings[key]
+        wanted = (int, float) if isinstance(default, float) else type(default)
+        if not isinstance(value, wanted) or isinstance(value, bool) is not isinstance(default, bool):
+            raise OptionsError(f"{place} {key} must be like {default!r}, its default, not {value!r}")
 
 
 def _of_excluded(target: Target) -> Plan:
@@ -138,19 +162,21 @@ def _examine(
     remember: bool,
     progress: Progress | None,
 ) -> Plan:
+    from capa_codemods.capa_toml import capa_toml
     from capa_codemods.discovery import map_files
     from capa_codemods.import_map import read
     from capa_codemods.many import each
     from capa_codemods.names import Names
     from capa_codemods.project import Project
     from capa_codemods.rewrite import Rewrite, crashed
-    from capa_codemods.rules import all_rules
+    from capa_codemods.rules import offers
 
     maps = map_files()
     if not maps:
         raise OptionsError("no adapter is installed to rewrite to: pip install 'capa-core[requests]'")
-    rules = select(all_rules(), options)
-    rewrite = Rewrite(Project(target.root, Names(map(read, maps)), listed, options.roots), rules)
+    rules = select(offers(), options)
+    project = Project(target.root, Names(map(read, maps)), listed, options.roots, options.settings)
+    rewrite = Rewrite(project, rules)
     wanted = [path for path in target.within(listed) if rewrite.concerns(path)]
     listing = cache.listing_of(listed)
     stamps, candidates, outcomes = _sift(rewrite, wanted, listing, settled)
@@ -159,14 +185,24 @@ def _examine(
     ):
         if outcome is not None:
             outcomes.append(outcome)
-        if outcome is None or outcome.status != "changed":
+        if outcome is None or (outcome.status != "changed" and not outcome.settings):
             settled.add(path, stamps[path], _kept(outcome))
         if progress:
             progress(number, len(candidates))
-    if remember and not target.scopes:
+    if (settings := capa_toml(target.root, outcomes)) is not None:
+        outcomes.append(settings)
+    sources = [rule.source for rule in rules]
+    if remember and not target.scopes and None not in sources:
         suffixes = tuple(sorted({suffix for rule in rules for suffix in rule.reads.suffixes}))
         unread = {path for path in listed if path.endswith(suffixes) and "\n" not in path} - set(wanted)
-        _save(settled, target.root, _guards(target.root, maps), suffixes, listing, unread)
+        _save(
+            settled,
+            target.root,
+            _guards(target.root, [*maps, *filter(None, sources)]),
+            suffixes,
+            listing,
+            unread,
+        )
     return Plan(target.root, len(wanted), sorted(outcomes))
 
 
@@ -205,7 +241,7 @@ def _recalled(path: str, text: str) -> Outcome:
 
     from capa_codemods.findings import Finding, Outcome
 
-    status, _, _, findings, _, reason, line, next_step = json.loads(text)
+    status, _, _, findings, _, reason, line, next_step, _ = json.loads(text)
     found = tuple(Finding(*finding) for finding in findings)
     return Outcome(path, status, findings=found, reason=reason, line=line, next_step=next_step)
 
@@ -218,12 +254,13 @@ def _save(settled: cache.Settled, root: str, guards: Iterable[str], *told: Any) 
     settled.save(map(cache.guard_of, guards), *told)
 
 
-def _guards(root: str, maps: Sequence[str]) -> Iterator[str]:
+def _guards(root: str, sources: Sequence[str]) -> Iterator[str]:
     """Yield the files and folders whose change may change what the rules say."""
     import capa_codemods
 
     yield f"{root}/pyproject.toml"
-    yield from maps
+    yield f"{root}/capa.toml"
+    yield from sources
     # Installing or removing an adapter, or a package with rules, changes its folder.
     yield from (folder for folder in sys.path if folder.endswith(("site-packages", "dist-packages")))
     for folder in capa_codemods.__path__:

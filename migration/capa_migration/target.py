@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from capa_codemods.engine.git import is_ignored, top_level
 from capa_codemods.engine.journal_folder import FOLDER
 from capa_migration.errors import OptionsError, TargetError
 
 _MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
-_TABLE_KEYS = ("roots", "exclude", "only", "skip")
+_TABLE_KEYS = ("roots", "exclude", "only", "skip", "with")
 
 
 class Target:
@@ -54,6 +55,8 @@ class Options:
         skip: Rules not to run.
         exclude: Folders and files, relative to the root, to leave out.
         roots: Folders, relative to the root, that are on `sys.path` when the application runs.
+        asked: Rules to run beside the usual ones: `--with`, and `with` in pyproject.toml.
+        settings: Rule → the keys of `[tool.capa.migrate.<rule>]`.
     """
 
     def __init__(
@@ -62,16 +65,22 @@ class Options:
         skip: tuple[str, ...] = (),
         exclude: tuple[str, ...] = (),
         roots: tuple[str, ...] = (),
+        *,
+        asked: tuple[str, ...] = (),
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Hold the options as the command line gives them."""
         self.only = only
         self.skip = skip
         self.exclude = exclude
         self.roots = roots
+        self.asked = asked
+        self.settings = settings or {}
 
     def key(self) -> str:
         """Return a text that is the same for the same options."""
-        return ";".join(",".join(part) for part in (self.only, self.skip, self.exclude, self.roots))
+        parts = (self.only, self.skip, self.exclude, self.roots, self.asked)
+        return ";".join(",".join(part) for part in parts)
 
     def filled(self, root: str) -> Options:
         """Return these options with `[tool.capa.migrate]` of the tree at *root* for those that are not given.
@@ -79,10 +88,13 @@ class Options:
         Raises:
             OptionsError: The table is wrong.
         """
-        table = _table(f"{root}/pyproject.toml")
-        return Options(
-            *(getattr(self, key) or table.get(key, ()) for key in ("only", "skip", "exclude", "roots"))
-        )
+        path = f"{root}/pyproject.toml"
+        table = _table(path)
+        # A table in the table holds the settings of the rule that it is named after.
+        settings = {key: value for key, value in table.items() if isinstance(value, dict)}
+        listed = {key: _listed(path, key, value) for key, value in table.items() if key not in settings}
+        given = (getattr(self, key) or listed.get(key, ()) for key in ("only", "skip", "exclude", "roots"))
+        return Options(*given, asked=self.asked or listed.get("with", ()), settings=settings)
 
 
 def _existing(path: str) -> str:
@@ -110,7 +122,7 @@ def _upwards(folder: str, limit: str | None) -> list[str]:
     return places
 
 
-def _table(path: str) -> dict[str, tuple[str, ...]]:
+def _table(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -124,7 +136,9 @@ def _table(path: str) -> dict[str, tuple[str, ...]]:
         table = tomllib.loads(data.decode()).get("tool", {}).get("capa", {}).get("migrate", {})
     except ValueError as error:
         raise OptionsError(f"{path}: not TOML: {error}: mend it and run again") from error
-    return {key: _listed(path, key, value) for key, value in table.items()}
+    if not isinstance(table, dict):
+        raise OptionsError(f"{path}: [tool.capa.migrate] must be a table: write it so, and run again")
+    return table
 
 
 def _listed(path: str, key: str, value: object) -> tuple[str, ...]:

@@ -1,39 +1,34 @@
-"""Read Python that is newer than the running interpreter, with LibCST, in a process of its own.
+"""Read Python that is newer than the running interpreter, with LibCST.
 
-`ast` knows the grammar of the interpreter that runs it. LibCST brings its own parser. It takes long to import, and its
-native part can take the process down, so it runs as `python -m capa_codemods.engine.newer_syntax`, one file at a
-time, and answers with what a `PythonFile` needs: import statements and strings, with their places.
+`ast` knows the grammar of the interpreter that runs it. LibCST brings its own parser, in a process of its own, which
+answers with what a `PythonFile` needs: import statements and strings, with their places.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
+from capa_codemods.engine.apart import ask
 from capa_codemods.engine.facts import ImportedName, ImportStatement, StringUse
 
 if TYPE_CHECKING:
     import libcst as cst
 
-_TIMEOUT_S = 60
-
 
 def read_newer(data: bytes) -> tuple[list[ImportStatement], list[StringUse]] | None:
     """Return the import statements and the strings of *data*; None if LibCST cannot read it either."""
-    answer = _ask({"source": data.decode("latin-1")})
-    if answer is None:
+    found = ask(__name__, {"source": data.decode("latin-1")})
+    if found is None:
         return None
-    imports = [_statement(item) for item in answer["imports"]]
-    return imports, [StringUse(*item) for item in answer["strings"]]
+    imports = [_statement(item) for item in found["imports"]]
+    return imports, [StringUse(*item) for item in found["strings"]]
 
 
 def same_but_for(old: bytes, new: bytes) -> bool:
     """Say whether *old* and *new* are the same tree, import statements and strings aside."""
-    answer = _ask({"source": old.decode("latin-1"), "other": new.decode("latin-1")})
-    return answer is not None and bool(answer["same"])
+    found = ask(__name__, {"source": old.decode("latin-1"), "other": new.decode("latin-1")})
+    return found is not None and bool(found["same"])
 
 
 def _statement(item: list[Any]) -> ImportStatement:
@@ -41,22 +36,8 @@ def _statement(item: list[Any]) -> ImportStatement:
     return ImportStatement._make([*places, tuple(ImportedName(*name) for name in names)])
 
 
-def _ask(question: dict[str, str]) -> dict[str, Any] | None:
-    try:
-        done = subprocess.run(  # noqa: S603 - this very module
-            [sys.executable, "-m", __name__],
-            input=json.dumps(question).encode(),
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-        answer: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
-    except (OSError, ValueError, subprocess.TimeoutExpired):
-        return None
-    return answer or None
-
-
-def _answer(question: dict[str, str]) -> dict[str, Any]:
+def answer(question: dict[str, str]) -> dict[str, Any]:
+    """Return, in LibCST's own process, the facts about one source, or whether two are the same but for names."""
     import libcst as cst
 
     module = cst.parse_module(question["source"].encode("latin-1"))
@@ -161,16 +142,3 @@ def _skeleton(module: cst.Module) -> str:
         for line in module.visit(Remover()).code.splitlines()
     )
     return "\n".join(line for line in lines if line)
-
-
-def _main() -> int:
-    try:
-        answer = _answer(json.load(sys.stdin))
-    except BaseException:  # noqa: BLE001 - a panic of the native parser is no Exception; the answer is the same
-        return 1
-    json.dump(answer, sys.stdout)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_main())

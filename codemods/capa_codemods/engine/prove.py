@@ -10,13 +10,11 @@ import maps and what it binds is the same; a string may differ where it begins w
 from __future__ import annotations
 
 import ast
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from capa_codemods.engine.document import starts_of_lines
-from capa_codemods.engine.splice import inverse, splice
+from capa_codemods.engine.splice import Shift, inverse, splice
 from capa_codemods.engine.syntax import Places, parse
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
@@ -46,7 +44,7 @@ def flaw(file: PythonFile, new: bytes, edits: Sequence[Edit], names: Names) -> s
     if splice(new, inverse(file.data, edits)) != file.data:
         return "bytes outside the edits differ"
     tree = parse(file.data) if file.tree is None else file.tree
-    shift = _Shift(edits)
+    shift = Shift(edits)
     regions = _regions(tree, file) if file.places.encoding is None else []
     touched = [region for region in regions if shift.touches(region.start, region.end - 1)]
     if not all(any(one.start <= edit.start and edit.end <= one.end for one in touched) for edit in edits):
@@ -78,7 +76,7 @@ def _regions(tree: ast.Module, file: PythonFile) -> list[_Region]:
     return found
 
 
-def _flaw_of_region(region: _Region, file: PythonFile, new: bytes, shift: _Shift, names: Names) -> str | None:
+def _flaw_of_region(region: _Region, file: PythonFile, new: bytes, shift: Shift, names: Names) -> str | None:
     start = shift.of(region.start)
     part = new[start : shift.of(region.end)]
     try:
@@ -98,7 +96,7 @@ def flaw_of_newer(file: PythonFile, new: bytes, edits: Sequence[Edit], names: Na
     found = read_newer(new)
     if found is None:
         return "the result is no longer Python"
-    everywhere = _Shift([Edit(0, len(file.data), b"", "")])
+    everywhere = Shift([Edit(0, len(file.data), b"", "")])
     compare = _Comparison(names, everywhere, file.places, file.places)
     before, after = (
         _as_tree(imports, strings) for imports, strings in ((file.imports, file.strings(())), found)
@@ -123,24 +121,9 @@ def _as_tree(imports: Sequence[ImportStatement], strings: Sequence[StringUse]) -
     return ast.Module([*body, *(ast.Expr(ast.Constant(use.value), **place) for use in strings)], [])
 
 
-class _Shift:
-    """Where the bytes of the old file are in the new one."""
-
-    def __init__(self, edits: Sequence[Edit]) -> None:
-        self._starts = [edit.start for edit in edits]
-        self._ends = [edit.end for edit in edits]
-        self._sums = [0, *accumulate(len(edit.new) - (edit.end - edit.start) for edit in edits)]
-
-    def touches(self, start: int, end: int) -> bool:
-        return bisect_left(self._ends, start) < bisect_right(self._starts, end)
-
-    def of(self, offset: int) -> int:
-        return offset + self._sums[bisect_right(self._ends, offset)]
-
-
 class _Comparison:
     def __init__(
-        self, names: Names, shift: _Shift, old_places: Places, new_places: Places, new_start: int = 0
+        self, names: Names, shift: Shift, old_places: Places, new_places: Places, new_start: int = 0
     ) -> None:
         self._pairs = names.modules.items()
         self._names = names

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from capa_codemods.findings import Edit
 
@@ -39,3 +40,25 @@ def inverse(data: bytes, edits: Sequence[Edit]) -> tuple[Edit, ...]:
         result.append(Edit(start, start + len(edit.new), data[edit.start : edit.end], edit.rule))
         shift += len(edit.new) - (edit.end - edit.start)
     return tuple(result)
+
+
+class Shift:
+    """Where the bytes of the old text are in the new one, of edits that are ordered."""
+
+    def __init__(self, edits: Sequence[Edit]) -> None:
+        """Prepare for *edits*."""
+        self._starts = [edit.start for edit in edits]
+        self._ends = [edit.end for edit in edits]
+        self._sums = [0, *accumulate(len(edit.new) - (edit.end - edit.start) for edit in edits)]
+
+    def touches(self, start: int, end: int) -> bool:
+        """Say whether an edit lies between *start* and *end*, or touches one of them."""
+        return bisect_left(self._ends, start) < bisect_right(self._starts, end)
+
+    def of(self, offset: int) -> int:
+        """Return where the byte at *offset* is now; what is inserted right before it has pushed it on."""
+        return offset + self._sums[bisect_right(self._ends, offset)]
+
+    def of_end(self, offset: int) -> int:
+        """Return where what ends before *offset* ends now; what is inserted right behind it has not moved it."""
+        return offset + self._sums[bisect_left(self._starts, offset)]

@@ -5,23 +5,113 @@ from __future__ import annotations
 import pkgutil
 from functools import cache
 from importlib import import_module
-from typing import Any
+from importlib.metadata import EntryPoint
+from typing import Any, NamedTuple
 
-from capa_codemods.discovery import rule_entries
-from capa_codemods.rule import Rule
+from capa_codemods.discovery import COMMANDS, package_of, rule_entries
+from capa_codemods.engine.document import Document
+from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.errors import RuleError
+from capa_codemods.rule import OURS, Rule
+
+
+class Offer(NamedTuple):
+    """A rule that can be had; one of another package is not imported before `load`."""
+
+    id: str
+    package: str
+    entry: EntryPoint | None
+    ours: type[Rule[Any]] | None = None
+
+    @property
+    def is_command(self) -> bool:
+        """Whether it is a command of LibCST, which runs only when asked for."""
+        return self.entry is not None and self.entry.group == COMMANDS
+
+    def load(self) -> Rule[Any]:
+        """Return the rule.
+
+        Raises:
+            RuleError: It cannot be imported or made, or is no rule.
+        """
+        if self.entry is None:
+            assert self.ours is not None  # noqa: S101 - one of the two is there
+            return self.ours()
+        if self.is_command:
+            from capa_codemods.command import CommandRule
+
+            return CommandRule(self.id, self.package, self.entry.value)
+        return _loaded(self, self.entry)
+
+
+@cache
+def offers() -> tuple[Offer, ...]:
+    """Return all rules that can be had, by id.
+
+    Raises:
+        RuleError: Two rules have one id.
+    """
+    found = [Offer(cls.id, OURS, None, cls) for cls in _own()]
+    found += [Offer(entry.name, package_of(entry), entry) for entry in rule_entries()]
+    known: dict[str, Offer] = {}
+    for offer in found:
+        if (other := known.setdefault(offer.id, offer)) is not offer:
+            raise RuleError(
+                f"two rules are called `{offer.id}`, of {other.package} and of {offer.package}: rename the entry point "
+                f"of one of them, or remove its package"
+            )
+    return tuple(sorted(found, key=lambda offer: offer.id))
 
 
 @cache
 def all_rules() -> tuple[Rule[Any], ...]:
-    """Return one of each rule: those of this folder, then those that other packages register, by id."""
+    """Return one of each rule that runs without being asked for, by id.
+
+    Raises:
+        RuleError: A rule of another package cannot be used.
+    """
+    rules = (offer.load() for offer in offers() if not offer.is_command)
+    return tuple(rule for rule in rules if not rule.changes_shape)
+
+
+def _own() -> list[type[Rule[Any]]]:
     classes: list[type[Rule[Any]]] = []
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         classes += [
             value for value in vars(import_module(module.name)).values() if _is_rule(value, module.name)
         ]
-    classes += [entry.load() for entry in rule_entries()]
-    return tuple(sorted((cls() for cls in classes), key=lambda rule: rule.id))
+    return classes
 
 
 def _is_rule(value: object, module: str) -> bool:
     return isinstance(value, type) and issubclass(value, Rule) and value.__module__ == module
+
+
+def _loaded(offer: Offer, entry: EntryPoint) -> Rule[Any]:
+    step = f"mend or update it, or leave it out with --skip {offer.id}"
+    who = f"the rule `{offer.id}` of {offer.package}"
+    try:
+        rule = entry.load()()
+    except (Exception, SystemExit) as error:
+        raise RuleError(
+            f"{who} cannot be loaded from {entry.value} ({type(error).__name__}: {error}): {step}"
+        ) from error
+    if wrong := _what_is_wrong(rule, offer.id):
+        raise RuleError(f"{who}, {entry.value}, {wrong}: {step}")
+    rule.package = offer.package
+    return rule  # type: ignore[no-any-return]  # `_what_is_wrong` has looked
+
+
+def _what_is_wrong(rule: object, wanted: str) -> str | None:
+    if not isinstance(rule, Rule):
+        return "is no subclass of capa_codemods.rule.Rule"
+    for name in ("id", "summary", "reads"):
+        if not hasattr(rule, name):
+            return f"has no `{name}`"
+    if rule.id != wanted:
+        return f"calls itself `{rule.id}`, which is not the name of its entry point"
+    if Document not in getattr(rule.reads, "__mro__", ()):
+        return "has no kind of document in `reads`"
+    if rule.changes_shape and rule.reads is not PythonFile:
+        return "changes the shape of what is no Python file"
+    return None

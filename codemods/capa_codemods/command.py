@@ -1,0 +1,63 @@
+"""Commands of LibCST as rules: the command writes the file as it likes, and what differs becomes edits.
+
+The command runs in LibCST's own process, never here. A file that LibCST does not give back byte for byte is left
+alone, so what differs is what the command did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from capa_codemods.engine import apart
+from capa_codemods.engine.differ import edits_between
+from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.findings import Edit, Finding
+from capa_codemods.project import Project
+from capa_codemods.rule import Rule
+
+
+class CommandFailedError(Exception):
+    """The command raised, or took its process down."""
+
+
+class CommandRule(Rule[PythonFile]):
+    """One `libcst.codemod.CodemodCommand` that a package registers."""
+
+    reads = PythonFile
+    changes_shape = True
+    words = ("",)  # which files it concerns is known to the command alone
+    settings = None  # they are the arguments of its `__init__`
+    source = None
+
+    def __init__(self, name: str, package: str, value: str) -> None:
+        """Stand for the command at *value*, such as `acme_rules.commands:AddTimeout`."""
+        self.id = name  # type: ignore[misc]  # one class stands for all commands
+        self.summary = f"the LibCST command {value}"  # type: ignore[misc]
+        self.package = package
+        self._value = value
+
+    def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding]:
+        """Yield what the command does to *file*, and its warnings.
+
+        Raises:
+            CommandFailedError: It raised, or took its process down. Nothing was yielded.
+        """
+        answer = apart.ask(
+            "capa_codemods.engine.command_answers",
+            {
+                "source": file.data.decode("latin-1"),
+                "path": f"{project.root}/{file.path}",
+                "command": self._value,
+                "settings": dict(project.settings.get(self.id, {})),
+            },
+        )
+        if answer is None:
+            raise CommandFailedError("it took its process down, or took more than a minute")
+        if error := answer.get("error"):
+            raise CommandFailedError(error)
+        for warning in answer["warnings"]:
+            yield Finding(self.id, 1, "note", warning, "see what the command says of itself")
+        if refused := answer.get("refused"):
+            yield Finding(self.id, 1, "warning", refused, "change the file by hand")
+        else:
+            yield from edits_between(file.data, answer["result"].encode("latin-1"), self.id)

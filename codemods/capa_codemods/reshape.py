@@ -1,0 +1,102 @@
+"""Have the rules for changes of shape edit a file, each proven by itself and all of them together.
+
+A rule whose edits cannot be proven, or that would change its own result again, is left out for this file, and a
+finding says so; what the other rules do to the file stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from capa_codemods.consult import Said, consult, fault
+from capa_codemods.engine.document import Document
+from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.engine.shape import flaw_of_shape
+from capa_codemods.engine.splice import Shift, ordered, splice
+from capa_codemods.errors import UnreadableError
+from capa_codemods.findings import Edit, Finding
+from capa_codemods.project import Project
+from capa_codemods.rule import Rule
+
+
+def reshape(
+    file: Document, rules: Sequence[Rule[Any]], renames: Sequence[Edit], project: Project
+) -> list[Said]:
+    """Return what *rules* say of *file*, with the edits that are proven and go together with *renames*."""
+    if not isinstance(file, PythonFile) or file.tree is None:
+        return [Said(rule, findings=(_too_new(rule),)) for rule in rules]
+    told: list[Said] = []
+    taken = list(renames)
+    for rule in rules:
+        said = _proven(consult(rule, file, project), file, project)
+        if said.edits and (with_whom := _overlap(taken, said.edits)):
+            said = Said(rule, findings=(*said.findings, _later(rule, file, said.edits[0], with_whom)))
+        taken += said.edits
+        told.append(said)
+    if flaw := _flaw_together(file, renames, [edit for said in told for edit in said.edits]):
+        return [
+            _refused(said, f"makes edits that could not be proven with those of others: {flaw}")
+            for said in told
+        ]
+    return told
+
+
+def _proven(said: Said, file: PythonFile, project: Project) -> Said:
+    """Return *said* without its edits if they have a flaw when they stand alone."""
+    if not said.edits:
+        return said
+    try:
+        edits = ordered(said.edits)
+    except ValueError as error:
+        return _refused(said, f"makes edits that overlap: {error}")
+    new = splice(file.data, edits)
+    if flaw := flaw_of_shape(file, new, edits):
+        return _refused(said, f"makes edits that could not be proven: {flaw}")
+    again = consult(said.rule, PythonFile(file.path, new), project)
+    if again.edits:
+        line = file.line_of(edits[0].start)
+        return _refused(said, "would change its own result again, so that two runs give more than one", line)
+    return said
+
+
+def _flaw_together(file: PythonFile, renames: Sequence[Edit], edits: Sequence[Edit]) -> str | None:
+    """Prove *edits* on what *renames*, which are proven apart and more strictly, have made of the file."""
+    if not renames or not edits:
+        return None
+    first = ordered(renames)
+    shift = Shift(first)
+    moved = [edit._replace(start=shift.of(edit.start), end=shift.of(edit.end)) for edit in ordered(edits)]
+    middle = splice(file.data, first)
+    try:
+        return flaw_of_shape(PythonFile(file.path, middle), splice(middle, moved), moved)
+    except UnreadableError as error:
+        return str(error)
+
+
+def _overlap(taken: Sequence[Edit], edits: Sequence[Edit]) -> str:
+    """Return the rule whose edit one of *edits* would touch, if any."""
+    for edit in edits:
+        for one in taken:
+            if one.start <= edit.end and edit.start <= one.end:
+                return one.rule
+    return ""
+
+
+def _refused(said: Said, what: str, line: int = 1) -> Said:
+    return Said(said.rule, findings=(*said.findings, fault(said.rule, what, line))) if said.edits else said
+
+
+def _later(rule: Rule[Any], file: PythonFile, edit: Edit, other: str) -> Finding:
+    return Finding(
+        rule.id,
+        file.line_of(edit.start),
+        "warning",
+        f"`{rule.id}` and `{other}` change the same place, and `{other}` goes first",
+        "apply, then run again",
+    )
+
+
+def _too_new(rule: Rule[Any]) -> Finding:
+    message = f"`{rule.id}` changes only what the Python that runs Capa can parse"
+    return Finding(rule.id, 1, "note", message, "run capa with the Python of the project")
