@@ -188,7 +188,7 @@ def _load(plan: Plan) -> tuple[list[Planned], list[engine.Trouble]]:
 
 
 def _planned(outcome: Outcome, data: bytes | None) -> Planned | None:
-    if data is None or digest(data) != outcome.digests[0]:
+    if ("" if data is None else digest(data)) != outcome.digests[0]:
         return None
-    after = splice(data, outcome.edits)
+    after = splice(data or b"", outcome.edits)
     return Planned(outcome.path, data, after, outcome.edits) if digest(after) == outcome.digests[1] else None

@@ -42,6 +42,12 @@ class Plan:
         return [outcome for outcome in self.outcomes if outcome.status == status]
 
     @property
+    def has_failed(self) -> bool:
+        """Whether a file could not be read or proven, or a rule failed."""
+        levels = (finding.level for outcome in self.outcomes for finding in outcome.findings)
+        return bool(self.of("failed")) or "error" in levels
+
+    @property
     def is_clean(self) -> bool:
         """Whether nothing would change and nothing failed."""
         return all(outcome.status == "clean" for outcome in self.outcomes)

@@ -157,7 +157,7 @@ def lines(plan: Plan, *, notes: bool) -> Iterator[str]:
         for change in outcome.changes:
             yield f"{outcome.path}:{change.line}: {change.rule}: {arrow(change)}"
         for finding in outcome.findings:
-            if notes or finding.level == "warning":
+            if notes or finding.level != "note":
                 yield f"{outcome.path}:{finding.line}: {finding.level}: {finding.message}. Next: {finding.next_step}."
 
 
@@ -168,6 +168,8 @@ def summary(plan: Plan, verb: str) -> str:
     if failed:
         parts.append(f"{count(len(failed), 'file')} failed")
     found = [finding.level for outcome in plan.outcomes for finding in outcome.findings]
+    if "error" in found:
+        parts.append(count(found.count("error"), "fault of a rule", "faults of rules"))
     if "warning" in found:
         parts.append(count(found.count("warning"), "warning"))
     if "note" in found:
@@ -183,7 +185,7 @@ def diff(plan: Plan) -> Iterator[bytes]:
 
     for outcome in plan.of("changed"):
         data = read(f"{plan.root}/{outcome.path}")
-        if data is not None:
+        if data is not None or not outcome.digests[0]:
             yield unified(outcome.path, data, outcome.edits)
 
 

@@ -94,7 +94,7 @@ class Options:
         settings = {key: value for key, value in table.items() if isinstance(value, dict)}
         listed = {key: _listed(path, key, value) for key, value in table.items() if key not in settings}
         given = (getattr(self, key) or listed.get(key, ()) for key in ("only", "skip", "exclude", "roots"))
-        return Options(*given, asked=self.asked or listed.get("with", ()), settings=settings)
+        return Options(*given, asked=(*self.asked, *listed.get("with", ())), settings=settings)
 
 
 def _existing(path: str) -> str:

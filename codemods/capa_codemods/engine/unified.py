@@ -12,14 +12,16 @@ from capa_codemods.findings import Edit
 _CONTEXT = 3
 
 
-def unified(path: str, data: bytes, edits: Sequence[Edit]) -> bytes:
-    """Return the diff of the file *path* from *data* to `splice(data, edits)`."""
+def unified(path: str, data: bytes | None, edits: Sequence[Edit]) -> bytes:
+    """Return the diff of the file *path* from *data* to `splice(data, edits)`; None is for a file to be made."""
     name = path.encode(errors="surrogateescape")
+    old_name = b"/dev/null" if data is None else b"a/" + name
+    data = data or b""
     lines = data.split(b"\n")
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line) + 1)
-    parts = [b"--- a/" + name + b"\n+++ b/" + name + b"\n"]
+    parts = [b"--- " + old_name + b"\n+++ b/" + name + b"\n"]
     shift = 0
     for first, last, group in _hunks(starts, len(lines), edits):
         begin, end = starts[first], min(starts[last], len(data))

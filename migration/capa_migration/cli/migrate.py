@@ -77,6 +77,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--skip", action="append", default=[], metavar="RULE", help="do not run it; may be repeated"
     )
     parser.add_argument(
+        "--with",
+        action="append",
+        default=[],
+        metavar="RULE",
+        dest="asked",
+        help="run this rule too, which changes more than names; may be repeated",
+    )
+    parser.add_argument(
         "--exclude", action="append", default=[], metavar="PATH", help="leave this folder or file out"
     )
     parser.add_argument(
@@ -96,7 +104,12 @@ def _plan(arguments: argparse.Namespace, *, remember: bool) -> Plan:
 
 
 def _options(arguments: argparse.Namespace) -> Options:
-    return Options(only=_split(arguments.only), skip=_split(arguments.skip), exclude=tuple(arguments.exclude))
+    return Options(
+        only=_split(arguments.only),
+        skip=_split(arguments.skip),
+        exclude=tuple(arguments.exclude),
+        asked=_split(arguments.asked),
+    )
 
 
 def _split(values: list[str]) -> tuple[str, ...]:
@@ -130,7 +143,7 @@ def _apply(arguments: argparse.Namespace) -> int:
 def _report(command: Command, arguments: argparse.Namespace, plan: Plan, done: Done | None = None) -> Report:
     from capa_migration.report import Report
 
-    failed = plan.of("failed") or (done is not None and done.troubles)
+    failed = plan.has_failed or (done is not None and done.troubles)
     would_change = done is None and plan.of("changed")
     return Report(
         command,
@@ -196,11 +209,20 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _list_rules() -> int:
-    from capa_codemods.rules import all_rules
+    from capa_codemods.errors import RuleError
+    from capa_codemods.rules import offers
 
-    for rule in all_rules():
-        print(f"{rule.id:<14} {rule.summary}")
-    return CLEAN
+    code = CLEAN
+    for offer in offers():
+        try:
+            rule = offer.load()
+        except RuleError as error:
+            print(f"{offer.id:<18} {error}")
+            code = FAILED
+        else:
+            asked = " (only with --with)" if rule.changes_shape else ""
+            print(f"{rule.id:<18} {rule.summary}{asked}")
+    return code
 
 
 def _print_json(data: dict[str, Any], code: int) -> int:
