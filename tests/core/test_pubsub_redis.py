@@ -1,6 +1,8 @@
 """What Redis pub/sub promises beyond the suite: one command a publish, bounded memory, tidy groups, cluster slots."""
 
+import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -182,8 +184,55 @@ def test_an_urgent_message_overtakes_among_many(pubsub):
 def test_a_waiting_consumer_takes_no_more_than_it_asked_for(pubsub):
     consumer, other = pubsub.consumer("t", raw=True), pubsub.consumer("t", raw=True)
     pubsub.publish_many("t", [Draft(data=b"x", priority=level) for level in range(10)], raw=True)
-    with_group = consumer._driver._await_new(4, 10)
+    with_group = consumer._driver._await_new(4, 0.01)
 
     assert 4 == len(with_group)
     assert 6 == len(consumer.receive(10))
     assert [] == other.receive(1, 0)
+
+
+def median_lateness_s(consumer, send, delay_s):
+    """Return how late the message of *send* comes to *consumer*, which waits for it; the median of several."""
+    lateness = []
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(7):
+            waiting = pool.submit(consumer.receive, 1, 5)
+            time.sleep(0.02)
+            due = time.monotonic() + delay_s
+            send()
+            received = waiting.result()
+            lateness.append(time.monotonic() - due)
+            consumer.ack(received)
+    return statistics.median(lateness)
+
+
+def test_a_delayed_message_wakes_who_waits_when_it_is_due(pubsub):
+    consumer = pubsub.consumer("t", raw=True)
+    consumer.receive(1, 0.1)
+
+    assert 0.05 > median_lateness_s(consumer, lambda: pubsub.publish("t", b"x", delay=0.1, raw=True), 0.1)
+    assert 0.05 > median_lateness_s(consumer, lambda: pubsub.publish("t", b"x", delay=0.4, raw=True), 0.4)
+
+
+def test_a_message_that_is_handed_back_wakes_another_who_waits(pubsub):
+    consumer, other = pubsub.consumer("t", raw=True), pubsub.consumer("t", raw=True)
+    pubsub.publish_many("t", [b"x"] * 7, raw=True)
+    held = other.receive(7)
+
+    assert 0.05 > median_lateness_s(consumer, lambda: other.nack([held.pop()], 0.1), 0.1)
+
+
+def test_a_consumer_that_waits_for_nothing_that_is_due_writes_nothing(pubsub, client):
+    consumer = pubsub.consumer("t", raw=True)
+    consumer.receive(1, 0.6)
+
+    assert "0-0" == client.xinfo_stream("capa:pubsub:{:t}:wake")["last-generated-id"]
+
+
+def test_more_than_a_hundred_consumers_wait_at_once(pubsub):
+    consumers = [pubsub.consumer("t", f"g{number}", raw=True) for number in range(110)]
+    with ThreadPoolExecutor(len(consumers)) as pool:
+        waiting = [pool.submit(consumer.receive, 1, 20) for consumer in consumers]
+        pubsub.publish("t", b"x", raw=True)
+
+        assert {b"x"} == {future.result()[0].data for future in waiting}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -80,10 +80,15 @@ def _pool(settings: RedisSettings) -> redis.ConnectionPool:
     )
 
 
-def call(client: redis.Redis, *command: EncodableT) -> Any:
+def call(
+    client: redis.Redis, *command: EncodableT, before_answer: Callable[[Any], object] | None = None
+) -> Any:
     """Send one command and return the answer as the server gave it.
 
     It is what `execute_command` does, without what redis-py does around it: half of the time of a short command.
+
+    Args:
+        before_answer: Called with the connection when the command was sent; what it raises, this raises.
 
     Raises:
         redis.ResponseError: The server refused the command.
@@ -94,6 +99,8 @@ def call(client: redis.Redis, *command: EncodableT) -> Any:
     connection: Any = pool.get_connection()
     try:
         connection.send_command(*command)
+        if before_answer is not None:
+            before_answer(connection)
         return connection.read_response()
     except redis.ResponseError:
         raise

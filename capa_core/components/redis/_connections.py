@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import deque
 from typing import Any
 
 import redis
-
-_TRUSTED_S = 0.02
-"""A connection that was used so lately is taken to be open still, rather than asked."""
 
 
 class Connections(redis.ConnectionPool):
@@ -23,7 +19,7 @@ class Connections(redis.ConnectionPool):
     def reset(self) -> None:
         """Start without connections, as the original does when made, and in a forked child."""
         super().reset()
-        self._idle: deque[tuple[float, Any]] = deque()
+        self._idle: deque[Any] = deque()
 
     def get_connection(self, *_: Any, **__: Any) -> Any:
         """Return a connection that nobody else uses.
@@ -34,17 +30,17 @@ class Connections(redis.ConnectionPool):
         if self.pid != os.getpid():
             self._checkpid()
         try:
-            since, connection = self._idle.pop()
+            connection = self._idle.pop()
         except IndexError:
             return super().get_connection()
-        if time.monotonic() - since > _TRUSTED_S and _is_spoilt(connection):
+        if _is_spoilt(connection):
             connection.disconnect()  # it connects anew with the next command
         return connection
 
     def release(self, connection: Any) -> None:
         """Take back a connection from which every answer was read, or which was disconnected."""
         if connection.pid == os.getpid():
-            self._idle.append((time.monotonic(), connection))
+            self._idle.append(connection)
 
 
 def _is_spoilt(connection: Any) -> bool:

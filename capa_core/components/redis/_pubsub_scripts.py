@@ -2,6 +2,7 @@
 
 Within a script: `key(level)` is a stream; a receipt is `level|entry id`; `back` names the consumer that stands for
 nobody: what is handed back is its, and stands in the sorted set `:back:<group>` by when it shall come again.
+An entry in `wake` tells one waiting consumer of each group that something is due before it would look by itself.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ _COMMON = r"""
 local base = KEYS[1]
 local BACK = '0|back'
 
+local wake = base .. ':wake'
+local SOON_MS = 250 -- by then a waiting consumer looks by itself
+
 local function key(level) return base .. ':' .. level end
+
+local function tell_of(delay_ms)
+    if tonumber(delay_ms) < SOON_MS then redis.pcall('XADD', wake, 'MAXLEN', 1, '*', 'in', delay_ms) end
+end
 
 local function now_ms()
     local time = redis.call('TIME')
@@ -79,6 +87,8 @@ local function destroy(group)
             trim(level)
         end
     end
+    redis.pcall('XGROUP', 'DESTROY', wake, group)
+    if last then redis.call('DEL', wake) end
 end
 
 -- Groups of consumers' own that have shown no sign of life go away.
@@ -108,6 +118,7 @@ for level = 0, 9 do
     local made = redis.pcall('XGROUP', 'CREATE', key(level), group, from, 'MKSTREAM')
     if made.err and not string.find(made.err, 'BUSYGROUP') then return made end
 end
+redis.pcall('XGROUP', 'CREATE', wake, group, '$', 'MKSTREAM')
 return 1
 """
 )
@@ -119,6 +130,7 @@ LATER = (
 local fields = {}
 for i = 2, #ARGV do fields[i - 1] = ARGV[i] end
 redis.call('ZADD', base .. ':later', string.format('%.0f', now_ms() + ARGV[1]), cmsgpack.pack(fields))
+tell_of(ARGV[1])
 return 1
 """
 )
@@ -126,8 +138,9 @@ return 1
 TAKE = (
     _COMMON
     + r"""
--- group, consumer, how many, whether to look for lost leases, ms without a sign of life (0: group for good)
--- -> {level, count, id, fields} of each that comes again, {level, entries} of each level with new ones
+-- group, consumer, how many, whether to look for lost leases, ms without a sign of life (0: group for good), 1 if it
+-- was woken -> {level, count, id, fields} of each that comes again, {level, entries} of each level with new ones, ms
+-- until the next is due (nil: none is known)
 local group, consumer, room = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local now, again, new = now_ms(), {}, {}
 
@@ -144,6 +157,9 @@ end
 if ARGV[5] ~= '0' and redis.call('HEXISTS', base .. ':groups', group) == 1 then
     redis.pcall('HSET', base .. ':groups', group, string.format('%.0f', now + ARGV[5]))
 end
+
+redis.call('XTRIM', wake, 'MAXLEN', 0)
+if ARGV[6] == '1' then redis.pcall('XGROUP', 'DELCONSUMER', wake, group, consumer) end
 
 for _, packed in ipairs(redis.call('ZRANGEBYSCORE', base .. ':later', '-inf', now, 'LIMIT', 0, 1000)) do
     local fields = cmsgpack.unpack(packed)
@@ -182,7 +198,14 @@ for level = 9, 0, -1 do
         room = room - #entries
     end
 end
-return {again, new}
+
+local function first_of(waiting)
+    local due = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2]
+    return due and math.max(0, tonumber(due) - now)
+end
+
+local later, returning = first_of(base .. ':later'), first_of(back)
+return {again, new, later and returning and math.min(later, returning) or later or returning or nil}
 """
 )
 
@@ -241,6 +264,7 @@ for i = 5, #ARGV do
     local count = deliveries(level, group, id, consumer)
     if count then hand_back(level, group, id, count - ARGV[4], due) end
 end
+tell_of(ARGV[3])
 return 1
 """
 )
@@ -276,15 +300,18 @@ if ARGV[3] == '1' then
     return 1
 end
 if redis.call('HEXISTS', base .. ':groups', group) == 0 then return 0 end
-local now = now_ms()
+local now, any = now_ms(), false
 for level = 0, 9 do
     local held = redis.call('XPENDING', key(level), group, '-', '+', 1000, consumer)
     while #held > 0 do
+        any = true
         for _, pending in ipairs(held) do hand_back(level, group, pending[1], pending[4] - 1, now) end
         held = redis.call('XPENDING', key(level), group, '-', '+', 1000, consumer)
     end
     redis.call('XGROUP', 'DELCONSUMER', key(level), group, consumer)
 end
+redis.pcall('XGROUP', 'DELCONSUMER', wake, group, consumer)
+if any then tell_of(0) end
 return 1
 """
 )
@@ -299,6 +326,7 @@ for level = 0, 9 do
         for i = 1, #info, 2 do consumer[info[i]] = info[i + 1] end
         if consumer.pending == 0 and consumer.idle > tonumber(ARGV[3]) then
             redis.call('XGROUP', 'DELCONSUMER', key(level), ARGV[1], consumer.name)
+            redis.pcall('XGROUP', 'DELCONSUMER', wake, ARGV[1], consumer.name)
         end
     end
 end

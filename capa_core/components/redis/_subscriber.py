@@ -125,7 +125,7 @@ class Subscriber:
                 if listener.is_open():
                     return listener
                 listener.disconnect()
-        connection = self._client.connection_pool.make_connection()
+        connection = cast("Any", self._client.connection_pool.make_connection())
         connection.connect()
         return Listener(connection)
 

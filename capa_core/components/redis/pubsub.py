@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 import uuid
@@ -25,8 +26,10 @@ from capa_core.components.redis._errors import name_error
 from capa_core.errors import CapaError, UnknownError
 
 LEVELS = range(9, -1, -1)
-_SLICE_MS = 250
-"""How long one blocking read lasts: the bound on how late a delayed message is, and a `close`."""
+_SLICE_S = 0.25
+"""How long one blocking read lasts at most: the bound on how late a `close` is. The scripts know it as SOON_MS."""
+_TRUSTED_S = 0.05
+"""For so long after a look for what comes again, only new messages are read."""
 _LOOK_FOR_LOST_S = 1.0
 _FORGET_CONSUMERS_S = 60.0
 _DEAD_CONSUMER_MS = 600_000
@@ -56,6 +59,8 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
     - `<base>:groups`: a hash of each group and when it goes away, 0 for never.
     - `<base>:later`: a sorted set of delayed messages by when they are due.
     - `<base>:back:<group>`: a sorted set of what was handed back, by when it comes again.
+    - `<base>:wake`: a stream that wakes a consumer when something is due sooner than it would look. What is due is late
+      by more than 50 ms only if the consumer that was woken is busy by then; by 250 ms at most.
 
     A publish is one XADD. An entry is deleted when every group has acknowledged it. The name of a consumer begins with
     its lease, so that each consumer can tell whose leases ran out.
@@ -163,11 +168,14 @@ class RedisConsumer(ConsumerDriver):
         self._life_ms = life_ms
         self._look_every_s = min(_LOOK_FOR_LOST_S, lease_s / 4)
         self._next_look = 0.0
+        self._last_take, self._next_due = 0.0, math.inf
+        self._woken = self._more = False
+        self._slice_s = min(_SLICE_S, driver.settings.timeout_s / 2)
         self._next_forget = time.monotonic() + _FORGET_CONSUMERS_S
         self._surplus: list[Delivery] = []
         self._receiving = threading.Lock()
         self._closed = False
-        streams = [f"{base}:{level}" for level in LEVELS]
+        streams = [*(f"{base}:{level}" for level in LEVELS), f"{base}:wake"]
         self._read_new = ("GROUP", group, self._name, "COUNT")
         self._from_streams = ("STREAMS", *streams, *(">" for _ in streams))
         self._script = {
@@ -178,15 +186,14 @@ class RedisConsumer(ConsumerDriver):
 
     def receive(self, max_messages: int, timeout_s: float) -> list[Delivery]:
         """See `ConsumerDriver.receive`."""
-        end = time.monotonic() + timeout_s
+        now = time.monotonic()
+        end = now + timeout_s
         while not self._closed:
             with self._receiving:
-                deliveries = self._in_group(lambda: self._take(max_messages))
-                left_ms = int((end - time.monotonic()) * 1000)
-                if not deliveries and left_ms > 0:
-                    block_ms = min(left_ms, _SLICE_MS)
-                    deliveries = self._in_group(lambda: self._await_new(max_messages, block_ms))  # noqa: B023 - called at once
-            if deliveries or left_ms <= 0:
+                deliveries = self._in_group(lambda: self._receive(max_messages, end - now))  # noqa: B023 - called at once
+            self._more = len(deliveries) >= max_messages
+            now = time.monotonic()
+            if deliveries or now >= end:
                 return deliveries
         return []
 
@@ -197,10 +204,12 @@ class RedisConsumer(ConsumerDriver):
     def nack(self, receipts: Sequence[object], delay_s: float) -> None:
         """See `ConsumerDriver.nack`."""
         self._run("NACK", round(delay_s * 1000), 0, *receipts)
+        self._last_take = 0.0
 
     def release(self, receipts: Sequence[object]) -> None:
         """See `ConsumerDriver.release`."""
         self._run("NACK", 0, 1, *receipts)
+        self._last_take = 0.0
 
     def extend(self, receipts: Sequence[object]) -> list[bool]:
         """See `ConsumerDriver.extend`."""
@@ -227,14 +236,28 @@ class RedisConsumer(ConsumerDriver):
         self._driver.join(self._base, self._group, self._life_ms)
         return call()
 
-    def _take(self, most: int) -> list[Delivery]:
-        """Return what comes again, and what is new."""
+    def _receive(self, most: int, left_s: float) -> list[Delivery]:
+        """Return what there is; else wait for new messages, no longer than until something else may be due."""
         if self._surplus:
             taken, self._surplus = self._surplus[:most], self._surplus[most:]
             return taken
         now = time.monotonic()
+        must_look = self._more or self._woken or now >= self._next_due or now - self._last_take > _TRUSTED_S
+        if must_look or left_s <= 0:
+            deliveries = self._take(most, now)
+            if deliveries or left_s <= 0:
+                return deliveries
+        return self._await_new(most, min(left_s, self._slice_s))
+
+    def _take(self, most: int, now: float) -> list[Delivery]:
+        """Return what comes again, and what is new, in the order of priority."""
         look = now >= self._next_look
-        again, new = self._run("TAKE", most, 1 if look else 0, self._life_ms)
+        again, new, *due_ms = self._run(
+            "TAKE", most, 1 if look else 0, self._life_ms, 1 if self._woken else 0
+        )
+        self._woken, self._last_take = False, now
+        # What is due and was not given had no room, here or in the server: in a moment, rather than without a rest.
+        self._next_due = now + (due_ms[0] / 1000 or _TRUSTED_S) if due_ms else math.inf
         if look:
             self._next_look = now + self._look_every_s
         if now >= self._next_forget:
@@ -245,16 +268,28 @@ class RedisConsumer(ConsumerDriver):
             deliveries += _deliveries(level, entries)
         return deliveries
 
-    def _await_new(self, most: int, block_ms: int) -> list[Delivery]:
+    def _await_new(self, most: int, block_s: float) -> list[Delivery]:
         """Wait for new messages. Several streams at once may give more than *most*: the rest is for the next call."""
+        block_ms = math.ceil(block_s * 1000)
         answer = call(
-            self._client, "XREADGROUP", *self._read_new, most, "BLOCK", block_ms, *self._from_streams
+            self._client,
+            "XREADGROUP",
+            *(*self._read_new, most, "BLOCK", block_ms, *self._from_streams),
+            before_answer=self._ring if self._next_due < time.monotonic() + block_s else None,
         )
         deliveries: list[Delivery] = []
         for stream, entries in answer or ():
-            deliveries += _deliveries(int(stream[-1:]), entries)
+            if stream.endswith(b":wake"):
+                self._woken = True
+            else:
+                deliveries += _deliveries(int(stream[-1:]), entries)
         self._surplus = deliveries[most:]
         return deliveries[:most]
+
+    def _ring(self, connection: Any) -> None:
+        """Wake whoever waits when the next is due: the server itself ends a wait up to 100 ms late (its `hz`)."""
+        if not connection.can_read(timeout=max(0.0, self._next_due - time.monotonic())):
+            call(self._client, "XADD", f"{self._base}:wake", "MAXLEN", 1, "*", "in", 0)
 
 
 def _fields(message: OutgoingMessage) -> list[str | bytes]:
