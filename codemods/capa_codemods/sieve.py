@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from capa_codemods.literals import search_for
+
 _GAP = rb"(?:[ \t\f]|\\\r?\n?)"
 # What stands between the beginning of a line, with the lines it goes on from, and the name.
 _FROM = re.compile(rb"(?:^|[;:\r]|\xef\xbb\xbf)" + _GAP + rb"*from" + _GAP + rb"+\Z")
@@ -28,43 +30,49 @@ _REACH = 4_000
 
 
 class Sieve:
-    """Lets through the files that may concern the SDKs with these roots."""
+    """Lets through the files that may concern the SDKs with these roots.
+
+    Attributes:
+        names: Say whether the bytes that it is given hold the name of a root anywhere.
+    """
 
     def __init__(self, roots: Iterable[str]) -> None:
         """Look for *roots*."""
-        listed = sorted(roots, key=len, reverse=True)
+        self._roots = frozenset(root.encode() for root in roots)
         # "boto3" need not be looked for where "boto" is: fewer passes over every file of the tree.
-        shortest = [root for root in listed if not any(other != root and other in root for other in listed)]
-        self._literals = tuple(root.encode() for root in shortest)
-        self._roots = tuple(root.encode() for root in listed)
-
-    def names(self, data: bytes) -> bool:
-        """Say whether *data* holds the name of a root anywhere."""
-        for literal in self._literals:  # noqa: SIM110 - a generator costs more than the searches
-            if literal in data:
-                return True
-        return False
+        self._literals = tuple(
+            root for root in self._roots if not any(other != root and other in root for other in self._roots)
+        )
+        self.names = search_for(self._literals)
 
     def imports_or_quotes(self, data: bytes) -> bool:
         """Say whether *data* may import a root, or name it in a string that matters."""
-        return any(_is_quoted(data, *place) or _is_imported(data, place[0]) for place in self._places(data))
+        return self.names(data) and any(
+            _is_quoted(data, *place) or _is_imported(data, place[0]) for place in self._places(data)
+        )
+
+    def imported(self, data: bytes) -> list[int]:
+        """Return where *data* may name a root in an import statement, in order."""
+        return sorted(start for start, _ in self._places(data) if _is_imported(data, start))
 
     def quoted(self, data: bytes) -> list[int]:
         """Return where *data* names a root in a string that matters, in order."""
         return sorted(start for start, end in self._places(data) if _is_quoted(data, start, end))
 
     def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Yield where the roots stand as whole words, root by root."""
-        if not self.names(data):
-            return
-        for root in self._roots:
+        """Yield where the roots stand as whole words."""
+        for literal in self._literals:
             # A search for fixed bytes is several times as fast as a pattern of alternatives.
-            start = data.find(root)
+            start = data.find(literal)
             while start >= 0:
-                end = start + len(root)
-                if data[end : end + 1] not in _LETTERS and data[start - 1 : start] not in _LETTERS:
+                end = start + len(literal)
+                while data[end : end + 1] in _LETTERS:
+                    end += 1
+                while data[start - 1 : start] in _LETTERS:
+                    start -= 1
+                if data[start:end] in self._roots:
                     yield start, end
-                start = data.find(root, end)
+                start = data.find(literal, end)
 
 
 def _is_imported(data: bytes, start: int) -> bool:

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-import ast
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.errors import UnreadableError
+from capa_codemods.literals import search_for
+from capa_codemods.project import Project
+from capa_codemods.rewrite import Rewrite
+from capa_codemods.rules import all_rules
 from capa_codemods.sieve import Sieve
 
 SIEVE = Sieve(["requests", "celery", "boto3"])
@@ -39,6 +43,29 @@ def test_a_root_is_found_at_the_end_of_a_line_of_any_length():
     assert SIEVE.imports_or_quotes(b"import " + b"a, " * 5_000 + b"requests\n")
 
 
+@given(st.binary(max_size=40).map(lambda data: data.replace(b"\x01", b"celery")))
+def test_a_word_is_found_wherever_python_finds_it(data):
+    assert (b"celery" in data or b"\0\n" in data) is search_for([b"celery", b"\0\n"])(data)
+    assert (b"celery" in data) is search_for([b"celery"])(data)
+
+
+def test_a_word_is_found_behind_a_zero_byte():
+    assert search_for([b"celery"])(b"\0celery")
+
+
+def test_without_the_c_library_of_gnu_the_same_is_found(monkeypatch):
+    monkeypatch.setattr("os.confstr", lambda _: None)
+    holds = search_for([b"celery"])
+
+    assert (True, False) == (holds(b"a celery"), holds(b"celer\0y"))
+
+
+def test_a_root_is_found_in_words_that_hold_another():
+    sieve = Sieve(["apollo", "pyapollo", "apollo_client"])
+
+    assert [7, 23] == sieve.imported(b"import pyapollo\nimport apollo_client\nimport my_apollo\n")
+
+
 def test_roots_without_a_name_let_nothing_through():
     assert not Sieve([]).imports_or_quotes(b"import requests\n")
 
@@ -51,20 +78,34 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES, max_size=14).map("".join))
 def test_nothing_that_imports_or_names_a_root_is_held_back(names, text):
-    from capa_codemods.project import Project
-    from capa_codemods.rewrite import Rewrite
-    from capa_codemods.rules import all_rules
-
     data = text.encode()
     try:
-        ast.parse(data)
-    except (SyntaxError, ValueError):
+        file = PythonFile("a.py", data)
+    except UnreadableError:
         return
-    from capa_codemods.engine.python_file import PythonFile
-
-    file = PythonFile("a.py", data)
     project = Project("/no/such/tree", names, [])
     said = [item for rule in all_rules() if rule.reads is PythonFile for item in rule.check(file, project)]
     held_back = Rewrite(project, all_rules()).examine_data("a.py", data)
 
     assert bool(said) is bool(held_back.edits or held_back.findings or held_back.status == "failed")
+
+
+@given(st.lists(PIECES, max_size=14).map("".join))
+def test_every_import_of_a_root_stands_where_the_sieve_points(names, text):
+    data = text.encode()
+    try:
+        file = PythonFile("a.py", data)
+    except UnreadableError:
+        return
+    everywhere, pointed_at = range(len(data)), names.sieve.imported(data)
+
+    assert _of_roots(file.imports(everywhere), names) == _of_roots(file.imports(pointed_at), names)
+
+
+def _of_roots(statements, names):
+    return {
+        statement
+        for statement in statements
+        for module in ([statement.module] if statement.is_from else [name.name for name in statement.names])
+        if not statement.level and names.owner(module)
+    }

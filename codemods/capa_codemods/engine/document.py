@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import ClassVar
 
 from capa_codemods.errors import UnreadableError
@@ -77,13 +78,10 @@ class Document(ABC):
 
 def starts_of_lines(data: bytes) -> list[int]:
     r"""Return where each line begins; `\n`, `\r\n` and a lone `\r` end a line, as Python's own reader has it."""
-    if b"\r" not in data:
-        starts, at = [0], data.find(b"\n")
-        while at >= 0:
-            starts.append(at + 1)
-            at = data.find(b"\n", at + 1)
-        return starts
-    return [0, *(found.end() for found in re.finditer(rb"\r\n|\r|\n", data))]
+    starts = list(accumulate(map(len, data.splitlines(keepends=True)), initial=0))
+    if data and not data.endswith((b"\n", b"\r")):
+        starts.pop()  # the end of the last line, where none begins
+    return starts
 
 
 def decoded(data: bytes) -> str:

@@ -99,7 +99,7 @@ def flaw_of_newer(file: PythonFile, new: bytes, edits: Sequence[Edit], names: Na
     everywhere = Shift([Edit(0, len(file.data), b"", "")])
     compare = _Comparison(names, everywhere, file.places, file.places)
     before, after = (
-        _as_tree(imports, strings) for imports, strings in ((file.imports, file.strings(())), found)
+        _as_tree(imports, strings) for imports, strings in ((file.imports(()), file.strings(())), found)
     )
     if difference := compare.flaw(before.body, after.body):
         return difference

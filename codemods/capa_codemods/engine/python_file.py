@@ -6,7 +6,6 @@ import ast
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 
 from capa_codemods.engine.document import Document
 from capa_codemods.engine.facts import ImportedName, ImportStatement, StringUse
@@ -83,12 +82,14 @@ class PythonFile(Document):
         """Say whether *data* may import or quote one of the roots."""
         return names.sieve.imports_or_quotes(data)
 
-    @cached_property
-    def imports(self) -> Sequence[ImportStatement]:
-        """All import statements, wherever they stand."""
+    def imports(self, offsets: Sequence[int]) -> Sequence[ImportStatement]:
+        """Return the import statements that stand on the lines of *offsets*, which are sorted."""
         if self.tree is None:
-            return ()  # `_read_newer` has set it
-        return tuple(self._import(node) for node in statements(self.tree) if isinstance(node, _IMPORTS))
+            return self._newer_imports
+        lines = [self.line_of(offset) for offset in offsets]
+        return tuple(
+            self._import(node) for node in statements(self.tree, lines) if isinstance(node, _IMPORTS)
+        )
 
     def strings(self, offsets: Sequence[int]) -> Sequence[StringUse]:
         """Return the string literals outside f-strings that stand on the lines of *offsets*, with their uses."""
@@ -110,7 +111,7 @@ class PythonFile(Document):
 
         found = read_newer(self.data)
         if found is not None:
-            self.imports, self._newer_strings = found
+            self._newer_imports, self._newer_strings = found
         return found is not None
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> ImportStatement:
@@ -156,14 +157,18 @@ _IMPORTS = (ast.Import, ast.ImportFrom)
 _NOWHERE = StringUse("", -1, 0, "", 0, "value", "")
 
 
-def statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """Yield every statement of *tree*, nested ones too; expressions are not entered, which is what makes it fast."""
+def statements(tree: ast.Module, lines: Sequence[int] | None = None) -> Iterator[ast.AST]:
+    """Yield the statements of *tree*, nested ones too, that stand on one of *lines*, which are sorted; or all.
+
+    Expressions are not entered, which is what makes it fast.
+    """
     queue: list[ast.AST] = [tree]
     while queue:
         node = queue.pop()
         yield node
         for block in _BLOCKS.get(type(node), ()):
-            queue.extend(getattr(node, block))
+            inner = getattr(node, block)
+            queue.extend(inner if lines is None else [one for one in inner if _reaches(one, lines)])
 
 
 def dotted_name(node: ast.AST) -> str:

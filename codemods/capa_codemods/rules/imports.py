@@ -39,7 +39,7 @@ class Imports(Rule[PythonFile]):
 
     def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding]:
         """Yield an edit for each import that moves, and a finding for each that cannot."""
-        for statement in file.imports:
+        for statement in file.imports(project.names.sieve.imported(file.data)):
             if statement.level:
                 continue
             if statement.is_from:

@@ -1,0 +1,46 @@
+"""Say whether bytes hold one of a few words, as fast as the machine can."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+Holds = Callable[[bytes], bool]
+
+
+def search_for(words: Iterable[bytes]) -> Holds:
+    """Return what says whether the bytes that it is given hold one of *words*."""
+    listed = tuple(words)
+    find = _strstr()
+    if find is None or any(b"\0" in word for word in listed):
+        return lambda data: _holds(data, listed)
+
+    def holds(data: bytes) -> bool:
+        for word in listed:
+            if find(data, word):
+                return True
+        # What comes after a zero byte it has not seen.
+        return b"\0" in data and _holds(data, listed)
+
+    return holds
+
+
+def _holds(data: bytes, words: tuple[bytes, ...]) -> bool:
+    for word in words:  # noqa: SIM110 - a generator costs more than the searches
+        if word in data:
+            return True
+    return False
+
+
+def _strstr() -> Callable[[bytes, bytes], int | None] | None:
+    """Return the C library's search if it is GNU's, which takes a quarter of the time of Python's own."""
+    try:
+        if not (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc"):
+            return None
+        import ctypes
+
+        find = ctypes.PyDLL(None).strstr
+    except (ImportError, OSError, ValueError, AttributeError):
+        return None
+    find.argtypes, find.restype = (ctypes.c_char_p, ctypes.c_char_p), ctypes.c_void_p
+    return find
