@@ -23,11 +23,13 @@ class Done(NamedTuple):
     Attributes:
         recovered: What an earlier run that was killed had left, and what became of it; None if nothing.
         result: What this run did; None if there was nothing to do.
+        commits: The abbreviated id and the subject of each commit that was made.
     """
 
     plan: Plan
     recovered: engine.Result | None
     result: engine.Result | None
+    commits: tuple[str, ...] = ()
 
     @property
     def written(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 MigrationError     the request cannot be carried out as it stands; nothing was done
 ├── TargetError    the path given is not there, or is nothing that can be migrated
 ├── DirtyTreeError the git work tree has changes that are not committed
+├── CommitError    what is to change cannot be committed
 └── OptionsError   an option, or [tool.capa.migrate] in pyproject.toml, is wrong
 """
 
@@ -17,6 +18,10 @@ class TargetError(MigrationError):
 
 class DirtyTreeError(MigrationError):
     """The git work tree has changes that are not committed."""
+
+
+class CommitError(MigrationError):
+    """What is to change cannot be committed: the message says what stands in the way."""
 
 
 class OptionsError(MigrationError):

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from capa_codemods.errors import CodemodError
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
 
 _QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.pager=cat")
 
@@ -80,27 +83,89 @@ def dirt(root: str, scopes: Sequence[str] = ()) -> Dirt:
     return Dirt(tuple(changed), tuple(untracked))
 
 
-def _without_filters(root: str) -> list[str]:
-    names = _git(
-        root, "config", "--local", "--name-only", "-z", "--get-regexp", r"^filter\..*\.(clean|process)$"
+def refusal_to_commit(root: str, paths: Sequence[str]) -> str | None:
+    """Return why *paths* below *root* cannot be committed without running what the repository brings; else None."""
+    if _git(root, "var", "GIT_COMMITTER_IDENT") is None or _git(root, "var", "GIT_AUTHOR_IDENT") is None:
+        return "git knows no author: `git config user.name` and `git config user.email` name one"
+    filters = {key.split(".")[1] for key in _filter_keys(root)}
+    out = _git(root, "check-attr", "-z", "--stdin", "filter", given=_listed(paths)) if filters else b""
+    fields = os.fsdecode(out or b"").split("\0")
+    for path, name in zip(fields[::3], fields[2::3], strict=False):
+        if name in filters:
+            return (
+                f"{path} goes through the filter `{name}` of this repository, a program that is not run here: "
+                f"leave it out with --exclude, or leave out --commit and commit by hand"
+            )
+    return None
+
+
+def commit(root: str, paths: Sequence[str], message: str) -> str:
+    """Commit *paths* below *root* as they are, nothing else, and return the abbreviated id of the commit.
+
+    No hook runs, and nothing is signed.
+
+    Raises:
+        CodemodError: git refuses. Nothing was committed.
+    """
+    quiet = (
+        "--literal-pathspecs",
+        "-c",
+        "gc.auto=0",
+        "-c",
+        "maintenance.auto=false",
+        *_without_filters(root),
     )
-    keys = os.fsdecode(names or b"").split("\0")
-    return [part for key in keys if key for part in ("-c", f"{key}=")]
+    listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
+    _must(root, *quiet, "add", *listed, given=_listed(paths))
+    said = ("--no-verify", "--no-gpg-sign", "--cleanup=whitespace", "--message", message)
+    try:
+        _must(root, *quiet, "commit", "--quiet", "--only", *said, *listed, given=_listed(paths))
+    except CodemodError:
+        _git(root, *quiet, "reset", "--quiet", *listed, given=_listed(paths))
+        raise
+    return os.fsdecode(_must(root, "rev-parse", "--short", "HEAD")).strip()
 
 
-def _git(root: str, *arguments: str) -> bytes | None:
+def _listed(paths: Sequence[str]) -> bytes:
+    return b"".join(os.fsencode(path) + b"\0" for path in paths)
+
+
+def _without_filters(root: str) -> list[str]:
+    return [part for key in _filter_keys(root) for part in ("-c", f"{key}=")]
+
+
+def _filter_keys(root: str) -> list[str]:
+    """Return the settings by which the repository itself names programs to run on its files."""
+    pattern = r"^filter\..*\.(clean|process)$"
+    names = _git(root, "config", "--local", "--name-only", "-z", "--get-regexp", pattern)
+    return [key for key in os.fsdecode(names or b"").split("\0") if key]
+
+
+def _must(root: str, *arguments: str, given: bytes = b"") -> bytes:
+    done = _run(root, arguments, given)
+    if done is None or done.returncode:
+        said = os.fsdecode(done.stderr).strip() if done else "it is not installed"
+        raise CodemodError(f"git could not commit in {root}: {said}")
+    return done.stdout
+
+
+def _git(root: str, *arguments: str, given: bytes = b"") -> bytes | None:
     """Return what git prints, or None if it fails or is not there."""
+    done = _run(root, arguments, given)
+    return done.stdout if done is not None and done.returncode == 0 else None
+
+
+def _run(root: str, arguments: Sequence[str], given: bytes) -> CompletedProcess[bytes] | None:
     import subprocess
 
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
-        done = subprocess.run(  # noqa: S603 - fixed words; the only other part is a folder, given by -C
+        return subprocess.run(  # noqa: S603 - fixed words; the others are a folder, given by -C, and a message
             ["git", "-C", root, *_QUIET, *arguments],  # noqa: S607 - the user's own git
             capture_output=True,
             check=False,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            input=given,
         )
     except OSError:
         return None
-    return done.stdout if done.returncode == 0 else None

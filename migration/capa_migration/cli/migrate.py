@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from capa_migration.cli import CLEAN, FAILED, WOULD_CHANGE
 from capa_migration.cli.arguments import Parser
 from capa_migration.cli.output import add_options, add_paths, show
+from capa_migration.errors import OptionsError
 from capa_migration.plan import Plan, make
 from capa_migration.target import Options
 
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 _EXAMPLES = """\
 examples:
   capa migrate check .                      exit code 1 if anything would change
-  capa migrate diff src > capa.patch        a patch that `git apply` takes
+  capa migrate diff src --patch capa.patch  a patch that `git apply` takes
   capa migrate apply . --only imports       one rule alone
+  capa migrate apply . -i                   ask about each file
+  capa migrate apply . --commit             a commit for each rule
   capa migrate undo .                       byte for byte what was there before
 
 exit codes: 0 nothing to do, or all done; 1 something would change; 2 failed on some files; 3 wrong usage
@@ -64,8 +67,10 @@ def parser() -> Parser:
                 "path", nargs="?", default=".", metavar="PATH", help="a folder or a file; here by default"
             )
             one.add_argument("--json", action="store_true", help="print data instead of text")
+        if name == "diff":
+            _add_patch_options(one)
         if name == "apply":
-            one.add_argument("--allow-dirty", action="store_true", help="also if git has uncommitted changes")
+            _add_apply_options(one)
     return parser
 
 
@@ -91,6 +96,25 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--notes", action="store_true", help="show what was seen and is probably right as it is"
     )
     parser.add_argument("--list-rules", action="store_true", help="show the rules and exit")
+
+
+def _add_patch_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--patch", metavar="FILE", help="write the patch to this file, whole or not at all")
+    parser.add_argument(
+        "--split-by",
+        choices=["owner", "folder"],
+        help="with --patch: FILE-<owner> for each owner, or top folder",
+    )
+
+
+def _add_apply_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--interactive", "-i", action="store_true", help="show each file's diff and ask")
+    dirty = parser.add_mutually_exclusive_group()
+    dirty.add_argument("--allow-dirty", action="store_true", help="also if git has uncommitted changes")
+    dirty.add_argument("--commit", action="store_true", help="make a commit for each rule; no hook runs")
+    parser.add_argument(
+        "--split-by", choices=["owner", "folder"], help="with --commit: one for each owner, or top folder"
+    )
 
 
 def _plan(arguments: argparse.Namespace, *, remember: bool) -> Plan:
@@ -121,23 +145,64 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _diff(arguments: argparse.Namespace) -> int:
+    _refuse_lone_split(arguments, "patch")
     # A run that only looks must not decide what the next one skips.
     plan = _plan(arguments, remember=False)
-    code = show(_report("diff", arguments, plan), arguments)
-    if arguments.format == "text":
-        from capa_migration import report
+    report = _report("diff", arguments, plan)
+    if arguments.patch:
+        from capa_migration.cli.patch import write_patches
 
-        print(f"{report.summary(plan, 'would change')}.", file=sys.stderr)
-        for line in report.lines(Plan(plan.root, 0, plan.of("failed")), notes=False):
-            print(line, file=sys.stderr)
-    return code
+        write_patches(plan, arguments.patch, arguments.split_by)
+    if arguments.format != "text":
+        return show(report, arguments)
+    if not arguments.patch:
+        show(report, arguments)
+    from capa_migration.report import lines, summary
+
+    print(f"{summary(plan, 'would change')}.", file=sys.stderr)
+    for line in lines(Plan(plan.root, 0, plan.of("failed")), notes=False):
+        print(line, file=sys.stderr)
+    return report.exit_code
 
 
 def _apply(arguments: argparse.Namespace) -> int:
-    from capa_migration.apply import apply
+    _refuse_lone_split(arguments, "commit")
+    choose = None
+    if arguments.interactive:
+        from capa_migration.cli import interactive
 
-    done = apply(arguments.paths, partial(_plan, arguments), allow_dirty=arguments.allow_dirty)
+        interactive.require_terminal()
+        choose = interactive.choose
+    if arguments.commit:
+        done = _commit(arguments, choose)
+    else:
+        from capa_migration.apply import apply
+
+        done = apply(
+            arguments.paths, partial(_plan, arguments), allow_dirty=arguments.allow_dirty, choose=choose
+        )
     return show(_report("apply", arguments, done.plan, done), arguments)
+
+
+def _commit(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None) -> Done:
+    from capa_migration import commits
+
+    plan = _plan(arguments, remember=False)
+    commits.refuse(plan.root, plan)
+    if arguments.split_by:
+        steps = commits.by_part(plan, arguments.split_by)
+    else:
+        steps = commits.by_rule(plan, lambda rule: partial(_plan, _with_only(arguments, rule)))
+    return commits.carry_out(plan.root, plan, steps, choose)
+
+
+def _with_only(arguments: argparse.Namespace, rule: str) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(arguments), "only": [rule]})
+
+
+def _refuse_lone_split(arguments: argparse.Namespace, needed: str) -> None:
+    if arguments.split_by and not getattr(arguments, needed):
+        raise OptionsError(f"--split-by says how to cut what --{needed} writes: give --{needed} too")
 
 
 def _report(command: Command, arguments: argparse.Namespace, plan: Plan, done: Done | None = None) -> Report:

@@ -22,6 +22,7 @@ def _data(report: Report) -> dict[str, Any]:
     if report.done is not None:
         data["recovered"] = result_data(report.done.recovered)
         data["result"] = result_data(report.done.result)
+        data["commits"] = list(report.done.commits)
     return data
 
 

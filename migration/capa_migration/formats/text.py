@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from capa_migration.scan.sites import Survey
 
 _SHOWN_SHAPES = 20
-_COMMANDS = dict.fromkeys(("", "worker", "beat"), "starts the migrated application as it is")
-_OTHER_COMMAND = "is the original's command: try it on the migrated application"
 
 
 def render(report: Report) -> Iterator[str | bytes]:
@@ -53,7 +51,10 @@ def _apply(report: Report) -> Iterator[str]:
     yield from lines(done.plan, notes=report.everything)
     yield from result_lines([done.recovered, done.result])
     yield f"{summary(kept, 'changed')}."
-    if done.written:
+    yield from (f"commit {commit}" for commit in done.commits)
+    if done.commits:
+        yield "Next: run your tests; `git revert` takes a commit back."
+    elif done.written:
         yield f"Next: run your tests; `capa migrate undo {report.path}` takes all of it back."
 
 
@@ -97,8 +98,7 @@ def _places(report: Report) -> Iterator[str]:
         yield f"{site.path}:{site.line}: {shape(site)}: {site.support}{why}"
     yield from [""] if survey.commands else []
     for command in survey.commands:
-        what = _COMMANDS.get(command.subcommand, _OTHER_COMMAND)
-        yield f"{command.path}:{command.line}: {command.text}: {what}"
+        yield f"{command.path}:{command.line}: {command.text}: {command.says}"
     for file in survey.unread:
         place = f"{file.path}:{file.line}" if file.line else file.path
         yield f"{place}: failed: {file.reason}. Next: {file.next_step}."

@@ -1,0 +1,79 @@
+"""Ask about each file, as `git add -p` asks about each hunk: the diff, a question, one letter and Enter."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from capa_codemods.findings import Outcome
+from capa_migration.cli.paint import painted_diff
+from capa_migration.cli.terminal import has_colour
+from capa_migration.errors import OptionsError
+from capa_migration.plan import Plan
+from capa_migration.report import diff
+
+_HELP = """\
+y - change this file
+n - leave this file as it is
+a - change this file and all that follow
+q - ask no more: change the files said yes to, and leave this one and the rest
+d - show the diff again
+? - show this
+Control-C leaves every file as it is.
+"""
+
+
+def require_terminal() -> None:
+    """Make sure that there is somebody to ask.
+
+    Raises:
+        OptionsError: Standard input is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise OptionsError(
+            "-i asks about each file, and standard input is no terminal: "
+            "run it at one, or look at `capa migrate diff` and choose with --only, --skip and --exclude"
+        )
+
+
+def choose(plan: Plan) -> Plan:
+    """Return *plan* with those of its changes that the user wants."""
+    wanted = {outcome.path for outcome in _wanted(plan, plan.of("changed"))}
+    kept = [outcome for outcome in plan.outcomes if outcome.status != "changed" or outcome.path in wanted]
+    return Plan(plan.root, plan.seen, kept)
+
+
+def _wanted(plan: Plan, changed: Sequence[Outcome]) -> list[Outcome]:
+    wanted: list[Outcome] = []
+    for number, outcome in enumerate(changed):
+        _show(plan, outcome)
+        answer = _answer(plan, outcome, f"({number + 1}/{len(changed)}) change {outcome.path}")
+        if answer == "a":
+            return [*wanted, *changed[number:]]
+        if answer == "q":
+            break
+        if answer == "y":
+            wanted.append(outcome)
+    return wanted
+
+
+def _answer(plan: Plan, outcome: Outcome, question: str) -> str:
+    while True:
+        sys.stderr.write(f"{question} [y,n,a,q,d,?]? ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        answer = line.strip().lower()[:1] if line else "q"  # the end of the input is no yes
+        if not line:
+            sys.stderr.write("\n")
+        if answer in {"y", "n", "a", "q"}:
+            return answer
+        if answer == "d":
+            _show(plan, outcome)
+        else:
+            sys.stderr.write(_HELP)
+
+
+def _show(plan: Plan, outcome: Outcome) -> None:
+    for piece in diff(Plan(plan.root, 0, [outcome])):
+        text = painted_diff(piece) if has_colour(sys.stderr) else piece
+        sys.stderr.write(text.decode(errors="replace"))

@@ -1,0 +1,34 @@
+"""Write a plan as patches."""
+
+from __future__ import annotations
+
+import os
+
+from capa_migration.cli.output import put
+from capa_migration.parts import By, parts
+from capa_migration.plan import Plan
+from capa_migration.report import count, diff
+
+
+def write_patches(plan: Plan, path: str, by: By | None) -> None:
+    """Write what *plan* would change to *path*, or to a file beside it for each of the parts *by* which it is cut.
+
+    Raises:
+        OptionsError: A file cannot be written, or there is no CODEOWNERS file to go by.
+    """
+    if by is None:
+        _write(path, path, plan)
+        return
+    stem, suffix = os.path.splitext(path)
+    taken: set[str] = set()
+    for part in parts(plan, by):
+        slug, number = part.slug, 2
+        while slug.lower() in taken:  # two names may differ only in what no file name can hold
+            slug, number = f"{part.slug}-{number}", number + 1
+        taken.add(slug.lower())
+        _write(f"{stem}-{slug}{suffix}", part.name, part.plan)
+
+
+def _write(path: str, name: str, plan: Plan) -> None:
+    put(path, b"".join(diff(plan)))
+    print(f"{path}: {f'{name}: ' if name != path else ''}{count(len(plan.of('changed')), 'file')}")

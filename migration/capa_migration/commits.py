@@ -1,0 +1,150 @@
+"""Carry a plan out as commits, each of a part that can be looked at, and taken back, by itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from capa_codemods.engine import git
+from capa_codemods.engine.apply import Result, Trouble
+from capa_codemods.engine.journal import Journal
+from capa_codemods.errors import CodemodError
+from capa_codemods.findings import Outcome
+from capa_migration.apply import Done, Planning, apply, undo
+from capa_migration.errors import CommitError
+from capa_migration.parts import By, parts
+from capa_migration.plan import Plan
+from capa_migration.report import count
+
+
+class Step(NamedTuple):
+    """One commit to make.
+
+    Attributes:
+        name: What the commit is about.
+        says: More about it, for the message; may be empty.
+        make_plan: Makes the plan that the commit carries out.
+    """
+
+    name: str
+    says: str
+    make_plan: Planning
+
+
+def by_rule(plan: Plan, only: Callable[[str], Planning]) -> Iterator[Step]:
+    """Yield a step for each rule that changes something in *plan*; *only* tells how to plan for one rule alone.
+
+    Each step is planned, and proven, on the tree that the one before it has left.
+    """
+    from capa_codemods.rules import all_rules
+
+    says = {rule.id: rule.summary for rule in all_rules()}
+    rules = {edit.rule for outcome in plan.of("changed") for edit in outcome.edits}
+    yield from (Step(rule, says.get(rule, ""), only(rule)) for rule in sorted(rules))
+
+
+def by_part(plan: Plan, by: By) -> Iterator[Step]:
+    """Yield a step for each owner, or each folder, of what *plan* changes.
+
+    Raises:
+        OptionsError: There is no CODEOWNERS file to go by.
+    """
+    for name, part in parts(plan, by):
+        yield Step(name, "", _same(part))
+
+
+def refuse(root: str, plan: Plan) -> None:
+    """Make sure that *plan* can be committed. Nothing is written.
+
+    Raises:
+        CommitError: There is no git work tree, something in it is not committed, git knows no author, or a program of
+            the repository would have to run.
+    """
+    if git.top_level(root) is None:
+        raise CommitError(
+            f"{root} is in no git work tree: `git init` and commit first, or leave out --commit"
+        )
+    if Journal(root).records("applying", "undoing"):
+        raise CommitError(f"a run was cut short in {root}: `capa migrate undo {root}` first")
+    changed, untracked = git.dirt(root)
+    changing = [outcome.path for outcome in plan.of("changed")]
+    lost = [path for path in untracked if any(one.startswith(path) for one in changing)]
+    if changed or lost:
+        shown = ", ".join([*changed, *lost][:3])
+        raise CommitError(f"{root} has uncommitted changes ({shown}): commit or stash them first")
+    if (why := git.refusal_to_commit(root, changing)) is not None:
+        raise CommitError(why)
+
+
+def carry_out(root: str, plan: Plan, steps: Iterable[Step], choose: Callable[[Plan], Plan] | None) -> Done:
+    """Carry out *steps* in the tree at *root*, a commit each, and return the sum of what was done.
+
+    Raises:
+        CodemodError: git refused a commit. Its files hold what they held before; earlier commits stand.
+        BusyError: Another run is writing in the tree.
+        JournalError: The journal is damaged.
+        OSError: The journal cannot be written.
+    """
+    dones: list[Done] = []
+    commits: list[str] = []
+    for step in steps:
+        done = apply(root, step.make_plan, choose=choose)
+        dones.append(done)
+        if done.written:
+            commits.append(_commit(root, step, done))
+    return _sum(plan, dones, tuple(commits))
+
+
+def _commit(root: str, step: Step, done: Done) -> str:
+    subject, message = _message(step, done.kept)
+    try:
+        return f"{git.commit(root, done.written, message)} {subject}"
+    except CodemodError:
+        undo(root)
+        raise
+
+
+def _message(step: Step, plan: Plan) -> tuple[str, str]:
+    changed = plan.of("changed")
+    edits = Counter(edit.rule for outcome in changed for edit in outcome.edits)
+    subject = f"capa: {step.name}: {count(len(changed), 'file')}, {count(edits.total(), 'edit')}"
+    body = [
+        *([f"{step.says[0].upper()}{step.says[1:]}."] if step.says else []),
+        *(f"- {rule}: {count(number, 'edit')}" for rule, number in sorted(edits.items())),
+        "",
+        "Each file is proven: under the old names it says what it said before.",
+    ]
+    return subject, "\n".join([subject, "", *body])
+
+
+def _same(plan: Plan) -> Planning:
+    def make_plan(*, remember: bool) -> Plan:  # noqa: ARG001 - it is made already
+        return plan
+
+    return make_plan
+
+
+def _sum(plan: Plan, dones: Iterable[Done], commits: tuple[str, ...]) -> Done:
+    """Return *dones* as one; a file that several steps have changed is in it once."""
+    outcomes = {outcome.path: outcome for outcome in plan.outcomes if outcome.status != "changed"}
+    written: dict[str, None] = {}
+    troubles: list[Trouble] = []
+    for done in dones:
+        for outcome in done.plan.of("changed"):
+            before = outcomes.get(outcome.path)
+            outcomes[outcome.path] = _after(before, outcome)
+        written |= dict.fromkeys(done.written)
+        troubles += done.troubles
+    merged = Plan(plan.root, plan.seen, sorted(outcomes.values()))
+    return Done(merged, None, Result(tuple(written), (), tuple(troubles)), commits)
+
+
+def _after(before: Outcome | None, outcome: Outcome) -> Outcome:
+    if before is None or before.status != "changed":
+        return outcome
+    return outcome._replace(
+        edits=before.edits + outcome.edits,
+        changes=before.changes + outcome.changes,
+        digests=(before.digests[0], outcome.digests[1]),
+    )

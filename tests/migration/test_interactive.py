@@ -1,0 +1,132 @@
+"""`capa migrate apply -i`: what is asked, and what each answer does."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+TAKE_TERMINAL = """\
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class Keyboard(io.StringIO):
+    """What somebody types at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def answering(capa, project, monkeypatch):
+    """Return a function that runs `apply -i` with *answers*, and tells what was said and which files changed."""
+
+    def run(answers: str, keyboard: type[Keyboard] = Keyboard):
+        before = {path: path.read_bytes() for path in project.rglob("*.py")}
+        monkeypatch.setattr(sys, "stdin", keyboard(answers))
+        ran = capa("migrate", "apply", project, "-i")
+        changed = [path.name for path, data in sorted(before.items()) if path.read_bytes() != data]
+        return ran, changed
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("answers", "changed"),
+    [
+        ("y\ny\ny\n", ["api.py", "tasks.py", "test_api.py"]),
+        ("n\ny\nn\n", ["tasks.py"]),
+        ("n\na\n", ["tasks.py", "test_api.py"]),
+        ("y\nq\n", ["api.py"]),
+        ("q\n", []),
+        ("y\n", ["api.py"]),
+        ("", []),
+        ("Yes\nNO\nquit\n", ["api.py"]),
+        ("d\n?\nwhat\ny\nq\n", ["api.py"]),
+    ],
+    ids=["yes", "no", "all", "quit", "quit-first", "end", "end-first", "words", "diff-and-help"],
+)
+def test_answers_choose_the_files(answering, answers, changed):
+    ran, found = answering(answers)
+
+    assert (0, changed) == (ran.code, found)
+
+
+def test_each_question_comes_with_its_diff_on_standard_error(answering):
+    ran, _ = answering("d\nn\nq\n")
+
+    assert 2 == ran.err.count("+++ b/app/api.py\n")
+    assert 1 == ran.err.count("+++ b/app/tasks.py\n")
+    assert "(1/3) change app/api.py [y,n,a,q,d,?]? " in ran.err
+    assert "+++" not in ran.out
+
+
+def test_help_says_what_quitting_does(answering):
+    ran, _ = answering("?\nq\n")
+
+    assert "q - ask no more: change the files said yes to, and leave this one and the rest" in ran.err
+
+
+def test_undo_takes_back_what_was_chosen(answering, capa, project):
+    answering("y\nq\n")
+
+    assert "1 file restored.\n" == capa("migrate", "undo", project).out
+
+
+def test_file_edited_while_the_question_stands_is_left(answering, project):
+    class Editing(Keyboard):
+        def readline(self, *size: int) -> str:
+            (project / "app/api.py").write_text("import requests, os\n")
+            return super().readline(*size)
+
+    ran, _ = answering("y\nq\n", Editing)
+
+    assert 2 == ran.code
+    assert "app/api.py changed while the plan was made: it was left as it is; run again" in ran.out
+
+
+def test_without_a_terminal_nobody_can_be_asked(capa, project, monkeypatch, snapshot):
+    before = snapshot(project)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+
+    ran = capa("migrate", "apply", project, "-i")
+
+    assert (3, before) == (ran.code, snapshot(project))
+    assert "-i asks about each file, and standard input is no terminal: run it at one, or look at" in ran.err
+
+
+def test_at_a_real_terminal_control_c_changes_nothing(capa_process, project, snapshot):
+    before = snapshot(project)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", TAKE_TERMINAL, *capa_process("migrate", "apply", project, "-i")],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm"},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    said = _read_until(ours, b"change app/api.py [y,n,a,q,d,?]? ")
+    os.write(ours, b"y\n")
+    _read_until(ours, b"change app/tasks.py [y,n,a,q,d,?]? ")
+    os.write(ours, b"\x03")
+    code = process.wait()
+    os.close(ours)
+
+    assert b"\x1b[32m+import capa_requests as requests\x1b[0m" in said
+    assert (130, before) == (code, snapshot(project))
+
+
+def _read_until(handle: int, end: bytes) -> bytes:
+    text = b""
+    while not text.endswith(end):
+        text += os.read(handle, 4096)
+    return text
