@@ -140,7 +140,6 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
         Raises:
             celery.exceptions.TimeoutError: It is not within *timeout*.
         """
-        self._ensure_not_eager()
         key, etag = self.get_key_for_task(task_id), ""
         end = None if timeout is None else time.monotonic() + timeout
         if task_id in self._cache:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -86,9 +85,10 @@ class Composer:
             self._require(PubSubFeature.ORDER_BY_KEY)
         if priority:
             self._require(PubSubFeature.PRIORITY)
-        return self._timing.stamped(
-            replace(message, key=key, priority=priority, delay_s=delay_s, ttl_s=ttl_s)
+        whole = OutgoingMessage(
+            message.id, message.data, message.content_type, message.attributes, key, priority, delay_s, ttl_s
         )
+        return self._timing.stamped(whole)
 
     def drafted(self, draft: Draft, *, raw: bool, traced: bool) -> OutgoingMessage:
         """Return one message of a batch.

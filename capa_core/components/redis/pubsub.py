@@ -273,8 +273,7 @@ class RedisConsumer(ConsumerDriver):
         block_ms = math.ceil(block_s * 1000)
         answer = call(
             self._client,
-            "XREADGROUP",
-            *(*self._read_new, most, "BLOCK", block_ms, *self._from_streams),
+            *("XREADGROUP", *self._read_new, str(most), "BLOCK", str(block_ms), *self._from_streams),
             before_answer=self._ring if self._next_due < time.monotonic() + block_s else None,
         )
         deliveries: list[Delivery] = []
