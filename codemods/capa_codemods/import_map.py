@@ -37,6 +37,25 @@ class Name(NamedTuple):
     patch: PatchTarget = "shim"
 
 
+class CommandLine(NamedTuple):
+    """One line of `[[commands]]`: a command of the SDK that the migrated application does not serve in full.
+
+    Attributes:
+        name: The program and its sub-command.
+        options: The line speaks of the command with one of these options only; empty for any.
+        values: And with one of these values of it; empty for any.
+        without: The line speaks of the command without any of these options only.
+    """
+
+    name: str
+    support: Support
+    reason: str
+    see: str = ""
+    options: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
 class ImportMap(NamedTuple):
     """One SDK: its roots, where its modules went, and what is not served in full.
 
@@ -60,10 +79,12 @@ class ImportMap(NamedTuple):
     returns: Mapping[str, str]
     needs: Mapping[str, tuple[str, ...]]
     reason: str = ""
+    commands: tuple[CommandLine, ...] = ()
 
 
 _SDK_KEYS = ("name", "package", "extra", "roots", "distributions", "versions", "evidence", "reason")
 _NAME_KEYS = Name._fields
+_COMMAND_LISTS = ("options", "values", "without")
 _ABILITY = re.compile(r"[a-z_]+\.[a-z_]+")
 _CHOICES = {
     "evidence": ("import", "manifest"),
@@ -91,7 +112,7 @@ def parse(data: Mapping[str, Any], path: str) -> ImportMap:
     Raises:
         ImportMapError: A key is missing, unknown or of the wrong type, or two lines contradict each other.
     """
-    _refuse_unknown(data, ("sdk", "modules", "names", "returns", "needs"), path, "the top level")
+    _refuse_unknown(data, ("sdk", "modules", "names", "returns", "needs", "commands"), path, "the top level")
     sdk = _table(data, "sdk", path)
     _refuse_unknown(sdk, _SDK_KEYS, path, "[sdk]")
     modules = {
@@ -115,29 +136,47 @@ def parse(data: Mapping[str, Any], path: str) -> ImportMap:
             for ability, names in data.get("needs", {}).items()
         },
         reason=_text(sdk.get("reason", f"there is no {package} yet"), path, "[sdk] reason"),
+        commands=tuple(_commands(data.get("commands", []), path)),
     )
     _check_places(result)
     return result
 
 
 def _names(lines: Any, path: str) -> Iterator[Name]:
-    if not isinstance(lines, list):
-        raise ImportMapError(f"{path}: `names` must be an array of tables: write [[names]]")
-    for number, line in enumerate(lines, 1):
-        place = f"[[names]] number {number}"
-        if not isinstance(line, dict):
-            raise ImportMapError(f"{path}: {place} must be a table: write [[names]]")
-        _refuse_unknown(line, _NAME_KEYS, path, place)
+    for place, line in _lines(lines, "names", _NAME_KEYS, path):
         support = cast("Support", _choice(line, "support", "full", path, place))
         patch = cast("PatchTarget", _choice(line, "patch", "shim", path, place))
         texts = {key: _text(line[key], path, f"{place} {key}") for key in line if key not in _CHOICES}
-        if "name" not in texts:
-            raise ImportMapError(f"{path}: {place} has no `name`: write the old dotted name")
         if support != "full" and not texts.get("reason"):
             raise ImportMapError(
                 f"{path}: {place} ({texts['name']}) is {support} without a `reason`: say why"
             )
         yield Name(support=support, patch=patch, **texts)
+
+
+def _commands(lines: Any, path: str) -> Iterator[CommandLine]:
+    for place, line in _lines(lines, "commands", CommandLine._fields, path):
+        support = cast("Support", _choice(line, "support", "none", path, place))
+        lists = {key: _texts(line[key], path, f"{place} {key}") for key in _COMMAND_LISTS if key in line}
+        name, reason = (_text(line.get(key), path, f"{place} {key}") for key in ("name", "reason"))
+        see = _text(line["see"], path, f"{place} see") if "see" in line else ""
+        yield CommandLine(name, support, reason, see, **lists)
+
+
+def _lines(
+    lines: Any, key: str, known: tuple[str, ...], path: str
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the tables of the array *key*, each with its place for messages."""
+    if not isinstance(lines, list):
+        raise ImportMapError(f"{path}: `{key}` must be an array of tables: write [[{key}]]")
+    for number, line in enumerate(lines, 1):
+        place = f"[[{key}]] number {number}"
+        if not isinstance(line, dict):
+            raise ImportMapError(f"{path}: {place} must be a table: write [[{key}]]")
+        _refuse_unknown(line, known, path, place)
+        if "name" not in line:
+            raise ImportMapError(f"{path}: {place} has no `name`: write the old dotted name")
+        yield place, line
 
 
 def _check_places(result: ImportMap) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from capa_codemods import discovery
 from capa_codemods.engine import find
-from capa_codemods.engine.python_file import LARGEST_BYTES, PythonFile, statements
+from capa_codemods.engine.python_file import PythonFile, statements
 from capa_codemods.engine.write import read
 from capa_codemods.errors import UnreadableError
 from capa_codemods.import_map import ImportMap
@@ -18,7 +18,7 @@ from capa_codemods.many import each
 from capa_codemods.names import Names
 from capa_codemods.project import Project
 from capa_codemods.sieve import Sieve
-from capa_migration.scan.commands import Command, commands, may_hold_commands
+from capa_migration.scan.commands import commands
 from capa_migration.scan.judge import Judge
 from capa_migration.scan.moved import Moved
 from capa_migration.scan.neighbours import Neighbours
@@ -35,7 +35,9 @@ class Found(NamedTuple):
     unread: Unread | None = None
 
 
-def survey(paths: str | Sequence[str], options: Options, progress: Callable[[int, int], None] | None = None) -> Survey:
+def survey(
+    paths: str | Sequence[str], options: Options, progress: Callable[[int, int], None] | None = None
+) -> Survey:
     """Return what the tree, or the parts of one, at *paths* use of the SDKs. No code of it is run.
 
     Raises:
@@ -61,19 +63,9 @@ def survey(paths: str | Sequence[str], options: Options, progress: Callable[[int
         len(wanted),
         sites=tuple(site for one in found for site in one.sites),
         unread=tuple(one.unread for one in found if one.unread),
-        commands=tuple(_commands(target, listed)),
+        commands=tuple(commands(target.within(listed), project)),
         moved=tuple(site for one in found for site in one.moved),
     )
-
-
-def _commands(target: Target, listed: list[str]) -> Iterator[Command]:
-    for path in filter(may_hold_commands, target.within(listed)):
-        try:
-            data = read(f"{target.root}/{path}")
-        except OSError:
-            continue  # what cannot be read starts nothing
-        if data is not None and len(data) <= LARGEST_BYTES:
-            yield from commands(path, data.decode(errors="replace"))
 
 
 def known_maps() -> list[ImportMap]:

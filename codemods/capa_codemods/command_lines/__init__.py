@@ -1,0 +1,1 @@
+"""The commands that stand in containers, process managers, workflows and shell scripts: found, never changed."""

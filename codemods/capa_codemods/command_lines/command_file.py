@@ -1,0 +1,64 @@
+"""A file that may hold commands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+
+from capa_codemods.command_lines.found import Simple
+from capa_codemods.command_lines.simple import simple_commands
+from capa_codemods.command_lines.statements import statements
+from capa_codemods.engine.document import Document
+from capa_codemods.findings import Edit
+from capa_codemods.names import Names
+
+# `Dockerfile.prod`: what is usual behind the dot.
+_STAGES = tuple(
+    f".{stage}"
+    for stage in ("prod", "production", "dev", "development", "local", "staging", "test", "ci", "base", "web", "worker",
+                  "celery", "beat", "api", "app", "python")
+)  # fmt: skip
+_NAMES = re.compile(
+    r"(?:^|/)(?:Dockerfile[^/]*|[^/]*\.[Dd]ockerfile|Containerfile|Procfile[^/]*|Makefile|GNUmakefile|[^/]*\.mk"
+    r"|[^/]*\.(?:sh|bash|service|ya?ml|tpl|conf|ini|cfg|toml)|start|run|entrypoint)$"
+)
+
+
+class CommandFile(Document):
+    """A Dockerfile, compose file, Procfile, unit, manifest of Kubernetes, workflow, Makefile or shell script."""
+
+    suffixes = (
+        *(
+            "Dockerfile",
+            ".dockerfile",
+            "Containerfile",
+            "Procfile",
+            "akefile",
+            ".mk",
+            ".sh",
+            ".bash",
+            ".service",
+        ),
+        *(".yml", ".yaml", ".tpl", ".conf", ".ini", ".cfg", ".toml", "start", "run", "entrypoint"),
+        *_STAGES,
+    )
+
+    @classmethod
+    def claims(cls, path: str) -> bool:
+        """Say by its name whether commands may stand in the file at *path*."""
+        return _NAMES.search(path) is not None
+
+    @classmethod
+    def may_concern(cls, data: bytes, names: Names) -> bool:
+        """Say whether *data* may name a distribution of an SDK, or the program of one."""
+        return b"CELERY_BIN" in data or names.may_require(data.decode(errors="replace"))
+
+    @cached_property
+    def commands(self) -> Sequence[Simple]:
+        """The simple commands of the file, each without its wrappers."""
+        return tuple(simple_commands(statements(self.path, self.data.decode(errors="replace"))))
+
+    def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
+        """Refuse: nothing is known of how to prove a change."""
+        return "a file of commands is not edited"

@@ -1,0 +1,148 @@
+"""Take statements apart into simple commands, and find each behind its wrappers."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+
+from capa_codemods.command_lines.found import Simple, Statement
+
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_SHELL = re.compile(r"(?:^|/)(?:ba|da|z|a|k)?sh$")
+_PYTHON = re.compile(r"python[\d.]*|\$[{(]?\w*PYTHON\w*[)}]?")
+_EXEC_FORM = re.compile(r"\"((?:\\.|[^\"\\])*)\"|'([^']*)'")
+
+# A wrapper → how many words of its own stand before the command, its options aside.
+_WRAPPERS = {
+    **dict.fromkeys(
+        ("exec", "nohup", "time", "command", "tini", "dumb-init", "ddtrace-run", "env", "sudo", "nice"), 0
+    ),
+    **dict.fromkeys(("then", "do", "else", "if", "elif", "while", "until", "!", "{", "CMD"), 0),
+    **dict.fromkeys(("opentelemetry-instrument", "stdbuf", "ionice", "setsid", "xvfb-run", "catchsegv"), 0),
+    **dict.fromkeys(
+        ("gosu", "su-exec", "newrelic-admin", "timeout", "chpst", "setuidgid", "softlimit", "dotenv"), 1
+    ),
+    **dict.fromkeys(
+        ("poetry", "pipenv", "uv", "pdm", "hatch", "rye", "pixi", "conda", "mamba", "micromamba", "honcho"), 1
+    ),
+    **dict.fromkeys(("flock", "dockerize", "strace", "coverage"), 0),
+}
+"""A word that runs what follows. `poetry install` is the wrapper's own: its sub-command must be one of `_RUNNING`."""
+
+_RUNNING = frozenset({"run", "run-program", "exec", "shell"})
+_TOOLS = frozenset({"newrelic-admin", "poetry", "pipenv", "uv", "pdm", "hatch", "rye", "pixi", "conda", "mamba",
+                    "micromamba", "honcho", "dotenv", "coverage"})  # fmt: skip
+# What these run stands behind `--`.
+_DASHES = frozenset({"watchmedo", "wait-for-it", "wait-for-it.sh", "wait-for", "wait-for.sh", "kubectl", "doppler",
+                     "op",
+                     "chamber", "aws-vault", "runuser", "start-stop-daemon", "envconsul", "teller",
+                     "infisical"})  # fmt: skip
+# What these run is one word, which a shell reads.
+_QUOTING = {
+    "CMD-SHELL": "",
+    "watchfiles": "",
+    "su": "-c",
+    "nodemon": "--exec",
+    "entr": "",
+    "runuser": "-c",
+    "parallel": "",
+}
+_CONTAINERS = frozenset({"docker", "docker-compose", "podman", "nerdctl"})
+_WITH_VALUE = frozenset({"-u", "-n", "-g", "-s", "-k", "--user", "--signal", "--name", "-p", "--project", "--env-file",
+                         "-e", "--env", "-v", "--volume", "-w", "--workdir", "-f", "--file", "-wait", "-timeout",
+                         "--network", "--package", "--extra", "--group", "--with", "--python"})  # fmt: skip
+
+
+def simple_commands(found: Iterable[Statement]) -> Iterator[Simple]:
+    """Yield each command in the statements *found*, without its wrappers."""
+    for statement in found:
+        for words in _split(list(statement.words)) if statement.words else _parts(statement.text):
+            if stripped := _unwrapped(words):
+                yield Simple(statement.line, tuple(stripped))
+
+
+def _parts(text: str) -> Iterator[list[str]]:
+    """Yield the words of each simple command in the *text* of a shell."""
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" and text.count(text[0]) == 2:
+        text = text[1:-1]  # a text in quotes, as process managers have it
+    if text.startswith("["):
+        yield from _split([one or other for one, other in _EXEC_FORM.findall(text)])
+        return
+    text = text.lstrip("@-+").replace("\\\n", " ").replace("\n", " ; ")
+    lexer = shlex.shlex(text, posix=True, punctuation_chars="();<>|&")
+    lexer.whitespace_split = True
+    try:
+        words = list(lexer)
+    except ValueError:  # a quote that does not end: prose, or a piece of a longer text
+        return
+    yield from _split([";" if not word.strip(";&|()") else word for word in words])
+
+
+def _split(words: list[str]) -> Iterator[list[str]]:
+    """Yield the parts of *words* between separators."""
+    part: list[str] = []
+    for word in [*words, ";"]:
+        if word != ";":
+            part.append(word)
+        elif part:
+            yield from _read_by_shell(part)
+            part = []
+
+
+def _read_by_shell(part: list[str]) -> Iterator[list[str]]:
+    """Yield *part*, or the commands in the text that it gives a shell to read."""
+    words = _unwrapped(part)
+    if not words:
+        return
+    name = words[0].rpartition("/")[2]
+    text = ""
+    if _SHELL.search(words[0]):
+        option = next((at for at, word in enumerate(words[1:], 1) if re.fullmatch(r"-\w*c", word)), 0)
+        text = " ".join(words[option + 1 :][:1]) if option else ""
+    elif name in _QUOTING:
+        option = words.index(_QUOTING[name]) if _QUOTING[name] in words else 0
+        text = next((word for word in words[option + 1 :] if " " in word), "")
+    if text:
+        yield from _parts(text)
+    elif not _SHELL.search(words[0]):
+        yield words
+
+
+def _unwrapped(words: list[str]) -> list[str]:
+    """Return *words* without assignments and wrappers before the command proper."""
+    while words:
+        name = words[0].rpartition("/")[2]
+        if _ASSIGNMENT.match(words[0]):
+            words = words[1:]
+        elif name in _DASHES and "--" in words:
+            words = words[words.index("--") + 1 :]
+        elif name in _CONTAINERS and (inner := _in_container(words)):
+            words = inner
+        elif name in _WRAPPERS and not (name in _TOOLS and not _RUNNING.intersection(words[1:])):
+            words = _without_options(words[1:], own=_WRAPPERS[name])
+        elif _PYTHON.fullmatch(name) and "-m" in words[1:6]:
+            words = words[words.index("-m") + 1 :]
+        elif name == "run" and words[1:2] == ["-m"]:  # coverage run -m celery
+            words = words[2:]
+        else:
+            return words
+    return words
+
+
+def _in_container(words: list[str]) -> list[str]:
+    """Return what `docker exec`, `docker compose run` and their like run; nothing if they run nothing."""
+    at = next((at for at, word in enumerate(words) if word in {"exec", "run"}), None)
+    return _without_options(words[at + 1 :], own=1) if at is not None else []
+
+
+def _without_options(words: list[str], *, own: int) -> list[str]:
+    while words and (words[0].startswith("-") or own):
+        if words[0] == "--":
+            return words[1:]
+        if words[0].startswith("-"):
+            words = words[2:] if words[0] in _WITH_VALUE else words[1:]
+        else:
+            words, own = words[1:], own - 1
+    return words

@@ -1,0 +1,83 @@
+"""Find the pieces of a file that may be commands: a text for a shell, or the words of one command."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from capa_codemods.command_lines import yaml_lines
+from capa_codemods.command_lines.found import Statement
+
+# What stands before the command: a list dash, a Dockerfile's or systemd's word, `command=`, or a key.
+_LEAD = re.compile(
+    r"""\s*(?:-\s+)?(?:
+        (?:HEALTHCHECK\s+(?:--\S+\s+)*)?(?:CMD|ENTRYPOINT|RUN)\s+(?:--\w+\S*\s+)*
+        | Exec(?:Start|StartPre|StartPost|Stop|Reload)=[-@:+!]*
+        | (?:command|cmd)\s*=\s*
+        | \w[\w.-]*(?:\s*:(?=\s|["'\[])|\s+=(?=\s))\s*
+    )?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_MAKE_VARIABLE = re.compile(r"\$\((\w+)\)")
+# Keys whose texts are for people.
+PROSE = frozenset(
+    {"name", "container_name", "description", "title", "summary", "help", "label", "message", "image", "hostname", "id",
+     "text", "keywords", "dependencies"}
+)  # fmt: skip
+
+
+def statements(path: str, text: str) -> Iterator[Statement]:
+    """Yield what may be a command in *text*, the content of the file at *path*."""
+    if path.endswith((".yml", ".yaml", ".tpl")):
+        yield from yaml_lines.statements(text, PROSE)
+    elif path.endswith(".toml"):
+        yield from _in_toml(text)
+    else:
+        yield from _in_lines(_MAKE_VARIABLE.sub(r"${\1}", text))
+
+
+def _in_lines(text: str) -> Iterator[Statement]:
+    lines = text.splitlines()
+    at = 0
+    while at < len(lines):
+        first, parts = at + 1, [lines[at]]
+        while parts[-1].endswith("\\") and at + 1 < len(lines):
+            at += 1
+            parts = [*parts[:-1], parts[-1][:-1], lines[at].strip()]
+        at += 1
+        joined = " ".join(parts)
+        if not joined.lstrip().startswith("#"):
+            lead = _LEAD.match(joined)
+            yield Statement(first, joined[lead.end() if lead else 0 :].strip())
+
+
+class _Place(NamedTuple):
+    key: str
+    value: Any
+
+
+def _in_toml(text: str) -> Iterator[Statement]:
+    try:
+        queue = [_Place(key, value) for key, value in tomllib.loads(text).items()]
+    except ValueError:
+        return
+    while queue:
+        place = queue.pop(0)
+        if place.key in PROSE:
+            continue
+        if isinstance(place.value, dict):
+            queue += [_Place(key, value) for key, value in place.value.items()]
+        elif isinstance(place.value, str):
+            yield from (Statement(_line_of(text, line), line) for line in place.value.splitlines())
+        elif isinstance(place.value, list):
+            words = tuple(item for item in place.value if isinstance(item, str))
+            if words and len(words) == len(place.value) and not any(" " in word for word in words):
+                yield Statement(_line_of(text, words[0]), words=words)
+            else:
+                queue += [_Place(place.key, item) for item in place.value]
+
+
+def _line_of(text: str, part: str) -> int:
+    return text.count("\n", 0, max(0, text.find(part))) + 1

@@ -1,0 +1,55 @@
+"""Commands in Dockerfiles, compose files, Procfiles, units, workflows, Makefiles and scripts: read, never changed.
+
+    celery -A proj worker            nothing to say: it starts the migrated application as it is
+    celery -A proj inspect ping      a warning: remote control is not served
+    celery -A proj worker -P gevent  a warning: the pool is not served
+    RUN pip install requests         a warning: capa-core[requests] would be missing there
+
+Celery's own program loads the application that `-A` names, and the application is Capa's. So no command needs another
+spelling, and what would not work needs a decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from capa_codemods.command_lines.command_file import CommandFile
+from capa_codemods.command_lines.found import Simple
+from capa_codemods.command_lines.installs import installed
+from capa_codemods.command_lines.judged import Started, started
+from capa_codemods.findings import Edit, Finding, Level
+from capa_codemods.project import Project
+from capa_codemods.requirement import capa_requirement, missing_extras
+from capa_codemods.rule import Rule
+
+
+class Commands(Rule[CommandFile]):
+    """Name the commands that the migrated application does not serve, and installations that lack Capa."""
+
+    id = "commands"
+    summary = (
+        "commands that would not work on the migrated application, and installations without it, are named"
+    )
+    reads = CommandFile
+
+    def check(self, file: CommandFile, project: Project) -> Iterator[Edit | Finding]:
+        """Yield a finding for each such command."""
+        for simple in file.commands:
+            if found := started(simple, project.names):
+                yield from self._started(found)
+            else:
+                yield from self._installed(simple, project)
+
+    def _started(self, found: Started) -> Iterator[Finding]:
+        for line in found.told:
+            level: Level = "warning" if line.support == "none" else "note"
+            said = f"`{' '.join(found.words)}`: {line.reason}"
+            yield Finding(
+                self.id, found.line, level, said, f"see {line.see}" if line.see else "name it with -A"
+            )
+
+    def _installed(self, simple: Simple, project: Project) -> Iterator[Finding]:
+        missing = missing_extras(installed(simple.words), project.names)
+        if missing:
+            said = f"`{' '.join(simple.words)}` installs an SDK and not {capa_requirement(missing)}"
+            yield Finding(self.id, simple.line, "warning", said, f"add '{capa_requirement(missing)}' to it")

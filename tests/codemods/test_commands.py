@@ -1,0 +1,230 @@
+# ruff: noqa: E501 - tables of texts, which are easier to compare unbroken
+"""Commands that start Celery: in command position, behind wrappers, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from capa_codemods.command_lines.celery import celery_command
+from capa_codemods.command_lines.command_file import CommandFile
+from capa_codemods.discovery import map_files
+from capa_codemods.findings import Finding
+from capa_codemods.import_map import read
+from capa_codemods.names import Names
+from capa_codemods.project import Project
+from capa_codemods.rewrite import Rewrite
+from capa_codemods.rules.commands import Commands
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """Return the findings of one Dockerfile, by the import maps of the installed adapters."""
+    names = Names(map(read, map_files()))
+
+    def run(text: str) -> tuple[Finding, ...]:
+        rewrite = Rewrite(Project(str(tmp_path), names, ["Dockerfile"]), [Commands()])
+        return rewrite.examine_data("Dockerfile", text.encode()).findings
+
+    return run
+
+
+def _found(path: str, text: str) -> list[tuple[int, str, str]]:
+    assert CommandFile.claims(path)
+    found = [(one.line, celery_command(one.words)) for one in CommandFile(path, text.encode()).commands]
+    return [(line, asked.subcommand, asked.application) for line, asked in found if asked]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("Procfile", "worker: celery -A proj worker -l info"),
+        ("Procfile", "worker: celery --app=proj worker"),
+        ("Procfile", "worker: celery worker -A proj"),
+        ("Procfile", "worker: /srv/venv/bin/celery -Aproj worker"),
+        ("Procfile", "worker: python -m celery -A proj worker"),
+        ("Procfile", "worker: env A=b C=d celery -A proj worker"),
+        ("Procfile", "worker: A=b newrelic-admin run-program celery -A proj worker"),
+        ("Procfile", "worker: exec ddtrace-run celery -A proj worker"),
+        ("Procfile", "worker: python manage.py migrate && celery -A proj worker"),
+        ("Procfile", "worker: poetry run celery -A proj worker"),
+        ("Dockerfile", 'CMD ["celery", "-A", "proj", "worker"]'),
+        ("Dockerfile", "CMD celery -A proj worker"),
+        ("Dockerfile", 'ENTRYPOINT ["tini", "--", "celery", "-A", "proj", "worker"]'),
+        ("Dockerfile", 'CMD ["sh", "-c", "exec celery -A proj worker -c $N"]'),
+        ("app.Dockerfile", "CMD gosu app celery -A proj worker"),
+        ("docker-compose.yml", "    command: celery -A proj worker"),
+        ("docker-compose.yml", "    command: ['celery', '-A', 'proj', 'worker']"),
+        ("docker-compose.yml", "    command:\n      - celery\n      - -A\n      - proj\n      - worker\n"),
+        ("docker-compose.yml", "    command: \"bash -c 'celery -A proj worker'\""),
+        ("k8s/worker.yaml", '        args: ["celery", "-A", "proj", "worker"]'),
+        ("worker.service", "ExecStart=/usr/bin/celery -A proj worker"),
+        ("start.sh", "exec celery \\\n  -A proj \\\n  worker"),
+        ("start.sh", "if true; then celery -A proj worker; fi"),
+        ("start.sh", "sudo -u app celery -A proj worker"),
+        ("start.sh", "timeout 30 celery -A proj worker"),
+        ("start.sh", "nice -n 5 celery -A proj worker &"),
+        ("Makefile", "\t@celery -A proj worker"),
+        ("supervisord.conf", "command=celery -A proj worker"),
+        ("supervisord.ini", "[program:x]\ncommand = /srv/bin/celery -A proj worker ; comment"),
+        ("Makefile", "worker: deps ; celery -A proj worker"),
+        ("Makefile", "\t-$(VENV)/bin/celery -A proj worker"),
+        ("Makefile", "\t$(PYTHON) -m celery -A proj worker"),
+        (
+            "start",
+            "#!/bin/bash\nexec watchfiles --filter python celery.__main__.main --args '-A proj worker'\ncelery -A proj worker",
+        ),
+        ("start.sh", "watchmedo auto-restart --directory=. --pattern=*.py -- celery -A proj worker"),
+        ("start.sh", "exec watchfiles 'celery -A proj worker' src"),
+        ("start.sh", "./wait-for-it.sh redis:6379 -t 30 -- celery -A proj worker"),
+        ("start.sh", "docker compose run --rm -e A=b web celery -A proj worker"),
+        ("start.sh", "docker exec -it web celery -A proj worker"),
+        ("start.sh", "kubectl exec -it pod -- celery -A proj worker"),
+        ("start.sh", "su - app -c 'celery -A proj worker'"),
+        ("start.sh", "bash -lc 'source /venv/bin/activate && celery -A proj worker'"),
+        ("start.sh", "pipenv run celery -A proj worker &"),
+        ("start.sh", "uv run --with x celery -A proj worker"),
+        ("start.sh", "conda run -n env celery -A proj worker"),
+        ("start.sh", "coverage run -m celery -A proj worker"),
+        ("start.sh", "python -X dev -u -m celery -A proj worker"),
+        ("start.sh", "dotenv -f .env run -- celery -A proj worker"),
+        ("start.sh", "if ! celery -A proj worker; then exit 1; fi"),
+        ("start.sh", "flock -n /tmp/x celery -A proj worker"),
+        ("worker.service", "ExecStart=/bin/sh -c '${CELERY_BIN} -A proj worker'"),
+        ("Dockerfile", "RUN --mount=type=cache,target=/x celery -A proj worker"),
+        ("Dockerfile.prod", "HEALTHCHECK --interval=5s CMD celery -A proj worker"),
+        ("pyproject.toml", '[tool.pdm.scripts]\nw = "celery -A proj worker"'),
+        ("pyproject.toml", '[tool.pdm.scripts]\nw = {shell = "cd x && celery -A proj worker"}'),
+        ("pyproject.toml", '[tool.hatch.envs.default.scripts]\nw = ["celery -A proj worker"]'),
+        ("pyproject.toml", '[tool.poe.tasks.w]\ncmd = "celery -A proj worker"'),
+        ("fly.toml", "[processes]\nworker = 'celery -A proj worker'"),
+        ("compose.yaml", "entrypoint: celery -A proj\ncommand: worker"),
+        ("compose.yaml", "command: >-\n  celery -A proj\n  worker\n  -l info\n"),
+        ("compose.yaml", 'command: >\n  sh -c "wait-for db:5432 &&\n  celery -A proj worker"\n'),
+        ("compose.yaml", "command: celery -A proj\n  worker -l info\n"),
+        ("compose.yaml", 'test: ["CMD-SHELL", "celery -A proj worker"]'),
+        ("k8s.yaml", 'command: ["celery"]\nargs: ["-A", "proj", "worker"]'),
+        (
+            "k8s.yaml",
+            "- name: celery worker\n  args:\n  - -A\n  - proj\n  - worker\n  command:\n  - celery\n",
+        ),
+        ("k8s.yaml", 'command: ["/bin/sh", "-c"]\nargs: ["exec celery -A proj worker"]'),
+        ("k8s.yaml", "command:\n- /bin/sh\n- -c\n- |\n  set -e\n  exec celery -A proj worker\n"),
+        ("k8s.yaml", "command: [\n  celery, -A, proj,\n  worker, # a comment\n]\n"),
+        ("templates/worker.yaml", "command:\n{{- if .x }}\n- celery\n- -A\n- proj\n- worker\n{{- end }}\n"),
+        (
+            "templates/worker.yaml",
+            'command: ["celery", "-A", "proj", "worker", "-c", {{ .Values.n | quote }}]',
+        ),
+        ("values.yaml", "worker:\n  args: [celery, -A, proj, worker]\n"),
+        (".github/workflows/ci.yml", "steps:\n- run: celery -A proj worker &\n"),
+        (
+            ".github/workflows/ci.yml",
+            "steps:\n- name: x\n  run: |\n    cd app\n    celery -A proj \\\n      worker\n",
+        ),
+        (".gitlab-ci.yml", "job:\n  script:\n    - pip install x\n    - 'celery -A proj worker'\n"),
+        ("render.yaml", 'startCommand: "celery -A proj worker"'),
+    ],
+)
+def test_command_is_found_behind_its_wrappers(path, text):
+    assert [("worker", "proj")] == [(subcommand, app) for _, subcommand, app in _found(path, text)]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("Procfile", "worker: airflow celery worker"),
+        ("Procfile", "worker: python manage.py celery flower"),
+        ("Procfile", "web: gunicorn celery.wsgi"),
+        ("Dockerfile", "RUN pip install celery"),
+        ("Dockerfile", "# CMD celery -A proj worker"),
+        ("Dockerfile", "COPY celery /srv/celery"),
+        ("docker-compose.yml", "  celery:\n    image: celery\n"),
+        ("docker-compose.yml", "    depends_on:\n      - celery\n      - worker\n"),
+        ("docker-compose.yml", "    description: it runs celery -A proj worker for you"),
+        ("start.sh", "echo 'celery -A proj worker'"),
+        ("start.sh", "# celery -A proj worker"),
+        ("start.sh", "which celery"),
+        ("setup.cfg.ini", "celery\n"),
+        ("pyproject.toml", 'dependencies = ["celery"]\n'),
+        ("pyproject.toml", '    "celery[redis]",\n'),
+        ("ci.yml", "- run: pip install celery && pytest\n"),
+        ("k8s.yaml", "metadata:\n  name: celery worker\n  labels:\n    app: celery\n"),
+        ("k8s.yaml", "env:\n- name: CELERY\n  value: celery\n"),
+        (".github/workflows/ci.yml", "steps:\n- name: celery worker\n  uses: x\n"),
+        (
+            "pyproject.toml",
+            '[project]\ndescription = "celery worker for you"\nkeywords = ["celery worker"]\n',
+        ),
+        ("pyproject.toml", '[project.scripts]\nworker = "celery.__main__:main"\n'),
+        ("Makefile", "celery: worker\n\ttrue\n"),
+        ("start.sh", "poetry add celery worker\n"),
+        ("start.sh", "pkill -f 'celery worker'\n"),
+        ("start.sh", "ps aux | grep celery worker\n"),
+        ("start.sh", "docker build -t celery worker\n"),
+        ("start.sh", "CELERY='celery -A proj worker'\n"),
+        ("tox.ini", "[testenv]\ndeps = celery\ncommands = pytest\n"),
+    ],
+)
+def test_other_commands_and_prose_are_not_mistaken(path, text):
+    assert [] == _found(path, text)
+
+
+def test_line_and_subcommand_are_told():
+    text = "web: gunicorn x\nworker: celery -A proj.app worker\nbeat: celery -A proj.app beat\nmonitor: celery flower\n"
+
+    assert [(2, "worker", "proj.app"), (3, "beat", "proj.app"), (4, "flower", "")] == _found("Procfile", text)
+
+
+@pytest.mark.parametrize(
+    "path", ["app.py", "README.md", "notes.txt", "Dockerfiles/readme", "restart", "package.json"]
+)
+def test_files_of_other_kinds_are_not_read(path):
+    assert not CommandFile.claims(path)
+
+
+@pytest.mark.parametrize(
+    "path", ["compose/worker/start", "Dockerfile.prod", "ops/web.Dockerfile", "Makefile", "Procfile"]
+)
+def test_names_that_are_claimed_have_one_of_the_endings(path):
+    assert CommandFile.claims(path)
+    assert path.endswith(CommandFile.suffixes)
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "level"),
+    [
+        ("celery -A p inspect ping", "it is refused", "warning"),
+        ("celery -A p worker -P gevent", "this pool is refused", "warning"),
+        ("celery -A p worker --pool=eventlet", "this pool is refused", "warning"),
+        ("celery worker -l info", "no application is named", "note"),
+        ("celery -A p worker -E", "-E is without effect", "note"),
+        ("pip install -U requests flask", "installs an SDK and not capa-core[requests]", "warning"),
+        ("python -m pip install 'requests>=2'", "installs an SDK and not capa-core[requests]", "warning"),
+        ("uv pip install --system celery[redis] requests", "not capa-core[celery,requests]", "warning"),
+        ("poetry add requests", "installs an SDK and not capa-core[requests]", "warning"),
+    ],
+)
+def test_command_that_would_not_work_is_named(judged, command, said, level):
+    (finding,) = judged(f"RUN {command}\n")
+
+    assert said in finding.message
+    assert (1, level) == (finding.line, finding.level)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "celery -A p worker -l info -P prefork -c 4",
+        "celery -A p beat",
+        "celery -A p purge -f",
+        "airflow celery worker -P gevent",
+        "pip install -r requests.txt",
+        "pip install requests 'capa-core[requests]'",
+        "pip install -c requests -e ./requests requests-oauthlib",
+        "pip download requests",
+        "apt-get install requests",
+        "echo pip install requests",
+    ],
+)
+def test_command_that_works_is_not_named(judged, command):
+    assert () == judged(f"RUN {command}\n")
