@@ -45,6 +45,7 @@ class Project:
         self.import_roots = tuple(folder.strip("/") for folder in import_roots)
         self.settings = settings or {}
         self._shadows: dict[tuple[str, str], str | None] = {}
+        self._namesakes: dict[str, str | None] = {}
         self._manifest_texts: dict[str, str] = {}
 
     def refusal(self, root: str, path: str) -> tuple[str, str] | None:
@@ -106,8 +107,11 @@ class Project:
         return os.path.lexists(os.path.join(self.root, folder, name))
 
     def _namesake(self, root: str) -> str | None:
-        endings = (f"/{root}.py", f"/{root}/__init__.py")
-        return next((path for path in self.files if f"/{path}".endswith(endings)), None)
+        if root not in self._namesakes:
+            endings = (f"/{root}.py", f"/{root}/__init__.py")
+            found = (path for path in self.files if f"/{path}".endswith(endings))
+            self._namesakes[root] = next(found, None)
+        return self._namesakes[root]
 
     def _has_evidence(self, distributions: Sequence[str], path: str) -> bool:
         wanted = spellings(distributions)
