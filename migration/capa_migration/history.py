@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -84,18 +84,31 @@ def read(root: str) -> History:
         return _parsed(file.read(_LARGEST_BYTES))
 
 
-def remember(path: str, survey: Survey, by: str, *, now: datetime | None = None) -> bool:
-    """Add a line for *survey*, made for *path* by the command *by*, and say whether one was due and written.
+def remember(
+    paths: str | Sequence[str],
+    survey: Callable[[], Survey],
+    by: str,
+    *,
+    exclude: Sequence[str] = (),
+    now: datetime | None = None,
+) -> bool:
+    """Add a line for what *paths* use by now, and say whether one was due and written.
 
     A part of a tree is not comparable with the whole: nothing is written for it. Neither is for a tree that uses no SDK
     and never has, or that cannot be written to: a scan must work on what may only be read.
+
+    Args:
+        paths: What the user asked for.
+        survey: Counts it, if that is needed.
+        by: The command: `scan`, `report` or `apply`.
+        exclude: What the user asked to leave out this time.
+        now: Taken for the present time.
     """
-    numbers = standing(survey)
-    if Target(path).scopes:
+    if exclude or Target(paths).scopes:
         return False
-    entry = Entry(now or datetime.now(UTC), by, numbers)
+    found = survey()
     try:
-        return _append(survey.root, entry)
+        return _append(found.root, Entry(now or datetime.now(UTC), by, standing(found)))
     except (OSError, JournalError):
         return False
 
@@ -109,10 +122,24 @@ def standing(survey: Survey) -> dict[str, Standing]:
     }
 
 
+def make_folder(root: str) -> None:
+    """Make the folder for Capa's own files in the tree at *root*, out of sight of git.
+
+    Raises:
+        JournalError: Something else has its name, or it leads out of the tree.
+        OSError: It cannot be made.
+    """
+    folder = f"{root}/.capa"
+    check_folder(folder)
+    os.makedirs(folder, exist_ok=True)
+    with contextlib.suppress(FileExistsError), open(f"{folder}/.gitignore", "x", encoding="ascii") as file:
+        file.write("*\n")
+
+
 def _append(root: str, entry: Entry) -> bool:
     if not entry.sdks and not os.path.lexists(f"{root}/{FILE}"):
         return False
-    _make_folder(root)
+    make_folder(root)
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     with open(os.open(f"{root}/{FILE}", flags, 0o666), "r+b", buffering=0) as file:
         _lock(file.fileno())
@@ -128,14 +155,6 @@ def _append(root: str, entry: Entry) -> bool:
 def _is_due(entry: Entry, entries: tuple[Entry, ...]) -> bool:
     last = entries[-1] if entries else None
     return last is None or last.sdks != entry.sdks or entry.at - last.at >= _AT_LEAST
-
-
-def _make_folder(root: str) -> None:
-    folder = f"{root}/.capa"
-    check_folder(folder)
-    os.makedirs(folder, exist_ok=True)
-    with contextlib.suppress(FileExistsError), open(f"{folder}/.gitignore", "x", encoding="ascii") as file:
-        file.write("*\n")
 
 
 def _lock(handle: int) -> None:

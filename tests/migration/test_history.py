@@ -33,7 +33,7 @@ def root(tmp_path):
 
 
 def test_a_run_adds_a_line_with_its_numbers(root):
-    remember(str(root), survey(root, full=3, none=2, moved=1), "scan", now=NOON)
+    remember(str(root), lambda: survey(root, full=3, none=2, moved=1), "scan", now=NOON)
     (entry,) = read(str(root)).entries
 
     assert Entry(NOON, "scan", {"requests": Standing(full=3, partial=0, none=2, moved=1)}) == entry
@@ -42,13 +42,14 @@ def test_a_run_adds_a_line_with_its_numbers(root):
 
 def test_the_same_numbers_on_the_same_day_add_nothing(root):
     soon, later = NOON + timedelta(hours=23), NOON + timedelta(hours=24)
-    added = [remember(str(root), survey(root, full=3), "scan", now=at) for at in (NOON, soon, later)]
+    added = [remember(str(root), lambda: survey(root, full=3), "scan", now=at) for at in (NOON, soon, later)]
 
     assert [True, False, True] == added
 
 
 def test_other_numbers_add_a_line_at_once(root):
-    added = [remember(str(root), survey(root, full=3 - done, moved=done), "apply") for done in (0, 1)]
+    first, second = survey(root, full=3), survey(root, full=2, moved=1)
+    added = [remember(str(root), lambda: first, "scan"), remember(str(root), lambda: second, "apply")]
 
     assert [True, True] == added
 
@@ -56,12 +57,16 @@ def test_other_numbers_add_a_line_at_once(root):
 def test_a_part_of_a_tree_adds_nothing(root):
     (root / "app").mkdir()
 
-    assert not remember(str(root / "app"), survey(root, full=1), "scan")
+    assert not remember(str(root / "app"), lambda: survey(root, full=1), "scan")
     assert () == read(str(root)).entries
 
 
+def test_a_run_that_leaves_files_out_adds_nothing(root):
+    assert not remember(str(root), lambda: survey(root, full=1), "scan", exclude=["vendor"])
+
+
 def test_a_tree_without_an_sdk_is_left_alone(root):
-    assert not remember(str(root), survey(root), "scan")
+    assert not remember(str(root), lambda: survey(root), "scan")
     assert not (root / ".capa").exists()
 
 
@@ -80,10 +85,10 @@ def test_a_tree_without_an_sdk_is_left_alone(root):
     ],
 )
 def test_a_damaged_line_is_skipped_and_named(root, line):
-    remember(str(root), survey(root, full=1), "scan", now=NOON)
+    remember(str(root), lambda: survey(root, full=1), "scan", now=NOON)
     with (root / ".capa/history").open("ab") as file:
         file.write(line)  # without an end, as a kill leaves it
-    remember(str(root), survey(root, full=2), "scan", now=NOON)
+    remember(str(root), lambda: survey(root, full=2), "scan", now=NOON)
     found = read(str(root))
 
     assert [1, 2] == [entry.movable for entry in found.entries]
@@ -95,7 +100,7 @@ def test_a_history_that_leads_elsewhere_is_not_followed(root):
     (root / "precious").write_text("kept\n")
     (root / ".capa/history").symlink_to(root / "precious")
 
-    assert not remember(str(root), survey(root, full=1), "scan")
+    assert not remember(str(root), lambda: survey(root, full=1), "scan")
     assert "kept\n" == (root / "precious").read_text()
     assert () == read(str(root)).entries
 
@@ -103,7 +108,7 @@ def test_a_history_that_leads_elsewhere_is_not_followed(root):
 def test_two_runs_at_once_add_one_line(root):
     code = (
         "import sys; sys.path.insert(0, sys.argv[2]); from test_history import *\n"
-        "[remember(sys.argv[1], survey(sys.argv[1], full=number // 10), 'scan') for number in range(200)]"
+        "[remember(sys.argv[1], lambda: survey(sys.argv[1], full=number // 10), 'scan') for number in range(200)]"
     )
     words = [sys.executable, "-c", code, str(root), str(Path(__file__).parent)]
     runs = [subprocess.Popen(words) for _ in range(2)]
@@ -114,3 +119,18 @@ def test_two_runs_at_once_add_one_line(root):
     # One run may be ahead of the other, and a number may then come again; never twice in a row.
     movable = [json.loads(line)["sdks"] for line in (root / ".capa/history").read_text().splitlines()]
     assert all(one != other for one, other in pairwise(movable))
+
+
+def test_git_does_not_see_it(capa, project, git):
+    capa("scan", project)
+
+    assert 1 == len(read(str(project)).entries)
+    assert "" == git("status", "--porcelain")
+
+
+def test_each_run_over_a_whole_tree_is_remembered(capa, project):
+    for words in (["scan"], ["migrate", "apply"], ["report"]):
+        capa(*words, project)
+    lines = [(entry.by, entry.movable, entry.moved) for entry in read(str(project)).entries]
+
+    assert [("scan", 5, 0), ("apply", 0, 5)] == lines  # the report found what the rewrite had left

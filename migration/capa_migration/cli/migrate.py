@@ -181,7 +181,12 @@ def _apply(arguments: argparse.Namespace) -> int:
         done = apply(
             arguments.paths, partial(_plan, arguments), allow_dirty=arguments.allow_dirty, choose=choose
         )
-    return show(_report("apply", arguments, done.plan, done), arguments)
+    report = _report("apply", arguments, done.plan, done)
+    if done.result and done.result.written:
+        from capa_migration.history import remember
+
+        remember(arguments.paths, lambda: report.survey, "apply", exclude=arguments.exclude)
+    return show(report, arguments)
 
 
 def _commit(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None) -> Done:

@@ -44,11 +44,13 @@ def parser() -> Parser:
 def run(words: list[str]) -> int:
     """Run `capa scan` with *words* and return its exit code."""
     arguments = parser().parse_args(words)
+    from capa_migration import history
     from capa_migration.plan import make
     from capa_migration.report import Report
 
     options = Options(exclude=tuple(arguments.exclude))
     found = survey(arguments.paths, options)
+    history.remember(arguments.paths, lambda: found, "scan", exclude=arguments.exclude)
     return show(
         Report(
             "scan",

@@ -97,7 +97,7 @@ class Reader:
     def learn(self, paths: Sequence[str]) -> None:
         """Find out which of the files at *paths* hand objects of an SDK to others, before any is scanned."""
         handing = [path for path in paths if self._may_import(path) and self._neighbours.exports(path)]
-        self._stems = tuple({_stem(path).encode() for path in handing})
+        self._stems = tuple({_stem(path).encode(errors="surrogateescape") for path in handing})
 
     def scan(self, path: str) -> Found | None:
         """Return the call sites of the file at *path*; None if it uses no SDK."""

@@ -1,0 +1,84 @@
+"""`capa report`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+from capa_migration.cli import CLEAN, FAILED
+from capa_migration.cli.arguments import Parser
+from capa_migration.cli.output import add_paths, put
+from capa_migration.target import Options
+
+if TYPE_CHECKING:
+    from capa_migration.plan import Plan
+
+_EXAMPLES = """\
+examples:
+  capa report . --open                 look at it
+  capa report . --output report.html   give it to somebody: it is one file
+
+exit codes: 0 done; 2 some files could not be read or proven, and are named in it; 3 wrong usage
+"""
+
+
+def parser() -> Parser:
+    """Return the parser of `capa report`."""
+    parser = Parser(
+        prog="capa report",
+        description="Write the page that shows how a migration stands: what is used, what moves, what changes.",
+        epilog=_EXAMPLES,
+    )
+    add_paths(parser)
+    parser.add_argument(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="where to write it; .capa/report.html in the project by default",
+    )
+    parser.add_argument("--open", action="store_true", help="show it in the browser")
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="PATH", help="leave this folder or file out"
+    )
+    return parser
+
+
+def run(words: list[str]) -> int:
+    """Run `capa report` with *words* and return its exit code."""
+    arguments = parser().parse_args(words)
+    from capa_migration import history
+    from capa_migration.cli.scan import survey
+    from capa_migration.page import page
+
+    options = Options(exclude=tuple(arguments.exclude))
+    found = survey(arguments.paths, options)
+    plan = _plan(arguments.paths, options)
+    history.remember(arguments.paths, lambda: found, "report", exclude=arguments.exclude)
+    if not arguments.output:
+        history.make_folder(found.root)
+    place = arguments.output or f"{found.root}/.capa/report.html"
+    put(place, page(shlex.join(arguments.paths), found, plan).encode(errors="backslashreplace"))
+    print(f"{place}: the page is written. Next: open it in a browser.")
+    if arguments.open:
+        _open(place)
+    return FAILED if found.unread or plan.of("failed") else CLEAN
+
+
+def _plan(paths: list[str], options: Options) -> Plan:
+    from capa_migration.cli.terminal import ProgressLine
+    from capa_migration.plan import make
+
+    progress = ProgressLine()
+    try:
+        return make(paths, options, remember=False, progress=progress)
+    finally:
+        progress.close()
+
+
+def _open(place: str) -> None:
+    import webbrowser
+    from pathlib import Path
+
+    if not webbrowser.open(Path(os.path.abspath(place)).as_uri()):
+        print("no browser was found here: copy the file to where one is")

@@ -1,0 +1,77 @@
+"use strict";
+// The files of the rewrite on one side, the diff of one of them on the other.
+
+const FILES_AT_FIRST = 200;
+const STATES = { ready: "to write", written: "written" };
+
+async function drawChanges(report) {
+  const place = document.getElementById("changes-view");
+  const files = report.changes ? await unpackedChanges() : [];
+  if (!files.length) {
+    place.append(make("p", { class: "muted" }, "Nothing would change, and nothing has been changed."));
+    return;
+  }
+  const diff = make("div", { class: "shown", id: "shown", tabindex: "-1", role: "region", "aria-label": "Diff" });
+  const list = make("div", { class: "files" });
+  place.append(leftOut(report, files), make("div", { class: "viewer" }, make("div", { class: "picker" }, fileFilter(files, list), list), diff));
+  const draw = ({ file }) => {
+    const chosen = files.find((one) => one.path === file) ?? files[0];
+    diff.replaceChildren(shownFile(report, chosen));
+    markChosen(list, chosen);
+  };
+  fillFiles(files, list);
+  view.listeners.push(draw);
+  draw(view.state);
+}
+
+function leftOut(report, files) {
+  const unlisted = report.changes - files.length;
+  const undrawn = files.filter((file) => file.diff === undefined).length;
+  if (!unlisted && !undrawn) return "";
+  const parts = [undrawn ? `the diffs of ${counted(undrawn, "file")}` : null, unlisted ? counted(unlisted, "file") : null];
+  return make("p", { class: "remark" }, `Left out to keep this page small: ${parts.filter(Boolean).join(" and ")}. `,
+    make("code", {}, `capa migrate diff ${report.path}`), " shows all that is to be written.");
+}
+
+function fileFilter(files, list) {
+  const field = make("input", { type: "search", placeholder: `Among ${counted(files.length, "file")}`, "aria-label": "Filter the files",
+    autocomplete: "off", spellcheck: "false" });
+  field.addEventListener("input", () => {
+    const text = field.value.trim().toLowerCase();
+    fillFiles(files.filter((file) => file.path.toLowerCase().includes(text)), list);
+    markChosen(list, { path: list.dataset.chosen });
+  });
+  return field;
+}
+
+function fillFiles(files, list) {
+  list.replaceChildren(files.length
+    ? listed(files, FILES_AT_FIRST, "files", (some) => make("ul", {}, some.map(fileItem)))
+    : make("p", { class: "muted empty" }, "No file matches."));
+}
+
+function fileItem(file) {
+  const [, folder, name] = /^(.*\/)?([^/]*)$/s.exec(file.path);
+  return make("li", {}, make("button", { type: "button", class: "file", "data-path": file.path, onclick: () => view.change({ file: file.path }) },
+    make("span", { class: "muted" }, folder ?? ""), name));
+}
+
+function markChosen(list, file) {
+  list.dataset.chosen = file.path;
+  for (const button of list.querySelectorAll("button.file")) {
+    button.setAttribute("aria-current", String(button.dataset.path === file.path));
+  }
+}
+
+function shownFile(report, file) {
+  return make("article", {},
+    make("header", {},
+      make("h3", {}, make("code", {}, file.path)),
+      make("p", {}, badge("✓ Proven", "proven"), ` · ${STATES[file.state]} · ${counted(file.edits, "edit")} by ${file.rules.join(", ")}`),
+      make("dl", { class: "digests" },
+        make("dt", {}, "SHA-256 before"), make("dd", {}, make("code", {}, file.before || "no file")),
+        make("dt", {}, "after"), make("dd", {}, make("code", {}, file.after)))),
+    file.diff === undefined
+      ? make("p", { class: "remark" }, "This diff was left out. To see it: ", make("code", {}, `capa migrate diff ${file.path}`))
+      : make("div", { class: "scroll" }, diffTable(file.path, file.diff)));
+}

@@ -1,0 +1,68 @@
+"use strict";
+// Elements from plain values. Text goes in as text nodes and nowhere else: nothing that was found in a repository is
+// ever read as HTML.
+
+function make(kind, attributes = {}, ...children) {
+  return filled(document.createElement(kind), attributes, children);
+}
+
+function drawn(kind, attributes = {}, ...children) {
+  return filled(document.createElementNS("http://www.w3.org/2000/svg", kind), attributes, children);
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== undefined && value !== null) element.setAttribute(name, value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+function table(caption, heads, rows) {
+  return make("table", {},
+    make("caption", { class: "unseen" }, caption),
+    make("thead", {}, make("tr", {}, heads.map(head))),
+    make("tbody", {}, rows));
+}
+
+function head(title) {
+  const [text, kind] = Array.isArray(title) ? title : [title, null];
+  return make("th", { scope: "col", class: kind }, text);
+}
+
+function cell(content, kind) {
+  return make("td", { class: kind }, content);
+}
+
+function number(value) {
+  return value.toLocaleString("en");
+}
+
+function counted(value, one, many) {
+  return `${number(value)} ${value === 1 ? one : many ?? `${one}s`}`;
+}
+
+function day(date) {
+  return date.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
+}
+
+function moment(date) {
+  return `${day(date)}, ${date.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
+}
+
+function badge(word, kind) {
+  return make("span", { class: `badge ${kind}` }, word);
+}
+
+// A long list is drawn up to a limit, and whole when it is asked for.
+function listed(rows, limit, what, draw) {
+  const shown = make("div", {});
+  const show = (some) => shown.replaceChildren(draw(some));
+  show(rows.slice(0, limit));
+  if (rows.length <= limit) return shown;
+  const all = make("button", { type: "button", class: "more", onclick: () => { show(rows); all.remove(); } },
+    `Show all ${number(rows.length)} ${what}`);
+  return make("div", {}, shown, all);
+}

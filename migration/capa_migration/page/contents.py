@@ -1,0 +1,71 @@
+"""All that the page shows, but for the diffs, as plain data."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+from capa_codemods import __version__
+from capa_migration.history import History
+from capa_migration.page.abilities import abilities
+from capa_migration.page.changes import Changes
+from capa_migration.page.findings import findings
+from capa_migration.page.shapes import shapes
+from capa_migration.plan import Plan
+from capa_migration.scan.sites import Survey, sums
+from capa_migration.scan.survey import known_maps
+
+
+def contents(path: str, survey: Survey, plan: Plan, history: History, changes: Changes) -> dict[str, Any]:
+    """Return the data of the page about the tree at *path*."""
+    maps = known_maps()
+    return {
+        # Where the tree lies on this machine is nobody's business who gets the page.
+        "name": os.path.basename(survey.root) or survey.root,
+        "path": path,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": __version__,
+        "seen": survey.seen,
+        "numbers": _numbers(survey, plan, changes),
+        "sdks": _sdks(survey),
+        "packages": {one.name: one.package for one in maps if one.modules},
+        "shapes": list(shapes(survey)),
+        "abilities": abilities(survey, maps),
+        "changes": len(changes.files),
+        "findings": findings(survey, plan, history, changes),
+        "history": [
+            {
+                "at": entry.at.isoformat(),
+                "by": entry.by,
+                "moved": entry.moved,
+                "movable": entry.movable,
+                "staying": entry.staying,
+            }
+            for entry in history.entries
+        ],
+    }
+
+
+def _numbers(survey: Survey, plan: Plan, changes: Changes) -> dict[str, int]:
+    movable = sum(site.support != "none" for site in survey.sites)
+    return {
+        "sites": len(survey.sites) + len(survey.moved),
+        "files": len({site.path for site in (*survey.sites, *survey.moved)}),
+        "movable": movable,
+        "staying": len(survey.sites) - movable,
+        "moved": len(survey.moved),
+        "proven": len({file.path for file in changes.files}),
+        "ready": changes.count("ready"),
+        "written": changes.count("written"),
+        "failed": len(plan.of("failed")),
+    }
+
+
+def _sdks(survey: Survey) -> list[dict[str, Any]]:
+    lines = [line._asdict() for line in sums(survey.sites, survey.moved)]
+    return sorted(lines, key=lambda line: (-_sum(line), line["sdk"]))
+
+
+def _sum(line: dict[str, Any]) -> int:
+    return int(line["full"] + line["partial"] + line["none"] + line["moved"])

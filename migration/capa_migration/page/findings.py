@@ -1,0 +1,46 @@
+"""What needs a person's eye: files that were left, strings that may be names, commands, manifests, damaged records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from capa_migration.history import FILE, History
+from capa_migration.page.changes import Changes
+from capa_migration.plan import Plan
+from capa_migration.report import Remark
+from capa_migration.scan.sites import Survey
+
+_ORDER = ("error", "warning", "note")
+
+
+def findings(survey: Survey, plan: Plan, history: History, changes: Changes) -> list[dict[str, Any]]:
+    """Return all of them, the gravest first, then in the order of paths."""
+    found = [*_of_plan(plan), *_of_survey(survey, plan), *_of_records(history, changes)]
+    found.sort(key=lambda one: (_ORDER.index(one.level), one.path, one.line))
+    return [{key: value for key, value in one._asdict().items() if key != "edit"} for one in found]
+
+
+def _of_plan(plan: Plan) -> Iterator[Remark]:
+    for outcome in plan.outcomes:
+        if outcome.status == "failed":
+            yield Remark(outcome.path, outcome.line, "error", "unreadable", outcome.reason, outcome.next_step)
+        for one in outcome.findings:
+            yield Remark(outcome.path, one.line, one.level, one.rule, one.message, one.next_step)
+
+
+def _of_survey(survey: Survey, plan: Plan) -> Iterator[Remark]:
+    told = {outcome.path for outcome in plan.of("failed")}
+    for file in survey.unread:
+        if file.path not in told:
+            yield Remark(file.path, file.line, "error", "unreadable", file.reason, file.next_step)
+    for command in survey.commands:
+        if command.support == "full":  # of the others the plan tells
+            yield Remark(command.path, command.line, "note", "commands", command.text, command.says)
+
+
+def _of_records(history: History, changes: Changes) -> Iterator[Remark]:
+    for line in history.damaged:
+        yield Remark(FILE, line, "note", "history", "the line is damaged and was skipped", "delete the line")
+    for flaw in changes.flaws:
+        yield Remark(".capa/migrate", 0, "error", "journal", flaw, "mend the journal, or delete it")

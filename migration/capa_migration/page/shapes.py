@@ -1,0 +1,40 @@
+"""Call sites, grouped by their shape: one row for all places where the same name is called with the same arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from capa_migration.report import shape
+from capa_migration.scan.sites import Site, Survey
+
+_MOST_PLACES = 200
+"""Places listed for one shape; `capa scan --all` lists the rest."""
+_MOST_ROWS = 5_000
+
+
+def shapes(survey: Survey) -> Iterator[dict[str, Any]]:
+    """Yield the shapes of *survey*: what is not served first, then what is in part, then the most frequent."""
+    rows = [*_rows(survey.sites, moved=False), *_rows(survey.moved, moved=True)]
+    yield from sorted(rows, key=lambda row: (_rank(row), -row["count"], row["name"]))[:_MOST_ROWS]
+
+
+def _rank(row: dict[str, Any]) -> int:
+    return 2 if row["moved"] else ("none", "partial", "full").index(row["support"])
+
+
+def _rows(sites: Iterable[Site], *, moved: bool) -> Iterator[dict[str, Any]]:
+    groups: dict[tuple[str, str, str, str], list[Site]] = {}
+    for site in sites:
+        groups.setdefault((site.sdk, shape(site), site.support, site.reason), []).append(site)
+    for (sdk, name, support, reason), group in groups.items():
+        yield {
+            "sdk": sdk,
+            "name": name,
+            "support": support,
+            "reason": reason,
+            "see": group[0].see,
+            "moved": moved,
+            "count": len(group),
+            "places": [[site.path, site.line] for site in group[:_MOST_PLACES]],
+        }
