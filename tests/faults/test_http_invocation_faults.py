@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -139,15 +140,40 @@ def test_a_body_that_stops_half_way_is_an_error_not_a_short_body(peer):
 
 
 def test_a_kept_connection_that_the_service_dropped_is_not_used_again(peer):
+    dropped = threading.Semaphore(0)
+
     def once(connection: socket.socket, _count: int) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        connection.shutdown(socket.SHUT_RDWR)
+        dropped.release()
 
     one, caller = peer(once)
     for _ in range(3):
         caller.request("POST", "/any")
-        time.sleep(0.05)
+        assert dropped.acquire(timeout=10)
 
     assert 3 == one.requests
+
+
+def test_a_connection_that_is_in_use_while_its_component_is_closed_is_closed_after_it(peer):
+    asked, closed, hung_up = threading.Event(), threading.Event(), threading.Event()
+
+    def answers_late(connection: socket.socket, _count: int) -> None:
+        asked.set()
+        closed.wait(10)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        assert b"" == connection.recv(65_536)
+        hung_up.set()
+
+    _, caller = peer(answers_late)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(caller.request, "GET", "/any", timeout_s=10)
+        assert asked.wait(10)
+        caller.close()
+        closed.set()
+
+        assert b"ok" == answer.result().body
+    assert hung_up.wait(10)
 
 
 def test_an_address_that_refuses_is_left_out_while_another_answers(peer):

@@ -115,7 +115,9 @@ class Endpoint:
         self._prefix = parts.path.rstrip("/")
         self._tls = parts.scheme == "https"
         self._verify = verify
-        self._idle: deque[Connection] = deque(maxlen=size)
+        self._size = size
+        self._idle: deque[Connection] = deque()
+        self._closed = False
 
     @cached_property
     def _context(self) -> ssl.SSLContext | None:
@@ -169,34 +171,42 @@ class Endpoint:
             connection.putheader("Content-Length", str(len(request.body)))
 
     def _connected(self, end: float) -> Connection:
-        while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:  # another thread took the last one
-                break
-            if not connection.dropped():
-                return connection
-            connection.close()
+        while (idle := self._take()) is not None:
+            if not idle.dropped():
+                return idle
+            idle.close()
         connection = Connection(self.host, self.port, self._context)
         connection.open(end)
         return connection
 
     def give_back(self, connection: Connection) -> None:
         """Keep *connection*, whose response was read to its end, for the next call."""
-        if len(self._idle) == self._idle.maxlen:
+        if len(self._idle) >= self._size:
             connection.close()
-        else:
-            self._idle.append(connection)
+            return
+        self._idle.append(connection)
+        if self._closed:  # while the call was under way
+            self._close_idle()
 
     def close(self) -> None:
-        """Close the idle connections."""
-        while self._idle:
-            self._idle.pop().close()
+        """Close the idle connections, and those in use as they are given back."""
+        self._closed = True
+        self._close_idle()
 
     def forget(self) -> None:
         """Close this process's copies of the parent's sockets; the parent's stay open."""
         # Closing a copy sends nothing for plain TCP; for TLS http.client does not send a close_notify either.
-        self.close()
+        self._close_idle()
+
+    def _take(self) -> Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _close_idle(self) -> None:
+        while (idle := self._take()) is not None:
+            idle.close()
 
 
 def _parts(url: str) -> SplitResult:

@@ -70,9 +70,9 @@ class Wakeups:
             pipes = [path for path in self._folder.iterdir() if not path.name.startswith(".")]
         except OSError:
             return  # nobody has listened yet
-        own = self._pipe.path if self._pipe else None
+        own = self._pipe  # once: another thread may close it meanwhile
         for pipe in pipes:
-            if pipe != own:
+            if own is None or pipe != own.path:
                 _tell(pipe, keys)
 
     @contextmanager
@@ -139,16 +139,21 @@ class _Pipe:
         hidden.rename(self.path)  # only now: a pipe that nobody reads is taken for a dead one's
         self._heard = heard
         self._closing = False
+        self._process = os.getpid()
         self._ending = threading.Lock()
         threading.Thread(target=self._listen, name="capa-sqlite-wakeup", daemon=True).start()
 
     def close(self) -> None:
         """Make the thread clean up and end. A second `close` does nothing."""
-        if self._closing:
-            return
-        self.path.unlink(missing_ok=True)
-        with self._ending:  # a thread that a signal woke may see `_closing` before our record is written
+        if os.getpid() != self._process:
+            return  # it is the parent's; `_ending` may have been taken when this child was forked
+        with (
+            self._ending
+        ):  # once the thread sees `_closing`, the number of the descriptor may mean another file
+            if self._closing:
+                return
             self._closing = True
+            self.path.unlink(missing_ok=True)
             os.write(self._descriptor, _RECORD.pack(0))
 
     def leave(self) -> None:
@@ -167,6 +172,7 @@ class _Pipe:
                     if len(records) > _PIPE_BYTES // 2
                     else [key for (key,) in _RECORD.iter_unpack(records)]
                 )
+            del heard  # else who is dropped would live, and listen, until the next signal
         with self._ending:
             os.close(self._descriptor)
 
