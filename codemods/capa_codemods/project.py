@@ -44,13 +44,19 @@ class Project:
         self.files = files
         self.import_roots = tuple(folder.strip("/") for folder in import_roots)
         self.settings = settings or {}
-        self._shadows: dict[tuple[str, str], str | None] = {}
-        self._namesakes: dict[str, str | None] = {}
+        self._refusals: dict[tuple[str, str], tuple[str, str] | None] = {}
+        self._import_folders: dict[str, list[str]] = {}
         self._manifest_texts: dict[str, str] = {}
 
     def refusal(self, root: str, path: str) -> tuple[str, str] | None:
         """Return why *root* in the file *path* may not be the SDK and what to do about it; None if it is."""
-        if shadow := self._shadow(root, path):
+        key = (root, path.rpartition("/")[0])
+        if key not in self._refusals:
+            self._refusals[key] = self._refusal(*key)
+        return self._refusals[key]
+
+    def _refusal(self, root: str, folder: str) -> tuple[str, str] | None:
+        if shadow := self._shadow(root, folder):
             return (
                 f"`{root}` is your own module {shadow} here, not the SDK",
                 "nothing to do; if it is not, say where modules are found: [tool.capa.migrate] roots",
@@ -58,30 +64,29 @@ class Project:
         owner = self.names.roots[root]
         if owner.evidence == "import":
             return None
-        if namesake := self._namesake(root):
+        if namesake := self._namesakes.get(root):
             return (
                 f"`{root}` is also your own module {namesake}",
                 "change this import by hand if it is the SDK",
             )
-        if not self._has_evidence(owner.distributions, path):
+        if not self._has_evidence(owner.distributions, folder):
             return (
                 f"`{root}` is a frequent name, and no manifest names {' or '.join(owner.distributions)}",
                 f"if it is {owner.name}, name its distribution in a requirements file and run again",
             )
         return None
 
-    def _shadow(self, root: str, path: str) -> str | None:
-        folder = path.rpartition("/")[0]
-        key = (root, folder)
-        if key not in self._shadows:
-            self._shadows[key] = next(
-                (found for place in self.import_folders(folder) if (found := self._module_in(place, root))),
-                None,
-            )
-        return self._shadows[key]
+    def _shadow(self, root: str, folder: str) -> str | None:
+        places = self.import_folders(folder)
+        return next((found for place in places if (found := self._module_in(place, root))), None)
 
     def import_folders(self, folder: str) -> list[str]:
         """Return the folders from which a file in *folder* may import by name, nearest first."""
+        if folder not in self._import_folders:
+            self._import_folders[folder] = self._search_path(folder)
+        return self._import_folders[folder]
+
+    def _search_path(self, folder: str) -> list[str]:
         found = list(self.import_roots)
         # A script finds its neighbours; a module of a package does not.
         if not self._exists(folder, "__init__.py"):
@@ -106,17 +111,20 @@ class Project:
     def _exists(self, folder: str, name: str) -> bool:
         return os.path.lexists(os.path.join(self.root, folder, name))
 
-    def _namesake(self, root: str) -> str | None:
-        if root not in self._namesakes:
-            endings = (f"/{root}.py", f"/{root}/__init__.py")
-            found = (path for path in self.files if f"/{path}".endswith(endings))
-            self._namesakes[root] = next(found, None)
-        return self._namesakes[root]
+    @cached_property
+    def _namesakes(self) -> dict[str, str]:
+        """Roots that are also modules of the tree itself, each with the first of them."""
+        found: dict[str, str] = {}
+        for path in self.files:
+            name = path.removesuffix("/__init__.py").rpartition("/")[2].removesuffix(".py")
+            if name in self.names.roots and path.endswith(".py"):
+                found.setdefault(name, path)
+        return found
 
-    def _has_evidence(self, distributions: Sequence[str], path: str) -> bool:
+    def _has_evidence(self, distributions: Sequence[str], folder: str) -> bool:
         wanted = spellings(distributions)
         return any(
-            wanted.search(self._text(manifest)) for manifest in self.manifests if _governs(manifest, path)
+            wanted.search(self._text(manifest)) for manifest in self.manifests if _governs(manifest, folder)
         )
 
     @cached_property
@@ -168,8 +176,8 @@ def is_conda(path: str) -> bool:
     return _CONDA.fullmatch(path.rpartition("/")[2]) is not None and "-lock." not in path
 
 
-def _governs(manifest: str, path: str) -> bool:
-    folder = manifest.rpartition("/")[0]
-    if folder.rpartition("/")[2] == "requirements":
-        folder = folder.rpartition("/")[0]
-    return not folder or path.startswith(f"{folder}/")
+def _governs(manifest: str, folder: str) -> bool:
+    governed = manifest.rpartition("/")[0]
+    if governed.rpartition("/")[2] == "requirements":
+        governed = governed.rpartition("/")[0]
+    return not governed or f"{folder}/".startswith(f"{governed}/")
