@@ -77,3 +77,17 @@ def test_originals_and_their_supported_versions_are_shown(doctor):
     (row,) = [row for row in json.loads(out)["adapters"] if row["sdk"] == "requests"]
     assert ("capa_requests", ">=2.32,<3") == (row["adapter"], row["supported"])
     assert row["installed"].startswith("requests 2.")
+
+
+def test_paths_are_told_from_here_where_that_is_shorter(doctor, tmp_path, monkeypatch):
+    doctor(settings='[state.orders]\ndriver = "sqlite"\n')
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+
+    main(["doctor"])
+    _, out, _ = doctor()
+
+    assert "settings: ../capa.toml\n" in out
+    assert "  ../capa.toml: state.orders.driver  " in out
+    assert " in ../.capa/pubsub.db\n" in out
+    assert str(tmp_path) not in out

@@ -15,10 +15,13 @@ CLEAN, WOULD_CHANGE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 3, 130
 
 COMMANDS = {
     "scan": "show which SDKs a project uses, where and how, and what of it Capa serves",
+    "report": "write the page that shows how a migration stands",
     "migrate": "check, show, apply or undo the rewrite of a project",
     "run": "run an unmodified application on Capa, as a trial",
     "doctor": "show which component serves what, and whether it answers",
+    "completion": "print what makes a shell complete these words",
 }
+"""The commands: each a module beside this one with `parser()`, and `run(words)` that returns an exit code."""
 
 _HELP = """\
 usage: capa COMMAND ...
@@ -46,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _guarded(words[0], words[1:])
     if words[:1] in (["--version"], ["-V"]):
         return _print_version()
-    shown = _HELP.format(commands="\n".join(f"  {name:<9} {what}" for name, what in COMMANDS.items()))
+    shown = _HELP.format(commands="\n".join(f"  {name:<11} {what}" for name, what in COMMANDS.items()))
     if not words or words[0] in {"-h", "--help"}:
         print(shown)
         return CLEAN if words else USAGE

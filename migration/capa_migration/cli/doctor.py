@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,8 @@ from capa_migration.cli.arguments import Parser
 
 if TYPE_CHECKING:
     from capa_core import Runtime
+
+_ABSOLUTE = re.compile(r"(?<![\w.:/-])/[^\s:,;()]+")
 
 _EXAMPLES = """\
 examples:
@@ -22,13 +26,18 @@ exit codes: 0 every component answers; 2 one does not, or its own settings are w
 """
 
 
-def run(words: list[str]) -> int:
-    """Run `capa doctor` with *words* and return its exit code."""
+def parser() -> Parser:
+    """Return the parser of `capa doctor`."""
     says = "Show which component serves what, which setting chose it, and whether it answers."
     parser = Parser(prog="capa doctor", description=says, epilog=_EXAMPLES)
     parser.add_argument("--profile", metavar="NAME", help="the profile of capa.toml to look at")
     parser.add_argument("--json", action="store_true", help="print data instead of text")
-    arguments = parser.parse_args(words)
+    return parser
+
+
+def run(words: list[str]) -> int:
+    """Run `capa doctor` with *words* and return its exit code."""
+    arguments = parser().parse_args(words)
     from capa_core import CapaError, Runtime
     from capa_core.errors import SettingsError
 
@@ -97,17 +106,16 @@ def _version(distributions: tuple[str, ...]) -> str | None:
 def _print_text(found: dict[str, Any]) -> None:
     from capa_migration.formats._columns import columns
 
-    print(
-        f"settings: {found['settings'] or 'no capa.toml here or above: the embedded default serves everything'}\n"
-    )
+    settings = found["settings"] or "no capa.toml here or above: the embedded default serves everything"
+    print(f"settings: {_seen_from_here(settings)}\n")
     rows = [
         [
             row["block"],
             row["name"],
             row["driver"],
-            row["origin"],
+            _seen_from_here(row["origin"]),
             "yes" if row["answers"] else "NO",
-            row["said"],
+            _seen_from_here(row["said"]),
         ]
         for row in found["components"]
     ]
@@ -122,6 +130,11 @@ def _print_text(found: dict[str, Any]) -> None:
         print(
             f"\nNext: mend what does not answer ({', '.join(silent)}): start its engine, or correct its settings."
         )
+
+
+def _seen_from_here(text: str) -> str:
+    """Return *text* with each absolute path in it relative to the current folder, where that is shorter."""
+    return _ABSOLUTE.sub(lambda found: min(found[0], os.path.relpath(found[0]), key=len), text)
 
 
 def _print_json(data: dict[str, Any]) -> None:

@@ -20,8 +20,8 @@ other code has the originals. exit code: that of the command; 3 wrong usage
 """
 
 
-def run(words: list[str]) -> int:
-    """Run `capa run` with *words*; if all is well it never returns: the process becomes the application."""
+def parser() -> Parser:
+    """Return the parser of `capa run`, for the words before `--`."""
     parser = Parser(
         prog="capa run", description="Run an unmodified application on Capa, as a trial.", epilog=_EXAMPLES
     )
@@ -29,8 +29,13 @@ def run(words: list[str]) -> int:
     parser.add_argument(
         "--root", default=".", metavar="PATH", help="the project; around the current folder by default"
     )
+    return parser
+
+
+def run(words: list[str]) -> int:
+    """Run `capa run` with *words*; if all is well it never returns: the process becomes the application."""
     own, command = _split(words)
-    arguments = parser.parse_args(own)
+    arguments = parser().parse_args(own)
     if not command:
         print("capa run: no command is given: write `capa run -- python app.py`", file=sys.stderr)
         return USAGE
