@@ -133,10 +133,15 @@ class Record:
     def write_plan(self, items: list[dict[str, Any]]) -> None:
         """Put the plan on disk, in one step."""
         temporary = f"{self.place}/plan.tmp"
-        with open(temporary, "w", encoding="ascii") as plan:
-            json.dump({"version": _VERSION, "files": items}, plan)
-            _settle(plan)
-        os.replace(temporary, f"{self.place}/plan.json")
+        try:
+            with open(temporary, "w", encoding="ascii") as plan:
+                json.dump({"version": _VERSION, "files": items}, plan)
+                _settle(plan)
+            os.replace(temporary, f"{self.place}/plan.json")
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
         sync_folder(self.place)
 
     def keep(self, paths: Collection[str]) -> None:

@@ -175,8 +175,12 @@ def _copy_attributes(source: str, handle: int) -> None:
 def _give(handle: int, found: os.stat_result) -> bool:
     """Give the file the owner and group of *found*, as far as we may; say whether that was all of it."""
     for owner in (found.st_uid, -1):
-        with contextlib.suppress(PermissionError):
+        try:
             os.fchown(handle, owner, found.st_gid)
+        except OSError as error:
+            if error.errno != errno.EPERM:
+                raise
+        else:
             return owner != -1
     return False
 

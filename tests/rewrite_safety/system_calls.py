@@ -1,0 +1,164 @@
+"""Kill `capa migrate` at a chosen system call, or let that call fail, and look at what is left.
+
+strace counts the calls of each name from the start of the process; a first run, which nothing disturbs, tells which of
+them concern the tree. After each fault the tree is looked at, the next run is made, and all is taken back: whatever
+is not as it must be is counted by its name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from rewrite_safety.tree import Ran, Tree
+
+CHANGING = (
+    "openat", "write", "close", "fsync", "rename", "unlink", "mkdir", "rmdir", "ftruncate",
+    "fchmod", "fchown", "fsetxattr", "fremovexattr", "flock",
+)  # fmt: skip
+READING = ("read", "getdents64", "flistxattr", "llistxattr", "lgetxattr")
+ERRORS = ("ENOSPC", "EIO", "EACCES", "EROFS", "EINTR")
+ACTIONS = ("apply", "undo")
+
+_CAPA = [sys.executable, "-c", "import sys; from capa_migration.cli import main; sys.exit(main())", "migrate"]
+_CALL = re.compile(r"^(?:\d+ +)?(\w+)\(")
+
+
+class Point(NamedTuple):
+    """A system call of one action: the *number*-th *call*, and what it is to say; it kills if that is nothing."""
+
+    action: str
+    call: str
+    number: int
+    error: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.action}-{self.call}-{self.number}{'-' * bool(self.error)}{self.error}"
+
+
+def folder() -> str | None:
+    """Return a place for trees in memory, where a thousand times fifty files are on disk at once; None without."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+def kills(tree: Tree) -> list[Point]:
+    """Return every file call on the tree as a point at which to kill, in the order of calls."""
+    names = (*CHANGING, *READING)
+    return [
+        Point(action, call, number) for action in ACTIONS for call, number, _ in _calls(tree, action, names)
+    ]
+
+
+def failures(tree: Tree) -> list[Point]:
+    """Return every call that writes to the tree as one that fails: on the journal with each error, else in turn.
+
+    The calls on one file are the calls on the next, so that each of them meets each error.
+    """
+    return [
+        Point(action, call, number, error)
+        for action in ACTIONS
+        for call, number, on_journal in _calls(tree, action, CHANGING)
+        for error in (ERRORS if on_journal else [ERRORS[number % len(ERRORS)]])
+    ]
+
+
+def sample(points: list[Point], count: int, offset: int) -> list[Point]:
+    """Return *count* of *points*, evenly spread, the first of them at *offset* into its share."""
+    share = max(1, len(points) // count)
+    return points[offset % share :: share][:count]
+
+
+def strike(tree: Tree, points: Iterable[Point]) -> Iterator[tuple[Point, Counter[str]]]:
+    """Let each of *points* happen to *tree* and yield what came of it, by name; afterwards the tree is as before."""
+    for point in points:
+        if point.action == "undo":
+            tree.run("apply")
+        ran = _under_strace(
+            tree, point.action, [f"-einject={point.call}:{_fault(point)}:when={point.number}"]
+        )
+        found = Counter({"points": 1, "torn": len(tree.torn())})
+        found.update(_told(tree, point, ran) if point.error else {"killed": int(ran.code == -9)})
+        found.update(_next_run(tree, "apply" if point.number % 2 else "undo"))
+        found.update(_taken_back(tree))
+        tree.reset()
+        yield point, found
+
+
+def _told(tree: Tree, point: Point, ran: Ran) -> dict[str, int]:
+    """Count what *ran* said that is not so."""
+    meant, other = (tree.after, tree.before) if point.action == "apply" else (tree.before, tree.after)
+    now = tree.states()
+    untrue = (ran.code == 0 and now != meant) or ("nothing was changed" in ran.err and now != other)
+    return {
+        "failed": int(ran.code != 0),
+        "tracebacks": int("Traceback" in ran.err or ran.code < 0),
+        "untrue": int(untrue),
+        "silent": int(ran.code != 0 and not ran.out + ran.err),
+    }
+
+
+def _next_run(tree: Tree, action: str) -> dict[str, int]:
+    ran = tree.run(action)
+    whole = tree.states() == (tree.after if action == "apply" else tree.before)
+    good = ran.code == 0 and whole
+    return Counter(
+        {"recovered": int(good), "not recovered": int(not good), "left over": len(tree.left_over())}
+    )
+
+
+def _taken_back(tree: Tree) -> dict[str, int]:
+    # Two rewrites, if the one that a fault cut in half and the next run each did a part.
+    for _ in range(2):
+        tree.run("undo")
+    good = tree.states() == tree.before and not tree.records()
+    return {"undone": int(good), "not undone": int(not good)}
+
+
+def _fault(point: Point) -> str:
+    return f"error={point.error}" if point.error else "signal=SIGKILL"
+
+
+def _calls(tree: Tree, action: str, names: tuple[str, ...]) -> list[tuple[str, int, bool]]:
+    """Return the calls of *names* that *action* makes on the tree.
+
+    Each with its number among those of its name, and whether it is on what Capa keeps there.
+    """
+    if action == "undo":
+        tree.run("apply")
+    with tempfile.NamedTemporaryFile("r") as log:
+        _under_strace(tree, action, ["-y", f"-o{log.name}"], names)
+        lines = log.readlines()
+    tree.run("undo")
+    tree.reset()
+    seen: Counter[str] = Counter()
+    found = []
+    for line in lines:
+        if call := _CALL.match(line):
+            seen[call[1]] += 1
+            if str(tree.root) in line:
+                found.append((call[1], seen[call[1]], f"{tree.root}/.capa" in line))
+    return found
+
+
+def _under_strace(
+    tree: Tree, action: str, options: list[str], names: tuple[str, ...] = (*CHANGING, *READING)
+) -> Ran:
+    command = ["strace", "-f", "--seccomp-bpf", "-qqq", f"-etrace={','.join(names)}", *options]
+    if not any(option.startswith("-o") for option in options):
+        command.append(f"-o{os.devnull}")
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}  # so that a call has the same number in each run
+    ran = subprocess.run(
+        [*command, *_CAPA, action, str(tree.root)],
+        capture_output=True,
+        env=environment,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+    )
+    return Ran(ran.returncode, ran.stdout.decode(errors="replace"), ran.stderr.decode(errors="replace"))
