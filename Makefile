@@ -6,7 +6,7 @@ ARGS ?=
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo lint lint-style lint-types lint-imports format bench docs dist clean
+.PHONY: help test demo lint lint-style lint-types lint-imports format bench safety docs dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,10 @@ format: ## lay out the code and mend what can be mended
 bench: ## compare with the peers (some of it: make bench ONLY="requests_get rewrite")
 	@.ci/set-up servers
 	$(BIN)/python -m benchmarks $(ONLY)
+
+safety: ## strike a rewrite at every system call, and rewrite every library there is (half an hour)
+	@.ci/set-up servers
+	PYTHONPATH=tests $(BIN)/python -m rewrite_safety $(ONLY)
 
 docs: ## write the pages of docs/reference that are read off the code
 	@.ci/set-up

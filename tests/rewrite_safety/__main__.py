@@ -3,6 +3,12 @@
     python -m rewrite_safety                every part
     python -m rewrite_safety kills errors   these
 
+    kills      fifty files, SIGKILL at every file call of apply and of undo
+    errors     the same files, every call that writes fails, with ENOSPC, EIO, EACCES, EROFS and EINTR
+    libraries  the standard library and all installed packages, with frequent modules in place of an SDK
+    sdks       the same, with the import maps of the installed adapters
+    programs   random programs with SDKs in odd places
+
 Ends with 1 if anything was counted that must not be.
 """
 
@@ -12,15 +18,32 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from rewrite_safety import system_calls
-from rewrite_safety.tree import Tree
+from rewrite_safety import libraries, programs, system_calls
+from rewrite_safety.tree import MEMORY, Tree
+
+from capa_codemods.discovery import map_files
 
 PROCESSES = 2
-GOOD = frozenset({"points", "killed", "failed", "recovered", "undone"})
+PROGRAMS = 3_000
+GOOD = frozenset(
+    {
+        "points",
+        "killed",
+        "failed",
+        "recovered",
+        "undone",
+        "files",
+        "programs",
+        "changed",
+        "clean",
+        "refused",
+        "same program",
+    }
+)
 """What may be counted; everything else is a fault of Capa, and shown as 0 where there is none."""
 
 
@@ -34,7 +57,7 @@ def _errors(share: int) -> Counter[str]:
 
 def _strike(points_of: Callable[[Tree], list[system_calls.Point]], share: int) -> Counter[str]:
     total: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory(dir=system_calls.folder()) as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         tree = Tree(Path(folder, "tree"))
         for point, found in system_calls.strike(tree, points_of(tree)[share::PROCESSES]):
             total.update(found)
@@ -43,7 +66,30 @@ def _strike(points_of: Callable[[Tree], list[system_calls.Point]], share: int) -
     return total
 
 
-PARTS: dict[str, Callable[[int], Counter[str]]] = {"kills": _kills, "errors": _errors}
+def _libraries(share: int) -> Counter[str]:
+    return _rewritten([libraries.everywhere()], share)
+
+
+def _sdks(share: int) -> Counter[str]:
+    return _rewritten([Path(path).read_text() for path in map_files()], share)
+
+
+def _rewritten(maps: Sequence[str], share: int) -> Counter[str]:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        return libraries.rewrite(libraries.installed_files()[share::PROCESSES], Path(folder), maps)
+
+
+def _programs(share: int) -> Counter[str]:
+    return programs.judge(range(share, PROGRAMS, PROCESSES), map_files())
+
+
+PARTS: dict[str, Callable[[int], Counter[str]]] = {
+    "kills": _kills,
+    "errors": _errors,
+    "libraries": _libraries,
+    "sdks": _sdks,
+    "programs": _programs,
+}
 
 
 def main(names: list[str]) -> int:

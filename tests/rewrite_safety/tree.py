@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 from capa_migration.cli import main
 
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""A folder for trees in memory, where there is one: some thousand times fifty files have to be on disk at once."""
+
 FILES = 50
 _TEXTS = (
     b"import requests\n\nprint(requests.get)\n",
