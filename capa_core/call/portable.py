@@ -38,6 +38,12 @@ class Portable(Generic[DriverT]):
         """
         return self._guard.once("ping", self._driver.ping)
 
+    def stop(self) -> None:
+        """Take in no more work; what runs goes on. The runtime calls it before it closes anything."""
+
+    def drain(self, timeout_s: float) -> None:
+        """After `stop`: wait for what runs, and leave what still does after *timeout_s*."""
+
     def close(self) -> None:
         """Let go of connections and threads. A second `close` does nothing; other calls raise `ClosedError`."""
         self._driver.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Iterator
@@ -16,14 +17,22 @@ _current: Runtime | None = None
 def default_runtime() -> Runtime:
     """Return the process's runtime, made on the first call from capa.toml and the environment.
 
-    Making it reads nothing and opens nothing: errors in settings come with the first thing asked of it.
+    Making it reads nothing and opens nothing: errors in settings come with the first thing asked of it. It is closed
+    when the process ends; running handlers have `drain_s` of the settings to end.
     """
     global _current  # noqa: PLW0603 - there is one per process
     if _current is None:
         with _lock:
             if _current is None:
                 _current = Runtime()
+                atexit.register(_close, _current, os.getpid())
     return _current
+
+
+def _close(runtime: Runtime, process: int) -> None:
+    """Close what *process* made; a forked child that comes by here leaves it to its parent."""
+    if os.getpid() == process:
+        runtime.close_at_exit()
 
 
 @contextmanager

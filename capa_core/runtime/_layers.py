@@ -18,7 +18,7 @@ from capa_core.runtime._blocks import BLOCKS
 FILE_NAME = "capa.toml"
 PREFIX = "CAPA_"
 SECTIONS = (*BLOCKS, "adapters", "requires")
-OPTIONS = ("profile", "embedded")
+OPTIONS = ("profile", "embedded", "drain_s")
 
 KeyPath = tuple[str, ...]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
+from capa_core.call import telemetry
 from capa_core.errors import ClosedError, InvalidArgumentError
 from capa_core.runtime._blocks import BLOCKS, Block
 from capa_core.runtime._layers import PREFIX, find_file
@@ -242,8 +244,12 @@ class Runtime:
 
     # Life cycle
 
-    def close(self) -> None:
-        """Close what was built, intake first and what others lean on last. Twice does nothing.
+    def close(self, *, drain_s: float | None = None) -> None:
+        """Close what was built: stop all intake, let handlers end, close what others lean on last. Twice does nothing.
+
+        Args:
+            drain_s: For how long to wait for handlers; the messages of those that still run come again. `None`: as
+                long as they run.
 
         Raises:
             ExceptionGroup: Components failed to close; all the others are closed.
@@ -251,15 +257,32 @@ class Runtime:
         with self._lock:
             self._closed = True
             built, self._built = self._built, {}
+        portables = {id(item): item for block in BLOCKS for (kind, _), item in built.items() if kind == block}
+        for portable in portables.values():
+            portable.stop()
         failures: list[Exception] = []
-        for block in BLOCKS:
-            for portable in {id(item): item for (kind, _), item in built.items() if kind == block}.values():
-                try:
-                    portable.close()
-                except Exception as error:  # noqa: BLE001 - one that fails must not keep the others open
-                    failures.append(error)
+        end = time.monotonic() + (drain_s or 0.0)
+        for portable in portables.values():
+            try:
+                if drain_s is not None:
+                    portable.drain(max(0.0, end - time.monotonic()))
+                portable.close()
+            except Exception as error:  # noqa: BLE001 - one that fails must not keep the others open
+                failures.append(error)
         if failures:
             raise ExceptionGroup("closing the runtime", failures)
+
+    def close_at_exit(self) -> None:
+        """Close within the `drain_s` of the settings, or at once after a further interrupt; log what fails."""
+        if not self._built:
+            return
+        try:
+            self.close(drain_s=self.loaded.settings.drain_s)
+        except KeyboardInterrupt:
+            return
+        except ExceptionGroup as failed:
+            for error in failed.exceptions:
+                telemetry.logger("runtime", "default").warning("not closed well at exit", error=str(error))
 
     def __enter__(self) -> Self:
         return self

@@ -61,6 +61,7 @@ class CapaSettings(BaseSettings):
 
     profile: str | None = None
     embedded: bool = True
+    drain_s: float = Field(default=10.0, ge=0)
     configuration: Tables = {}
     invocation: Tables = {}
     pubsub: Tables = {}

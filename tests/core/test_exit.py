@@ -4,8 +4,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
+
+from capa_core import Runtime
 
 PROGRAM = """
 import sys, threading
@@ -67,3 +70,98 @@ def test_an_interrupt_ends_a_program_with_subscriptions_at_once(command):
     assert -signal.SIGINT == program.returncode
     assert "KeyboardInterrupt" == errors.splitlines()[-1]
     assert "Warning" not in errors
+
+
+WORK = """
+import os, sys, threading, time
+from capa_core import default_runtime
+
+begun = threading.Event()
+
+def handle(message):
+    print("begun", flush=True)
+    begun.set()
+    time.sleep(float(message.data))
+    print("done", flush=True)
+
+pubsub = default_runtime().pubsub()
+pubsub.subscribe("work", handle, group="g")
+for seconds in sys.argv[2:]:
+    pubsub.publish("work", seconds)
+if sys.argv[1] == "fork" and os.fork() == 0:
+    sys.exit(0)
+begun.wait()
+if sys.argv[1] != "end":
+    threading.Event().wait()
+"""
+
+
+@pytest.fixture
+def worker(tmp_path):
+    """Start a program whose handler sleeps as its messages say, and wait until the first runs."""
+    (tmp_path / "capa.toml").write_text("drain_s = 3\n")
+    (tmp_path / "work.py").write_text(WORK)
+    started = []
+
+    def start(*words):
+        command = [sys.executable, "-u", "work.py", *words]
+        program = subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        started.append(program)
+        assert "begun\n" == program.stdout.readline()
+        return program
+
+    yield start
+    for program in started:
+        program.kill()
+        program.communicate()
+
+
+def left_in(folder):
+    with Runtime(start=folder, environ={}) as runtime:
+        return runtime.pubsub().depth("work", "g")
+
+
+def test_an_interrupt_lets_the_handler_that_runs_end_and_begins_no_other(worker, tmp_path):
+    program = worker("wait", "1", "1")
+    program.send_signal(signal.SIGINT)
+    out, errors = program.communicate(timeout=30)
+
+    assert ("done\n", "KeyboardInterrupt") == (out, errors.splitlines()[-1])
+    assert 1 == left_in(tmp_path)
+
+
+def test_a_program_that_ends_lets_the_handler_that_runs_end(worker, tmp_path):
+    out, errors = worker("end", "1").communicate(timeout=30)
+
+    assert ("done\n", "", 0) == (out, errors, left_in(tmp_path))
+
+
+def test_a_handler_that_takes_too_long_is_left_and_its_message_comes_again(worker, tmp_path):
+    started = time.monotonic()
+    out, errors = worker("end", "600").communicate(timeout=40)
+
+    assert ("", True) == (out, "comes again" in errors)
+    assert 3 <= time.monotonic() - started
+    with Runtime(start=tmp_path, environ={}) as runtime:
+        assert ["600"] == [message.text for message in runtime.pubsub().consumer("work", "g").receive()]
+
+
+def test_a_second_interrupt_ends_the_wait(worker, monkeypatch):
+    monkeypatch.setenv("CAPA_DRAIN_S", "600")
+    program = worker("wait", "600")
+    while program.poll() is None:  # the second may come before the wait begins, then a third ends it
+        program.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+
+    assert -signal.SIGINT == program.returncode
+
+
+def test_a_forked_child_that_ends_leaves_the_work_to_its_parent(worker, tmp_path):
+    program = worker("fork", "1", "0")
+    assert ["done\n", "begun\n", "done\n"] == [program.stdout.readline() for _ in range(3)]
+    program.send_signal(signal.SIGINT)
+    program.communicate(timeout=30)
+
+    assert 0 == left_in(tmp_path)

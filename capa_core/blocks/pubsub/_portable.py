@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import timedelta
@@ -215,6 +216,17 @@ class PubSub(Portable[PubSubDriver[Any]]):
         """
         return self._guard.once("purge", self._driver.purge, check_name("topic", topic))
 
+    def stop(self) -> None:
+        """Receive no more; handlers that run go on. The runtime calls it before it closes anything."""
+        for subscription in self._subscriptions():
+            subscription.stop()
+
+    def drain(self, timeout_s: float) -> None:
+        """Close all subscriptions; handlers still running after *timeout_s* are left, and their messages come again."""
+        end = time.monotonic() + timeout_s
+        for subscription in self._subscriptions():
+            subscription.close(timeout_s=max(0.0, end - time.monotonic()))
+
     def close(self) -> None:
         """Stop and drain all subscriptions and consumers, then let go of the engine. A second `close` does nothing."""
         with ExitStack() as steps:  # from the last to the first, each of them whatever becomes of the others
@@ -226,6 +238,9 @@ class PubSub(Portable[PubSubDriver[Any]]):
         """Drop what a fork copied into this child; subscriptions and consumers stay with the parent."""
         self._open = WeakSet()
         super().forget()
+
+    def _subscriptions(self) -> list[Subscription]:
+        return [user for user in self._open if isinstance(user, Subscription)]
 
     def _join(
         self,

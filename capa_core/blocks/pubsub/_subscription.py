@@ -93,21 +93,36 @@ class Subscription:
         """The group it is in; for a broadcast, the one of its own."""
         return self._consumer.group
 
-    def close(self, *, drain: bool = True) -> None:
+    def stop(self) -> None:
+        """Receive no more and begin no more handlers; those that run go on. `close` does the rest."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def close(self, *, drain: bool = True, timeout_s: float | None = None) -> None:
         """Stop receiving, let running handlers end, settle their messages, and hand back all others.
 
         A second `close` does nothing. Called by a handler, it returns at once, and all this is done after it.
 
         Args:
             drain: `False` does not wait for running handlers; their messages come again, to somebody else.
+            timeout_s: For how long to wait for running handlers before they are left so; `None` for good.
         """
-        with self._changed:
-            self._stopping = True
-            if not drain:
-                self._held.clear()
-            self._changed.notify_all()
-        if threading.current_thread() not in self._handlers:
+        self.stop()
+        if not drain:
+            self._leave_handlers()
+        if threading.current_thread() in self._handlers:
+            return
+        self._keeper.join(timeout_s)
+        if self._keeper.is_alive():
+            self._log.warning("a handler did not end in time, its message comes again", timeout_s=timeout_s)
+            self._leave_handlers()
             self._keeper.join()
+
+    def _leave_handlers(self) -> None:
+        with self._changed:
+            self._held.clear()
+            self._changed.notify_all()
 
     def __enter__(self) -> Self:
         return self
