@@ -85,7 +85,7 @@ def test_tree_that_cannot_be_written_to_is_checked_and_not_torn(capa_process, pr
     applied = _as_anybody(capa_process("migrate", "apply", project))
 
     assert (1, 2) == (checked.returncode, applied.returncode)
-    assert "Permission denied: mend that and run again; nothing was changed" in applied.stderr
+    assert "Permission denied: allow writing there and run again; nothing was changed" in applied.stderr
     assert before == snapshot(project)
 
 

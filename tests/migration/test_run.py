@@ -169,3 +169,49 @@ def test_interpreter_without_capa_is_refused_rather_than_run_on_the_originals(ap
 
     assert (3, "") == (ran.returncode, ran.stdout)
     assert "install capa-core with the migrate extra beside the application" in ran.stderr
+
+
+MAP = """\
+[sdk]
+name = "legacy"
+package = "fresh"
+distributions = ["legacy"]
+roots = ["legacy"]
+versions = "any"
+evidence = "import"
+
+[modules]
+"legacy.deep.part" = "fresh.part"
+"""
+
+
+def test_import_of_a_module_under_another_name_follows_it_to_another_path(application, tmp_path_factory):
+    library = tmp_path_factory.mktemp("library")
+    for name in (
+        "legacy/__init__.py",
+        "legacy/deep/__init__.py",
+        "legacy/deep/part.py",
+        "fresh/__init__.py",
+        "fresh/part.py",
+    ):
+        (library / name).parent.mkdir(parents=True, exist_ok=True)
+        (library / name).touch()
+    (library / "import_map.toml").write_text(MAP)
+    (application / "forms.py").write_text(
+        "import legacy.deep.part as part, legacy.deep.part\nprint(part.__name__, legacy.deep.part.__name__)\n"
+    )
+    hook = (
+        "from capa_migration.trial import environment as e, hook\n"
+        f"hook.install({{e.ROOT: {str(application)!r}, e.MAPS: {str(library / 'import_map.toml')!r}}})\n"
+        "import runpy; runpy.run_path('forms.py')\n"
+    )
+
+    ran = subprocess.run(
+        [sys.executable, "-c", hook],
+        cwd=application,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(library)},
+    )
+
+    assert ("fresh.part legacy.deep.part\n", "") == (ran.stdout, ran.stderr)

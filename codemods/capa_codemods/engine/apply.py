@@ -12,7 +12,7 @@ from capa_codemods.engine.journal_folder import sweep
 from capa_codemods.engine.merge import without_edits
 from capa_codemods.engine.splice import splice
 from capa_codemods.engine.write import digest, read, remove, replace
-from capa_codemods.errors import CodemodError, JournalError
+from capa_codemods.errors import CodemodError, JournalError, way_out
 
 
 class Trouble(NamedTuple):
@@ -188,7 +188,5 @@ def _check_place(root: str, path: str) -> None:
 def _reason(error: OSError | CodemodError) -> str:
     if isinstance(error, CodemodError):
         return str(error)
-    step = {13: "allow writing there", 30: "mount it for writing", 28: "make room"}.get(
-        error.errno or 0, "mend that"
-    )
-    return f"cannot be written: {error.strerror or error}; it was left as it is: {step} and run again"
+    said = error.strerror or error
+    return f"cannot be written: {said}; it was left as it is: {way_out(error)} and run again"

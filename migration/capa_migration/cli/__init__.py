@@ -69,7 +69,7 @@ def _guarded(command: str, words: list[str]) -> int:
         return FAILED
     except KeyboardInterrupt:
         print(
-            f"capa {command}: interrupted; run it again to finish or take back what was begun",
+            f"capa {command}: interrupted; no file is torn, and the next run that writes takes back what was begun",
             file=sys.stderr,
         )
         return INTERRUPTED
@@ -83,9 +83,11 @@ def _guarded(command: str, words: list[str]) -> int:
 
 
 def _said(error: Exception) -> str:
+    from capa_codemods.errors import way_out
+
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror or error}: mend that and run again; nothing was changed"
+        return f"{place}{error.strerror or error}: {way_out(error)} and run again; nothing was changed"
     return str(error)
 
 

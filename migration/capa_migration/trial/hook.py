@@ -11,7 +11,8 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
+from opcode import opmap
+from types import FrameType, ModuleType
 from typing import Any
 
 from capa_codemods.engine import find
@@ -20,6 +21,7 @@ from capa_codemods.names import Names
 from capa_codemods.project import Project
 from capa_migration.trial import environment
 
+_IMPORT_FROM = bytes([opmap["IMPORT_FROM"]])
 _FOREIGN = ("/site-packages/", "/dist-packages/")
 
 
@@ -83,6 +85,8 @@ class Redirect:
     def _moved(self, name: str, globals: Mapping[str, Any], fromlist: Sequence[str]) -> ModuleType:  # noqa: A002
         if not fromlist:
             new_root = self._names.new_root(name)
+            if new_root is None and name in self._names.modules and _binds_the_end(sys._getframe(2)):
+                return self._leading_to(name)
             if new_root is None:
                 return self._import(name, globals, None, None, 0)
             self._import_module(self._names.modules[name])
@@ -100,6 +104,16 @@ class Redirect:
             if hasattr(source, target.name):
                 setattr(gathered, one, getattr(source, target.name))
         return gathered
+
+    def _leading_to(self, name: str) -> ModuleType:
+        """Return a module from which the attributes that *name* has after its root lead to the new module."""
+        found = self._import_module(self._names.modules[name])
+        *above, _ = parts = name.split(".")
+        for length in range(len(above), 0, -1):
+            holder = ModuleType(".".join(parts[:length]))
+            setattr(holder, parts[length], found)
+            found = holder
+        return found
 
     def _is_ours(self, root: str, globals: Mapping[str, Any]) -> bool:  # noqa: A002
         path = globals.get("__file__")
@@ -131,3 +145,12 @@ class Redirect:
         from capa_migration.trial.patching import redirect_patches
 
         redirect_patches(self._names)
+
+
+def _binds_the_end(frame: FrameType) -> bool:
+    """Say whether *frame* is at an `import a.b as c`, which binds the module at the end, not the one at the root.
+
+    `__import__` is called alike for it and for `import a.b`; only what the bytecode does next differs.
+    """
+    following = frame.f_lasti + 2
+    return frame.f_code.co_code[following : following + 1] == _IMPORT_FROM
