@@ -46,6 +46,7 @@ class Names:
             normalized(name): one for one in reversed(self.maps) for name in one.distributions
         }
         self._required = spellings([*self._distributions, CAPA])
+        self._originals = {new: old for old, new in reversed(self.modules.items())}
         self.sieve = Sieve(self.roots)
 
     def owner(self, dotted: str) -> ImportMap | None:
@@ -81,6 +82,13 @@ class Names:
         if dotted in self.modules:
             return Target(*self.modules[dotted].rpartition(".")[::2])
         return Target(self.modules.get(module, module), name)
+
+    def original(self, dotted: str) -> str:
+        """Return the old name of *dotted*, if that is a name of an adapter; else *dotted*."""
+        module = dotted
+        while module and module not in self._originals:
+            module = module.rpartition(".")[0]
+        return self._originals[module] + dotted[len(module) :] if module else dotted
 
     def new_root(self, module: str) -> str | None:
         """Return the new module that holds what `import module` binds, the root of *module*.

@@ -1,0 +1,49 @@
+"""Add an argument to a call, where and how its last one stands."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.findings import Edit
+
+_GAP = re.compile(rb"(?:[ \t\f\r\n]|\\\r?\n|#[^\r\n]*)*")
+_CLOSED = re.compile(_GAP.pattern + rb"\)")
+_LINE_END = re.compile(rb"[ \t]*(?:#[^\r\n]*)?(?=\r?\n)")
+
+
+def with_argument(file: PythonFile, call: ast.Call, text: str, rule: str) -> Edit | None:
+    """Return the edit that gives *call* the further argument *text*; None if its places cannot be relied on."""
+    values = [*call.args, *(keyword.value for keyword in call.keywords)]
+    last = max(values, key=lambda value: (value.end_lineno or 0, value.end_col_offset or 0), default=None)
+    end = file.places.offset(call.end_lineno or 0, call.end_col_offset or 0) - 1
+    if last is None or file.data[end : end + 1] != b")" or isinstance(last, ast.GeneratorExp):
+        return None
+    after = file.places.offset(last.end_lineno or 0, last.end_col_offset or 0)
+    after = _past_parentheses(file.data, after, end)
+    gap = _GAP.match(file.data, after, end)
+    at = gap.end() if gap else after
+    if at == end:
+        return Edit(after, after, f", {text}".encode(), rule)
+    if file.data[at : at + 1] != b",":
+        return None
+    return _after_comma(file, last, at + 1, text, rule)
+
+
+def _past_parentheses(data: bytes, at: int, end: int) -> int:
+    """Return where the parentheses around an argument end that itself ends at *at*."""
+    while (found := _CLOSED.match(data, at, end)) is not None:
+        at = found.end()
+    return at
+
+
+def _after_comma(file: PythonFile, last: ast.expr, at: int, text: str, rule: str) -> Edit:
+    line_end = _LINE_END.match(file.data, at)
+    start = file.line_starts[last.lineno - 1]
+    before = file.data[start : file.places.offset(last.lineno, last.col_offset)]
+    indent = before[: len(before) - len(before.lstrip())]
+    if line_end is None:
+        return Edit(at, at, f" {text},".encode(), rule)
+    newline = b"\r\n" if b"\r\n" in file.data else b"\n"
+    return Edit(line_end.end(), line_end.end(), newline + indent + text.encode() + b",", rule)

@@ -1,0 +1,132 @@
+"""Calls of requests without `timeout=`, which wait for ever: they get the configured one.
+
+    requests.get(url)                      →  requests.get(url, timeout=60)
+    with requests.Session() as s:             with requests.Session() as s:
+        s.post(url, json=data)                    s.post(url, json=data, timeout=60)
+
+The seconds are `seconds` in `[tool.capa.migrate.requests-timeout]`, else `timeout_s` in `[adapters.requests]` of
+capa.toml, else 60, which is capa_requests' own default. With `timeout_s = 0` there is nothing to give.
+
+The functions of the module and the methods of a `Session` are meant, through `capa_requests` too, where the file leaves
+no doubt what is called. Left alone and noted: `**kwargs` and `*args`, sessions that are handed to other code or have
+an adapter or a method of their own, since these may set a timeout, and calls inside f-strings.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from capa_codemods.engine.calls import with_argument
+from capa_codemods.engine.meaning import Meanings
+from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.findings import Edit, Finding
+from capa_codemods.project import Project
+from capa_codemods.rule import Rule
+
+DEFAULT_S = 60
+"""As in capa_requests: docs/differences/requests.md."""
+
+_VERBS = frozenset({"delete", "get", "head", "options", "patch", "post", "put", "request"})
+_SESSIONS = frozenset({"requests.Session()", "requests.session()", "requests.sessions.Session()"})
+_ADAPTERS = frozenset({"requests.adapters.HTTPAdapter()"})
+_POSITION = 9
+"""How many positional arguments `Session.request` takes with its `timeout`."""
+
+
+class RequestsTimeout(Rule[PythonFile]):
+    """Give calls of requests a timeout."""
+
+    id = "requests-timeout"
+    summary = "calls of requests without timeout= get the configured one"
+    reads = PythonFile
+    changes_shape = True
+    words = ("requests",)
+    settings = {"seconds": float(DEFAULT_S)}
+
+    def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding]:
+        """Yield an edit for each call that is certain, and a note for each that is not."""
+        seconds = self._seconds(project)
+        if file.tree is None or not seconds or _is_own_module(file, project):
+            return
+        meanings = Meanings(file.tree)
+        in_strings = set(_calls_in_strings(file.tree))
+        doubtful = _doubtful_sessions(file.tree, meanings, project)
+        for call, dotted in meanings.calls():
+            holder, _, verb = project.names.original(dotted).rpartition(".")
+            if not _is_request(holder, verb) or _has_timeout(call, holder, verb):
+                continue
+            doubt = _doubt(call, meanings, doubtful)
+            if id(call) in in_strings:
+                doubt = "it stands in an f-string"
+            edit = None if doubt else with_argument(file, call, f"timeout={seconds:g}", self.id)
+            yield edit or self._note(call, doubt or "its arguments cannot be added to")
+
+    def _note(self, call: ast.Call, doubt: str) -> Finding:
+        message = f"`{ast.unparse(call.func)}` may wait for ever: {doubt}"
+        return Finding(self.id, call.lineno, "note", message, "give it a timeout= if it has none")
+
+    def _seconds(self, project: Project) -> float:
+        own = project.settings.get(self.id, {}).get("seconds")
+        adapters = project.capa_toml.get("adapters", {})
+        table = adapters.get("requests", {}) if isinstance(adapters, dict) else {}
+        theirs = table.get("timeout_s", DEFAULT_S) if isinstance(table, dict) else DEFAULT_S
+        seconds = theirs if own is None else own
+        return float(seconds) if isinstance(seconds, (int, float)) else DEFAULT_S
+
+
+def _is_request(holder: str, verb: str) -> bool:
+    holder = holder.removesuffix(".__enter__()")
+    if holder in _SESSIONS:
+        return verb in _VERBS or verb == "send"
+    return holder in {"requests", "requests.api"} and verb in _VERBS
+
+
+def _has_timeout(call: ast.Call, holder: str, verb: str) -> bool:
+    is_method = holder.removesuffix(".__enter__()") in _SESSIONS
+    by_position = is_method and verb == "request" and len(call.args) >= _POSITION
+    return by_position or any(keyword.arg == "timeout" for keyword in call.keywords)
+
+
+def _doubt(call: ast.Call, meanings: Meanings, doubtful: dict[str, str]) -> str:
+    """Return why it is not certain that *call* has no timeout; nothing if it is."""
+    if any(keyword.arg is None for keyword in call.keywords):
+        return "what `**` brings is not known"
+    if any(isinstance(argument, ast.Starred) for argument in call.args):
+        return "what `*` brings is not known"
+    called = ast.unparse(call.func)
+    receiver = called.rpartition(".")[0]
+    if called in meanings.assigned or f"{receiver}.request" in meanings.assigned:
+        return "the method is replaced"
+    return doubtful.get(receiver, "")
+
+
+def _calls_in_strings(tree: ast.Module) -> Iterator[int]:
+    """Yield the ids of the calls in f-strings, whose places the parser does not know."""
+    for string in ast.walk(tree):
+        if isinstance(string, ast.JoinedStr):
+            yield from (id(node) for node in ast.walk(string) if isinstance(node, ast.Call))
+
+
+def _is_own_module(file: PythonFile, project: Project) -> bool:
+    return "requests" in project.names.roots and project.refusal("requests", file.path) is not None
+
+
+def _doubtful_sessions(tree: ast.Module, meanings: Meanings, project: Project) -> dict[str, str]:
+    """Return the texts of the sessions that other code, or an adapter, may give a timeout, each with the reason."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        for value in (*node.args, *(keyword.value for keyword in node.keywords)):
+            if isinstance(value, (ast.Name, ast.Attribute)) and _is_session(meanings.of(value), project):
+                found[ast.unparse(value)] = f"`{ast.unparse(node.func)}` may have given its session one"
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "mount":
+            adapter = meanings.of(node.args[1]) if len(node.args) == 2 else None
+            if not adapter or project.names.original(adapter) not in _ADAPTERS:
+                found[ast.unparse(node.func.value)] = "an adapter of its session may set one"
+    return found
+
+
+def _is_session(dotted: str | None, project: Project) -> bool:
+    return dotted is not None and project.names.original(dotted).removesuffix(".__enter__()") in _SESSIONS
