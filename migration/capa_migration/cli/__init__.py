@@ -92,7 +92,7 @@ def _said(error: Exception) -> str:
 
 
 def _print_version() -> int:
-    from importlib.metadata import version
+    from capa_codemods import __version__  # what `importlib.metadata` would say, which takes longer to load
 
-    print(f"capa {version('capa-core')}")
+    print(f"capa {__version__}")
     return CLEAN
