@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from capa_codemods.engine import apply as engine
 from capa_codemods.engine.git import dirt
-from capa_codemods.engine.journal import Journal, Planned
+from capa_codemods.engine.journal import Journal, Planned, Record
 from capa_codemods.engine.splice import splice
 from capa_codemods.engine.write import digest, read
 from capa_codemods.findings import Outcome
-from capa_migration.errors import DirtyTreeError
+from capa_migration.errors import DirtyTreeError, OptionsError
 from capa_migration.plan import Plan
 from capa_migration.target import Target
 
@@ -99,30 +100,53 @@ def apply(
     return Done(plan, recovered, result._replace(troubles=(*troubles, *result.troubles)))
 
 
-def undo(path: str) -> Done:
-    """Take back the newest rewrite of the tree at *path*.
+def undo(path: str, *, down_to: int | None = None) -> Done:
+    """Take back the newest rewrite of the tree at *path*, and those before it *down_to* this number.
+
+    A conflict ends it: what is older stays as it is.
 
     Raises:
         TargetError: There is nothing at *path*.
+        OptionsError: The journal holds no rewrite of the number *down_to*.
         BusyError: Another run is writing in the tree.
         JournalError: The journal is damaged.
         OSError: The journal cannot be written. No file was touched.
     """
     target = Target(path)
     journal = Journal(target.root)
+    numbers = [record.number for record in journal.records("applying", "applied", "undoing")]
+    if down_to is not None and down_to not in numbers:
+        raise OptionsError(f"{target.root}: there is no rewrite {down_to}: `capa migrate status` lists them")
     with _locked(journal):
         recovered = engine.recover(journal)
         # What a killed run has left is the newest rewrite: taking it back is the undo that was asked for.
         result = engine.undo(journal) if recovered is None else recovered
+        for _ in range(sum(number >= down_to for number in numbers) - 1 if down_to is not None else 0):
+            older = None if result is None or result.troubles else engine.undo(journal)
+            result = result and _joined(result, older)
     return Done(Plan(target.root, 0), recovered, result)
 
 
+def _joined(result: engine.Result, older: engine.Result | None) -> engine.Result:
+    if older is None:
+        return result
+    written = dict.fromkeys(result.written + older.written)
+    return engine.Result(tuple(written), result.merged + older.merged, older.troubles)
+
+
 class Standing(NamedTuple):
-    """One rewrite in the journal: its number, its state, and how many files it holds."""
+    """One rewrite in the journal.
+
+    Attributes:
+        begun: When, in seconds since the epoch.
+        rules: Whose edits it holds.
+    """
 
     number: int
     state: str
     files: int
+    begun: float
+    rules: tuple[str, ...]
 
 
 def status(path: str) -> tuple[str, list[Standing]]:
@@ -134,7 +158,14 @@ def status(path: str) -> tuple[str, list[Standing]]:
     """
     root = Target(path).root
     records = Journal(root).records("applying", "applied", "undoing")
-    return root, [Standing(record.number, record.state, len(record.entries())) for record in records]
+    return root, [_standing(record) for record in records]
+
+
+def _standing(record: Record) -> Standing:
+    entries = record.entries()
+    rules = sorted({edit.rule for entry in entries for edit in entry.edits})
+    begun = os.stat(f"{record.place}/originals").st_mtime
+    return Standing(record.number, record.state, len(entries), begun, tuple(rules))
 
 
 @contextmanager

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -78,6 +80,37 @@ def test_undo_takes_rewrites_back_one_by_one(capa, project, snapshot):
     assert first == snapshot(project)
 
 
+def test_undo_goes_down_to_a_number_of_the_status(capa, project, snapshot):
+    first = snapshot(project)
+    capa("migrate", "apply", project, "--only", "imports")
+    capa("migrate", "apply", project)
+    assert f"`capa migrate undo {project} --to 1` all of them." in capa("migrate", "status", project).out
+
+    ran = capa("migrate", "undo", project, "--to", "1")
+
+    assert (0, "3 files restored.\n", first) == (ran.code, ran.out, snapshot(project))
+
+
+def test_undo_down_to_a_number_ends_at_a_conflict(capa, project):
+    capa("migrate", "apply", project, "--only", "imports")
+    capa("migrate", "apply", project)
+    (project / "tests/test_api.py").write_text('@patch("capa_requests.post")\n')
+
+    ran = capa("migrate", "undo", project, "--to", "1")
+
+    assert 2 == ran.code
+    assert "import capa_requests" in (project / "app/api.py").read_text()
+
+
+def test_undo_down_to_a_number_that_is_not_there_is_refused(capa, project):
+    capa("migrate", "apply", project)
+
+    ran = capa("migrate", "undo", project, "--to", "7")
+
+    assert 3 == ran.code
+    assert "there is no rewrite 7: `capa migrate status` lists them" in ran.err
+
+
 def test_undo_without_a_rewrite_says_so_and_leaves_no_trace(capa, project):
     ran = capa("migrate", "undo", project)
 
@@ -126,7 +159,10 @@ def test_status_names_what_was_applied(capa, project):
     assert "no rewrite has been applied" in capa("migrate", "status", project).out
     capa("migrate", "apply", project)
 
-    assert "0001  applied   3 files\n" == capa("migrate", "status", project).out
+    assert re.fullmatch(
+        r"0001  applied   \d{4}-\d\d-\d\d \d\d:\d\d  3 files  imports, strings\n",
+        capa("migrate", "status", project).out,
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,7 +196,7 @@ def test_list_rules(capa):
     ran = capa("migrate", "check", "--list-rules")
 
     assert 0 == ran.code
-    assert "imports        imports of an SDK come from its adapter, under the same names\n" in ran.out
+    assert f"{'imports':<18} imports of an SDK come from its adapter, under the same names\n" in ran.out
 
 
 def test_json_holds_changes_failures_and_findings(capa, project):
@@ -195,7 +231,9 @@ def test_json_of_apply_undo_and_status(capa, project):
 
     paths = ["app/api.py", "app/tasks.py", "tests/test_api.py"]
     assert (0, None, paths) == (applied["exit"], applied["recovered"], applied["result"]["written"])
-    assert [{"number": 1, "state": "applied", "files": 3}] == standing["rewrites"]
+    (rewrite,) = standing["rewrites"]
+    assert time.time() - 60 < rewrite.pop("begun") < time.time() + 2
+    assert {"number": 1, "state": "applied", "files": 3, "rules": ["imports", "strings"]} == rewrite
     assert paths == undone["result"]["written"]
 
 

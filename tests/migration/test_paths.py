@@ -30,6 +30,15 @@ def test_next_step_names_the_paths_as_a_shell_takes_them(capa, project):
     assert f"`capa migrate apply '{project}/a b.py' {project}/app/api.py` does it." in ran.out
 
 
+def test_next_step_does_not_tell_many_paths(capa, project):
+    ran = capa("migrate", "check", *([project / "app/api.py"] * 4))
+
+    assert (
+        f"`capa migrate apply {project}/app/api.py {project}/app/api.py {project}/app/api.py …` does it."
+        in ran.out
+    )
+
+
 def test_paths_in_two_projects_are_told_from_the_tree_around_both(capa, project, git):
     for name in ("app", "tests"):
         (project / name / "pyproject.toml").write_text("")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED, WOULD_CHANGE
 from capa_migration.cli.arguments import Parser
-from capa_migration.cli.output import add_options, add_paths, show
+from capa_migration.cli.output import add_options, add_paths, as_words, show
 from capa_migration.errors import OptionsError
 from capa_migration.plan import Plan, make
 from capa_migration.target import Options
@@ -67,6 +66,13 @@ def parser() -> Parser:
                 "path", nargs="?", default=".", metavar="PATH", help="a folder or a file; here by default"
             )
             one.add_argument("--json", action="store_true", help="print data instead of text")
+        if name == "undo":
+            one.add_argument(
+                "--to",
+                type=int,
+                metavar="N",
+                help="the newest and those before it, down to number N of `status`",
+            )
         if name == "diff":
             _add_patch_options(one)
         if name == "apply":
@@ -217,7 +223,7 @@ def _report(command: Command, arguments: argparse.Namespace, plan: Plan, done: D
     would_change = done is None and plan.of("changed")
     return Report(
         command,
-        shlex.join(arguments.paths),
+        as_words(arguments.paths),
         FAILED if failed else WOULD_CHANGE if would_change else CLEAN,
         plan=lambda: plan,
         survey=lambda: _survey(arguments),
@@ -233,49 +239,15 @@ def _survey(arguments: argparse.Namespace) -> Survey:
 
 
 def _undo(arguments: argparse.Namespace) -> int:
-    from capa_migration import report
-    from capa_migration.apply import undo
+    from capa_migration.cli.rewrites import undo
 
-    done = undo(arguments.path)
-    code = FAILED if done.result and done.result.troubles else CLEAN
-    if arguments.json:
-        return _print_json(
-            {
-                "schema": report.SCHEMA,
-                "root": done.plan.root,
-                "result": report.result_data(done.result),
-                "exit": code,
-            },
-            code,
-        )
-    if done.result is None:
-        print(f"{done.plan.root}: nothing to undo: no rewrite is in its journal")
-        return code
-    for line in report.result_lines([done.result]):
-        print(line)
-    print(f"{report.count(len(done.result.written), 'file')} restored.")
-    return code
+    return undo(arguments)
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from capa_migration import report
-    from capa_migration.apply import status
+    from capa_migration.cli.rewrites import status
 
-    root, records = status(arguments.path)
-    if arguments.json:
-        return _print_json(
-            {"schema": report.SCHEMA, "root": root, "rewrites": [record._asdict() for record in records]},
-            CLEAN,
-        )
-    if not records:
-        print(f"{root}: no rewrite has been applied. Next: `capa migrate check {arguments.path}`.")
-    for record in records:
-        print(f"{record.number:04}  {record.state:<9} {report.count(record.files, 'file')}")
-    if any(record.state != "applied" for record in records):
-        print(
-            f"A run was cut short. Next: `capa migrate undo {arguments.path}` or apply again: either takes it back."
-        )
-    return CLEAN
+    return status(arguments)
 
 
 def _list_rules() -> int:
@@ -292,11 +264,4 @@ def _list_rules() -> int:
         else:
             asked = " (only with --with)" if rule.changes_shape else ""
             print(f"{rule.id:<18} {rule.summary}{asked}")
-    return code
-
-
-def _print_json(data: dict[str, Any], code: int) -> int:
-    import json
-
-    print(json.dumps(data, indent=2))
     return code

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from capa_migration import formats
@@ -14,12 +15,19 @@ from capa_migration.errors import OptionsError
 if TYPE_CHECKING:
     from capa_migration.report import Report
 
+_TOLD_PATHS = 3
+
 
 def add_paths(parser: argparse.ArgumentParser) -> None:
     """Give *parser* the paths of what to look at."""
     parser.add_argument(
         "paths", nargs="*", default=["."], metavar="PATH", help="folders and files; here by default"
     )
+
+
+def as_words(paths: Sequence[str]) -> str:
+    """Return *paths* as a shell takes them, for the command that comes next; many are not all told."""
+    return shlex.join(paths) if len(paths) <= _TOLD_PATHS else f"{shlex.join(paths[:_TOLD_PATHS])} …"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.arguments import Parser
-from capa_migration.cli.output import add_options, add_paths, show
+from capa_migration.cli.output import add_options, add_paths, as_words, show
 from capa_migration.target import Options
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def run(words: list[str]) -> int:
     return show(
         Report(
             "scan",
-            shlex.join(arguments.paths),
+            as_words(arguments.paths),
             FAILED if found.unread else CLEAN,
             plan=lambda: make(arguments.paths, options, remember=False),
             survey=lambda: found,

@@ -1,0 +1,59 @@
+"""`capa migrate undo|status`: the rewrites that a tree's journal holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import Any
+
+from capa_migration import report
+from capa_migration.apply import Standing
+from capa_migration.apply import status as read_status
+from capa_migration.apply import undo as take_back
+from capa_migration.cli import CLEAN, FAILED
+
+
+def undo(arguments: argparse.Namespace) -> int:
+    """Carry out `capa migrate undo` and return its exit code."""
+    done = take_back(arguments.path, down_to=arguments.to)
+    code = FAILED if done.troubles else CLEAN
+    if arguments.json:
+        data = {"root": done.plan.root, "result": report.result_data(done.result), "exit": code}
+        return _print_json(data, code)
+    if done.result is None:
+        print(f"{done.plan.root}: nothing to undo: no rewrite is in its journal")
+        return code
+    for line in report.result_lines([done.result]):
+        print(line)
+    print(f"{report.count(len(done.result.written), 'file')} restored.")
+    return code
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Carry out `capa migrate status` and return its exit code."""
+    root, rewrites = read_status(arguments.path)
+    if arguments.json:
+        return _print_json({"root": root, "rewrites": [one._asdict() for one in rewrites]}, CLEAN)
+    if not rewrites:
+        print(f"{root}: no rewrite has been applied. Next: `capa migrate check {arguments.path}`.")
+        return CLEAN
+    for one in rewrites:
+        print(_line(one))
+    command = f"capa migrate undo {arguments.path}"
+    if any(one.state != "applied" for one in rewrites):
+        print(f"A run was cut short. Next: `{command}` or apply again: either takes it back.")
+    elif len(rewrites) > 1:
+        print(f"`{command}` takes the newest back, `{command} --to {rewrites[0].number}` all of them.")
+    return CLEAN
+
+
+def _line(one: Standing) -> str:
+    begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.begun))
+    rules = ", ".join(one.rules)
+    return f"{one.number:04}  {one.state:<9} {begun}  {report.count(one.files, 'file')}  {rules}".rstrip()
+
+
+def _print_json(data: dict[str, Any], code: int) -> int:
+    print(json.dumps({"schema": report.SCHEMA, **data}, indent=2))
+    return code
