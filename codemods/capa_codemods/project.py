@@ -124,7 +124,7 @@ class Project:
     def _has_evidence(self, distributions: Sequence[str], folder: str) -> bool:
         wanted = spellings(distributions)
         return any(
-            wanted.search(self._text(manifest)) for manifest in self.manifests if _governs(manifest, folder)
+            wanted.search(self.text_of(manifest)) for manifest in self.manifests if _governs(manifest, folder)
         )
 
     @cached_property
@@ -138,12 +138,18 @@ class Project:
         except (OSError, ValueError):
             return {}
 
+    def components(self, block: str) -> Mapping[str, Any]:
+        """Return what capa.toml has for *block*: logical name → its table."""
+        tables = self.capa_toml.get(block, {})
+        return tables if isinstance(tables, dict) else {}
+
     @cached_property
     def manifests(self) -> tuple[str, ...]:
         """The files of the tree that name distributions."""
         return tuple(path for path in self.files if is_manifest(path))
 
-    def _text(self, manifest: str) -> str:
+    def text_of(self, manifest: str) -> str:
+        """Return the text of a *manifest*; nothing if it cannot be read."""
         if manifest not in self._manifest_texts:
             try:
                 with open(os.path.join(self.root, manifest), "rb") as file:
@@ -154,6 +160,13 @@ class Project:
                 )
             self._manifest_texts[manifest] = text
         return self._manifest_texts[manifest]
+
+
+def legacy_of(table: object) -> list[str]:
+    """Return the legacy addresses that the *table* of a component in capa.toml lists."""
+    listed = table.get("legacy", []) if isinstance(table, dict) else []
+    texts = [listed] if isinstance(listed, str) else listed
+    return [text for text in texts if isinstance(text, str)] if isinstance(texts, list) else []
 
 
 def is_manifest(path: str) -> bool:

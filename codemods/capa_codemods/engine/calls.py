@@ -1,9 +1,10 @@
-"""Add an argument to a call, where and how its last one stands."""
+"""Calls and their arguments, in the bytes of a file."""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.findings import Edit
@@ -11,6 +12,13 @@ from capa_codemods.findings import Edit
 _GAP = re.compile(rb"(?:[ \t\f\r\n]|\\\r?\n|#[^\r\n]*)*")
 _CLOSED = re.compile(_GAP.pattern + rb"\)")
 _LINE_END = re.compile(rb"[ \t]*(?:#[^\r\n]*)?(?=\r?\n)")
+
+
+def calls_in_strings(tree: ast.Module) -> Iterator[int]:
+    """Yield the ids of the calls in f-strings, whose places the parser does not know."""
+    for string in ast.walk(tree):
+        if isinstance(string, ast.JoinedStr):
+            yield from (id(node) for node in ast.walk(string) if isinstance(node, ast.Call))
 
 
 def with_argument(file: PythonFile, call: ast.Call, text: str, rule: str) -> Edit | None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from capa_codemods.engine.calls import with_argument
+from capa_codemods.engine.calls import calls_in_strings, with_argument
 from capa_codemods.engine.meaning import Meanings
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.findings import Edit, Finding
@@ -50,7 +50,7 @@ class RequestsTimeout(Rule[PythonFile]):
         if file.tree is None or not seconds or _is_own_module(file, project):
             return
         meanings = Meanings(file.tree)
-        in_strings = set(_calls_in_strings(file.tree))
+        in_strings = set(calls_in_strings(file.tree))
         doubtful = _doubtful_sessions(file.tree, meanings, project)
         for call, dotted in meanings.calls():
             holder, _, verb = project.names.original(dotted).rpartition(".")
@@ -99,13 +99,6 @@ def _doubt(call: ast.Call, meanings: Meanings, doubtful: dict[str, str]) -> str:
     if called in meanings.assigned or f"{receiver}.request" in meanings.assigned:
         return "the method is replaced"
     return doubtful.get(receiver, "")
-
-
-def _calls_in_strings(tree: ast.Module) -> Iterator[int]:
-    """Yield the ids of the calls in f-strings, whose places the parser does not know."""
-    for string in ast.walk(tree):
-        if isinstance(string, ast.JoinedStr):
-            yield from (id(node) for node in ast.walk(string) if isinstance(node, ast.Call))
 
 
 def _is_own_module(file: PythonFile, project: Project) -> bool:

@@ -1,0 +1,204 @@
+"""Addresses of engines that stand in the code: capa.toml names them, under a logical name.
+
+    Celery("shop", broker="redis://cache.internal/0")   →   [pubsub.cache-internal]
+                                                            driver = "redis"
+                                                            url = "redis://cache.internal/0"
+                                                            legacy = ["redis://cache.internal/0"]
+    redis.Redis(host="cache.internal", db=1)            →   [state.cache-internal-1]
+                                                            …
+
+The code stays as it is: an adapter takes its address for the logical name whose `legacy` holds it, so the call goes
+where it went, and back on the original it still does. redis-py has no adapter: its calls go on as before, and the name
+is there for new code. Where a block had no table, `[<block>.default]` keeps the embedded default for its other names.
+
+A password is not copied: the URL refers to a secret, and a warning says which. Left alone: addresses that are not
+written out, and engines for which no component is installed, which a note names.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult, quote, urlsplit
+
+from capa_codemods.discovery import drivers
+from capa_codemods.engine.meaning import Meanings
+from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.findings import Finding, Setting
+from capa_codemods.project import Project, legacy_of
+from capa_codemods.rule import Rule
+
+_CELERY = frozenset({"celery.Celery", "celery.app.Celery", "celery.app.base.Celery"})
+_CLIENTS = frozenset(
+    f"redis.{module}{name}" for module in ("", "client.", "asyncio.") for name in ("Redis", "StrictRedis")
+)
+_FROM_URL = frozenset(
+    {*(f"{name}.from_url" for name in _CLIENTS), "redis.from_url", "redis.asyncio.from_url"}
+)
+_DRIVERS = {
+    "redis": "redis",
+    "rediss": "redis",
+    "amqp": "rabbitmq",
+    "amqps": "rabbitmq",
+    "pyamqp": "rabbitmq",
+}
+_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671, "pyamqp": 5672}
+_POSITIONS = ("host", "port", "db", "password")
+
+
+class _Address(NamedTuple):
+    """An address as the code has it; *password* says whether there is one, and nothing of it is kept."""
+
+    block: str
+    scheme: str
+    host: str
+    port: int
+    path: str
+    user: str = ""
+    password: bool = False
+
+    @property
+    def plain(self) -> str:
+        """The URL without credentials and without what is the default."""
+        port = "" if self.port == _PORTS.get(self.scheme) else f":{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}{port}/{self.path}".rstrip("/")
+
+    @property
+    def name(self) -> str:
+        """The logical name: the host, and what tells this address from others there."""
+        port = "" if self.port == _PORTS.get(self.scheme) else f"-{self.port}"
+        path = "" if self.path in {"", "0"} else f"-{self.path}"
+        tls = "-tls" if self.scheme == "rediss" else ""
+        return re.sub(r"[^a-z0-9]+", "-", f"{self.host}{port}{path}{tls}".lower()).strip("-")
+
+    @property
+    def secret(self) -> str:
+        """The name of the secret that is the password."""
+        return f"{self.name}-password"
+
+    @property
+    def url(self) -> str:
+        """The URL for the component, with a reference in place of the password."""
+        if not self.password:
+            return self.plain if not self.user else self.plain.replace("://", f"://{self.user}@", 1)
+        return self.plain.replace("://", f"://{self.user}:${{secret:{self.secret}}}@", 1)
+
+
+class Addresses(Rule[PythonFile]):
+    """Name the addresses in the code in capa.toml."""
+
+    id = "addresses"
+    summary = (
+        "addresses of Redis and of Celery's brokers that stand in the code get a logical name in capa.toml"
+    )
+    reads = PythonFile
+    changes_shape = True
+    words = ("redis", "Celery")
+
+    def check(self, file: PythonFile, project: Project) -> Iterator[Finding | Setting]:
+        """Yield the settings for each address that is written out, and what is to be known of it."""
+        if file.tree is None:
+            return
+        for call, dotted in Meanings(file.tree).calls():
+            called = project.names.original(dotted)
+            root = called.partition(".")[0]
+            if root in project.names.roots and project.refusal(root, file.path):
+                continue
+            for address in _addresses(call, called):
+                yield from self._named(address, call.lineno, project)
+
+    def _named(self, address: _Address, line: int, project: Project) -> Iterator[Finding | Setting]:
+        driver = _DRIVERS.get(address.scheme, "")
+        if driver not in drivers(address.block):
+            message = f"no component of {address.block} for {address.scheme} is installed: {address.plain} gets no name"
+            yield Finding(self.id, line, "note", message, "see docs/reference/components.md")
+            return
+        tables = project.components(address.block)
+        if _claims(tables, address):
+            return
+        if address.name in tables:
+            message = f"[{address.block}.{address.name}] in capa.toml is another engine than {address.plain}"
+            yield Finding(self.id, line, "warning", message, "give the address a table of its own by hand")
+            return
+        if not tables:
+            yield Setting(self.id, line, (address.block, "default"))
+        values = (("driver", driver), ("url", address.url), ("legacy", (address.plain,)))
+        yield Setting(self.id, line, (address.block, address.name), values)
+        if address.password:
+            message = f"the password of {address.plain} stands in the code, and not in capa.toml"
+            step = f"keep it as the secret `{address.secret}`, and take it out of the code"
+            yield Finding(self.id, line, "warning", message, step)
+
+
+def _addresses(call: ast.Call, called: str) -> Iterator[_Address]:
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    if called in _CELERY:
+        yield from _of_url("pubsub", given.get("broker"))
+        yield from _of_url("state", given.get("backend"))
+    elif called in _FROM_URL:
+        yield from _of_url("state", call.args[0] if call.args else given.get("url"))
+    elif (
+        called in _CLIENTS
+        and len(call.args) <= len(_POSITIONS)
+        and not given.keys() & {None, "unix_socket_path"}
+    ):
+        yield from _of_parts({**dict(zip(_POSITIONS, call.args, strict=False)), **given})
+
+
+def _of_url(block: str, node: ast.expr | None) -> Iterator[_Address]:
+    text = _literal(node)
+    if not isinstance(text, str) or "://" not in text:
+        return
+    try:
+        parts = urlsplit(text.split(";")[0].strip())
+        found = _address(block, parts)
+    except ValueError:
+        return
+    if found.host:
+        yield found
+
+
+def _address(block: str, parts: SplitResult) -> _Address:
+    port = parts.port or _PORTS.get(parts.scheme, 0)
+    path = parts.path.strip("/")
+    is_first = parts.scheme in {"redis", "rediss"} and path == "0"
+    return _Address(
+        block,
+        parts.scheme,
+        (parts.hostname or "").lower(),
+        port,
+        "" if is_first else path,
+        parts.username or "",
+        parts.password is not None,
+    )
+
+
+def _of_parts(given: dict[str | None, ast.expr]) -> Iterator[_Address]:
+    host = _literal(given.get("host"))
+    port, db = _literal(given.get("port"), 6379), _literal(given.get("db"), 0)
+    tls, user = _literal(given.get("ssl"), False), _literal(given.get("username"), "")
+    is_plain = (
+        isinstance(port, int) and isinstance(db, int) and isinstance(tls, bool) and isinstance(user, str)
+    )
+    if isinstance(host, str) and host and is_plain:
+        path = str(db) if db else ""
+        yield _Address(
+            "state", "rediss" if tls else "redis", host.lower(), port, path, quote(user), "password" in given
+        )
+
+
+def _literal(node: ast.expr | None, default: object = None) -> Any:
+    """Return the value of a constant, *default* where nothing stands, and None for anything else."""
+    if node is None:
+        return default
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def _claims(tables: Mapping[str, Any], address: _Address) -> bool:
+    """Say whether one of *tables* has *address* among its legacy addresses, in any spelling."""
+    texts = (text for table in tables.values() for text in legacy_of(table))
+    known = (found.plain for text in texts for found in _of_url(address.block, ast.Constant(text)))
+    return address.plain in known
