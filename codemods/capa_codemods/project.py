@@ -56,7 +56,7 @@ class Project:
         return self._refusals[key]
 
     def _refusal(self, root: str, folder: str) -> tuple[str, str] | None:
-        if shadow := self._shadow(root, folder):
+        if shadow := self.own_module(root, folder):
             return (
                 f"`{root}` is your own module {shadow} here, not the SDK",
                 "nothing to do; if it is not, say where modules are found: [tool.capa.migrate] roots",
@@ -76,7 +76,8 @@ class Project:
             )
         return None
 
-    def _shadow(self, root: str, folder: str) -> str | None:
+    def own_module(self, root: str, folder: str) -> str | None:
+        """Return the module of the tree that `import root` finds in a file in *folder*; None if there is none."""
         places = self.import_folders(folder)
         return next((found for place in places if (found := self._module_in(place, root))), None)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from capa_migration.report import SCHEMA, Report, plan_data, result_data
+from capa_migration.scan.libraries import Companion
 from capa_migration.scan.sites import Survey, shapes, sums
 
 
@@ -39,5 +40,10 @@ def _survey_data(survey: Survey) -> dict[str, Any]:
         "sites": [site._asdict() for site in survey.sites],
         "moved": [site._asdict() for site in survey.moved],
         "commands": [command._asdict() for command in survey.commands],
+        "companions": [_companion(one) for one in survey.companions],
         "unread": [file._asdict() for file in survey.unread],
     }
+
+
+def _companion(one: Companion) -> dict[str, Any]:
+    return {**one.library._asdict(), "places": [place._asdict() for place in one.places]}

@@ -65,6 +65,7 @@ def _scan(report: Report) -> Iterator[str]:
         return
     yield from _numbers(survey)
     yield from _places(report)
+    yield from _companions(survey)
     yield ""
     yield f"Next: `capa migrate diff {report.path}` shows what the rewrite would change."
 
@@ -102,3 +103,11 @@ def _places(report: Report) -> Iterator[str]:
     for file in survey.unread:
         place = f"{file.path}:{file.line}" if file.line else file.path
         yield f"{place}: failed: {file.reason}. Next: {file.next_step}."
+
+
+def _companions(survey: Survey) -> Iterator[str]:
+    yield from ["", "libraries around the SDKs, after the rewrite:"] if survey.companions else []
+    for one in survey.companions:
+        first, others = one.places[0], len(one.places) - 1
+        more = f" and {others:,} more" if others else ""
+        yield f"{first.path}:{first.line}{more}: {one.says}"

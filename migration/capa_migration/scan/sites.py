@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from capa_codemods.import_map import Support
 from capa_migration.scan.commands import Command
+from capa_migration.scan.libraries import Companion
 
 Kind = Literal["import", "call", "use"]
 
@@ -47,6 +48,7 @@ class Survey(NamedTuple):
 
     Attributes:
         moved: Call sites that use an adapter by now, under their old names.
+        companions: Libraries around the SDKs, and what the rewrite means for each.
     """
 
     root: str
@@ -55,6 +57,7 @@ class Survey(NamedTuple):
     unread: tuple[Unread, ...]
     commands: tuple[Command, ...] = ()
     moved: tuple[Site, ...] = ()
+    companions: tuple[Companion, ...] = ()
 
 
 class Sums(NamedTuple):

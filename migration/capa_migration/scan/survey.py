@@ -20,6 +20,7 @@ from capa_codemods.project import Project
 from capa_codemods.sieve import Sieve
 from capa_migration.scan.commands import commands
 from capa_migration.scan.judge import Judge
+from capa_migration.scan.libraries import Place, companions, imported, required
 from capa_migration.scan.moved import Moved
 from capa_migration.scan.neighbours import Neighbours
 from capa_migration.scan.origins import Origins, Scope, plain, scopes
@@ -28,11 +29,16 @@ from capa_migration.target import Options, Target
 
 
 class Found(NamedTuple):
-    """What was found in one file: call sites of an SDK, those that have moved, or why it cannot be read."""
+    """What was found in one file: call sites of an SDK, those that have moved, or why it cannot be read.
+
+    Attributes:
+        libraries: Modules of libraries around the SDKs that it names, each with its line.
+    """
 
     sites: tuple[Site, ...] = ()
     moved: tuple[Site, ...] = ()
     unread: Unread | None = None
+    libraries: tuple[tuple[str, Place], ...] = ()
 
 
 def survey(
@@ -58,13 +64,17 @@ def survey(
             found.append(one)
         if progress:
             progress(number, len(wanted))
+    sites = tuple(site for one in found for site in one.sites)
+    moved = tuple(site for one in found for site in one.moved)
+    named = [one for each_found in found for one in each_found.libraries]
     return Survey(
         target.root,
         len(wanted),
-        sites=tuple(site for one in found for site in one.sites),
+        sites,
         unread=tuple(one.unread for one in found if one.unread),
         commands=tuple(commands(target.within(listed), project)),
-        moved=tuple(site for one in found for site in one.moved),
+        moved=moved,
+        companions=companions({site.sdk for site in (*sites, *moved)}, named, required(project)),
     )
 
 
@@ -100,13 +110,20 @@ class Reader:
         self._stems = tuple({_stem(path).encode(errors="surrogateescape") for path in handing})
 
     def scan(self, path: str) -> Found | None:
-        """Return the call sites of the file at *path*; None if it uses no SDK."""
+        """Return the call sites of the file at *path*; None if it uses no SDK, and no library around one."""
         try:
             data = read(f"{self._project.root}/{path}")
         except OSError as error:
             return _unread(path, f"cannot be read: {error.strerror}", "allow reading it")
-        names_sdk = data is not None and self._sieve.imports_or_quotes(data)
-        if data is None or not (names_sdk or any(stem in data for stem in self._stems)):
+        if data is None:
+            return None
+        found = self._found(path, data)
+        named = tuple((module, Place(path, line)) for module, line in imported(path, data, self._project))
+        return (found or Found())._replace(libraries=named) if named else found
+
+    def _found(self, path: str, data: bytes) -> Found | None:
+        names_sdk = self._sieve.imports_or_quotes(data)
+        if not (names_sdk or any(stem in data for stem in self._stems)):
             return None
         try:
             file = PythonFile(path, data)

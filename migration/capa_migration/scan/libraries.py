@@ -1,0 +1,148 @@
+"""Libraries around the SDKs: mocks, plug-ins and instrumentation, and what the rewrite means for each.
+
+What is known of them is data: one file for each SDK in the folder `companions`; `everywhere` holds those that
+reach into the whole process.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple, get_args
+
+from capa_codemods.names import normalized, spellings
+from capa_codemods.project import Project
+
+Verdict = Literal["works", "limits", "blind", "untried", "untouched"]
+EVERYWHERE = "everywhere"
+_UNTOUCHED = "it works on the original, whose calls are not moved: there is no adapter yet"
+
+
+class Library(NamedTuple):
+    """One library, as the data describes it.
+
+    Attributes:
+        sdk: What it works on; `everywhere` for what reaches into the whole process.
+        kind: `mock`, `plugin`, `instrumentation`, `patch` or `service`.
+        verdict: `works` and `limits` only for what was run; `blind` if it no longer sees or does what it is for;
+            `untouched` if its SDK is not moved.
+        tried: The version that was run; empty if none was.
+    """
+
+    name: str
+    sdk: str
+    kind: str
+    verdict: Verdict
+    says: str
+    tried: str
+    distributions: tuple[str, ...]
+    modules: tuple[str, ...]
+
+
+class Place(NamedTuple):
+    """Where a library is asked for, imported or named."""
+
+    path: str
+    line: int
+
+
+class Companion(NamedTuple):
+    """A library that a project uses, and where."""
+
+    library: Library
+    places: tuple[Place, ...]
+
+    @property
+    def says(self) -> str:
+        """What the rewrite means for it, in one line."""
+        one = self.library
+        tried = f" (tried with {one.tried})" if one.tried else ""
+        return f"{one.name} ({one.kind}): {one.verdict}: {one.says}{tried}"
+
+
+@cache
+def libraries() -> tuple[Library, ...]:
+    """Return all libraries that are known, in the order of the data."""
+    folder = files(__package__).joinpath("companions")
+    found: list[Library] = []
+    for file in sorted(folder.iterdir(), key=lambda one: one.name):
+        sdk = file.name.removesuffix(".toml")
+        found += [_library(sdk, entry) for entry in tomllib.loads(file.read_text("utf-8"))["library"]]
+    return tuple(found)
+
+
+def _library(sdk: str, entry: dict[str, Any]) -> Library:
+    verdict = entry["verdict"]
+    assert verdict in get_args(Verdict)  # noqa: S101 - the data is ours
+    return Library(
+        entry["name"],
+        sdk,
+        entry["kind"],
+        verdict,
+        entry.get("says", _UNTOUCHED),
+        entry.get("tried", ""),
+        tuple(entry.get("distributions", [entry["name"]])),
+        tuple(entry["modules"]),
+    )
+
+
+def imported(path: str, data: bytes, project: Project) -> tuple[tuple[str, int], ...]:
+    """Return the modules of libraries that the Python file at *path*, which holds *data*, names, each with its line."""
+    found: dict[str, int] = {}
+    folder = path.rpartition("/")[0]
+    for match in _imports().finditer(data):
+        module = (match[1] or match[2]).decode()
+        if module not in found and project.own_module(module.partition(".")[0], folder) is None:
+            found[module] = data.count(b"\n", 0, match.start(match.lastindex or 0)) + 1
+    return tuple(found.items())
+
+
+@cache
+def _imports() -> re.Pattern[bytes]:
+    """Return a pattern for an import of one of the modules, or an application of Django of that name."""
+    modules = sorted({module for one in libraries() for module in one.modules}, key=len, reverse=True)
+    listed = "|".join(map(re.escape, modules)).encode()
+    django = "|".join(module for module in modules if module.startswith("django_")).encode()
+    return re.compile(
+        rb"^[ \t]*(?:import|from)[ \t]+(" + listed + rb")(?![\w])|[\"'](" + django + rb")[\"'.:]",
+        re.MULTILINE,
+    )
+
+
+def required(project: Project) -> Iterator[tuple[str, Place]]:
+    """Yield the distributions of libraries that the manifests of *project* name, each with its place."""
+    names = [name for one in libraries() for name in one.distributions]
+    # A whole word in quotes, or at the beginning of a line or an item: no module in an import, nor prose.
+    pattern = re.compile(
+        rf"(?:^[ \t]*(?:-[ \t]*)?|[\"'])({spellings(names).pattern})", re.IGNORECASE | re.MULTILINE
+    )
+    for manifest in project.manifests:
+        text = project.text_of(manifest)
+        for match in pattern.finditer(text):
+            yield normalized(match[1]), Place(manifest, text.count("\n", 0, match.start(1)) + 1)
+
+
+def companions(
+    used: Iterable[str], named: Iterable[tuple[str, Place]], asked: Iterable[tuple[str, Place]]
+) -> tuple[Companion, ...]:
+    """Return the libraries that a project uses on the SDKs that it uses.
+
+    Args:
+        used: The SDKs that the project uses.
+        named: Modules that its files import, with places.
+        asked: Distributions that its manifests ask for, with places.
+    """
+    sdks = {*used, EVERYWHERE}
+    by_name: dict[str, list[Place]] = {}
+    for name, place in (*asked, *named):
+        by_name.setdefault(name, []).append(place)
+    found = []
+    for one in libraries() if len(sdks) > 1 else ():
+        spelt = {*map(normalized, one.distributions), *one.modules}
+        places = [place for name in sorted(spelt) for place in by_name.get(name, ())]
+        if places and one.sdk in sdks:
+            found.append(Companion(one, tuple(sorted(set(places)))))
+    return tuple(found)

@@ -1,0 +1,122 @@
+"""The libraries around the SDKs that a project uses, and what the rewrite means for each."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from capa_migration.scan.libraries import EVERYWHERE, libraries
+from capa_migration.scan.survey import known_maps
+
+USES = "import requests\nimport celery\nrequests.get('x')\ncelery.group()\n"
+
+
+@pytest.fixture
+def found(capa, tmp_path):
+    """Return the libraries that a tree uses: (name, verdict, places)."""
+
+    def run(**files: str) -> list[tuple[str, str, list[str]]]:
+        for name, text in {"app.py": USES, **files}.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        told = json.loads(capa("scan", tmp_path, "--format", "json").out)["companions"]
+        return [
+            (one["name"], one["verdict"], [f"{place['path']}:{place['line']}" for place in one["places"]])
+            for one in told
+        ]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "expected"),
+    [
+        ("test_a.py", "import os\nimport responses\n", ("responses", "works", ["test_a.py:2"])),
+        (
+            "test_a.py",
+            "def t():\n    from requests_mock import Mocker\n",
+            ("requests-mock", "works", ["test_a.py:2"]),
+        ),
+        ("a.py", "from redbeat.schedulers import X\n", ("celery-redbeat", "works", ["a.py:1"])),
+        (
+            "a.py",
+            "from opentelemetry.instrumentation.celery import X\n",
+            ("opentelemetry-instrumentation-celery", "works", ["a.py:1"]),
+        ),
+        (
+            "settings.py",
+            "INSTALLED_APPS = [\n    'django_celery_beat',\n]\n",
+            ("django-celery-beat", "works", ["settings.py:2"]),
+        ),
+        ("requirements.txt", "# dev\nFlower==2\n", ("flower", "blind", ["requirements.txt:2"])),
+        ("setup.cfg", "[options]\ninstall_requires =\n  vcrpy\n", ("vcrpy", "works", ["setup.cfg:3"])),
+        (
+            "pyproject.toml",
+            "[project]\ndependencies = ['ddtrace>=4']\n",
+            ("ddtrace", "limits", ["pyproject.toml:2"]),
+        ),
+    ],
+)
+def test_library_is_told_with_its_place(found, path, text, expected):
+    assert [expected] == found(**{path: text})
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"responses.py": "", "a.py": "import responses\n"},
+        {"a.py": "from app import responses\nimport responses_x\n"},
+        {"requirements.txt": "flower-x\nmy-flower\n# flower\n"},
+        {"a.py": "import moto\n"},
+    ],
+)
+def test_what_only_looks_like_one_or_serves_no_sdk_in_use_is_not_told(found, files):
+    assert [] == found(**files)
+
+
+def test_library_of_an_sdk_that_is_not_moved_is_untouched(found):
+    (told,) = found(**{"b.py": "import boto3\nboto3.client('s3')\n", "t.py": "import moto\n"})
+
+    assert ("moto", "untouched", ["t.py:1"]) == told
+
+
+def test_places_of_one_library_are_gathered(found):
+    (told,) = found(
+        **{"a.py": "import responses\n", "requirements-dev.txt": "responses\n", "b.py": "import vcrx\n"}
+    )
+
+    assert ("responses", "works", ["a.py:1", "requirements-dev.txt:1"]) == told
+
+
+def test_text_tells_what_the_rewrite_means(capa, project):
+    (project / "tests/test_more.py").write_text("import responses\n")
+
+    assert (
+        "libraries around the SDKs, after the rewrite:\n"
+        "tests/test_more.py:1: responses (mock): works: calls take the original's way while it is active"
+    ) in capa("scan", project).out
+
+
+def test_only_what_was_run_is_said_to_work():
+    claimed = [one for one in libraries() if one.verdict in {"works", "limits"}]
+
+    assert [] == [one.name for one in claimed if not one.tried]
+
+
+def test_each_library_belongs_to_a_known_sdk_and_is_listed_once():
+    names = [one.name for one in libraries()]
+
+    assert sorted(set(names)) == sorted(names)
+    assert {one.sdk for one in libraries()} <= {EVERYWHERE, *(one.name for one in known_maps())}
+
+
+@pytest.mark.parametrize("name", ["responses", "requests-mock"])
+def test_what_the_tests_run_is_at_least_what_was_tried(name):
+    (one,) = (one for one in libraries() if one.name == name)
+    steps_aside = Path(__file__).parents[1] / "adapters/requests/test_requests_step_aside.py"
+
+    assert f"import {one.modules[0]}\n" in steps_aside.read_text()
+    assert [int(part) for part in one.tried.split(".")] <= [int(part) for part in version(name).split(".")]
