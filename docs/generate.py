@@ -14,6 +14,7 @@ from typing import Any
 
 from capa_core import errors
 from capa_core.abilities import How, Level, meanings
+from capa_migration.scan.libraries import libraries
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -67,11 +68,25 @@ def coverage_page() -> str:
     return _page("What the adapters serve", intro, *(_coverage(each) for each in maps))
 
 
+def libraries_page() -> str:
+    """Return what becomes of mocks, plug-ins and instrumentation of the SDKs, as the scan knows it."""
+    intro = (
+        "`capa scan` lists those of them that a project asks for or imports. **works** and **limits** were run, with "
+        "the version that is named; **blind** no longer sees or does what it is for; **untried** was not run; "
+        "**untouched** stands on an SDK whose calls are not moved. To add one, add an entry to a file of "
+        "`migration/capa_migration/scan/companions/`."
+    )
+    rows = [(one.name, one.sdk, one.kind, f"**{one.verdict}**", one.says, one.tried) for one in libraries()]
+    table = _table(["library", "stands on", "is a", "after the rewrite", "that means", "tried with"], rows)
+    return _page("Libraries around the SDKs", intro, table)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "components.md": components_page,
     "settings.md": settings_page,
     "coverage.md": coverage_page,
+    "libraries.md": libraries_page,
 }
 
 
@@ -127,7 +142,20 @@ def _coverage(data: dict[str, Any]) -> str:
         if each.get("support", "full") != "full"
     ]
     head = f"## {sdk['name']} {sdk.get('versions', '')} → `{sdk['package']}`".replace("  ", " ")
-    return f"{head}\n\n" + (_table(["name", "argument", "served", "reason"], rows) if rows else "All of it.")
+    names = _table(["name", "argument", "served", "reason"], rows) if rows else "All of it."
+    commands = [
+        (f"`{each['name']}`", _circumstances(each), each.get("support", "none"), each["reason"])
+        for each in data.get("commands", [])
+    ]
+    table = _table(["command", "when", "served", "reason"], commands) if commands else ""
+    return "\n\n".join(filter(None, [head, names, table]))
+
+
+def _circumstances(command: dict[str, Any]) -> str:
+    given = " or ".join(f"`{option}`" for option in command.get("options", []))
+    values = " or ".join(f"`{value}`" for value in command.get("values", []))
+    without = " or ".join(f"`{option}`" for option in command.get("without", []))
+    return f"{given} {values}".strip() or (f"without {without}" if without else "")
 
 
 def _entries(docstring: str, section: str) -> dict[str, str]:
