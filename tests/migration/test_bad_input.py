@@ -247,6 +247,43 @@ def test_colour_on_a_terminal_only(capa_process, project):
     assert b"\x1b[32m+import capa_requests as requests\x1b[0m" in text
 
 
+@pytest.mark.parametrize(
+    ("variables", "is_coloured"),
+    [
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ({"FORCE_COLOR": ""}, False),
+    ],
+    ids=["forced", "refused", "empty"],
+)
+def test_colour_can_be_forced_and_refused(capa, project, monkeypatch, variables, is_coloured):
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    out = capa("migrate", "check", project).out
+
+    assert is_coloured is ("\x1b[1mapp/api.py:1:\x1b[0m imports: import requests" in out)
+    assert is_coloured is ("\x1b" in out)
+
+
+@pytest.mark.parametrize(("level", "colour"), [("failed", "31"), ("warning", "33"), ("note", "36")])
+def test_levels_have_colours_of_their_own(level, colour):
+    from capa_migration.cli.paint import painted
+
+    assert f"\x1b[1ma b.py:3:\x1b[0m\x1b[{colour}m {level}:\x1b[0m why\n" == painted(
+        f"a b.py:3: {level}: why\n"
+    )
+
+
+def test_colour_is_for_text_alone(capa, project, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+    assert "\x1b" not in capa("migrate", "check", project, "--format", "github").out
+
+
 def test_progress_line_at_a_terminal_for_long_runs(monkeypatch, capsys):
     from capa_migration.cli import terminal
 
