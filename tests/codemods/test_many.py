@@ -1,0 +1,77 @@
+"""Many files are done in order, in one process or in two, whatever becomes of a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from capa_codemods import many
+
+PATHS = [f"{number}.py" for number in range(40)]
+
+
+@pytest.fixture(params=[1, 100], ids=["two processes", "one process"])
+def pays_above(request, monkeypatch):
+    monkeypatch.setattr(many, "PAYS_ABOVE", request.param)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+
+
+@pytest.fixture
+def two_processes(monkeypatch):
+    monkeypatch.setattr(many, "PAYS_ABOVE", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+
+
+@pytest.mark.usefixtures("pays_above")
+def test_answers_come_in_the_order_of_the_files():
+    answers = list(many.each(lambda path: path if int(path[:-3]) % 3 else None, PATHS, str.upper))
+
+    assert [path if number % 3 else None for number, path in enumerate(PATHS)] == answers
+
+
+@pytest.mark.usefixtures("pays_above")
+def test_what_the_work_raises_is_raised():
+    def work(path: str) -> str:
+        if path == "7.py":
+            raise KeyError(path)
+        return path
+
+    with pytest.raises(KeyError, match="7.py"):
+        list(many.each(work, PATHS, str.upper))
+
+
+@pytest.mark.usefixtures("two_processes")
+def test_files_that_take_their_process_down_are_answered_for_and_no_other_is():
+    fatal = {"3.py", "5.py", "6.py", "39.py"}
+
+    def work(path: str) -> str:
+        if path in fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return path
+
+    answers = list(many.each(work, PATHS, str.upper))
+
+    assert [path.upper() if path in fatal else path for path in PATHS] == answers
+
+
+@pytest.mark.usefixtures("two_processes")
+def test_large_answers_do_not_block_the_processes():
+    answers = many.each(lambda path: path * 100_000, PATHS, str.upper)
+
+    assert [path * 100_000 for path in PATHS] == list(answers)
+
+
+@pytest.mark.usefixtures("two_processes")
+def test_leaving_early_leaves_no_process_behind(monkeypatch):
+    fork, started = os.fork, []
+    monkeypatch.setattr("os.fork", lambda: started.append(fork()) or started[-1])
+    answers = many.each(str.upper, PATHS, str.upper)
+    next(answers)
+    answers.close()
+
+    for process in started:
+        with pytest.raises(ChildProcessError):
+            os.waitpid(process, 0)
+    assert 2 == len(started)
