@@ -125,11 +125,29 @@ class _Comparison:
         extent = self._extent(node)
         if extent is None:
             return False
-        # A line that is indented anew has been touched: its statement may stand in another block.
-        floor = self._indent(extent.start) if isinstance(node, ast.stmt) else extent.start
-        touching = [edit for edit in self._edits if edit.start <= extent.end and floor <= edit.end]
+        touching = [edit for edit in self._edits if edit.start <= extent.end and extent.start <= edit.end]
+        if isinstance(node, ast.stmt):
+            touching += [edit for edit in self._edits if self._indents_anew(edit, extent.start)]
         inside = [found for child in _inner(node) if (found := self._extent(child))]
-        return any(not any(_holds(one, edit) for one in inside) for edit in touching)
+        # What happens between the statements of a block is the block's matter, not that of what it belongs to.
+        blocks = [self._extent_of(block) for block in _blocks(node)]
+        return any(
+            not any(_holds(one, edit) for one in inside)
+            and not any(one.start <= edit.start and edit.end <= one.end for one in blocks)
+            for edit in touching
+        )
+
+    def _extent_of(self, block: Sequence[ast.stmt]) -> _Extent:
+        first, last = self._extent(block[0]), self._extent(block[-1])
+        assert first is not None  # noqa: S101 - a statement has a place
+        assert last is not None  # noqa: S101 - a statement has a place
+        return _Extent(self._indent(first.start), last.end)
+
+    def _indents_anew(self, edit: Edit, start: int) -> bool:
+        """Say whether *edit* changes what stands before *start* in its line: that statement may change its block."""
+        begin = self._indent(start)
+        before = edit.new or self._data[: edit.start]
+        return begin < edit.end < start or (begin == edit.end and not before.endswith((b"\n", b"\r")))
 
     def _indent(self, start: int) -> int:
         while start and self._data[start - 1 : start] in {b" ", b"\t"}:
@@ -162,6 +180,17 @@ def _inner(node: ast.AST) -> Iterator[ast.AST]:
             yield child
         else:
             yield from _inner(child)
+
+
+def _blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
+    """Yield the blocks of statements right below *node*, those of its handlers and cases too."""
+    for _, value in ast.iter_fields(node):
+        if isinstance(value, list) and _is_block(value):
+            yield value
+        elif isinstance(value, list):
+            for item in value:
+                if isinstance(item, (ast.ExceptHandler, ast.match_case)):
+                    yield item.body
 
 
 def _holds(extent: _Extent, edit: Edit) -> bool:

@@ -1,0 +1,99 @@
+"""A change of shape is proven: nothing but the smallest statements and expressions that the edits touch has changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from capa_codemods.engine.differ import edits_between
+from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.engine.shape import flaw_of_shape
+from capa_codemods.engine.splice import ordered, splice
+from capa_codemods.findings import Edit
+
+OLD = """\
+import os
+
+x = f(g(1), h)  # é
+
+
+def one(a):
+    if a:
+        return f(a)
+    b = [a]
+    return b
+"""
+
+
+def _flaw(new: str, old: str = OLD) -> str | None:
+    edits = ordered(edits_between(old.encode(), new.encode(), "test"))
+    return flaw_of_shape(PythonFile("a.py", old.encode()), new.encode(), edits)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("f(a)", "f(a, timeout=1)"),
+        ("g(1)", "g(1) + 2"),
+        ("import os\n", "import os\nimport re\n"),
+        ("import os\n", "import re\nimport os\n"),
+        ("    b = [a]\n", ""),
+        ("    return b\n", "    return b\n\n\ndef two():\n    pass\n"),
+        ("    b = [a]\n    return b\n", "    with a:\n        b = [a]\n        return b\n"),
+        ("h)  # é", "h, k=1)  # é"),
+        ("x = f(g(1), h)", "y = 2\nx = f(g(1), h, y)"),
+    ],
+)
+def test_change_in_its_place_is_proven(before, after):
+    assert before in OLD
+    assert None is _flaw(OLD.replace(before, after))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "new", "flaw"),
+    [
+        ("h)", "h)", b"h", "no longer Python"),
+        ("f(a)", "f(a)", b"f(a, a=1, a=2)", "Python refuses the result"),
+        ("    return b", "    return b", b"return b", "Python refuses the result"),
+        ("# \xe9", "# \xe9", b"'''", "no longer Python"),
+    ],
+)
+def test_result_that_python_refuses_is_a_flaw(start, end, new, flaw):
+    data = OLD.encode()
+    at = data.index(start.encode())
+    edits = (Edit(at, at + len(end.encode()), new, "test"),)
+
+    assert flaw in (flaw_of_shape(PythonFile("a.py", data), splice(data, edits), edits) or "")
+
+
+@pytest.mark.parametrize(
+    ("old", "at", "new"),
+    [
+        ("if a:\n    b()\nc()\n", len("if a:\n    b()\n"), b"else:\n    pass\nif b:\n    "),
+        ("class A:\n    x = 1\n    y = 2\n", len("class A:\n    x = 1\n"), b"class B:\n"),
+        (
+            "def f():\n    a()\n    b()\n",
+            len("def f():\n    a()\n"),
+            b"    if a:\n        pass\n\ndef g():\n",
+        ),
+        ("f(a)\nb()\n'''\nc()\n'''\n", 4, b"; c = '''"),
+    ],
+)
+def test_statement_that_has_come_to_stand_elsewhere_is_a_flaw(old, at, new):
+    edits = (Edit(at, at, new, "test"),)
+    flaw = flaw_of_shape(PythonFile("a.py", old.encode()), splice(old.encode(), edits), edits)
+
+    assert flaw is not None
+
+
+def test_bytes_changed_outside_the_edits_are_a_flaw():
+    data = OLD.encode()
+    edits = (Edit(0, 0, b"import re\n", "test"),)
+    new = splice(data, edits).replace(b"return b", b"return  b")
+
+    assert "bytes outside the edits differ" == flaw_of_shape(PythonFile("a.py", data), new, edits)
+
+
+def test_edits_between_two_texts_are_as_small_as_they_can_be():
+    edits = list(edits_between(b"a(1)\nb(2)\nc(3)\n", b"a(1, x)\nb(2)\nc(4)\n", "test"))
+
+    assert [Edit(3, 3, b", x", "test"), Edit(12, 13, b"4", "test")] == edits
