@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from capa_codemods.combine import combined
 from capa_codemods.consult import Said, consult, fault
 from capa_codemods.engine.document import Document, change_of
 from capa_codemods.engine.splice import ordered, splice
@@ -71,16 +72,9 @@ class Rewrite:
 
     def examine_data(self, path: str, data: bytes) -> Outcome:
         """Return what would become of a file at *path* that holds *data*."""
-        outcomes = [self._read_as(kind, path, data, rules) for kind, rules in self._wanted(path, data)]
-        if not outcomes:
-            return Outcome(path, "clean")
-        # setup.py is Python and a manifest: at most one of the two edits it, and both may have something to say.
-        main = next((outcome for outcome in outcomes if outcome.status != "clean"), outcomes[0])
-        findings = [finding for outcome in outcomes for finding in outcome.findings]
-        settings = tuple(setting for outcome in outcomes for setting in outcome.settings)
-        return main._replace(
-            findings=tuple(sorted(findings, key=lambda finding: finding.line)), settings=settings
-        )
+        wanted = self._wanted(path, data)
+        readings = [(kind, self._read_as(kind, path, data, rules)) for kind, rules in wanted]
+        return combined(data, readings, self.project.names) if readings else Outcome(path, "clean")
 
     def _wanted(self, path: str, data: bytes) -> list[tuple[type[Document], list[Rule[Any]]]]:
         """Return the kinds that the file can be read as, each with the rules that may have something to say."""

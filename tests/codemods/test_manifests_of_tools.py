@@ -100,6 +100,18 @@ def test_command_for_the_lock_file_is_named(rewritten, path, source, lock, comma
     assert [f"run `{command}`"] == [finding.next_step for finding in result.outcome.findings]
 
 
+def test_setup_py_is_python_and_a_manifest(rewritten):
+    source = "import requests\nfrom setuptools import setup\nsetup(install_requires=['requests'], tests_require=X)\n"
+
+    result = rewritten(source, "setup.py")
+
+    assert (
+        "import capa_requests as requests\nfrom setuptools import setup\n"
+        "setup(install_requires=['requests', 'capa-core[requests]'], tests_require=X)\n"
+    ) == result.text.decode()
+    assert {"imports", "setup-py"} == {change.rule for change in result.outcome.changes}
+
+
 @pytest.mark.parametrize(
     ("kind", "before", "after"),
     [
