@@ -65,7 +65,11 @@ def test_an_interrupt_ends_a_program_with_subscriptions_at_once(command):
     )
     assert "ready\n" == program.stdout.readline()
     program.send_signal(signal.SIGINT)
-    _, errors = program.communicate(timeout=10)
+    try:
+        _, errors = program.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        program.send_signal(signal.SIGABRT)  # it shows where it hangs: -X dev
+        pytest.fail(program.communicate()[1])
 
     assert -signal.SIGINT == program.returncode
     assert "KeyboardInterrupt" == errors.splitlines()[-1]

@@ -1,15 +1,18 @@
 """What a caller sees when the service behind HTTP misbehaves."""
 
+import gc
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import pytest
 
-from capa_core.blocks.invocation import Invocation
+from capa_core.blocks.invocation import Invocation, Service
 from capa_core.call import Policy
 from capa_core.components.http.invocation import HttpInvocation, HttpInvocationSettings
 from capa_core.errors import DeadlineError, UnavailableError
@@ -174,6 +177,19 @@ def test_a_connection_that_is_in_use_while_its_component_is_closed_is_closed_aft
 
         assert b"ok" == answer.result().body
     assert hung_up.wait(10)
+
+
+def test_a_server_that_closes_lets_go_of_the_files_that_large_bodies_are_in():
+    service = Service("shop")
+    service.register("echo", lambda call: call.data)
+    served = service.serve()
+    with closing(HTTPConnection(urlsplit(served.url).netloc)) as caller:
+        caller.request("POST", "/echo", body=b"x" * 5_000_000)
+        answer = len(caller.getresponse().read())
+        served.close()
+
+    assert 5_000_000 == answer
+    gc.collect()  # warns of files that were left open
 
 
 def test_an_address_that_refuses_is_left_out_while_another_answers(peer):

@@ -81,7 +81,11 @@ def test_who_waits_hears_of_a_change_after_the_connection_was_cut(proxy):
         cutting.start()
         writing.start()
 
-        assert b"v" == state.wait("k", timeout=5).value
+        changed = state.wait("k", timeout=10)
+        cutting.join()
+        writing.join()
+
+        assert b"v" == changed.value
 
 
 def test_a_server_that_was_restarted_serves_again(server):

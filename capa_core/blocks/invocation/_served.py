@@ -54,4 +54,8 @@ class Served:
         from waitress import wasyncore
 
         self._server.task_dispatcher.shutdown()
+        for channel in list(self._server.active_channels.values()):
+            for request in filter(None, (*channel.requests, channel.request)):
+                request.close()
+            channel.handle_close()  # unlike `close` it lets go of the files that large bodies are in
         wasyncore.close_all(self._channels)

@@ -176,8 +176,10 @@ class LeasePromises(Setting):
     def test_close_wakes_a_waiting_receive(self, pubsub: PubSub, topic: str) -> None:
         """It returns nothing; the next one is refused."""
         consumer = pubsub.consumer(topic, raw=True)
-        threading.Timer(0.3, consumer.close).start()
+        timer = threading.Timer(0.3, consumer.close)
+        timer.start()
         took_s = elapsed_s(lambda: consumer.receive(1, 20))
+        timer.join()
 
         assert took_s < 0.3 + SOON_S
         with pytest.raises(ClosedError):
