@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from capa_core.forks import first_use
+
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanKind
 
@@ -79,7 +81,8 @@ def logger(block: str, component: str) -> Any:
     It writes as the application has configured structlog; where it has not, to `logging.getLogger("capa.<block>")`,
     since a library must not print to standard output.
     """
-    import structlog
+    with first_use:
+        import structlog
 
     if structlog.is_configured():
         made = structlog.get_logger("capa")

@@ -7,12 +7,12 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from capa_core.call import telemetry
 from capa_core.errors import ClosedError, InvalidArgumentError
+from capa_core.forks import computed_once, first_use
 from capa_core.runtime._blocks import BLOCKS, Block
 from capa_core.runtime._layers import PREFIX, find_file
 
@@ -118,11 +118,11 @@ class Runtime:
         return built if built is not None else self._build(block, name)
 
     def _build(self, block: str, name: str) -> Any:
-        from capa_core.runtime._build import build
-
         if block not in BLOCKS:
             raise InvalidArgumentError(f"no block {block!r}; there are {', '.join(BLOCKS)}")
-        with self._lock:
+        with first_use, self._lock:
+            from capa_core.runtime._build import build
+
             if self._closed:
                 raise ClosedError(f"this runtime is closed; {block} {name!r} cannot be opened")
             if (block, name) not in self._built:
@@ -167,11 +167,11 @@ class Runtime:
         """Return the name whose `legacy` addresses hold *address*, whatever its spelling and credentials, or `None`."""
         return self._addresses.logical_name(block, address)
 
-    @cached_property
+    @computed_once
     def _has_services(self) -> bool:
         return self.configured and bool(self.loaded.settings.invocation)
 
-    @cached_property
+    @computed_once
     def _addresses(self) -> AddressIndex:
         from capa_core.runtime._addresses_index import AddressIndex
 
@@ -179,7 +179,7 @@ class Runtime:
 
     # Settings
 
-    @cached_property
+    @computed_once
     def loaded(self) -> Loaded:
         """The settings, read once, with the origin of each."""
         from capa_core.runtime._settings import load
@@ -188,7 +188,7 @@ class Runtime:
             self._code, file=self._file, start=self._start, profile=self._profile, environ=self._environ
         )
 
-    @cached_property
+    @computed_once
     def configured(self) -> bool:
         """Whether there may be any setting, told without loading them: that costs 100 ms (pydantic)."""
         if self._code is not None or self._file is not None or "CAPA_CONFIG" in self._environ:
@@ -217,10 +217,11 @@ class Runtime:
             UnknownNameError: The table has a key that *model* has not.
             SettingsError: A value does not fit.
         """
-        from capa_core.runtime._build import validated
+        with first_use:
+            from capa_core.runtime._build import validated
 
-        table = self.loaded.settings.adapters.get(adapter, {})
-        return cast("ModelT", validated(self, model, table, ("adapters", adapter)))
+            table = self.loaded.settings.adapters.get(adapter, {})
+            return cast("ModelT", validated(self, model, table, ("adapters", adapter)))
 
     def report(self) -> list[ComponentReport]:
         """Return which driver serves each configured name, and from which setting; opens nothing."""

@@ -3,6 +3,8 @@
 import asyncio
 import faulthandler
 import os
+import subprocess
+import sys
 import threading
 import traceback
 
@@ -35,7 +37,7 @@ def busy(runtime):
     runtime.configuration().watch(lambda _event: None)
     for name in ("default", "redis"):
         runtime.pubsub(name).subscribe("parent", lambda _message: None)
-        use(runtime, name, "parent")  # builds all: Python itself cannot fork in the middle of an import
+        use(runtime, name, "parent")
 
     def work(name, topic):
         while not stop.is_set():
@@ -114,3 +116,45 @@ def test_a_child_awaits_after_its_parent_did():
         asyncio.run(main(runtime))
 
         assert 0 == in_a_child(lambda: asyncio.run(main(runtime)))
+
+
+FIRST_USE = """
+import faulthandler, os, sys, threading, time
+from capa_core import Runtime
+
+engines = {"default": {}, "redis": {"driver": "redis", "url": sys.argv[1]}}
+runtime = Runtime({"state": engines, "pubsub": engines, "lock": engines}, environ={})
+
+def use():
+    for name in engines:
+        runtime.state(name).put("k", b"v")
+        with runtime.pubsub(name).subscribe("t", print, broadcast=True):
+            pass
+        with runtime.lock(name).lock(str(os.getpid())):
+            pass
+    runtime.configuration().get()
+    runtime.secrets().get_all()
+
+def child():
+    faulthandler.dump_traceback_later(20, exit=True)
+    use()
+    os._exit(0)
+
+first = threading.Thread(target=use)
+first.start()
+children = []
+while first.is_alive() and len(children) < 15:
+    children.append(os.fork())
+    if children[-1] == 0:
+        child()
+    time.sleep(0.02)
+print({os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children})
+"""
+
+
+@pytest.mark.server("redis")
+def test_a_child_forked_during_the_first_use_of_a_component_uses_it_too(tmp_path, redis_url):
+    command = [sys.executable, "-c", FIRST_USE, redis_url]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50)
+
+    assert "{0}\n" == done.stdout, done.stderr

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 from capa_core.blocks.pubsub._consumer import Consumer
 from capa_core.blocks.pubsub._message import Message
 from capa_core.call import telemetry
+from capa_core.forks import first_use
 
 if TYPE_CHECKING:
     from capa_core.blocks.pubsub._loop import HandlerLoop
@@ -287,6 +288,9 @@ def _loop_for(handler: Handler, name: str) -> HandlerLoop | None:
     method = getattr(handler, "__call__", None)  # noqa: B004 - to look at it, not to ask whether it is there
     if not (inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(method)):
         return None
-    from capa_core.blocks.pubsub._loop import HandlerLoop  # asyncio takes as long to import as all the rest
+    with first_use:
+        from capa_core.blocks.pubsub._loop import (
+            HandlerLoop,
+        )  # asyncio takes as long to import as all the rest
 
     return HandlerLoop(name)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - else the first connection imports it, and a fork may fall into that
 import math
 import select
 import socket
 import ssl
 import time
 from collections import deque
-from functools import cached_property
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from capa_core.blocks.invocation.driver import InvocationRequest
 from capa_core.errors import SettingsError
+from capa_core.forks import computed_once
 
 
 class NotSentError(OSError):
@@ -119,7 +120,7 @@ class Endpoint:
         self._idle: deque[Connection] = deque()
         self._closed = False
 
-    @cached_property
+    @computed_once
     def _context(self) -> ssl.SSLContext | None:
         if not self._tls:
             return None

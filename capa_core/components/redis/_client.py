@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - else the first connection imports it, and a fork may fall into that
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit

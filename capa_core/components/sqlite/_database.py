@@ -20,7 +20,6 @@ Nobody may `open()` the file by other means within the process: closing it would
 
 from __future__ import annotations
 
-import os
 import random
 import sqlite3
 import threading
@@ -34,6 +33,7 @@ from capa_core.components.sqlite._batch import Job, commit_together
 from capa_core.components.sqlite._errors import explain, result_code
 from capa_core.components.sqlite._turns import WriteQueue
 from capa_core.errors import ClosedError, SettingsError, UnavailableError
+from capa_core.forks import rest_during_fork
 
 T = TypeVar("T")
 
@@ -262,19 +262,15 @@ _paused_for_fork: list[Database] = []
 
 def _before_fork() -> None:
     _all_lock.acquire()
-    _paused_for_fork.extend(_all)
-    for database in _paused_for_fork:
+    for database in list(_all):
         database.pause()
+        _paused_for_fork.append(database)
 
 
-def _after_fork(*, in_child: bool) -> None:
+def _after_fork(in_child: bool) -> None:
     while _paused_for_fork:
         _paused_for_fork.pop().resume(in_child=in_child)
     _all_lock.release()
 
 
-os.register_at_fork(
-    before=_before_fork,
-    after_in_parent=lambda: _after_fork(in_child=False),
-    after_in_child=lambda: _after_fork(in_child=True),
-)
+rest_during_fork(_before_fork, _after_fork)

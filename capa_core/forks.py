@@ -1,0 +1,74 @@
+"""What a fork waits for: first uses, and engines that must be at rest.
+
+What is used for the first time is imported and built. A child that was forked in the middle of that would wait for
+ever for an import, or a lock, of a thread that it has not got.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, overload
+
+T = TypeVar("T")
+
+first_use = threading.RLock()
+"""Held around all that happens once, and by a fork. Take it before any other lock."""
+
+_Rest = tuple[Callable[[], None], Callable[[bool], None]]
+_rests: list[_Rest] = []
+_resting: list[_Rest] = []
+
+
+def rest_during_fork(begin: Callable[[], None], end: Callable[[bool], None]) -> None:
+    """Have *begin* called before each fork and *end* after it, with whether that is in the child.
+
+    Unlike `os.register_at_fork` this serves a fork that waits already, for the import of the module that asks.
+    """
+    _rests.append((begin, end))
+
+
+def _before() -> None:
+    first_use.acquire()
+    for rest in tuple(_rests):
+        rest[0]()
+        _resting.append(rest)
+
+
+def _after(*, in_child: bool) -> None:
+    while _resting:
+        _resting.pop()[1](in_child)
+    first_use.release()
+
+
+class computed_once(Generic[T]):  # noqa: N801 - used as `functools.cached_property` is, which has a lock of its own
+    """A property that is computed when first read, under `first_use`, and then is a plain attribute."""
+
+    def __init__(self, function: Callable[[Any], T]) -> None:
+        self._function = function
+        self._name = function.__name__
+        self.__doc__ = function.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> computed_once[T]: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+
+    def __get__(self, instance: object | None, owner: type) -> computed_once[T] | T:
+        if instance is None:
+            return self
+        with first_use:
+            known = vars(instance)
+            if self._name not in known:
+                known[self._name] = self._function(instance)
+            found: T = known[self._name]
+            return found
+
+
+os.register_at_fork(
+    before=_before,
+    after_in_parent=lambda: _after(in_child=False),
+    after_in_child=lambda: _after(in_child=True),
+)
