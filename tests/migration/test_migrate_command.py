@@ -422,3 +422,45 @@ def test_a_file_name_that_is_no_unicode_is_shown(capa, project):
     assert "app/caf\\udce9.py:1: imports:" in ran.out
     assert b"import capa_requests as requests\n" == (project / name).read_bytes()
     assert sys.getfilesystemencoding() == "utf-8"
+
+
+HEAVY = (
+    "asyncio",
+    "codeowners",
+    "difflib",
+    "email",
+    "importlib.metadata",
+    "libcst",
+    "rich",
+    "shtab",
+    "shutil",
+    "tomllib",
+    "typer",
+)
+
+
+TELLING = """\
+import atexit, sys
+atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+from capa_migration.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("words", [["--version"], ["migrate", "check", "."]])
+def test_nothing_heavy_is_loaded_when_there_is_nothing_to_do(capa, project, words):
+    capa("migrate", "apply", project)
+    for path in project.rglob("*.*"):
+        os.utime(path, (1, 1))  # a file that is written just now is looked at again
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", TELLING, *words], cwd=project, capture_output=True, text=True
+        )
+
+    run()  # what is clean is known from here on
+    ran = run()
+    loaded = ran.stderr.split()
+
+    assert (0, []) == (ran.returncode, [name for name in HEAVY if name in loaded])
+    assert "capa_migration.cli" in loaded
