@@ -11,13 +11,10 @@ from collections.abc import Iterator
 from capa_codemods.engine import apart
 from capa_codemods.engine.differ import edits_between
 from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.errors import RuleFailedError
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.project import Project
 from capa_codemods.rule import Rule
-
-
-class CommandFailedError(Exception):
-    """The command raised, or took its process down."""
 
 
 class CommandRule(Rule[PythonFile]):
@@ -40,7 +37,7 @@ class CommandRule(Rule[PythonFile]):
         """Yield what the command does to *file*, and its warnings.
 
         Raises:
-            CommandFailedError: It raised, or took its process down. Nothing was yielded.
+            RuleFailedError: It raised, or took its process down. Nothing was yielded.
         """
         answer = apart.ask(
             "capa_codemods.engine.command_answers",
@@ -52,9 +49,9 @@ class CommandRule(Rule[PythonFile]):
             },
         )
         if answer is None:
-            raise CommandFailedError("it took its process down, or took more than a minute")
+            raise RuleFailedError("its process went down, or took more than a minute")
         if error := answer.get("error"):
-            raise CommandFailedError(error)
+            raise RuleFailedError(error)
         for warning in answer["warnings"]:
             yield Finding(self.id, 1, "note", warning, "see what the command says of itself")
         if refused := answer.get("refused"):

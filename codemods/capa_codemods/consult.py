@@ -6,6 +6,7 @@ import traceback
 from typing import Any, NamedTuple, get_args
 
 from capa_codemods.engine.document import Document
+from capa_codemods.errors import RuleFailedError
 from capa_codemods.findings import Edit, Finding, Level, Setting
 from capa_codemods.project import Project
 from capa_codemods.rule import OURS, Rule
@@ -30,6 +31,8 @@ def consult(rule: Rule[Any], file: Document, project: Project) -> Said:
     """Return what *rule* says of *file*; if it fails, a finding that says so, and nothing of what it said before."""
     try:
         items = list(rule.check(file, project))
+    except RuleFailedError as error:
+        return Said(rule, findings=(fault(rule, f"failed: {error}"),))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's rule: whatever it raises is told
         return Said(rule, findings=(fault(rule, f"raised {_told(error)}"),))
     for item in items:

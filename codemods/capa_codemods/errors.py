@@ -3,6 +3,7 @@
     CodemodError
     ├── ImportMapError   an adapter's import_map.toml is wrong
     ├── RuleError        a rule of another package cannot be used
+    ├── RuleFailedError  a rule could not do its part for one file
     ├── UnreadableError  a file cannot be read as what its name says it is
     ├── ConflictError    a file changed under our hands; it was left as it is
     ├── JournalError     the journal in .capa/ is missing, damaged or not to be trusted
@@ -28,6 +29,10 @@ class ImportMapError(CodemodError):
 
 class RuleError(CodemodError):
     """A rule that a package registers cannot be loaded, or is no rule. No file was read because of it."""
+
+
+class RuleFailedError(CodemodError):
+    """A rule could not do its part for one file, and the message says why. What other rules do to the file stands."""
 
 
 class UnreadableError(CodemodError):

@@ -42,10 +42,16 @@ class Plan:
         return [outcome for outcome in self.outcomes if outcome.status == status]
 
     @property
-    def has_failed(self) -> bool:
-        """Whether a file could not be read or proven, or a rule failed."""
-        levels = (finding.level for outcome in self.outcomes for finding in outcome.findings)
-        return bool(self.of("failed")) or "error" in levels
+    def failures(self) -> list[Outcome]:
+        """The files that could not be read or proven, and of other files the faults of rules alone."""
+        found = []
+        for outcome in self.outcomes:
+            faults = tuple(finding for finding in outcome.findings if finding.level == "error")
+            if outcome.status == "failed":
+                found.append(outcome)
+            elif faults:
+                found.append(outcome._replace(edits=(), changes=(), findings=faults))
+        return found
 
     @property
     def is_clean(self) -> bool:

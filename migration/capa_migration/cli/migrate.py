@@ -166,7 +166,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     from capa_migration.report import lines, summary
 
     print(f"{summary(plan, 'would change')}.", file=sys.stderr)
-    for line in lines(Plan(plan.root, 0, plan.of("failed")), notes=False):
+    for line in lines(Plan(plan.root, 0, plan.failures), notes=False):
         print(line, file=sys.stderr)
     return report.exit_code
 
@@ -219,7 +219,7 @@ def _refuse_lone_split(arguments: argparse.Namespace, needed: str) -> None:
 def _report(command: Command, arguments: argparse.Namespace, plan: Plan, done: Done | None = None) -> Report:
     from capa_migration.report import Report
 
-    failed = plan.has_failed or (done is not None and done.troubles)
+    failed = plan.failures or (done is not None and done.troubles)
     would_change = done is None and plan.of("changed")
     return Report(
         command,
