@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from capa_codemods.combine import combined
 from capa_codemods.consult import Said, consult, fault
 from capa_codemods.engine.document import Document, change_of
 from capa_codemods.engine.splice import ordered, splice
-from capa_codemods.engine.write import digest, read
+from capa_codemods.engine.write import digest, read, read_with_stat
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Outcome
 from capa_codemods.project import Project
@@ -36,21 +37,32 @@ class Rewrite:
                 readers.worded.append((rule, [word.encode() for word in rule.words]))
             else:
                 readers.plain.append(rule)
+        self._suffixes = tuple(suffix for kind in self._readers for suffix in kind.suffixes)
 
     def concerns(self, path: str) -> bool:
         """Say by its name whether a rule reads the file at *path*."""
-        for kind in self._readers:  # noqa: SIM110 - this runs for every file of a tree
-            if path.endswith(kind.suffixes) and kind.claims(path):
-                return True
+        if path.endswith(self._suffixes):  # this runs for every file of a tree
+            return any(path.endswith(kind.suffixes) and kind.claims(path) for kind in self._readers)
         return False
 
-    def may_concern(self, path: str) -> bool:
-        """Say, from the bytes of the file at *path*, whether a rule could have anything to say of it."""
+    def glance(self, path: str) -> tuple[os.stat_result | None, bool]:
+        """Return what the file at *path* was before it was read, and whether a rule could have anything to say of it.
+
+        Nothing and False if it is not there.
+        """
+        place = f"{self.project.root}/{path}"
         try:
-            data = read(f"{self.project.root}/{path}")
+            found = read_with_stat(place)
+            if found is not None:
+                return found[1], bool(self._wanted(path, found[0]))
         except OSError:
-            return True  # `examine` says why it cannot be read
-        return data is not None and bool(self._wanted(path, data))
+            may_concern = True  # `examine` says why it cannot be read
+        else:
+            may_concern = False  # a link, a pipe
+        try:
+            return os.lstat(place), may_concern
+        except OSError:
+            return None, False
 
     def examine(self, path: str) -> Outcome:
         """Read the file at *path*, relative to the root, and return what would become of it."""

@@ -154,10 +154,7 @@ def _when_all_settled(target: Target, listed: list[str], settled: cache.Settled)
     wanted = [path for path in ended if path not in settled.unread]
     listing = cache.listing_of(listed)
     said = []
-    for path in wanted:
-        found = cache.stamp(f"{target.root}/{path}")
-        if found is None or settled.is_clean(path, found):
-            continue
+    for path, found in settled.not_clean(target.root, wanted).items():
         text = settled.said_of(path, found, listing)
         if text is None:
             return None
@@ -221,24 +218,35 @@ def _examine(
 def _sift(
     rewrite: Rewrite, wanted: list[str], listing: str, settled: cache.Settled
 ) -> tuple[dict[str, str], list[str], list[Outcome]]:
-    """Return the stamps of the files that are there, those to examine, and what is known of the others."""
-    from capa_codemods.project import is_manifest
-
-    found = {
-        path: one for path in wanted if (one := cache.stamp(f"{rewrite.project.root}/{path}")) is not None
-    }
-    fresh = [path for path, one in found.items() if not settled.is_clean(path, one)]
-    if any(is_manifest(path) and settled.said_of(path, found[path], listing) is None for path in fresh):
-        settled.forget_said()  # a manifest may be the evidence that a finding was about
-    outcomes, candidates = [], []
-    for path in fresh:
-        if said := settled.said_of(path, found[path], listing):
-            outcomes.append(_recalled(path, said))
-        elif rewrite.may_concern(path):
+    """Return the stamps of the files that were looked at, those to examine, and what is known of the others."""
+    outcomes = []
+    if settled.suffixes:
+        fresh = settled.not_clean(rewrite.project.root, wanted)
+        said = _said(fresh, listing, settled)
+        outcomes = [_recalled(path, text) for path, text in said.items()]
+        wanted = [path for path in fresh if path not in said]
+    stamps, candidates = {}, []
+    for path in wanted:
+        found, may_concern = rewrite.glance(path)
+        if found is None:
+            continue
+        stamps[path] = cache.stamp_of(found)
+        if may_concern:
             candidates.append(path)
         else:
-            settled.add(path, found[path])
-    return found, candidates, outcomes
+            settled.add(path, stamps[path])
+    return stamps, candidates, outcomes
+
+
+def _said(fresh: Mapping[str, str], listing: str, settled: cache.Settled) -> dict[str, str]:
+    """Return what is remembered of the *fresh* files, which have their stamps with them."""
+    from capa_codemods.project import is_manifest
+
+    said = {path: settled.said_of(path, found, listing) for path, found in fresh.items()}
+    if any(text is None and is_manifest(path) for path, text in said.items()):
+        settled.forget_said()  # a manifest may be the evidence that a finding was about
+        return {}
+    return {path: text for path, text in said.items() if text is not None}
 
 
 def _kept(outcome: Outcome | None) -> str:

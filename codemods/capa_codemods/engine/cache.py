@@ -22,6 +22,11 @@ def stamp(path: str) -> str | None:
         found = os.lstat(path)
     except OSError:
         return None
+    return stamp_of(found)
+
+
+def stamp_of(found: os.stat_result) -> str:
+    """Return the stamp of a file of which the system says *found*."""
     return f"{found.st_size} {found.st_mtime_ns} {found.st_ino} {found.st_ctime_ns}"
 
 
@@ -37,6 +42,7 @@ class Settled:
         """Hold what *text* remembers for these *options*; `open` is the way to make one."""
         self.path = path
         self._options = options
+        self._unsettled_from_ns = time.time_ns() - _UNSETTLED_NS
         self._text = text
         self._said: dict[str, str] = {}
         head, _, body = text.partition("\n\n")
@@ -63,13 +69,18 @@ class Settled:
         except ValueError:  # not what was written: begin again
             return cls(path, options)
 
-    def is_clean(self, relative: str, found: str) -> bool:
-        """Say whether the file was clean with the stamp *found*, and remember it for the next run."""
-        line = f"{found} {relative}"
-        if line in self._clean:
-            self._seen.add(line)
-            return True
-        return False
+    def not_clean(self, root: str, paths: Iterable[str]) -> dict[str, str]:
+        """Return those of *paths*, relative to *root*, that are there and not known to be clean, with their stamps."""
+        fresh: dict[str, str] = {}
+        for path in paths:
+            found = stamp(f"{root}/{path}")
+            if found is not None:
+                line = f"{found} {path}"
+                if line in self._clean:
+                    self._seen.add(line)
+                else:
+                    fresh[path] = found
+        return fresh
 
     def said_of(self, relative: str, found: str, listing: str) -> str | None:
         """Return what was said of the file with the stamp *found* among the files *listing*; None if not known."""
@@ -86,7 +97,7 @@ class Settled:
 
     def add(self, relative: str, found: str, said: str = "") -> None:
         """Remember what was *said* of a file with the stamp *found*, unless the stamp is too fresh to trust."""
-        if "\n" in relative or "\t" in relative or time.time_ns() - int(found.split(" ")[1]) <= _UNSETTLED_NS:
+        if "\n" in relative or "\t" in relative or int(found.split(" ", 2)[1]) >= self._unsettled_from_ns:
             return
         if said:
             self._said[f"{found} {relative}"] = said

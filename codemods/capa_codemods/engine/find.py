@@ -40,13 +40,22 @@ def _walk(root: str) -> Iterator[str]:
     folders = [""]
     while folders:
         folder = folders.pop()
-        try:
-            with os.scandir(f"{root}/{folder}") as entries:
-                found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-        except OSError:
-            continue  # a folder that cannot be entered holds nothing that could be rewritten
-        if folder and ("pyvenv.cfg", False) in found:
+        names, inner = _entries(f"{root}/{folder}")
+        if folder and "pyvenv.cfg" in names:
             continue  # a virtual environment, whatever its name
-        yield from [f"{folder}{name}" for name, is_folder in found if not is_folder]
+        yield from [folder + name for name in names]
         skipped = _SKIPPED if folder else _SKIPPED | _SKIPPED_AT_ROOT
-        folders += [f"{folder}{name}/" for name, is_folder in found if is_folder and name not in skipped]
+        folders += [f"{folder}{name}/" for name in inner if name not in skipped]
+
+
+def _entries(folder: str) -> tuple[list[str], list[str]]:
+    """Return the names of the files in *folder* and of the folders in it."""
+    names: list[str] = []
+    inner: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                (inner if entry.is_dir(follow_symlinks=False) else names).append(entry.name)
+    except OSError:
+        return [], []  # a folder that cannot be entered holds nothing that could be rewritten
+    return names, inner

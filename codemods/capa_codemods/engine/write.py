@@ -32,18 +32,28 @@ def read(path: str, *, follow_link: bool = False) -> bytes | None:
     Raises:
         OSError: It is there and cannot be read.
     """
+    found = read_with_stat(path, follow_link=follow_link)
+    return found[0] if found else None
+
+
+def read_with_stat(path: str, *, follow_link: bool = False) -> tuple[bytes, os.stat_result] | None:
+    """Return what `read` returns, and what the system said of the file before it was read.
+
+    Raises:
+        OSError: It is there and cannot be read.
+    """
     opened = open_regular(path, follow_link=follow_link)
     if opened is None:
         return None
-    handle, size = opened
+    handle, found = opened
     try:
-        return _read_all(handle, size)
+        return _read_all(handle, found.st_size), found
     finally:
         os.close(handle)
 
 
-def open_regular(path: str, *, follow_link: bool = False) -> tuple[int, int] | None:
-    """Return a handle to read the regular file at *path*, and its size; None where `read` returns None. Never waits.
+def open_regular(path: str, *, follow_link: bool = False) -> tuple[int, os.stat_result] | None:
+    """Return a handle to read the regular file at *path*, and what it is; None where `read` returns None. Never waits.
 
     Raises:
         OSError: It is there and cannot be opened.
@@ -58,7 +68,7 @@ def open_regular(path: str, *, follow_link: bool = False) -> tuple[int, int] | N
         raise
     found = os.fstat(handle)
     if stat.S_ISREG(found.st_mode):
-        return handle, found.st_size
+        return handle, found
     os.close(handle)
     return None
 
