@@ -56,6 +56,15 @@ function badge(word, kind) {
   return make("span", { class: `badge ${kind}` }, word);
 }
 
+// `names` in backticks, as messages write them.
+function marked(text) {
+  return text.split(/`([^`]+)`/).map((part, at) => (at % 2 ? make("code", {}, part) : part));
+}
+
+function sentence(text) {
+  return marked(`${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`);
+}
+
 // A long list is drawn up to a limit, and whole when it is asked for.
 function listed(rows, limit, what, draw) {
   const shown = make("div", {});

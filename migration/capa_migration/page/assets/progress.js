@@ -1,7 +1,7 @@
 "use strict";
 // How the numbers went from run to run: a drawing, and the same as a table.
 
-const BOX = { width: 640, height: 220, left: 44, right: 8, top: 10, bottom: 24 };
+const BOX = { width: 640, height: 220, left: 56, right: 8, top: 10, bottom: 24 };
 const BANDS = ["moved", "movable", "staying"];
 const BAND_NAMES = { moved: "Moved", movable: "Movable", staying: "Not served" };
 const RUNS_AT_FIRST = 8;

@@ -96,7 +96,3 @@ function reason(shape) {
   return make("p", { class: "reason" }, sentence(shape.reason),
     shape.see ? [" ", make("cite", {}, shape.see)] : null);
 }
-
-function sentence(text) {
-  return `${text[0].toUpperCase()}${text.slice(1)}.`;
-}

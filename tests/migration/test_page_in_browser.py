@@ -1,0 +1,232 @@
+"""The report page in a real browser: it opens from the disk, filters, shows a diff, and speaks to nobody."""
+
+import base64
+import json
+
+import pytest
+
+pytestmark = pytest.mark.server("chromium")
+
+HOSTILE = "<img src=x onerror=document.title='caught'>"
+READY = "return document.documentElement.dataset.ready || document.getElementById('trouble').textContent"
+
+
+@pytest.fixture
+def page(capa, project):
+    """The address of the page of a project that holds hostile names and code, and something not served."""
+    (project / "app" / f"{HOSTILE}.py").write_text(f'import requests\n\nx = "</script>{HOSTILE}"\n')
+    (project / "app/cache.py").write_text("import redis\n\nredis.Redis(host='x')\n")
+    capa("scan", project)
+    (project / "app/more.py").write_text("import requests\n\nrequests.post('u', proxies=1)\n")
+    capa("report", project)
+    return (project / ".capa/report.html").as_uri()
+
+
+@pytest.fixture
+def show(page):
+    """Return a way to open the page in a browser and wait until it is drawn."""
+
+    def run(browser, fragment=""):
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        browser.get("about:blank")  # an address that differs in its fragment alone is not loaded again
+        browser.get(f"{page}{fragment}")
+        assert "true" == WebDriverWait(browser, 20).until(lambda one: one.execute_script(READY))
+        return browser
+
+    return run
+
+
+def texts(browser, selector):
+    return browser.execute_script(
+        "return [...document.querySelectorAll(arguments[0])].map((one) => one.innerText.trim())", selector
+    )
+
+
+def click(browser, selector):
+    browser.execute_script("document.querySelector(arguments[0]).click()", selector)
+
+
+def shapes(browser):
+    return texts(browser, "#shapes-table summary")
+
+
+def test_it_opens_without_an_error_and_without_asking_anybody(show, browser):
+    browser.get_log("browser"), browser.get_log("performance")
+    show(browser)
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = {
+        one["params"]["request"]["url"] for one in events if one["method"] == "Network.requestWillBeSent"
+    }
+
+    assert [] == browser.get_log("browser")
+    assert {"file", "data"} >= {address.partition(":")[0] for address in asked}
+
+
+def test_the_three_numbers_stand_on_top(show, browser):
+    assert ["Call sites", "Movable", "Proven"] == texts(show(browser), ".numbers dt")
+    assert ["10", "8", "5"] == texts(browser, ".numbers .number")
+
+
+def test_hostile_names_and_code_are_shown_and_do_nothing(show, browser):
+    show(browser, f"#file=app/{HOSTILE.replace('=', '%3D')}.py")
+
+    assert [f"app/{HOSTILE}.py"] == texts(browser, ".shown h3")
+    assert f'x = "</script>{HOSTILE}"' in texts(browser, ".diff td.now")
+    assert "project · Capa migration report" == browser.title
+
+
+def test_text_filters_the_shapes_and_stays_in_the_address(show, browser):
+    from selenium.webdriver.common.by import By
+
+    show(browser).find_element(By.ID, "q").send_keys("proxies")
+
+    assert ["requests.post(*, proxies=)"] == shapes(browser)
+    assert browser.current_url.endswith("#q=proxies")
+    assert "1 call site in 1 shape, of 10" == texts(browser, "#count")[0]
+
+
+def test_an_address_with_a_filter_shows_the_same_again(show, browser):
+    show(browser, "#sdk=redis&support=none")
+
+    assert ["import of redis", "redis.Redis(host=)"] == sorted(shapes(browser))
+    assert "redis" == browser.execute_script("return document.getElementById('sdk').value")
+
+
+def test_a_path_narrows_a_shape_down_to_its_places(show, browser):
+    show(browser, "#q=app/more.py")
+    click(browser, "#shapes-table summary")
+
+    assert ["app/more.py:1"] == texts(browser, ".places li")
+    assert "2 call sites in 2 shapes, of 10" == texts(browser, "#count")[0]
+
+
+def test_the_filter_is_cleared_with_one_button(show, browser):
+    show(browser, "#q=nothing-like-it&sdk=celery")
+    none = shapes(browser)
+    click(browser, "#clear")
+
+    assert [] == none
+    assert 8 == len(shapes(browser))
+    assert browser.current_url.endswith("report.html#")
+
+
+def test_an_sdk_of_the_inventory_chooses_its_shapes(show, browser):
+    show(browser)
+    click(browser, "#inventory-table tbody th button")
+
+    assert {"requests"} == set(texts(browser, "#shapes-table td:nth-child(2)"))
+
+
+def test_a_file_shows_its_diff_with_its_proof(show, browser):
+    show(browser)
+    click(browser, '[data-path="app/api.py"]')
+
+    assert ["app/api.py"] == texts(browser, ".shown h3")
+    assert "✓ Proven · to write · 1 edit by imports" == texts(browser, ".shown header p")[0]
+    assert ["import requests"] == texts(browser, ".diff .edit td.old:not(.at)")
+    assert ["import capa_requests as requests"] == texts(browser, ".diff .edit td.now:not(.at)")
+    assert [64, 64] == [len(digest) for digest in texts(browser, ".digests code")]
+
+
+def test_progress_is_drawn_and_told(show, browser):
+    show(browser)
+    rows = texts(browser, "#progress tbody tr")
+
+    assert 1 == browser.execute_script("return document.querySelectorAll('#progress svg[role=img]').length")
+    assert ["report", "scan"] == [row.split("\t")[1] for row in rows]
+
+
+def test_the_theme_follows_the_system_until_it_is_chosen_and_is_then_remembered(show, open_browser):
+    theme = "return document.documentElement.dataset.theme"
+    browser = show(open_browser(dark=True))
+    preferred = browser.execute_script(theme)
+    click(browser, "#theme")
+    chosen = browser.execute_script(theme)
+
+    assert ["dark", "light", "light"] == [preferred, chosen, show(browser).execute_script(theme)]
+
+
+def test_a_phone_needs_no_scrolling_to_the_side(show, open_browser):
+    browser = show(open_browser(width=390, height=800))
+    width = "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+
+    assert [390, 390] == browser.execute_script(width)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(show, browser, theme):
+    """WCAG 2.2 AA: 4.5 to 1."""
+    show(browser).execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
+    faint = browser.execute_script(CONTRAST)
+
+    assert [] == faint
+
+
+def test_it_can_be_used_by_keyboard_alone(show, browser):
+    """Tab goes from the skip link through everything that can be pressed, and each place shows that it has it."""
+    from selenium.webdriver.common.keys import Keys
+
+    show(browser)
+    seen = []
+    for _ in range(12):
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+        seen.append(browser.execute_script(FOCUS))
+
+    assert "Skip to the report" == seen[0][0]
+    assert "Overview" in [text for text, _ in seen]
+    assert {"solid"} == {outline for _, outline in seen}
+
+
+def test_every_part_has_a_name_for_those_who_do_not_see_it(show, browser):
+    show(browser)
+    parts = ("main", "nav[aria-label]", "main > section[aria-labelledby]")
+    counts = [browser.execute_script(f"return document.querySelectorAll('{part}').length") for part in parts]
+
+    assert [1, 1, 7] == counts
+    assert [] == browser.execute_script(NAMELESS)
+
+
+def test_it_prints(show, browser):
+    done = show(browser).execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    hidden = browser.execute_script(
+        "return ['nav', '#filter', '#theme'].map((one) => getComputedStyle(document.querySelector(one)).display)"
+    )
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+    assert base64.b64decode(done["data"]).startswith(b"%PDF")
+    assert ["none"] * 3 == hidden
+
+
+FOCUS = "const one = document.activeElement; return [one.innerText, getComputedStyle(one).outlineStyle]"
+
+NAMELESS = """
+const named = (one) => (one.innerText || one.ariaLabel || one.getAttribute("aria-label") || one.labels?.length || "");
+return [...document.querySelectorAll("button, input, select, a, svg, [role=region], [role=group]")]
+    .filter((one) => !named(one) && !one.hidden).map((one) => one.outerHTML.slice(0, 80))
+    .concat([...document.querySelectorAll("table")].filter((one) => !one.caption).map(() => "a table"));
+"""
+
+CONTRAST = """
+const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const light = ([r, g, b]) => [r, g, b].map((one) => one / 255)
+    .map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, one, at) => sum + one * [0.2126, 0.7152, 0.0722][at], 0);
+const ground = (one) => {
+    for (; one; one = one.parentElement) {
+        const colour = numbers(getComputedStyle(one).backgroundColor);
+        if (colour.length < 4 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+};
+const faint = [];
+for (const one of document.querySelectorAll("body *")) {
+    const text = [...one.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+    if (!text || !one.checkVisibility() || one.disabled || one.matches(".dim *")) continue;
+    const [a, b] = [light(numbers(getComputedStyle(one).color)), light(ground(one))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) faint.push(`${ratio.toFixed(2)} ${one.tagName} ${one.className} ${one.textContent.slice(0, 30)}`);
+}
+return faint;
+"""
