@@ -100,4 +100,7 @@ def _is_quoted(data: bytes, start: int, end: int) -> bool:
     # A literal joined from parts; a key of what is put into `sys.modules`.
     if (beyond and beyond in b"'\"") or (beyond == b":" and b"patch.dict" in data):
         return True
-    return _ASKED.search(data[max(0, start - _WINDOW) : start]) is not None
+    if _ASKED.search(data[max(0, start - _WINDOW) : start]) is not None:
+        return True
+    # A table from which names are imported when they are first asked for.
+    return b"__getattr__" in data and (b"import_module" in data or b"__import__" in data)

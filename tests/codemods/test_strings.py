@@ -74,7 +74,8 @@ def test_string_that_names_no_sdk_is_only_a_string(rewritten, source):
         ('d.get("celery")', "`get('celery')` has the name of an SDK"),
         ('sys.modules["requests"]', "`sys.modules['requests']` is the original"),
         ('patch.dict("sys.modules", {"requests": None})', "`sys.modules['requests']` is the original"),
-        ('RESULT = "celery.schedules.crontab"', "the string 'celery.schedules.crontab' names something of an SDK"),
+        ('RESULT = "celery.schedules.crontab"', "the setting `RESULT` names `celery.schedules.crontab`, which stays the original's"),
+        ('load("celery.schedules.crontab")', "the string 'celery.schedules.crontab' names something of an SDK"),
         ('patch("requests.packages.urllib3")', "`requests.packages.urllib3` stays on the original: capa_requests does not serve it"),
         ('patch("celery.app.base.x")', "`celery.app.base.x` stays on the original: `app` may be a module that capa_celery does not list"),
         ('patch("requests.sessions._private")', "`requests.sessions._private` stays on the original: it is private to the original, whose own code reads it"),
@@ -88,6 +89,73 @@ def test_string_in_doubt_stays_and_is_reported(rewritten, source, said):
 
     assert f"{source}\n" == result.text.decode()
     assert [said] == result.messages
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('T = {"a": "requests", "b": "requests.exceptions"}\ndef __getattr__(n): return import_module(T[n])',
+         'T = {"a": "capa_requests", "b": "capa_requests.exceptions"}\ndef __getattr__(n): return import_module(T[n])'),
+        ('T = {"a": ("celery", "Celery")}\ndef __getattr__(n):\n    m, _ = T[n]\n    return importlib.import_module(m)',
+         'T = {"a": ("capa_celery", "Celery")}\ndef __getattr__(n):\n    m, _ = T[n]\n    return importlib.import_module(m)'),
+        ('T: dict = {"a": "requests"}\ndef __getattr__(n):\n    if n in T: return import_module(T.get(n))\ndef __dir__(): return sorted(T)',
+         'T: dict = {"a": "capa_requests"}\ndef __getattr__(n):\n    if n in T: return import_module(T.get(n))\ndef __dir__(): return sorted(T)'),
+    ],
+)  # fmt: skip
+def test_table_to_import_from_moves(rewritten, before, after):
+    result = rewritten(f"{before}\n")
+
+    assert f"{after}\n" == result.text.decode()
+    assert [] == result.messages
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'T = {"a": "requests"}\ndef __getattr__(n): return import_module(T[n])\nprint(T)',
+        'T = {"a": "requests"}\nT = {}\ndef __getattr__(n): return import_module(T[n])',
+        'T = {"a": "requests"}\ndef __getattr__(n):\n    m = T[n]\n    log(m)\n    return import_module(m)',
+        'T = {"a": "requests"}\ndef __getattr__(n): return import_module(n)',
+        'T = {"a": "requests"}\nT["b"] = import_module(T["a"])\n__getattr__ = 1\nfor x in T.values(): print(x)',
+    ],
+)
+def test_table_that_is_read_otherwise_stays(rewritten, source):
+    assert f"{source}\n" == rewritten(f"{source}\n").text.decode()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'def f(s: "requests.Session", *, t: "Optional[requests.Response]" = None) -> "requests.Response": ...',
+        'class A:\n    s: "requests.Session"',
+        'x: Annotated[str, "requests.exceptions.Timeout"] = ""',
+        's = cast("requests.Session", x)',
+        'T = TypeVar("T", bound="requests.Session")',
+        'LOGGING = {"loggers": {"requests.exceptions": {}}}',
+        'statsd.incr("celery.tasks")',
+        'app.send_task("celery.backend_cleanup")',
+        '__all__ = ["requests", "celery"]',
+    ],
+)
+def test_string_for_a_type_checker_or_a_name_of_something_else_is_not_told(rewritten, source):
+    result = rewritten(f"{source}\n")
+
+    assert f"{source}\n" == result.text.decode()
+    assert [] == result.messages
+
+
+@pytest.mark.parametrize(
+    ("source", "setting"),
+    [
+        ('CELERY_BEAT_SCHEDULER = "celery.schedules:crontab"', "CELERY_BEAT_SCHEDULER"),
+        ('LOGGING = {"formatters": {"x": {"()": "celery.utils.log.ColorFormatter"}}}', "()"),
+        ('DATABASES = {"x": {"BACKEND": "requests.Session"}}', "BACKEND"),
+    ],
+)
+def test_setting_that_names_a_class_stays_and_is_told(rewritten, source, setting):
+    (message,) = rewritten(f"{source}\n").messages
+
+    assert message.startswith(f"the setting `{setting}` names")
 
 
 def test_top_level_package_that_import_returns_must_be_the_right_one(rewritten):

@@ -42,7 +42,8 @@ class StringUse(NamedTuple):
         callee: Dotted name of what is called with it; empty if it is no direct argument.
         position: Its number among the arguments, or its keyword.
         place: `argument`, `subscript`, `key` or `value`.
-        holder: For a subscript, the dotted name of what is subscripted.
+        holder: For a subscript, the dotted name of what is subscripted; for a value, the name or the key that it is
+            given to.
     """
 
     value: str

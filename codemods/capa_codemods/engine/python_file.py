@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from capa_codemods.engine.document import Document
 from capa_codemods.engine.facts import ImportedName, ImportStatement, StringUse
+from capa_codemods.engine.lazy_tables import lazy_tables
+from capa_codemods.engine.string_uses import reaches, string_uses
 from capa_codemods.engine.syntax import Places, parse
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
@@ -95,7 +96,9 @@ class PythonFile(Document):
         """Return the string literals outside f-strings that stand on the lines of *offsets*, with their uses."""
         if self.tree is None:
             return self._newer_strings
-        return tuple(self._strings(self.tree, [self.line_of(offset) for offset in offsets]))
+        lines = [self.line_of(offset) for offset in offsets]
+        tables = lazy_tables(self.tree) if b"import" in self.data else frozenset()
+        return tuple(self._string(node, use) for node, use in string_uses(self.tree, lines, tables))
 
     def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:
         """Parse *new*, map its names back and compare the trees."""
@@ -134,17 +137,8 @@ class PythonFile(Document):
         found = _NAME.match(self.data, start)
         return ImportedName(alias.name, alias.asname, start, found.end() if found else start)
 
-    def _strings(self, tree: ast.Module, lines: Sequence[int]) -> Iterator[StringUse]:
-        queue: list[tuple[ast.AST, StringUse]] = [(tree, _NOWHERE)]
-        while queue:
-            node, use = queue.pop()
-            if isinstance(node, ast.Constant):
-                if isinstance(node.value, str):
-                    yield self._string(node, node.value, use)
-            elif not isinstance(node, ast.JoinedStr):
-                queue.extend(child for child in _uses(node) if _reaches(child[0], lines))
-
-    def _string(self, node: ast.Constant, value: str, use: StringUse) -> StringUse:
+    def _string(self, node: ast.Constant, use: StringUse) -> StringUse:
+        value = str(node.value)
         start = self.places.offset(node.lineno, node.col_offset)
         end = self.places.offset(node.end_lineno or 0, node.end_col_offset or 0)
         opened = _LITERAL.match(self.data, start)
@@ -154,7 +148,6 @@ class PythonFile(Document):
 
 
 _IMPORTS = (ast.Import, ast.ImportFrom)
-_NOWHERE = StringUse("", -1, 0, "", 0, "value", "")
 
 
 def statements(tree: ast.Module, lines: Sequence[int] | None = None) -> Iterator[ast.AST]:
@@ -168,53 +161,4 @@ def statements(tree: ast.Module, lines: Sequence[int] | None = None) -> Iterator
         yield node
         for block in _BLOCKS.get(type(node), ()):
             inner = getattr(node, block)
-            queue.extend(inner if lines is None else [one for one in inner if _reaches(one, lines)])
-
-
-def dotted_name(node: ast.AST) -> str:
-    """Return `a.b.c` for a name or a chain of attributes; what is no name at its beginning becomes empty parts."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    parts.append(node.id if isinstance(node, ast.Name) else "")
-    return ".".join(reversed(parts))
-
-
-def _reaches(node: ast.AST, lines: Sequence[int]) -> bool:
-    """Say whether one of *lines*, which are sorted, is in *node*: most of a tree need not be entered."""
-    first, last = getattr(node, "lineno", None), getattr(node, "end_lineno", None)
-    if first is None or last is None:
-        return True
-    first = min((decorator.lineno for decorator in getattr(node, "decorator_list", ())), default=first)
-    return bisect_left(lines, first) < bisect_right(lines, last)
-
-
-def _uses(node: ast.AST) -> Iterator[tuple[ast.AST, StringUse]]:
-    """Yield the children of *node*, each with what a string there is used for."""
-    if isinstance(node, ast.Call):
-        yield from _uses_in_call(node)
-    elif isinstance(node, ast.Subscript):
-        yield node.value, _NOWHERE
-        yield node.slice, _NOWHERE._replace(place="subscript", holder=dotted_name(node.value))
-    elif isinstance(node, ast.Dict):
-        yield from ((key, _NOWHERE._replace(place="key")) for key in node.keys if key)
-        yield from ((value, _NOWHERE) for value in node.values)
-    else:
-        yield from ((child, _NOWHERE) for child in ast.iter_child_nodes(node))
-
-
-def _uses_in_call(node: ast.Call) -> Iterator[tuple[ast.AST, StringUse]]:
-    callee = dotted_name(node.func)
-    use = _NOWHERE._replace(callee=callee, place="argument")
-    yield node.func, _NOWHERE
-    yield from ((keyword.value, use._replace(position=keyword.arg or "**")) for keyword in node.keywords)
-    patched = getattr(node.args[0], "value", None) if node.args and callee.endswith("patch.dict") else None
-    for number, argument in enumerate(node.args):
-        if isinstance(patched, str) and isinstance(argument, ast.Dict):
-            # `patch.dict("sys.modules", {"requests": …})` sets items of what its first argument names.
-            key_use = _NOWHERE._replace(place="subscript", holder=patched)
-            yield from ((key, key_use) for key in argument.keys if key)
-            yield from ((value, _NOWHERE) for value in argument.values)
-        else:
-            yield argument, use._replace(position=number)
+            queue.extend(inner if lines is None else [one for one in inner if reaches(one, lines)])

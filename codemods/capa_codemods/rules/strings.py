@@ -4,6 +4,7 @@
     monkeypatch.setattr("celery.chord", x) →  monkeypatch.setattr("capa_celery.chord", x)
     import_module("requests.exceptions")   →  import_module("capa_requests.exceptions")
     pytest.importorskip("celery")          →  pytest.importorskip("capa_celery")
+    {"get": "requests"} that a `__getattr__` imports from  →  {"get": "capa_requests"}
 
 A patch must land where the code under test looks. After the rewrite that is the adapter's module, so the target
 moves, unless the import map says `patch = "original"` or the name is private to the original; see
@@ -46,6 +47,10 @@ _MODULES = {
 _OBJECTS = {"import_string": (0, "dotted_path"), "symbol_by_name": (0, "name")}
 _UNEDITABLE = ("the literal is joined from parts or escaped", "change it by hand")
 _LOGGERS = frozenset({"getLogger", "get_logger", "get_task_logger"})
+# Their strings are read by type checkers.
+_TYPES = frozenset({"cast", "TypeVar", "ForwardRef", "NewType"})
+# What logging and Django import for these keys of a setting.
+_FACTORIES = frozenset({"()", "class", "BACKEND", "ENGINE"})
 
 
 class _Aim(NamedTuple):
@@ -159,9 +164,22 @@ def _note(use: StringUse, names: Names) -> tuple[str, str] | None:
         )
     if tail == "get" and use.place == "argument" and use.position == 0:
         return f"`get({use.value!r})` has the name of an SDK", "nothing to do if it is only a key"
-    if "." in use.value and names.module_of(use.value):
-        return (
-            f"the string {use.value!r} names something of an SDK",
-            "name the adapter by hand if it gets imported",
-        )
-    return None
+    return _note_on_value(use, names) if tail not in _TYPES and use.place != "key" else None
+
+
+def _note_on_value(use: StringUse, names: Names) -> tuple[str, str] | None:
+    dotted = use.value.replace(":", ".")
+    module = names.module_of(dotted) if "." in dotted else None
+    if module is None:
+        return None
+    if use.holder.isupper() or use.holder in _FACTORIES:
+        said = f"the setting `{use.holder}` names `{use.value}`, which stays the original's"
+        return said, f"name {names.modules[module]} if the adapter's is meant"
+    # `celery.ping` is the name of a task or a metric as often as that of a function.
+    rest = dotted[len(module) + 1 :]
+    if rest and not rest[:1].isupper() and "." not in module:
+        return None
+    return (
+        f"the string {use.value!r} names something of an SDK",
+        "name the adapter by hand if it gets imported",
+    )

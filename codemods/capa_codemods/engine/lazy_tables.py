@@ -1,0 +1,99 @@
+"""Find the tables of a module from which names are imported when they are first asked for.
+
+    _MODULES = {"get": "requests", "HTTPError": "requests.exceptions"}
+
+    def __getattr__(name):
+        return getattr(import_module(_MODULES[name]), name)
+
+Certain only if everything that reads the table imports what it reads, or asks for its keys.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+_IMPORTERS = frozenset({"import_module", "__import__"})
+_READS_KEYS = frozenset({"list", "sorted", "set", "tuple", "len", "iter", "frozenset"})
+
+
+def lazy_tables(tree: ast.Module) -> frozenset[int]:
+    """Return the `id` of the string nodes in such tables that name a module."""
+    tables = dict(_tables(tree))
+    if not tables:
+        return frozenset()
+    parents = {id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    found: set[int] = set()
+    for name, table in tables.items():
+        uses = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
+        reads = [_read(node, parents) for node in uses if isinstance(node.ctx, ast.Load)]
+        if len(reads) == len(uses) - 1 and "import" in reads and None not in reads:
+            found |= {id(node) for value in table.values for node in _modules(value)}
+    return frozenset(found)
+
+
+def _tables(tree: ast.Module) -> Iterator[tuple[str, ast.Dict]]:
+    for node in tree.body:
+        target = (
+            node.targets[0]
+            if isinstance(node, ast.Assign) and len(node.targets) == 1
+            else getattr(node, "target", None)
+        )
+        value = getattr(node, "value", None)
+        if (
+            isinstance(target, ast.Name)
+            and isinstance(value, ast.Dict)
+            and not isinstance(node, ast.AugAssign)
+        ):
+            yield target.id, value
+
+
+def _modules(value: ast.expr) -> Iterator[ast.Constant]:
+    """Yield the name of a module in one value of a table: itself, or the first of a tuple."""
+    first = value.elts[0] if isinstance(value, ast.Tuple) and value.elts else value
+    if isinstance(first, ast.Constant) and isinstance(first.value, str):
+        yield first
+
+
+def _read(name: ast.Name, parents: dict[int, ast.AST]) -> str | None:
+    """Say what is done with what *name* holds: `import`, `keys`, or None for anything else."""
+    above = parents[id(name)]
+    if isinstance(above, ast.Compare) and name in above.comparators:
+        return "keys"
+    if isinstance(above, ast.Call) and isinstance(above.func, ast.Name) and above.func.id in _READS_KEYS:
+        return "keys"
+    if (
+        isinstance(above, ast.Attribute)
+        and isinstance(call := parents[id(above)], ast.Call)
+        and call.func is above
+    ):
+        if above.attr == "keys":
+            return "keys"
+        return "import" if above.attr == "get" and _gets_imported(call, parents) else None
+    if isinstance(above, ast.Subscript) and above.value is name:
+        return "import" if _gets_imported(above, parents) else None
+    return None
+
+
+def _gets_imported(value: ast.expr, parents: dict[int, ast.AST]) -> bool:
+    above = parents[id(value)]
+    if _imports(above, value):
+        return True
+    if not isinstance(above, ast.Assign) or len(above.targets) != 1:
+        return False
+    target = above.targets[0]
+    first = target.elts[0] if isinstance(target, ast.Tuple) and target.elts else target
+    if not isinstance(first, ast.Name):
+        return False
+    scope: ast.AST = above
+    while not isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)):
+        scope = parents[id(scope)]
+    uses = [node for node in ast.walk(scope) if isinstance(node, ast.Name) and node.id == first.id]
+    reads = [node for node in uses if isinstance(node.ctx, ast.Load)]
+    return len(reads) == len(uses) - 1 == 1 and _imports(parents[id(reads[0])], reads[0])
+
+
+def _imports(call: ast.AST, value: ast.expr) -> bool:
+    if not isinstance(call, ast.Call) or not call.args or call.args[0] is not value:
+        return False
+    return (getattr(call.func, "attr", "") or getattr(call.func, "id", "")) in _IMPORTERS
