@@ -74,9 +74,22 @@ class Guard:
         Raises:
             CapaError: The last native error by its Capa name, chained.
         """
+        last_start = time.monotonic() + self.policy.deadline_s - self.policy.attempt_s
         if telemetry.tracing():
-            return self._traced(operation, lambda: self._repeated(operation, function, *args, **kwargs))
-        return self._repeated(operation, function, *args, **kwargs)
+            return self._traced(
+                operation, lambda: self._repeated(operation, last_start, function, *args, **kwargs)
+            )
+        return self._repeated(operation, last_start, function, *args, **kwargs)
+
+    def waiting(self, operation: str, end: float, function: Callable[[], T], /) -> T:
+        """As `safe`, for a call that keeps to *end* (monotonic) by itself, in place of the policy's deadline.
+
+        Raises:
+            CapaError: The last native error by its Capa name, chained.
+        """
+        if telemetry.tracing():
+            return self._traced(operation, lambda: self._repeated(operation, end, function))
+        return self._repeated(operation, end, function)
 
     def _plain(self, operation: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
@@ -84,14 +97,21 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - every engine raises its own; what is not known goes on as it is
             self.fail(operation, error)
 
-    def _repeated(self, operation: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        end = time.monotonic() + self.policy.deadline_s
+    def _repeated(
+        self,
+        operation: str,
+        last_start: float,
+        function: Callable[P, T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         try:
             return function(*args, **kwargs)
         except Exception as first:  # noqa: BLE001 - as above
             last = first
         for attempt in range(self.policy.retries):
-            if not self._may_repeat(last, end):
+            if not self._may_repeat(last, last_start):
                 break
             time.sleep(self.pause_s(attempt))
             try:
@@ -100,9 +120,9 @@ class Guard:
                 last = error
         self.fail(operation, last)
 
-    def _may_repeat(self, error: Exception, end: float) -> bool:
+    def _may_repeat(self, error: Exception, last_start: float) -> bool:
         named = self.named(error)
-        if named is None or not named.retryable or time.monotonic() + self.policy.attempt_s > end:
+        if named is None or not named.retryable or time.monotonic() > last_start:
             return False
         return self.spend_retry()
 

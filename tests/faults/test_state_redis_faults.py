@@ -66,6 +66,20 @@ def test_a_server_that_never_answers_runs_into_the_deadline(proxy, call):
     assert time.monotonic() - started < DEADLINE_S * 1.1
 
 
+@pytest.mark.parametrize("looks_before", [0, 1])
+def test_a_wait_ends_in_its_own_time_when_the_server_never_answers(proxy, looks_before):
+    driver = RedisState(RedisStateSettings(url=f"redis://127.0.0.1:{proxy.port}/0", timeout_s=20))
+    with State(driver) as state:
+        for _ in range(looks_before):
+            state.wait("nothing", timeout=0)
+        proxy.go_silent()
+        started = time.monotonic()
+        with pytest.raises(DeadlineError):
+            state.wait("nothing", timeout=1)
+
+    assert time.monotonic() - started < 4
+
+
 def test_a_connection_that_was_cut_is_made_anew(proxy):
     with open_state(proxy.port) as state:
         state.put("k", b"v")

@@ -245,7 +245,7 @@ class State(Portable[StateDriver[Any]]):
         def wait() -> StateItem | None:
             return self._driver.wait(key, etag, max(0.0, end - time.monotonic()))
 
-        return self._guard.safe("wait", wait)
+        return self._guard.waiting("wait", end, wait)
 
     def _scanned(self, prefix: str) -> Iterator[str]:
         try:

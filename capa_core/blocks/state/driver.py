@@ -139,6 +139,7 @@ class StateDriver(Driver[SettingsT]):
 
         `None` when *timeout_s* passed first. Must look before it waits, so that a change between the caller's
         `get` and this call is not missed. Only writes with `notify` need to wake it at once; others within 1 s.
+        An engine that does not answer must not hold it for more than a second after *timeout_s*.
         """
         raise NotImplementedError
 

@@ -82,7 +82,10 @@ def _pool(settings: RedisSettings) -> redis.ConnectionPool:
 
 
 def call(
-    client: redis.Redis, *command: EncodableT, before_answer: Callable[[Any], object] | None = None
+    client: redis.Redis,
+    *command: EncodableT,
+    before_answer: Callable[[Any], object] | None = None,
+    limit_s: float | None = None,
 ) -> Any:
     """Send one command and return the answer as the server gave it.
 
@@ -90,6 +93,7 @@ def call(
 
     Args:
         before_answer: Called with the connection when the command was sent; what it raises, this raises.
+        limit_s: Seconds that this may take, if not the `timeout_s` of the settings.
 
     Raises:
         redis.ResponseError: The server refused the command.
@@ -99,6 +103,8 @@ def call(
     pool = client.connection_pool
     connection: Any = pool.get_connection()
     try:
+        if limit_s is not None:
+            limit(connection, limit_s)
         connection.send_command(*command)
         if before_answer is not None:
             before_answer(connection)
@@ -109,7 +115,16 @@ def call(
         connection.disconnect()  # whatever answer is on its way must not be taken for that of the next command
         raise
     finally:
+        if limit_s is not None:
+            limit(connection, pool.connection_kwargs["socket_timeout"])
         pool.release(connection)
+
+
+def limit(connection: Any, seconds: float) -> None:
+    """Let whatever is done on *connection* from now on take *seconds* at most, connecting included."""
+    connection.socket_timeout = connection.socket_connect_timeout = seconds
+    if connection._sock is not None:
+        connection._sock.settimeout(seconds)
 
 
 def run(client: redis.Redis, script: Script, key: str, *arguments: EncodableT) -> Any:

@@ -22,17 +22,16 @@ class Connections(redis.ConnectionPool):
         self._idle: deque[Any] = deque()
 
     def get_connection(self, *_: Any, **__: Any) -> Any:
-        """Return a connection that nobody else uses.
-
-        Raises:
-            redis.ConnectionError: There is no server.
-        """
+        """Return a connection that nobody else uses; it may have to connect first."""
         if self.pid != os.getpid():
             self._checkpid()
         try:
             connection = self._idle.pop()
         except IndexError:
-            return super().get_connection()
+            with self._lock:  # for `disconnect`, which goes through all of them
+                connection = self.make_connection()  # it connects with the first command
+                self._in_use_connections.add(connection)
+            return connection
         if _is_spoilt(connection):
             connection.disconnect()  # it connects anew with the next command
         return connection

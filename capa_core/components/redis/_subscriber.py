@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import redis
 
-from capa_core.components.redis._client import RedisSettings, connect, forget
+from capa_core.components.redis._client import RedisSettings, connect, forget, limit
 
 
 class Listener:
@@ -27,6 +27,7 @@ class Listener:
             redis.TimeoutError: The server did not confirm in time.
         """
         name = channel.encode()
+        limit(self._connection, timeout_s)
         self._connection.send_command("SUBSCRIBE", name, check_health=False)
         confirmed = False
         while not confirmed:  # what comes before is of the channel that it listened on last
@@ -125,9 +126,7 @@ class Subscriber:
                 if listener.is_open():
                     return listener
                 listener.disconnect()
-        connection = cast("Any", self._client.connection_pool.make_connection())
-        connection.connect()
-        return Listener(connection)
+        return Listener(self._client.connection_pool.make_connection())
 
     def _give_back(self, listener: Listener) -> None:
         try:

@@ -18,6 +18,7 @@ from capa_core.components.redis._subscriber import Subscriber
 from capa_core.errors import CapaError, ConflictError
 
 _RECHECK_S = 0.75
+_LAST_LOOK_S = 0.5
 _SCAN_COUNT = 500
 _GLOB = re.compile(r"([*?\[\]\\])")
 
@@ -133,15 +134,22 @@ class RedisState(StateDriver[RedisStateSettings]):
     def wait(self, key: str, etag: str, timeout_s: float) -> StateItem | None:
         """See `StateDriver.wait`."""
         end = time.monotonic() + timeout_s
-        with self._subscriber.listen(self._channels + key, self.settings.timeout_s) as listener:
-            item = self.get(key)
+        with self._subscriber.listen(self._channels + key, self._limit_s(timeout_s)) as listener:
+            item = self._look(key, timeout_s)
             while item is None or item.etag == etag:
                 left_s = end - time.monotonic()
                 if left_s <= 0:
                     return None
                 published = listener.next(min(left_s, _RECHECK_S))
-                item = self.get(key) if published is None else _item(key, published)
+                item = self._look(key, left_s) if published is None else _item(key, published)
             return item
+
+    def _look(self, key: str, left_s: float) -> StateItem | None:
+        return _item(key, call(self._client, "GET", self._prefix + key, limit_s=self._limit_s(left_s)))
+
+    def _limit_s(self, left_s: float) -> float:
+        """Return how long one trip of a wait may take: a look with no time left gets some all the same."""
+        return min(self.settings.timeout_s, max(left_s, _LAST_LOOK_S))
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
         """See `Driver.name_error`."""
