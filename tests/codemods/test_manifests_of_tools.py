@@ -100,6 +100,54 @@ def test_command_for_the_lock_file_is_named(rewritten, path, source, lock, comma
     assert [f"run `{command}`"] == [finding.next_step for finding in result.outcome.findings]
 
 
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        ("pyproject.toml", '[project.scripts]\nx = "requests.exceptions:main" # requests.exceptions:main\n', '[project.scripts]\nx = "capa_requests.exceptions:main" # requests.exceptions:main\n'),
+        ("pyproject.toml", "[project.entry-points.plug]\nx = 'celery:Celery'\n[tool.poetry.scripts]\ny = 'celery:Celery'\n",
+         "[project.entry-points.plug]\nx = 'capa_celery:Celery'\n[tool.poetry.scripts]\ny = 'capa_celery:Celery'\n"),
+        ("setup.cfg", "[options.entry_points]\nconsole_scripts =\n    x = requests.sessions:Session.go [more]\n    y = p:q\n",
+         "[options.entry_points]\nconsole_scripts =\n    x = capa_requests.sessions:Session.go [more]\n    y = p:q\n"),
+        ("setup.py", "setup(entry_points={'console_scripts': ['x=requests.sessions:go', 'y=p:q']})\n", "setup(entry_points={'console_scripts': ['x=capa_requests.sessions:go', 'y=p:q']})\n"),
+    ],
+)  # fmt: skip
+def test_entry_point_moves(rewritten, path, before, after):
+    result = rewritten(before, path)
+
+    assert after == result.text.decode()
+    assert [] == result.messages
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "said"),
+    [
+        ("pyproject.toml", '[project.scripts]\nw = "celery.__main__:main"\n', "the entry point `celery.__main__:main` stays on the original: capa_celery does not list it"),
+        ("setup.cfg", "[options.entry_points]\nx =\n  w = requests.packages:y\n", "the entry point `w = requests.packages:y` stays on the original: capa_requests does not list it"),
+    ],
+)  # fmt: skip
+def test_entry_point_that_cannot_move_is_named(rewritten, path, source, said):
+    result = rewritten(source, path)
+
+    assert source.encode() == result.text
+    assert [said] == result.messages
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("pyproject.toml", '[project.entry-points."celery.commands"]\nx = "proj.cli:x"\n'),
+        ("pyproject.toml", '[tool.x]\ny = "requests.sessions:z"\n'),
+        ("pyproject.toml", '[project.scripts]\nx = "proj.requests:main"\n'),
+        ("setup.cfg", "[options.entry_points]\nx =\n    requests = proj:main\n"),
+    ],
+)
+def test_entry_point_of_the_project_stays(rewritten, path, source):
+    result = rewritten(source, path)
+
+    assert source.encode() == result.text
+    assert [] == result.messages
+
+
 def test_setup_py_is_python_and_a_manifest(rewritten):
     source = "import requests\nfrom setuptools import setup\nsetup(install_requires=['requests'], tests_require=X)\n"
 

@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple
 from capa_codemods.engine.document import decoded
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
+from capa_codemods.manifests.entry_points import Entry, may_load, original
 from capa_codemods.manifests.lines import Line, LineManifest, Listed, is_capa
 from capa_codemods.names import Names
 from capa_codemods.requirement import read_requirement
@@ -53,6 +54,11 @@ class IniFile(LineManifest):
         """Say whether *path* has the name of such a manifest."""
         return path.rpartition("/")[2] in cls.suffixes
 
+    @classmethod
+    def may_concern(cls, data: bytes, names: Names) -> bool:
+        """Say whether *data* may name a distribution, or a module, of an SDK."""
+        return may_load(data, names)
+
     @cached_property
     def lists(self) -> Sequence[Listed]:
         """The lists of requirements, one for each option that holds some."""
@@ -61,6 +67,14 @@ class IniFile(LineManifest):
             if any(re.fullmatch(one, section) and re.fullmatch(other, option) for one, other in self.options):
                 found.setdefault((section, option), []).append(row)
         return [self._listed(rows) for rows in found.values()]
+
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """Yield the entry points, one a line."""
+        for section, _, row in self._rows():
+            if section == "options.entry_points":
+                start = self._offset(row.start)
+                yield Entry(row.text.rstrip(), start, self.line_of(start))
 
     def _rows(self) -> Iterator[tuple[str, str, _Row]]:
         section = option = ""
@@ -103,16 +117,13 @@ class IniFile(LineManifest):
         return len(self.text[:at].encode())
 
     def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
-        """Read *new* and compare: nothing but what is asked of Capa may differ."""
+        """Read *new* and compare: nothing but what is asked of Capa and the modules of entry points may differ."""
         try:
             after = type(self)(self.path, new)
         except UnreadableError as error:
             return f"the result can no longer be read: {error}"
-        return (
-            None
-            if _without_capa(self.values) == _without_capa(after.values)
-            else "something but Capa's line differs"
-        )
+        same = _without_capa(self.values, names) == _without_capa(after.values, names)
+        return None if same else "something but Capa's line differs"
 
 
 class SetupCfg(IniFile):
@@ -142,10 +153,10 @@ def _values(text: str) -> dict[str, dict[str, str]]:
     return {name: dict(parser.items(name)) for name in parser.sections()}
 
 
-def _without_capa(values: dict[str, dict[str, str]]) -> dict[str, dict[str, list[str]]]:
+def _without_capa(values: dict[str, dict[str, str]], names: Names) -> dict[str, dict[str, list[str]]]:
     return {
         section: {
-            option: [line for line in (value or "").splitlines() if not is_capa(line)]
+            option: [original(line, names) for line in (value or "").splitlines() if not is_capa(line)]
             for option, value in options.items()
         }
         for section, options in values.items()

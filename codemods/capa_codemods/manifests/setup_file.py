@@ -12,6 +12,7 @@ from capa_codemods.engine.document import Document
 from capa_codemods.engine.syntax import Places, parse
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
+from capa_codemods.manifests.entry_points import Entry, may_load, original
 from capa_codemods.manifests.lines import is_capa
 from capa_codemods.names import Names
 
@@ -55,7 +56,7 @@ class SetupFile(Document):
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
         """Say whether *data* may name a distribution of an SDK."""
-        return names.may_require(data.decode(errors="replace"))
+        return may_load(data, names)
 
     @cached_property
     def lists(self) -> Sequence[tuple[Item, ...]]:
@@ -72,14 +73,27 @@ class SetupFile(Document):
         """Return where the character number *at* begins in the bytes."""
         return len(self.text[:at].encode())
 
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """Yield the entry points that stand as plain strings in the call of `setup`."""
+        for call in self._setup_calls():
+            for keyword in call.keywords:
+                for node in ast.walk(keyword.value) if keyword.arg == "entry_points" else ():
+                    item = self._item(node) if isinstance(node, ast.Constant) and _is_text(node) else None
+                    if item and self.text[item.start + 1 : item.end - 1] == item.value:
+                        yield Entry(item.value, self.offset(item.start + 1), item.line)
+
+    def _setup_calls(self) -> Iterator[ast.Call]:
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "setup":
+                yield node
+
     def _list_nodes(self) -> Iterator[ast.List]:
-        for call in ast.walk(self.tree):
-            if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] == "setup":
-                for keyword in call.keywords:
-                    if keyword.arg in _LISTS and isinstance(keyword.value, ast.List):
-                        yield keyword.value
-                    elif keyword.arg == "extras_require" and isinstance(keyword.value, ast.Dict):
-                        yield from (value for value in keyword.value.values if isinstance(value, ast.List))
+        for keyword in (keyword for call in self._setup_calls() for keyword in call.keywords):
+            if keyword.arg in _LISTS and isinstance(keyword.value, ast.List):
+                yield keyword.value
+            elif keyword.arg == "extras_require" and isinstance(keyword.value, ast.Dict):
+                yield from (value for value in keyword.value.values if isinstance(value, ast.List))
 
     def _items(self, node: ast.List) -> tuple[Item, ...]:
         return tuple(self._item(item) for item in node.elts if _is_text(item))
@@ -91,15 +105,12 @@ class SetupFile(Document):
         return Item(value, len(self.data[:start].decode()), len(self.data[:end].decode()), node.lineno)
 
     def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
-        """Parse *new* and compare: nothing but what is asked of Capa may differ."""
+        """Parse *new* and compare: nothing but what is asked of Capa and the modules of entry points may differ."""
         after = type(self)(self.path, new)
         if not after.tree.body:
             return "the result is no longer Python"
-        return (
-            None
-            if _without_capa(self.tree) == _without_capa(after.tree)
-            else "something but Capa's item differs"
-        )
+        same = _without_capa(self.tree, names) == _without_capa(after.tree, names)
+        return None if same else "something but Capa's item differs"
 
 
 def _is_text(node: ast.AST) -> bool:
@@ -118,13 +129,16 @@ def _collected(tree: ast.AST) -> Iterator[ast.expr]:
         queue.extend(ast.iter_child_nodes(node))
 
 
-def _without_capa(tree: ast.Module) -> str:
+def _without_capa(tree: ast.Module, names: Names) -> str:
     class Remover(ast.NodeTransformer):
         def visit_List(self, node: ast.List) -> ast.AST:
             kept = [
                 item for item in node.elts if not (isinstance(item, ast.Constant) and _is_ours(item.value))
             ]
             return self.generic_visit(ast.List(kept, node.ctx))
+
+        def visit_Constant(self, node: ast.Constant) -> ast.AST:
+            return ast.Constant(original(node.value, names)) if isinstance(node.value, str) else node
 
     return ast.dump(Remover().visit(copy.deepcopy(tree)))
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 from capa_codemods.engine.document import Document, decoded
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
+from capa_codemods.manifests.entry_points import Entry, may_load, original
 from capa_codemods.manifests.lines import is_capa
 from capa_codemods.names import CAPA, Names, normalized
 
@@ -43,10 +44,12 @@ class TomlManifest(Document):
     Attributes:
         list_places: Patterns for the places of lists of requirements: `*` is any one key.
         table_places: The same for tables from distribution to version or table.
+        entry_places: The same for entry points.
     """
 
     list_places: ClassVar[tuple[str, ...]] = ()
     table_places: ClassVar[tuple[str, ...]] = ()
+    entry_places: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, path: str, data: bytes) -> None:
         """Read *data*.
@@ -73,9 +76,7 @@ class TomlManifest(Document):
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
         """Say whether *data* may name a distribution of an SDK."""
-        text = data.decode(errors="replace")
-        # `[tool.poetry.dependencies.requests]` names one behind a dot.
-        return names.may_require(text) or names.may_require(text.replace(".", " "))
+        return may_load(data, names)
 
     @cached_property
     def strings(self) -> Sequence[Text]:
@@ -95,6 +96,17 @@ class TomlManifest(Document):
         """Yield the tables from distribution to version with their places in the data."""
         yield from ((path, found) for path, found in self._at(self.table_places) if isinstance(found, dict))
 
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """Yield the entry points that stand in strings of one line, and nowhere else."""
+        wanted = [value for _, value in self._at(self.entry_places) if isinstance(value, str)]
+        for value in dict.fromkeys(wanted):
+            written = [text for text in self.strings if text.value == value]
+            if len(written) == wanted.count(value):
+                for text in written:
+                    start = self.offset(text.start + 1)
+                    yield Entry(value, start, self.line_of(start))
+
     def _at(self, places: Sequence[str]) -> Iterator[tuple[Path, Any]]:
         for place in places:
             found: list[tuple[Path, Any]] = [((), self.tables)]
@@ -113,24 +125,25 @@ class TomlManifest(Document):
         return len(self.text[:at].encode())
 
     def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
-        """Read *new* and compare: nothing but what is asked of Capa may differ."""
+        """Read *new* and compare: nothing but what is asked of Capa and the modules of entry points may differ."""
         try:
             after = type(self)(self.path, new).tables
         except UnreadableError as error:
             return f"the result is no longer TOML: {error}"
         return (
             None
-            if _without_capa(self.tables) == _without_capa(after)
+            if _without_capa(self.tables, names) == _without_capa(after, names)
             else "something but Capa's line differs"
         )
 
 
-def _without_capa(value: Any) -> Any:
+def _without_capa(value: Any, names: Names) -> Any:
     if isinstance(value, dict):
-        return {key: _without_capa(item) for key, item in value.items() if normalized(key) != CAPA}
+        return {key: _without_capa(item, names) for key, item in value.items() if normalized(key) != CAPA}
     if isinstance(value, list):
-        return [_without_capa(item) for item in value if not (isinstance(item, str) and is_capa(item))]
-    return value
+        kept = (item for item in value if not (isinstance(item, str) and is_capa(item)))
+        return [_without_capa(item, names) for item in kept]
+    return original(value, names) if isinstance(value, str) else value
 
 
 def _value(token: str) -> str:
@@ -161,6 +174,13 @@ class PyprojectFile(TomlManifest):
         "tool.poetry.group.*.dependencies",
         "tool.pixi.pypi-dependencies",
         "tool.pixi.feature.*.pypi-dependencies",
+    )
+    entry_places = (
+        "project.scripts.*",
+        "project.gui-scripts.*",
+        "project.entry-points.*.*",
+        "tool.poetry.scripts.*",
+        "tool.poetry.plugins.*.*",
     )
 
     @property

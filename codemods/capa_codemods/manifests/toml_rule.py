@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeGuard, TypeVar
 
 from capa_codemods.engine.splice import ordered, splice
 from capa_codemods.findings import Edit, Finding
+from capa_codemods.manifests.entry_points import moved_entries
 from capa_codemods.manifests.inserted import inserted, replaced
 from capa_codemods.manifests.locks import stale_locks
 from capa_codemods.manifests.toml_manifest import Path, TomlManifest
@@ -42,6 +43,7 @@ class TomlRule(Rule[M]):
             item for path, table in file.dependency_tables for item in self._table(file, path, table, project)
         ]
         yield from (*lists, *tables)
+        yield from moved_entries(self.id, file.entries, file.path, project)
         if any(isinstance(item, Edit) for item in (*lists, *tables)):
             yield from stale_locks(self.id, file.path, project)
 

@@ -4,14 +4,21 @@
         requests>=2.31                  requests>=2.31
                                         capa-core[requests]
 
+    x = requests.help:main       →  x = capa_requests.help:main
+
 `install_requires`, `tests_require` and the extras. A single line in which `;` could begin a marker or the next
 requirement is left and named.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from capa_codemods.findings import Edit, Finding
+from capa_codemods.manifests.entry_points import moved_entries
 from capa_codemods.manifests.ini_file import SetupCfg as SetupCfgFile
 from capa_codemods.manifests.line_rule import LineRule
+from capa_codemods.project import Project
 
 
 class SetupCfg(LineRule[SetupCfgFile]):
@@ -20,3 +27,8 @@ class SetupCfg(LineRule[SetupCfgFile]):
     id = "setup-cfg"
     summary = "setup.cfg that asks for an SDK asks for capa-core with its extra too"
     reads = SetupCfgFile
+
+    def check(self, file: SetupCfgFile, project: Project) -> Iterator[Edit | Finding]:
+        """Yield the edits that ask for Capa and load from it, and what to do where none is certain."""
+        yield from super().check(file, project)
+        yield from moved_entries(self.id, file.entries, file.path, project)

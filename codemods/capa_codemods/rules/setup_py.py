@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from capa_codemods.findings import Edit, Finding
+from capa_codemods.manifests.entry_points import moved_entries
 from capa_codemods.manifests.inserted import inserted, replaced
 from capa_codemods.manifests.lines import is_capa
 from capa_codemods.manifests.setup_file import Item, SetupFile
@@ -30,6 +31,7 @@ class SetupPy(Rule[SetupFile]):
         """Yield the edits that ask for Capa, and a finding where the list is built elsewhere."""
         for items in file.lists:
             yield from self._list(items, file, project)
+        yield from moved_entries(self.id, file.entries, file.path, project)
         values = [item.value for item in file.loose]
         if missing := missing_extras(values, project.names):
             line = next(item.line for item in file.loose if _asks_for_sdk(item, project))
