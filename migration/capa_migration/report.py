@@ -164,7 +164,9 @@ def lines(plan: Plan, *, notes: bool) -> Iterator[str]:
 def summary(plan: Plan, verb: str) -> str:
     """Return the counts in one line; *verb* is `would change` or `changed`."""
     changed, failed = plan.of("changed"), plan.of("failed")
-    parts = [f"{count(len(changed), 'file')} {verb}, {len(changed):,} proven"]
+    parts = [
+        f"{count(len(changed), 'file')} {verb}, {len(changed):,} proven" if changed else "nothing to change"
+    ]
     if failed:
         parts.append(f"{count(len(failed), 'file')} failed")
     found = [finding.level for outcome in plan.outcomes for finding in outcome.findings]

@@ -111,7 +111,7 @@ def test_markdown_has_a_table_of_rules_and_folds_the_places(capa, project):
     ran = capa("migrate", "check", project, "--format", "markdown")
 
     assert (
-        "### Capa: 4 files would change, 4 proven\n\n| rule | edits |\n|---|---:|\n| imports | 3 |\n"
+        "### Capa: 4 files would change, 4 proven; 6 files looked at\n\n| rule | edits |\n|---|---:|\n| imports | 3 |\n"
         in ran.out
     )
     assert "<details><summary>Changes (4)</summary>\n\n| where | before | after |\n" in ran.out
@@ -121,7 +121,7 @@ def test_markdown_has_a_table_of_rules_and_folds_the_places(capa, project):
 def test_markdown_of_a_clean_tree_says_so(capa, project):
     capa("migrate", "apply", project)
 
-    assert "### Capa: 0 files would change, 0 proven\n\nNothing to change in 5 files.\n" == (
+    assert "### Capa: nothing to change; 5 files looked at\n" == (
         capa("migrate", "check", project, "--format", "markdown").out
     )
 

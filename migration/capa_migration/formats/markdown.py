@@ -35,11 +35,14 @@ def _migrate(report: Report) -> Iterator[str]:
     plan = report.done.kept if report.done else report.plan
     changed, failed = plan.of("changed"), plan.of("failed")
     verb = "changed" if report.done else "would change"
-    yield f"### Capa: {count(len(changed), 'file')} {verb}, {len(changed):,} proven"
-    yield f", {count(len(failed), 'file')} failed\n\n" if failed else "\n\n"
+    proven = (
+        f"{count(len(changed), 'file')} {verb}, {len(changed):,} proven" if changed else "nothing to change"
+    )
+    missed = f", {count(len(failed), 'file')} failed" if failed else ""
+    yield f"### Capa: {proven}{missed}; {count(plan.seen, 'file')} looked at\n"
     if not changed:
-        yield f"Nothing to change in {count(plan.seen, 'file')}.\n"
         return
+    yield "\n"
     rules = Counter(change.rule for outcome in changed for change in outcome.changes)
     yield from _table(
         ("rule", "edits"), [[one, f"{number:,}"] for one, number in sorted(rules.items())], right=True
