@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
+import sys
 
 import pytest
+
+from capa_codemods.engine.journal import Journal
 
 
 @pytest.fixture
@@ -128,6 +132,42 @@ def test_file_behind_a_filter_of_the_repository_is_refused(capa, project, reposi
 
     assert (3, before) == (ran.code, snapshot(project))
     assert "app/api.py goes through the filter `tidy` of this repository" in ran.err
+
+
+def test_after_a_run_that_was_cut_short_undo_comes_first(capa, project, repository):
+    capa("migrate", "apply", project)
+    (record,) = Journal(str(project)).records("applied")
+    record.become("applying")
+
+    ran = capa("migrate", "apply", project, "--commit")
+
+    assert 3 == ran.code
+    assert f"a run was cut short in {project}: `capa migrate undo {project}` first" in ran.err
+
+
+def test_files_that_fail_are_left_out_of_the_commits(capa, project, repository):
+    (project / "app/broken.py").write_text("import requests\ndef f(:\n")
+    repository("add", "-A")
+    repository("commit", "-q", "-m", "broken")
+
+    ran = capa("migrate", "apply", project, "--commit")
+
+    assert 2 == ran.code
+    assert "app/broken.py:2: failed: not Python" in ran.out
+    assert ["broken", "capa: imports: 2 files, 2 edits", "capa: strings: 1 file, 1 edit"] == _log(repository)
+
+
+def test_files_of_a_commit_can_be_chosen(capa, project, repository, monkeypatch):
+    class Keyboard(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Keyboard("n\ny\nn\n"))
+
+    ran = capa("migrate", "apply", project, "--commit", "-i")
+
+    assert 0 == ran.code
+    assert ["capa: imports: 1 file, 1 edit"] == _log(repository)
 
 
 def test_outside_git_there_is_nothing_to_commit_to(capa, project):

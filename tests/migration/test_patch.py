@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 CODEOWNERS = """\
@@ -91,6 +93,24 @@ def test_without_codeowners_nobody_owns_and_nothing_is_written(capa, project, tm
 
     assert (3, []) == (ran.code, _patches(tmp_path))
     assert "there is no .github/CODEOWNERS, CODEOWNERS, docs/CODEOWNERS: write one of them" in ran.err
+
+
+def test_codeowners_that_cannot_be_read_is_named(capa, project, tmp_path):
+    (project / "CODEOWNERS").write_bytes(b"* @\xff\n")
+
+    ran = capa("migrate", "diff", project, "--patch", tmp_path / "p.patch", "--split-by", "owner")
+
+    assert (3, []) == (ran.code, _patches(tmp_path))
+    assert f"{project}/CODEOWNERS: cannot be read: 'utf-8' codec can't decode" in ran.err
+
+
+def test_without_the_library_for_owners_the_extra_is_named(capa, owned, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "codeowners", None)
+
+    ran = capa("migrate", "diff", owned, "--patch", tmp_path / "p.patch", "--split-by", "owner")
+
+    assert 3 == ran.code
+    assert "--split-by owner needs a library: pip install 'capa-core[migrate]'" in ran.err
 
 
 @pytest.mark.parametrize(("action", "needed"), [("diff", "--patch"), ("apply", "--commit")])

@@ -178,3 +178,22 @@ def test_names_of_other_modules_are_not_mistaken_for_an_sdk(capa, tmp_path):
     sites = json.loads(capa("scan", tmp_path, "--json").out)["sites"]
 
     assert [] == [site["name"] for site in sites if site["path"] == "user.py"]
+
+
+def test_without_an_adapter_the_scan_does_not_say_that_nothing_is_used(capa, tmp_path, monkeypatch):
+    (tmp_path / "a.py").write_text("import requests\nrequests.get(1)\n")
+    monkeypatch.setattr("capa_codemods.discovery.map_files", list)
+
+    ran = capa("scan", tmp_path)
+
+    assert (3, "") == (ran.code, ran.out)
+    assert "no adapter is installed, so the names of most SDKs are not known: pip install" in ran.err
+
+
+def test_imports_alone_have_no_empty_heading_after_them(capa, tmp_path):
+    (tmp_path / "a.py").write_text("import requests\n")
+
+    out = capa("scan", tmp_path).out
+
+    assert 1 == out.count("calls and uses")
+    assert "\n\n\n" not in out
