@@ -188,10 +188,8 @@ def _plan_beside_dirt(target: Target, make_plan: Planning) -> Plan | None:
     if not any(found):
         return None
     plan = make_plan(remember=False)
-    changing = [outcome.path for outcome in plan.of("changed")]
-    lost = [path for path in found.untracked if any(one.startswith(path) for one in changing)]
-    if changing and (found.changed or lost):
-        raise _dirty(target.root, [*found.changed, *lost])
+    if in_the_way := found.beside([outcome.path for outcome in plan.of("changed")]):
+        raise _dirty(target.root, in_the_way)
     return plan
 
 

@@ -67,11 +67,9 @@ def refuse(root: str, plan: Plan) -> None:
         )
     if Journal(root).records("applying", "undoing"):
         raise CommitError(f"a run was cut short in {root}: `capa migrate undo {root}` first")
-    changed, untracked = git.dirt(root)
     changing = [outcome.path for outcome in plan.of("changed")]
-    lost = [path for path in untracked if any(one.startswith(path) for one in changing)]
-    if changed or lost:
-        shown = ", ".join([*changed, *lost][:3])
+    if in_the_way := git.dirt(root).beside(changing):
+        shown = ", ".join(in_the_way[:3])
         raise CommitError(f"{root} has uncommitted changes ({shown}): commit or stash them first")
     if (why := git.refusal_to_commit(root, changing)) is not None:
         raise CommitError(why)

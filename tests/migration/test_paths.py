@@ -90,6 +90,12 @@ def test_untracked_file_stands_in_the_way_only_if_it_would_change(capa, project,
     assert "uncommitted changes in 1 file (new/)" in ran.err
 
 
+def test_untracked_file_of_a_like_name_is_not_in_the_way(capa, project, git):
+    (project / "app/ap").write_text("mine\n")
+
+    assert 0 == capa("migrate", "apply", project).code
+
+
 def test_changes_outside_the_asked_part_do_not_stand_in_the_way(capa, project, git):
     (project / "app/plain.py").write_text("import sys\n")
 

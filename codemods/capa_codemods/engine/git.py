@@ -53,10 +53,17 @@ def is_ignored(root: str, path: str) -> bool:
 
 
 class Dirt(NamedTuple):
-    """What in a work tree is not committed; a folder ends in `/`."""
+    """What in a work tree is not committed; a folder ends in `/`, and the tree as a whole is empty."""
 
     changed: tuple[str, ...] = ()
     untracked: tuple[str, ...] = ()
+
+    def beside(self, paths: Sequence[str]) -> list[str]:
+        """Return what would be hard to tell from a rewrite of *paths*: each change, and those of them not tracked."""
+        folders = tuple(path for path in self.untracked if not path or path.endswith("/"))
+        new = [path for path in self.untracked if path in paths]
+        new += [folder for folder in folders if any(path.startswith(folder) for path in paths)]
+        return [*self.changed, *new] if paths else []
 
 
 def dirt(root: str, scopes: Sequence[str] = ()) -> Dirt:
