@@ -80,7 +80,7 @@ class Rewrite:
     def remark(self, path: str) -> Outcome | None:
         """Return what `examine` returns, or None if there is nothing to say about the file."""
         outcome = self.examine(path)
-        return outcome if outcome.status != "clean" or outcome.findings else None
+        return outcome if outcome.status != "clean" or outcome.findings or outcome.settings else None
 
     def examine_data(self, path: str, data: bytes) -> Outcome:
         """Return what would become of a file at *path* that holds *data*."""

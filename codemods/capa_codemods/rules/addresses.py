@@ -62,14 +62,14 @@ class _Address(NamedTuple):
     @property
     def plain(self) -> str:
         """The URL without credentials and without what is the default."""
-        port = "" if self.port == _PORTS.get(self.scheme) else f":{self.port}"
+        port = "" if self.port == _PORTS.get(self.scheme, 0) else f":{self.port}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}{port}/{self.path}".rstrip("/")
 
     @property
     def name(self) -> str:
         """The logical name: the host, and what tells this address from others there."""
-        port = "" if self.port == _PORTS.get(self.scheme) else f"-{self.port}"
+        port = "" if self.port == _PORTS.get(self.scheme, 0) else f"-{self.port}"
         path = "" if self.path in {"", "0"} else f"-{self.path}"
         tls = "-tls" if self.scheme == "rediss" else ""
         return re.sub(r"[^a-z0-9]+", "-", f"{self.host}{port}{path}{tls}".lower()).strip("-")
@@ -108,7 +108,13 @@ class Addresses(Rule[PythonFile]):
             if root in project.names.roots and project.refusal(root, file.path):
                 continue
             for address in _addresses(call, called):
-                yield from self._named(address, call.lineno, project)
+                said = list(self._named(address, call.lineno, project))
+                yield from said
+                if root == "redis" and any(isinstance(item, Setting) for item in said):
+                    message = (
+                        f"redis-py serves this call as before; for new code it is the state `{address.name}`"
+                    )
+                    yield Finding(self.id, call.lineno, "note", message, "see docs/reference/rules.md")
 
     def _named(self, address: _Address, line: int, project: Project) -> Iterator[Finding | Setting]:
         driver = _DRIVERS.get(address.scheme, "")

@@ -1,0 +1,185 @@
+"""Addresses that stand in the code get a logical name in capa.toml, and their passwords stay out of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import redis
+
+from capa_codemods.project import Project
+from capa_codemods.rewrite import Rewrite
+from capa_codemods.rules.addresses import Addresses
+
+CELERY = "from celery import Celery\n"
+REDIS = "import redis\n"
+
+
+@pytest.fixture
+def told(names, tmp_path):
+    """The tables that are asked for, as `block.name url`, and what is said."""
+
+    def run(text: str) -> tuple[list[str], list[str]]:
+        rewrite = Rewrite(Project(str(tmp_path), names, []), [Addresses()])
+        outcome = rewrite.examine_data("module.py", text.encode())
+        assert ("clean", ()) == (outcome.status, outcome.edits)
+        tables = [
+            f"{'.'.join(one.table)} {dict(one.values).get('url', '')}".strip() for one in outcome.settings
+        ]
+        said = [finding.message for finding in outcome.findings]
+        return tables, [one for one in said if not one.startswith("redis-py serves this call as before")]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("text", "tables"),
+    [
+        (
+            f"{CELERY}Celery('a', broker='redis://h/1', backend='redis://h:7000/')",
+            ["pubsub.default", "pubsub.h-1 redis://h/1", "state.default", "state.h-7000 redis://h:7000"],
+        ),
+        (f"{CELERY}Celery(broker='redis://h/0;redis://other')", ["pubsub.default", "pubsub.h redis://h"]),
+        (
+            f"{REDIS}redis.Redis(host='Cache.internal')",
+            ["state.default", "state.cache-internal redis://cache.internal"],
+        ),
+        (f"{REDIS}redis.Redis('h', 6380, 2)", ["state.default", "state.h-6380-2 redis://h:6380/2"]),
+        (f"{REDIS}redis.StrictRedis(host='h', ssl=True)", ["state.default", "state.h-tls rediss://h"]),
+        ("from redis import from_url as f\nf('redis://h')", ["state.default", "state.h redis://h"]),
+        (
+            "from redis.asyncio import Redis\nRedis.from_url(url='redis://[::1]/')",
+            ["state.default", "state.1 redis://[::1]"],
+        ),
+        (
+            "import capa_celery\ncapa_celery.Celery(broker='redis://h')",
+            ["pubsub.default", "pubsub.h redis://h"],
+        ),
+    ],
+)
+def test_address_gets_a_name(told, text, tables):
+    assert (tables, []) == told(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{CELERY}Celery('a', broker=os.environ['BROKER'])",
+        f"{CELERY}Celery('a', broker=f'redis://{{h}}')",
+        f"{CELERY}Celery('redis://h')\nCelery(backend='rpc')",
+        f"{REDIS}redis.Redis()\nredis.Redis(host=h)\nredis.Redis(host='h', port=p)\nredis.Redis(**k)",
+        f"{REDIS}redis.Redis(unix_socket_path='/s', host='h')",
+        f"{REDIS}redis.from_url('redis://h:port')",
+        "from .celery import Celery\nCelery(broker='redis://h')",
+        "def Redis(host): pass\nRedis(host='redis')",
+    ],
+)
+def test_what_is_not_written_out_is_left_alone(told, text):
+    assert ([], []) == told(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        (f"{REDIS}redis.from_url('redis://:geheim@h/0')", "redis://:${secret:h-password}@h"),
+        (f"{REDIS}redis.from_url('redis://me:geheim@h')", "redis://me:${secret:h-password}@h"),
+        (
+            f"{REDIS}redis.Redis(host='h', username='a b', password='geheim')",
+            "redis://a%20b:${secret:h-password}@h",
+        ),
+        (f"{REDIS}redis.Redis('h', password=SECRET)", "redis://:${secret:h-password}@h"),
+    ],
+)
+def test_password_becomes_a_reference_and_a_warning(told, text, url):
+    tables, said = told(text)
+
+    assert ["state.default", f"state.h {url}"] == tables
+    assert ["the password of redis://h stands in the code, and not in capa.toml"] == said
+
+
+def test_engine_without_a_component_is_noted(told):
+    tables, said = told(f"{CELERY}Celery(backend='db+postgresql://u:geheim@h/x')")
+
+    assert [] == tables
+    assert ["no component of state for db+postgresql is installed: db+postgresql://h/x gets no name"] == said
+
+
+def test_call_that_no_adapter_serves_is_noted(names, tmp_path):
+    rewrite = Rewrite(Project(str(tmp_path), names, []), [Addresses()])
+    (finding,) = rewrite.examine_data("module.py", f"{REDIS}redis.Redis(host='h')".encode()).findings
+
+    assert ("note", 2) == (finding.level, finding.line)
+    assert "redis-py serves this call as before; for new code it is the state `h`" == finding.message
+
+
+@pytest.mark.parametrize("legacy", ['["redis://H:6379/0"]', '"redis://:x@h"'])
+def test_address_that_has_a_name_is_left_alone(told, tmp_path, legacy):
+    (tmp_path / "capa.toml").write_text(f"[state.cache]\nlegacy = {legacy}\n")
+
+    assert ([], []) == told(f"{REDIS}redis.Redis(host='h')")
+
+
+def test_name_that_stands_for_another_engine_is_a_warning(told, tmp_path):
+    (tmp_path / "capa.toml").write_text("[state.a-b]\nurl = 'redis://a.b'\n")
+    tables, said = told(f"{REDIS}redis.Redis(host='a-b')")
+
+    assert [] == tables
+    assert ["[state.a-b] in capa.toml is another engine than redis://a-b"] == said
+
+
+def test_block_that_has_tables_gets_no_default(told, tmp_path):
+    (tmp_path / "capa.toml").write_text("[state.other]\n")
+
+    assert (["state.h redis://h"], []) == told(f"{REDIS}redis.Redis(host='h')")
+
+
+PROGRAM = """\
+import redis
+from capa_celery import Celery
+from capa_core import default_runtime
+
+app = Celery("shop", broker="redis://127.0.0.1:{port}/1021", backend="redis://127.0.0.1:{port}/1022")
+cache = redis.Redis(host="127.0.0.1", port={port}, db=1023)
+cache.set("a", "1")
+print(cache.get("a"))
+
+
+@app.task(name="add")
+def add(a, b):
+    return a + b
+
+
+print(add.apply((1, 2)).get(), app.conf.broker_url)
+sent = add.delay(3, 4)
+print(sent.state, len(sent.id))
+default_runtime().state("anything").put("k", b"v")
+print(default_runtime().state("anything").get("k"))
+"""
+
+
+def test_program_prints_the_same_and_its_tasks_go_to_the_address(redis_server, tmp_path):
+    program = PROGRAM.format(port=redis_server.port)
+    (tmp_path / "app.py").write_text(program)
+    before = _printed(tmp_path)
+    code = "import sys; from capa_migration.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "migrate", "apply", str(tmp_path), "--only", "addresses"]
+    ran = subprocess.run(command, capture_output=True, text=True)
+
+    assert 0 == ran.returncode, ran.stderr + ran.stdout
+    assert program == (tmp_path / "app.py").read_text()
+    assert 0 == _keys(redis_server.url_of(1021))
+    assert before == _printed(tmp_path)
+    assert _keys(redis_server.url_of(1021))
+
+
+def _keys(url: str) -> int:
+    with redis.Redis.from_url(url) as client:
+        return client.dbsize()
+
+
+def _printed(folder) -> str:
+    ran = subprocess.run([sys.executable, "app.py"], cwd=folder, capture_output=True, text=True, timeout=50)
+
+    assert 0 == ran.returncode, ran.stderr
+    return ran.stdout
