@@ -37,13 +37,11 @@ class Rewrite:
                 readers.worded.append((rule, [word.encode() for word in rule.words]))
             else:
                 readers.plain.append(rule)
-        self._suffixes = tuple(suffix for kind in self._readers for suffix in kind.suffixes)
+        self._by_last_letter: dict[str, list[type[Document]]] = {}
 
     def concerns(self, path: str) -> bool:
         """Say by its name whether a rule reads the file at *path*."""
-        if path.endswith(self._suffixes):  # this runs for every file of a tree
-            return any(path.endswith(kind.suffixes) and kind.claims(path) for kind in self._readers)
-        return False
+        return bool(self._kinds(path))
 
     def glance(self, path: str) -> tuple[os.stat_result | None, bool]:
         """Return what the file at *path* was before it was read, and whether a rule could have anything to say of it.
@@ -91,14 +89,25 @@ class Rewrite:
     def _wanted(self, path: str, data: bytes) -> list[tuple[type[Document], list[Rule[Any]]]]:
         """Return the kinds that the file can be read as, each with the rules that may have something to say."""
         found = []
-        for kind, readers in self._readers.items():
-            if path.endswith(kind.suffixes) and kind.claims(path):
-                rules = [rule for rule, words in readers.worded if any(word in data for word in words)]
-                if readers.plain and kind.may_concern(data, self.project.names):
-                    rules = readers.plain + rules
-                if rules:
-                    found.append((kind, rules))
+        for kind in self._kinds(path):
+            readers = self._readers[kind]
+            rules = [rule for rule, words in readers.worded if any(word in data for word in words)]
+            if readers.plain and kind.may_concern(data, self.project.names):
+                rules = readers.plain + rules
+            if rules:
+                found.append((kind, rules))
         return found
+
+    def _kinds(self, path: str) -> list[type[Document]]:
+        """Return the kinds that the file can be read as."""
+        # This runs for every file of a tree: most kinds are ruled out by the last letter of their suffixes.
+        last = path[-1:]
+        if last not in self._by_last_letter:
+            self._by_last_letter[last] = [
+                kind for kind in self._readers if any(suffix[-1:] in last for suffix in kind.suffixes)
+            ]
+        possible = self._by_last_letter[last]
+        return [kind for kind in possible if path.endswith(kind.suffixes) and kind.claims(path)]
 
     def _read_as(self, kind: type[Document], path: str, data: bytes, rules: Sequence[Rule[Any]]) -> Outcome:
         try:
