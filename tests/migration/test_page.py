@@ -176,6 +176,7 @@ def test_each_needed_ability_has_a_word_for_each_engine(page):
 def test_findings_come_gravest_first(page, capa, project):
     (project / "app/old.py").write_text("import requests\nprint 'x'\n")
     (project / "Procfile").write_text("worker: celery -A app.tasks worker\n")
+    (project / "requirements-dev.txt").write_text("responses\n")
     (project / ".capa").mkdir()
     (project / ".capa/history").write_text("{damaged\n")
     found = [(one["level"], one["rule"], one["path"]) for one in report_of(page())["findings"]]
@@ -183,6 +184,7 @@ def test_findings_come_gravest_first(page, capa, project):
     assert ("error", "unreadable", "app/old.py") == found[0]
     assert ("note", "commands", "Procfile") in found
     assert ("note", "history", ".capa/history") in found
+    assert ("note", "libraries", "requirements-dev.txt") in found
 
 
 def test_the_command_says_where_the_page_is(capa, project):

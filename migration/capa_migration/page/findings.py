@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from capa_migration.history import FILE, History
 from capa_migration.page.changes import Changes
 from capa_migration.plan import Plan
 from capa_migration.report import Remark
+from capa_migration.scan.libraries import Verdict
 from capa_migration.scan.sites import Survey
 
 _ORDER = ("error", "warning", "note")
+_LIBRARIES: dict[Verdict, tuple[Literal["warning", "note"], str]] = {
+    "works": ("note", "nothing to do"),
+    "untouched": ("note", "nothing to do"),
+    "untried": (
+        "warning",
+        "try it: `capa run -- pytest` runs the project's tests on Capa and changes nothing",
+    ),
+    "limits": ("warning", "see whether the project needs what it cannot do"),
+    "blind": ("warning", "replace it before the code that needs it moves"),
+}
 
 
 def findings(survey: Survey, plan: Plan, history: History, changes: Changes) -> list[dict[str, Any]]:
@@ -36,7 +47,12 @@ def _of_survey(survey: Survey, plan: Plan) -> Iterator[Remark]:
             yield Remark(file.path, file.line, "error", "unreadable", file.reason, file.next_step)
     for command in survey.commands:
         if command.support == "full":  # of the others the plan tells
-            yield Remark(command.path, command.line, "note", "commands", command.text, command.says)
+            yield Remark(command.path, command.line, "note", "commands", f"`{command.text}`", command.says)
+    for library, places in survey.companions:
+        level, step = _LIBRARIES[library.verdict]
+        what = f"`{library.name}` ({library.kind}) {library.verdict}: {library.says}"
+        more = f" (and in {len(places) - 1:,} more places)" if places[1:] else ""
+        yield Remark(*places[0], level, "libraries", what + more, step)
 
 
 def _of_records(history: History, changes: Changes) -> Iterator[Remark]:

@@ -53,7 +53,7 @@ function fillFiles(files, list) {
 function fileItem(file) {
   const [, folder, name] = /^(.*\/)?([^/]*)$/s.exec(file.path);
   return make("li", {}, make("button", { type: "button", class: "file", "data-path": file.path, onclick: () => view.change({ file: file.path }) },
-    make("span", { class: "muted" }, folder ?? ""), name));
+    make("span", { class: "muted" }, folder ?? ""), make("span", { class: "name" }, name)));
 }
 
 function markChosen(list, file) {

@@ -29,5 +29,5 @@ function findingsTable(findings) {
     cell(badge(one.level, one.level)),
     cell(one.rule, "muted"),
     cell(make("code", {}, one.line ? `${one.path}:${one.line}` : one.path), "place"),
-    cell([one.rule === "commands" ? make("code", {}, one.message) : sentence(one.message), make("p", { class: "reason" }, sentence(one.next_step))]))));
+    cell([sentence(one.message), make("p", { class: "reason" }, sentence(one.next_step))]))));
 }

@@ -13,7 +13,7 @@ function drawInventory(report) {
 
 function inventoryTable(report, most, chosen) {
   const numbers = ["Files", "Imports", "Calls and uses", "Moved", "Full", "Partial", "Not served"];
-  return table("SDKs in use", ["SDK", "Adapter", ["Call sites", "wide"], ...numbers.map((name) => [name, "num"])],
+  return table("SDKs in use", ["SDK", ["Adapter", "adapter"], ["Call sites", "wide"], ...numbers.map((name) => [name, "num"])],
     report.sdks.map((line) => inventoryRow(report, line, most, chosen)));
 }
 
@@ -26,7 +26,7 @@ function inventoryRow(report, line, most, chosen) {
   return make("tr", { class: chosen && chosen !== line.sdk ? "dim" : null },
     make("th", { scope: "row" },
       make("button", { type: "button", class: "plain", "aria-pressed": String(chosen === line.sdk), onclick: choose }, line.sdk)),
-    cell(report.packages[line.sdk] ? make("code", {}, report.packages[line.sdk]) : make("span", { class: "muted" }, "none yet")),
+    cell(report.packages[line.sdk] ? make("code", {}, report.packages[line.sdk]) : make("span", { class: "muted" }, "none yet"), "adapter"),
     cell(make("div", { class: "measure" }, bar(line, most), make("span", {}, number(total(line)))), "wide"),
     numbers.map((value) => cell(value ? number(value) : "–", value ? "num" : "num muted")));
 }
