@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from capa_codemods.engine import git
@@ -32,16 +32,22 @@ class Step(NamedTuple):
     make_plan: Planning
 
 
-def by_rule(plan: Plan, only: Callable[[str], Planning]) -> Iterator[Step]:
-    """Yield a step for each rule that changes something in *plan*; *only* tells how to plan for one rule alone.
+def by_rule(plan: Plan, planning_for: Callable[[str, Sequence[str]], Planning]) -> Iterator[Step]:
+    """Yield a step for each rule that changes something in *plan*.
 
     Each step is planned, and proven, on the tree that the one before it has left.
+
+    Args:
+        plan: What all of them would change together.
+        planning_for: Tells how to plan for one rule without the others.
     """
     from capa_codemods.rules import all_rules
 
     says = {rule.id: rule.summary for rule in all_rules()}
-    rules = {edit.rule for outcome in plan.of("changed") for edit in outcome.edits}
-    yield from (Step(rule, says.get(rule, ""), only(rule)) for rule in sorted(rules))
+    rules = sorted({edit.rule for outcome in plan.of("changed") for edit in outcome.edits})
+    for rule in rules:
+        others = [other for other in rules if other != rule]
+        yield Step(rule, says.get(rule, ""), planning_for(rule, others))
 
 
 def by_part(plan: Plan, by: By) -> Iterator[Step]:

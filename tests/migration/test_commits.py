@@ -221,3 +221,22 @@ def test_commit_of_a_part_of_the_repository(capa, project, repository):
             ["git", "-C", project, "status", "--porcelain"], capture_output=True, text=True, check=True
         ).stdout
     )
+
+
+@pytest.mark.parametrize("asked", ["command line", "pyproject"])
+def test_rule_that_was_asked_for_has_a_commit_of_its_own(capa, project, repository, snapshot, asked):
+    words = ["--with", "requests-timeout"] if asked == "command line" else []
+    table = "" if words else '[tool.capa.migrate]\nwith = ["requests-timeout"]\n'
+    (project / "pyproject.toml").write_text(table)
+    repository("add", "-A")
+    repository("commit", "-q", "-m", "asked")
+    capa("migrate", "apply", project, *words)
+    applied = snapshot(project)
+    capa("migrate", "undo", project)
+
+    ran = capa("migrate", "apply", project, "--commit", *words)
+
+    assert (0, applied) == (ran.code, snapshot(project))
+    assert ["imports", "requests-timeout", "strings"] == sorted(
+        line.split(": ")[1] for line in _log(repository)[1:]
+    )

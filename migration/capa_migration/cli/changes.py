@@ -1,0 +1,138 @@
+"""`capa migrate check|diff|apply`: what a rewrite would change, shown or done."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from capa_migration.cli import CLEAN, FAILED, WOULD_CHANGE
+from capa_migration.cli.output import as_words, show
+from capa_migration.errors import OptionsError
+from capa_migration.plan import Plan, make
+from capa_migration.target import Options
+
+if TYPE_CHECKING:
+    from capa_migration.apply import Done, Planning
+    from capa_migration.report import Command, Report
+    from capa_migration.scan.sites import Survey
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Carry out `capa migrate check` and return its exit code."""
+    return show(_report("check", arguments, _plan(arguments, remember=True)), arguments)
+
+
+def diff(arguments: argparse.Namespace) -> int:
+    """Carry out `capa migrate diff` and return its exit code."""
+    _refuse_lone_split(arguments, "patch")
+    # A run that only looks must not decide what the next one skips.
+    plan = _plan(arguments, remember=False)
+    report = _report("diff", arguments, plan)
+    if arguments.patch:
+        from capa_migration.cli.patch import write_patches
+
+        write_patches(plan, arguments.patch, arguments.split_by)
+    if arguments.format != "text":
+        return show(report, arguments)
+    if not arguments.patch:
+        show(report, arguments)
+    from capa_migration.report import lines, summary
+
+    print(f"{summary(plan, 'would change')}.", file=sys.stderr)
+    for line in lines(Plan(plan.root, 0, plan.failures), notes=False):
+        print(line, file=sys.stderr)
+    return report.exit_code
+
+
+def apply(arguments: argparse.Namespace) -> int:
+    """Carry out `capa migrate apply` and return its exit code."""
+    _refuse_lone_split(arguments, "commit")
+    choose = None
+    if arguments.interactive:
+        from capa_migration.cli import interactive
+
+        interactive.require_terminal()
+        choose = interactive.choose
+    if arguments.commit:
+        done = _commit(arguments, choose)
+    else:
+        from capa_migration import apply as writing
+
+        make_plan = partial(_plan, arguments)
+        done = writing.apply(arguments.paths, make_plan, allow_dirty=arguments.allow_dirty, choose=choose)
+    report = _report("apply", arguments, done.plan, done)
+    if done.result and done.result.written:
+        from capa_migration.history import remember
+
+        remember(arguments.paths, lambda: report.survey, "apply", exclude=arguments.exclude)
+    return show(report, arguments)
+
+
+def _commit(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None) -> Done:
+    from capa_migration import commits
+
+    plan = _plan(arguments, remember=False)
+    commits.refuse(plan.root, plan)
+    if arguments.split_by:
+        steps = commits.by_part(plan, arguments.split_by)
+    else:
+        steps = commits.by_rule(plan, partial(_planning_for, arguments))
+    return commits.carry_out(plan.root, plan, steps, choose)
+
+
+def _planning_for(arguments: argparse.Namespace, rule: str, others: Sequence[str]) -> Planning:
+    chosen = {"only": [rule], "skip": list(others)}
+    return partial(_plan, argparse.Namespace(**{**vars(arguments), **chosen}))
+
+
+def _refuse_lone_split(arguments: argparse.Namespace, needed: str) -> None:
+    if arguments.split_by and not getattr(arguments, needed):
+        raise OptionsError(f"--split-by says how to cut what --{needed} writes: give --{needed} too")
+
+
+def _report(command: Command, arguments: argparse.Namespace, plan: Plan, done: Done | None = None) -> Report:
+    from capa_migration.report import Report
+
+    failed = plan.failures or (done is not None and done.troubles)
+    would_change = done is None and plan.of("changed")
+    return Report(
+        command,
+        as_words(arguments.paths),
+        FAILED if failed else WOULD_CHANGE if would_change else CLEAN,
+        plan=lambda: plan,
+        survey=lambda: _survey(arguments),
+        everything=arguments.notes,
+        done=done,
+    )
+
+
+def _survey(arguments: argparse.Namespace) -> Survey:
+    from capa_migration.cli.scan import survey
+
+    return survey(arguments.paths, _options(arguments))
+
+
+def _plan(arguments: argparse.Namespace, *, remember: bool) -> Plan:
+    from capa_migration.cli.terminal import ProgressLine
+
+    progress = ProgressLine()
+    try:
+        return make(arguments.paths, _options(arguments), remember=remember, progress=progress)
+    finally:
+        progress.close()
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    return Options(
+        only=_split(arguments.only),
+        skip=_split(arguments.skip),
+        exclude=tuple(arguments.exclude),
+        asked=_split(arguments.asked),
+    )
+
+
+def _split(values: list[str]) -> tuple[str, ...]:
+    return tuple(name for value in values for name in value.split(",") if name)
