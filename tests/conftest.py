@@ -4,6 +4,7 @@ import gc
 import importlib
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,9 @@ pytest_plugins = ["loopback", "reporting", *(f"servers.{name}" for name in SERVE
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell the report which servers there are."""
+    """Tell the report which servers there are; have programs that tests start heed an interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what runs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[importlib.import_module("reporting").PROGRAMS] = [
         importlib.import_module(f"servers.{name}").PROGRAM for name in SERVERS
     ]
