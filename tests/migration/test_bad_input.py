@@ -301,6 +301,21 @@ def test_progress_line_at_a_terminal_for_long_runs(monkeypatch, capsys):
     assert "51 of" not in err
 
 
+def test_progress_line_knows_no_rate_before_the_first_file(monkeypatch, capsys):
+    from capa_migration.cli import terminal
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    clock = iter([0.0, 5.0, 10.0, 15.0])
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: next(clock))
+    line = terminal.ProgressLine()
+    for done in (0, 0, 50):
+        line(done, 1_000)
+
+    assert (
+        "\r0 of 1,000 files\r0 of 1,000 files\r50 of 1,000 files, 10/s, 95 s left" == capsys.readouterr().err
+    )
+
+
 def _read(handle: int) -> bytes:
     try:
         return os.read(handle, 4096)

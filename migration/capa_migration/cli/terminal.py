@@ -28,20 +28,25 @@ class ProgressLine:
 
     def __init__(self) -> None:
         """Start the clock."""
-        self._begun = self._shown = time.monotonic()
+        self._begun = self._prepared = self._shown = time.monotonic()
         self._wanted = sys.stderr.isatty()
         self._width = 0
 
     def __call__(self, done: int, total: int) -> None:
-        """Show that *done* of *total* files are done, if it is time to."""
+        """Show that *done* of *total* files are done, if it is time to; 0 as long as none is begun."""
         if not self._wanted:
             return
         now = time.monotonic()
+        if not done:
+            self._prepared = now
         if now - self._begun < _QUIET_S or now - self._shown < _EVERY_S:
             return
         self._shown = now
-        rate = max(done, 1) / (now - self._begun)
-        self._show(f"{done:,} of {total:,} files, {rate:,.0f}/s, {_duration((total - done) / rate)} left")
+        told = f"{done:,} of {total:,} files"
+        if done:
+            rate = done / max(now - self._prepared, _EVERY_S)
+            told += f", {rate:,.0f}/s, {_duration((total - done) / rate)} left"
+        self._show(told)
 
     def close(self) -> None:
         """Take the line away."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.resources import files as package_files
 from typing import NamedTuple
 
@@ -58,7 +58,7 @@ def survey(
     wanted = [one for one in target.within(listed) if PythonFile.claims(one)]
     found: list[Found] = []
     reader = Reader(project)
-    reader.learn(wanted)
+    reader.learn(_watched(wanted, progress))
     for number, one in enumerate(each(reader.scan, wanted, _crashed), 1):
         if one is not None:
             found.append(one)
@@ -104,7 +104,7 @@ class Reader:
         self._neighbours = Neighbours(project, self._moved)
         self._stems: tuple[bytes, ...] = ()
 
-    def learn(self, paths: Sequence[str]) -> None:
+    def learn(self, paths: Iterable[str]) -> None:
         """Find out which of the files at *paths* hand objects of an SDK to others, before any is scanned."""
         handing = [path for path in paths if self._may_import(path) and self._neighbours.exports(path)]
         self._stems = tuple({_stem(path).encode(errors="surrogateescape") for path in handing})
@@ -161,6 +161,13 @@ class Reader:
                         Site(path, line, owner.name, kind, name, arguments, *judged)
                     )
         return sites
+
+
+def _watched(paths: Sequence[str], progress: Callable[[int, int], None] | None) -> Iterator[str]:
+    for path in paths:
+        if progress:
+            progress(0, len(paths))
+        yield path
 
 
 def _stem(path: str) -> str:
