@@ -71,6 +71,7 @@ def test_library_is_told_with_its_place(found, path, text, expected):
         {"a.py": "from app import responses\nimport responses_x\n"},
         {"requirements.txt": "flower-x\nmy-flower\n# flower\n"},
         {"a.py": "import moto\n"},
+        {"setup.py": "setup(name='responses')\n", "responses/__init__.py": ""},
     ],
 )
 def test_what_only_looks_like_one_or_serves_no_sdk_in_use_is_not_told(found, files):

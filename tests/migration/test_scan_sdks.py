@@ -90,3 +90,13 @@ def test_maps_for_the_scan_claim_each_root_once():
     assert {"redis", "pika", "kazoo", "boto3", "botocore", "kombu", "billiard", *MANIFEST_CLIENTS} <= set(
         roots
     )
+
+
+def test_reason_that_holds_for_many_places_is_not_repeated_for_each(capa, tmp_path):
+    (tmp_path / "a.py").write_text("import redis\n" + "redis.Redis()\n" * 20)
+
+    out = capa("scan", tmp_path).out
+
+    assert 10 == out.count(": none: there is no capa_redis yet\n")
+    assert "… and 11 more places of redis: none: there is no capa_redis yet (--all lists them)\n" in out
+    assert 21 == capa("scan", tmp_path, "--all").out.count(": none: there is no capa_redis yet\n")

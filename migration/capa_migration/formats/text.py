@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from capa_migration.report import Report
-    from capa_migration.scan.sites import Survey
+    from capa_migration.scan.sites import Site, Survey
 
 _SHOWN_SHAPES = 20
+_SHOWN_PLACES = 10
+"""Places for one reason: that an SDK has no adapter would otherwise be told a hundred times."""
 
 
 def render(report: Report) -> Iterator[str | bytes]:
@@ -92,17 +95,33 @@ def _places(report: Report) -> Iterator[str]:
     from capa_migration.report import shape
 
     survey = report.survey
-    shown = [site for site in survey.sites if report.everything or site.support != "full"]
+    shown, left_out = _told(survey.sites, everything=report.everything)
     yield from [""] if shown else []
     for site in shown:
         why = (f": {site.reason}" if site.reason else "") + (f" (see {site.see})" if site.see else "")
         yield f"{site.path}:{site.line}: {shape(site)}: {site.support}{why}"
+    for (sdk, support, reason), number in left_out.items():
+        yield f"… and {number:,} more places of {sdk}: {support}: {reason} (--all lists them)"
     yield from [""] if survey.commands else []
     for command in survey.commands:
         yield f"{command.path}:{command.line}: {command.text}: {command.says}"
     for file in survey.unread:
         place = f"{file.path}:{file.line}" if file.line else file.path
         yield f"{place}: failed: {file.reason}. Next: {file.next_step}."
+
+
+def _told(sites: Sequence[Site], *, everything: bool) -> tuple[list[Site], Counter[tuple[str, str, str]]]:
+    """Return the sites to list, and how many are left out for each reason that was given often enough."""
+    if everything:
+        return list(sites), Counter()
+    given: Counter[tuple[str, str, str]] = Counter()
+    shown = []
+    for site in sites:
+        key = (site.sdk, site.support, site.reason)
+        given[key] += site.support != "full"
+        if 0 < given[key] <= _SHOWN_PLACES:
+            shown.append(site)
+    return shown, Counter({key: n - _SHOWN_PLACES for key, n in given.items() if n > _SHOWN_PLACES})
 
 
 def _companions(survey: Survey) -> Iterator[str]:

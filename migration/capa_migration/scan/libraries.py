@@ -114,7 +114,11 @@ def _imports() -> re.Pattern[bytes]:
 
 def required(project: Project) -> Iterator[tuple[str, Place]]:
     """Yield the distributions of libraries that the manifests of *project* name, each with its place."""
-    names = [name for one in libraries() for name in one.distributions]
+    # The project may be one of them itself.
+    foreign = [
+        one for one in libraries() if not any(project.own_module(module, "") for module in one.modules)
+    ]
+    names = [name for one in foreign for name in one.distributions]
     # A whole word in quotes, or at the beginning of a line or an item: no module in an import, nor prose.
     pattern = re.compile(
         rf"(?:^[ \t]*(?:-[ \t]*)?|[\"'])({spellings(names).pattern})", re.IGNORECASE | re.MULTILINE
