@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 
 def test_several_paths_are_one_run(capa, project):
@@ -56,6 +59,16 @@ def test_excluded_file_that_is_named_is_nothing_to_do(capa, project):
     ran = capa("migrate", "check", project / "app/api.py")
 
     assert (0, "nothing to do in 0 files\n") == (ran.code, ran.out)
+
+
+def test_hook_for_pre_commit_runs_on_the_files_it_is_given(capa, project):
+    (hook,) = yaml.safe_load((Path(__file__).parents[2] / ".pre-commit-hooks.yaml").read_text())
+    program, *words = hook["entry"].split()
+
+    ran = capa(*words, project / "README.md", project / "app/plain.py", project / "app/api.py")
+
+    assert ("capa", "python", 1) == (program, hook["language"], ran.code)
+    assert 0 == capa(*words, project / "README.md", project / "app/plain.py").code
 
 
 @pytest.mark.parametrize("word", ["check", "apply"])
