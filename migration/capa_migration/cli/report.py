@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.arguments import Parser
-from capa_migration.cli.output import add_paths, put
+from capa_migration.cli.output import add_paths, as_words, put
 from capa_migration.target import Options
 
 if TYPE_CHECKING:
@@ -58,11 +57,11 @@ def run(words: list[str]) -> int:
     if not arguments.output:
         history.make_folder(found.root)
     place = arguments.output or f"{found.root}/.capa/report.html"
-    put(place, page(shlex.join(arguments.paths), found, plan).encode(errors="backslashreplace"))
+    put(place, page(as_words(arguments.paths), found, plan).encode(errors="backslashreplace"))
     print(f"{place}: the page is written. Next: open it in a browser.")
     if arguments.open:
         _open(place)
-    return FAILED if found.unread or plan.of("failed") else CLEAN
+    return FAILED if found.unread or plan.failures else CLEAN
 
 
 def _plan(paths: list[str], options: Options) -> Plan:

@@ -58,7 +58,7 @@ def _numbers(survey: Survey, plan: Plan, changes: Changes) -> dict[str, int]:
         "proven": len({file.path for file in changes.files}),
         "ready": changes.count("ready"),
         "written": changes.count("written"),
-        "failed": len(plan.of("failed")),
+        "failed": len(plan.failures),
     }
 
 

@@ -23,7 +23,7 @@ function inventoryRow(report, line, most, chosen) {
     if (view.state.sdk) goTo("shapes");
   };
   const numbers = [line.files, line.imports, line.calls, line.moved, line.full, line.partial, line.none];
-  return make("tr", { class: chosen && chosen !== line.sdk ? "dim" : null },
+  return make("tr", { class: chosen === line.sdk ? "chosen" : null },
     make("th", { scope: "row" },
       make("button", { type: "button", class: "plain", "aria-pressed": String(chosen === line.sdk), onclick: choose }, line.sdk)),
     cell(report.packages[line.sdk] ? make("code", {}, report.packages[line.sdk]) : make("span", { class: "muted" }, "none yet"), "adapter"),

@@ -28,7 +28,10 @@ function fillFilter(report) {
   const form = document.getElementById("filter");
   form.addEventListener("input", () => view.change({ q: form.q.value, sdk: form.sdk.value }));
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => view.change({ q: "", sdk: "", support: [] }));
+  form.addEventListener("reset", () => {
+    view.change({ q: "", sdk: "", support: [] });
+    form.q.focus(); // the button that had it is gone now
+  });
 }
 
 function toggleKind(kind) {
