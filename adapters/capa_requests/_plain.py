@@ -8,6 +8,7 @@ by one regular expression, and sent together with the body. What is not plain go
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import urllib3.connection
@@ -131,7 +132,7 @@ def _wrapped(answer: WireResponse, sock: Any, request: Exchange) -> HTTPResponse
 
 def _headers(answer: WireResponse, request: Exchange) -> HTTPHeaderDict:
     if answer.plain_headers:
-        return HTTPHeaderDict(answer.headers.items())
+        return _collected(answer.headers.raw_items())
     try:
         assert_header_parsing(answer.headers)
     except (HeaderParsingError, TypeError) as error:
@@ -140,3 +141,16 @@ def _headers(answer: WireResponse, request: Exchange) -> HTTPHeaderDict:
         )
     unfold = getattr(urllib3.connection, "_normalize_header_values", lambda headers: headers.items())
     return HTTPHeaderDict(unfold(answer.headers))
+
+
+def _collected(pairs: Iterable[tuple[str, str]]) -> HTTPHeaderDict:
+    """Return what `HTTPHeaderDict(pairs)` does, without a call for each of them."""
+    headers = HTTPHeaderDict()
+    container = headers._container
+    for name, value in pairs:
+        known_values = container.get(lower := name.lower())
+        if known_values is None:
+            container[lower] = [name, value]
+        else:
+            known_values.append(value)
+    return headers
