@@ -122,6 +122,18 @@ def _found(path: str, text: str) -> list[tuple[int, str, str]]:
             "steps:\n- name: x\n  run: |\n    cd app\n    celery -A proj \\\n      worker\n",
         ),
         (".gitlab-ci.yml", "job:\n  script:\n    - pip install x\n    - 'celery -A proj worker'\n"),
+        (
+            "run.bat",
+            "@echo off\r\nREM Celery worker\r\ncall venv\\\\Scripts\\\\celery.exe -A proj worker\r\n",
+        ),
+        (
+            "healthcheck.sh",
+            'if [[ $1 == *celery* ]]\nthen\n  celery -A proj worker -d "celery@$(hostname)" | grep -q OK\nfi',
+        ),
+        (
+            "k8s.yaml",
+            "livenessProbe:\n  exec:\n    command:\n    - celery\n    - -A\n    - proj\n    - worker\n",
+        ),
         ("render.yaml", 'startCommand: "celery -A proj worker"'),
     ],
 )
@@ -162,6 +174,8 @@ def test_command_is_found_behind_its_wrappers(path, text):
         ("start.sh", "ps aux | grep celery worker\n"),
         ("start.sh", "docker build -t celery worker\n"),
         ("start.sh", "CELERY='celery -A proj worker'\n"),
+        ("start.sh", ": celery -A proj worker\n"),
+        ("start.sh", "npm install flower\nflower\n"),
         ("tox.ini", "[testenv]\ndeps = celery\ncommands = pytest\n"),
     ],
 )
@@ -194,6 +208,7 @@ def test_names_that_are_claimed_have_one_of_the_endings(path):
     ("command", "said", "level"),
     [
         ("celery -A p inspect ping", "it is refused", "warning"),
+        ("exec flower -A p --port=5555", "it shows nothing of the migrated workers", "warning"),
         ("celery -A p worker -P gevent", "this pool is refused", "warning"),
         ("celery -A p worker --pool=eventlet", "this pool is refused", "warning"),
         ("celery worker -l info", "no application is named", "note"),

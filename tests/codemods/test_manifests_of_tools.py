@@ -148,6 +148,14 @@ def test_entry_point_of_the_project_stays(rewritten, path, source):
     assert [] == result.messages
 
 
+@pytest.mark.parametrize("source", ["[x]\nrequests\n  more\n", "requests\n", "[x\nrequests = 1\n"])
+def test_broken_ini_file_is_a_finding(rewritten, source):
+    outcome = rewritten(source, "tox.ini").outcome
+
+    assert ("failed", "mend it and run again") == (outcome.status, outcome.next_step)
+    assert outcome.reason.startswith("cannot be read")
+
+
 def test_setup_py_is_python_and_a_manifest(rewritten):
     source = "import requests\nfrom setuptools import setup\nsetup(install_requires=['requests'], tests_require=X)\n"
 

@@ -9,7 +9,7 @@ SUBCOMMANDS = frozenset(
     {"worker", "beat", "multi", "events", "flower", "inspect", "control", "status", "purge", "call", "result",
      "shell", "upgrade", "migrate", "list", "logtool", "graph", "amqp", "report"}
 )  # fmt: skip
-_PROGRAMS = frozenset({"celery", "$CELERY_BIN", "${CELERY_BIN}"})
+_PROGRAMS = frozenset({"celery", "$CELERY_BIN", "${CELERY_BIN}", "%CELERY_BIN%"})
 _WITH_VALUE = frozenset(
     {"-A", "--app", "-b", "--broker", "--result-backend", "--loader", "--config", "--workdir"}
 )
@@ -31,9 +31,12 @@ class CeleryCommand(NamedTuple):
 
 def celery_command(words: Sequence[str]) -> CeleryCommand | None:
     """Return what *words*, a simple command, asks of Celery; None if it is another command."""
-    if not words or not ({words[0], words[0].rpartition("/")[2]} & _PROGRAMS):
-        return None
+    program = words[0].replace("\\", "/").rpartition("/")[2].removesuffix(".exe") if words else ""
     options = _options(words[1:])
+    if program == "flower" and options:  # which Flower also installs as a program of its own
+        return CeleryCommand("flower", options.get("-A", "") or options.get("--app", ""), options)
+    if program not in _PROGRAMS:
+        return None
     subcommand = next((word for word in _positional(words[1:]) if word), "")
     application = options.get("-A", "") or options.get("--app", "")
     if subcommand not in SUBCOMMANDS:

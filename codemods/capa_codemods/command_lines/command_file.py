@@ -21,7 +21,7 @@ _STAGES = tuple(
 )  # fmt: skip
 _NAMES = re.compile(
     r"(?:^|/)(?:Dockerfile[^/]*|[^/]*\.[Dd]ockerfile|Containerfile|Procfile[^/]*|Makefile|GNUmakefile|[^/]*\.mk"
-    r"|[^/]*\.(?:sh|bash|service|ya?ml|tpl|conf|ini|cfg|toml)|start|run|entrypoint)$"
+    r"|[^/]*\.(?:sh|bash|bat|cmd|ps1|service|ya?ml|tpl|conf|ini|cfg|toml)|start|run|entrypoint)$"
 )
 
 
@@ -52,7 +52,7 @@ class CommandFile(Document):
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
         """Say whether *data* may name a distribution of an SDK, or the program of one."""
-        return b"CELERY_BIN" in data or names.may_require(data.decode(errors="replace"))
+        return b"CELERY_BIN" in data or b"flower" in data or names.may_require(data.decode(errors="replace"))
 
     @cached_property
     def commands(self) -> Sequence[Simple]:

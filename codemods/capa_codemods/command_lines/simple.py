@@ -18,7 +18,9 @@ _WRAPPERS = {
     **dict.fromkeys(
         ("exec", "nohup", "time", "command", "tini", "dumb-init", "ddtrace-run", "env", "sudo", "nice"), 0
     ),
-    **dict.fromkeys(("then", "do", "else", "if", "elif", "while", "until", "!", "{", "CMD"), 0),
+    **dict.fromkeys(
+        ("then", "do", "else", "if", "elif", "while", "until", "!", "{", "CMD", "call", "start"), 0
+    ),
     **dict.fromkeys(("opentelemetry-instrument", "stdbuf", "ionice", "setsid", "xvfb-run", "catchsegv"), 0),
     **dict.fromkeys(
         ("gosu", "su-exec", "newrelic-admin", "timeout", "chpst", "setuidgid", "softlimit", "dotenv"), 1

@@ -144,7 +144,8 @@ def _values(text: str) -> dict[str, dict[str, str]]:
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
     try:
         parser.read_string(text)
-    except configparser.Error as error:
+    # A line that goes on from an option without a value ends in an AttributeError of configparser's own.
+    except (configparser.Error, AttributeError) as error:
         line = getattr(error, "lineno", 0) or 0
         reason = str(error).splitlines()[0]
         raise UnreadableError(
