@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Goes up when a field of the data changes its meaning or goes away; new fields may come at any time."""
 
+_TOLD_LINES = 4
+
 Command = Literal["scan", "check", "diff", "apply"]
 
 
@@ -135,7 +137,13 @@ def count(number: int, singular: str, plural: str = "") -> str:
 
 def arrow(change: Change) -> str:
     """Return *change* in one line: `before → after`."""
-    return f"{_one_line(change.before)} → {_one_line(change.after)}"
+    return f"{one_line(change.before)} → {one_line(change.after)}".strip()
+
+
+def one_line(text: str) -> str:
+    """Return *text* in one line: of a long one what it begins with."""
+    told = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ⏎ ".join([*told[:_TOLD_LINES], "…"] if len(told) > _TOLD_LINES else told)
 
 
 def shape(site: Site) -> str:
@@ -247,7 +255,3 @@ def _failure(outcome: Outcome) -> dict[str, Any]:
 
 def _finding(outcome: Outcome, finding: Finding) -> dict[str, Any]:
     return {"path": outcome.path, **finding._asdict()}
-
-
-def _one_line(text: str) -> str:
-    return " ⏎ ".join(line.strip() for line in text.splitlines())

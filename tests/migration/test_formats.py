@@ -10,8 +10,9 @@ import jsonschema
 import pytest
 
 from capa_codemods.engine.splice import splice
-from capa_codemods.findings import Edit
+from capa_codemods.findings import Change, Edit
 from capa_migration import formats
+from capa_migration.report import arrow
 
 SCHEMA = json.loads(Path(__file__).with_name("sarif-2.1.0.schema.json").read_text())
 
@@ -142,6 +143,12 @@ def test_notes_are_told_on_request_in_every_format(capa, project):
     assert "::notice file=app/log.py,line=2," in (
         capa("migrate", "check", project, "--format", "github", "--notes").out
     )
+
+
+def test_long_change_is_told_by_its_first_lines():
+    made = Change("addresses", 1, "", "[a]\n\nb = 1\nc = 2\nd = 3\ne = 4\n")
+
+    assert "→ [a] ⏎ b = 1 ⏎ c = 2 ⏎ d = 3 ⏎ …" == arrow(made)
 
 
 def test_json_is_short_for_its_format(capa, project):

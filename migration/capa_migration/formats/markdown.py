@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from capa_migration.report import Remark, Report, count
+from capa_migration.report import Remark, Report, count, one_line
 
 _MOST_ROWS = 100
 """A comment on GitHub may have 65,536 characters."""
@@ -88,7 +88,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: bool = 
 
 def _code(text: str) -> str:
     """Return *text* as code in a cell; inside a table even code needs its bars escaped."""
-    line = " ⏎ ".join(part.strip() for part in text.splitlines()).replace("|", "\\|")
+    line = one_line(text).replace("|", "\\|")
+    if not line:
+        return ""
     ticks = "`" * (1 + max((len(run) for run in _runs_of_ticks(line)), default=0))
     space = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{ticks}{space}{line}{space}{ticks}"
