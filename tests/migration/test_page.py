@@ -52,6 +52,17 @@ def test_the_numbers_add_up(page):
     assert (3, 3, 0, 0) == tuple(numbers[key] for key in ("proven", "ready", "written", "failed"))
 
 
+def test_the_line_of_an_sdk_counts_what_has_moved_too(page, capa, project):
+    def requests():
+        return next(line for line in report_of(page())["sdks"] if line["sdk"] == "requests")
+
+    before = requests()
+    capa("migrate", "apply", project)
+
+    assert (1, 1, 2, 3, 0) == tuple(before[key] for key in ("files", "imports", "calls", "full", "moved"))
+    assert {**before, "full": 0, "moved": 3} == requests()
+
+
 def test_what_has_been_applied_stays_to_be_seen(page, capa, project):
     before = changes_of(page())
     capa("migrate", "apply", project)

@@ -63,9 +63,16 @@ def _numbers(survey: Survey, plan: Plan, changes: Changes) -> dict[str, int]:
 
 
 def _sdks(survey: Survey) -> list[dict[str, Any]]:
-    lines = [line._asdict() for line in sums(survey.sites, survey.moved)]
-    return sorted(lines, key=lambda line: (-_sum(line), line["sdk"]))
-
-
-def _sum(line: dict[str, Any]) -> int:
-    return int(line["full"] + line["partial"] + line["none"] + line["moved"])
+    """Return a line of numbers for each SDK, most used first; files, imports and calls are of what has moved too."""
+    wholes = {line.sdk: line for line in sums([*survey.sites, *survey.moved])}
+    lines = [
+        {
+            **wholes[line.sdk]._asdict(),
+            "full": line.full,
+            "partial": line.partial,
+            "none": line.none,
+            "moved": line.moved,
+        }
+        for line in sums(survey.sites, survey.moved)
+    ]
+    return sorted(lines, key=lambda line: (-line["imports"] - line["calls"], line["sdk"]))

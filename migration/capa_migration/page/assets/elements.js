@@ -62,7 +62,7 @@ function marked(text) {
 }
 
 function sentence(text) {
-  return marked(`${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`);
+  return marked(`${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?`]$/.test(text) ? "" : "."}`);
 }
 
 // A long list is drawn up to a limit, and whole when it is asked for.

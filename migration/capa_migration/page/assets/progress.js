@@ -26,12 +26,17 @@ function progressTable(runs) {
 function progressFigure(runs) {
   const [first, last] = [runs[0], runs.at(-1)];
   const said = runs.length > 1
-    ? `From ${day(first.at)} to ${day(last.at)}: ${number(first.moved)} to ${number(last.moved)} of ${number(height(last))} call sites moved.`
+    ? `From ${spans(runs)(first.at)} to ${spans(runs)(last.at)}: ${number(first.moved)} to ${number(last.moved)} of ${number(height(last))} call sites moved.`
     : `${number(last.moved)} of ${number(height(last))} call sites have moved. A second run makes a line of it.`;
   return make("figure", {},
     runs.length > 1 ? progressDrawing(runs, said) : bar({ moved: last.moved, full: last.movable, partial: 0, none: last.staying }, height(last), "tall"),
     make("figcaption", {}, said, make("ul", { class: "legend" }, BANDS.map((band) =>
       make("li", {}, make("i", { class: `key band-${band}`, "aria-hidden": "true" }), BAND_NAMES[band])))));
+}
+
+// Within one day the hour tells runs apart.
+function spans(runs) {
+  return day(runs[0].at) === day(runs.at(-1).at) ? moment : day;
 }
 
 function height(run) {
@@ -46,8 +51,8 @@ function progressDrawing(runs, said) {
   return drawn("svg", { viewBox: `0 0 ${BOX.width} ${BOX.height}`, role: "img", "aria-label": said },
     BANDS.map((band, at) => drawn("polygon", { class: `band-${band}`, points: outline(runs, BANDS.slice(0, at), band, x, y) })),
     [0, top / 2, top].map((value) => gridLine(value, y)),
-    drawn("text", { x: BOX.left, y: BOX.height - 6 }, day(runs[0].at)),
-    drawn("text", { x: BOX.width - BOX.right, y: BOX.height - 6, "text-anchor": "end" }, day(runs.at(-1).at)));
+    drawn("text", { x: BOX.left, y: BOX.height - 6 }, spans(runs)(runs[0].at)),
+    drawn("text", { x: BOX.width - BOX.right, y: BOX.height - 6, "text-anchor": "end" }, spans(runs)(runs.at(-1).at)));
 }
 
 function outline(runs, below, band, x, y) {
