@@ -12,6 +12,8 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+from capa_codemods.rule import Rule
+from capa_codemods.rules import offers
 from capa_core import errors
 from capa_core.abilities import How, Level, meanings
 from capa_migration.scan.libraries import libraries
@@ -81,11 +83,26 @@ def libraries_page() -> str:
     return _page("Libraries around the SDKs", intro, table)
 
 
+def rules_page() -> str:
+    """Return the rules that come with the tool: when they run, what they change and leave, their settings."""
+    intro = (
+        "The rules of `capa migrate`. Those for names run unless they are skipped. Those for shapes change more than "
+        "names: they run when `--with`, `--only`, or `with` in `[tool.capa.migrate]` names them. Packages can "
+        "[bring more](../how-to/write-a-rule.md)."
+    )
+    rules = [offer.ours for offer in offers() if offer.ours is not None]
+    rows = [
+        (f"`{rule.id}`", "when named" if rule.changes_shape else "always", rule.summary) for rule in rules
+    ]
+    return _page("Rules", intro, _table(["rule", "runs", "what changes"], rows), *map(_rule, rules))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "components.md": components_page,
     "settings.md": settings_page,
     "coverage.md": coverage_page,
+    "rules.md": rules_page,
     "libraries.md": libraries_page,
 }
 
@@ -171,6 +188,13 @@ def _entries(docstring: str, section: str) -> dict[str, str]:
         elif line:
             found[name] += f" {line.strip()}"
     return found
+
+
+def _rule(rule: type[Rule[Any]]) -> str:
+    text = inspect.getdoc(inspect.getmodule(rule)) or ""
+    rows = [(f"`{key}`", f"`{default!r}`") for key, default in (rule.settings or {}).items()]
+    table = _table([f"`[tool.capa.migrate.{rule.id}]`", "default"], rows) if rows else ""
+    return f"## {rule.id}\n\n{text}\n\n{table}".strip()
 
 
 def _type_name(annotation: Any) -> str:

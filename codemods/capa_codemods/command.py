@@ -43,6 +43,7 @@ class CommandRule(Rule[PythonFile]):
             "capa_codemods.engine.command_answers",
             {
                 "source": file.data.decode("latin-1"),
+                "folder": f"{project.root}/src" if file.path.startswith("src/") else project.root,
                 "path": f"{project.root}/{file.path}",
                 "command": self._value,
                 "settings": dict(project.settings.get(self.id, {})),

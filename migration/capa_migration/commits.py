@@ -41,13 +41,12 @@ def by_rule(plan: Plan, planning_for: Callable[[str, Sequence[str]], Planning]) 
         plan: What all of them would change together.
         planning_for: Tells how to plan for one rule without the others.
     """
-    from capa_codemods.rules import all_rules
+    from capa_codemods.rules import summary_of
 
-    says = {rule.id: rule.summary for rule in all_rules()}
     rules = sorted({edit.rule for outcome in plan.of("changed") for edit in outcome.edits})
     for rule in rules:
         others = [other for other in rules if other != rule]
-        yield Step(rule, says.get(rule, ""), planning_for(rule, others))
+        yield Step(rule, summary_of(rule), planning_for(rule, others))
 
 
 def by_part(plan: Plan, by: By) -> Iterator[Step]:

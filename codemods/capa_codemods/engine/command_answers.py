@@ -20,9 +20,13 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 def _run(question: dict[str, Any]) -> dict[str, Any]:
     import libcst as cst
     from libcst.codemod import CodemodContext, SkipFile
+    from libcst.helpers import calculate_module_and_package
 
     data = question["source"].encode("latin-1")
-    context = CodemodContext(filename=question["path"])
+    place = calculate_module_and_package(question["folder"], question["path"])
+    context = CodemodContext(
+        filename=question["path"], full_module_name=place.name, full_package_name=place.package
+    )
     module = cst.parse_module(data)
     if module.bytes != data:
         return {"refused": "LibCST does not give the file back byte for byte", "warnings": []}

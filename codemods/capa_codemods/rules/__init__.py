@@ -74,6 +74,17 @@ def all_rules() -> tuple[Rule[Any], ...]:
     return tuple(rule for rule in rules if not rule.changes_shape)
 
 
+def summary_of(rule: str) -> str:
+    """Return what the rule *rule* changes, in one line; nothing if there is none, or it cannot be loaded."""
+    for offer in offers():
+        if offer.id == rule:
+            try:
+                return offer.load().summary
+            except RuleError:
+                return ""
+    return ""
+
+
 def _own() -> list[type[Rule[Any]]]:
     classes: list[type[Rule[Any]]] = []
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):

@@ -53,13 +53,13 @@ class _Sources:
 
 
 def _driver(rules: list[str]) -> dict[str, Any]:
-    from capa_codemods.rules import all_rules
+    from capa_codemods.rules import summary_of
 
-    says = {**_OURS, **{rule.id: rule.summary for rule in all_rules()}}
+    says = {rule: _OURS.get(rule) or summary_of(rule) or rule for rule in rules}
     return {
         "name": "capa",
         "semanticVersion": __version__,
-        "rules": [{"id": rule, "shortDescription": {"text": says.get(rule, rule)}} for rule in rules],
+        "rules": [{"id": rule, "shortDescription": {"text": says[rule]}} for rule in rules],
     }
 
 
