@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Goes up when a field of the data changes its meaning or goes away; new fields may come at any time."""
 
-_TOLD_LINES = 4
+_TOLD = 240
 
 Command = Literal["scan", "check", "diff", "apply"]
 
@@ -142,8 +142,8 @@ def arrow(change: Change) -> str:
 
 def one_line(text: str) -> str:
     """Return *text* in one line: of a long one what it begins with."""
-    told = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ⏎ ".join([*told[:_TOLD_LINES], "…"] if len(told) > _TOLD_LINES else told)
+    told = " ⏎ ".join(line.strip() for line in text.splitlines() if line.strip())
+    return told if len(told) <= _TOLD else f"{told[:_TOLD]}…"
 
 
 def shape(site: Site) -> str:
