@@ -56,7 +56,7 @@ class Listener:
         try:
             while self._connection.can_read():
                 self._read()
-        except redis.ConnectionError:
+        except redis.RedisError:
             return False
         return True
 
