@@ -171,7 +171,6 @@ def _examine(
     remember: bool,
     progress: Progress | None,
 ) -> Plan:
-    from capa_codemods.capa_toml import capa_toml
     from capa_codemods.discovery import map_files
     from capa_codemods.import_map import read
     from capa_codemods.many import each
@@ -198,8 +197,7 @@ def _examine(
             settled.add(path, stamps[path], _kept(outcome))
         if progress:
             progress(number, len(candidates))
-    if (settings := capa_toml(target.root, outcomes)) is not None:
-        outcomes.append(settings)
+    outcomes += _made_of_settings(target.root, outcomes)
     sources = [rule.source for rule in rules]
     if remember and not target.scopes and None not in sources:
         suffixes = tuple(sorted({suffix for rule in rules for suffix in rule.reads.suffixes}))
@@ -213,6 +211,16 @@ def _examine(
             unread,
         )
     return Plan(target.root, len(wanted), sorted(outcomes))
+
+
+def _made_of_settings(root: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return what becomes of capa.toml by what the rules want to stand there."""
+    if not any(outcome.settings for outcome in outcomes):
+        return []
+    from capa_codemods.capa_toml import capa_toml
+
+    made = capa_toml(root, outcomes)
+    return [made] if made is not None else []
 
 
 def _sift(

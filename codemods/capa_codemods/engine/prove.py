@@ -265,12 +265,15 @@ def _rest(value: str, module: str) -> str:
 
 
 def _difference(old: object, new: object) -> str:
-    line = getattr(old, "lineno", None) or getattr(new, "lineno", None)
+    nodes = (node for value in (old, new) for node in (value if isinstance(value, list) else [value]))
+    line = next((found for node in nodes if (found := getattr(node, "lineno", None))), None)
     place = f" at line {line}" if line else ""
     return f"the syntax tree differs{place}: {_sketch(old)} became {_sketch(new)}"
 
 
 def _sketch(node: object) -> str:
+    if isinstance(node, list):
+        return f"[{', '.join(map(_sketch, node[:3]))}]"
     if isinstance(node, ast.AST):
         try:
             return repr(ast.unparse(node)[:60])

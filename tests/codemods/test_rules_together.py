@@ -1,0 +1,130 @@
+"""Several rules on one file: each does its part, and what one does wrong is about that rule alone."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import ClassVar
+
+import pytest
+
+from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.engine.splice import splice
+from capa_codemods.findings import Edit, Outcome, Setting
+from capa_codemods.project import Project
+from capa_codemods.rewrite import Rewrite
+from capa_codemods.rule import Rule
+from capa_codemods.rules.imports import Imports
+
+
+class _Replacing(Rule[PythonFile]):
+    """Put one text in place of another."""
+
+    reads = PythonFile
+    summary = "for a test"
+    old: ClassVar[bytes]
+    new: ClassVar[bytes]
+
+    def check(self, file, project):
+        yield from (
+            Edit(found.start(), found.end(), self.new, self.id) for found in re.finditer(self.old, file.data)
+        )
+
+
+def _rule(name: str, old: bytes, new: bytes, *, shape: bool = True, words: tuple[str, ...] = ("",)) -> Rule:
+    members = {"id": name, "old": old, "new": new, "changes_shape": shape, "words": words}
+    rule = type(name, (_Replacing,), members)()
+    rule.package = "acme 1.0"
+    return rule
+
+
+@pytest.fixture
+def examined(names, tmp_path):
+    def run(text: str, *rules: Rule) -> tuple[str, Outcome]:
+        rewrite = Rewrite(Project(str(tmp_path), names, []), rules)
+        outcome = rewrite.examine_data("module.py", text.encode())
+        return splice(text.encode(), outcome.edits).decode(), outcome
+
+    return run
+
+
+def test_rules_on_different_places_all_do_their_part(examined):
+    one, other = _rule("one", rb"f\(\)", b"f(1)"), _rule("other", rb"g\(\)", b"g(2)")
+    text, outcome = examined("import requests; f()\ng(f())\ng()\n", Imports(), one, other)
+
+    assert "import capa_requests as requests; f(1)\ng(f(1))\ng(2)\n" == text
+    assert () == outcome.findings
+
+
+def test_of_two_rules_on_one_place_the_first_goes_first(examined):
+    one, other = _rule("one", rb"f\(\)", b"f(1)"), _rule("other", rb"\bf\b(?=\(\))", b"h")
+    text, outcome = examined("f()\n", one, other)
+
+    assert "f(1)\n" == text
+    assert ["warning"] == [finding.level for finding in outcome.findings]
+    assert "`other` and `one` change the same place, and `one` goes first" == outcome.findings[0].message
+
+
+def test_place_that_an_import_edit_changes_waits_for_the_next_run(examined):
+    one = _rule("one", rb"import requests\n", b"import requests, os\n")
+    text, outcome = examined("import requests\n", Imports(), one)
+
+    assert "import capa_requests as requests\n" == text
+    assert (
+        "`one` and `imports` change the same place, and `imports` goes first" == outcome.findings[0].message
+    )
+
+
+def test_rule_for_names_that_changes_more_than_names_is_refused(examined):
+    one = _rule("one", rb"f\(\)", b"f(1)", shape=False)
+    text, outcome = examined("import requests\nf()\n", one, Imports())
+
+    assert "import capa_requests as requests\nf()\n" == text
+    assert ["error"] == [finding.level for finding in outcome.findings]
+    assert outcome.findings[0].message.startswith(
+        "the rule `one` of acme 1.0 makes edits that could not be proven: the syntax tree differs at line 2: [] became ['1']"
+    )
+
+
+def test_refused_rule_leaves_the_others_for_shapes(examined):
+    one, other = _rule("one", rb"f\(\)", b"f("), _rule("other", rb"g\(\)", b"g(2)")
+    text, outcome = examined("f()\ng()\n", one, other)
+
+    assert "f()\ng(2)\n" == text
+    assert ["one"] == [finding.rule for finding in outcome.findings]
+
+
+def test_file_without_the_words_of_a_rule_is_not_given_to_it(examined):
+    one = _rule("one", rb"f\(\)", b"f(1)", words=("acme",))
+
+    assert "f()\n" == examined("f()\n", one)[0]
+    assert "f(1)  # acme\n" == examined("f()  # acme\n", one)[0]
+
+
+def test_comment_keeps_a_line_from_a_rule(examined):
+    one = _rule("one", rb"f\(\)", b"f(1)")
+
+    assert "f()  # capa: ignore[one]\nf(1)\n" == examined("f()  # capa: ignore[one]\nf()\n", one)[0]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="this interpreter knows the syntax itself")
+def test_file_that_is_newer_than_the_interpreter_is_noted(examined):
+    text, outcome = examined(
+        "import requests\ntype X = int\nf()\n", Imports(), _rule("one", rb"f\(\)", b"f(1)")
+    )
+
+    assert "import capa_requests as requests\ntype X = int\nf()\n" == text
+    assert ["note"] == [finding.level for finding in outcome.findings]
+
+
+def test_settings_of_a_rule_for_a_file_that_stays_are_kept(examined):
+    class Asking(_Replacing):
+        id, words = "asking", ("",)
+
+        def check(self, file, project):
+            yield Setting("asking", 1, ("state", "x"))
+            yield Setting("asking", 2, ("state", "y"))
+
+    _, outcome = examined("f()\ng()  # capa: ignore\n", Asking())
+
+    assert ("clean", (Setting("asking", 1, ("state", "x")),)) == (outcome.status, outcome.settings)
