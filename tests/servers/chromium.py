@@ -29,12 +29,12 @@ def _open(folder: Path, *, width: int, height: int, dark: bool) -> Any:
     ]
     # Nothing of the browser's own goes out either.
     words += ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
+    # Set at the start: what DevTools emulate does not hold for every page that the browser goes to.
+    words.append(f"--blink-settings=preferredColorScheme={0 if dark else 1}")
     for word in [*words, f"--user-data-dir={folder}", f"--window-size={width},{height}"]:
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = Chrome(options, Service(_DRIVER.require(), log_output=str(folder.with_suffix(".log"))))
-    theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [theme]})
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     return browser
