@@ -81,9 +81,7 @@ def test_rule_for_names_that_changes_more_than_names_is_refused(examined):
 
     assert "import capa_requests as requests\nf()\n" == text
     assert ["error"] == [finding.level for finding in outcome.findings]
-    assert outcome.findings[0].message.startswith(
-        "the rule `one` of acme 1.0 makes edits that could not be proven: the syntax tree differs at line 2: [] became ['1']"
-    )
+    assert "could not be proven: the syntax tree differs: [] became ['1'];" in outcome.findings[0].message
 
 
 def test_refused_rule_leaves_the_others_for_shapes(examined):

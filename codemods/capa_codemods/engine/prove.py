@@ -265,7 +265,8 @@ def _rest(value: str, module: str) -> str:
 
 
 def _difference(old: object, new: object) -> str:
-    nodes = (node for value in (old, new) for node in (value if isinstance(value, list) else [value]))
+    # The lines of the new tree are counted from where its statement begins.
+    nodes = old if isinstance(old, list) else [old]
     line = next((found for node in nodes if (found := getattr(node, "lineno", None))), None)
     place = f" at line {line}" if line else ""
     return f"the syntax tree differs{place}: {_sketch(old)} became {_sketch(new)}"
