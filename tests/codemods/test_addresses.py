@@ -47,6 +47,15 @@ def told(names, tmp_path):
         ),
         (f"{REDIS}redis.Redis('h', 6380, 2)", ["state.default", "state.h-6380-2 redis://h:6380/2"]),
         (f"{REDIS}redis.StrictRedis(host='h', ssl=True)", ["state.default", "state.h-tls rediss://h"]),
+        (
+            f"{CELERY}app = Celery('a')\napp.conf.broker_url = 'redis://h'\n",
+            ["pubsub.default", "pubsub.h redis://h"],
+        ),
+        (
+            f"{CELERY}app = Celery('a')\napp.conf.update(result_backend='redis://h')\n",
+            ["state.default", "state.h redis://h"],
+        ),
+        (f"{REDIS}p = redis.ConnectionPool(host='h')\n", ["state.default", "state.h redis://h"]),
         ("from redis import from_url as f\nf('redis://h')", ["state.default", "state.h redis://h"]),
         (
             "from redis.asyncio import Redis\nRedis.from_url(url='redis://[::1]/')",
@@ -71,6 +80,7 @@ def test_address_gets_a_name(told, text, tables):
         f"{REDIS}redis.Redis()\nredis.Redis(host=h)\nredis.Redis(host='h', port=p)\nredis.Redis(**k)",
         f"{REDIS}redis.Redis(unix_socket_path='/s', host='h')",
         f"{REDIS}redis.from_url('redis://h:port')",
+        f"{REDIS}redis.ConnectionPool(Connection, host='h')",
         "from .celery import Celery\nCelery(broker='redis://h')",
         "def Redis(host): pass\nRedis(host='redis')",
     ],

@@ -11,7 +11,8 @@ The code stays as it is: an adapter takes its address for the logical name whose
 where it went, and back on the original it still does. redis-py has no adapter: its calls go on as before, and the name
 is there for new code. Where a block had no table, `[<block>.default]` keeps the embedded default for its other names.
 
-A password is not copied: the URL refers to a secret, and a warning says which. Left alone: addresses that are not
+Seen are `Celery(broker=…, backend=…)`, `app.conf.broker_url = …`, `app.conf.update(result_backend=…)`, `redis.Redis(…)`,
+its pools and `from_url(…)`. A password is not copied: the URL refers to a secret, and a warning says which. Left alone: addresses that are not
 written out, and engines for which no component is installed, which a note names.
 """
 
@@ -31,11 +32,13 @@ from capa_codemods.project import Project, legacy_of
 from capa_codemods.rule import Rule
 
 _CELERY = frozenset({"celery.Celery", "celery.app.Celery", "celery.app.base.Celery"})
-_CLIENTS = frozenset(
-    f"redis.{module}{name}" for module in ("", "client.", "asyncio.") for name in ("Redis", "StrictRedis")
-)
+_CONFIGURED = frozenset(f"{name}().conf" for name in _CELERY)
+_SETTINGS = {"broker": "pubsub", "broker_url": "pubsub", "backend": "state", "result_backend": "state"}
+_MODULES = ("redis.", "redis.client.", "redis.connection.", "redis.asyncio.", "redis.asyncio.connection.")
+_POOLS = frozenset(f"{module}{kind}ConnectionPool" for module in _MODULES for kind in ("", "Blocking"))
+_CLIENTS = frozenset(f"{module}{name}" for module in _MODULES for name in ("Redis", "StrictRedis"))
 _FROM_URL = frozenset(
-    {*(f"{name}.from_url" for name in _CLIENTS), "redis.from_url", "redis.asyncio.from_url"}
+    {"redis.from_url", "redis.asyncio.from_url", *(f"{name}.from_url" for name in _CLIENTS | _POOLS)}
 )
 _DRIVERS = {
     "redis": "redis",
@@ -102,19 +105,17 @@ class Addresses(Rule[PythonFile]):
         """Yield the settings for each address that is written out, and what is to be known of it."""
         if file.tree is None:
             return
-        for call, dotted in Meanings(file.tree).calls():
-            called = project.names.original(dotted)
+        for node, called, address in _addresses(file.tree, project):
             root = called.partition(".")[0]
             if root in project.names.roots and project.refusal(root, file.path):
                 continue
-            for address in _addresses(call, called):
-                said = list(self._named(address, call.lineno, project))
-                yield from said
-                if root == "redis" and any(isinstance(item, Setting) for item in said):
-                    message = (
-                        f"redis-py serves this call as before; for new code it is the state `{address.name}`"
-                    )
-                    yield Finding(self.id, call.lineno, "note", message, "see docs/reference/rules.md")
+            said = list(self._named(address, node.lineno, project))
+            yield from said
+            if root == "redis" and any(isinstance(item, Setting) for item in said):
+                message = (
+                    f"redis-py serves this call as before; for new code it is the state `{address.name}`"
+                )
+                yield Finding(self.id, node.lineno, "note", message, "see docs/reference/rules.md")
 
     def _named(self, address: _Address, line: int, project: Project) -> Iterator[Finding | Setting]:
         driver = _DRIVERS.get(address.scheme, "")
@@ -139,19 +140,32 @@ class Addresses(Rule[PythonFile]):
             yield Finding(self.id, line, "warning", message, step)
 
 
-def _addresses(call: ast.Call, called: str) -> Iterator[_Address]:
+def _addresses(tree: ast.Module, project: Project) -> Iterator[tuple[ast.expr, str, _Address]]:
+    """Yield the addresses that are written out, each with where it is used and what by, under its old name."""
+    meanings = Meanings(tree)
+    for call, dotted in meanings.calls():
+        called = project.names.original(dotted)
+        yield from ((call, called, address) for address in _of_call(call, called))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
+            target = node.targets[0]
+            holder = project.names.original(meanings.of(target.value) or "")
+            if holder in _CONFIGURED and target.attr in _SETTINGS:
+                found = _of_url(_SETTINGS[target.attr], node.value)
+                yield from ((target, holder, address) for address in found)
+
+
+def _of_call(call: ast.Call, called: str) -> Iterator[_Address]:
     given = {keyword.arg: keyword.value for keyword in call.keywords}
-    if called in _CELERY:
-        yield from _of_url("pubsub", given.get("broker"))
-        yield from _of_url("state", given.get("backend"))
+    if called in _CELERY or called.removesuffix(".update") in _CONFIGURED:
+        for key in sorted(_SETTINGS.keys() & given.keys(), reverse=True):
+            yield from _of_url(_SETTINGS[key], given[key])
     elif called in _FROM_URL:
         yield from _of_url("state", call.args[0] if call.args else given.get("url"))
-    elif (
-        called in _CLIENTS
-        and len(call.args) <= len(_POSITIONS)
-        and not given.keys() & {None, "unix_socket_path"}
-    ):
-        yield from _of_parts({**dict(zip(_POSITIONS, call.args, strict=False)), **given})
+    elif called in _CLIENTS | _POOLS and not given.keys() & {None, "unix_socket_path"}:
+        positions = _POSITIONS if called in _CLIENTS else ()
+        if len(call.args) <= len(positions):
+            yield from _of_parts({**dict(zip(positions, call.args, strict=False)), **given})
 
 
 def _of_url(block: str, node: ast.expr | None) -> Iterator[_Address]:
