@@ -25,12 +25,14 @@ class Done(NamedTuple):
         recovered: What an earlier run that was killed had left, and what became of it; None if nothing.
         result: What this run did; None if there was nothing to do.
         commits: The abbreviated id and the subject of each commit that was made.
+        declined: How many files would have changed and were not wanted.
     """
 
     plan: Plan
     recovered: engine.Result | None
     result: engine.Result | None
     commits: tuple[str, ...] = ()
+    declined: int = 0
 
     @property
     def written(self) -> tuple[str, ...]:
@@ -93,11 +95,12 @@ def apply(
             plan = _plan_beside_dirt(target, make_plan)
         if plan is None:
             plan = make_plan(remember=True)
-        if choose is not None:
-            plan = choose(plan)
-        files, troubles = _load(plan)
+        wanted = plan if choose is None else choose(plan)
+        files, troubles = _load(wanted)
         result = engine.apply(journal, files) if files else engine.Result(())
-    return Done(plan, recovered, result._replace(troubles=(*troubles, *result.troubles)))
+    declined = len(plan.of("changed")) - len(wanted.of("changed"))
+    result = result._replace(troubles=(*troubles, *result.troubles))
+    return Done(wanted, recovered, result, declined=declined)
 
 
 def undo(path: str, *, down_to: int | None = None) -> Done:

@@ -128,7 +128,7 @@ def _same(plan: Plan) -> Planning:
     return make_plan
 
 
-def _sum(plan: Plan, dones: Iterable[Done], commits: tuple[str, ...]) -> Done:
+def _sum(plan: Plan, dones: Sequence[Done], commits: tuple[str, ...]) -> Done:
     """Return *dones* as one; a file that several steps have changed is in it once."""
     outcomes = {outcome.path: outcome for outcome in plan.outcomes if outcome.status != "changed"}
     written: dict[str, None] = {}
@@ -140,7 +140,8 @@ def _sum(plan: Plan, dones: Iterable[Done], commits: tuple[str, ...]) -> Done:
         written |= dict.fromkeys(done.written)
         troubles += done.troubles
     merged = Plan(plan.root, plan.seen, sorted(outcomes.values()))
-    return Done(merged, None, Result(tuple(written), (), tuple(troubles)), commits)
+    result = Result(tuple(written), (), tuple(troubles))
+    return Done(merged, None, result, commits, sum(done.declined for done in dones))
 
 
 def _after(before: Outcome | None, outcome: Outcome) -> Outcome:

@@ -74,6 +74,16 @@ def test_help_says_what_quitting_does(answering):
     assert "q - ask no more: change the files said yes to, and leave this one and the rest" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("answers", "said"), [("q\n", "3 files left"), ("a\n", None), ("y\ny\nn\n", "1 file left")]
+)
+def test_what_was_declined_is_counted(answering, answers, said):
+    ran, _ = answering(answers)
+
+    assert (f"{said} as you said.\n" in ran.out) if said else "left as" not in ran.out
+    assert "nothing to do" not in ran.out
+
+
 def test_undo_takes_back_what_was_chosen(answering, capa, project):
     answering("y\nq\n")
 

@@ -24,6 +24,7 @@ def _data(report: Report) -> dict[str, Any]:
         data["recovered"] = result_data(report.done.recovered)
         data["result"] = result_data(report.done.result)
         data["commits"] = list(report.done.commits)
+        data["declined"] = report.done.declined
     return data
 
 

@@ -48,12 +48,14 @@ def _apply(report: Report) -> Iterator[str]:
     if done.recovered:
         yield f"an earlier run was cut short: {count(len(done.recovered.written), 'file')} taken back first"
     kept = done.kept
-    if not done.written and kept.is_clean and not kept.outcomes and not done.troubles:
+    if not (done.written or done.declined or done.troubles or kept.outcomes):
         yield f"nothing to do in {kept.seen:,} files"
         return
     yield from lines(done.plan, notes=report.everything)
     yield from result_lines([done.recovered, done.result])
     yield f"{summary(kept, 'changed')}."
+    if done.declined:
+        yield f"{count(done.declined, 'file')} left as you said."
     yield from (f"commit {commit}" for commit in done.commits)
     if done.commits:
         yield "Next: run your tests; `git revert` takes a commit back."
