@@ -15,7 +15,9 @@ from capa_migration.page import LARGEST_BYTES
 from capa_migration.page.abilities import _engines, needs
 from capa_migration.page.changes import Changes
 from capa_migration.page.packing import packed_lines
+from capa_migration.page.shapes import shapes
 from capa_migration.plan import Plan
+from capa_migration.scan.sites import Site, Survey
 from capa_migration.scan.survey import known_maps
 
 
@@ -133,6 +135,13 @@ def test_five_thousand_changed_files_fit_in_a_page(tmp_path):
     assert 0.8 * room < len(packed) < room + 100_000
     assert 5_000 == len(files)
     assert 1_000 < sum("diff" in file for file in files) < 5_000
+
+
+def test_a_shape_with_very_many_places_lists_some_and_counts_all():
+    sites = [Site("a.py", line, "requests", "call", "requests.get", (), "full") for line in range(1_200)]
+    (row,) = shapes(Survey("/", 1, tuple(sites), ()))
+
+    assert (1_200, 1_000) == (row["count"], len(row["places"]))
 
 
 def test_without_room_nothing_is_packed():

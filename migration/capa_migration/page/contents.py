@@ -11,7 +11,7 @@ from capa_migration.history import History
 from capa_migration.page.abilities import abilities
 from capa_migration.page.changes import Changes
 from capa_migration.page.findings import findings
-from capa_migration.page.shapes import shapes
+from capa_migration.page.shapes import MOST_SHAPES, shapes
 from capa_migration.plan import Plan
 from capa_migration.scan.sites import Survey, sums
 from capa_migration.scan.survey import known_maps
@@ -19,7 +19,7 @@ from capa_migration.scan.survey import known_maps
 
 def contents(path: str, survey: Survey, plan: Plan, history: History, changes: Changes) -> dict[str, Any]:
     """Return the data of the page about the tree at *path*."""
-    maps = known_maps()
+    maps, found = known_maps(), shapes(survey)
     return {
         # Where the tree lies on this machine is nobody's business who gets the page.
         "name": os.path.basename(survey.root) or survey.root,
@@ -30,7 +30,8 @@ def contents(path: str, survey: Survey, plan: Plan, history: History, changes: C
         "numbers": _numbers(survey, plan, changes),
         "sdks": _sdks(survey),
         "packages": {one.name: one.package for one in maps if one.modules},
-        "shapes": list(shapes(survey)),
+        "shapes": found[:MOST_SHAPES],
+        "shapes_left_out": len(found[MOST_SHAPES:]),
         "abilities": abilities(survey, maps),
         "changes": len(changes.files),
         "findings": findings(survey, plan, history, changes),

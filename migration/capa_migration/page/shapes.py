@@ -8,15 +8,21 @@ from typing import Any
 from capa_migration.report import shape
 from capa_migration.scan.sites import Site, Survey
 
-_MOST_PLACES = 200
-"""Places listed for one shape; `capa scan --all` lists the rest."""
-_MOST_ROWS = 5_000
+MOST_SHAPES = 5_000
+_MOST_PLACES = 40_000
+"""In the whole page: more would take the room from the diffs. The rest is listed by `capa scan --all`."""
+_MOST_PLACES_OF_ONE = 1_000
 
 
-def shapes(survey: Survey) -> Iterator[dict[str, Any]]:
-    """Yield the shapes of *survey*: what is not served first, then what is in part, then the most frequent."""
+def shapes(survey: Survey) -> list[dict[str, Any]]:
+    """Return the shapes of *survey*: what is not served first, then what is in part, then the most frequent."""
     rows = [*_rows(survey.sites, moved=False), *_rows(survey.moved, moved=True)]
-    yield from sorted(rows, key=lambda row: (_rank(row), -row["count"], row["name"]))[:_MOST_ROWS]
+    rows.sort(key=lambda row: (_rank(row), -row["count"], row["name"]))
+    left = _MOST_PLACES
+    for row in rows:
+        row["places"] = row["places"][: min(left, _MOST_PLACES_OF_ONE)]
+        left -= len(row["places"])
+    return rows
 
 
 def _rank(row: dict[str, Any]) -> int:
@@ -36,5 +42,5 @@ def _rows(sites: Iterable[Site], *, moved: bool) -> Iterator[dict[str, Any]]:
             "see": group[0].see,
             "moved": moved,
             "count": len(group),
-            "places": [[site.path, site.line] for site in group[:_MOST_PLACES]],
+            "places": [[site.path, site.line] for site in group],
         }

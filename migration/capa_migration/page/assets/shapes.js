@@ -67,7 +67,8 @@ function narrowed(shape, text) {
 function tellCount(report, found) {
   const sites = found.reduce((sum, shape) => sum + shape.count, 0);
   document.getElementById("count").textContent =
-    `${counted(sites, "call site")} in ${counted(found.length, "shape")}, of ${number(report.numbers.sites)}`;
+    `${counted(sites, "call site")} in ${counted(found.length, "shape")}, of ${number(report.numbers.sites)}`
+    + (report.shapes_left_out ? `; ${counted(report.shapes_left_out, "rare shape")} left out: capa scan --all lists all` : "");
 }
 
 function shapesTable(shapes) {
