@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -19,35 +18,24 @@ _STAGES = tuple(
     for stage in ("prod", "production", "dev", "development", "local", "staging", "test", "ci", "base", "web", "worker",
                   "celery", "beat", "api", "app", "python")
 )  # fmt: skip
-_NAMES = re.compile(
-    r"(?:^|/)(?:Dockerfile[^/]*|[^/]*\.[Dd]ockerfile|Containerfile|Procfile[^/]*|Makefile|GNUmakefile|[^/]*\.mk"
-    r"|[^/]*\.(?:sh|bash|bat|cmd|ps1|service|ya?ml|tpl|conf|ini|cfg|toml)|start|run|entrypoint)$"
+_ENDINGS = (
+    *(".dockerfile", ".Dockerfile", ".mk", ".sh", ".bash", ".bat", ".cmd", ".ps1", ".service"),
+    *(".yml", ".yaml", ".tpl", ".conf", ".ini", ".cfg", ".toml"),
 )
+_STAGED = ("Dockerfile", "Procfile")
+_WHOLE = (*_STAGED, "Containerfile", "Makefile", "makefile", "GNUmakefile", "start", "run", "entrypoint")
 
 
 class CommandFile(Document):
     """A Dockerfile, compose file, Procfile, unit, manifest of Kubernetes, workflow, Makefile or shell script."""
 
-    suffixes = (
-        *(
-            "Dockerfile",
-            ".dockerfile",
-            "Containerfile",
-            "Procfile",
-            "akefile",
-            ".mk",
-            ".sh",
-            ".bash",
-            ".service",
-        ),
-        *(".yml", ".yaml", ".tpl", ".conf", ".ini", ".cfg", ".toml", "start", "run", "entrypoint"),
-        *_STAGES,
-    )
+    suffixes = (*_WHOLE, *_ENDINGS, *_STAGES)
 
     @classmethod
     def claims(cls, path: str) -> bool:
         """Say by its name whether commands may stand in the file at *path*."""
-        return _NAMES.search(path) is not None
+        name = path.rpartition("/")[2]
+        return name in _WHOLE or name.endswith(_ENDINGS) or name.startswith(_STAGED)
 
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
