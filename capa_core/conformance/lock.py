@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from capa_core.blocks.lock import Held, Lock, LockDriver, LockFeature, Locks
+from capa_core.conformance._patience import SLOW_MACHINE_S
 from capa_core.conformance._processes import Child, in_children
 from capa_core.errors import ClosedError, DeadlineError, InvalidArgumentError, LockLostError
 
@@ -90,7 +91,7 @@ class LockConformance(ABC):
         started = time.monotonic()
 
         assert driver.acquire("k", "you", 10) is None
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < SLOW_MACHINE_S
 
     def test_renewing_starts_the_lease_anew(self, driver: LockDriver[Any]) -> None:
         driver.acquire("k", "me", SHORT_S)
@@ -131,12 +132,16 @@ class LockConformance(ABC):
     # Leases and tokens
 
     def test_a_lease_is_kept_to_a_tenth_of_a_second(self, locks: Locks) -> None:
-        taken = time.monotonic()
+        earliest = time.monotonic() + 1
         locks.try_lock("k", "me", lease=timedelta(seconds=1))
-        while locks.try_lock("k", "you", lease=1) is None and time.monotonic() < taken + 3:
+        latest = asked = refused = time.monotonic() + 1
+        while locks.try_lock("k", "you", lease=1) is None and asked < latest + 3:
+            refused = asked
             time.sleep(0.01)
+            asked = time.monotonic()
 
-        assert 1 == pytest.approx(time.monotonic() - taken, abs=0.1)
+        assert time.monotonic() > earliest - 0.1
+        assert refused < latest + 0.1
 
     def test_tokens_grow_with_each_acquisition(self, locks: Locks) -> None:
         tokens = []
@@ -189,7 +194,7 @@ class LockConformance(ABC):
         with pytest.raises(DeadlineError, match="'k' was held by others"):
             locks.lock("k").acquire(timeout=timedelta(seconds=0.3))
 
-        assert 0.3 == pytest.approx(time.monotonic() - started, abs=0.15)
+        assert 0.25 < time.monotonic() - started < 0.3 + SLOW_MACHINE_S
 
     def test_whoever_waits_gets_it_when_it_is_released(self, locks: Locks) -> None:
         held = locks.lock("k").acquire()
@@ -201,7 +206,7 @@ class LockConformance(ABC):
             token = waiting.result().token
 
         assert held.token < token
-        assert time.monotonic() - freed < 0.5
+        assert time.monotonic() - freed < SLOW_MACHINE_S
 
     def test_whoever_waits_gets_it_when_the_lease_of_a_dead_holder_ends(self, locks: Locks) -> None:
         locks.try_lock("k", "dead", lease=SHORT_S)

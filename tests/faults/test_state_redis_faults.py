@@ -10,6 +10,7 @@ import pytest
 from capa_core.blocks.state import Put, State
 from capa_core.call import Policy
 from capa_core.components.redis.state import RedisState, RedisStateSettings
+from capa_core.conformance._patience import SLOW_MACHINE_S
 from capa_core.errors import DeadlineError, ExhaustedError, UnavailableError
 
 pytestmark = pytest.mark.server("redis")
@@ -51,7 +52,7 @@ def test_a_server_that_is_down_is_unavailable_at_once(unused_port, call):
         with pytest.raises(UnavailableError, match="Connection refused"):
             call(state)
 
-    assert time.monotonic() - started < DEADLINE_S * 1.1
+    assert time.monotonic() - started < DEADLINE_S * 1.1 + SLOW_MACHINE_S
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
@@ -63,7 +64,7 @@ def test_a_server_that_never_answers_runs_into_the_deadline(proxy, call):
         with pytest.raises(DeadlineError):
             call(state)
 
-    assert time.monotonic() - started < DEADLINE_S * 1.1
+    assert time.monotonic() - started < DEADLINE_S * 1.1 + SLOW_MACHINE_S
 
 
 @pytest.mark.parametrize("looks_before", [0, 1])

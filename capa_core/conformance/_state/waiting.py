@@ -6,9 +6,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-import pytest
-
 from capa_core.blocks.state import Put, State, StateFeature
+from capa_core.conformance._patience import SLOW_MACHINE_S
 from capa_core.conformance._processes import Child
 from capa_core.conformance._state.setting import (
     Connect,
@@ -26,14 +25,14 @@ class WaitingPromises(Setting):
 
         assert etag == state.wait("k", timeout=5).etag  # type: ignore[union-attr]
         assert etag == state.wait("k", "an older etag", timeout=5).etag  # type: ignore[union-attr]
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < SLOW_MACHINE_S
 
     def test_waiting_in_vain_ends_in_time(self, state: State) -> None:
         etag = state.put("k", b"v")
         started = time.monotonic()
 
         assert state.wait("k", etag, timeout=timedelta(seconds=0.3)) is None
-        assert 0.3 == pytest.approx(time.monotonic() - started, abs=0.15)
+        assert 0.25 < time.monotonic() - started < 0.3 + SLOW_MACHINE_S
 
     def test_a_change_with_notice_wakes_at_once(self, state: State) -> None:
         assert self.wake_up_s(state, lambda: state.put("k", b"v", notify=True)) < self.wakes_within_s(
