@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from typing import Any
 
 from capa_codemods.errors import ImportMapError
 
@@ -24,7 +26,7 @@ def map_files() -> list[str]:
         ImportMapError: An adapter is registered whose package cannot be found.
     """
     found = []
-    for entry in sorted(entry_points(group=ADAPTERS), key=lambda entry: entry.name):
+    for entry in sorted(_entries(ADAPTERS), key=lambda entry: entry.name):
         path = os.path.join(_folder(entry), MAP_NAME)
         if os.path.isfile(path) and path not in found:
             found.append(path)
@@ -34,17 +36,28 @@ def map_files() -> list[str]:
 def rule_entries() -> Iterator[EntryPoint]:
     """Yield the rules that other packages register, and then the LibCST commands, each sorted by name."""
     for group in (RULES, COMMANDS):
-        yield from sorted(entry_points(group=group), key=lambda entry: entry.name)
+        yield from sorted(_entries(group), key=lambda entry: entry.name)
 
 
 def drivers(block: str) -> frozenset[str]:
     """Return the names of the drivers that are installed for *block*."""
-    return frozenset(entry.name for entry in entry_points(group=f"capa.{block}"))
+    return frozenset(entry.name for entry in _entries(f"capa.{block}"))
 
 
 def package_of(entry: EntryPoint) -> str:
     """Return the name and version of the distribution that registers *entry*."""
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown package"
+
+
+def _entries(group: str) -> EntryPoints:
+    found: EntryPoints = _registered().select(group=group)
+    return found
+
+
+@cache
+def _registered() -> Any:
+    # Looking into every installed distribution takes longer than all else here: once is enough.
+    return entry_points()
 
 
 def _folder(entry: EntryPoint) -> str:
