@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from capa_codemods.engine.document import decoded
 from capa_codemods.findings import Edit
 from capa_codemods.manifests.lines import Line, LineManifest, Listed, is_capa
 from capa_codemods.names import Names
@@ -29,15 +28,6 @@ class CondaFile(LineManifest):
 
     suffixes = (".yml", ".yaml")
 
-    def __init__(self, path: str, data: bytes) -> None:
-        """Read *data*, whatever it is.
-
-        Raises:
-            UnreadableError: It is not UTF-8.
-        """
-        super().__init__(path, data)
-        self.text = decoded(data)
-
     @classmethod
     def claims(cls, path: str) -> bool:
         """Say whether *path* has the name of a conda environment."""
@@ -55,7 +45,7 @@ class CondaFile(LineManifest):
 
     def _lines(self) -> Iterator[Line]:
         at, key, pip = 0, "", None
-        for line in self.data.decode().splitlines(keepends=True):
+        for line in self.text.splitlines(keepends=True):
             text, end = line.rstrip("\r\n"), at + len(line.rstrip("\r\n").encode())
             if found := _KEY.match(text):
                 key, pip = found[1], None

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import ClassVar, NamedTuple
 
-from capa_codemods.engine.document import decoded
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
 from capa_codemods.manifests.entry_points import Entry, may_load, original
@@ -46,7 +45,6 @@ class IniFile(LineManifest):
             UnreadableError: It is not UTF-8, or breaks the format.
         """
         super().__init__(path, data)
-        self.text = decoded(data)
         self.values = _values(self.text)
 
     @classmethod
@@ -73,7 +71,7 @@ class IniFile(LineManifest):
         """Yield the entry points, one a line."""
         for section, _, row in self._rows():
             if section == "options.entry_points":
-                start = self._offset(row.start)
+                start = self.offset(row.start)
                 yield Entry(row.text.rstrip(), start, self.line_of(start))
 
     def _rows(self) -> Iterator[tuple[str, str, _Row]]:
@@ -106,15 +104,12 @@ class IniFile(LineManifest):
                 doubt = "`;` may begin a marker or the next requirement"
             lead = self._lead(row if below is None else below)
             place = row.start + len(row.text) - len(row.text.lstrip())
-            lines.append(Line(text, self._offset(place), self._offset(row.end), lead))
+            lines.append(Line(text, self.offset(place), self.offset(row.end), lead))
         return Listed(tuple(lines), doubt)
 
     def _lead(self, row: _Row) -> str:
         begin = self.text.rfind("\n", 0, row.start) + 1
         return "    " if row.is_first else self.text[begin : row.start]
-
-    def _offset(self, at: int) -> int:
-        return len(self.text[:at].encode())
 
     def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
         """Read *new* and compare: nothing but what is asked of Capa and the modules of entry points may differ."""

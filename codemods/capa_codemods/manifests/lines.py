@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from capa_codemods.engine.document import Document
+from capa_codemods.engine.document import Document, decoded
 from capa_codemods.names import CAPA, Names
 from capa_codemods.requirement import read_requirement
 
@@ -45,6 +45,19 @@ class Listed(NamedTuple):
 
 class LineManifest(Document):
     """A manifest whose lists have one requirement a line."""
+
+    def __init__(self, path: str, data: bytes) -> None:
+        """Read *data*.
+
+        Raises:
+            UnreadableError: It is not UTF-8.
+        """
+        super().__init__(path, data)
+        self.text = decoded(data)
+
+    def offset(self, at: int) -> int:
+        """Return where the character number *at* begins in the bytes."""
+        return len(self.text[:at].encode())
 
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:

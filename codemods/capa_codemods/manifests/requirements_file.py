@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from capa_codemods.engine.document import decoded
 from capa_codemods.findings import Edit
 from capa_codemods.manifests.lines import Line, LineManifest, Listed, is_capa
 from capa_codemods.names import Names
@@ -31,15 +30,6 @@ class RequirementsFile(LineManifest):
     """A file for `pip install -r`, written by hand or generated."""
 
     suffixes = (".txt", ".in")
-
-    def __init__(self, path: str, data: bytes) -> None:
-        """Read *data*.
-
-        Raises:
-            UnreadableError: It is not UTF-8.
-        """
-        super().__init__(path, data)
-        self.text = decoded(data)
 
     @classmethod
     def claims(cls, path: str) -> bool:
@@ -68,7 +58,7 @@ class RequirementsFile(LineManifest):
             end = logical.end() if logical else len(self.text)
             text = _COMMENT.sub("", self.text[at:end])
             if read_requirement(text):
-                yield Line(text, _size(self.text[:at]), _size(self.text[:end]))
+                yield Line(text, self.offset(at), self.offset(end))
             at = end + (2 if self.text.startswith("\r\n", end) else 1)
 
     @cached_property
@@ -98,7 +88,3 @@ def _source_in(command: str) -> str:
     words = command.split()
     endings = (".in", "pyproject.toml", "setup.py", "setup.cfg")
     return next((word for word in words if word.endswith(endings) and not word.startswith("-")), "")
-
-
-def _size(text: str) -> int:
-    return len(text.encode())
