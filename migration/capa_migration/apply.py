@@ -103,19 +103,19 @@ def apply(
     return Done(wanted, recovered, result, declined=declined)
 
 
-def undo(path: str, *, down_to: int | None = None) -> Done:
-    """Take back the newest rewrite of the tree at *path*, and those before it *down_to* this number.
+def undo(paths: str | Sequence[str], *, down_to: int | None = None) -> Done:
+    """Take back the newest rewrite of the tree around *paths*, and those before it *down_to* this number.
 
     A conflict ends it: what is older stays as it is.
 
     Raises:
-        TargetError: There is nothing at *path*.
+        TargetError: There is nothing at one of *paths*.
         OptionsError: The journal holds no rewrite of the number *down_to*.
         BusyError: Another run is writing in the tree.
         JournalError: The journal is damaged.
         OSError: The journal cannot be written. No file was touched.
     """
-    target = Target(path)
+    target = Target(paths)
     journal = Journal(target.root)
     numbers = [record.number for record in journal.records("applying", "applied", "undoing")]
     if down_to is not None and down_to not in numbers:
@@ -152,14 +152,14 @@ class Standing(NamedTuple):
     rules: tuple[str, ...]
 
 
-def status(path: str) -> tuple[str, list[Standing]]:
-    """Return the root of the tree at *path* and the rewrites in its journal, oldest first.
+def status(paths: str | Sequence[str]) -> tuple[str, list[Standing]]:
+    """Return the root of the tree around *paths* and the rewrites in its journal, oldest first.
 
     Raises:
-        TargetError: There is nothing at *path*.
+        TargetError: There is nothing at one of *paths*.
         JournalError: The journal is damaged.
     """
-    root = Target(path).root
+    root = Target(paths).root
     records = Journal(root).records("applying", "applied", "undoing")
     return root, [_standing(record) for record in records]
 

@@ -25,6 +25,17 @@ def test_several_paths_can_be_scanned_and_rewritten(capa, project):
     assert "from celery" in (project / "app/tasks.py").read_text()
 
 
+def test_undo_takes_the_paths_that_apply_took(capa, project, snapshot):
+    before = snapshot(project)
+    paths = [project / "app/api.py", project / "tests"]
+    ran = capa("migrate", "apply", *paths)
+
+    assert f"`capa migrate undo {paths[0]} {paths[1]}` takes all of it back." in ran.out
+    assert "0001  applied" in capa("migrate", "status", *paths).out
+    assert "2 files restored.\n" == capa("migrate", "undo", *paths).out
+    assert before == snapshot(project)
+
+
 def test_next_step_names_the_paths_as_a_shell_takes_them(capa, project):
     (project / "a b.py").write_text("import requests\n")
 

@@ -48,14 +48,11 @@ def parser() -> Parser:
             name, help=says, description=says.capitalize() + ".", epilog=f"example:\n  capa migrate {name} ."
         )
         one.set_defaults(action=name)
+        add_paths(one)
         if name in _PLANNED:
-            add_paths(one)
             _add_options(one)
             add_options(one)
         else:
-            one.add_argument(
-                "path", nargs="?", default=".", metavar="PATH", help="a folder or a file; here by default"
-            )
             one.add_argument("--json", action="store_true", help="print data instead of text")
         if name == "undo":
             one.add_argument(

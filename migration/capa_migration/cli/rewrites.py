@@ -12,11 +12,12 @@ from capa_migration.apply import Standing
 from capa_migration.apply import status as read_status
 from capa_migration.apply import undo as take_back
 from capa_migration.cli import CLEAN, FAILED
+from capa_migration.cli.output import as_words
 
 
 def undo(arguments: argparse.Namespace) -> int:
     """Carry out `capa migrate undo` and return its exit code."""
-    done = take_back(arguments.path, down_to=arguments.to)
+    done = take_back(arguments.paths, down_to=arguments.to)
     code = FAILED if done.troubles else CLEAN
     if arguments.json:
         data = {"root": done.plan.root, "result": report.result_data(done.result), "exit": code}
@@ -32,15 +33,16 @@ def undo(arguments: argparse.Namespace) -> int:
 
 def status(arguments: argparse.Namespace) -> int:
     """Carry out `capa migrate status` and return its exit code."""
-    root, rewrites = read_status(arguments.path)
+    root, rewrites = read_status(arguments.paths)
     if arguments.json:
         return _print_json({"root": root, "rewrites": [one._asdict() for one in rewrites]}, CLEAN)
+    paths = as_words(arguments.paths)
     if not rewrites:
-        print(f"{root}: no rewrite has been applied. Next: `capa migrate check {arguments.path}`.")
+        print(f"{root}: no rewrite has been applied. Next: `capa migrate check {paths}`.")
         return CLEAN
     for one in rewrites:
         print(_line(one))
-    command = f"capa migrate undo {arguments.path}"
+    command = f"capa migrate undo {paths}"
     if any(one.state != "applied" for one in rewrites):
         print(f"A run was cut short. Next: `{command}` or apply again: either takes it back.")
     elif len(rewrites) > 1:
