@@ -25,7 +25,7 @@ def each(work: Work[T], paths: Sequence[str], crashed: Callable[[str], T]) -> It
     *crashed* gives the answer for a file that takes its process down. What *work* raises is raised here.
     """
     if len(paths) <= PAYS_ABOVE or (os.cpu_count() or 1) < _PROCESSES or not hasattr(os, "fork"):
-        with _seldom_collecting():
+        with seldom_collecting():
             yield from map(work, paths)
         return
     with contextlib.ExitStack() as stack:
@@ -96,7 +96,7 @@ def _answer(work: Work[Any], path: str) -> bytes:
 
 
 @contextlib.contextmanager
-def _seldom_collecting() -> Iterator[None]:
+def seldom_collecting() -> Iterator[None]:
     """Look for garbage less often: a syntax tree is many objects, none of which refers back to another."""
     before = gc.get_threshold()
     gc.set_threshold(_SELDOM, *before[1:])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from capa_codemods.engine.python_file import PythonFile
@@ -10,7 +11,8 @@ from capa_codemods.engine.write import read
 from capa_codemods.errors import UnreadableError
 from capa_codemods.project import Project
 from capa_migration.scan.moved import Moved
-from capa_migration.scan.origins import Origins, scopes
+from capa_migration.scan.origins import Origins, module_scope
+from capa_migration.scan.takers import Takers
 
 
 class Neighbours:
@@ -24,6 +26,30 @@ class Neighbours:
         self._returns = {old: new for one in project.names.maps for old, new in one.returns.items()}
         self._returns.update(moved.returns)
         self._exports: dict[str, dict[str, str]] = {}
+        self._concerned: set[str] = set()
+
+    def learn(self, naming: Iterable[str], takers: Takers) -> frozenset[str]:
+        """Find out who hands objects of an SDK on to whom, and return the files that may hold one.
+
+        Args:
+            naming: The files that name an SDK themselves.
+            takers: Who imports what, of all files of the project.
+        """
+        told: defaultdict[str, set[str]] = defaultdict(set)
+        pending = set(naming)
+        while pending:
+            self._concerned |= pending
+            for path in pending:
+                self._exports.pop(path, None)  # more may be known by now of those that it takes from
+            fresh = {path: self._handed(path) - told[path] for path in sorted(pending)}
+            for path, names in fresh.items():
+                told[path] |= names
+            pending = {taker for path, names in fresh.items() if names for taker in takers.of(path, names)}
+        return frozenset(self._concerned)
+
+    def _handed(self, path: str) -> set[str]:
+        """Return the names of the module at *path* that are something of an SDK, other modules of the tree aside."""
+        return {name for name, origin in self.exports(path).items() if not origin.startswith("@")}
 
     def origins(self, path: str) -> Origins:
         """Return what follows the names in the file at *path*."""
@@ -33,6 +59,8 @@ class Neighbours:
 
     def exports(self, path: str) -> dict[str, str]:
         """Return the names that the module at *path* binds to something of an SDK, each with its origin."""
+        if path not in self._concerned:
+            return {}
         if path not in self._exports:
             self._exports[path] = {}  # two modules may import each other: what is not known yet is unknown
             self._exports[path] = dict(self._bound(path))
@@ -45,10 +73,8 @@ class Neighbours:
         except (OSError, UnreadableError):
             return  # the scan of that file says why
         if tree is not None:
-            # The first scope is the module's, and all of it is bound before its first node comes.
-            for scope, _ in scopes(tree, self.origins(path)):
-                yield from ((name, origin) for name, origin in scope.names.items() if origin)
-                return
+            names = module_scope(tree, self.origins(path)).names
+            yield from ((name, origin) for name, origin in names.items() if origin)
 
     def _origin(self, path: str, module: str, level: int, name: str) -> str | None:
         if module.startswith("@"):

@@ -18,6 +18,12 @@ A module of the tree itself has the origin `@` and its path; (that, 0, name) ask
 """
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+_TOLD = frozenset({ast.Import, ast.ImportFrom, ast.Call, ast.Attribute, ast.Name})
+_BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
+_NO_NODES = frozenset(
+    {"ctx", "op", "ops", "id", "attr", "name", "asname", "arg", "module", "level", "type_comment"}
+)
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
 
 
 class Scope:
@@ -177,8 +183,20 @@ def plain(origin: str) -> str:
     return origin.replace("()", "")
 
 
+def module_scope(tree: ast.Module, origins: Origins) -> Scope:
+    """Return the scope of the module itself, with all its names known."""
+    scope = Scope()
+    queue: list[ast.AST] = list(reversed(tree.body))
+    while queue:
+        node = queue.pop()
+        origins.bind(node, scope)
+        if not isinstance(node, _SCOPES):
+            queue.extend(reversed([inner for block in _BLOCKS for inner in getattr(node, block, ())]))
+    return scope
+
+
 def scopes(tree: ast.Module, origins: Origins) -> Iterator[tuple[Scope, ast.AST]]:
-    """Yield every node of *tree* with the scope it stands in, after all names of that scope are known.
+    """Yield each import, call, attribute and name of *tree* with its scope, after all names of that scope are known.
 
     Methods are entered after the whole class, so that `self.x` is known wherever `__init__` stands.
     """
@@ -188,8 +206,9 @@ def scopes(tree: ast.Module, origins: Origins) -> Iterator[tuple[Scope, ast.AST]
         inner: list[ast.AST] = []
         nodes = list(_own_nodes(owner, inner))
         for node in nodes:
-            origins.bind(node, scope)
-        yield from ((scope, node) for node in nodes)
+            if isinstance(node, ast.stmt):
+                origins.bind(node, scope)
+        yield from ((scope, node) for node in nodes if type(node) in _TOLD)
         queue.extend((_open(node, scope, origins), node) for node in reversed(inner))
 
 
@@ -221,14 +240,30 @@ def _own_nodes(owner: ast.AST, inner: list[ast.AST]) -> Iterator[ast.AST]:
     while queue:
         node = queue.pop()
         yield node
+        children = _children(node)
         if isinstance(node, _SCOPES):
             inner.append(node)
             body = set(map(id, _body(node)))
-            queue.extend(
-                child for child in reversed(list(ast.iter_child_nodes(node))) if id(child) not in body
-            )
-        else:
-            queue.extend(reversed(list(ast.iter_child_nodes(node))))
+            children = [child for child in children if id(child) not in body]
+        queue.extend(reversed(children))
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    """Return what `ast.iter_child_nodes` yields but for constants, operators and contexts, which are most of it."""
+    found: list[ast.AST] = []
+    for field in _fields(type(node)):
+        value = getattr(node, field, None)
+        if isinstance(value, list):
+            found += [item for item in value if isinstance(item, ast.AST) and type(item) is not ast.Constant]
+        elif isinstance(value, ast.AST) and type(value) is not ast.Constant:
+            found.append(value)
+    return found
+
+
+def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    if kind not in _FIELDS:
+        _FIELDS[kind] = tuple(field for field in kind._fields if field not in _NO_NODES)
+    return _FIELDS[kind]
 
 
 def _body(owner: ast.AST) -> list[ast.AST]:

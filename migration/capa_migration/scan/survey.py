@@ -14,7 +14,7 @@ from capa_codemods.engine.write import read
 from capa_codemods.errors import UnreadableError
 from capa_codemods.import_map import ImportMap
 from capa_codemods.import_map import read as read_map
-from capa_codemods.many import each
+from capa_codemods.many import each, seldom_collecting
 from capa_codemods.names import Names
 from capa_codemods.project import Project
 from capa_codemods.sieve import Sieve
@@ -25,6 +25,7 @@ from capa_migration.scan.moved import Moved
 from capa_migration.scan.neighbours import Neighbours
 from capa_migration.scan.origins import Origins, Scope, plain, scopes
 from capa_migration.scan.sites import Kind, Site, Survey, Unread
+from capa_migration.scan.takers import Takers
 from capa_migration.target import Options, Target
 
 
@@ -58,7 +59,7 @@ def survey(
     wanted = [one for one in target.within(listed) if PythonFile.claims(one)]
     found: list[Found] = []
     reader = Reader(project)
-    reader.learn(_watched(wanted, progress))
+    reader.learn(_watched([one for one in listed if PythonFile.claims(one)], progress))
     for number, one in enumerate(each(reader.scan, wanted, _crashed), 1):
         if one is not None:
             found.append(one)
@@ -102,12 +103,22 @@ class Reader:
         self._moved = Moved(project.names.maps)
         self._sieve = Sieve([*project.names.roots, *self._moved.roots])
         self._neighbours = Neighbours(project, self._moved)
-        self._stems: tuple[bytes, ...] = ()
+        self._concerned: frozenset[str] = frozenset()
 
     def learn(self, paths: Iterable[str]) -> None:
-        """Find out which of the files at *paths* hand objects of an SDK to others, before any is scanned."""
-        handing = [path for path in paths if self._may_import(path) and self._neighbours.exports(path)]
-        self._stems = tuple({_stem(path).encode(errors="surrogateescape") for path in handing})
+        """Find out which of the files at *paths*, all of the project, name an SDK or import something of one."""
+        takers = Takers()
+        naming = []
+        for path in paths:
+            try:
+                data = read(f"{self._project.root}/{path}") or b""
+            except OSError:
+                continue  # `scan` says why it cannot be read
+            takers.note(path, data)
+            if self._sieve.imports_or_quotes(data):
+                naming.append(path)
+        with seldom_collecting():
+            self._concerned = self._neighbours.learn(naming, takers)
 
     def scan(self, path: str) -> Found | None:
         """Return the call sites of the file at *path*; None if it uses no SDK, and no library around one."""
@@ -122,25 +133,19 @@ class Reader:
         return (found or Found())._replace(libraries=named) if named else found
 
     def _found(self, path: str, data: bytes) -> Found | None:
-        names_sdk = self._sieve.imports_or_quotes(data)
-        if not (names_sdk or any(stem in data for stem in self._stems)):
+        if path not in self._concerned:
             return None
         try:
             file = PythonFile(path, data)
         except UnreadableError as error:
-            return Found(unread=Unread(path, error.line, str(error), error.next_step)) if names_sdk else None
+            if not self._sieve.imports_or_quotes(data):
+                return None
+            return Found(unread=Unread(path, error.line, str(error), error.next_step))
         if file.tree is None:
             step = "run capa with that Python: calls are followed in the syntax tree"
             return _unread(path, "newer than this Python", step)
         sites, moved = self._sites(path, file.tree)
         return Found(tuple(sorted(sites)), tuple(sorted(moved))) if sites or moved else None
-
-    def _may_import(self, path: str) -> bool:
-        try:
-            data = read(f"{self._project.root}/{path}")
-        except OSError:
-            return False  # `scan` says why it cannot be read
-        return data is not None and self._sieve.imports_or_quotes(data)
 
     def _sites(self, path: str, tree: ast.Module) -> tuple[list[Site], list[Site]]:
         """Return the call sites that are there, and those that have moved."""
@@ -168,12 +173,6 @@ def _watched(paths: Sequence[str], progress: Callable[[int, int], None] | None) 
         if progress:
             progress(0, len(paths))
         yield path
-
-
-def _stem(path: str) -> str:
-    """Return the last part of the name under which the module at *path* is imported."""
-    folder, _, name = path.rpartition("/")
-    return folder.rpartition("/")[2] if name.startswith("__init__.") else name.rpartition(".")[0]
 
 
 class _Spotted(NamedTuple):

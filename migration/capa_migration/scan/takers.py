@@ -1,0 +1,57 @@
+"""Know from the bytes of the files which of them import which names from modules of which name.
+
+Only those need to be parsed that name an SDK, or import something that comes from one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+_GAP = rb"(?:[ \t\f]|\\(?:\r\n|\r|\n))*"
+# `from … import …`, with what may stand between; in parentheses a comment may hold one of its own.
+_FROM = re.compile(
+    rb"from(?!\w)((?:[^\r\n;#'\"(){}=\\]|\\(?:\r\n|\r|\n)){0,400}?)(?<!\w)import(?!\w)"
+    rb"(?:" + _GAP + rb"\(((?:#[^\n]*|[^)#])*)|((?:[^\r\n;#\\]|\\(?:\r\n|\r|\n))*))"
+)
+_WORD = re.compile(rb"[^\s.,\\()#;]+")
+
+
+class Takers:
+    """Who imports what by its name, over the files of one tree."""
+
+    def __init__(self) -> None:
+        """Know of no file yet."""
+        self._by_name: defaultdict[bytes, list[tuple[bytes, str]]] = defaultdict(list)
+
+    def note(self, path: str, data: bytes) -> None:
+        """Learn what the file at *path*, which holds *data*, imports."""
+        for found in set(_imports(data)):
+            self._by_name[found[1]].append((found[0], path))
+
+    def of(self, path: str, names: Iterable[str]) -> set[str]:
+        """Return the files that may import one of *names* from the module at *path*, or the module itself."""
+        package, module = _names(path)
+        wanted = [(package, module), *((module, name.encode()) for name in names)]
+        return {
+            taker
+            for source, name in wanted
+            for found, taker in self._by_name.get(name, ())
+            if found in {source, b""}  # nothing but dots stands for the package around
+        }
+
+
+def _imports(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the last part of the module's name, and a name that is imported from it; some that are neither, too."""
+    for found in _FROM.finditer(data):
+        module = _WORD.findall(found[1])
+        for name in _WORD.findall(found[2] or found[3] or b""):
+            yield module[-1] if module else b"", name
+
+
+def _names(path: str) -> tuple[bytes, bytes]:
+    """Return the last two parts of the name under which the module at *path* is imported."""
+    parts = os.fsencode(path).rpartition(b".")[0].removesuffix(b"/__init__").rsplit(b"/", 2)
+    return (parts[-2] if len(parts) > 1 else b""), parts[-1]
