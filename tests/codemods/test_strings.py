@@ -150,6 +150,8 @@ def test_string_for_a_type_checker_or_a_name_of_something_else_is_not_told(rewri
         ('CELERY_BEAT_SCHEDULER = "celery.schedules:crontab"', "CELERY_BEAT_SCHEDULER"),
         ('LOGGING = {"formatters": {"x": {"()": "celery.utils.log.ColorFormatter"}}}', "()"),
         ('DATABASES = {"x": {"BACKEND": "requests.Session"}}', "BACKEND"),
+        ('INSTALLED_APPS = ["django.contrib.auth", "celery.schedules"]', "INSTALLED_APPS"),
+        ('MIDDLEWARE: list[str] = ("requests.Session",)', "MIDDLEWARE"),
     ],
 )
 def test_setting_that_names_a_class_stays_and_is_told(rewritten, source, setting):

@@ -30,7 +30,7 @@ def string_uses(
             if isinstance(node.value, str):
                 yield node, _IMPORTED if id(node) in imported else use
         elif not isinstance(node, ast.JoinedStr):
-            queue.extend(child for child in _uses(node) if reaches(child[0], lines))
+            queue.extend(child for child in _uses(node, use) if reaches(child[0], lines))
 
 
 def reaches(node: ast.AST, lines: Sequence[int]) -> bool:
@@ -52,8 +52,8 @@ def dotted_name(node: ast.AST) -> str:
     return ".".join(reversed(parts))
 
 
-def _uses(node: ast.AST) -> Iterator[tuple[ast.AST, StringUse]]:
-    """Yield the children of *node*, each with what a string there is used for."""
+def _uses(node: ast.AST, use: StringUse) -> Iterator[tuple[ast.AST, StringUse]]:
+    """Yield the children of *node*, which has itself a *use*, each with what a string there is used for."""
     if isinstance(node, ast.Call):
         yield from _uses_in_call(node)
     elif isinstance(node, ast.Subscript):
@@ -66,6 +66,10 @@ def _uses(node: ast.AST) -> Iterator[tuple[ast.AST, StringUse]]:
     elif isinstance(node, ast.Assign):
         yield node.value, _NOWHERE._replace(holder=dotted_name(node.targets[0]))
         yield from ((target, _NOWHERE) for target in node.targets)
+    elif isinstance(node, ast.AnnAssign) and node.value is not None:
+        yield node.value, _NOWHERE._replace(holder=dotted_name(node.target))
+    elif isinstance(node, (ast.List, ast.Tuple, ast.Set)) and use.place == "value":
+        yield from ((one, use) for one in node.elts)
     else:
         for field, child in ast.iter_fields(node):
             if field not in _TYPES:
