@@ -237,6 +237,7 @@ def test_rule_that_was_asked_for_has_a_commit_of_its_own(capa, project, reposito
     ran = capa("migrate", "apply", project, "--commit", *words)
 
     assert (0, applied) == (ran.code, snapshot(project))
+    assert "Calls of requests without timeout= get" in repository("log")
     assert ["imports", "requests-timeout", "strings"] == sorted(
         line.split(": ")[1] for line in _log(repository)[1:]
     )
