@@ -120,13 +120,26 @@ def test_an_sdk_of_the_inventory_chooses_its_shapes(show, browser):
 
 def test_a_file_shows_its_diff_with_its_proof(show, browser):
     show(browser)
-    click(browser, '[data-path="app/api.py"]')
+    click(browser, '[data-key="app/api.py"]')
 
     assert ["app/api.py"] == texts(browser, ".shown h3")
     assert "✓ Proven · to write · 1 edit by imports" == texts(browser, ".shown header p")[0]
     assert ["import requests"] == texts(browser, ".diff .edit td.old:not(.at)")
     assert ["import capa_requests as requests"] == texts(browser, ".diff .edit td.now:not(.at)")
     assert [64, 64] == [len(digest) for digest in texts(browser, ".digests code")]
+
+
+def test_a_file_that_was_changed_twice_shows_both_changes(capa, project, show, browser):
+    capa("migrate", "apply", project)
+    (project / "app/api.py").write_text("import requests\n\nimport capa_requests\n")
+    capa("report", project)
+    show(browser)
+    click(browser, '[data-key="app/api.py (again)"]')
+
+    assert "✓ Proven · written · 1 edit by imports" == texts(browser, ".shown header p")[0]
+    assert "true" == browser.execute_script(
+        "return document.querySelector('[data-key=\"app/api.py (again)\"]').ariaCurrent"
+    )
 
 
 def test_progress_is_drawn_and_told(show, browser):

@@ -11,17 +11,26 @@ async function drawChanges(report) {
     place.append(make("p", { class: "muted" }, "Nothing would change, and nothing has been changed."));
     return;
   }
+  nameApart(files);
   const diff = make("div", { class: "shown", id: "shown", tabindex: "-1", role: "region", "aria-label": "Diff" });
   const list = make("div", { class: "files" });
   place.append(leftOut(report, files), make("div", { class: "viewer" }, make("div", { class: "picker" }, fileFilter(files, list), list), diff));
   const draw = ({ file }) => {
-    const chosen = files.find((one) => one.path === file) ?? files[0];
+    const chosen = files.find((one) => one.key === file) ?? files[0];
     diff.replaceChildren(shownFile(report, chosen));
     markChosen(list, chosen);
   };
   fillFiles(files, list);
   view.listeners.push(draw);
   draw(view.state);
+}
+
+// One rewrite after another may have changed the same file.
+function nameApart(files) {
+  files.forEach((file, at) => {
+    const before = files[at - 1];
+    file.key = before && before.path === file.path ? `${before.key} (again)` : file.path;
+  });
 }
 
 function leftOut(report, files) {
@@ -39,7 +48,7 @@ function fileFilter(files, list) {
   field.addEventListener("input", () => {
     const text = field.value.trim().toLowerCase();
     fillFiles(files.filter((file) => file.path.toLowerCase().includes(text)), list);
-    markChosen(list, { path: list.dataset.chosen });
+    markChosen(list, { key: list.dataset.chosen });
   });
   return field;
 }
@@ -51,15 +60,15 @@ function fillFiles(files, list) {
 }
 
 function fileItem(file) {
-  const [, folder, name] = /^(.*\/)?([^/]*)$/s.exec(file.path);
-  return make("li", {}, make("button", { type: "button", class: "file", "data-path": file.path, onclick: () => view.change({ file: file.path }) },
+  const [, folder, name] = /^(.*\/)?([^/]*)$/s.exec(file.key);
+  return make("li", {}, make("button", { type: "button", class: "file", "data-key": file.key, onclick: () => view.change({ file: file.key }) },
     make("span", { class: "muted" }, folder ?? ""), make("span", { class: "name" }, name)));
 }
 
 function markChosen(list, file) {
-  list.dataset.chosen = file.path;
+  list.dataset.chosen = file.key;
   for (const button of list.querySelectorAll("button.file")) {
-    button.setAttribute("aria-current", String(button.dataset.path === file.path));
+    button.setAttribute("aria-current", String(button.dataset.key === file.key));
   }
 }
 
