@@ -80,9 +80,8 @@ class LockConformance(ABC):
 
     def test_acquiring_again_starts_the_lease_anew(self, driver: LockDriver[Any]) -> None:
         driver.acquire("k", "me", SHORT_S)
-        time.sleep(SHORT_S / 2)
-        driver.acquire("k", "me", SHORT_S)
-        time.sleep(SHORT_S * 0.7)
+        driver.acquire("k", "me", 10)
+        time.sleep(SHORT_S + 0.1)
 
         assert driver.acquire("k", "you", SHORT_S) is None
 
@@ -95,9 +94,8 @@ class LockConformance(ABC):
 
     def test_renewing_starts_the_lease_anew(self, driver: LockDriver[Any]) -> None:
         driver.acquire("k", "me", SHORT_S)
-        time.sleep(SHORT_S / 2)
-        renewed = driver.renew("k", "me", SHORT_S)
-        time.sleep(SHORT_S * 0.7)
+        renewed = driver.renew("k", "me", 10)
+        time.sleep(SHORT_S + 0.1)
 
         assert renewed
         assert driver.acquire("k", "you", SHORT_S) is None
@@ -255,8 +253,8 @@ class LockConformance(ABC):
     # Holding
 
     def test_a_held_lock_is_renewed_beyond_its_lease(self, locks: Locks) -> None:
-        with locks.lock("k", lease=SHORT_S) as held:
-            time.sleep(SHORT_S * 3)
+        with locks.lock("k", lease=1) as held:
+            time.sleep(2)
             held.check()
 
             assert locks.try_lock("k", "another") is None
@@ -295,8 +293,8 @@ class LockConformance(ABC):
         held.on_lost(lambda lost: told.set() if lost is held else None)
         _rob(driver, held)
 
-        assert held.lost.wait(SHORT_S)
-        assert told.wait(1)
+        assert held.lost.wait(SHORT_S + SLOW_MACHINE_S)
+        assert told.wait(SLOW_MACHINE_S)
 
     def test_who_asks_late_is_told_too(self, driver: LockDriver[Any], locks: Locks) -> None:
         held = self._lost(driver, locks.lock("k", lease=SHORT_S))
@@ -394,14 +392,14 @@ class LockConformance(ABC):
 
         def child(number: int) -> int:
             locks.forget()
-            with locks.lock(f"of child {number}", lease=SHORT_S) as held:
-                time.sleep(SHORT_S * 2)
+            with locks.lock(f"of child {number}", lease=1) as held:
+                time.sleep(1.2)
                 held.check()
                 return held.token
 
         assert 2 == len([token for token in in_children(2, child) if token])
-        with locks.lock("k", lease=SHORT_S) as held:
-            time.sleep(SHORT_S * 2)
+        with locks.lock("k", lease=1) as held:
+            time.sleep(1.2)
             held.check()
 
     # Closing
