@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
+import ast
+import ftplib
+import http.cookiejar
+import inspect
+import json.decoder
+from pathlib import Path
+
 import pytest
 
+from capa_codemods.engine.calls import calls_in_strings, with_argument
 from capa_codemods.engine.differ import edits_between
+from capa_codemods.engine.meaning import Meanings
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.engine.shape import flaw_of_shape
 from capa_codemods.engine.splice import ordered, splice
@@ -91,6 +101,23 @@ def test_bytes_changed_outside_the_edits_are_a_flaw():
     new = splice(data, edits).replace(b"return b", b"return  b")
 
     assert "bytes outside the edits differ" == flaw_of_shape(PythonFile("a.py", data), new, edits)
+
+
+@pytest.mark.parametrize("module", [argparse, ast, ftplib, json.decoder, http.cookiejar, inspect])
+def test_argument_for_every_call_of_a_module_is_proven(module):
+    file = PythonFile("a.py", Path(module.__file__).read_bytes())
+    in_strings = set(calls_in_strings(file.tree))
+    calls = [call for call, _ in Meanings(file.tree).calls() if id(call) not in in_strings]
+    edits = {
+        edit.start: edit
+        for call in calls
+        if all(keyword.arg for keyword in call.keywords)
+        if (edit := with_argument(file, call, "timeout_s=60", "test"))
+    }
+    done = ordered(edits.values())
+
+    assert done
+    assert None is flaw_of_shape(file, splice(file.data, done), done)
 
 
 def test_edits_between_two_texts_are_as_small_as_they_can_be():

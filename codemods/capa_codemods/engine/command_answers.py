@@ -5,11 +5,14 @@ from __future__ import annotations
 import traceback
 from functools import cache
 from importlib.metadata import EntryPoint
+from importlib.util import find_spec
 from typing import Any
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
     """Return what becomes of the source in *question*, what the command warns of, or why it could not be run."""
+    if find_spec("libcst") is None:
+        return {"error": "LibCST is not installed: pip install 'capa-core[migrate]'"}
     try:
         return _run(question)
     except Exception as error:  # noqa: BLE001 - a stranger's command: whatever it raises is told to its maker

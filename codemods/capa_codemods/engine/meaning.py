@@ -11,6 +11,7 @@ have brought. A name that is None for a while is not in doubt, since nothing can
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -73,7 +74,8 @@ class Meanings:
         if id(node) not in self._known:
             self._known[id(node)] = None  # what is asked for again on the way to its own answer has none
             scope = self._scope_of.get(id(node))
-            self._known[id(node)] = self._of(node, scope) if scope is not None else None
+            with contextlib.suppress(RecursionError):  # a chain as long as that is no one's hand-written code
+                self._known[id(node)] = self._of(node, scope) if scope is not None else None
         return self._known[id(node)]
 
     def _of(self, node: ast.expr, scope: _Scope) -> str | None:
