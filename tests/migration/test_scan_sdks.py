@@ -48,7 +48,11 @@ def sites(capa, tmp_path):
             "from kazoo.client import KazooClient\nz = KazooClient(hosts='x')\nz.ensure_path('/a')\n",
             "kazoo.client.KazooClient().ensure_path",
         ),
-        ("import boto3\nboto3.Session().client('s3').put_object()\n", "boto3.client().put_object"),
+        ("import boto3\nboto3.Session().client('s3').put_object()\n", "boto3.client('s3').put_object"),
+        (
+            "import boto3\ns3 = boto3.resource(name)\ns3.Bucket('x').upload_file()\n",
+            "boto3.resource().Bucket().upload_file",
+        ),
         ("import botocore.config\nbotocore.config.Config(retries=1)\n", "botocore.config.Config"),
     ],
 )

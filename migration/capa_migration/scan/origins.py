@@ -1,14 +1,16 @@
 """Follow the names of one file back to the SDK they come from.
 
 An origin is a dotted old name in which `()` stands for a call: after `s = requests.Session()` the origin of `s.get` is
-`requests.Session().get`. Names are followed through imports, assignments, `with … as`, annotations and attributes
-of `self`, one scope at a time. What is bound twice to different origins in a scope is followed to the last one in the
-text: right for nearly all code, and a scan counts rather than rewrites.
+`requests.Session().get`, and that of `boto3.client("s3").get_object` is `boto3.client('s3').get_object`. Names are
+followed through imports, assignments, `with … as`, annotations and attributes of `self`, one scope at a time. What is
+bound twice to different origins in a scope is followed to the last one in the text: right for nearly all code, and a
+scan counts rather than rewrites.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 Foreign = Callable[[str, int, str], str | None]
@@ -17,6 +19,8 @@ Foreign = Callable[[str, int, str], str | None]
 A module of the tree itself has the origin `@` and its path; (that, 0, name) asks for a name of it.
 """
 
+_CALL = re.compile(r"\([^()]*\)")
+_WORD = re.compile(r"[\w.-]+")
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _TOLD = frozenset({ast.Import, ast.ImportFrom, ast.Call, ast.Attribute, ast.Name})
 _BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
@@ -67,7 +71,7 @@ class Origins:
                 found = self._of_attribute(node, scope)
             case ast.Call(func=func):
                 called = self.of(func, scope)
-                found = self.result_of(called) if called else None
+                found = self.result_of(called, node) if called else None
             case ast.Await(value=value) | ast.NamedExpr(value=value) | ast.Starred(value=value):
                 found = self.of(value, scope)
             case ast.IfExp(body=body, orelse=orelse):
@@ -86,10 +90,14 @@ class Origins:
             for alias in node.names:
                 yield node.module if alias.name == "*" else f"{node.module}.{alias.name}"
 
-    def result_of(self, called: str) -> str:
-        """Return the origin of what *called* returns."""
-        returned = self._returns.get(plain(called))
-        return f"{returned}()" if returned else f"{called}()"
+    def result_of(self, called: str, call: ast.Call | None = None) -> str:
+        """Return the origin of what *called* returns; `{}` in `[returns]` is the first argument of the *call*."""
+        returned = self._returns.get(plain(called), called)
+        if "{}" not in returned:
+            return f"{returned}()"
+        first = getattr(call.args[0], "value", None) if call is not None and call.args else None
+        is_word = isinstance(first, str) and _WORD.fullmatch(first)
+        return returned.format(repr(first) if is_word else "")
 
     def bind(self, node: ast.AST, scope: Scope) -> None:
         """Learn in *scope* what the statement *node* binds."""
@@ -180,7 +188,7 @@ def _is_self(node: ast.AST) -> bool:
 
 def plain(origin: str) -> str:
     """Return *origin* without its calls: the name under which an import map speaks of it."""
-    return origin.replace("()", "")
+    return _CALL.sub("", origin)
 
 
 def module_scope(tree: ast.Module, origins: Origins) -> Scope:

@@ -193,7 +193,7 @@ def _spotted(node: ast.AST, scope: Scope, origins: Origins, spoken_for: set[int]
     elif isinstance(node, (ast.Attribute, ast.Name)) and id(node) not in spoken_for:
         origin = origins.of(node, scope) if isinstance(node.ctx, ast.Load) else None
         # A bare module or object is not a shape; what is done with it is told where it is done.
-        if origin and "." in origin and not origin.endswith("()"):
+        if origin and "." in origin and not origin.endswith(")"):
             spoken_for.update(_chain(node))
             yield _Spotted("use", origin, (), node.lineno)
 
