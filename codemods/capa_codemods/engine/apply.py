@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from capa_codemods.engine.journal import Entry, Journal, Planned, Record
-from capa_codemods.engine.journal_folder import sweep
+from capa_codemods.engine.journal_folder import FOLDER, sweep
 from capa_codemods.engine.merge import without_edits
 from capa_codemods.engine.splice import splice
 from capa_codemods.engine.write import digest, read, remove, replace
@@ -153,7 +153,7 @@ def _restore(root: str, record: Record, entry: Entry, temporary: str) -> str:
             return ""
         raise CodemodError(
             f"{entry.path} is gone or no longer a file: it was not made again; put it back and run undo again, or "
-            f"delete {record.place} to leave it so"
+            f"delete {FOLDER}/journal/{record.number:04}.applied to leave it so"
         )
     found = digest(now)
     if found == entry.before:

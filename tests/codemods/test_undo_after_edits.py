@@ -1,0 +1,157 @@
+"""Undo after the user has gone on working: what can be merged is merged, and what cannot is named and left."""
+
+from __future__ import annotations
+
+import pytest
+
+from capa_codemods.engine import apply as engine
+from capa_codemods.engine.journal import Journal, Planned
+from capa_codemods.engine.splice import ordered, splice
+from capa_codemods.findings import Edit
+
+BEFORE = b"import os\nimport requests\n\nx = 1\n\npatch('requests.get')\n"
+EDITS = ordered(
+    [
+        Edit(17, 25, b"capa_requests as requests", "imports"),
+        Edit(41, 49, b"capa_requests", "strings"),
+    ]
+)
+AFTER = splice(BEFORE, EDITS)
+
+
+@pytest.fixture
+def applied(tmp_path):
+    (tmp_path / "a.py").write_bytes(BEFORE)
+    journal = Journal(str(tmp_path))
+    engine.apply(journal, [Planned("a.py", BEFORE, AFTER, EDITS)])
+    assert b"import capa_requests as requests" in (tmp_path / "a.py").read_bytes()
+    return journal
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"import os\n", b"# mine\nimport os\n"),
+        (b"x = 1\n", b"x = 1\ny = 2\n"),
+        (b"x = 1\n", b""),
+        (b"x = 1\n", b"x = 3\n"),
+        (b"import os\n", b""),
+        (b"get')\n", b"get')\nend = True\n"),
+        (b"get')\n", b"get')"),
+        (b"\n", b"\r\n"),
+        (b"\n", b"\r"),
+    ],
+    ids=["above", "between", "deleted", "changed", "first line", "below", "no last newline", "crlf", "cr"],
+)
+def test_edits_on_other_lines_are_kept(applied, tmp_path, old, new):
+    (tmp_path / "a.py").write_bytes(AFTER.replace(old, new))
+
+    result = engine.undo(applied)
+
+    assert BEFORE.replace(old, new) == (tmp_path / "a.py").read_bytes()
+    assert (("a.py",), ("a.py",), ()) == result
+    assert [] == applied.records()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"as requests\n", b"as requests, re\n"),
+        (b"import capa_requests as requests\n", b""),
+        (b"'capa_requests.get'", b"'capa_requests.post'"),
+        (b"import os\nimport capa_requests as requests\n", b"import capa_requests as requests, os\n"),
+        (AFTER, b"entirely other\n"),
+        (AFTER, b""),
+        (AFTER, b"import os\nimport capa_requests as requests\n" * 2),
+    ],
+    ids=["inside", "line deleted", "string", "joined", "replaced", "emptied", "doubled"],
+)
+def test_edits_on_the_same_lines_are_named_and_left(applied, tmp_path, old, new):
+    mine = AFTER.replace(old, new)
+    (tmp_path / "a.py").write_bytes(mine)
+
+    result = engine.undo(applied)
+
+    assert "edited since, on lines that the rewrite changed" in result.troubles[0].reason
+    assert mine == (tmp_path / "a.py").read_bytes()
+
+
+def _delete(path):
+    path.unlink()
+
+
+def _rename(path):
+    path.rename(path.with_name("b.py"))
+
+
+def _link(path):
+    _rename(path)
+    path.symlink_to("b.py")
+
+
+def _turn_into_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("change", [_delete, _rename, _link, _turn_into_folder])
+def test_file_that_is_none_any_more_is_named_and_can_be_put_back(applied, tmp_path, change):
+    path = tmp_path / "a.py"
+    change(path)
+
+    result = engine.undo(applied)
+
+    assert "a.py is gone or no longer a file" in result.troubles[0].reason
+    assert "0001.applied to leave it so" in result.troubles[0].reason
+    if path.is_dir():
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+    path.write_bytes(AFTER)
+    assert (("a.py",), ()) == engine.undo(applied)[:2]
+    assert BEFORE == path.read_bytes()
+
+
+def test_file_made_read_only_is_named_and_can_be_opened_again(applied, tmp_path):
+    (tmp_path / "a.py").chmod(0o444)
+    assert "is read-only" in engine.undo(applied).troubles[0].reason
+    assert AFTER == (tmp_path / "a.py").read_bytes()
+
+    (tmp_path / "a.py").chmod(0o640)
+    engine.undo(applied)
+
+    assert (BEFORE, 0o640) == ((tmp_path / "a.py").read_bytes(), (tmp_path / "a.py").stat().st_mode & 0o777)
+
+
+def test_mode_that_was_changed_since_is_kept(applied, tmp_path):
+    (tmp_path / "a.py").chmod(0o755)
+
+    engine.undo(applied)
+
+    assert (BEFORE, 0o755) == ((tmp_path / "a.py").read_bytes(), (tmp_path / "a.py").stat().st_mode & 0o777)
+
+
+def test_file_taken_back_by_hand_is_nothing_to_undo(applied, tmp_path):
+    (tmp_path / "a.py").write_bytes(BEFORE)
+
+    assert ((), (), ()) == engine.undo(applied)
+    assert [] == applied.records()
+
+
+def test_file_restored_in_part_of_an_undo_may_be_edited_before_the_rest(applied, tmp_path):
+    (tmp_path / "b.py").write_bytes(BEFORE)
+    engine.apply(applied, [Planned("b.py", BEFORE, AFTER, EDITS)])
+    engine.undo(applied)
+    engine.undo(applied)
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_bytes(BEFORE)
+    engine.apply(applied, [Planned(name, BEFORE, AFTER, EDITS) for name in ("a.py", "b.py")])
+    (tmp_path / "b.py").unlink()
+    assert ("a.py",) == engine.undo(applied).written
+    (tmp_path / "a.py").write_bytes(b"mine\n")
+    (tmp_path / "b.py").write_bytes(AFTER)
+
+    result = engine.undo(applied)
+
+    assert (("b.py",), ()) == (result.written, result.troubles)
+    assert b"mine\n" == (tmp_path / "a.py").read_bytes()
