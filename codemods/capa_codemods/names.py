@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from capa_codemods.import_map import ImportMap, Name
-from capa_codemods.sieve import Sieve
+from capa_codemods.sieve import LARGEST_BYTES, Sieve
 
 CAPA = "capa-core"
 """The distribution whose extras bring the adapters."""
@@ -106,8 +106,8 @@ class Names:
         return self._distributions.get(normalized(distribution))
 
     def may_require(self, text: str) -> bool:
-        """Say whether *text* holds the name of a distribution that brings an SDK."""
-        return self._required.search(text) is not None
+        """Say whether *text*, or as much of it as is ever parsed, names a distribution that brings an SDK."""
+        return self._required.search(text, 0, LARGEST_BYTES) is not None
 
 
 def normalized(distribution: str) -> str:

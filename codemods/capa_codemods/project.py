@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from capa_codemods.engine.write import read
 from capa_codemods.names import Names, spellings
 
 CAPA_TOML = "capa.toml"
@@ -153,8 +154,8 @@ class Project:
         """Return the text of a *manifest*; nothing if it cannot be read."""
         if manifest not in self._manifest_texts:
             try:
-                with open(os.path.join(self.root, manifest), "rb") as file:
-                    text = file.read(1 << 20).decode(errors="replace")
+                data = read(os.path.join(self.root, manifest), follow_link=True) or b""
+                text = data[: 1 << 20].decode(errors="replace")
             except OSError:
                 text = (
                     ""  # what cannot be read is no evidence; the rules for manifests report the file itself

@@ -46,7 +46,7 @@ class Rewrite:
     def glance(self, path: str) -> tuple[os.stat_result | None, bool]:
         """Return what the file at *path* was before it was read, and whether a rule could have anything to say of it.
 
-        Nothing and False if it is not there.
+        Nothing and False if it is not there; nothing and True if it is out of reach, which `examine` tells of.
         """
         place = f"{self.project.root}/{path}"
         try:
@@ -60,7 +60,7 @@ class Rewrite:
         try:
             return os.lstat(place), may_concern
         except OSError:
-            return None, False
+            return None, may_concern
 
     def examine(self, path: str) -> Outcome:
         """Read the file at *path*, relative to the root, and return what would become of it."""

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from capa_codemods.engine.journal_folder import check_folder
+from capa_codemods.engine.write import open_regular
 from capa_codemods.errors import JournalError
 from capa_migration.scan.sites import Survey, sums
 from capa_migration.target import Target
@@ -76,11 +77,12 @@ def read(root: str) -> History:
     """Return the history of the tree at *root*; empty if there is none, or if it cannot be read."""
     try:
         check_folder(f"{root}/.capa")
-        # A link could lead to a file that is no history, and a pipe would wait for a writer.
-        handle = os.open(f"{root}/{FILE}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        opened = open_regular(f"{root}/{FILE}")  # a link could lead to a file that is no history
     except (OSError, JournalError):
         return History()
-    with open(handle, "rb") as file:
+    if opened is None:
+        return History()
+    with open(opened[0], "rb") as file:
         return _parsed(file.read(_LARGEST_BYTES))
 
 
@@ -144,6 +146,8 @@ def _append(root: str, entry: Entry) -> bool:
     with open(os.open(f"{root}/{FILE}", flags, 0o666), "r+b", buffering=0) as file:
         _lock(file.fileno())
         text = file.read()
+        if text is None:  # a pipe
+            return False
         if not _is_due(entry, _parsed(text).entries):
             return False
         # What a kill or a full disk has cut short must not spoil this line too.

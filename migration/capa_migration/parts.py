@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from capa_codemods.engine.git import top_level
+from capa_codemods.engine.write import read
 from capa_migration.errors import OptionsError
 from capa_migration.plan import Plan
 
@@ -70,11 +71,10 @@ def _owner_by_codeowners(root: str) -> Callable[[str], str]:
 def _codeowners(top: str) -> str:
     for name in _CODEOWNERS:
         try:
-            with open(f"{top}/{name}", encoding="utf-8") as file:
+            data = read(f"{top}/{name}", follow_link=True)
+            if data is not None:
                 # The library takes a name in a comment for an owner.
-                return "".join(re.sub(r"\s#.*", "", line) for line in file)
-        except FileNotFoundError:
-            continue
+                return re.sub(r"\s#.*", "", data.decode())
         except (OSError, ValueError) as error:
             raise OptionsError(f"{top}/{name}: cannot be read: {error}: mend it and run again") from error
     raise OptionsError(

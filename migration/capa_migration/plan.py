@@ -86,9 +86,11 @@ def make(
     listed = find.files(target.root, options.exclude)
     if target.scopes and not target.within(listed):
         return _of_excluded(target)
-    if settled.suffixes and (fast := _when_all_settled(target, listed, settled)) is not None:
+    barred = _barred(target, listed)
+    if not barred and settled.suffixes and (fast := _when_all_settled(target, listed, settled)) is not None:
         return fast
-    return _examine(target, options, listed, settled, remember=remember, progress=progress)
+    plan = _examine(target, options, listed, settled, remember=remember, progress=progress)
+    return Plan(plan.root, plan.seen, sorted([*plan.outcomes, *barred])) if barred else plan
 
 
 def select(offered: Iterable[Offer], options: Options) -> list[Rule[Any]]:
@@ -141,6 +143,29 @@ def _of_excluded(target: Target) -> Plan:
             f"{named}: nothing here is a file of the project at {target.root}: give another path"
         )
     return Plan(target.root, 0)
+
+
+def _barred(target: Target, listed: Sequence[str]) -> list[Outcome]:
+    """Return an outcome for each folder that could not be listed, so that nobody takes it for empty."""
+    folders = [path for path in listed if path.endswith("/")]
+    found = [path for path in target.within(folders) if not os.path.lexists(f"{target.root}/{path}.git")]
+    if not found:
+        return []
+    from capa_codemods.findings import Outcome
+
+    step = "allow reading it, or leave it out with --exclude"
+    return [
+        Outcome(path, "failed", reason=f"cannot be listed: {_why(f'{target.root}/{path}')}", next_step=step)
+        for path in found
+    ]
+
+
+def _why(folder: str) -> str:
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return "the disk failed for a moment"
 
 
 def _open_cache(root: str, options: Options) -> cache.Settled:
@@ -236,9 +261,9 @@ def _sift(
     stamps, candidates = {}, []
     for path in wanted:
         found, may_concern = rewrite.glance(path)
-        if found is None:
+        if found is None and not may_concern:
             continue
-        stamps[path] = cache.stamp_of(found)
+        stamps[path] = cache.stamp_of(found) if found else cache.OUT_OF_REACH
         if may_concern:
             candidates.append(path)
         else:

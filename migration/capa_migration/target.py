@@ -8,6 +8,8 @@ from typing import Any
 
 from capa_codemods.engine.git import is_ignored, top_level
 from capa_codemods.engine.journal_folder import FOLDER
+from capa_codemods.engine.write import read
+from capa_codemods.sieve import LARGEST_BYTES
 from capa_migration.errors import OptionsError, TargetError
 
 _MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
@@ -124,17 +126,20 @@ def _upwards(folder: str, limit: str | None) -> list[str]:
 
 def _table(path: str) -> dict[str, Any]:
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = read(path, follow_link=True)
     except OSError:
         return {}
-    if b"tool.capa" not in data:
+    if data is None or b"tool.capa" not in data:
         return {}
+    if len(data) > LARGEST_BYTES:
+        raise OptionsError(
+            f"{path}: {len(data) // 1024 // 1024} MB are no settings: make it smaller and run again"
+        )
     import tomllib
 
     try:
         table = tomllib.loads(data.decode()).get("tool", {}).get("capa", {}).get("migrate", {})
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OptionsError(f"{path}: not TOML: {error}: mend it and run again") from error
     if not isinstance(table, dict):
         raise OptionsError(f"{path}: [tool.capa.migrate] must be a table: write it so, and run again")

@@ -67,6 +67,7 @@ def test_no_text_is_too_odd(rewriting, text):
     assert () == rewriting.examine_data("a.py", new).edits
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80).map(lambda junk: b"import requests\n" + junk))
 def test_no_bytes_are_too_odd(rewriting, data):
     outcome = rewriting.examine_data("a.py", data)

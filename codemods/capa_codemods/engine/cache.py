@@ -8,11 +8,17 @@ hostile cache can hide a file, and run nothing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Sequence
 
+from capa_codemods.engine.write import read
+
 _FORMAT = "capa-settled-files 1"
+OUT_OF_REACH = "0 0 0 0"
+"""The stamp of a file that is there and that nothing can be learned of: whoever reads it learns why."""
+
 _UNSETTLED_NS = 2_000_000_000  # a file written this shortly ago can change again without a new time stamp
 
 
@@ -20,8 +26,10 @@ def stamp(path: str) -> str | None:
     """Return what changes whenever the file at *path* is written or replaced; None if there is none."""
     try:
         found = os.lstat(path)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError:
+        return OUT_OF_REACH
     return stamp_of(found)
 
 
@@ -60,8 +68,7 @@ class Settled:
     def open(cls, path: str, options: str) -> Settled:
         """Return what the file at *path* remembers for this choice of *options*; nothing if any guard has changed."""
         try:
-            with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-                text = file.read()
+            text = (read(path) or b"").decode(errors="surrogateescape")
         except OSError:
             text = ""
         try:
@@ -114,12 +121,14 @@ class Settled:
         if text == self._text:
             return
         temporary = f"{self.path}.{os.getpid()}.tmp"
-        try:
-            with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        with contextlib.suppress(OSError):
+            # Made anew: a link planted under this name must not lead elsewhere.
+            with open(temporary, "x", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
                 file.write(text)
             os.replace(temporary, self.path)
-        except OSError:
             return
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
 
 
 def listing_of(paths: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from typing import ClassVar
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Change, Edit
 from capa_codemods.names import Names
+from capa_codemods.sieve import LARGEST_BYTES
 
 _IGNORE = re.compile(rb"#\s*capa:\s*ignore(?:\[([^\]]*)\])?")
 
@@ -31,8 +32,13 @@ class Document(ABC):
         """Read *data* as this kind of file.
 
         Raises:
-            UnreadableError: It is no such file.
+            UnreadableError: It is no such file, or too large.
         """
+        if len(data) > LARGEST_BYTES:
+            raise UnreadableError(
+                f"the file has {len(data) // 1024 // 1024} MB, which is more than is parsed",
+                next_step="change it by hand, split it, or leave it out with --exclude",
+            )
         self.path = path
         self.data = data
         self.line_starts = starts_of_lines(data)

@@ -23,6 +23,8 @@ _SKIPPED_AT_ROOT = frozenset({"build", "dist"})
 def files(root: str, excluded: Iterable[str] = ()) -> list[str]:
     """Return the files below *root*, relative to it, with forward slashes, in a stable order.
 
+    What ends with `/` is a folder: a repository of its own, or one that cannot be listed.
+
     Args:
         root: Absolute path of a folder.
         excluded: Folders or files, relative, that are left out.
@@ -40,7 +42,13 @@ def _walk(root: str) -> Iterator[str]:
     folders = [""]
     while folders:
         folder = folders.pop()
-        names, inner = _entries(f"{root}/{folder}")
+        try:
+            names, inner = _entries(f"{root}/{folder}")
+        except FileNotFoundError:
+            continue
+        except OSError:
+            yield folder or "./"  # named, so that whoever asked can say what was not looked at
+            continue
         if folder and "pyvenv.cfg" in names:
             continue  # a virtual environment, whatever its name
         yield from [folder + name for name in names]
@@ -52,10 +60,7 @@ def _entries(folder: str) -> tuple[list[str], list[str]]:
     """Return the names of the files in *folder* and of the folders in it."""
     names: list[str] = []
     inner: list[str] = []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                (inner if entry.is_dir(follow_symlinks=False) else names).append(entry.name)
-    except OSError:
-        return [], []  # a folder that cannot be entered holds nothing that could be rewritten
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            (inner if entry.is_dir(follow_symlinks=False) else names).append(entry.name)
     return names, inner

@@ -74,7 +74,16 @@ def dirt(root: str, scopes: Sequence[str] = ()) -> Dirt:
     """
     if top_level(root) is None:
         return Dirt()
-    asked = ("status", "--porcelain", "-z", "--no-renames", "--", *(scopes or (".",)))
+    # A submodule is a repository of its own, with programs of its own.
+    asked = (
+        "status",
+        "--porcelain",
+        "-z",
+        "--no-renames",
+        "--ignore-submodules=all",
+        "--",
+        *(scopes or (".",)),
+    )
     out = _git(root, "--literal-pathspecs", *_without_filters(root), *asked)
     if out is None:
         raise CodemodError(
@@ -144,8 +153,11 @@ def _without_filters(root: str) -> list[str]:
 def _filter_keys(root: str) -> list[str]:
     """Return the settings by which the repository itself names programs to run on its files."""
     pattern = r"^filter\..*\.(clean|process)$"
-    names = _git(root, "config", "--local", "--name-only", "-z", "--get-regexp", pattern)
-    return [key for key in os.fsdecode(names or b"").split("\0") if key]
+    # With all that is included, and with the place of each: `--local` would hide what a file that it includes sets.
+    told = _git(root, "config", "--show-scope", "--name-only", "-z", "--get-regexp", pattern)
+    words = os.fsdecode(told or b"").split("\0")
+    scopes = zip(words[::2], words[1::2], strict=False)
+    return [key for scope, key in scopes if scope in {"local", "worktree"}]
 
 
 def _must(root: str, *arguments: str, given: bytes = b"") -> bytes:

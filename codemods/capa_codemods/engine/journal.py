@@ -185,11 +185,12 @@ class Journal:
 
         Raises:
             JournalError: Something that leads elsewhere has the name of the journal or of a record.
+            OSError: The journal is there and cannot be listed.
         """
         check_folder(self.folder)
         try:
             names = os.listdir(self.folder)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         split = [name.partition(".") for name in names]
         found = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from capa_codemods.engine.write import read
 from capa_codemods.errors import JournalError
 
 FOLDER = ".capa/migrate"
@@ -22,10 +23,12 @@ def make_folder(root: str) -> None:
     check_folder(folder)
     os.makedirs(folder, exist_ok=True)
     ignore = f"{folder}/.gitignore"
-    # An empty one is what a killed run may leave.
-    if not os.path.lexists(ignore) or os.lstat(ignore).st_size == 0:
-        with open(ignore, "w", encoding="ascii") as file:
-            file.write("*\n")
+    if os.path.lexists(ignore) and read(ignore) != b"":
+        return
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(ignore)  # empty: what a killed run may leave
+    with open(ignore, "x", encoding="ascii") as file:
+        file.write("*\n")
 
 
 def check_folder(place: str) -> None:

@@ -15,9 +15,6 @@ from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
 from capa_codemods.names import Names
 
-LARGEST_BYTES = 4 * 1024 * 1024
-"""A larger file is generated, and parsing it could take all memory: it is a finding."""
-
 _GAP = rb"(?:[ \t\f]|\\(?:\r\n|\r|\n))"
 _DOTTED = rb"[^\W\d]\w*(?:" + _GAP + rb"*\." + _GAP + rb"*[^\W\d]\w*)*"
 _FROM = re.compile(rb"from" + _GAP + rb"+(" + _DOTTED + rb")")
@@ -60,11 +57,6 @@ class PythonFile(Document):
             UnreadableError: It is no Python, of this interpreter or a newer one, or too large.
         """
         super().__init__(path, data)
-        if len(data) > LARGEST_BYTES:
-            raise UnreadableError(
-                f"the file has {len(data) // 1024 // 1024} MB, which is more than is parsed",
-                next_step="change its imports by hand, or split the file",
-            )
         self.places = Places(data, self.line_starts)
         try:
             self.tree: ast.Module | None = parse(data)

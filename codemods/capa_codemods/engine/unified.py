@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
@@ -10,18 +12,19 @@ from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Edit
 
 _CONTEXT = 3
+_ODD = re.compile(rb'[\x00-\x1f\x7f"\\]')
+_ESCAPES = {b'"': b'\\"', b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n", b"\r": b"\\r"}
 
 
 def unified(path: str, data: bytes | None, edits: Sequence[Edit]) -> bytes:
     """Return the diff of the file *path* from *data* to `splice(data, edits)`; None is for a file to be made."""
-    name = path.encode(errors="surrogateescape")
-    old_name = b"/dev/null" if data is None else b"a/" + name
+    old_name = b"/dev/null" if data is None else _name(f"a/{path}")
     data = data or b""
     lines = data.split(b"\n")
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line) + 1)
-    parts = [b"--- " + old_name + b"\n+++ b/" + name + b"\n"]
+    parts = [b"--- " + old_name + b"\n+++ " + _name(f"b/{path}") + b"\n"]
     shift = 0
     for first, last, group in _hunks(starts, len(lines), edits):
         begin, end = starts[first], min(starts[last], len(data))
@@ -30,6 +33,14 @@ def unified(path: str, data: bytes | None, edits: Sequence[Edit]) -> bytes:
         parts += _hunk(first, first + shift, old, new)
         shift += _count(new) - _count(old)
     return b"".join(parts)
+
+
+def _name(path: str) -> bytes:
+    """Return *path* as git writes it: else a name could end its line, and go on with changes of its own."""
+    name = os.fsencode(path)
+    if _ODD.search(name):
+        return b'"' + _ODD.sub(lambda found: _ESCAPES.get(found[0], b"\\%03o" % ord(found[0])), name) + b'"'
+    return name + b"\t" if b" " in name else name  # a blank ends a name, unless a tab does
 
 
 def _hunks(starts: list[int], count: int, edits: Sequence[Edit]) -> Iterator[tuple[int, int, list[Edit]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from capa_migration.report import Report
 
 _TOLD_PATHS = 3
+_ACTED_UPON = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)  # by a terminal; file names and sources may hold them
 
 
 def add_paths(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +55,7 @@ def show(report: Report, arguments: argparse.Namespace) -> int:
     if arguments.output:
         put(arguments.output, _encoded(pieces))
     elif arguments.format == "text":
-        _print_painted(pieces)
+        _print_painted(map(_visible, pieces))
     else:
         _print(pieces)
     return report.exit_code
@@ -76,6 +80,12 @@ def put(path: str, data: bytes) -> None:
     except (OSError, CodemodError) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise OptionsError(f"{path}: cannot be written: {said}: name another file") from error
+
+
+def _visible(piece: str | bytes) -> str | bytes:
+    if isinstance(piece, bytes):
+        return piece
+    return _ACTED_UPON.sub(lambda found: f"\\x{ord(found[0]):02x}", piece)
 
 
 def _encoded(pieces: Iterable[str | bytes]) -> bytes:
