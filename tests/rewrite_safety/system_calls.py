@@ -14,16 +14,15 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from rewrite_safety.tree import Ran, Tree
 
-CHANGING = (
-    "openat", "write", "close", "fsync", "rename", "unlink", "mkdir", "rmdir", "ftruncate",
+KILLED = (
+    "openat", "write", "fsync", "rename", "unlink", "mkdir", "rmdir", "ftruncate",
     "fchmod", "fchown", "fsetxattr", "fremovexattr", "flock",
 )  # fmt: skip
-READING = ("read", "getdents64", "flistxattr", "llistxattr", "lgetxattr")
+FAILED = (*KILLED, "close")
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EROFS", "EINTR")
 ACTIONS = ("apply", "undo")
 
@@ -44,10 +43,9 @@ class Point(NamedTuple):
 
 
 def kills(tree: Tree) -> list[Point]:
-    """Return every file call on the tree as a point at which to kill, in the order of calls."""
-    names = (*CHANGING, *READING)
+    """Return every call that opens or changes something in the tree as a point at which to kill, in order."""
     return [
-        Point(action, call, number) for action in ACTIONS for call, number, _ in _calls(tree, action, names)
+        Point(action, call, number) for action in ACTIONS for call, number, _ in _calls(tree, action, KILLED)
     ]
 
 
@@ -59,7 +57,7 @@ def failures(tree: Tree) -> list[Point]:
     return [
         Point(action, call, number, error)
         for action in ACTIONS
-        for call, number, on_journal in _calls(tree, action, CHANGING)
+        for call, number, on_journal in _calls(tree, action, FAILED)
         for error in (ERRORS if on_journal else [ERRORS[number % len(ERRORS)]])
     ]
 
@@ -142,9 +140,7 @@ def _calls(tree: Tree, action: str, names: tuple[str, ...]) -> list[tuple[str, i
     return found
 
 
-def _under_strace(
-    tree: Tree, action: str, options: list[str], names: tuple[str, ...] = (*CHANGING, *READING)
-) -> Ran:
+def _under_strace(tree: Tree, action: str, options: list[str], names: tuple[str, ...] = FAILED) -> Ran:
     # Faster, as strace is not asked about other calls; but with it, no signal is delivered (strace 6.1).
     fast = () if any("signal=" in option for option in options) else ("--seccomp-bpf",)
     command = ["strace", "-f", *fast, "-qqq", f"-etrace={','.join(names)}", *options]
