@@ -71,6 +71,8 @@ def test_import_that_is_there_is_used(native):
         f"{HEAD}{CLIENT}client.get_value('a', 'b', 'c')\n",
         f"{HEAD}{CLIENT}client.get_value(*a)\n",
         f"{HEAD}{CLIENT}client.get_value('a', namespace=n)\n",
+        f"{HEAD}{CLIENT}client.get_value(a for a in b)\n",
+        f"{HEAD}{CLIENT}def f(default_runtime): return client.get_value('a')\n",
         f"{HEAD}{CLIENT}client.get_value('a', namespace='web.json')\n",
         f"{HEAD}{CLIENT}client.get_value('a')\nclient.stop()\n",
         f"{HEAD}{CLIENT}client.get_value('a')\nuse(client)\n",

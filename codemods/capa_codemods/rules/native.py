@@ -70,6 +70,10 @@ class Native(Rule[PythonFile]):
             yield from (*imported, *edits)
 
     def _read(self, file: PythonFile, call: ast.Call, client: _Client) -> Iterator[Edit]:
+        label = f", label={json.dumps(client.label)}" if client.label else ""
+        scope = with_argument(file, call, f"application={json.dumps(client.application)}{label}", self.id)
+        if scope is None:
+            return
         start = file.places.offset(call.func.lineno, call.func.col_offset)
         end = file.places.offset(call.func.end_lineno or 0, call.func.end_col_offset or 0)
         component = f"{_RUNTIME}().configuration({json.dumps(client.component)}).value"
@@ -78,18 +82,17 @@ class Native(Rule[PythonFile]):
             at = file.places.offset(keyword.lineno, keyword.col_offset)
             name = {"namespace": "group", "default_val": "default"}[str(keyword.arg)]
             yield Edit(at, at + len(str(keyword.arg)), name.encode(), self.id)
-        label = f", label={json.dumps(client.label)}" if client.label else ""
-        scope = f"application={json.dumps(client.application)}{label}"
-        if edit := with_argument(file, call, scope, self.id):
-            yield edit
+        yield scope
 
     def _import(self, file: PythonFile, meanings: Meanings) -> list[Edit] | None:
         """Return the edit that imports what the reads need, none if it is imported; None if it cannot be."""
         assert file.tree is not None  # noqa: S101 - `check` has looked
-        uses = [node for node in ast.walk(file.tree) if isinstance(node, ast.Name) and node.id == _RUNTIME]
-        if uses:
-            is_ours = all(meanings.of(use) == f"capa_core.{_RUNTIME}" for use in uses)
-            return [] if is_ours else None
+        if _RUNTIME.encode() in file.data:
+            nodes = list(ast.walk(file.tree))
+            uses = [node for node in nodes if isinstance(node, ast.Name) and node.id == _RUNTIME]
+            is_ours = bool(uses) and all(meanings.of(use) == f"capa_core.{_RUNTIME}" for use in uses)
+            has_shadow = any(isinstance(node, ast.arg) and node.arg == _RUNTIME for node in nodes)
+            return [] if is_ours and not has_shadow else None
         for node in file.tree.body:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("capa_apollo"):
                 newline = b"\r\n" if b"\r\n" in file.data else b"\n"
