@@ -65,6 +65,7 @@ def apply(
     *,
     allow_dirty: bool = False,
     choose: Callable[[Plan], Plan] | None = None,
+    progress: engine.Progress = engine.silent,
 ) -> Done:
     """Carry out the plan that *make_plan* makes for the tree, or the parts of one, at *paths*.
 
@@ -72,7 +73,8 @@ def apply(
         paths: Folders and files of one project.
         make_plan: Called once.
         allow_dirty: Go on in a git work tree with uncommitted changes.
-        choose: Returns the part of the plan to carry out. Other writing runs wait for its answer.
+        choose: Returns the part of the plan to carry out. Other writing runs are refused until it does.
+        progress: Told how many files are written, and of how many.
 
     Raises:
         DirtyTreeError: Something is to change beside uncommitted changes, and *allow_dirty* is not given.
@@ -97,13 +99,15 @@ def apply(
             plan = make_plan(remember=True)
         wanted = plan if choose is None else choose(plan)
         files, troubles = _load(wanted)
-        result = engine.apply(journal, files) if files else engine.Result(())
+        result = engine.apply(journal, files, progress) if files else engine.Result(())
     declined = len(plan.of("changed")) - len(wanted.of("changed"))
     result = result._replace(troubles=(*troubles, *result.troubles))
     return Done(wanted, recovered, result, declined=declined)
 
 
-def undo(paths: str | Sequence[str], *, down_to: int | None = None) -> Done:
+def undo(
+    paths: str | Sequence[str], *, down_to: int | None = None, progress: engine.Progress = engine.silent
+) -> Done:
     """Take back the newest rewrite of the tree around *paths*, and those before it *down_to* this number.
 
     A conflict ends it: what is older stays as it is.
@@ -123,9 +127,9 @@ def undo(paths: str | Sequence[str], *, down_to: int | None = None) -> Done:
     with _locked(journal):
         recovered = engine.recover(journal)
         # What a killed run has left is the newest rewrite: taking it back is the undo that was asked for.
-        result = engine.undo(journal) if recovered is None else recovered
+        result = engine.undo(journal, progress) if recovered is None else recovered
         for _ in range(sum(number >= down_to for number in numbers) - 1 if down_to is not None else 0):
-            older = None if result is None or result.troubles else engine.undo(journal)
+            older = None if result is None or result.troubles else engine.undo(journal, progress)
             result = result and _joined(result, older)
     return Done(Plan(target.root, 0), recovered, result)
 

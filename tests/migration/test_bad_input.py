@@ -290,10 +290,9 @@ def test_progress_line_at_a_terminal_for_long_runs(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     clock = iter([0.0, 0.5, 2.0, 2.1, 3.0])
     monkeypatch.setattr(terminal.time, "monotonic", lambda: next(clock))
-    line = terminal.ProgressLine()
-    for done in (1, 50, 51, 75):
-        line(done, 100)
-    line.close()
+    with terminal.ProgressLine() as line:
+        for done in (1, 50, 51, 75):
+            line(done, 100)
 
     err = capsys.readouterr().err
     assert "50 of 100 files, 25/s, 2 s left" in err
@@ -314,6 +313,22 @@ def test_progress_line_knows_no_rate_before_the_first_file(monkeypatch, capsys):
     assert (
         "\r0 of 1,000 files\r0 of 1,000 files\r50 of 1,000 files, 10/s, 95 s left" == capsys.readouterr().err
     )
+
+
+def test_progress_is_shown_while_files_are_written_and_taken_back(capa, project, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        "capa_migration.cli.terminal.ProgressLine.__call__", lambda _, *numbers: told.append(numbers)
+    )
+    capa("migrate", "check", project)
+    told.clear()
+    capa("migrate", "apply", project)
+    applied = [numbers for numbers in told if numbers[1] == 3]
+    told.clear()
+
+    capa("migrate", "undo", project)
+
+    assert [(0, 3), (1, 3), (2, 3)] == applied[-3:] == told
 
 
 def _read(handle: int) -> bytes:

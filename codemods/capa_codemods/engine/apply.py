@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from capa_codemods.engine.journal import Entry, Journal, Planned, Record
@@ -13,6 +13,8 @@ from capa_codemods.engine.merge import without_edits
 from capa_codemods.engine.splice import splice
 from capa_codemods.engine.write import digest, read, remove, replace
 from capa_codemods.errors import CodemodError, JournalError, way_out
+
+Progress = Callable[[int, int], None]
 
 
 class Trouble(NamedTuple):
@@ -36,10 +38,15 @@ class Result(NamedTuple):
     troubles: tuple[Trouble, ...] = ()
 
 
-def apply(journal: Journal, files: Sequence[Planned]) -> Result:
+def silent(done: int, total: int) -> None:
+    """Tell nobody how far it is."""
+
+
+def apply(journal: Journal, files: Sequence[Planned], progress: Progress = silent) -> Result:
     """Replace *files*, journal first. Call it with the journal's lock held and nothing unfinished.
 
     A file that cannot be written, or has changed since it was read, is left and reported; the others are written.
+    *progress* is told before each file how many are done, and of how many.
 
     Raises:
         OSError: The journal cannot be written. Nothing was touched.
@@ -48,6 +55,7 @@ def apply(journal: Journal, files: Sequence[Planned]) -> Result:
     record = journal.begin(files)
     written, troubles = [], []
     for index, file in enumerate(files):
+        progress(index, len(files))
         try:
             temporary = _free_place(journal, record, index, file.path)
             replace(f"{journal.root}/{file.path}", file.after, temporary=temporary, expected=file.before)
@@ -58,7 +66,7 @@ def apply(journal: Journal, files: Sequence[Planned]) -> Result:
     return Result(tuple(written), (), tuple(troubles))
 
 
-def undo(journal: Journal) -> Result | None:
+def undo(journal: Journal, progress: Progress = silent) -> Result | None:
     """Take back the newest rewrite; None if there is none. Call it with the journal's lock held.
 
     A file that the user has edited since keeps the edits, if they are on other lines. Else it is left as it is and
@@ -74,7 +82,7 @@ def undo(journal: Journal) -> Result | None:
     record = records[-1]
     record.entries()  # fails here, before the state changes, if it is damaged
     record.become("undoing")
-    return _take_back(journal, record)
+    return _take_back(journal, record, progress)
 
 
 def recover(journal: Journal) -> Result | None:
@@ -96,9 +104,11 @@ def recover(journal: Journal) -> Result | None:
     )
 
 
-def _take_back(journal: Journal, record: Record) -> Result:
+def _take_back(journal: Journal, record: Record, progress: Progress = silent) -> Result:
     written, merged, left, troubles = [], [], [], []
-    for index, entry in enumerate(record.entries()):
+    entries = record.entries()
+    for index, entry in enumerate(entries):
+        progress(index, len(entries))
         try:
             temporary = _free_place(journal, record, index, entry.path)
             outcome = _restore(journal.root, record, entry, temporary)

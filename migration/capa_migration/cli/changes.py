@@ -56,19 +56,27 @@ def apply(arguments: argparse.Namespace) -> int:
 
         interactive.require_terminal()
         choose = interactive.choose
-    if arguments.commit:
-        done = _commit(arguments, choose)
-    else:
-        from capa_migration import apply as writing
-
-        make_plan = partial(_plan, arguments)
-        done = writing.apply(arguments.paths, make_plan, allow_dirty=arguments.allow_dirty, choose=choose)
+    done = _commit(arguments, choose) if arguments.commit else _write(arguments, choose)
     report = _report("apply", arguments, done.plan, done)
     if done.result and done.result.written:
         from capa_migration.history import remember
 
         remember(arguments.paths, lambda: report.survey, "apply", exclude=arguments.exclude)
     return show(report, arguments)
+
+
+def _write(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None) -> Done:
+    from capa_migration.apply import apply as write
+    from capa_migration.cli.terminal import ProgressLine
+
+    with ProgressLine() as progress:
+        return write(
+            arguments.paths,
+            partial(_plan, arguments),
+            allow_dirty=arguments.allow_dirty,
+            choose=choose,
+            progress=progress,
+        )
 
 
 def _commit(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None) -> Done:
@@ -118,11 +126,8 @@ def _survey(arguments: argparse.Namespace) -> Survey:
 def _plan(arguments: argparse.Namespace, *, remember: bool) -> Plan:
     from capa_migration.cli.terminal import ProgressLine
 
-    progress = ProgressLine()
-    try:
+    with ProgressLine() as progress:
         return make(arguments.paths, _options(arguments), remember=remember, progress=progress)
-    finally:
-        progress.close()
 
 
 def _options(arguments: argparse.Namespace) -> Options:

@@ -68,11 +68,8 @@ def _plan(paths: list[str], options: Options) -> Plan:
     from capa_migration.cli.terminal import ProgressLine
     from capa_migration.plan import make
 
-    progress = ProgressLine()
-    try:
+    with ProgressLine() as progress:
         return make(paths, options, remember=False, progress=progress)
-    finally:
-        progress.close()
 
 
 def _open(place: str) -> None:

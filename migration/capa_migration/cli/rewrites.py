@@ -13,11 +13,13 @@ from capa_migration.apply import status as read_status
 from capa_migration.apply import undo as take_back
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.output import as_words
+from capa_migration.cli.terminal import ProgressLine
 
 
 def undo(arguments: argparse.Namespace) -> int:
     """Carry out `capa migrate undo` and return its exit code."""
-    done = take_back(arguments.paths, down_to=arguments.to)
+    with ProgressLine() as progress:
+        done = take_back(arguments.paths, down_to=arguments.to, progress=progress)
     code = FAILED if done.troubles else CLEAN
     if arguments.json:
         data = {"root": done.plan.root, "result": report.result_data(done.result), "exit": code}

@@ -79,8 +79,5 @@ def survey(paths: Sequence[str], options: Options) -> Survey:
             "no adapter is installed, so the names of most SDKs are not known: "
             "pip install 'capa-core[requests,celery,apollo]'"
         )
-    progress = ProgressLine()
-    try:
+    with ProgressLine() as progress:
         return scan.survey(paths, options, progress)
-    finally:
-        progress.close()

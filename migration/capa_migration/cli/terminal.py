@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TextIO
+from typing import Self, TextIO
 
 _QUIET_S = 1.0
 _EVERY_S = 0.2
@@ -48,7 +48,11 @@ class ProgressLine:
             told += f", {rate:,.0f}/s, {_duration((total - done) / rate)} left"
         self._show(told)
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        """Show progress until the block ends."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Take the line away."""
         if self._width:
             self._show("")
