@@ -96,6 +96,8 @@ def remember(
 ) -> bool:
     """Add a line for what *paths* use by now, and say whether one was due and written.
 
+    A rewrite costs a fraction of a scan, so one that is no part of a history does not begin one.
+
     A part of a tree is not comparable with the whole: nothing is written for it. Neither is for a tree that uses no SDK
     and never has, or that cannot be written to: a scan must work on what may only be read.
 
@@ -106,7 +108,8 @@ def remember(
         exclude: What the user asked to leave out this time.
         now: Taken for the present time.
     """
-    if exclude or Target(paths).scopes:
+    target = Target(paths)
+    if exclude or target.scopes or (by == "apply" and not read(target.root).entries):
         return False
     found = survey()
     try:
