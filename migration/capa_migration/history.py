@@ -184,7 +184,7 @@ def _parsed(text: bytes) -> History:
     for number, line in enumerate(text.splitlines(), 1):
         try:
             entries.append(_entry(json.loads(line)))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             damaged.append(number)
     return History(tuple(sorted(entries, key=lambda entry: entry.at)), tuple(damaged))
 

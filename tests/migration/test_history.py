@@ -78,6 +78,7 @@ def test_a_tree_without_an_sdk_is_left_alone(root):
         b"3",
         b"{}",
         b"\xff\xfe",
+        b'{"at": "0001-01-01T00:00:00+14:00", "by": "scan", "sdks": {}}',
         b'{"at": "yesterday", "by": "scan", "sdks": {}}',
         b'{"at": "2026-03-01T00:00:00+00:00", "by": "scan", "sdks": {"requests": {"full": 1}}}',
         b'{"at": "2026-03-01", "by": "scan", "sdks": {"x": {"full": -1, "partial": 0, "none": 0, "moved": 0}}}',

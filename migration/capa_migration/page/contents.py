@@ -13,13 +13,16 @@ from capa_migration.page.changes import Changes
 from capa_migration.page.findings import findings
 from capa_migration.page.shapes import MOST_SHAPES, shapes
 from capa_migration.plan import Plan
-from capa_migration.scan.sites import Survey, sums
+from capa_migration.scan.sites import Sums, Survey, sums
 from capa_migration.scan.survey import known_maps
+
+_MOST_FINDINGS = 3_000
 
 
 def contents(path: str, survey: Survey, plan: Plan, history: History, changes: Changes) -> dict[str, Any]:
     """Return the data of the page about the tree at *path*."""
     maps, found = known_maps(), shapes(survey)
+    remarks = findings(survey, plan, history, changes)
     return {
         # Where the tree lies on this machine is nobody's business who gets the page.
         "name": os.path.basename(survey.root) or survey.root,
@@ -34,7 +37,8 @@ def contents(path: str, survey: Survey, plan: Plan, history: History, changes: C
         "shapes_left_out": len(found[MOST_SHAPES:]),
         "abilities": abilities(survey, maps),
         "changes": len(changes.files),
-        "findings": findings(survey, plan, history, changes),
+        "findings": remarks[:_MOST_FINDINGS],
+        "findings_left_out": len(remarks[_MOST_FINDINGS:]),
         "history": [
             {
                 "at": entry.at.isoformat(),
@@ -66,14 +70,9 @@ def _numbers(survey: Survey, plan: Plan, changes: Changes) -> dict[str, int]:
 def _sdks(survey: Survey) -> list[dict[str, Any]]:
     """Return a line of numbers for each SDK, most used first; files, imports and calls are of what has moved too."""
     wholes = {line.sdk: line for line in sums([*survey.sites, *survey.moved])}
-    lines = [
-        {
-            **wholes[line.sdk]._asdict(),
-            "full": line.full,
-            "partial": line.partial,
-            "none": line.none,
-            "moved": line.moved,
-        }
-        for line in sums(survey.sites, survey.moved)
-    ]
-    return sorted(lines, key=lambda line: (-line["imports"] - line["calls"], line["sdk"]))
+    lines = [wholes[line.sdk]._replace(**_by_support(line)) for line in sums(survey.sites, survey.moved)]
+    return [line._asdict() for line in sorted(lines, key=lambda line: (-line.imports - line.calls, line.sdk))]
+
+
+def _by_support(line: Sums) -> dict[str, int]:
+    return {"full": line.full, "partial": line.partial, "none": line.none, "moved": line.moved}

@@ -15,6 +15,8 @@ function drawFindings(report) {
     place.replaceChildren(found.length
       ? listed(found, FINDINGS_AT_FIRST, "findings", findingsTable)
       : make("p", { class: "muted" }, "None."));
+    if (report.findings_left_out) place.append(make("p", { class: "remark" },
+      `${counted(report.findings_left_out, "more note")} left out to keep this page small: `, make("code", {}, "capa migrate check --notes"), " shows all."));
   };
   const choose = (rule) => () => { chosen = chosen === rule ? "" : rule; draw(); };
   if (rules.size > 1) {
