@@ -35,7 +35,8 @@ class CommandFile(Document):
     def claims(cls, path: str) -> bool:
         """Say by its name whether commands may stand in the file at *path*."""
         name = path.rpartition("/")[2]
-        return name in _WHOLE or name.endswith(_ENDINGS) or name.startswith(_STAGED)
+        is_lock = name.startswith("pylock.")  # full of addresses, and of no commands
+        return not is_lock and (name in _WHOLE or name.endswith(_ENDINGS) or name.startswith(_STAGED))
 
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
+
+_KNOWN = re.compile(r"celery|flower|install|add|inject", re.IGNORECASE)
 
 
 class Statement(NamedTuple):
@@ -11,6 +14,11 @@ class Statement(NamedTuple):
     line: int
     text: str = ""
     words: tuple[str, ...] = ()
+
+    @property
+    def is_worth_reading(self) -> bool:
+        """Whether it holds a word that a known command has: taking a text apart costs more than this look."""
+        return _KNOWN.search(self.text or " ".join(self.words)) is not None
 
 
 class Simple(NamedTuple):

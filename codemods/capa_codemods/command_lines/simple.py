@@ -59,6 +59,8 @@ _WITH_VALUE = frozenset({"-u", "-n", "-g", "-s", "-k", "--user", "--signal", "--
 def simple_commands(found: Iterable[Statement]) -> Iterator[Simple]:
     """Yield each command in the statements *found*, without its wrappers."""
     for statement in found:
+        if not statement.is_worth_reading:
+            continue
         for words in _split(list(statement.words)) if statement.words else _parts(statement.text):
             if stripped := _unwrapped(words):
                 yield Simple(statement.line, tuple(stripped))

@@ -33,7 +33,8 @@ def statements(path: str, text: str) -> Iterator[Statement]:
     if path.endswith((".yml", ".yaml", ".tpl")):
         yield from yaml_lines.statements(text, PROSE)
     elif path.endswith(".toml"):
-        yield from _in_toml(text)
+        for found in filter(lambda one: one.is_worth_reading, _in_toml(text)):
+            yield found._replace(line=_line_of(text, found.text or found.words[0]))
     else:
         yield from _in_lines(_MAKE_VARIABLE.sub(r"${\1}", text))
 
@@ -70,11 +71,11 @@ def _in_toml(text: str) -> Iterator[Statement]:
         if isinstance(place.value, dict):
             queue += [_Place(key, value) for key, value in place.value.items()]
         elif isinstance(place.value, str):
-            yield from (Statement(_line_of(text, line), line) for line in place.value.splitlines())
+            yield from (Statement(0, line) for line in place.value.splitlines())
         elif isinstance(place.value, list):
             words = tuple(item for item in place.value if isinstance(item, str))
             if words and len(words) == len(place.value) and not any(" " in word for word in words):
-                yield Statement(_line_of(text, words[0]), words=words)
+                yield Statement(0, words=words)
             else:
                 queue += [_Place(place.key, item) for item in place.value]
 
