@@ -183,6 +183,15 @@ def test_output_that_cannot_be_written_is_named(capa, project, tmp_path):
     )
 
 
+def test_output_without_a_folder_is_refused_before_anything_is_applied(capa, project, tmp_path, snapshot):
+    before = snapshot(project)
+
+    ran = capa("migrate", "apply", project, "-o", tmp_path / "no" / "report.txt")
+
+    assert (3, before) == (ran.code, snapshot(project))
+    assert f"{tmp_path}/no/report.txt: its folder is not there or cannot be written to" in ran.err
+
+
 def test_unknown_format_is_refused_with_the_known_ones(capa, project):
     ran = capa("scan", project, "--format", "sariff")
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED, WOULD_CHANGE
-from capa_migration.cli.output import as_words, show
+from capa_migration.cli.output import as_words, require_place, show
 from capa_migration.errors import OptionsError
 from capa_migration.plan import Plan, make
 from capa_migration.target import Options
@@ -50,6 +50,7 @@ def diff(arguments: argparse.Namespace) -> int:
 def apply(arguments: argparse.Namespace) -> int:
     """Carry out `capa migrate apply` and return its exit code."""
     _refuse_lone_split(arguments, "commit")
+    require_place(arguments)
     choose = None
     if arguments.interactive:
         from capa_migration.cli import interactive

@@ -45,6 +45,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", "-o", metavar="FILE", help="put it into this file, whole or not at all")
 
 
+def require_place(arguments: argparse.Namespace) -> None:
+    """Make sure, before anything is done, that there is a place for what will be told.
+
+    Raises:
+        OptionsError: The folder of the file to put it into is not there, or cannot be written to.
+    """
+    if arguments.output:
+        folder = os.path.dirname(os.path.realpath(arguments.output))
+        if not os.access(folder, os.W_OK):
+            raise OptionsError(
+                f"{arguments.output}: its folder is not there or cannot be written to: name another file"
+            )
+
+
 def show(report: Report, arguments: argparse.Namespace) -> int:
     """Tell *report* as *arguments* want it, and return the exit code of its command.
 
