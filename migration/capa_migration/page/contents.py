@@ -13,7 +13,7 @@ from capa_migration.page.changes import Changes
 from capa_migration.page.findings import findings
 from capa_migration.page.shapes import MOST_SHAPES, shapes
 from capa_migration.plan import Plan
-from capa_migration.scan.sites import Sums, Survey, sums
+from capa_migration.scan.sites import Survey, sums
 from capa_migration.scan.survey import known_maps
 
 _MOST_FINDINGS = 3_000
@@ -70,9 +70,10 @@ def _numbers(survey: Survey, plan: Plan, changes: Changes) -> dict[str, int]:
 def _sdks(survey: Survey) -> list[dict[str, Any]]:
     """Return a line of numbers for each SDK, most used first; files, imports and calls are of what has moved too."""
     wholes = {line.sdk: line for line in sums([*survey.sites, *survey.moved])}
-    lines = [wholes[line.sdk]._replace(**_by_support(line)) for line in sums(survey.sites, survey.moved)]
-    return [line._asdict() for line in sorted(lines, key=lambda line: (-line.imports - line.calls, line.sdk))]
-
-
-def _by_support(line: Sums) -> dict[str, int]:
-    return {"full": line.full, "partial": line.partial, "none": line.none, "moved": line.moved}
+    left = {line.sdk: line for line in sums(survey.sites, survey.moved)}
+    kinds = ("full", "partial", "none", "moved")
+    lines = [
+        {**whole._asdict(), **{kind: getattr(left[sdk], kind) for kind in kinds}}
+        for sdk, whole in wholes.items()
+    ]
+    return sorted(lines, key=lambda line: (-line["imports"] - line["calls"], line["sdk"]))
