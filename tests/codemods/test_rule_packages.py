@@ -36,7 +36,7 @@ def _capa(project: Path, packages: Path, *words: object) -> Ran:
 
 
 def _run(folder: Path, packages: Path, code: str, *words: object) -> Ran:
-    command = [sys.executable, "-P", "-c", f"import sys; {code}", *map(str, words)]
+    command = [sys.executable, "-P", "-c", f"import sys\n{code}", *map(str, words)]
     environ = {**os.environ, "PYTHONPATH": str(packages)}
     ran = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=50)
     return Ran(ran.returncode, ran.stdout, ran.stderr)
@@ -142,6 +142,16 @@ def test_command_of_the_page_runs_under_the_tool_of_libcst(acme, project):
 
     assert 0 == ran.code, ran.err
     assert 'log.info("hello", name)' in (project / "app.py").read_text()
+
+
+def test_rule_of_the_page_is_tested_as_the_page_says(acme, project):
+    helper = re.findall(
+        r"^```python\n(from capa_codemods.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )[-1]
+    code = f"{helper}\nfrom acme_rules.retries import Retries\nprint(rewritten(Retries(), sys.argv[1]))"
+    ran = _run(project, acme, code, "import acme\nacme.connect(1)")
+
+    assert ("import acme\nacme.connect(1, retries=3)\n", "") == (ran.out, ran.err)
 
 
 def test_libcst_is_not_imported_for_other_rules(acme, project):

@@ -91,6 +91,17 @@ def test_file_that_a_plan_makes_is_in_the_diff_and_goes_away_with_undo(capa, sho
     assert not (shop / "capa.toml").exists()
 
 
+def test_made_file_that_has_been_edited_since_is_not_deleted(capa, shop):
+    capa("migrate", "apply", shop, "--only", "addresses")
+    with (shop / "capa.toml").open("a") as file:
+        file.write("# mine\n")
+    undone = capa("migrate", "undo", shop)
+
+    assert 2 == undone.code
+    assert "capa.toml was made by the rewrite and edited since: delete it by hand" in undone.out
+    assert (shop / "capa.toml").read_text().endswith("# mine\n")
+
+
 def test_file_that_is_made_meanwhile_is_a_conflict(capa, shop, monkeypatch):
     from capa_codemods.engine import write
 
