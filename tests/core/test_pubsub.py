@@ -1,8 +1,11 @@
 """What the portable type does by itself: checks, dead letters, spans, threads; the rest is the conformance suite's."""
 
+import asyncio
+import contextlib
 import itertools
 import threading
 import time
+from concurrent.futures import CancelledError
 
 import pytest
 from opentelemetry import trace
@@ -12,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from capa_core.abilities import BY_CORE
 from capa_core.blocks.pubsub import Draft, PubSub, PubSubFeature
+from capa_core.blocks.pubsub._loop import HandlerLoop
 from capa_core.call import Policy
 from capa_core.components.memory.pubsub import MemoryConsumer, MemoryPubSub, MemoryPubSubSettings
 from capa_core.errors import ClosedError, ExhaustedError, InvalidArgumentError, UnavailableError
@@ -216,12 +220,14 @@ def test_closing_ends_every_thread(pubsub):
     async def handler(message):
         pass
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     pubsub.subscribe("t", handler, concurrency=3)
     pubsub.subscribe("t", print)
     pubsub.close()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
 
-    assert before == threading.active_count()
+    assert set() == set(threading.enumerate()) - before
 
 
 def test_a_closed_consumer_says_so(pubsub):
@@ -247,11 +253,11 @@ def test_a_closed_consumer_says_so(pubsub):
     ids=str,
 )
 def test_wrong_arguments_of_a_subscription_start_nothing(pubsub, wrong):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with pytest.raises(InvalidArgumentError):
         pubsub.subscribe(**{"topic": "t", "handler": print, **wrong})
 
-    assert before == threading.active_count()
+    assert set() == set(threading.enumerate()) - before
 
 
 @pytest.fixture
@@ -294,3 +300,24 @@ def test_waiting_for_messages_makes_no_spans(pubsub, spans):
 
     # Threads of earlier tests may still end, and be traced; none of them receives.
     assert [] == [span.name for span in spans() if "receive" in span.name]
+
+
+def test_a_loop_that_is_stopped_lets_go_of_all_who_wait_for_a_handler():
+    async def handler(seconds):
+        await asyncio.sleep(seconds)
+
+    def wait(loop):
+        with contextlib.suppress(CancelledError):
+            while True:
+                loop.run(handler, 0.0001)
+
+    for _ in range(50):
+        loop = HandlerLoop("capa-test")
+        threads = [threading.Thread(target=wait, args=[loop], daemon=True) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        loop.stop()
+        for thread in threads:
+            thread.join(10)
+
+        assert [False] * 3 == [thread.is_alive() for thread in threads]
