@@ -50,8 +50,11 @@ class Sieve:
 
     def imports_or_quotes(self, data: bytes) -> bool:
         """Say whether *data* may import a root, or name it in a string that matters."""
-        return self.names(data) and any(
-            _is_quoted(data, *place) or _is_imported(data, place[0]) for place in self._places(data)
+        if not self.names(data):
+            return False
+        lazy = _imports_lazily(data)
+        return any(
+            _is_quoted(data, *place, lazy) or _is_imported(data, place[0]) for place in self._places(data)
         )
 
     def imported(self, data: bytes) -> list[int]:
@@ -60,7 +63,8 @@ class Sieve:
 
     def quoted(self, data: bytes) -> list[int]:
         """Return where *data* names a root in a string that matters, in order."""
-        return sorted(start for start, end in self._places(data) if _is_quoted(data, start, end))
+        lazy = _imports_lazily(data)
+        return sorted(start for start, end in self._places(data) if _is_quoted(data, start, end, lazy))
 
     def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield where the roots stand as whole words."""
@@ -91,7 +95,12 @@ def _is_imported(data: bytes, start: int) -> bool:
     return b"from" in before and _FROM.search(before) is not None
 
 
-def _is_quoted(data: bytes, start: int, end: int) -> bool:
+def _imports_lazily(data: bytes) -> bool:
+    """Say whether names of *data* may be imported when they are first asked for, from a table."""
+    return b"__getattr__" in data and (b"import_module" in data or b"__import__" in data)
+
+
+def _is_quoted(data: bytes, start: int, end: int, lazy: bool) -> bool:
     if data[start - 1 : start] not in {b'"', b"'"}:
         return False
     after = data[end : end + 1]
@@ -103,7 +112,4 @@ def _is_quoted(data: bytes, start: int, end: int) -> bool:
     # A literal joined from parts; a key of what is put into `sys.modules`.
     if (beyond and beyond in b"'\"") or (beyond == b":" and b"patch.dict" in data):
         return True
-    if _ASKED.search(data[max(0, start - _WINDOW) : start]) is not None:
-        return True
-    # A table from which names are imported when they are first asked for.
-    return b"__getattr__" in data and (b"import_module" in data or b"__import__" in data)
+    return lazy or _ASKED.search(data[max(0, start - _WINDOW) : start]) is not None

@@ -51,6 +51,7 @@ def test_manifest_gets_a_line(rewritten, path, before, after):
         ("tox.ini", "[testenv]\ndeps =\n    py311: requests\n", 3, "asks for requests and not for capa-core[requests]: it is asked for in some environments only"),
         ("environment.yml", "dependencies:\n  - conda-forge::requests=2.31\n", 2, "asks for requests and not for capa-core[requests]: it asks nothing of pip"),
         ("environment.yml", "dependencies:\n  - pip:\n    - requests\n  - {{ more }}: [\n", 3, "asks for requests and not for capa-core[requests]: it cannot be read as YAML"),
+        ("environment.yml", "x: &a\n- b\ndependencies:\n- pip:\n  - requests\n", 5, "asks for requests and not for capa-core[requests]: it has anchors, which are not followed"),
         ("setup.py", "REQUIRES = [\n    'requests',\n]\nsetup(install_requires=REQUIRES)\n", 2,
          "asks for an SDK and not for capa-core[requests]: the list is not literal in `setup(…)`"),
         ("setup.py", "setup(install_requires=['requests' '>=2'])\n", 1, "asks for an SDK and not for capa-core[requests]: the string beside is joined or escaped"),
@@ -146,6 +147,29 @@ def test_entry_point_of_the_project_stays(rewritten, path, source):
 
     assert source.encode() == result.text
     assert [] == result.messages
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("setup.cfg", "[options]\n" + "a " * 100_000 + "\nrequests"),
+        ("environment.yml", "dependencies:\n- pip:\n  - requests" + " " * 100_000 + "x\n"),
+        ("pyproject.toml", "requests = " + "[" * 100_000),
+        ("setup.py", "requests = '" + "a." * 100_000 + "'\n"),
+        ("start.sh", "exec " * 100_000 + "celery -A x worker\n"),
+        ("compose.yaml", "command: " + "[" * 100_000 + "celery\n"),
+        (
+            "mod.py",
+            "import requests\n"
+            + "T = {'a': 'requests'}\n" * 3_000
+            + "def __getattr__(n): return import_module(T[n])\n",
+        ),
+    ],
+    ids=lambda value: value[:20],
+)
+@pytest.mark.timeout(20)
+def test_hostile_file_is_done_with_quickly(rewritten, path, source):
+    assert rewritten(source, path).outcome.status in {"clean", "failed", "changed"}
 
 
 @pytest.mark.parametrize("source", ["[x]\nrequests\n  more\n", "requests\n", "[x\nrequests = 1\n"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+_LONGEST = 10_000
+"""Letters; what is longer is no command that a person wrote."""
 _KNOWN = re.compile(r"celery|flower|install|add|inject", re.IGNORECASE)
 
 
@@ -18,7 +20,8 @@ class Statement(NamedTuple):
     @property
     def is_worth_reading(self) -> bool:
         """Whether it holds a word that a known command has: taking a text apart costs more than this look."""
-        return _KNOWN.search(self.text or " ".join(self.words)) is not None
+        text = self.text or " ".join(self.words)
+        return len(text) <= _LONGEST and _KNOWN.search(text) is not None
 
 
 class Simple(NamedTuple):

@@ -62,7 +62,7 @@ class _Place(NamedTuple):
 def _in_toml(text: str) -> Iterator[Statement]:
     try:
         queue = [_Place(key, value) for key, value in tomllib.loads(text).items()]
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     while queue:
         place = queue.pop(0)

@@ -22,10 +22,15 @@ def lazy_tables(tree: ast.Module) -> frozenset[int]:
     tables = dict(_tables(tree))
     if not tables:
         return frozenset()
-    parents = {id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    parents: dict[int, ast.AST] = {}
+    uses_of: dict[str, list[ast.Name]] = {name: [] for name in tables}
+    for node in ast.walk(tree):
+        parents.update((id(child), node) for child in ast.iter_child_nodes(node))
+        if isinstance(node, ast.Name) and node.id in uses_of:
+            uses_of[node.id].append(node)
     found: set[int] = set()
     for name, table in tables.items():
-        uses = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
+        uses = uses_of[name]
         reads = [_read(node, parents) for node in uses if isinstance(node.ctx, ast.Load)]
         if len(reads) == len(uses) - 1 and "import" in reads and None not in reads:
             found |= {id(node) for value in table.values for node in _modules(value)}

@@ -20,6 +20,8 @@ _KEY = re.compile(r"([A-Za-z_][\w-]*)[ \t]*:[ \t]*(?:#.*)?$")
 _ITEM = re.compile(
     r"""(?P<indent>[ \t]*)-[ \t]+(?P<quote>["']?)(?:[\w-]+::)?(?P<text>[^"'#\r\n]*?)(?P=quote)[ \t]*(?:[ \t]\#.*)?$"""
 )
+_ANCHOR = re.compile(r"(?:^|[\s:\[{,])[&*][A-Za-z0-9_]", re.MULTILINE)
+_LONGEST_LINE = 1_000
 _PIP = re.compile(r"([ \t]*)-[ \t]+pip[ \t]*:[ \t]*(?:#.*)?$")
 
 
@@ -37,6 +39,8 @@ class CondaFile(LineManifest):
     def lists(self) -> Sequence[Listed]:
         """The dependencies, of conda and of pip, as one list: what one of them brings, the other need not."""
         lines = tuple(self._lines())
+        if _ANCHOR.search(self.text):
+            return (Listed(lines, "it has anchors, which are not followed"),)
         if _read(self.data) is None:
             return (Listed(lines, "it cannot be read as YAML"),)
         if not any(line.is_host for line in lines):
@@ -47,6 +51,8 @@ class CondaFile(LineManifest):
         at, key, pip = 0, "", None
         for line in self.text.splitlines(keepends=True):
             text, end = line.rstrip("\r\n"), at + len(line.rstrip("\r\n").encode())
+            if len(text) > _LONGEST_LINE:
+                text = ""  # no item that a person wrote
             if found := _KEY.match(text):
                 key, pip = found[1], None
             elif found := _PIP.match(text):

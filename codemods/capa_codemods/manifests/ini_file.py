@@ -16,7 +16,7 @@ from capa_codemods.names import Names
 from capa_codemods.requirement import read_requirement
 
 _SECTION = re.compile(r"\[([^\]\r\n]+)\]")
-_OPTION = re.compile(r"([^\s#;\[=:][^=:\r\n]*?)[ \t]*[=:][ \t]*")
+_OPTION = re.compile(r"([^\s#;\[=:][^=:\r\n]*)[=:][ \t]*")
 _LINE = re.compile(r"[^\r\n]*")
 _COMMENT = re.compile(r"(?:^|[ \t])#.*")
 # tox: only for some environments (`py311: requests`).
@@ -84,7 +84,7 @@ class IniFile(LineManifest):
             if head := _SECTION.match(line):
                 section, option = head[1], ""
             elif begun := _OPTION.match(line):
-                option = begun[1].lower()
+                option = begun[1].rstrip().lower()
                 yield section, option, _Row(line[begun.end() :], at + begun.end(), end, is_first=True)
             elif line[:1] in {" ", "\t"} and option:
                 indent = len(line) - len(line.lstrip())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -85,7 +84,10 @@ class SetupFile(Document):
 
     def _setup_calls(self) -> Iterator[ast.Call]:
         for node in ast.walk(self.tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "setup":
+            if isinstance(node, ast.Call) and "setup" in {
+                getattr(node.func, "attr", ""),
+                getattr(node.func, "id", ""),
+            }:
                 yield node
 
     def _list_nodes(self) -> Iterator[ast.List]:
@@ -109,7 +111,11 @@ class SetupFile(Document):
         after = type(self)(self.path, new)
         if not after.tree.body:
             return "the result is no longer Python"
-        same = _without_capa(self.tree, names) == _without_capa(after.tree, names)
+        try:
+            # The transformer works in place: each tree is made for it.
+            same = _without_capa(parse(self.data), names) == _without_capa(after.tree, names)
+        except RecursionError:
+            return "its expressions are nested too deeply"
         return None if same else "something but Capa's item differs"
 
 
@@ -140,7 +146,7 @@ def _without_capa(tree: ast.Module, names: Names) -> str:
         def visit_Constant(self, node: ast.Constant) -> ast.AST:
             return ast.Constant(original(node.value, names)) if isinstance(node.value, str) else node
 
-    return ast.dump(Remover().visit(copy.deepcopy(tree)))
+    return ast.dump(Remover().visit(tree))
 
 
 def _is_ours(value: object) -> bool:

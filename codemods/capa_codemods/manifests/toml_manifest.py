@@ -61,7 +61,7 @@ class TomlManifest(Document):
         self.text = decoded(data)
         try:
             self.tables = tomllib.loads(self.text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             found = re.search(r"at line (\d+)", str(error))
             line = int(found[1]) if found else 0
             raise UnreadableError(
