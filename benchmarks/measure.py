@@ -12,6 +12,7 @@ Absolute figures drift with the machine, so the peer and Capa always take turns 
 """
 
 import os
+import resource
 import subprocess
 import tempfile
 import time
@@ -145,12 +146,12 @@ def command_cpu_s(command: Command, *, ok: Sequence[int] = (0,), environment: En
     Raises:
         RuntimeError: It ended with a code that is not in *ok*: its time would say nothing.
     """
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, **QUIET, env=environment, text=True, check=False)
-    after = os.times()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode not in ok:
         raise RuntimeError(f"{list(map(str, command))} ended with {done.returncode}: {done.stderr[-500:]}")
-    return after.children_user + after.children_system - before.children_user - before.children_system
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def command_wall_s(command: Command, *, environment: Environment = None) -> float:

@@ -1,4 +1,4 @@
-"""What rewriting a large tree costs, every changed file proven, against merely searching it, and against LibCST."""
+"""What rewriting a large tree costs, every changed file proven, against searching it, linting it, and LibCST."""
 
 import contextlib
 import itertools
@@ -31,24 +31,38 @@ SAMPLE = 25
 def run() -> list[Row]:
     """Copy the standard library and all installed packages, twice, and rewrite them."""
     with _large_tree() as (tree, count), bytecode_kept() as environment:
-        search = [_ripgrep(), "--no-ignore", "-l", "-t", "py", WORDS, str(tree)]
+        search = [_installed("rg"), "--no-ignore", "-l", "-t", "py", WORDS, str(tree)]
         return [
-            _rewrite(tree, search, environment, count),
+            *_rewrite(tree, search, environment, f"{count:,} Python files"),
             *_nothing_to_do(tree, search, environment),
             _start(environment),
             _libcst(environment),
         ]
 
 
-def _rewrite(tree: Path, search: list[str], environment: dict[str, str], count: int) -> Row:
+def _rewrite(tree: Path, search: list[str], environment: dict[str, str], note: str) -> list[Row]:
+    """Rewrite the tree anew in each round: what a round has written is taken back before the next."""
+
     def ours() -> float:
         shutil.rmtree(tree / ".capa", ignore_errors=True)
         cpu_s = _cpu_s([*CAPA, "apply", str(tree)], environment)
         subprocess.run([*CAPA, "undo", str(tree)], env=environment, check=True, **QUIET)
         return cpu_s
 
-    figures = interleave(lambda: _cpu_s(search, environment), ours, rounds=3)
-    return Row("rewrite a tree, proven", "rg -l (CPU)", figures, ratio_at_most(9), note=f"{count:,} files")
+    lint = [_installed("ruff"), "check", "--no-cache", "--isolated", "--select", "I", str(tree)]
+    told = _told([*CAPA, "check", str(tree)], environment)
+    searching = interleave(lambda: _cpu_s(search, environment), ours, rounds=3)
+    linting = interleave(lambda: _cpu_s(lint, environment), ours, rounds=3)
+    return [
+        Row("rewrite a tree, proven", "rg -l (CPU)", searching, ratio_at_most(9), note=f"{note}; {told}"),
+        Row("rewrite a tree, proven", "ruff --select I (CPU)", linting, ratio_at_most(1)),
+    ]
+
+
+def _told(command: list[str], environment: dict[str, str]) -> str:
+    """Return what *command* says in its summary, such as how many files would change and are proven."""
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return next(line for line in done.stdout.splitlines() if " proven" in line)
 
 
 def _nothing_to_do(tree: Path, search: list[str], environment: dict[str, str]) -> list[Row]:
@@ -132,8 +146,8 @@ def _cpu_s(command: list[str], environment: dict[str, str]) -> float:
     return command_cpu_s(command, ok=(0, 1, 2), environment=environment)
 
 
-def _ripgrep() -> str:
-    found = shutil.which("rg")
+def _installed(tool: str) -> str:
+    found = shutil.which(tool, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if found is None:
-        raise RuntimeError("rg is not installed: it is what this benchmark compares with; install ripgrep")
+        raise RuntimeError(f"{tool} is not installed: it is what this benchmark compares with; install it")
     return found
