@@ -8,6 +8,9 @@ from typing import ClassVar
 
 import pytest
 
+from capa_codemods.command import CommandRule
+from capa_codemods.consult import fault
+from capa_codemods.engine import apart
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Edit, Outcome, Setting
@@ -126,3 +129,29 @@ def test_settings_of_a_rule_for_a_file_that_stays_are_kept(examined):
     _, outcome = examined("f()\ng()  # capa: ignore\n", Asking())
 
     assert ("clean", (Setting("asking", 1, ("state", "x")),)) == (outcome.status, outcome.settings)
+
+
+NOOP = "libcst.codemod.commands.noop:NOOPCommand"
+
+
+def test_file_that_libcst_does_not_give_back_is_left_to_the_user(examined):
+    text, outcome = examined("x = 1\n\x0cy = 2\n", CommandRule("noop", "acme 1.0", NOOP))
+
+    assert "x = 1\n\x0cy = 2\n" == text
+    assert ["LibCST does not give the file back byte for byte"] == [one.message for one in outcome.findings]
+
+
+def test_command_that_is_none_is_named(examined):
+    _, outcome = examined("x = 1\n", CommandRule("none", "acme 1.0", "json:JSONDecoder"))
+
+    assert "json:JSONDecoder is no subclass of libcst.codemod.CodemodCommand" in outcome.findings[0].message
+
+
+def test_next_question_has_an_answer_when_the_process_has_died(examined):
+    rule = CommandRule("noop", "acme 1.0", NOOP)
+    examined("x = 1\n", rule)
+    apart._running[1].kill()
+    first, second = examined("x = 1\n", rule)[1], examined("x = 1\n", rule)[1]
+
+    assert () == second.findings
+    assert first.findings in {(), (fault(rule, "failed: its process went down, or took more than a minute"),)}

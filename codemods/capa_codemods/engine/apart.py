@@ -54,6 +54,7 @@ def _line(process: subprocess.Popen[bytes]) -> bytes:
 def _process() -> subprocess.Popen[bytes]:
     global _running  # noqa: PLW0603 - one for the process
     if _running is None or _running[0] != os.getpid() or _running[1].poll() is not None:
+        _end()
         # -P: else a `json.py` of the project would be found before Python's, and run.
         process = subprocess.Popen(  # noqa: S603 - this very module
             [sys.executable, "-P", "-m", __name__],
