@@ -8,6 +8,7 @@ and the next question begins another one. Each process that asks has its own.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import select
@@ -75,7 +76,8 @@ def _end() -> None:
         process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(OSError):  # a question is left that nobody will read
+                    pipe.close()
     _running = None
 
 
