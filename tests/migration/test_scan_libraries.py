@@ -35,6 +35,7 @@ def found(capa, tmp_path):
     ("path", "text", "expected"),
     [
         ("test_a.py", "import os\nimport responses\n", ("responses", "works", ["test_a.py:2"])),
+        ("test_a.py", "import os, vcr as v, sys  # for tests\n", ("vcrpy", "works", ["test_a.py:1"])),
         (
             "test_a.py",
             "def t():\n    from requests_mock import Mocker\n",

@@ -45,8 +45,9 @@ class CommandFile(Document):
 
     @cached_property
     def commands(self) -> Sequence[Simple]:
-        """The simple commands of the file, each without its wrappers."""
-        return tuple(simple_commands(statements(self.path, self.data.decode(errors="replace"))))
+        """The simple commands of the file, each without its wrappers, in the order of lines."""
+        found = simple_commands(statements(self.path, self.data.decode(errors="replace")))
+        return tuple(sorted(found, key=lambda one: one.line))
 
     def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
         """Refuse: nothing is known of how to prove a change."""

@@ -18,6 +18,10 @@ from capa_codemods.project import Project
 
 Verdict = Literal["works", "limits", "blind", "untried", "untouched"]
 EVERYWHERE = "everywhere"
+# `import a, b`, `from a.b import`, and an application of Django in quotes.
+_NAMED = re.compile(
+    rb"^[ \t]*(?:import[ \t]+([^\n#;]+)|from[ \t]+([\w.]+))|[\"'](django_\w+)[\"'.:]", re.MULTILINE
+)
 _UNTOUCHED = "it works on the original, whose calls are not moved: there is no adapter yet"
 
 
@@ -93,23 +97,24 @@ def imported(path: str, data: bytes, project: Project) -> tuple[tuple[str, int],
     """Return the modules of libraries that the Python file at *path*, which holds *data*, names, each with its line."""
     found: dict[str, int] = {}
     folder = path.rpartition("/")[0]
-    for match in _imports().finditer(data):
-        module = (match[1] or match[2]).decode()
-        if module not in found and project.own_module(module.partition(".")[0], folder) is None:
-            found[module] = data.count(b"\n", 0, match.start(match.lastindex or 0)) + 1
+    for match in _NAMED.finditer(data):
+        for name in (match[1] or match[2] or match[3]).decode(errors="replace").split(","):
+            module = _module(name.split()[0]) if name.strip() else None
+            if module and module not in found and not project.own_module(module.partition(".")[0], folder):
+                found[module] = data.count(b"\n", 0, match.start(match.lastindex or 0)) + 1
     return tuple(found.items())
 
 
+def _module(name: str) -> str | None:
+    """Return the module of a library that *name* is, or is in."""
+    while name and name not in _modules():
+        name = name.rpartition(".")[0]
+    return name or None
+
+
 @cache
-def _imports() -> re.Pattern[bytes]:
-    """Return a pattern for an import of one of the modules, or an application of Django of that name."""
-    modules = sorted({module for one in libraries() for module in one.modules}, key=len, reverse=True)
-    listed = "|".join(map(re.escape, modules)).encode()
-    django = "|".join(module for module in modules if module.startswith("django_")).encode()
-    return re.compile(
-        rb"^[ \t]*(?:import|from)[ \t]+(" + listed + rb")(?![\w])|[\"'](" + django + rb")[\"'.:]",
-        re.MULTILINE,
-    )
+def _modules() -> frozenset[str]:
+    return frozenset(module for one in libraries() for module in one.modules)
 
 
 def required(project: Project) -> Iterator[tuple[str, Place]]:
