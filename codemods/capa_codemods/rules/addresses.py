@@ -11,9 +11,10 @@ The code stays as it is: an adapter takes its address for the logical name whose
 where it went, and back on the original it still does. redis-py has no adapter: its calls go on as before, and the name
 is there for new code. Where a block had no table, `[<block>.default]` keeps the embedded default for its other names.
 
-Seen are `Celery(broker=…, backend=…)`, `app.conf.broker_url = …`, `app.conf.update(result_backend=…)`, `redis.Redis(…)`,
-its pools and `from_url(…)`. A password is not copied: the URL refers to a secret, and a warning says which. Left alone: addresses that are not
-written out, and engines for which no component is installed, which a note names.
+Seen are `Celery(broker=…, backend=…)`, `app.conf.broker_url = …`, `app.conf.update(result_backend=…)`,
+`redis.Redis(…)`, its pools and `from_url(…)`. A password is not copied: the URL refers to a secret, and a warning says
+which. Left alone: addresses that are not written out, and engines for which no component is installed, which a note
+names.
 """
 
 from __future__ import annotations
