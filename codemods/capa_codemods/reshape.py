@@ -48,21 +48,22 @@ def _proven(said: Said, file: PythonFile, project: Project) -> Said:
         return said
     try:
         edits = ordered(said.edits)
-    except ValueError as error:
-        return _refused(said, f"makes edits that overlap: {error}")
-    new = splice(file.data, edits)
-    if flaw := flaw_of_shape(file, new, edits):
+        new = splice(file.data, edits)
+        flaw = flaw_of_shape(file, new, edits)
+        again = () if flaw else consult(said.rule, PythonFile(file.path, new), project).edits
+    except (ValueError, UnreadableError) as error:
+        flaw, again = str(error), ()
+    if flaw:
         return _refused(said, f"makes edits that could not be proven: {flaw}")
-    again = consult(said.rule, PythonFile(file.path, new), project)
-    if again.edits:
-        line = file.line_of(edits[0].start)
+    if again:
+        line = file.line_of(said.edits[0].start)
         return _refused(said, "would change its own result again, so that two runs give more than one", line)
     return said
 
 
 def _flaw_together(file: PythonFile, renames: Sequence[Edit], edits: Sequence[Edit]) -> str | None:
     """Prove *edits* on what *renames*, which are proven apart and more strictly, have made of the file."""
-    if not renames or not edits:
+    if not edits or (not renames and len({edit.rule for edit in edits}) == 1):
         return None
     first = ordered(renames)
     shift = Shift(first)
@@ -70,7 +71,7 @@ def _flaw_together(file: PythonFile, renames: Sequence[Edit], edits: Sequence[Ed
     middle = splice(file.data, first)
     try:
         return flaw_of_shape(PythonFile(file.path, middle), splice(middle, moved), moved)
-    except UnreadableError as error:
+    except (ValueError, UnreadableError) as error:
         return str(error)
 
 

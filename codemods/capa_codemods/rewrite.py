@@ -144,9 +144,9 @@ class Rewrite:
             return None
         try:
             done = ordered(edits)
+            return file.flaw(splice(file.data, done), done, self.project.names)
         except ValueError as error:
             return str(error)
-        return file.flaw(splice(file.data, done), done, self.project.names)
 
 
 def _clean(path: str, said: list[Said]) -> Outcome:

@@ -68,6 +68,18 @@ def test_of_two_rules_on_one_place_the_first_goes_first(examined):
     assert "`other` and `one` change the same place, and `one` goes first" == outcome.findings[0].message
 
 
+def test_edits_that_are_right_alone_and_wrong_together_are_all_refused(examined):
+    one, other = _rule("one", rb"old", b"new"), _rule("other", rb"\bb\b", b"new")
+    text, outcome = examined("f(old=1, b=2)\n", one, other)
+
+    assert "f(old=1, b=2)\n" == text
+    assert ["one", "other"] == [finding.rule for finding in outcome.findings]
+    assert (
+        "with those of others: Python refuses the result: keyword argument repeated: new"
+        in outcome.findings[0].message
+    )
+
+
 def test_place_that_an_import_edit_changes_waits_for_the_next_run(examined):
     one = _rule("one", rb"import requests\n", b"import requests, os\n")
     text, outcome = examined("import requests\n", Imports(), one)
