@@ -124,12 +124,15 @@ class Rewrite:
         edits: list[Edit] = []
         flaw = self._flaw(file, [edit for said in names_only for edit in said.edits])
         for number, said in enumerate(names_only):
-            if flaw is None or (flaw_with := self._flaw(file, [*edits, *said.edits])) is None:
-                edits += said.edits
-            elif said.rule.package == OURS:
-                return _unproven(file.path, flaw, names_only)
-            else:  # what others make must not spoil what is proven
+            is_ours = said.rule.package == OURS
+            flaw_with = flaw and self._flaw(file, [*edits, *said.edits])
+            if flaw_with and is_ours:
+                return _unproven(file.path, flaw_with, names_only)
+            # What others make must not spoil what is proven.
+            if flaw_with := flaw_with or (None if is_ours else self._flaw_of_second_run(file, said)):
                 names_only[number] = _refused(said, flaw_with)
+            else:
+                edits += said.edits
         shaped = []
         if shaping:
             from capa_codemods.reshape import reshape
@@ -138,6 +141,13 @@ class Rewrite:
         return _changed(
             file, [*edits, *(edit for said in shaped for edit in said.edits)], [*names_only, *shaped]
         )
+
+    def _flaw_of_second_run(self, file: Document, said: Said) -> str | None:
+        if not said.edits:
+            return None
+        done = ordered(said.edits)
+        again = consult(said.rule, type(file)(file.path, splice(file.data, done)), self.project)
+        return "a second run would change the result again" if again.edits else None
 
     def _flaw(self, file: Document, edits: list[Edit]) -> str | None:
         if not edits:

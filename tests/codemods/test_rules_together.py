@@ -99,6 +99,16 @@ def test_rule_for_names_that_changes_more_than_names_is_refused(examined):
     assert "could not be proven: the syntax tree differs: [] became ['1'];" in outcome.findings[0].message
 
 
+def test_rule_for_names_that_would_go_on_and_on_is_refused(examined):
+    one = _rule("one", rb"\brequests\b(?=\n)", b"capa_requests as requests", shape=False)
+    two = _rule("two", rb"(?<=import )celery\b", b"capa_celery as celery", shape=False)
+    text, outcome = examined("import requests\nimport celery;\n", one, two)
+
+    assert "import requests\nimport capa_celery as celery;\n" == text
+    assert ["one"] == [finding.rule for finding in outcome.findings]
+    assert "a second run would change the result again" in outcome.findings[0].message
+
+
 def test_refused_rule_leaves_the_others_for_shapes(examined):
     one, other = _rule("one", rb"f\(\)", b"f("), _rule("other", rb"g\(\)", b"g(2)")
     text, outcome = examined("f()\ng()\n", one, other)
