@@ -124,7 +124,9 @@ def _apply(root: Path) -> tuple[list[Planned], str]:
     """Run `capa migrate apply` and return what it wrote, and said."""
     seen: list[Planned] = []
     apply = engine.apply
-    with patch.object(engine, "apply", lambda journal, files: seen.extend(files) or apply(journal, files)):
+    with patch.object(
+        engine, "apply", lambda journal, files, *more: seen.extend(files) or apply(journal, files, *more)
+    ):
         return seen, _run("apply", root)
 
 
