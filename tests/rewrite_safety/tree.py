@@ -24,7 +24,7 @@ _TEXTS = (
     b"from requests import get",
     b"\xef\xbb\xbfimport requests as r\n",
     b"# coding: latin-1\nimport requests  # \xe9\n",
-    b"import requests.exceptions\n" + b"x = 1\n" * 5_000,
+    b"import requests.exceptions\n# " + b"long " * 6_000 + b"\n",
 )
 _NAMES = ("plain", "with space", "new\nline", "no-utf8-\udcff", "-rf", "größer")
 _MODES = (0o644, 0o755, 0o600, 0o664)
