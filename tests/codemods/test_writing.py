@@ -219,6 +219,17 @@ def test_conflicting_file_is_named_and_the_others_are_written(root, journal):
     assert b"mine\n" == (root / "b.py").read_bytes()
 
 
+def test_file_reached_under_two_names_is_rewritten_once(root, journal):
+    # As `A.py` and `a.py` are where the file system does not tell large letters from small ones.
+    result = engine.apply(journal, planned("a.py", "./a.py"))
+
+    assert ("a.py",) == result.written
+    assert "changed while it was being rewritten" in result.troubles[0].reason
+    assert AFTER == (root / "a.py").read_bytes()
+    engine.undo(journal)
+    assert BEFORE == (root / "a.py").read_bytes()
+
+
 def test_undo_keeps_later_edits_on_other_lines(root, journal):
     engine.apply(journal, planned("a.py"))
     (root / "a.py").write_bytes(b"# new\n" + AFTER.replace(b"x = 1", b"x = 2\ny = 3"))
