@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from rewrite_safety.plans import BEFORE
 
+from capa_codemods.engine.journal import Journal
 from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Outcome
 from capa_codemods.import_map import read
@@ -56,3 +58,15 @@ def rewritten(names: Names, tmp_path: Path) -> Rewriting:
         return Rewritten(text, outcome)
 
     return run
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A tree of one file, `a.py`, before it is rewritten."""
+    (tmp_path / "a.py").write_bytes(BEFORE)
+    return tmp_path
+
+
+@pytest.fixture
+def journal(root: Path) -> Journal:
+    return Journal(str(root))

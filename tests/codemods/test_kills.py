@@ -9,12 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from rewrite_safety.plans import AFTER, BEFORE, planned
 from rewrite_safety.tree import MEMORY
 
 from capa_codemods.engine import apply as engine
-from capa_codemods.engine.journal import Journal, Planned
-from capa_codemods.engine.splice import ordered
-from capa_codemods.findings import Edit
+from capa_codemods.engine.journal import Journal
 
 CALLS = (
     "open",
@@ -29,8 +28,6 @@ CALLS = (
     "listdir",
     "lstat",
 )
-BEFORE, AFTER = b"import requests\n", b"import capa_requests as requests\n"
-EDITS = ordered([Edit(7, 15, b"capa_requests as requests", "imports")])
 NAMES = tuple(f"{folder}/{number}.py" for folder in ("a", "b") for number in range(3))
 
 pytestmark = pytest.mark.skipif(
@@ -42,7 +39,7 @@ def _apply(root: Path) -> None:
     journal = Journal(str(root))
     with journal.lock():
         engine.recover(journal)
-        engine.apply(journal, [Planned(name, BEFORE, AFTER, EDITS) for name in NAMES])
+        engine.apply(journal, planned(*NAMES))
 
 
 def _undo(root: Path) -> None:

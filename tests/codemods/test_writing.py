@@ -8,31 +8,12 @@ import stat
 import struct
 
 import pytest
+from rewrite_safety.plans import AFTER, BEFORE, planned
 
 from capa_codemods.engine import apply as engine
 from capa_codemods.engine import write
 from capa_codemods.engine.journal import Journal, Planned
-from capa_codemods.engine.splice import ordered
 from capa_codemods.errors import BusyError, ConflictError
-from capa_codemods.findings import Edit
-
-BEFORE, AFTER = b"import requests\nx = 1\n", b"import capa_requests as requests\nx = 1\n"
-EDITS = ordered([Edit(7, 15, b"capa_requests as requests", "imports")])
-
-
-@pytest.fixture
-def root(tmp_path):
-    (tmp_path / "a.py").write_bytes(BEFORE)
-    return tmp_path
-
-
-@pytest.fixture
-def journal(root):
-    return Journal(str(root))
-
-
-def planned(*names: str) -> list[Planned]:
-    return [Planned(name, BEFORE, AFTER, EDITS) for name in names]
 
 
 def _replace(root, **changes):

@@ -17,7 +17,7 @@ from rewrite_safety.oracle import Oracle, is_outside_kept
 
 from capa_codemods import discovery
 from capa_codemods.engine import apply as engine
-from capa_codemods.engine.journal import Planned
+from capa_codemods.engine.journal import Journal, Planned
 from capa_migration.cli import main
 
 EVERYWHERE = (
@@ -124,9 +124,12 @@ def _apply(root: Path) -> tuple[list[Planned], str]:
     """Run `capa migrate apply` and return what it wrote, and said."""
     seen: list[Planned] = []
     apply = engine.apply
-    with patch.object(
-        engine, "apply", lambda journal, files, *more: seen.extend(files) or apply(journal, files, *more)
-    ):
+
+    def watched(journal: Journal, files: Sequence[Planned], *rest: object) -> engine.Result:
+        seen.extend(files)
+        return apply(journal, files, *rest)
+
+    with patch.object(engine, "apply", watched):
         return seen, _run("apply", root)
 
 

@@ -1,0 +1,15 @@
+"""The smallest plan there is: one import moves."""
+
+from __future__ import annotations
+
+from capa_codemods.engine.journal import Planned
+from capa_codemods.engine.splice import ordered
+from capa_codemods.findings import Edit
+
+BEFORE, AFTER = b"import requests\nx = 1\n", b"import capa_requests as requests\nx = 1\n"
+EDITS = ordered([Edit(7, 15, b"capa_requests as requests", "imports")])
+
+
+def planned(*names: str) -> list[Planned]:
+    """Return the plan that moves the import in each of the files *names*."""
+    return [Planned(name, BEFORE, AFTER, EDITS) for name in names]
