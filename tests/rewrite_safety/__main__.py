@@ -66,7 +66,7 @@ def _sdks(share: int) -> Counter[str]:
 
 
 def _rewritten(maps: Sequence[str], share: int) -> Counter[str]:
-    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         return libraries.rewrite(libraries.installed_files()[share::PROCESSES], Path(folder), maps)
 
 

@@ -233,22 +233,29 @@ class Journal:
             JournalError: The journal came with the repository, or its place leads elsewhere.
             OSError: The lock cannot be made.
         """
+        make_folder(self.root)
+        handle = _open_lock(f"{self.root}/{FOLDER}/lock")
+        try:
+            self._take(handle)
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # what it kept others out of is done, whatever closing it says
+                os.close(handle)
+
+    def _take(self, handle: int) -> None:
         import fcntl
 
-        make_folder(self.root)
-        with open(_open_lock(f"{self.root}/{FOLDER}/lock"), "wb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BusyError(
-                    f"another run of capa is writing in {self.root}: wait until it is done, then run again"
-                ) from None
-            if self.records() and tracks(self.root, FOLDER):
-                raise JournalError(
-                    f"{self.folder} was committed with the repository, so anybody may have written it: delete it, "
-                    f"or if it is yours take it out of version control: git rm -r --cached {FOLDER}"
-                )
-            yield
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(
+                f"another run of capa is writing in {self.root}: wait until it is done, then run again"
+            ) from None
+        if self.records() and tracks(self.root, FOLDER):
+            raise JournalError(
+                f"{self.folder} was committed with the repository, so anybody may have written it: delete it, "
+                f"or if it is yours take it out of version control: git rm -r --cached {FOLDER}"
+            )
 
 
 def _open_lock(path: str) -> int:
