@@ -21,6 +21,11 @@ def calls_in_strings(tree: ast.Module) -> Iterator[int]:
             yield from (id(node) for node in ast.walk(string) if isinstance(node, ast.Call))
 
 
+def is_ignored(file: PythonFile, node: ast.stmt | ast.expr, rule: str) -> bool:
+    """Say whether a comment on one of the lines of *node* keeps *rule* away: its edits make sense together only."""
+    return any(file.ignores(line, rule) for line in range(node.lineno, (node.end_lineno or node.lineno) + 1))
+
+
 def with_argument(file: PythonFile, call: ast.Call, text: str, rule: str) -> Edit | None:
     """Return the edit that gives *call* the further argument *text*; None if its places cannot be relied on."""
     values = [*call.args, *(keyword.value for keyword in call.keywords)]

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from capa_codemods.engine.calls import calls_in_strings, with_argument
+from capa_codemods.engine.calls import calls_in_strings, is_ignored, with_argument
 from capa_codemods.engine.meaning import Meanings
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.engine.write import read
@@ -29,6 +29,7 @@ from capa_codemods.project import Project, legacy_of
 from capa_codemods.rule import Rule
 
 _CLIENTS = frozenset({"capa_apollo.pyapollo.apollo_client.ApolloClient", "capa_apollo.pyapollo.ApolloClient"})
+_MADE = frozenset(f"{client}()" for client in _CLIENTS)
 _ARGUMENTS = ("app_id", "cluster", "config_server_url")
 _RUNTIME = "default_runtime"
 _IMPORT = f"from capa_core import {_RUNTIME}"
@@ -62,8 +63,9 @@ class Native(Rule[PythonFile]):
         edits: list[Edit] = []
         for call in _reads(file.tree):
             assert isinstance(call.func, ast.Attribute)  # noqa: S101 - what `_reads` looks for
-            client = clients.get(ast.unparse(call.func.value))
-            if client and _is_plain(call):
+            holder = call.func.value
+            client = clients.get(ast.unparse(holder)) if meanings.of(holder) in _MADE else None
+            if client and _is_plain(call) and not is_ignored(file, call, self.id):
                 edits += self._read(file, call, client)
         imported = self._import(file, meanings) if edits else None
         if imported is not None:
@@ -94,7 +96,8 @@ class Native(Rule[PythonFile]):
             has_shadow = any(isinstance(node, ast.arg) and node.arg == _RUNTIME for node in nodes)
             return [] if is_ours and not has_shadow else None
         for node in file.tree.body:
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("capa_apollo"):
+            is_place = isinstance(node, ast.ImportFrom) and (node.module or "").startswith("capa_apollo")
+            if is_place and not is_ignored(file, node, self.id):
                 newline = b"\r\n" if b"\r\n" in file.data else b"\n"
                 end = file.places.offset(node.end_lineno or 0, node.end_col_offset or 0)
                 line = re.compile(rb"[ \t]*(?:#[^\r\n]*)?(?=\r?\n)").match(file.data, end)
