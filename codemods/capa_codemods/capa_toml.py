@@ -39,7 +39,7 @@ def capa_toml(root: str, outcomes: Iterable[Outcome]) -> Outcome | None:
         data = read(f"{root}/{CAPA_TOML}")
         text = decoded(data or b"")
         tree = tomllib.loads(text)
-    except (OSError, ValueError, UnreadableError) as error:
+    except (OSError, ValueError, RecursionError, UnreadableError) as error:
         reason = f"cannot be read, and {len(settings)} settings should stand in it: {error}"
         return Outcome(CAPA_TOML, "failed", reason=reason, next_step="mend it and run again")
     return _outcome(data, text, tree, settings)

@@ -137,7 +137,7 @@ class Project:
         try:
             with open(os.path.join(self.root, CAPA_TOML), "rb") as file:
                 return tomllib.load(file)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
 
     def components(self, block: str) -> Mapping[str, Any]:

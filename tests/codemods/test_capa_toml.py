@@ -80,8 +80,9 @@ def test_setting_without_a_place_is_to_be_written_by_hand(written, before):
     assert (before, [said]) == written(before, CACHE)
 
 
-def test_file_that_is_no_toml_fails_and_is_left(tmp_path):
-    (tmp_path / "capa.toml").write_text("[state\n")
+@pytest.mark.parametrize("text", ["[state\n", f"a = {'[' * 3000}{']' * 3000}\n"], ids=["no TOML", "too deep"])
+def test_file_that_is_no_toml_fails_and_is_left(tmp_path, text):
+    (tmp_path / "capa.toml").write_text(text)
     outcome = capa_toml(str(tmp_path), [Outcome("a.py", "clean", settings=(CACHE,))])
 
     assert outcome is not None
