@@ -58,4 +58,22 @@ class CommandRule(Rule[PythonFile]):
         if refused := answer.get("refused"):
             yield Finding(self.id, 1, "warning", refused, "change the file by hand")
         else:
-            yield from edits_between(file.data, answer["result"].encode("latin-1"), self.id)
+            yield from self._whole(
+                file, list(edits_between(file.data, answer["result"].encode("latin-1"), self.id))
+            )
+
+    def _whole(self, file: PythonFile, edits: list[Edit]) -> Iterator[Edit | Finding]:
+        """Yield *edits*, or none where a comment keeps some away: an import may be of no use without what it is for."""
+        lines = {
+            line
+            for edit in edits
+            for line in range(file.line_of(edit.start), file.line_of(max(edit.start, edit.end - 1)) + 1)
+        }
+        free = [line for line in sorted(lines) if not file.ignores(line, self.id)]
+        if len(free) == len(lines):
+            yield from edits
+        elif free:
+            message = "a comment keeps it from one line, so it changes none of the file"
+            yield Finding(
+                self.id, free[0], "note", message, "change the file by hand, or take the comment out"
+            )

@@ -125,6 +125,16 @@ def greet(name):  # kept
     assert SOURCE == (project / "app.py").read_text()
 
 
+def test_comment_that_keeps_a_command_from_one_line_keeps_it_from_the_file(acme, project):
+    text = "print(1)\nprint(2)  # capa: ignore[acme-print]\n"
+    (project / "app.py").write_text(text)
+
+    ran = _capa(project, acme, "migrate", "apply", ".", "--with", "acme-print", "--notes")
+
+    assert text == (project / "app.py").read_text()
+    assert "a comment keeps it from one line, so it changes none of the file" in ran.out
+
+
 def test_settings_reach_both_kinds_of_rules(acme, project):
     (project / "pyproject.toml").write_text(
         "[tool.capa.migrate]\nwith = ['acme-print', 'acme-retries']\nonly = ['acme-print', 'acme-retries']\n"
