@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import pickle
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
@@ -63,7 +64,9 @@ class _Worker(Generic[T]):
         return cast("T | None", answer)
 
     def close(self) -> None:
-        self._pipe.close()  # a process that still writes ends by it
+        self._pipe.close()
+        # The other process may hold this end of the pipe too, so that closing it would end nothing.
+        os.kill(self._process, signal.SIGKILL)
         os.waitpid(self._process, 0)
 
     def _begin(self, first: int) -> None:

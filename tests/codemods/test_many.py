@@ -56,6 +56,20 @@ def test_files_that_take_their_process_down_are_answered_for_and_no_other_is():
     assert [path.upper() if path in fatal else path for path in PATHS] == answers
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.usefixtures("two_processes")
+def test_work_that_raises_after_a_process_went_down_ends_the_others_too():
+    def work(path: str) -> str:
+        if path == "2.py":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if path == "5.py":
+            raise KeyError(path)
+        return path * 20_000
+
+    with pytest.raises(KeyError, match="5.py"):
+        list(many.each(work, PATHS, str.upper))
+
+
 @pytest.mark.usefixtures("two_processes")
 def test_large_answers_do_not_block_the_processes():
     answers = many.each(lambda path: path * 100_000, PATHS, str.upper)
