@@ -15,7 +15,7 @@ from capa_migration.page import LARGEST_BYTES
 from capa_migration.page.abilities import _engines, needs
 from capa_migration.page.changes import Changes
 from capa_migration.page.packing import packed_lines
-from capa_migration.page.shapes import shapes
+from capa_migration.page.shapes import shapes, that_fit
 from capa_migration.plan import Plan
 from capa_migration.scan.sites import Site, Survey
 from capa_migration.scan.survey import known_maps
@@ -139,9 +139,29 @@ def test_five_thousand_changed_files_fit_in_a_page(tmp_path):
 
 def test_a_shape_with_very_many_places_lists_some_and_counts_all():
     sites = [Site("a.py", line, "requests", "call", "requests.get", (), "full") for line in range(1_200)]
-    (row,) = shapes(Survey("/", 1, tuple(sites), ()))
+    (row,) = that_fit(shapes(Survey("/", 1, tuple(sites), ())))
 
     assert (1_200, 1_000) == (row["count"], len(row["places"]))
+
+
+def test_an_sdk_of_very_many_shapes_leaves_room_for_the_others():
+    many = [Site("a.py", 1, "boto3", "call", f"boto3.f{n}", (), "none") for n in range(45_000)]
+    few = [Site("a.py", 1, "requests", "call", f"requests.f{n}", (), "full") for n in range(10)]
+
+    kept = that_fit(shapes(Survey("/", 1, (*many, *few), ())))
+
+    assert (5_000, 10) == (len(kept), sum(row["sdk"] == "requests" for row in kept))
+    assert all(row["places"] for row in kept)
+    assert ["none", "full"] == [kept[0]["support"], kept[-1]["support"]]
+
+
+def test_very_many_places_of_one_sdk_leave_room_for_those_of_another():
+    many = [Site("a.py", n, "boto3", "call", f"boto3.f{n % 50}", (), "none") for n in range(50_000)]
+    one = Site("a.py", 1, "requests", "call", "requests.get", (), "full")
+
+    kept = that_fit(shapes(Survey("/", 1, (*many, one), ())))
+
+    assert [["a.py", 1]] == kept[-1]["places"]
 
 
 def test_without_room_nothing_is_packed():

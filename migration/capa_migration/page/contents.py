@@ -11,7 +11,7 @@ from capa_migration.history import History
 from capa_migration.page.abilities import abilities
 from capa_migration.page.changes import Changes
 from capa_migration.page.findings import findings
-from capa_migration.page.shapes import MOST_SHAPES, shapes
+from capa_migration.page.shapes import shapes, that_fit
 from capa_migration.plan import Plan
 from capa_migration.scan.sites import Survey, sums
 from capa_migration.scan.survey import known_maps
@@ -22,6 +22,7 @@ _MOST_FINDINGS = 3_000
 def contents(path: str, survey: Survey, plan: Plan, history: History, changes: Changes) -> dict[str, Any]:
     """Return the data of the page about the tree at *path*."""
     maps, found = known_maps(), shapes(survey)
+    kept = that_fit(found)
     remarks = findings(survey, plan, history, changes)
     return {
         # Where the tree lies on this machine is nobody's business who gets the page.
@@ -33,8 +34,8 @@ def contents(path: str, survey: Survey, plan: Plan, history: History, changes: C
         "numbers": _numbers(survey, plan, changes),
         "sdks": _sdks(survey),
         "packages": {one.name: one.package for one in maps if one.modules},
-        "shapes": found[:MOST_SHAPES],
-        "shapes_left_out": len(found[MOST_SHAPES:]),
+        "shapes": kept,
+        "shapes_left_out": len(found) - len(kept),
         "abilities": abilities(survey, maps),
         "changes": len(changes.files),
         "findings": remarks[:_MOST_FINDINGS],
