@@ -109,6 +109,7 @@ def test_call_that_is_certain_gets_a_timeout(timed, before, after):
             "import requests\nclass A:\n    def __init__(self): self.s = requests.Session()\n"
             "    def f(self): self.s.get(u)\na = A()\na.s = Fake()\n"
         ),
+        "import requests\nrequests.get(  # capa: ignore[requests-timeout]\n    u,\n)",
         "import requests\nrequests.codes.get(u)\nd = {}\nd.get('requests')",
     ],
 )
@@ -135,6 +136,25 @@ def test_call_that_may_be_another_is_left_alone(timed, text):
         (
             "s = requests.Session()\ns.request = partial(s.request, timeout=1)\ns.get(u)",
             "`s.get` may wait for ever: the method is replaced",
+        ),
+        (
+            "with requests.Session() as s:\n    t = s\n    t.request = f\n    s.get(u)",
+            "`s.get` may wait for ever: the method is replaced",
+        ),
+        (
+            "requests.Session.request = f\nrequests.get(u)",
+            "`requests.get` may wait for ever: the method is replaced",
+        ),
+        (
+            "setattr(requests, 'get', f)\nrequests.get(u)",
+            "`requests.get` may wait for ever: the method is replaced",
+        ),
+        (
+            (
+                "class A:\n    def __init__(self):\n        s = requests.Session()\n        s.mount('', Retrying())\n"
+                "        self.s = s\n    def f(self): self.s.get(u)\n"
+            ),
+            "`self.s.get` may wait for ever: an adapter of its session may set one",
         ),
     ],
 )

@@ -46,15 +46,10 @@ class _Scope:
 
 
 class Meanings:
-    """The meanings of the names of one file.
-
-    Attributes:
-        assigned: Texts of the attributes that are assigned to anywhere, such as `session.request`.
-    """
+    """The meanings of the names of one file."""
 
     def __init__(self, tree: ast.Module) -> None:
         """Learn what every statement of *tree* binds."""
-        self.assigned: set[str] = set()
         self._members: dict[str, list[_Binding]] = {}
         self._elsewhere: set[str] = set()
         self._scope_of: dict[int, _Scope] = {}
@@ -172,7 +167,6 @@ class Meanings:
             scope.bindings.setdefault(target.id, []).append(_Binding(scope, "", value, enters))
             self._scope_of[id(target)] = scope
         elif isinstance(target, ast.Attribute):
-            self.assigned.add(ast.unparse(target))
             is_own = isinstance(target.value, ast.Name) and target.value.id == scope.self_name
             binding = _Binding(scope, "", value, enters) if is_own else _Binding(_Scope(target, None))
             self._members.setdefault(target.attr, []).append(binding)
@@ -181,7 +175,6 @@ class Meanings:
                 if isinstance(inner, ast.Name):
                     self._add(scope, inner.id)
                 elif isinstance(inner, ast.Attribute):
-                    self.assigned.add(ast.unparse(inner))
                     self._members.setdefault(inner.attr, []).append(_Binding(_Scope(inner, None)))
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from capa_codemods.engine.calls import calls_in_strings, with_argument
+from capa_codemods.engine.calls import calls_in_strings, is_ignored, with_argument
 from capa_codemods.engine.meaning import Meanings
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.findings import Edit, Finding
@@ -29,7 +29,10 @@ DEFAULT_S = 60
 
 _VERBS = frozenset({"delete", "get", "head", "options", "patch", "post", "put", "request"})
 _SESSIONS = frozenset({"requests.Session()", "requests.session()", "requests.sessions.Session()"})
+_ENTERED = ".__enter__()"  # `with` gives the session itself
+_SESSION_METHOD = "a method of all sessions"
 _ADAPTERS = frozenset({"requests.adapters.HTTPAdapter()"})
+_NAMES = (ast.Name, ast.Attribute)
 _POSITION = 9
 """How many positional arguments `Session.request` takes with its `timeout`."""
 
@@ -52,11 +55,15 @@ class RequestsTimeout(Rule[PythonFile]):
         meanings = Meanings(file.tree)
         in_strings = set(calls_in_strings(file.tree))
         doubtful = _doubtful_sessions(file.tree, meanings, project)
+        replaced = frozenset(_replaced(file.tree, meanings, project))
         for call, dotted in meanings.calls():
-            holder, _, verb = project.names.original(dotted).rpartition(".")
-            if not _is_request(holder, verb) or _has_timeout(call, holder, verb):
+            holder, _, verb = project.names.original(dotted).replace(_ENTERED, "").rpartition(".")
+            is_open = _is_request(holder, verb) and not _has_timeout(call, holder, verb)
+            if not is_open or is_ignored(file, call, self.id):
                 continue
-            doubt = _doubt(call, meanings, doubtful)
+            doubt = _doubt(call, doubtful)
+            if replaced & {f"{holder}.{verb}", f"{holder}.request", _SESSION_METHOD}:
+                doubt = "the method is replaced"
             if id(call) in in_strings:
                 doubt = "it stands in an f-string"
             edit = None if doubt else with_argument(file, call, f"timeout={seconds:g}", self.id)
@@ -76,29 +83,42 @@ class RequestsTimeout(Rule[PythonFile]):
 
 
 def _is_request(holder: str, verb: str) -> bool:
-    holder = holder.removesuffix(".__enter__()")
     if holder in _SESSIONS:
         return verb in _VERBS or verb == "send"
     return holder in {"requests", "requests.api"} and verb in _VERBS
 
 
 def _has_timeout(call: ast.Call, holder: str, verb: str) -> bool:
-    is_method = holder.removesuffix(".__enter__()") in _SESSIONS
-    by_position = is_method and verb == "request" and len(call.args) >= _POSITION
+    by_position = holder in _SESSIONS and verb == "request" and len(call.args) >= _POSITION
     return by_position or any(keyword.arg == "timeout" for keyword in call.keywords)
 
 
-def _doubt(call: ast.Call, meanings: Meanings, doubtful: dict[str, str]) -> str:
+def _doubt(call: ast.Call, doubtful: dict[str, str]) -> str:
     """Return why it is not certain that *call* has no timeout; nothing if it is."""
     if any(keyword.arg is None for keyword in call.keywords):
         return "what `**` brings is not known"
     if any(isinstance(argument, ast.Starred) for argument in call.args):
         return "what `*` brings is not known"
-    called = ast.unparse(call.func)
-    receiver = called.rpartition(".")[0]
-    if called in meanings.assigned or f"{receiver}.request" in meanings.assigned:
-        return "the method is replaced"
-    return doubtful.get(receiver, "")
+    return doubtful.get(ast.unparse(call.func).rpartition(".")[0], "")
+
+
+def _replaced(tree: ast.Module, meanings: Meanings, project: Project) -> Iterator[str]:
+    """Yield the functions and methods of requests that the file puts others in the place of."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=holder, attr=name, ctx=ast.Store()):
+                pass
+            case ast.Call(
+                func=ast.Name(id="setattr") | ast.Attribute(attr="setattr"),
+                args=[holder, ast.Constant(value=str(name)), *_],
+            ):
+                pass
+            case _:
+                continue
+        owner = project.names.original(meanings.of(holder) or "").replace(_ENTERED, "")
+        if f"{owner}()" in _SESSIONS and (name in _VERBS or name == "send"):
+            yield _SESSION_METHOD
+        yield f"{owner}.{name}"
 
 
 def _is_own_module(file: PythonFile, project: Project) -> bool:
@@ -112,14 +132,27 @@ def _doubtful_sessions(tree: ast.Module, meanings: Meanings, project: Project) -
         if not isinstance(node, ast.Call):
             continue
         for value in (*node.args, *(keyword.value for keyword in node.keywords)):
-            if isinstance(value, (ast.Name, ast.Attribute)) and _is_session(meanings.of(value), project):
+            if isinstance(value, _NAMES) and _is_session(meanings.of(value), project):
                 found[ast.unparse(value)] = f"`{ast.unparse(node.func)}` may have given its session one"
         if isinstance(node.func, ast.Attribute) and node.func.attr == "mount":
             adapter = meanings.of(node.args[1]) if len(node.args) == 2 else None
             if not adapter or project.names.original(adapter) not in _ADAPTERS:
                 found[ast.unparse(node.func.value)] = "an adapter of its session may set one"
-    return found
+    # Which of them are one session is not told apart.
+    aliases = set(_aliases(tree, meanings, project))
+    reason = next((found[name] for name in sorted(aliases) if name in found), "")
+    return {**dict.fromkeys(aliases if reason else (), reason), **found}
+
+
+def _aliases(tree: ast.Module, meanings: Meanings, project: Project) -> Iterator[str]:
+    """Yield the texts of the sessions that have more than one name."""
+    for node in ast.walk(tree):
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)) or not isinstance(node.value, _NAMES):
+            continue
+        if _is_session(meanings.of(node.value), project):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from map(ast.unparse, (node.value, *targets))
 
 
 def _is_session(dotted: str | None, project: Project) -> bool:
-    return dotted is not None and project.names.original(dotted).removesuffix(".__enter__()") in _SESSIONS
+    return dotted is not None and project.names.original(dotted).replace(_ENTERED, "") in _SESSIONS
