@@ -168,6 +168,7 @@ def test_call_in_doubt_is_noted(timed, text, note):
         ({"seconds": 5}, "", "timeout=5"),
         ({"seconds": 2.5}, "[adapters.requests]\ntimeout_s = 10\n", "timeout=2.5"),
         ({}, "[adapters.requests]\ntimeout_s = 10\n", "timeout=10"),
+        ({}, "[adapters.requests]\ntimeout_s = 1234567\n", "timeout=1234567"),
         ({}, "not toml", "timeout=60"),
     ],
 )
@@ -180,8 +181,9 @@ def test_seconds_are_the_configured_ones(timed, tmp_path, settings, capa_toml, s
     )
 
 
-def test_no_deadline_in_capa_toml_gives_no_timeout(timed, tmp_path):
-    (tmp_path / "capa.toml").write_text("[adapters.requests]\ntimeout_s = 0\n")
+@pytest.mark.parametrize("seconds", ["0", "-1", "inf", "nan"])
+def test_no_deadline_in_capa_toml_gives_no_timeout(timed, tmp_path, seconds):
+    (tmp_path / "capa.toml").write_text(f"[adapters.requests]\ntimeout_s = {seconds}\n")
 
     assert Result("import requests\nrequests.get(u)", []) == timed("import requests\nrequests.get(u)")
 

@@ -15,6 +15,7 @@ an adapter or a method of their own, since these may set a timeout, and calls in
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Iterator
 
 from capa_codemods.engine.calls import calls_in_strings, is_ignored, with_argument
@@ -52,6 +53,7 @@ class RequestsTimeout(Rule[PythonFile]):
         seconds = self._seconds(project)
         if file.tree is None or not seconds or _is_own_module(file, project):
             return
+        text = repr(int(seconds) if seconds == int(seconds) else seconds)
         meanings = Meanings(file.tree)
         in_strings = set(calls_in_strings(file.tree))
         doubtful = _doubtful_sessions(file.tree, meanings, project)
@@ -66,7 +68,7 @@ class RequestsTimeout(Rule[PythonFile]):
                 doubt = "the method is replaced"
             if id(call) in in_strings:
                 doubt = "it stands in an f-string"
-            edit = None if doubt else with_argument(file, call, f"timeout={seconds:g}", self.id)
+            edit = None if doubt else with_argument(file, call, f"timeout={text}", self.id)
             yield edit or self._note(call, doubt or "its arguments cannot be added to")
 
     def _note(self, call: ast.Call, doubt: str) -> Finding:
@@ -79,7 +81,9 @@ class RequestsTimeout(Rule[PythonFile]):
         table = adapters.get("requests", {}) if isinstance(adapters, dict) else {}
         theirs = table.get("timeout_s", DEFAULT_S) if isinstance(table, dict) else DEFAULT_S
         seconds = theirs if own is None else own
-        return float(seconds) if isinstance(seconds, (int, float)) else DEFAULT_S
+        if not isinstance(seconds, (int, float)):
+            return DEFAULT_S
+        return seconds if 0 < seconds < math.inf else 0
 
 
 def _is_request(holder: str, verb: str) -> bool:
