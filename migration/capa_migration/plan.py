@@ -99,7 +99,7 @@ def select(offered: Iterable[Offer], options: Options) -> list[Rule[Any]]:
     A rule that changes shapes is asked for by name: in `only`, or in `asked`.
 
     Raises:
-        OptionsError: A rule that is named does not exist, or its settings are wrong.
+        OptionsError: A rule that is named does not exist, its settings are wrong, or no rule is left.
         RuleError: A rule of another package cannot be used.
     """
     known = {offer.id: offer for offer in offered}
@@ -118,6 +118,10 @@ def select(offered: Iterable[Offer], options: Options) -> list[Rule[Any]]:
         if not rule.changes_shape or rule.id in named:
             _check_settings(rule, options.settings.get(rule.id, {}))
             rules.append(rule)
+    if not rules:
+        raise OptionsError(
+            "no rule is left to run: leave out one of `only` and `skip`, here or in pyproject.toml"
+        )
     return rules
 
 
