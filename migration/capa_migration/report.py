@@ -169,8 +169,8 @@ def lines(plan: Plan, *, notes: bool) -> Iterator[str]:
                 yield f"{outcome.path}:{finding.line}: {finding.level}: {finding.message}. Next: {finding.next_step}."
 
 
-def summary(plan: Plan, verb: str) -> str:
-    """Return the counts in one line; *verb* is `would change` or `changed`."""
+def summary(plan: Plan, verb: str, *, notes: bool = False) -> str:
+    """Return the counts in one line; *verb* is `would change` or `changed`, *notes* says whether notes are shown."""
     changed, failed = plan.of("changed"), plan.of("failed")
     parts = [
         f"{count(len(changed), 'file')} {verb}, {len(changed):,} proven" if changed else "nothing to change"
@@ -183,7 +183,7 @@ def summary(plan: Plan, verb: str) -> str:
     if "warning" in found:
         parts.append(count(found.count("warning"), "warning"))
     if "note" in found:
-        parts.append(f"{count(found.count('note'), 'note')} (--notes shows them)")
+        parts.append(count(found.count("note"), "note") + ("" if notes else " (--notes shows them)"))
     parts.append(f"{count(plan.seen, 'file')} looked at")
     return "; ".join(parts)
 

@@ -240,8 +240,11 @@ def test_json_of_apply_undo_and_status(capa, project):
 def test_notes_are_counted_and_shown_on_request(capa, project):
     (project / "app/log.py").write_text('import logging\nlogging.getLogger("requests")\n')
 
+    shown = capa("migrate", "check", project, "--notes").out
+
     assert "1 note (--notes shows them)" in capa("migrate", "check", project).out
-    assert "app/log.py:2: note: the logger" in capa("migrate", "check", project, "--notes").out
+    assert "app/log.py:2: note: the logger" in shown
+    assert "; 1 note; " in shown
 
 
 def test_failed_file_is_listed_and_the_others_are_rewritten(capa, project):
@@ -330,6 +333,7 @@ def test_programs_of_the_repository_are_not_run(capa, project, git, tmp_path):
     [
         (["migrate", "check", "/no/such/place"], "/no/such/place: there is no such file or folder"),
         (["migrate", "check", ".", "--only", "import"], "there is no rule `import`"),
+        (["migrate", "check", ".", "--only", "imports", "--skip", "imports"], "no rule is left to run"),
         (["migrate", "frobnicate"], "invalid choice: 'frobnicate'"),
         (["migrate"], "the following arguments are required: ACTION"),
         (["migrate", "check", "--frobnicate"], "unrecognized arguments: --frobnicate"),

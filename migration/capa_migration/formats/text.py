@@ -35,7 +35,7 @@ def _check(report: Report) -> Iterator[str]:
     from capa_migration.report import lines, summary
 
     yield from lines(plan, notes=report.everything)
-    yield f"{summary(plan, 'would change')}."
+    yield f"{summary(plan, 'would change', notes=report.everything)}."
     if plan.of("changed"):
         yield f"Next: `capa migrate diff {report.path}` shows it, `capa migrate apply {report.path}` does it."
 
@@ -53,7 +53,7 @@ def _apply(report: Report) -> Iterator[str]:
         return
     yield from lines(done.plan, notes=report.everything)
     yield from result_lines([done.recovered, done.result])
-    yield f"{summary(kept, 'changed')}."
+    yield f"{summary(kept, 'changed', notes=report.everything)}."
     if done.declined:
         yield f"{count(done.declined, 'file')} left as you said."
     yield from (f"commit {commit}" for commit in done.commits)
