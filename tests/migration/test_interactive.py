@@ -128,10 +128,12 @@ def test_at_a_real_terminal_control_c_changes_nothing(capa_process, project, sna
     os.write(ours, b"y\n")
     _read_until(ours, b"change app/tasks.py [y,n,a,q,d,?]? ")
     os.write(ours, b"\x03")
+    last = _read_until(ours, b"was begun\r\n")
     code = process.wait()
     os.close(ours)
 
     assert b"\x1b[32m+import capa_requests as requests\x1b[0m" in said
+    assert last.startswith(b"^C\r\ncapa migrate: interrupted")
     assert (130, before) == (code, snapshot(project))
 
 

@@ -61,7 +61,11 @@ def _answer(plan: Plan, outcome: Outcome, question: str) -> str:
     while True:
         sys.stderr.write(f"{question} [y,n,a,q,d,?]? ")
         sys.stderr.flush()
-        line = sys.stdin.readline()
+        try:
+            line = sys.stdin.readline()
+        except KeyboardInterrupt:
+            sys.stderr.write("\n")
+            raise
         answer = line.strip().lower()[:1] if line else "q"  # the end of the input is no yes
         if not line:
             sys.stderr.write("\n")
