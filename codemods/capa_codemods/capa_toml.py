@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,13 +37,20 @@ def capa_toml(root: str, outcomes: Iterable[Outcome]) -> Outcome | None:
     if not settings:
         return None
     try:
-        data = read(f"{root}/{CAPA_TOML}")
+        data = _read(f"{root}/{CAPA_TOML}")
         text = decoded(data or b"")
         tree = tomllib.loads(text)
     except (OSError, ValueError, RecursionError, UnreadableError) as error:
         reason = f"cannot be read, and {len(settings)} settings should stand in it: {error}"
         return Outcome(CAPA_TOML, "failed", reason=reason, next_step="mend it and run again")
     return _outcome(data, text, tree, settings)
+
+
+def _read(path: str) -> bytes | None:
+    data = read(path)
+    if data is None and os.path.lexists(path):
+        raise UnreadableError("it is a link, or no file", next_step="put a file there")
+    return data
 
 
 def _outcome(

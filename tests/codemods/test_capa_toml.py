@@ -90,6 +90,14 @@ def test_file_that_is_no_toml_fails_and_is_left(tmp_path, text):
     assert outcome.reason.startswith("cannot be read, and 1 settings should stand in it: ")
 
 
+def test_link_is_no_place_for_a_new_file(tmp_path):
+    (tmp_path / "capa.toml").symlink_to("theirs.toml")
+    outcome = capa_toml(str(tmp_path), [Outcome("a.py", "clean", settings=(CACHE,))])
+
+    assert outcome is not None
+    assert ("failed", ()) == (outcome.status, outcome.edits)
+
+
 def test_two_rules_may_ask_for_one_table(written):
     other = Setting("s", 2, ("state", "cache"), (("url", "redis://other"), ("legacy", ("redis://b",))))
 

@@ -21,6 +21,16 @@ def _replace(root, **changes):
     write.replace(f"{root}/a.py", AFTER, **arguments)
 
 
+def test_link_is_not_replaced_by_a_file_that_is_made(root):
+    (root / "a.py").unlink()
+    (root / "a.py").symlink_to("elsewhere")
+
+    with pytest.raises(ConflictError):
+        _replace(root, expected=None)
+
+    assert "elsewhere" == str((root / "a.py").readlink())
+
+
 def test_mode_owner_and_attributes_are_kept(root):
     path = root / "a.py"
     path.chmod(0o751)

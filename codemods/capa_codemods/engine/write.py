@@ -80,7 +80,7 @@ def replace(path: str, new: bytes, *, temporary: str, expected: bytes | None) ->
         path: Absolute path. Its folder is there.
         new: All of its new content.
         temporary: Absolute path in the same folder that nobody else uses; gone afterwards.
-        expected: What the file holds now, None if it must not be there.
+        expected: What the file holds now, None if nothing may be there.
 
     Raises:
         ConflictError: The file does not hold *expected*, or nobody may write to it.
@@ -155,7 +155,8 @@ def _read_all(handle: int, size: int) -> bytes:
 
 def _check(path: str, expected: bytes | None) -> None:
     # As late as can be: what comes after is one system call.
-    if read(path) != expected:
+    # `read` sees nothing where a link or a pipe is, and a rename would put the new file in its place.
+    if read(path) != expected or (expected is None and os.path.lexists(path)):
         raise ConflictError(f"{path} changed while it was being rewritten: it was left as it is; run again")
 
 
