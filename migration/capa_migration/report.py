@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -99,6 +99,12 @@ class Remark(NamedTuple):
     message: str
     next_step: str
     edit: Edit | None = None
+
+
+def gravest_first(remarks: Iterable[Remark]) -> list[Remark]:
+    """Return *remarks* with the errors first, then the warnings; for readers that take a certain number only."""
+    levels = ("error", "warning", "note")
+    return sorted(remarks, key=lambda remark: levels.index(remark.level))
 
 
 def _of_survey(survey: Survey) -> Iterator[Remark]:

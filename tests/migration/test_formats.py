@@ -12,6 +12,7 @@ import pytest
 from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Change, Edit
 from capa_migration import formats
+from capa_migration.formats import sarif
 from capa_migration.report import arrow
 
 SCHEMA = json.loads(Path(__file__).with_name("sarif-2.1.0.schema.json").read_text())
@@ -80,9 +81,19 @@ def test_sarif_says_level_place_and_columns_in_letters(capa, odd):
 def test_sarif_after_apply_holds_what_is_left(capa, odd):
     run = _sarif(capa("migrate", "apply", odd, "--format", "sarif").out)
 
-    assert ["app/odd.py", "app/old.py"] == [
+    assert ["app/old.py", "app/odd.py"] == [
         result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in run["results"]
     ]
+
+
+def test_sarif_holds_no_more_results_than_github_takes_and_the_gravest(capa, odd, monkeypatch):
+    monkeypatch.setattr(sarif, "_MOST_RESULTS", 2)
+
+    run = _sarif(capa("migrate", "check", odd, "--format", "sarif").out)
+    (told,) = run["invocations"][0]["toolExecutionNotifications"]
+
+    assert ["error", "warning"] == [result["level"] for result in run["results"]]
+    assert told["message"]["text"].endswith(" more results are left out: --format json holds them.")
 
 
 def test_github_annotates_lines_and_escapes_what_ends_a_property(capa, odd):

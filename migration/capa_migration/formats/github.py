@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from capa_migration.report import Remark, Report
+from capa_migration.report import Remark, Report, gravest_first
 
 _WORDS = {"error": "error", "warning": "warning", "note": "notice"}
-_ORDER = tuple(_WORDS)
 
 
 def render(report: Report) -> Iterator[str | bytes]:
     """Yield one workflow command for each remark."""
-    for remark in sorted(report.remarks(), key=lambda one: _ORDER.index(one.level)):
+    for remark in gravest_first(report.remarks()):
         yield _annotation(remark, report.prefix)
 
 

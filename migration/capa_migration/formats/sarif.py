@@ -15,7 +15,7 @@ from urllib.parse import quote
 from capa_codemods import __version__
 from capa_codemods.engine.write import digest, read
 from capa_codemods.findings import Edit
-from capa_migration.report import Remark, Report
+from capa_migration.report import Remark, Report, gravest_first
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _OURS = {
@@ -24,18 +24,21 @@ _OURS = {
     "unserved": "a call that no adapter serves",
     "unwritten": "a file that could not be written",
 }
+_MOST_RESULTS = 25_000
+"""What GitHub takes of one run: a log with more is rejected as a whole."""
 
 
 def render(report: Report) -> Iterator[str | bytes]:
     """Yield one log of one run."""
-    remarks = list(report.remarks())
+    found = gravest_first(report.remarks())
+    remarks = found[:_MOST_RESULTS]
     rules = sorted({remark.rule for remark in remarks})
     sources = _Sources(report.root)
     run = {
         "tool": {"driver": _driver(rules)},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "the top of the repository"}}},
-        "invocations": [{"executionSuccessful": report.exit_code < 2, "exitCode": report.exit_code}],
+        "invocations": [_invocation(report, len(found) - len(remarks))],
         "results": [_result(remark, rules, report.prefix, sources) for remark in remarks],
     }
     yield json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
@@ -50,6 +53,14 @@ class _Sources:
 
     def _read(self, path: str) -> bytes:
         return read(f"{self._root}/{path}") or b""
+
+
+def _invocation(report: Report, left_out: int) -> dict[str, Any]:
+    told: dict[str, Any] = {"executionSuccessful": report.exit_code < 2, "exitCode": report.exit_code}
+    if left_out:
+        text = f"{left_out:,} more results are left out: --format json holds them."
+        told["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": text}}]
+    return told
 
 
 def _driver(rules: list[str]) -> dict[str, Any]:

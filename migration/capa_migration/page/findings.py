@@ -8,11 +8,10 @@ from typing import Any, Literal
 from capa_migration.history import FILE, History
 from capa_migration.page.changes import Changes
 from capa_migration.plan import Plan
-from capa_migration.report import Remark
+from capa_migration.report import Remark, gravest_first
 from capa_migration.scan.libraries import Verdict
 from capa_migration.scan.sites import Survey
 
-_ORDER = ("error", "warning", "note")
 _LIBRARIES: dict[Verdict, tuple[Literal["warning", "note"], str]] = {
     "works": ("note", "nothing to do"),
     "untouched": ("note", "nothing to do"),
@@ -28,8 +27,10 @@ _LIBRARIES: dict[Verdict, tuple[Literal["warning", "note"], str]] = {
 def findings(survey: Survey, plan: Plan, history: History, changes: Changes) -> list[dict[str, Any]]:
     """Return all of them, the gravest first, then in the order of paths."""
     found = [*_of_plan(plan), *_of_survey(survey, plan), *_of_records(history, changes)]
-    found.sort(key=lambda one: (_ORDER.index(one.level), one.path, one.line))
-    return [{key: value for key, value in one._asdict().items() if key != "edit"} for one in found]
+    found.sort(key=lambda one: (one.path, one.line))
+    return [
+        {key: value for key, value in one._asdict().items() if key != "edit"} for one in gravest_first(found)
+    ]
 
 
 def _of_plan(plan: Plan) -> Iterator[Remark]:
