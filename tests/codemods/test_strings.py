@@ -116,6 +116,7 @@ def test_table_to_import_from_moves(rewritten, before, after):
         'T = {"a": "requests"}\nT = {}\ndef __getattr__(n): return import_module(T[n])',
         'T = {"a": "requests"}\ndef __getattr__(n):\n    m = T[n]\n    log(m)\n    return import_module(m)',
         'T = {"a": "requests"}\ndef __getattr__(n): return import_module(n)',
+        'T = {"a": "requests"}\n__getattr__ = 1\nclass A:\n    m = T["a"]\n    import_module(m)',
         'T = {"a": "requests"}\nT["b"] = import_module(T["a"])\n__getattr__ = 1\nfor x in T.values(): print(x)',
     ],
 )

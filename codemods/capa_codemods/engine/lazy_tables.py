@@ -91,7 +91,9 @@ def _gets_imported(value: ast.expr, parents: dict[int, ast.AST]) -> bool:
     if not isinstance(first, ast.Name):
         return False
     scope: ast.AST = above
-    while not isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)):
+    while not isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        if isinstance(scope, (ast.ClassDef, ast.Module)):
+            return False  # others can read it from there
         scope = parents[id(scope)]
     uses = [node for node in ast.walk(scope) if isinstance(node, ast.Name) and node.id == first.id]
     reads = [node for node in uses if isinstance(node.ctx, ast.Load)]
