@@ -122,15 +122,16 @@ class Rewrite:
 
     def _proven(self, file: Document, names_only: list[Said], shaping: list[Rule[Any]]) -> Outcome:
         edits: list[Edit] = []
-        flaw = self._flaw(file, [edit for said in names_only for edit in said.edits])
+        is_ours_alone = all(said.rule.package == OURS for said in names_only if said.edits)
+        is_proven = is_ours_alone and not self._flaw(file, [one for said in names_only for one in said.edits])
         for number, said in enumerate(names_only):
             is_ours = said.rule.package == OURS
-            flaw_with = flaw and self._flaw(file, [*edits, *said.edits])
-            if flaw_with and is_ours:
-                return _unproven(file.path, flaw_with, names_only)
+            flaw = None if is_proven else self._flaw(file, [*edits, *said.edits])
+            if flaw and is_ours:
+                return _unproven(file.path, flaw, names_only)
             # What others make must not spoil what is proven.
-            if flaw_with := flaw_with or (None if is_ours else self._flaw_of_second_run(file, said)):
-                names_only[number] = _refused(said, flaw_with)
+            if flaw := flaw or (None if is_ours else self._flaw_of_second_run(file, said)):
+                names_only[number] = _refused(said, flaw)
             else:
                 edits += said.edits
         shaped = []
@@ -145,8 +146,11 @@ class Rewrite:
     def _flaw_of_second_run(self, file: Document, said: Said) -> str | None:
         if not said.edits:
             return None
-        done = ordered(said.edits)
-        again = consult(said.rule, type(file)(file.path, splice(file.data, done)), self.project)
+        try:
+            alone = type(file)(file.path, splice(file.data, ordered(said.edits)))
+        except UnreadableError as error:
+            return str(error)
+        again = consult(said.rule, alone, self.project)
         return "a second run would change the result again" if again.edits else None
 
     def _flaw(self, file: Document, edits: list[Edit]) -> str | None:

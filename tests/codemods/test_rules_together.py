@@ -68,6 +68,15 @@ def test_of_two_rules_on_one_place_the_first_goes_first(examined):
     assert "`other` and `one` change the same place, and `one` goes first" == outcome.findings[0].message
 
 
+def test_edits_that_are_right_together_only_are_refused_one_by_one(examined):
+    one = _rule("one", rb"\((?=\n1)", b"", shape=False)
+    other = _rule("other", rb"(?<=\()\n|\n\)", b"", shape=False)
+    text, outcome = examined("x = (\n1\n)\n", one, other)
+
+    assert "x = (\n1\n)\n" == text
+    assert [("one", "error"), ("other", "error")] == [(one.rule, one.level) for one in outcome.findings]
+
+
 def test_edits_that_are_right_alone_and_wrong_together_are_all_refused(examined):
     one, other = _rule("one", rb"old", b"new"), _rule("other", rb"\bb\b", b"new")
     text, outcome = examined("f(old=1, b=2)\n", one, other)
