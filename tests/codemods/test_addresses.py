@@ -138,6 +138,13 @@ def test_name_that_stands_for_another_engine_is_a_warning(told, tmp_path):
     assert ["[state.a-b] in capa.toml is another engine than redis://a-b"] == said
 
 
+@pytest.mark.parametrize("host", ["default", "\u5e93"])
+def test_host_that_makes_no_name_is_a_warning(told, host):
+    said = [f"no logical name can be made of redis://{host}"]
+
+    assert ([], said) == told(f"{REDIS}redis.Redis(host='{host}')")
+
+
 def test_block_that_has_tables_gets_no_default(told, tmp_path):
     (tmp_path / "capa.toml").write_text("[state.other]\n")
 

@@ -127,6 +127,10 @@ class Addresses(Rule[PythonFile]):
         tables = project.components(address.block)
         if _claims(tables, address):
             return
+        if address.name in {"", "default"}:
+            message = f"no logical name can be made of {address.plain}"
+            yield Finding(self.id, line, "warning", message, "give the address a table of its own by hand")
+            return
         if address.name in tables:
             message = f"[{address.block}.{address.name}] in capa.toml is another engine than {address.plain}"
             yield Finding(self.id, line, "warning", message, "give the address a table of its own by hand")
