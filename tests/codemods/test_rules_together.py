@@ -8,12 +8,14 @@ from typing import ClassVar
 
 import pytest
 
+from capa_codemods.combine import combined
 from capa_codemods.command import CommandRule
 from capa_codemods.consult import fault
 from capa_codemods.engine import apart
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Edit, Outcome, Setting
+from capa_codemods.manifests.setup_file import SetupFile
 from capa_codemods.project import Project
 from capa_codemods.rewrite import Rewrite
 from capa_codemods.rule import Rule
@@ -66,6 +68,19 @@ def test_of_two_rules_on_one_place_the_first_goes_first(examined):
     assert "f(1)\n" == text
     assert ["warning"] == [finding.level for finding in outcome.findings]
     assert "`other` and `one` change the same place, and `one` goes first" == outcome.findings[0].message
+
+
+def test_what_two_kinds_make_of_one_file_is_proven_on_top_of_each_other(names):
+    class Refusing(SetupFile):
+        def flaw(self, new, edits, names):
+            return f"{self.data!r} must not become {new!r}"
+
+    one = Outcome("setup.py", "changed", edits=(Edit(0, 1, b"one", "one"),))
+    other = Outcome("setup.py", "changed", edits=(Edit(2, 3, b"other", "other"),))
+    outcome = combined(b"a+b", [(SetupFile, one), (Refusing, other)], names)
+
+    assert ("failed", ()) == (outcome.status, outcome.edits)
+    assert outcome.reason.endswith("b'one+b' must not become b'one+other'")
 
 
 def test_edits_that_are_right_together_only_are_refused_one_by_one(examined):
