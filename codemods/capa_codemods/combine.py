@@ -37,13 +37,13 @@ def _on_top(data: bytes, changed: Sequence[Reading], names: Names) -> Outcome:
         try:
             together = ordered([*edits, *outcome.edits])
         except ValueError as error:
-            return _unproven(outcome, str(error))
+            return unproven(outcome.path, str(error))
         before, shift = splice(data, edits), Shift(edits)
         moved = [_moved(edit, shift) for edit in outcome.edits]
         after = splice(before, moved)
         flaw = kind(outcome.path, before).flaw(after, moved, names) if edits else None
         if flaw is not None or after != splice(data, together):
-            return _unproven(outcome, flaw or "its parts do not fit together")
+            return unproven(outcome.path, flaw or "its parts do not fit together")
         edits = together
     changes = sorted(
         (change for _, outcome in changed for change in outcome.changes), key=lambda one: one.line
@@ -57,9 +57,10 @@ def _moved(edit: Edit, shift: Shift) -> Edit:
     return edit._replace(start=start, end=start + edit.end - edit.start)
 
 
-def _unproven(outcome: Outcome, flaw: str) -> Outcome:
+def unproven(path: str, flaw: str) -> Outcome:
+    """Return the outcome of a file whose rewrite has a *flaw*: it stays as it is."""
     return Outcome(
-        outcome.path,
+        path,
         "failed",
         reason=f"the rewrite could not be proven: {flaw}",
         next_step="it was left as it is: change it by hand, and report the file as a fault of Capa",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from capa_codemods.combine import combined
+from capa_codemods.combine import combined, unproven
 from capa_codemods.consult import Said, consult, fault
 from capa_codemods.engine.document import Document, change_of
 from capa_codemods.engine.splice import ordered, splice
@@ -128,7 +128,7 @@ class Rewrite:
             is_ours = said.rule.package == OURS
             flaw = None if is_proven else self._flaw(file, [*edits, *said.edits])
             if flaw and is_ours:
-                return _unproven(file.path, flaw, names_only)
+                return unproven(file.path, flaw)._replace(findings=_clean(file.path, names_only).findings)
             # What others make must not spoil what is proven.
             if flaw := flaw or (None if is_ours else self._flaw_of_second_run(file, said)):
                 names_only[number] = _refused(said, flaw)
@@ -183,15 +183,6 @@ def _changed(file: Document, edits: list[Edit], said: list[Said]) -> Outcome:
 def _refused(said: Said, flaw: str) -> Said:
     finding = fault(said.rule, f"makes edits that could not be proven: {flaw}")
     return Said(said.rule, findings=(*said.findings, finding))
-
-
-def _unproven(path: str, flaw: str, said: list[Said]) -> Outcome:
-    return _clean(path, said)._replace(
-        status="failed",
-        settings=(),
-        reason=f"the rewrite could not be proven: {flaw}",
-        next_step="it was left as it is: change it by hand, and report the file as a fault of Capa",
-    )
 
 
 def crashed(path: str) -> Outcome:
