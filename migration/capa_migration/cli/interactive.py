@@ -59,9 +59,9 @@ def _wanted(plan: Plan, changed: Sequence[Outcome]) -> list[Outcome]:
 
 def _answer(plan: Plan, outcome: Outcome, question: str) -> str:
     while True:
-        sys.stderr.write(f"{question} [y,n,a,q,d,?]? ")
-        sys.stderr.flush()
         try:
+            sys.stderr.write(f"{question} [y,n,a,q,d,?]? ")
+            sys.stderr.flush()
             line = sys.stdin.readline()
         except KeyboardInterrupt:
             sys.stderr.write("\n")
