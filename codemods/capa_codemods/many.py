@@ -74,6 +74,7 @@ class _Worker(Generic[T]):
         # Forked, so that it has the rules and the maps without loading them again.
         self._process = os.fork()
         if not self._process:
+            os.close(reading)  # else it would wait for itself to read when the parent is gone
             self._run(writing, self._share[first:])
         os.close(writing)
         self._pipe = open(reading, "rb")  # noqa: SIM115 - `close` closes it
