@@ -4,7 +4,8 @@
     driver = "redis"  # the old one           legacy = ["redis://redis.internal:6379"]
                                               driver = "redis"  # the old one
 
-A table that is not there is put at the end; the file is made if there is none. The result must be TOML that says
+A table that is not there is put at the end; the file is made if there is none. A table that says otherwise, whoever
+asked for it, is left as it is. The result must be TOML that says
 exactly what was asked for and what it said before.
 """
 
@@ -58,12 +59,15 @@ def _outcome(
 ) -> Outcome | None:
     now, findings, rules = text, [], []
     for setting in settings:
+        if key := _contradicted(tree, setting):
+            findings.append(_by_hand(setting, f"another {key} stands there"))
+            continue
         wanted = _wanted(tree, setting)
         if wanted == tree:
             continue
         after = next((new for new in _tries(now, tree, setting) if _reads_as(new, wanted)), None)
         if after is None:
-            findings.append(_by_hand(setting))
+            findings.append(_by_hand(setting, "no place was found"))
         else:
             now, tree = after, wanted
             rules.append(setting.rule)
@@ -75,6 +79,13 @@ def _outcome(
     starts = starts_of_lines(before)
     changes = tuple(change_of(before, starts, edit) for edit in edits)
     return Outcome(CAPA_TOML, "changed", edits, changes, tuple(findings), digests)
+
+
+def _contradicted(tree: dict[str, Any], setting: Setting) -> str | None:
+    """Return a key of *setting* that has another value in *tree*: then the table is about something else."""
+    table = _at(tree, setting.table) or {}
+    single = ((key, value) for key, value in setting.values if not isinstance(value, (list, tuple)))
+    return next((key for key, value in single if table.get(key, value) != value), None)
 
 
 def _wanted(tree: dict[str, Any], setting: Setting) -> dict[str, Any]:
@@ -158,8 +169,7 @@ def _value(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _by_hand(setting: Setting) -> Finding:
+def _by_hand(setting: Setting, why: str) -> Finding:
     values = ", ".join(f"{key} = {_value(value)}" for key, value in setting.values)
-    place = ".".join(setting.table)
-    message = f"no place was found in [{place}] for {values}"
+    message = f"[{'.'.join(setting.table)}] did not get {values}: {why}"
     return Finding(setting.rule, 1, "warning", message, "add it by hand")

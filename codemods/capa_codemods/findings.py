@@ -36,8 +36,8 @@ class Setting(NamedTuple):
 
     Attributes:
         table: The path of the table, such as `("state", "cache")`.
-        values: Its keys and values. A list is added to the list that stands there; any other value that stands there
-            stays.
+        values: Its keys and values. A list is added to the list that stands there. Where any other value differs from
+            the one that stands there, the table is about something else: nothing is written, and a finding says so.
     """
 
     rule: str

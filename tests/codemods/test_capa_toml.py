@@ -46,8 +46,8 @@ def written(tmp_path):
         ("embedded = true", f"embedded = true\n\n{TABLE}"),
         ("a = 1\r\n", f"a = 1\r\n\r\n{TABLE}".replace("\r\n", "\n").replace("\n", "\r\n")),
         (
-            '[state.cache] # the old one\ndriver = "sqlite"\n',
-            '[state.cache] # the old one\nlegacy = ["redis://a"]\ndriver = "sqlite"\n',
+            '[state.cache] # the old one\ndriver = "redis"\n',
+            '[state.cache] # the old one\nlegacy = ["redis://a"]\ndriver = "redis"\n',
         ),
         (
             '[state . "cache"]\nlegacy=["redis://b"] # two\n',
@@ -73,9 +73,7 @@ def test_setting_finds_its_place(written, before, after):
     "before", ["state = { cache = { driver = 'redis' } }\n", "state.cache.driver = 'redis'\n"]
 )
 def test_setting_without_a_place_is_to_be_written_by_hand(written, before):
-    said = (
-        'no place was found in [state.cache] for driver = "redis", url = "redis://a", legacy = ["redis://a"]'
-    )
+    said = '[state.cache] did not get driver = "redis", url = "redis://a", legacy = ["redis://a"]: no place was found'
 
     assert (before, [said]) == written(before, CACHE)
 
@@ -99,6 +97,14 @@ def test_link_is_no_place_for_a_new_file(tmp_path):
 
 
 def test_two_rules_may_ask_for_one_table(written):
-    other = Setting("s", 2, ("state", "cache"), (("url", "redis://other"), ("legacy", ("redis://b",))))
+    other = Setting("s", 2, ("state", "cache"), (("url", "redis://a"), ("legacy", ("redis://b",))))
 
     assert (TABLE.replace('["redis://a"]', '["redis://b", "redis://a"]'), []) == written(None, CACHE, other)
+
+
+@pytest.mark.parametrize("before", [None, TABLE])
+def test_an_address_never_comes_under_the_engine_of_another(written, before):
+    other = Setting("s", 2, ("state", "cache"), (("url", "redis://other"), ("legacy", ("redis://b",))))
+    said = '[state.cache] did not get url = "redis://other", legacy = ["redis://b"]: another url stands there'
+
+    assert (TABLE, [said]) == written(before, CACHE, other)
