@@ -88,8 +88,13 @@ class Options:
         """Return these options with `[tool.capa.migrate]` of the tree at *root* for those that are not given.
 
         Raises:
-            OptionsError: The table is wrong.
+            OptionsError: The table is wrong, or what is to be left out is not there.
         """
+        for name in self.exclude:  # a table may well name what is not there yet, such as build/
+            if not os.path.lexists(f"{root}/{name.strip('/')}"):
+                raise OptionsError(
+                    f"--exclude {name}: nothing there in {root}: name it as seen from that folder"
+                )
         path = f"{root}/pyproject.toml"
         table = _table(path)
         # A table in the table holds the settings of the rule that it is named after.

@@ -174,6 +174,7 @@ def test_status_names_what_was_applied(capa, project):
         (["--only", "imports,strings"], 3),
         (["--exclude", "app"], 1),
         (["--exclude", "tests/", "--exclude", "app/api.py"], 1),
+        (["--exclude", "./app"], 1),
     ],
 )
 def test_rules_and_files_can_be_chosen(capa, project, words, changed):
@@ -334,6 +335,8 @@ def test_programs_of_the_repository_are_not_run(capa, project, git, tmp_path):
         (["migrate", "check", "/no/such/place"], "/no/such/place: there is no such file or folder"),
         (["migrate", "check", ".", "--only", "import"], "there is no rule `import`"),
         (["migrate", "check", ".", "--only", "imports", "--skip", "imports"], "no rule is left to run"),
+        (["migrate", "check", ".", "--exclude", "ap"], "--exclude ap: nothing there in "),
+        (["scan", ".", "--exclude", "ap"], "--exclude ap: nothing there in "),
         (["migrate", "frobnicate"], "invalid choice: 'frobnicate'"),
         (["migrate"], "the following arguments are required: ACTION"),
         (["migrate", "check", "--frobnicate"], "unrecognized arguments: --frobnicate"),

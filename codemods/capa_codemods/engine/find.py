@@ -31,7 +31,7 @@ def files(root: str, excluded: Iterable[str] = ()) -> list[str]:
     """
     listed = listed_files(root)
     found = sorted(_walk(root)) if listed is None else sorted(listed)
-    left_out = tuple(path.strip("/") for path in excluded)
+    left_out = tuple(os.path.normpath(path.strip("/")) for path in excluded)
     if not left_out:
         return found
     inside = tuple(f"{path}/" for path in left_out)
