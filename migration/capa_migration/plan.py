@@ -207,6 +207,7 @@ def _examine(
     from capa_codemods.project import Project
     from capa_codemods.rewrite import Rewrite, crashed
     from capa_codemods.rules import offers
+    from capa_migration.unasked import unasked
 
     maps = map_files()
     if not maps:
@@ -239,7 +240,7 @@ def _examine(
             listing,
             unread,
         )
-    return Plan(target.root, len(wanted), sorted(outcomes))
+    return Plan(target.root, len(wanted), sorted(unasked(project, outcomes)))
 
 
 def _made_of_settings(root: str, outcomes: Sequence[Outcome]) -> list[Outcome]:

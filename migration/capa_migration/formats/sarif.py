@@ -19,6 +19,7 @@ from capa_migration.report import Remark, Report, gravest_first
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _OURS = {
+    "manifests": "a manifest that would not bring Capa along",
     "partial": "a call that an adapter serves with a difference",
     "unreadable": "a file that cannot be read or proven",
     "unserved": "a call that no adapter serves",
