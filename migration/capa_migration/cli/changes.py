@@ -59,11 +59,13 @@ def apply(arguments: argparse.Namespace) -> int:
         choose = interactive.choose
     done = _commit(arguments, choose) if arguments.commit else _write(arguments, choose)
     report = _report("apply", arguments, done.plan, done)
+    code = show(report, arguments)
     if done.result and done.result.written:
         from capa_migration.history import remember
 
+        sys.stdout.flush()  # counting for the history can take longer than the rewrite did
         remember(arguments.paths, lambda: report.survey, "apply", exclude=arguments.exclude)
-    return show(report, arguments)
+    return code
 
 
 def _write(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None) -> Done:
