@@ -80,9 +80,10 @@ WORK = """
 import os, sys, threading, time
 from capa_core import default_runtime
 
-begun = threading.Event()
+published, begun = threading.Event(), threading.Event()
 
 def handle(message):
+    published.wait()
     print("begun", flush=True)
     begun.set()
     time.sleep(float(message.data))
@@ -92,6 +93,7 @@ pubsub = default_runtime().pubsub()
 pubsub.subscribe("work", handle, group="g")
 for seconds in sys.argv[2:]:
     pubsub.publish("work", seconds)
+published.set()
 if sys.argv[1] == "fork" and os.fork() == 0:
     sys.exit(0)
 begun.wait()

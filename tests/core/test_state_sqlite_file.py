@@ -89,6 +89,56 @@ def test_a_write_that_got_no_turn_in_time_is_not_done_later(database):
     assert 1 == database.write(insert(2))
 
 
+def test_an_interrupt_when_the_transaction_has_begun_locks_nobody_out(database, monkeypatch):
+    database.write(insert(1))
+    begin = database._until_free
+
+    def interrupted(function):
+        begin(function)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(database, "_until_free", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        database.write(insert(2))
+    other = Database(database.path, SCHEMA, timeout_s=0.1)
+    other.write(insert(3))
+
+    assert [1, 3] == other.read(keys)
+    other.close()
+
+
+def test_an_interrupt_before_a_batch_is_run_fails_those_who_wait_for_it(database, monkeypatch):
+    together = threading.Barrier(2)
+    raised = []
+
+    def follow():
+        together.wait()
+        with pytest.raises(UnavailableError, match="interrupted"):
+            database.write(insert(2))
+        raised.append(True)
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+
+    def interrupted(_connection, jobs):
+        assert 2 == len(jobs)
+        raise KeyboardInterrupt
+
+    def begin():
+        together.wait()
+        while len(database._queue._waiting) < 2:
+            time.sleep(0.001)
+        return database._open_writer()
+
+    monkeypatch.setattr(database, "_begin_writing", begin)
+    monkeypatch.setattr("capa_core.components.sqlite._database.commit_together", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        database.write(insert(1))
+    follower.join(5)
+
+    assert [True] == raised
+
+
 def test_an_interrupt_in_a_write_leaves_the_others_in_turn(database):
     def interrupted(_connection):
         raise KeyboardInterrupt

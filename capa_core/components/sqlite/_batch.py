@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar, cast
 from capa_core.errors import UnavailableError
 
 T = TypeVar("T")
+INTERRUPTED = "the thread that committed for all was interrupted. Try again."
 
 
 class Job(Generic[T]):
@@ -79,11 +80,7 @@ def commit_together(connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) ->
     except Exception as error:  # noqa: BLE001 - it belongs to the callers, who raise it
         _give_up(connection, jobs, error)
     except BaseException:
-        _give_up(
-            connection,
-            jobs,
-            UnavailableError("the thread that committed for all was interrupted. Try again."),
-        )
+        _give_up(connection, jobs, UnavailableError(INTERRUPTED))
         raise
     for job in jobs:
         job.finish()

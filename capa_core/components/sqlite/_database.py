@@ -115,7 +115,11 @@ class Database:
         try:
             if self._queue.enter(job, 2 * self.timeout_s):
                 with self._committing:
-                    self._commit_waiting()
+                    try:
+                        self._commit_waiting()
+                    except BaseException:  # an interrupt: an open transaction would lock out all processes
+                        self._roll_back()
+                        raise
         except TimeoutError:
             raise UnavailableError(
                 f"{self.path}: no turn to write within {2 * self.timeout_s:g} s. Nothing was done. Try again."
@@ -187,10 +191,14 @@ class Database:
     def _begin_writing(self) -> sqlite3.Connection:
         """Return the writing connection with a transaction open in it, when no other process has one."""
         connection = self._open_writer()
-        if connection.in_transaction:  # an interrupt came between BEGIN and COMMIT
-            connection.execute("ROLLBACK")
+        self._roll_back()
         self._until_free(lambda: connection.execute("BEGIN IMMEDIATE"))
         return connection
+
+    def _roll_back(self) -> None:
+        """Undo what an interrupt between BEGIN and COMMIT has left."""
+        if self._writer is not None and self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
 
     def _open_writer(self) -> sqlite3.Connection:
         if self._closed:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from itertools import islice
 from typing import Any
 
-from capa_core.components.sqlite._batch import Job
+from capa_core.components.sqlite._batch import INTERRUPTED, Job
+from capa_core.errors import UnavailableError
 
 
 class WriteQueue:
@@ -20,6 +22,7 @@ class WriteQueue:
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._waiting: deque[Job[Any]] = deque()
+        self._batch: list[Job[Any]] = []
         self._taken = False
 
     def enter(self, job: Job[Any], timeout_s: float) -> bool:
@@ -42,7 +45,9 @@ class WriteQueue:
     def take(self, most: int) -> list[Job[Any]]:
         """Return the jobs that have waited longest, up to *most*, for the caller to commit."""
         with self._mutex:
-            return [self._waiting.popleft() for _ in range(min(len(self._waiting), most))]
+            batch, rest = list(islice(self._waiting, most)), deque(islice(self._waiting, most, None))
+            self._batch, self._waiting = batch, rest  # at once: an interrupt must not lose a job
+            return batch
 
     def leave(self, job: Job[Any]) -> None:
         """Hand on the turn if the caller has it; withdraw *job* if it still waits, after an interrupt say.
@@ -53,6 +58,10 @@ class WriteQueue:
         with self._mutex:
             if not job.has_turn:
                 return
+            for other in self._batch:
+                if not other.done:
+                    other.fail(UnavailableError(INTERRUPTED))
+            self._batch = []
             job.has_turn = False
             if self._waiting:
                 self._waiting[0].has_turn = True
