@@ -117,7 +117,7 @@ def test_an_interrupt_before_a_batch_is_run_fails_those_who_wait_for_it(database
             database.write(insert(2))
         raised.append(True)
 
-    follower = threading.Thread(target=follow)
+    follower = threading.Thread(target=follow, daemon=True)
     follower.start()
 
     def interrupted(_connection, jobs):
