@@ -9,7 +9,7 @@ from typing import Any
 from capa_codemods.engine.git import is_ignored, top_level
 from capa_codemods.engine.journal_folder import FOLDER
 from capa_codemods.engine.write import read
-from capa_codemods.sieve import LARGEST_BYTES
+from capa_codemods.limits import LARGEST_BYTES
 from capa_migration.errors import OptionsError, TargetError
 
 _MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
@@ -28,12 +28,12 @@ class Target:
         """Find the tree around *paths*. Paths in several projects are in the tree around all of these.
 
         Raises:
-            TargetError: There is nothing at one of *paths*.
+            TargetError: There is nothing at one of *paths*, or no tree is around all of them.
         """
         absolute = [_existing(path) for path in ([paths] if isinstance(paths, str) else paths)]
         folders = {path if os.path.isdir(path) else os.path.dirname(path) for path in absolute}
         roots = {_root_of(folder) for folder in folders}
-        self.root = roots.pop() if len(roots) == 1 else _root_of(os.path.commonpath([*roots]))
+        self.root = roots.pop() if len(roots) == 1 else _around(sorted(roots))
         folder = os.path.commonpath([*folders])
         if self.root != folder and len(absolute) == 1 and is_ignored(self.root, absolute[0]):
             # The tree around knows nothing of it: the asked part is a tree of its own.
@@ -113,13 +113,34 @@ def _existing(path: str) -> str:
 def _root_of(folder: str) -> str:
     limit = top_level(folder)
     above = list(_upwards(folder, limit))
-    for place in above:
-        if os.path.isdir(f"{place}/{FOLDER}"):
-            return place
-    for place in above:
-        if any(os.path.lexists(f"{place}/{marker}") for marker in _MARKERS):
-            return place
+    for is_root in (_has_journal, _is_project):
+        for place in above:
+            if is_root(place):
+                return place
     return folder
+
+
+def _around(roots: Sequence[str]) -> str:
+    """Return the root of the tree that holds all of *roots*.
+
+    Raises:
+        TargetError: They share nothing but a folder that is no project, such as the home of their user. A journal there
+            would make it the root of every tree below.
+    """
+    root = _root_of(os.path.commonpath(roots))
+    if _is_project(root) or _has_journal(root):
+        return root
+    if any(map(_is_project, roots)) or root == os.path.dirname(root):
+        raise TargetError(f"{' and '.join(roots[:2])} belong to no project together: give the paths of one")
+    return root
+
+
+def _has_journal(place: str) -> bool:
+    return os.path.isdir(f"{place}/{FOLDER}")
+
+
+def _is_project(place: str) -> bool:
+    return any(os.path.lexists(f"{place}/{marker}") for marker in _MARKERS)
 
 
 def _upwards(folder: str, limit: str | None) -> list[str]:

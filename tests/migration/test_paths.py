@@ -64,6 +64,30 @@ def test_paths_in_two_projects_are_told_from_the_tree_around_both(capa, project,
     assert "tests/test_api.py:4: strings:" in ran.out
 
 
+@pytest.mark.parametrize("words", [("scan",), ("migrate", "apply")])
+def test_paths_in_two_projects_that_no_project_holds_are_refused(capa, tmp_path, words):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pyproject.toml").write_text("")
+        (tmp_path / name / "app.py").write_text("import requests\n")
+
+    ran = capa(*words, tmp_path / "one", tmp_path / "two")
+
+    assert 3 == ran.code
+    assert f"{tmp_path}/one and {tmp_path}/two belong to no project together: give the paths of one" in ran.err
+    assert not (tmp_path / ".capa").exists()
+
+
+def test_paths_of_plain_folders_are_in_the_folder_around_them(capa, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "app.py").write_text("import requests\n")
+
+    assert 0 == capa("migrate", "apply", tmp_path / "one", tmp_path / "two").code
+    assert 0 == capa("migrate", "undo", tmp_path / "one").code
+    assert (tmp_path / ".capa/migrate").is_dir()
+
+
 def test_excluded_file_that_is_named_is_nothing_to_do(capa, project):
     (project / "pyproject.toml").write_text('[tool.capa.migrate]\nexclude = ["app"]\n')
 

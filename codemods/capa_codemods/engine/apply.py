@@ -191,7 +191,7 @@ def _check_place(root: str, path: str) -> None:
     """Refuse a path that a link leads out of the tree."""
     folder = os.path.realpath(os.path.dirname(f"{root}/{path}"))
     inside = os.path.realpath(root)
-    if folder != inside and not folder.startswith(f"{inside}/"):
+    if os.path.commonpath([folder, inside]) != inside:
         raise CodemodError(f"{path} leads out of the tree, to {folder}: it was left as it is")
 
 
