@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from capa_codemods.import_map import ImportMap, Name
-from capa_codemods.sieve import LARGEST_BYTES, Sieve
+from capa_codemods.limits import LARGEST_BYTES
+from capa_codemods.sieve import Sieve
 
 CAPA = "capa-core"
 """The distribution whose extras bring the adapters."""

@@ -13,6 +13,7 @@ from capa_codemods.names import Names, spellings
 
 CAPA_TOML = "capa.toml"
 MANIFEST_NAMES = ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "tox.ini")
+_MANIFEST_ENDINGS = (*map(str.lower, MANIFEST_NAMES), ".txt", ".in", ".yml", ".yaml")
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _REQUIREMENTS = re.compile(
     r"(?:^|.*[-_.])(?:requirements|deps|dependencies)(?:[-_.].*)?\.(?:txt|in)$", re.IGNORECASE
@@ -173,6 +174,8 @@ def legacy_of(table: object) -> list[str]:
 
 def is_manifest(path: str) -> bool:
     """Say whether the file at *path* names the distributions that a project needs."""
+    if not path.lower().endswith(_MANIFEST_ENDINGS):  # every file of a tree is asked, and most say no here
+        return False
     name = path.rpartition("/")[2]
     return name in MANIFEST_NAMES or is_requirements(path) or is_conda(path)
 

@@ -38,6 +38,7 @@ class Rewrite:
             else:
                 readers.plain.append(rule)
         self._by_last_letter: dict[str, list[type[Document]]] = {}
+        self._kinds_of: dict[str, list[type[Document]]] = {}
 
     def concerns(self, path: str) -> bool:
         """Say by its name whether a rule reads the file at *path*."""
@@ -100,7 +101,14 @@ class Rewrite:
 
     def _kinds(self, path: str) -> list[type[Document]]:
         """Return the kinds that the file can be read as."""
-        # This runs for every file of a tree: most kinds are ruled out by the last letter of their suffixes.
+        # Every file of a tree is asked, and those that concern a rule again when they have been read.
+        kinds = self._kinds_of.get(path)
+        if kinds is None:
+            kinds = self._kinds_of[path] = self._kinds_by_name(path)
+        return kinds
+
+    def _kinds_by_name(self, path: str) -> list[type[Document]]:
+        # Most kinds are ruled out by the last letter of their suffixes.
         last = path[-1:]
         if last not in self._by_last_letter:
             self._by_last_letter[last] = [

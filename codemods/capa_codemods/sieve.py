@@ -28,9 +28,6 @@ _LETTERS = frozenset(
 _WINDOW = 400
 _REACH = 4_000
 
-LARGEST_BYTES = 4 * 1024 * 1024
-"""A larger file is generated, and parsing it could take all memory: it is a finding."""
-
 
 class Sieve:
     """Lets through the files that may concern the SDKs with these roots.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from capa_codemods.engine import apply as engine
-from capa_codemods.engine.git import dirt
+from capa_codemods.engine.git_changes import dirt
 from capa_codemods.engine.journal import Journal, Planned, Record
 from capa_codemods.engine.splice import splice
 from capa_codemods.engine.write import digest, read

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from capa_codemods.engine import git
+from capa_codemods.engine import git_changes
 from capa_codemods.engine.apply import Result, Trouble
+from capa_codemods.engine.git import top_level
 from capa_codemods.engine.journal import Journal
 from capa_codemods.errors import CodemodError
 from capa_codemods.findings import Outcome
@@ -66,17 +67,17 @@ def refuse(root: str, plan: Plan) -> None:
         CommitError: There is no git work tree, something in it is not committed, git knows no author, or a program of
             the repository would have to run.
     """
-    if git.top_level(root) is None:
+    if top_level(root) is None:
         raise CommitError(
             f"{root} is in no git work tree: `git init` and commit first, or leave out --commit"
         )
     if Journal(root).records("applying", "undoing"):
         raise CommitError(f"a run was cut short in {root}: `capa migrate undo {root}` first")
     changing = [outcome.path for outcome in plan.of("changed")]
-    if in_the_way := git.dirt(root).beside(changing):
+    if in_the_way := git_changes.dirt(root).beside(changing):
         shown = ", ".join(in_the_way[:3])
         raise CommitError(f"{root} has uncommitted changes ({shown}): commit or stash them first")
-    if (why := git.refusal_to_commit(root, changing)) is not None:
+    if (why := git_changes.refusal_to_commit(root, changing)) is not None:
         raise CommitError(why)
 
 
@@ -102,7 +103,7 @@ def carry_out(root: str, plan: Plan, steps: Iterable[Step], choose: Callable[[Pl
 def _commit(root: str, step: Step, done: Done) -> str:
     subject, message = _message(step, done.kept)
     try:
-        return f"{git.commit(root, done.written, message)} {subject}"
+        return f"{git_changes.commit(root, done.written, message)} {subject}"
     except CodemodError:
         undo(root)
         raise

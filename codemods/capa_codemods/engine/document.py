@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Change, Edit
+from capa_codemods.limits import LARGEST_BYTES
 from capa_codemods.names import Names
-from capa_codemods.sieve import LARGEST_BYTES
 
 _IGNORE = re.compile(rb"#\s*capa:\s*ignore(?:\[([^\]]*)\])?")
 
@@ -26,7 +26,7 @@ class Document(ABC):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
-    """Endings of the names that `claims` looks at; a name with none of them is passed over unseen."""
+    """Endings of the names of such files; a name with none of them is passed over unseen."""
 
     def __init__(self, path: str, data: bytes) -> None:
         """Read *data* as this kind of file.
@@ -45,9 +45,9 @@ class Document(ABC):
         self._has_ignores = b"capa:" in data
 
     @classmethod
-    @abstractmethod
     def claims(cls, path: str) -> bool:
         """Say whether a file of this name is of this kind."""
+        return path.endswith(cls.suffixes)
 
     @classmethod
     @abstractmethod

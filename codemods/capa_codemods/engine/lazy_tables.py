@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-_IMPORTERS = frozenset({"import_module", "__import__"})
+IMPORTERS = ("import_module", "__import__")
 _READS_KEYS = frozenset({"list", "sorted", "set", "tuple", "len", "iter", "frozenset"})
 
 
@@ -103,4 +103,4 @@ def _gets_imported(value: ast.expr, parents: dict[int, ast.AST]) -> bool:
 def _imports(call: ast.AST, value: ast.expr) -> bool:
     if not isinstance(call, ast.Call) or not call.args or call.args[0] is not value:
         return False
-    return (getattr(call.func, "attr", "") or getattr(call.func, "id", "")) in _IMPORTERS
+    return (getattr(call.func, "attr", "") or getattr(call.func, "id", "")) in IMPORTERS

@@ -71,11 +71,6 @@ class NotebookFile(Document):
             ) from error
 
     @classmethod
-    def claims(cls, path: str) -> bool:
-        """Say whether *path* ends like a notebook."""
-        return path.endswith(cls.suffixes)
-
-    @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
         """Say whether *data* names one of the roots anywhere."""
         return names.sieve.names(data)

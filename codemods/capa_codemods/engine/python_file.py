@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from capa_codemods.engine.document import Document
 from capa_codemods.engine.facts import ImportedName, ImportStatement, StringUse
-from capa_codemods.engine.lazy_tables import lazy_tables
+from capa_codemods.engine.lazy_tables import IMPORTERS, lazy_tables
 from capa_codemods.engine.string_uses import reaches, string_uses
 from capa_codemods.engine.syntax import Places, parse
 from capa_codemods.errors import UnreadableError
@@ -66,11 +66,6 @@ class PythonFile(Document):
                 raise
 
     @classmethod
-    def claims(cls, path: str) -> bool:
-        """Say whether *path* ends like a Python file."""
-        return path.endswith(cls.suffixes)
-
-    @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
         """Say whether *data* may import or quote one of the roots."""
         return names.sieve.imports_or_quotes(data)
@@ -89,7 +84,8 @@ class PythonFile(Document):
         if self.tree is None:
             return self._newer_strings
         lines = [self.line_of(offset) for offset in offsets]
-        tables = lazy_tables(self.tree) if b"import" in self.data else frozenset()
+        may_be_lazy = any(importer.encode() in self.data for importer in IMPORTERS)
+        tables = lazy_tables(self.tree) if may_be_lazy else frozenset()
         return tuple(self._string(node, use) for node, use in string_uses(self.tree, lines, tables))
 
     def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:

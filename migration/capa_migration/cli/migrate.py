@@ -20,12 +20,19 @@ examples:
 
 exit codes: 0 nothing to do, or all done; 1 something would change; 2 failed on some files; 3 wrong usage
 """
+_ACTIONS = {
+    "check": "say what would change, and exit with 1 if anything would",
+    "diff": "print the changes as a unified diff",
+    "apply": "make the changes, each file proven, all of them undoable",
+    "undo": "take the newest rewrite back",
+    "status": "say what has been applied, and whether a run was cut short",
+}
 _PLANNED = ("check", "diff", "apply")
 
 
 def run(words: list[str]) -> int:
     """Run `capa migrate` with *words* and return its exit code."""
-    arguments = parser().parse_args(words)
+    arguments = parser(words[0] if words and words[0] in _ACTIONS else None).parse_args(words)
     if getattr(arguments, "list_rules", False):
         return _list_rules()
     actions = import_module(f"capa_migration.cli.{'changes' if arguments.action in _PLANNED else 'rewrites'}")
@@ -33,39 +40,34 @@ def run(words: list[str]) -> int:
     return code
 
 
-def parser() -> Parser:
-    """Return the parser of `capa migrate`."""
+def parser(action: str | None = None) -> Parser:
+    """Return the parser of `capa migrate`, or as much of it as *action* needs."""
     parser = Parser(prog="capa migrate", description="Rewrite a project to Capa.", epilog=_EXAMPLES)
     actions = parser.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
-    for name, says in (
-        ("check", "say what would change, and exit with 1 if anything would"),
-        ("diff", "print the changes as a unified diff"),
-        ("apply", "make the changes, each file proven, all of them undoable"),
-        ("undo", "take the newest rewrite back"),
-        ("status", "say what has been applied, and whether a run was cut short"),
-    ):
+    for name in [action] if action else _ACTIONS:
+        says = _ACTIONS[name]
         one = actions.add_parser(
             name, help=says, description=says.capitalize() + ".", epilog=f"example:\n  capa migrate {name} ."
         )
         one.set_defaults(action=name)
-        add_paths(one)
-        if name in _PLANNED:
-            _add_options(one)
-            add_options(one)
-        else:
-            one.add_argument("--json", action="store_true", help="print data instead of text")
-        if name == "undo":
-            one.add_argument(
-                "--to",
-                type=int,
-                metavar="N",
-                help="the newest and those before it, down to number N of `status`",
-            )
-        if name == "diff":
-            _add_patch_options(one)
-        if name == "apply":
-            _add_apply_options(one)
+        _add_arguments(one, name)
     return parser
+
+
+def _add_arguments(parser: argparse.ArgumentParser, action: str) -> None:
+    add_paths(parser)
+    if action in _PLANNED:
+        _add_options(parser)
+        add_options(parser)
+    else:
+        parser.add_argument("--json", action="store_true", help="print data instead of text")
+    if action == "undo":
+        says = "the newest and those before it, down to number N of `status`"
+        parser.add_argument("--to", type=int, metavar="N", help=says)
+    if action == "diff":
+        _add_patch_options(parser)
+    if action == "apply":
+        _add_apply_options(parser)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from capa_migration.report import Remark, Report, gravest_first
+from capa_migration.remarks import Remark, gravest_first, remarks_of
+from capa_migration.report import Report
 
 _WORDS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 def render(report: Report) -> Iterator[str | bytes]:
     """Yield one workflow command for each remark."""
-    for remark in gravest_first(report.remarks()):
+    for remark in gravest_first(remarks_of(report)):
         yield _annotation(remark, report.prefix)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from capa_migration.report import Remark, Report, count, one_line
+from capa_migration.remarks import Remark, remarks_of
+from capa_migration.report import Report, count, one_line
 
 _MOST_ROWS = 100
 """A comment on GitHub may have 65,536 characters."""
@@ -13,7 +14,7 @@ _MOST_ROWS = 100
 
 def render(report: Report) -> Iterator[str | bytes]:
     """Yield headings, tables and folded lists."""
-    remarks = list(report.remarks())
+    remarks = list(remarks_of(report))
     yield from _scan(report) if report.command == "scan" else _migrate(report)
     for level, title in (("error", "Could not be done"), ("warning", "Left as it is"), ("note", "Notes")):
         yield from _remarks(title, [one for one in remarks if one.level == level and one.edit is None])

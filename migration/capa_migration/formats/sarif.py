@@ -15,7 +15,8 @@ from urllib.parse import quote
 from capa_codemods import __version__
 from capa_codemods.engine.write import digest, read
 from capa_codemods.findings import Edit
-from capa_migration.report import Remark, Report, gravest_first
+from capa_migration.remarks import Remark, gravest_first, remarks_of
+from capa_migration.report import Report
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _OURS = {
@@ -31,7 +32,7 @@ _MOST_RESULTS = 25_000
 
 def render(report: Report) -> Iterator[str | bytes]:
     """Yield one log of one run."""
-    found = gravest_first(report.remarks())
+    found = gravest_first(remarks_of(report))
     remarks = found[:_MOST_RESULTS]
     rules = sorted({remark.rule for remark in remarks})
     sources = _Sources(report.root)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from capa_migration.history import FILE, History
 from capa_migration.page.changes import Changes
 from capa_migration.plan import Plan
-from capa_migration.report import Remark, gravest_first
+from capa_migration.remarks import Remark, gravest_first
 from capa_migration.scan.libraries import Verdict
 from capa_migration.scan.sites import Survey
 

@@ -10,8 +10,8 @@ from capa_codemods.command_lines.command_file import CommandFile
 from capa_codemods.command_lines.judged import started
 from capa_codemods.engine.write import read
 from capa_codemods.import_map import Support
+from capa_codemods.limits import LARGEST_BYTES
 from capa_codemods.project import Project
-from capa_codemods.sieve import LARGEST_BYTES
 
 
 class Command(NamedTuple):
