@@ -75,9 +75,12 @@ def test_other_cells_stay(rewritten, cell):
 
 
 def test_cell_that_is_no_python_is_reported(rewritten):
-    result = rewritten(_notebook(["import requests\n", "x = !ls"]), "book.ipynb")
+    text = _notebook(["import requests\n", "x = !ls"], indent=1)
 
-    assert result.messages[0].startswith("cell 0 uses an SDK and cannot be read: not Python")
+    (finding,) = rewritten(text, "book.ipynb").outcome.findings
+
+    assert finding.message.startswith("cell 0 cannot be read: not Python")
+    assert "x = !ls" in text.splitlines()[finding.line - 1]
 
 
 def test_finding_names_the_line_of_the_file(rewritten):
@@ -96,6 +99,42 @@ def test_what_is_no_notebook_is_a_finding(rewritten, text):
 
     assert "failed" == outcome.status
     assert outcome.reason.startswith("not JSON")
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        ["requests"],
+        {"requests": 1},
+        {"cells": {"0": {"source": "import requests"}}},
+        {"cells": ["requests"]},
+        {"worksheets": [{"cells": [{"cell_type": "code", "input": "import requests"}]}], "nbformat": 3},
+    ],
+)
+def test_json_that_is_no_notebook_of_today_is_a_finding(rewritten, tree):
+    outcome = rewritten(json.dumps(tree), "book.ipynb").outcome
+
+    assert ("failed", "no notebook of format 4") == (outcome.status, outcome.reason)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"cells": {"x": {"source": "import requests"}}, "cells": []}',
+        '{"cells": [{"cell_type": "code", "source": 1}, {"cell_type": "code"}], "requests": 1}',
+        '{"cells": [{"cell_type": "code", "source": []}, {"cell_type": "code", "source": [""]}], "requests": 1}',
+    ],
+)
+def test_odd_cells_are_passed_over(rewritten, text):
+    outcome = rewritten(text, "book.ipynb").outcome
+
+    assert ("clean", ()) == (outcome.status, outcome.findings)
+
+
+def test_half_a_letter_is_no_python(rewritten):
+    result = rewritten(_notebook(["import requests\n", "x = '\ud800'"]), "book.ipynb")
+
+    assert result.messages[0].startswith("cell 0 cannot be read: not Python")
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, NamedTuple
 
-from capa_codemods.engine.document import Document, decoded
+from capa_codemods.engine.document import Document, decoded, starts_of_lines
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
@@ -17,6 +19,7 @@ from capa_codemods.names import Names
 _DECODER = json.JSONDecoder()
 # One letter as JSON spells it; a letter beyond 16 bits may be two escapes.
 _LETTER = re.compile(r"\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|\\u\w{4}|\\.|.", re.DOTALL)
+_SPACE = re.compile(r"[ \t\r\n]*")
 _LINE_MAGIC = re.compile(r"^([ \t]*)[%!?]", re.MULTILINE)
 _PYTHON_CELL_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")
 
@@ -45,6 +48,11 @@ class Cell(NamedTuple):
         return "".join(piece.text for piece in self.pieces)
 
     @property
+    def data(self) -> bytes:
+        """The source as bytes. Half a letter, which JSON can spell, is kept: it is for the parser to refuse."""
+        return _bytes(self.source)
+
+    @property
     def is_python(self) -> bool:
         """Whether the cell is for the kernel, not for another program (`%%bash`)."""
         return not self.text.startswith("%%") or self.text.startswith(_PYTHON_CELL_MAGICS)
@@ -59,16 +67,22 @@ class NotebookFile(Document):
         """Read *data*.
 
         Raises:
-            UnreadableError: It is no JSON.
+            UnreadableError: It is no JSON, or no notebook of this format.
         """
         super().__init__(path, data)
         self.text = decoded(data)
         try:
             self.tree: Any = json.loads(self.text)
+            pieces = _pieces(self.text) if _is_notebook(self.tree) else None
         except (ValueError, RecursionError) as error:
             raise UnreadableError(
                 f"not JSON: {error}", next_step="mend the notebook, or leave it out"
             ) from error
+        if pieces is None:
+            raise UnreadableError(
+                "no notebook of format 4", next_step="save it again with a Jupyter of today, or leave it out"
+            )
+        self._pieces = pieces
 
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
@@ -78,21 +92,41 @@ class NotebookFile(Document):
     @cached_property
     def cells(self) -> Sequence[Cell]:
         """The code cells, without those for another program."""
-        found: dict[int, list[Piece]] = {}
-        for path, piece in _strings(self.text, 0, ()):
-            if len(path) in {3, 4} and path[0] == "cells" and path[2] == "source":
-                found.setdefault(int(path[1]), []).append(piece)
-        kinds = (
-            [cell.get("cell_type") for cell in self.tree.get("cells", [])]
-            if isinstance(self.tree, dict)
-            else []
+        cells = (
+            Cell(number, self._pieces[number])
+            for number, cell in enumerate(self.tree["cells"])
+            if cell.get("cell_type") == "code" and self._pieces[number]
         )
-        cells = (Cell(number, tuple(pieces)) for number, pieces in found.items() if kinds[number] == "code")
         return tuple(cell for cell in cells if cell.is_python)
+
+    def python(self, cell: Cell) -> PythonFile:
+        """Read a cell as Python.
+
+        Raises:
+            UnreadableError: It is none; the line is that of the file.
+        """
+        try:
+            return PythonFile(self.path, cell.data)
+        except UnreadableError as error:
+            lines = self.lines(cell)
+            line = lines[min(max(error.line, 1), len(lines)) - 1]
+            raise UnreadableError(
+                f"cell {cell.number} cannot be read: {error}",
+                line=line,
+                next_step="look at the cell by hand: it may be for IPython alone",
+            ) from error
+
+    def lines(self, cell: Cell) -> list[int]:
+        """Return for each line of a cell in which line of the file it begins."""
+        ends = list(accumulate(len(_bytes(piece.text)) for piece in cell.pieces))
+        pieces = (bisect_right(ends, start) for start in starts_of_lines(cell.data))
+        # JSON has no line end inside a string, so a piece stands on one line.
+        lines = [bisect_right(self._letter_starts, piece.start) for piece in cell.pieces]
+        return [lines[min(piece, len(lines) - 1)] for piece in pieces]
 
     def place(self, cell: Cell, at: int) -> int | None:
         """Return where the byte number *at* of a cell stands in the file; None if that is after its last letter."""
-        letters = len(cell.text.encode()[:at].decode())
+        letters = len(_bytes(cell.text)[:at].decode(errors="surrogatepass"))
         for piece in cell.pieces:
             if letters < len(piece.text):
                 return len(self.text[: self._letter(piece, letters)].encode())
@@ -114,6 +148,12 @@ class NotebookFile(Document):
                 return f"cell {old_cell.number}: {found}"
         return None
 
+    @cached_property
+    def _letter_starts(self) -> list[int]:
+        """Where each line begins in the text, in letters."""
+        lengths = (len(line.decode()) for line in self.data.splitlines(keepends=True))
+        return list(accumulate(lengths, initial=0))
+
     def _letter(self, piece: Piece, number: int) -> int:
         at = piece.start
         for _ in range(number):
@@ -123,42 +163,59 @@ class NotebookFile(Document):
 
 
 def _flaw_of_cell(old: Cell, new: Cell, names: Names) -> str | None:
-    before, after = old.source.encode(), new.source.encode()
+    before, after = old.data, new.data
     whole = (Edit(0, len(before), after, "notebooks"),)
     return PythonFile("cell", before).flaw(after, whole, names)
 
 
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
+
+
+def _is_notebook(tree: Any) -> bool:
+    cells = tree.get("cells") if isinstance(tree, dict) else None
+    return isinstance(cells, list) and all(isinstance(cell, dict) for cell in cells)
+
+
 def _without_sources(tree: Any) -> Any:
-    if not isinstance(tree, dict):
-        return tree
-    cells = [
-        {**cell, "source": ""} if cell.get("cell_type") == "code" else cell for cell in tree.get("cells", [])
-    ]
+    cells = [{**cell, "source": ""} if cell.get("cell_type") == "code" else cell for cell in tree["cells"]]
     return {**tree, "cells": cells}
 
 
-def _strings(text: str, at: int, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Piece]]:
-    """Yield each string value of the JSON *text* from *at* on, with its path."""
-    stack: list[tuple[str, tuple[str, ...], int]] = []  # kind, path, number of the item
-    key: str | None = None
-    while at < len(text):
-        letter = text[at]
-        if letter in "{[":
-            stack.append((letter, path, 0))
-            path = (*path, "0") if letter == "[" else path
-        elif letter in "}]":
-            _, path, _ = stack.pop()
-            key = None
-        elif letter == ",":
-            kind, above, number = stack[-1]
-            stack[-1] = (kind, above, number + 1)
-            path, key = ((*above, str(number + 1)), None) if kind == "[" else (above, None)
-        elif letter == '"':
-            value, end = _DECODER.raw_decode(text, at)
-            if stack and stack[-1][0] == "{" and key is None:
-                key = value
-                path = (*stack[-1][1], value)
-            else:
-                yield path, Piece(value, at + 1)
-            at = end - 1
-        at += 1
+def _pieces(text: str) -> dict[int, tuple[Piece, ...]]:
+    """Return the strings of the source of each cell of the notebook *text*, by the number of the cell."""
+    found: dict[int, tuple[Piece, ...]] = {}
+    for key, cells in _members(text, _past_space(text, 0)):
+        if key == "cells":
+            # Of a key that is there twice, the last one counts, as for the parser.
+            found = {number: _source(text, cell) for number, (_, cell) in enumerate(_members(text, cells))}
+    return found
+
+
+def _source(text: str, cell: int) -> tuple[Piece, ...]:
+    places = [at for key, at in _members(text, cell) if key == "source"][-1:]
+    places += [at for place in places for _, at in _members(text, place)]
+    return tuple(Piece(_DECODER.raw_decode(text, at)[0], at + 1) for at in places if text[at] == '"')
+
+
+def _members(text: str, at: int) -> Iterator[tuple[str, int]]:
+    """Yield the key, empty in an array, and the place of each member of the object or array at *at* of the JSON *text*.
+
+    What a member holds is passed over by the parser, which is many times as fast as to walk through it: an output may
+    be a picture, or a hundred thousand numbers.
+    """
+    opened, at = text[at], _past_space(text, at + 1)
+    while opened in "{[" and text[at] not in "}]":
+        key = ""
+        if opened == "{":
+            key, at = _DECODER.raw_decode(text, at)
+            at = _past_space(text, _past_space(text, at) + 1)  # the colon
+        yield key, at
+        at = _past_space(text, _DECODER.raw_decode(text, at)[1])
+        if text[at] == ",":
+            at = _past_space(text, at + 1)
+
+
+def _past_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at

@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterator
 
 from capa_codemods.engine.notebook_file import Cell, NotebookFile
-from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.project import Project
@@ -32,33 +31,26 @@ class Notebooks(Rule[NotebookFile]):
     def check(self, file: NotebookFile, project: Project) -> Iterator[Edit | Finding]:
         """Yield the edits and findings of all cells, as places in the notebook."""
         for cell in file.cells:
-            data = cell.source.encode()
-            if project.names.sieve.imports_or_quotes(data):
-                yield from self._cell(file, cell, data, project)
+            if project.names.sieve.imports_or_quotes(cell.data):
+                yield from self._cell(file, cell, project)
 
-    def _cell(
-        self, file: NotebookFile, cell: Cell, data: bytes, project: Project
-    ) -> Iterator[Edit | Finding]:
-        line = file.line_of(file.place(cell, 0) or 0)
+    def _cell(self, file: NotebookFile, cell: Cell, project: Project) -> Iterator[Edit | Finding]:
         try:
-            python = PythonFile(file.path, data)
+            python = file.python(cell)
         except UnreadableError as error:
-            said = f"cell {cell.number} uses an SDK and cannot be read: {error}"
-            yield Finding(self.id, line, "warning", said, "change it by hand")
+            yield Finding(self.id, error.line, "warning", str(error), "change it by hand")
             return
+        lines = file.lines(cell)
         for rule in (Imports(), Strings()):
             for item in rule.check(python, project):
-                yield self._placed(file, cell, python, item)
+                if isinstance(item, Finding):
+                    yield item._replace(rule=self.id, line=lines[item.line - 1])
+                else:
+                    yield self._placed(file, cell, item, lines[python.line_of(item.start) - 1])
 
-    def _placed(
-        self, file: NotebookFile, cell: Cell, python: PythonFile, item: Edit | Finding
-    ) -> Edit | Finding:
-        if isinstance(item, Finding):
-            place = file.place(cell, python.line_starts[item.line - 1]) or 0
-            return item._replace(rule=self.id, line=file.line_of(place))
+    def _placed(self, file: NotebookFile, cell: Cell, item: Edit, line: int) -> Edit | Finding:
         start, last = file.place(cell, item.start), file.place(cell, item.end - 1)
         if start is None or last is None or b"\n" in file.data[start:last]:
-            line = file.line_of(file.place(cell, 0) or 0)
             said = f"an import in cell {cell.number} runs over several strings of the file"
             return Finding(self.id, line, "warning", said, "change it by hand")
         # What is edited is a name, so its last letter is one byte.
