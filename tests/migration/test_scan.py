@@ -118,7 +118,7 @@ def test_file_that_cannot_be_read_is_listed(capa, project):
 def test_tree_without_an_sdk_says_so(capa, tmp_path):
     (tmp_path / "a.py").write_text("import os\n")
 
-    assert (0, "no SDK is used in 1 Python files\n", "") == capa("scan", tmp_path)
+    assert (0, "no SDK is used in 1 file of Python\n", "") == capa("scan", tmp_path)
 
 
 def test_own_modules_and_frequent_names_are_not_counted(capa, tmp_path):

@@ -24,7 +24,7 @@ def _scan(report: Report) -> Iterator[str]:
     from capa_migration.formats._totals import HEAD, totals
 
     survey = report.survey
-    yield f"### Capa: SDKs used in {count(survey.seen, 'Python file')}\n\n"
+    yield f"### Capa: SDKs used in {count(survey.seen, 'file')} of Python\n\n"
     rows = totals(survey)
     yield from _table(HEAD, rows, right=True) if rows else ["None.\n"]
     if survey.commands:

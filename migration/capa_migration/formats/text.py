@@ -66,7 +66,9 @@ def _apply(report: Report) -> Iterator[str]:
 def _scan(report: Report) -> Iterator[str]:
     survey = report.survey
     if not (survey.sites or survey.unread or survey.moved or survey.commands):
-        yield f"no SDK is used in {survey.seen:,} Python files"
+        from capa_migration.report import count
+
+        yield f"no SDK is used in {count(survey.seen, 'file')} of Python"
         return
     yield from _numbers(survey)
     yield from _places(report)

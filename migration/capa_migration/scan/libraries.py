@@ -94,7 +94,7 @@ def _library(sdk: str, entry: dict[str, Any]) -> Library:
 
 
 def imported(path: str, data: bytes, project: Project) -> tuple[tuple[str, int], ...]:
-    """Return the modules of libraries that the Python file at *path*, which holds *data*, names, each with its line."""
+    """Return the modules of libraries that *data*, Python in the file at *path*, names, each with its line."""
     found: dict[str, int] = {}
     folder = path.rpartition("/")[0]
     for match in _NAMED.finditer(data):

@@ -67,6 +67,8 @@ class Neighbours:
         return self._exports[path]
 
     def _bound(self, path: str) -> Iterator[tuple[str, str]]:
+        if not PythonFile.claims(path):
+            return  # nothing is imported from a notebook
         try:
             data = read(f"{self._project.root}/{path}")
             tree = PythonFile(path, data).tree if data is not None else None

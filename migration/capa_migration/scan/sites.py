@@ -17,6 +17,7 @@ class Site(NamedTuple):
     """One place where a name of an SDK is imported, called or used.
 
     Attributes:
+        line: Of the file; in a notebook that of the JSON, as in what the rewrite says of it.
         name: The old dotted name; `()` stands for what a call returns: `requests.Session().get`.
         arguments: Of a call: `*` for each positional argument, then the keywords.
         support: How well Capa serves exactly this.
@@ -35,7 +36,7 @@ class Site(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """A file that names an SDK and cannot be read."""
+    """A file, or a cell of a notebook, that names an SDK and cannot be read."""
 
     path: str
     line: int
@@ -47,6 +48,7 @@ class Survey(NamedTuple):
     """All that a scan has found in one tree.
 
     Attributes:
+        seen: How many files with Python there are, notebooks among them.
         moved: Call sites that use an adapter by now, under their old names.
         companions: Libraries around the SDKs, and what the rewrite means for each.
     """

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from capa_codemods import discovery
 from capa_codemods.engine import find
-from capa_codemods.engine.python_file import PythonFile, statements
+from capa_codemods.engine.python_file import statements
 from capa_codemods.engine.write import read
 from capa_codemods.errors import UnreadableError
 from capa_codemods.import_map import ImportMap
@@ -26,11 +26,12 @@ from capa_migration.scan.neighbours import Neighbours
 from capa_migration.scan.origins import Origins, Scope, plain, scopes
 from capa_migration.scan.sites import Kind, Site, Survey, Unread
 from capa_migration.scan.takers import Takers
+from capa_migration.scan.texts import Text, claims, joined, texts
 from capa_migration.target import Options, Target
 
 
 class Found(NamedTuple):
-    """What was found in one file: call sites of an SDK, those that have moved, or why it cannot be read.
+    """What was found in one file: call sites of an SDK, those that have moved, and what cannot be read.
 
     Attributes:
         libraries: Modules of libraries around the SDKs that it names, each with its line.
@@ -38,7 +39,7 @@ class Found(NamedTuple):
 
     sites: tuple[Site, ...] = ()
     moved: tuple[Site, ...] = ()
-    unread: Unread | None = None
+    unread: tuple[Unread, ...] = ()
     libraries: tuple[tuple[str, Place], ...] = ()
 
 
@@ -56,10 +57,10 @@ def survey(
     options = options.filled(target.root)
     listed = find.files(target.root, options.exclude)
     project = Project(target.root, Names(known_maps()), listed, options.roots)
-    wanted = [one for one in target.within(listed) if PythonFile.claims(one)]
+    wanted = [one for one in target.within(listed) if claims(one)]
     found: list[Found] = []
     reader = Reader(project)
-    reader.learn(_watched([one for one in listed if PythonFile.claims(one)], progress))
+    reader.learn(_watched([one for one in listed if claims(one)], progress))
     for number, one in enumerate(each(reader.scan, wanted, _crashed), 1):
         if one is not None:
             found.append(one)
@@ -72,7 +73,7 @@ def survey(
         target.root,
         len(wanted),
         sites,
-        unread=tuple(one.unread for one in found if one.unread),
+        unread=tuple(file for one in found for file in one.unread),
         commands=tuple(commands(target.within(listed), project)),
         moved=moved,
         companions=companions({site.sdk for site in (*sites, *moved)}, named, required(project)),
@@ -111,11 +112,12 @@ class Reader:
         naming = []
         for path in paths:
             try:
-                data = read(f"{self._project.root}/{path}") or b""
-            except OSError:
+                parts = texts(path, read(f"{self._project.root}/{path}") or b"")
+            except (OSError, UnreadableError):
                 continue  # `scan` says why it cannot be read
-            takers.note(path, data)
-            if self._sieve.imports_or_quotes(data):
+            for part in parts:
+                takers.note(path, part.data)
+            if any(self._sieve.imports_or_quotes(part.data) for part in parts):
                 naming.append(path)
         with seldom_collecting():
             self._concerned = self._neighbours.learn(naming, takers)
@@ -128,24 +130,42 @@ class Reader:
             return _unread(path, f"cannot be read: {error.strerror}", "allow reading it")
         if data is None:
             return None
-        found = self._found(path, data)
-        named = tuple((module, Place(path, line)) for module, line in imported(path, data, self._project))
+        try:
+            parts = texts(path, data)
+        except UnreadableError as error:
+            return Found(unread=(_told(path, error),)) if self._sieve.names(data) else None
+        found = self._found(path, parts)
+        named = tuple(
+            (module, Place(path, part.line(line)))
+            for part in parts
+            for module, line in imported(path, part.data, self._project)
+        )
         return (found or Found())._replace(libraries=named) if named else found
 
-    def _found(self, path: str, data: bytes) -> Found | None:
+    def _found(self, path: str, parts: Sequence[Text]) -> Found | None:
         if path not in self._concerned:
             return None
-        try:
-            file = PythonFile(path, data)
-        except UnreadableError as error:
-            if not self._sieve.imports_or_quotes(data):
-                return None
-            return Found(unread=Unread(path, error.line, str(error), error.next_step))
-        if file.tree is None:
-            step = "run capa with that Python: calls are followed in the syntax tree"
-            return _unread(path, "newer than this Python", step)
-        sites, moved = self._sites(path, file.tree)
-        return Found(tuple(sorted(sites)), tuple(sorted(moved))) if sites or moved else None
+        read_parts, unread = [], []
+        for part in parts:
+            try:
+                tree = part.read().tree
+            except UnreadableError as error:
+                if self._is_told(part):
+                    unread.append(_told(path, error))
+                continue
+            if tree is None:
+                unread.append(_newer(path, part))
+            else:
+                read_parts.append((part, tree))
+        sites, moved = self._sites(path, joined(read_parts))
+        if not (sites or moved or unread):
+            return None
+        return Found(tuple(sorted(sites)), tuple(sorted(moved)), tuple(unread))
+
+    def _is_told(self, part: Text) -> bool:
+        """Say whether *part*, which cannot be read, may use an SDK: a cell need not import what it uses."""
+        may_use = self._sieve.names if part.lines else self._sieve.imports_or_quotes
+        return may_use(part.data)
 
     def _sites(self, path: str, tree: ast.Module) -> tuple[list[Site], list[Site]]:
         """Return the call sites that are there, and those that have moved."""
@@ -224,4 +244,13 @@ def _crashed(path: str) -> Found:
 
 
 def _unread(path: str, reason: str, next_step: str) -> Found:
-    return Found(unread=Unread(path, 0, reason, next_step))
+    return Found(unread=(Unread(path, 0, reason, next_step),))
+
+
+def _told(path: str, error: UnreadableError) -> Unread:
+    return Unread(path, error.line, str(error), error.next_step)
+
+
+def _newer(path: str, part: Text) -> Unread:
+    step = "run capa with that Python: calls are followed in the syntax tree"
+    return Unread(path, part.lines[0] if part.lines else 0, "newer than this Python", step)

@@ -6,7 +6,7 @@ function drawInventory(report) {
   const most = Math.max(...report.sdks.map(total), 1);
   const draw = ({ sdk }) => place.replaceChildren(report.sdks.length
     ? inventoryTable(report, most, sdk)
-    : make("p", { class: "muted" }, `No SDK is used in ${counted(report.seen, "Python file")}.`));
+    : make("p", { class: "muted" }, `No SDK is used in ${counted(report.seen, "file")} of Python.`));
   view.listeners.push(draw);
   draw(view.state);
 }

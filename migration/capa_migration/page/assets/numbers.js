@@ -6,7 +6,7 @@ function drawWhole(report) {
   for (const sdk of report.sdks) for (const kind in sums) sums[kind] += sdk[kind];
   document.getElementById("whole").append(bar(sums, total(sums), "tall"), legend(sums));
   document.getElementById("made").append(
-    `${moment(new Date(report.at))} · ${counted(report.seen, "Python file")} read · capa ${report.version}`);
+    `${moment(new Date(report.at))} · ${counted(report.seen, "file")} of Python read · capa ${report.version}`);
 }
 
 function total(sums) {
