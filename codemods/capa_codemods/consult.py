@@ -38,7 +38,7 @@ def consult(rule: Rule[Any], file: Document, project: Project) -> Said:
     for item in items:
         if wrong := _what_is_wrong(item, file):
             return Said(rule, findings=(fault(rule, wrong),))
-    kept = [item for item in items if not file.ignores(_line(item, file), rule.id)]
+    kept = [item for item in items if not file.ignores(file.line_of_item(item), rule.id)]
     return Said(
         rule,
         tuple(item._replace(rule=rule.id) for item in kept if isinstance(item, Edit)),
@@ -57,10 +57,6 @@ def fault(rule: Rule[Any], what: str, line: int = 1) -> Finding:
         f"the rule `{rule.id}` of {rule.package} {what}; nothing of it was used here",
         f"report it to the makers of {owner}; --skip {rule.id} leaves the rule out",
     )
-
-
-def _line(item: Edit | Finding | Setting, file: Document) -> int:
-    return file.line_of(item.start) if isinstance(item, Edit) else item.line
 
 
 def _what_is_wrong(item: object, file: Document) -> str | None:

@@ -96,6 +96,35 @@ def test_ignore_comment_keeps_the_line(rewritten, comment):
     assert f"import requests  {comment}\nimport capa_celery as celery\n".encode() == result.text
 
 
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from requests import (  # capa: ignore\n    get,\n    put,\n)\n", ""),
+        ("from requests import (\n    get,\n    put,\n)  # capa: ignore[imports]\n", ""),
+        ("x = [\n    patch(\n        'requests.get',  # capa: ignore\n    )\n]\n", ""),
+        ("x = [  # capa: ignore[strings]\n    patch(\n        'requests.get',\n    )\n]\n", ""),
+        ("x = [\n    patch(\n        'requests.get',\n    )\n]  # capa: ignore\n", ""),
+        ("@patch(\n    'requests.get',\n)  # capa: ignore\ndef f(): ...\n", ""),
+        ("with patch('requests.get'), \\\n        patch('requests.put'):  # capa: ignore\n    pass\n", ""),
+        # A comment in the middle, and one behind the head of a block, speak for their own lines.
+        ("from requests import (\n    get,  # capa: ignore\n)\n", "requests"),
+        ("def f(  # capa: ignore\n):\n    import celery\n", "celery"),
+        ("x = '''\n'''  # capa: ignore\nimport celery\n", "celery"),
+    ],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_ignore_comment_counts_on_both_ends_of_a_statement(rewritten, source, expected, newline):
+    data = source.replace("\n", newline).encode()
+
+    changed = {edit.new.partition(b" ")[0] for edit in rewritten(data).outcome.edits}
+
+    assert ({f"capa_{expected}".encode()} if expected else set()) == changed
+
+
+def test_ignore_comment_keeps_findings_of_a_statement_away(rewritten):
+    assert [] == rewritten("from requests import (\n    packages,\n)  # capa: ignore\n").messages
+
+
 def test_ignore_comment_of_another_rule_keeps_nothing(rewritten):
     result = rewritten("import requests  # capa: ignore[strings]\n")
 

@@ -83,6 +83,17 @@ def test_cell_that_is_no_python_is_reported(rewritten):
     assert "x = !ls" in text.splitlines()[finding.line - 1]
 
 
+@pytest.mark.parametrize(
+    "comment", ["# capa: ignore", "# capa: ignore[imports]", "# capa: ignore[notebooks]"]
+)
+def test_ignore_comment_counts_on_the_last_line_of_a_statement(rewritten, comment):
+    text = _notebook(["from requests import (\n", "    get,\n", f")  {comment}\n", "import celery"], indent=1)
+
+    result = rewritten(text, "book.ipynb")
+
+    assert text.replace("import celery", "import capa_celery as celery").encode() == result.text
+
+
 def test_finding_names_the_line_of_the_file(rewritten):
     text = _notebook(["x = 1\n", "import requests.foo"], indent=1)
 

@@ -6,11 +6,12 @@ import re
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import accumulate
 from typing import ClassVar
 
 from capa_codemods.errors import UnreadableError
-from capa_codemods.findings import Change, Edit
+from capa_codemods.findings import Change, Edit, Finding, Setting
 from capa_codemods.limits import LARGEST_BYTES
 from capa_codemods.names import Names
 
@@ -27,6 +28,9 @@ class Document(ABC):
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Endings of the names of such files; a name with none of them is passed over unseen."""
+
+    is_python: ClassVar[bool] = False
+    """Whether it consists of Python's statements, which may run over several lines."""
 
     def __init__(self, path: str, data: bytes) -> None:
         """Read *data* as this kind of file.
@@ -71,9 +75,30 @@ class Document(ABC):
         end = self.line_starts[line] if line < len(self.line_starts) else len(self.data)
         return self.data[start:end].rstrip(b"\r\n")
 
+    def line_of_item(self, item: Edit | Finding | Setting) -> int:
+        """Return the line, from 1, that *item* is about; of an edit, its first."""
+        return self.line_of(item.start) if isinstance(item, Edit) else item.line
+
     def ignores(self, line: int, rule: str) -> bool:
-        """Say whether a `# capa: ignore` or `# capa: ignore[rule]` comment stands on *line*."""
-        if not self._has_ignores or not 0 < line <= len(self.line_starts):
+        """Say whether a comment, `# capa: ignore` or `# capa: ignore[rule]`, keeps *rule* from *line*.
+
+        It stands on *line* itself, or on the first or the last line of the statement around it.
+        """
+        if not self._has_ignores:
+            return False
+        return any(self._is_marked(one, rule) for one in {line, *self._longer_lines.get(line, ())})
+
+    @cached_property
+    def _longer_lines(self) -> dict[int, tuple[int, int]]:
+        if not self.is_python:
+            return {}
+        from capa_codemods.engine.logical_lines import logical_lines
+
+        return logical_lines(self.data)
+
+    def _is_marked(self, line: int, rule: str) -> bool:
+        """Say whether a comment on *line* keeps all rules or *rule* away."""
+        if not 0 < line <= len(self.line_starts):
             return False
         found = _IGNORE.search(self.line_text(line))
         if found is None:

@@ -49,6 +49,7 @@ class PythonFile(Document):
     """A module, a script or a stub file."""
 
     suffixes = (".py", ".pyi", ".pyw")
+    is_python = True
 
     def __init__(self, path: str, data: bytes) -> None:
         """Parse *data* and execute none of it.

@@ -34,6 +34,7 @@ class SetupFile(Document):
     """A setup.py. One that cannot be parsed asks for nothing here: the rules for Python files say why."""
 
     suffixes = ("setup.py",)
+    is_python = True
 
     def __init__(self, path: str, data: bytes) -> None:
         """Parse *data* and execute none of it."""

@@ -43,12 +43,13 @@ class Notebooks(Rule[NotebookFile]):
         lines = file.lines(cell)
         for rule in (Imports(), Strings()):
             for item in rule.check(python, project):
-                if isinstance(item, Finding):
-                    yield item._replace(rule=self.id, line=lines[item.line - 1])
-                else:
-                    yield self._placed(file, cell, item, lines[python.line_of(item.start) - 1])
+                line = python.line_of_item(item)
+                if not any(python.ignores(line, one) for one in (rule.id, self.id)):
+                    yield self._placed(file, cell, item, lines[line - 1])
 
-    def _placed(self, file: NotebookFile, cell: Cell, item: Edit, line: int) -> Edit | Finding:
+    def _placed(self, file: NotebookFile, cell: Cell, item: Edit | Finding, line: int) -> Edit | Finding:
+        if isinstance(item, Finding):
+            return item._replace(rule=self.id, line=line)
         start, last = file.place(cell, item.start), file.place(cell, item.end - 1)
         if start is None or last is None or b"\n" in file.data[start:last]:
             said = f"an import in cell {cell.number} runs over several strings of the file"
