@@ -228,4 +228,4 @@ def _scheme(backend: str) -> str:
 
 
 def _is_builtin(backend: str) -> bool:
-    return _scheme(backend) in BACKEND_ALIASES or backend.startswith("celery.backends.")
+    return _scheme(backend) in {*BACKEND_ALIASES, "capa"} or backend.startswith("celery.backends.")

@@ -20,8 +20,8 @@ class Engine:
     """The components behind one application. Safe for many threads and across fork.
 
     Nothing is opened, and no address is connected to, before the first task is sent or received. The legacy
-    `broker_url` and `result_backend` only choose a logical name: the one whose `legacy` addresses in capa.toml
-    hold them, else `celery`.
+    `broker_url` and `result_backend` only choose a logical name: the one that they are (`capa://jobs`), or whose
+    `legacy` addresses in capa.toml hold them, else `celery`.
     """
 
     def __init__(self, app: Celery) -> None:
@@ -62,8 +62,11 @@ class Engine:
     @property
     def broker_scheme(self) -> str:
         """What kind of broker the application was written for, such as `redis`; `amqp` is Celery's default."""
-        url = _first(self._app.conf.broker_url) or "amqp://"
-        return url.partition("://")[0].partition("+")[0].lower()
+        scheme = _scheme(_first(self._app.conf.broker_url))
+        if scheme == "capa":
+            listed = default_runtime().legacy_addresses("pubsub", self.broker_name)
+            scheme = _scheme(listed[0]) if listed else ""
+        return scheme or "amqp"
 
     @property
     def backend_uri(self) -> str:
@@ -82,6 +85,10 @@ class Engine:
             self._found[what] = find(runtime)
         found: T = self._found[what]
         return found
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0].partition("+")[0].lower()
 
 
 def _first(address: object) -> str:

@@ -11,6 +11,9 @@ from capa_core.runtime._blocks import BLOCKS
 if TYPE_CHECKING:
     from capa_core.runtime._settings import Loaded
 
+OWN = "capa://"
+"""An address that begins so is a logical name already."""
+
 
 class AddressIndex:
     """All `legacy` addresses of the settings, by block.
@@ -43,6 +46,8 @@ class AddressIndex:
 
     def logical_name(self, block: str, address: str) -> str | None:
         """Return the name that *address* stands for in *block*, or `None`, also for what is no address."""
+        if address.startswith(OWN):
+            return address.removeprefix(OWN).rstrip("/") or None
         try:
             return self._names[block].get(normalised(address))
         except ValueError:

@@ -164,8 +164,21 @@ class Runtime:
         return self._addresses.service_for(host, port)
 
     def logical_name(self, block: str, address: str) -> str | None:
-        """Return the name whose `legacy` addresses hold *address*, whatever its spelling and credentials, or `None`."""
+        """Return the name that *address* means, or `None`.
+
+        That is the one whose `legacy` addresses hold it, whatever its spelling and credentials; `capa://orders` is the
+        name `orders`, also if there is no such table.
+        """
         return self._addresses.logical_name(block, address)
+
+    def legacy_addresses(self, block: str, name: str) -> tuple[str, ...]:
+        """Return the addresses in legacy code that mean *name* of *block*; none if capa.toml lists none.
+
+        Raises:
+            UnknownNameError: The block is configured, but neither for *name* nor for `default`.
+        """
+        found = self.loaded.table(block, name)
+        return found[1].legacy if found and found[0] == name else ()
 
     @computed_once
     def _has_services(self) -> bool:

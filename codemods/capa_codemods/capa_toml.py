@@ -17,7 +17,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from capa_codemods.engine.differ import edits_between
 from capa_codemods.engine.document import change_of, decoded, starts_of_lines
@@ -32,19 +32,27 @@ _HEADER = r"^[ \t]*\[[ \t]*{}[ \t]*\][ \t]*(?:#[^\r\n]*)?(?=\r?$)"
 _LIST = r"^[ \t]*{}[ \t]*=[ \t]*\[([ \t]*\r?\n[ \t]*)?"
 
 
-def capa_toml(root: str, outcomes: Iterable[Outcome]) -> Outcome | None:
-    """Return what becomes of the capa.toml of the tree at *root* by the settings of *outcomes*; None if nothing."""
+class Made(NamedTuple):
+    """What becomes of a capa.toml: its outcome, None if nothing, and the settings that it cannot take."""
+
+    outcome: Outcome | None
+    refused: frozenset[Setting] = frozenset()
+
+
+def capa_toml(root: str, outcomes: Iterable[Outcome]) -> Made:
+    """Return what becomes of the capa.toml of the tree at *root* by the settings of *outcomes*."""
     settings = [setting for outcome in sorted(outcomes) for setting in outcome.settings]
     if not settings:
-        return None
+        return Made(None)
     try:
         data = _read(f"{root}/{CAPA_TOML}")
         text = decoded(data or b"")
         tree = tomllib.loads(text)
     except (OSError, ValueError, RecursionError, UnreadableError) as error:
         reason = f"cannot be read, and {len(settings)} settings should stand in it: {error}"
-        return Outcome(CAPA_TOML, "failed", reason=reason, next_step="mend it and run again")
-    return _outcome(data, text, tree, settings)
+        failed = Outcome(CAPA_TOML, "failed", reason=reason, next_step="mend it and run again")
+        return Made(failed, frozenset(settings))
+    return _made(data, text, tree, settings)
 
 
 def _read(path: str) -> bytes | None:
@@ -54,23 +62,28 @@ def _read(path: str) -> bytes | None:
     return data
 
 
-def _outcome(
-    data: bytes | None, text: str, tree: dict[str, Any], settings: Sequence[Setting]
-) -> Outcome | None:
-    now, findings, rules = text, [], []
+def _made(data: bytes | None, text: str, tree: dict[str, Any], settings: Sequence[Setting]) -> Made:
+    now, rules = text, []
+    refused: dict[Setting, Finding] = {}
     for setting in settings:
         if key := _contradicted(tree, setting):
-            findings.append(_by_hand(setting, f"another {key} stands there"))
+            refused[setting] = _by_hand(setting, f"another {key} stands there")
             continue
         wanted = _wanted(tree, setting)
         if wanted == tree:
             continue
         after = next((new for new in _tries(now, tree, setting) if _reads_as(new, wanted)), None)
         if after is None:
-            findings.append(_by_hand(setting, "no place was found"))
+            refused[setting] = _by_hand(setting, "no place was found")
         else:
             now, tree = after, wanted
             rules.append(setting.rule)
+    return Made(_outcome(data, now, rules, list(refused.values())), frozenset(refused))
+
+
+def _outcome(
+    data: bytes | None, now: str, rules: Sequence[str], findings: Sequence[Finding]
+) -> Outcome | None:
     if not rules:
         return Outcome(CAPA_TOML, "clean", findings=tuple(findings)) if findings else None
     before = data or b""

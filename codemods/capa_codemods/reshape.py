@@ -1,5 +1,6 @@
 """Have the rules for changes of shape edit a file, each proven by itself and all of them together.
 
+They are given the file as it is once its names have moved, so that one run does what two would.
 A rule whose edits cannot be proven, or that would change its own result again, is left out for this file, and a
 finding says so; what the other rules do to the file stands.
 """
@@ -13,7 +14,7 @@ from capa_codemods.consult import Said, consult, fault
 from capa_codemods.engine.document import Document
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.engine.shape import flaw_of_shape
-from capa_codemods.engine.splice import Shift, ordered, splice
+from capa_codemods.engine.splice import Shift, inverse, ordered, splice
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.project import Project
@@ -23,23 +24,47 @@ from capa_codemods.rule import Rule
 def reshape(
     file: Document, rules: Sequence[Rule[Any]], renames: Sequence[Edit], project: Project
 ) -> list[Said]:
-    """Return what *rules* say of *file*, with the edits that are proven and go together with *renames*."""
+    """Return what *rules* say of *file* as *renames*, which are proven, leave it; in places of *file* itself."""
     if not isinstance(file, PythonFile) or file.tree is None:
         return [Said(rule, findings=(_too_new(rule),)) for rule in rules]
+    first = ordered(renames)
+    renamed = PythonFile(file.path, splice(file.data, first)) if first else file
+    back = _Back(file, renamed, first)
     told: list[Said] = []
-    taken = list(renames)
+    taken = list(inverse(file.data, first))
     for rule in rules:
-        said = _proven(consult(rule, file, project), file, project)
+        said = _proven(consult(rule, renamed, project), renamed, project)
         if said.edits and (with_whom := _overlap(taken, said.edits)):
-            said = Said(rule, findings=(*said.findings, _later(rule, file, said.edits[0], with_whom)))
+            said = Said(rule, findings=(*said.findings, _later(rule, renamed, said.edits[0], with_whom)))
         taken += said.edits
         told.append(said)
-    if flaw := _flaw_together(file, renames, [edit for said in told for edit in said.edits]):
-        return [
-            _refused(said, f"makes edits that could not be proven with those of others: {flaw}")
-            for said in told
-        ]
-    return told
+    if flaw := _flaw_together(renamed, [edit for said in told for edit in said.edits]):
+        what = f"makes edits that could not be proven with those of others: {flaw}"
+        told = [_refused(said, what) for said in told]
+    return [back.of(said) for said in told]
+
+
+class _Back:
+    """The way from the places of a renamed file back to those of the file that it was."""
+
+    def __init__(self, file: PythonFile, renamed: PythonFile, renames: Sequence[Edit]) -> None:
+        self._file, self._renamed = file, renamed
+        self._shift = Shift(inverse(file.data, renames))
+
+    def of(self, said: Said) -> Said:
+        return Said(
+            said.rule,
+            tuple(
+                edit._replace(start=self._shift.of(edit.start), end=self._shift.of(edit.end))
+                for edit in said.edits
+            ),
+            tuple(item._replace(line=self._line(item.line)) for item in said.findings),
+            tuple(item._replace(line=self._line(item.line)) for item in said.settings),
+        )
+
+    def _line(self, line: int) -> int:
+        starts = self._renamed.line_starts
+        return self._file.line_of(self._shift.of(starts[line - 1])) if 0 < line <= len(starts) else line
 
 
 def _proven(said: Said, file: PythonFile, project: Project) -> Said:
@@ -61,16 +86,12 @@ def _proven(said: Said, file: PythonFile, project: Project) -> Said:
     return said
 
 
-def _flaw_together(file: PythonFile, renames: Sequence[Edit], edits: Sequence[Edit]) -> str | None:
-    """Prove *edits* on what *renames*, which are proven apart and more strictly, have made of the file."""
-    if not edits or (not renames and len({edit.rule for edit in edits}) == 1):
-        return None
-    first = ordered(renames)
-    shift = Shift(first)
-    moved = [edit._replace(start=shift.of(edit.start), end=shift.of(edit.end)) for edit in ordered(edits)]
-    middle = splice(file.data, first)
+def _flaw_together(file: PythonFile, edits: Sequence[Edit]) -> str | None:
+    if len({edit.rule for edit in edits}) < 2:
+        return None  # those of one rule are proven by themselves
     try:
-        return flaw_of_shape(PythonFile(file.path, middle), splice(middle, moved), moved)
+        done = ordered(edits)
+        return flaw_of_shape(file, splice(file.data, done), done)
     except (ValueError, UnreadableError) as error:
         return str(error)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from capa_codemods.combine import combined, unproven
@@ -30,8 +30,9 @@ class Rewrite:
     def __init__(self, project: Project, rules: Iterable[Rule[Any]]) -> None:
         """Apply *rules* to the files of *project*."""
         self.project = project
+        self._rules = tuple(rules)
         self._readers: dict[type[Document], _Readers] = {}
-        for rule in rules:
+        for rule in self._rules:
             readers = self._readers.setdefault(rule.reads, _Readers([], []))
             if rule.words:
                 readers.worded.append((rule, [word.encode() for word in rule.words]))
@@ -39,6 +40,10 @@ class Rewrite:
                 readers.plain.append(rule)
         self._by_last_letter: dict[str, list[type[Document]]] = {}
         self._kinds_of: dict[str, list[type[Document]]] = {}
+
+    def without(self, rules: Collection[str]) -> Rewrite:
+        """Return the same rewrite less *rules*."""
+        return Rewrite(self.project, [rule for rule in self._rules if rule.id not in rules])
 
     def concerns(self, path: str) -> bool:
         """Say by its name whether a rule reads the file at *path*."""

@@ -35,10 +35,12 @@ class Rule(ABC, Generic[D]):
 
     changes_shape: ClassVar[bool] = False
     """Whether it changes more than names. Then it runs only when it is asked for by its id, is given only what this
-    interpreter can parse, and is proven to change nothing but the expressions and statements that it edits."""
+    interpreter can parse, with the names that have moved, and is proven to change nothing but the expressions and
+    statements that it edits."""
 
     words: ClassVar[tuple[str, ...]] = ()
-    """Only a file that holds one of these is given to `check`; without any, a file that may name an SDK."""
+    """Only a file that holds one of these, before names move, is given to `check`; without any, a file that may name
+    an SDK."""
 
     settings: ClassVar[Mapping[str, Any] | None] = {}
     """The keys of `[tool.capa.migrate.<id>]` with their defaults, whose types are theirs; None takes any key."""

@@ -227,7 +227,7 @@ def _examine(
             settled.add(path, stamps[path], _kept(outcome))
         if progress:
             progress(number, len(candidates))
-    outcomes += _made_of_settings(target.root, outcomes)
+    outcomes = _with_settings(rewrite, outcomes)
     sources = [rule.source for rule in rules]
     if remember and not target.scopes and None not in sources:
         suffixes = tuple(sorted({suffix for rule in rules for suffix in rule.reads.suffixes}))
@@ -243,14 +243,21 @@ def _examine(
     return Plan(target.root, len(wanted), sorted(unasked(project, outcomes)))
 
 
-def _made_of_settings(root: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Return what becomes of capa.toml by what the rules want to stand there."""
+def _with_settings(rewrite: Rewrite, outcomes: list[Outcome]) -> list[Outcome]:
+    """Return *outcomes*, and what becomes of capa.toml by what the rules want to stand there.
+
+    Code that counts on a setting is left as it is where capa.toml does not take that setting.
+    """
     if not any(outcome.settings for outcome in outcomes):
-        return []
+        return outcomes
     from capa_codemods.capa_toml import capa_toml
 
-    made = capa_toml(root, outcomes)
-    return [made] if made is not None else []
+    made = capa_toml(rewrite.project.root, outcomes)
+    kept = []
+    for outcome in outcomes:
+        refused = {setting.rule for setting in outcome.settings if setting in made.refused}
+        kept.append(rewrite.without(refused).examine(outcome.path) if refused else outcome)
+    return [*kept, made.outcome] if made.outcome is not None else kept
 
 
 def _sift(

@@ -105,7 +105,7 @@ def test_edits_that_are_right_alone_and_wrong_together_are_all_refused(examined)
 
 
 def test_place_that_an_import_edit_changes_waits_for_the_next_run(examined):
-    one = _rule("one", rb"import requests\n", b"import requests, os\n")
+    one = _rule("one", rb"import capa_requests as requests\n", b"import capa_requests as requests, os\n")
     text, outcome = examined("import requests\n", Imports(), one)
 
     assert "import capa_requests as requests\n" == text

@@ -94,6 +94,23 @@ def test_spellings_of_a_legacy_address_mean_the_same_name(spelling):
     assert runtime.logical_name("state", "redis://redis.internal/1") is None
 
 
+def test_an_address_may_be_a_logical_name():
+    runtime = Runtime.in_memory({"state": {"cache": {"driver": "memory", "legacy": ["redis://a"]}}})
+
+    assert "cache" == runtime.logical_name("state", "capa://cache")
+    assert "other" == runtime.logical_name("state", "capa://other/")
+    assert runtime.logical_name("state", "capa://") is None
+
+
+def test_legacy_addresses_of_a_name_are_told():
+    table = {"driver": "memory"}
+    runtime = Runtime.in_memory({"state": {"default": table, "cache": {**table, "legacy": ["redis://a"]}}})
+
+    assert ("redis://a",) == runtime.legacy_addresses("state", "cache")
+    assert () == runtime.legacy_addresses("state", "other")
+    assert () == Runtime.in_memory().legacy_addresses("state", "cache")
+
+
 def test_two_names_may_not_claim_one_legacy_address():
     table = {"driver": "memory", "legacy": ["redis://a/0"]}
 

@@ -163,3 +163,24 @@ def test_wrong_settings_are_told_before_a_file_is_read(capa, shop, table, said):
 
     assert 3 == ran.code
     assert said in ran.err
+
+
+def test_code_does_not_get_the_name_of_an_address_that_capa_toml_does_not_take(capa, shop):
+    for name, host in (("one", "a.b"), ("two", "a-b")):
+        (shop / f"{name}.py").write_text(f"from celery import Celery\nCelery(broker='redis://{host}')\n")
+    ran = capa("migrate", "apply", shop, "--with", "addresses")
+    again = capa("migrate", "check", shop, "--with", "addresses")
+
+    assert (0, 0) == (ran.code, again.code), again.out
+    assert "[pubsub.a-b] did not get" in ran.out
+    assert "from capa_celery import Celery\nCelery(broker='capa://a-b')\n" == (shop / "one.py").read_text()
+    assert "from capa_celery import Celery\nCelery(broker='redis://a-b')\n" == (shop / "two.py").read_text()
+
+
+def test_code_does_not_get_a_name_where_capa_toml_cannot_be_read(capa, shop):
+    (shop / "capa.toml").write_text("[broken\n")
+    (shop / "one.py").write_text("from capa_celery import Celery\nCelery(broker='redis://h')\n")
+    ran = capa("migrate", "apply", shop, "--only", "addresses")
+
+    assert 2 == ran.code
+    assert "Celery(broker='redis://h')\n" in (shop / "one.py").read_text()

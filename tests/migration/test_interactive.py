@@ -142,3 +142,13 @@ def _read_until(handle: int, end: bytes) -> bytes:
     while not text.endswith(end):
         text += os.read(handle, 4096)
     return text
+
+
+def test_code_that_counts_on_a_capa_toml_that_is_not_wanted_is_left(capa, tmp_path, monkeypatch):
+    (tmp_path / "app.py").write_text("from capa_celery import Celery\nCelery(broker='redis://h')\n")
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.setattr(sys, "stdin", Keyboard("y\nn\n"))
+    ran = capa("migrate", "apply", tmp_path, "-i", "--only", "addresses")
+
+    assert "app.py: left as it is too: it counts on capa.toml\n" in ran.err
+    assert "Celery(broker='redis://h')" in (tmp_path / "app.py").read_text()

@@ -74,7 +74,9 @@ def test_paths_in_two_projects_that_no_project_holds_are_refused(capa, tmp_path,
     ran = capa(*words, tmp_path / "one", tmp_path / "two")
 
     assert 3 == ran.code
-    assert f"{tmp_path}/one and {tmp_path}/two belong to no project together: give the paths of one" in ran.err
+    assert (
+        f"{tmp_path}/one and {tmp_path}/two belong to no project together: give the paths of one" in ran.err
+    )
     assert not (tmp_path / ".capa").exists()
 
 

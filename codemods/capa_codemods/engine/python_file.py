@@ -89,6 +89,19 @@ class PythonFile(Document):
         tables = lazy_tables(self.tree) if may_be_lazy else frozenset()
         return tuple(self._string(node, use) for node, use in string_uses(self.tree, lines, tables))
 
+    def text_of(self, node: ast.Constant) -> tuple[int, int] | None:
+        """Return where the text of the string literal *node* begins and ends, without its quotes.
+
+        None if it cannot be edited in place: it is joined from parts, or spelt with escapes.
+        """
+        start = self.places.offset(node.lineno, node.col_offset)
+        end = self.places.offset(node.end_lineno or 0, node.end_col_offset or 0)
+        opened = _LITERAL.match(self.data, start)
+        if opened is None:
+            return None
+        place = opened.end(), end - len(opened[1])
+        return place if self.data[slice(*place)] == str(node.value).encode(errors="replace") else None
+
     def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:
         """Parse *new*, map its names back and compare the trees."""
         from capa_codemods.engine.prove import flaw, flaw_of_newer
@@ -127,13 +140,8 @@ class PythonFile(Document):
         return ImportedName(alias.name, alias.asname, start, found.end() if found else start)
 
     def _string(self, node: ast.Constant, use: StringUse) -> StringUse:
-        value = str(node.value)
-        start = self.places.offset(node.lineno, node.col_offset)
-        end = self.places.offset(node.end_lineno or 0, node.end_col_offset or 0)
-        opened = _LITERAL.match(self.data, start)
-        if opened is None or self.data[opened.end() : end - len(opened[1])] != value.encode(errors="replace"):
-            return use._replace(value=value, start=-1, line=node.lineno)
-        return use._replace(value=value, start=opened.end(), line=node.lineno)
+        place = self.text_of(node)
+        return use._replace(value=str(node.value), start=place[0] if place else -1, line=node.lineno)
 
 
 _IMPORTS = (ast.Import, ast.ImportFrom)

@@ -1,20 +1,24 @@
-"""Addresses of engines that stand in the code: capa.toml names them, under a logical name.
+"""Addresses of engines that stand in the code move into capa.toml, under a logical name.
 
-    Celery("shop", broker="redis://cache.internal/0")   →   [pubsub.cache-internal]
+    Celery("shop", broker="redis://cache.internal/0")   →   Celery("shop", broker="capa://cache-internal")
+
+                                                            [pubsub.cache-internal]
                                                             driver = "redis"
                                                             url = "redis://cache.internal/0"
                                                             legacy = ["redis://cache.internal/0"]
     redis.Redis(host="cache.internal", db=1)            →   [state.cache-internal-1]
                                                             …
 
-The code stays as it is: an adapter takes its address for the logical name whose `legacy` holds it, so the call goes
-where it went, and back on the original it still does. redis-py has no adapter: its calls go on as before, and the name
-is there for new code. Where a block had no table, `[<block>.default]` keeps the embedded default for its other names.
+The call goes where it went: the adapter takes `capa://NAME` for the logical name, and an address that stays in other
+code for the name whose `legacy` holds it. Where Celery is still the original, which knows nothing of names, only the
+table is made; with `keep = true` that is so everywhere, and the code goes on working on the original. redis-py has no
+adapter: its calls go on as before, and the name is there for new code. Where a block had no table, `[<block>.default]`
+keeps the embedded default for its other names.
 
 Seen are `Celery(broker=…, backend=…)`, `app.conf.broker_url = …`, `app.conf.update(result_backend=…)`,
 `redis.Redis(…)`, its pools and `from_url(…)`. A password is not copied: the URL refers to a secret, and a warning says
 which. Left alone: addresses that are not written out, and engines for which no component is installed, which a note
-names.
+names. An address that says more than where (several of them, a query) gets a table and stays in the code.
 """
 
 from __future__ import annotations
@@ -22,13 +26,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
 from capa_codemods.discovery import drivers
 from capa_codemods.engine.meaning import Meanings
 from capa_codemods.engine.python_file import PythonFile
-from capa_codemods.findings import Finding, Setting
+from capa_codemods.findings import Edit, Finding, Setting
 from capa_codemods.project import Project, legacy_of
 from capa_codemods.rule import Rule
 
@@ -53,7 +57,10 @@ _POSITIONS = ("host", "port", "db", "password")
 
 
 class _Address(NamedTuple):
-    """An address as the code has it; *password* says whether there is one, and nothing of it is kept."""
+    """An address as the code has it; *password* says whether there is one, and nothing of it is kept.
+
+    *literal* is the string that is the address and nothing else, if there is one.
+    """
 
     block: str
     scheme: str
@@ -62,6 +69,7 @@ class _Address(NamedTuple):
     path: str
     user: str = ""
     password: bool = False
+    literal: ast.Constant | None = None
 
     @property
     def plain(self) -> str:
@@ -92,31 +100,42 @@ class _Address(NamedTuple):
 
 
 class Addresses(Rule[PythonFile]):
-    """Name the addresses in the code in capa.toml."""
+    """Move the addresses in the code into capa.toml."""
 
     id = "addresses"
     summary = (
-        "addresses of Redis and of Celery's brokers that stand in the code get a logical name in capa.toml"
+        "addresses of Celery's brokers and of Redis that stand in the code move into capa.toml, under a name"
     )
     reads = PythonFile
     changes_shape = True
     words = ("redis", "Celery")
+    settings: ClassVar = {"keep": False}
 
-    def check(self, file: PythonFile, project: Project) -> Iterator[Finding | Setting]:
-        """Yield the settings for each address that is written out, and what is to be known of it."""
+    def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding | Setting]:
+        """Yield the settings for each address that is written out, its name in its place, and what is to be known."""
         if file.tree is None:
             return
-        for node, called, address in _addresses(file.tree, project):
+        for node, meant, address in _addresses(file.tree, project):
+            called = project.names.original(meant)
             root = called.partition(".")[0]
             if root in project.names.roots and project.refusal(root, file.path):
                 continue
             said = list(self._named(address, node.lineno, project))
             yield from said
-            if root == "redis" and any(isinstance(item, Setting) for item in said):
+            is_new = any(isinstance(item, Setting) for item in said)
+            if root == "redis" and is_new:
                 message = (
                     f"redis-py serves this call as before; for new code it is the state `{address.name}`"
                 )
                 yield Finding(self.id, node.lineno, "note", message, "see docs/reference/rules.md")
+            name = address.name if is_new else _claimant(project.components(address.block), address)
+            if name and called != meant and not self.setting("keep", project):
+                yield from self._in_place(file, address, name)
+
+    def _in_place(self, file: PythonFile, address: _Address, name: str) -> Iterator[Edit]:
+        place = file.text_of(address.literal) if address.literal else None
+        if place is not None:
+            yield Edit(*place, f"capa://{name}".encode(), self.id)
 
     def _named(self, address: _Address, line: int, project: Project) -> Iterator[Finding | Setting]:
         driver = _DRIVERS.get(address.scheme, "")
@@ -125,7 +144,7 @@ class Addresses(Rule[PythonFile]):
             yield Finding(self.id, line, "note", message, "see docs/reference/components.md")
             return
         tables = project.components(address.block)
-        if _claims(tables, address):
+        if _claimant(tables, address):
             return
         if address.name in {"", "default"}:
             message = f"no logical name can be made of {address.plain}"
@@ -140,22 +159,21 @@ class Addresses(Rule[PythonFile]):
         values = (("driver", driver), ("url", address.url), ("legacy", (address.plain,)))
         yield Setting(self.id, line, (address.block, address.name), values)
         if address.password:
-            message = f"the password of {address.plain} stands in the code, and not in capa.toml"
-            step = f"keep it as the secret `{address.secret}`, and take it out of the code"
+            message = f"the password of {address.plain} is not copied into capa.toml"
+            step = f"keep it as the secret `{address.secret}`, and out of the code"
             yield Finding(self.id, line, "warning", message, step)
 
 
 def _addresses(tree: ast.Module, project: Project) -> Iterator[tuple[ast.expr, str, _Address]]:
-    """Yield the addresses that are written out, each with where it is used and what by, under its old name."""
+    """Yield the addresses that are written out, each with where it is used and what by."""
     meanings = Meanings(tree)
-    for call, dotted in meanings.calls():
-        called = project.names.original(dotted)
-        yield from ((call, called, address) for address in _of_call(call, called))
+    for call, meant in meanings.calls():
+        yield from ((call, meant, address) for address in _of_call(call, project.names.original(meant)))
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
             target = node.targets[0]
-            holder = project.names.original(meanings.of(target.value) or "")
-            if holder in _CONFIGURED and target.attr in _SETTINGS:
+            holder = meanings.of(target.value) or ""
+            if project.names.original(holder) in _CONFIGURED and target.attr in _SETTINGS:
                 found = _of_url(_SETTINGS[target.attr], node.value)
                 yield from ((target, holder, address) for address in found)
 
@@ -175,15 +193,17 @@ def _of_call(call: ast.Call, called: str) -> Iterator[_Address]:
 
 def _of_url(block: str, node: ast.expr | None) -> Iterator[_Address]:
     text = _literal(node)
-    if not isinstance(text, str) or "://" not in text:
+    if not isinstance(text, str) or "://" not in text or text.startswith("capa://"):
         return
+    first = text.split(";")[0]
     try:
-        parts = urlsplit(text.split(";")[0].strip())
+        parts = urlsplit(first.strip())
         found = _address(block, parts)
     except ValueError:
         return
     if found.host:
-        yield found
+        says_more = first != text or parts.query or parts.fragment
+        yield found._replace(literal=node if isinstance(node, ast.Constant) and not says_more else None)
 
 
 def _address(block: str, parts: SplitResult) -> _Address:
@@ -222,8 +242,10 @@ def _literal(node: ast.expr | None, default: object = None) -> Any:
     return node.value if isinstance(node, ast.Constant) else None
 
 
-def _claims(tables: Mapping[str, Any], address: _Address) -> bool:
-    """Say whether one of *tables* has *address* among its legacy addresses, in any spelling."""
-    texts = (text for table in tables.values() for text in legacy_of(table))
-    known = (found.plain for text in texts for found in _of_url(address.block, ast.Constant(text)))
-    return address.plain in known
+def _claimant(tables: Mapping[str, Any], address: _Address) -> str | None:
+    """Return the name of the one of *tables* that has *address* among its legacy addresses, in any spelling."""
+    for name, table in tables.items():
+        for text in legacy_of(table):
+            if any(address.plain == found.plain for found in _of_url(address.block, ast.Constant(text))):
+                return name
+    return None

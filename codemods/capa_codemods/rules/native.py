@@ -52,7 +52,7 @@ class Native(Rule[PythonFile]):
     )
     reads = PythonFile
     changes_shape = True
-    words = ("capa_apollo",)
+    words = ("ApolloClient",)
 
     def check(self, file: PythonFile, project: Project) -> Iterator[Edit]:
         """Yield the edits of each read that can be one line of Capa's own, and the import that they need."""

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from capa_codemods.findings import Outcome
+from capa_codemods.project import CAPA_TOML
 from capa_migration.cli.paint import painted_diff
 from capa_migration.cli.terminal import has_colour
 from capa_migration.errors import OptionsError
@@ -38,7 +39,13 @@ def require_terminal() -> None:
 
 def choose(plan: Plan) -> Plan:
     """Return *plan* with those of its changes that the user wants."""
-    wanted = {outcome.path for outcome in _wanted(plan, plan.of("changed"))}
+    changed = plan.of("changed")
+    wanted = {outcome.path for outcome in _wanted(plan, changed)}
+    if any(outcome.path == CAPA_TOML for outcome in changed) and CAPA_TOML not in wanted:
+        for outcome in changed:
+            if outcome.path in wanted and _counts_on_settings(outcome):
+                wanted.remove(outcome.path)
+                sys.stderr.write(f"{outcome.path}: left as it is too: it counts on {CAPA_TOML}\n")
     kept = [outcome for outcome in plan.outcomes if outcome.status != "changed" or outcome.path in wanted]
     return Plan(plan.root, plan.seen, kept)
 
@@ -55,6 +62,10 @@ def _wanted(plan: Plan, changed: Sequence[Outcome]) -> list[Outcome]:
         if answer == "y":
             wanted.append(outcome)
     return wanted
+
+
+def _counts_on_settings(outcome: Outcome) -> bool:
+    return not {edit.rule for edit in outcome.edits}.isdisjoint(one.rule for one in outcome.settings)
 
 
 def _answer(plan: Plan, outcome: Outcome, question: str) -> str:

@@ -40,9 +40,9 @@ HEADERS = [
 ]
 
 
-def received(queue: str = "celery") -> _codec.Envelope:
-    """Take one message out of a queue."""
-    with default_runtime().pubsub("celery").consumer(queue, "celery", raw=True) as consumer:
+def received(queue: str = "celery", broker: str = "celery") -> _codec.Envelope:
+    """Take one message out of a queue of the component *broker*."""
+    with default_runtime().pubsub(broker).consumer(queue, "celery", raw=True) as consumer:
         (message,) = consumer.receive(1, timeout=2)
         consumer.ack([message])
     return _codec.decode(message.data)
@@ -257,6 +257,20 @@ def test_a_legacy_address_chooses_the_component() -> None:
         assert ("jobs", "redis://redis.internal:6379/0") == (app.capa.broker_name, app.conf.broker_url)
 
 
+JOBS = {"default": {"driver": "memory"}, "jobs": {"driver": "memory", "legacy": ["redis://redis.internal"]}}
+
+
+def test_an_address_may_be_a_logical_name() -> None:
+    with use_runtime(Runtime.in_memory({"pubsub": JOBS})):
+        app = capa_celery.Celery(broker="capa://jobs", backend="capa://results", set_as_current=False)
+        app.send_task("add", (1, 2), task_id="t")
+        app.backend.store_result("t", 3, "SUCCESS")
+
+        assert "t" == received(broker="jobs").headers["id"]
+        assert 3 == app.AsyncResult("t").get(timeout=5)
+        assert "capa://results" == app.backend.as_uri()
+
+
 class connected:  # noqa: N801 - reads as a statement
     """Connect a receiver to a signal for the length of a `with` block."""
 
@@ -271,17 +285,23 @@ class connected:  # noqa: N801 - reads as a statement
 
 
 @pytest.mark.parametrize(
-    ("broker", "order"), [("amqp://", ["9", "none", "0"]), ("redis://", ["none", "0", "9"])]
+    ("broker", "name", "order"),
+    [
+        ("amqp://", "celery", ["9", "none", "0"]),
+        ("redis://", "celery", ["none", "0", "9"]),
+        ("capa://jobs", "jobs", ["none", "0", "9"]),
+        ("capa://others", "others", ["9", "none", "0"]),
+    ],
 )
 def test_priorities_mean_what_they_meant_on_the_legacy_broker(
-    make_tasks: Any, broker: str, order: list[str]
+    make_tasks: Any, broker: str, name: str, order: list[str]
 ) -> None:
-    with use_runtime(Runtime.in_memory()):
+    with use_runtime(Runtime.in_memory({"pubsub": JOBS})):
         app = make_tasks(capa_celery.Celery)
         app.conf.broker_url = broker
         for priority in ("9", "none", "0"):
             options = {} if priority == "none" else {"priority": int(priority)}
             app.tasks["add"].apply_async((priority, ""), **options)
-        came = [_codec.unpack_body(received(), None)[0][0] for _ in range(3)]
+        came = [_codec.unpack_body(received(broker=name), None)[0][0] for _ in range(3)]
 
     assert order == came
