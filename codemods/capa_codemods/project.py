@@ -58,6 +58,11 @@ class Project:
         return self._refusals[key]
 
     def _refusal(self, root: str, folder: str) -> tuple[str, str] | None:
+        if package := self._package_around(root, folder):
+            return (
+                f"this file belongs to a package `{root}` of the tree, {package}",
+                "nothing to do: inside it, the name means itself",
+            )
         if shadow := self.own_module(root, folder):
             return (
                 f"`{root}` is your own module {shadow} here, not the SDK",
@@ -77,6 +82,13 @@ class Project:
                 f"if it is {owner.name}, name its distribution in a requirements file and run again",
             )
         return None
+
+    def _package_around(self, root: str, folder: str) -> str | None:
+        """Return the folder of the top-level package *root* if *folder* is in it: a copy of the SDK, say."""
+        top = None
+        while folder and self._exists(folder, "__init__.py"):
+            top, folder = folder, folder.rpartition("/")[0]
+        return top if top and top.rpartition("/")[2] == root else None
 
     def own_module(self, root: str, folder: str) -> str | None:
         """Return the module of the tree that `import root` finds in a file in *folder*; None if there is none."""

@@ -15,7 +15,7 @@ from capa_codemods.engine.write import digest, read
 from capa_codemods.findings import Outcome
 from capa_migration.errors import DirtyTreeError, OptionsError
 from capa_migration.plan import Plan
-from capa_migration.target import Target
+from capa_migration.target import Target, journal_root
 
 
 class Done(NamedTuple):
@@ -119,11 +119,11 @@ def undo(
         JournalError: The journal is damaged.
         OSError: The journal cannot be written. No file was touched.
     """
-    target = Target(paths)
-    journal = Journal(target.root)
+    root = journal_root(Target(paths).root)
+    journal = Journal(root)
     numbers = [record.number for record in journal.records("applying", "applied", "undoing")]
     if down_to is not None and down_to not in numbers:
-        raise OptionsError(f"{target.root}: there is no rewrite {down_to}: `capa migrate status` lists them")
+        raise OptionsError(f"{root}: there is no rewrite {down_to}: `capa migrate status` lists them")
     with _locked(journal):
         recovered = engine.recover(journal)
         # What a killed run has left is the newest rewrite: taking it back is the undo that was asked for.
@@ -131,7 +131,7 @@ def undo(
         for _ in range(sum(number >= down_to for number in numbers) - 1 if down_to is not None else 0):
             older = None if result is None or result.troubles else engine.undo(journal, progress)
             result = result and _joined(result, older)
-    return Done(Plan(target.root, 0), recovered, result)
+    return Done(Plan(root, 0), recovered, result)
 
 
 def _joined(result: engine.Result, older: engine.Result | None) -> engine.Result:
@@ -163,7 +163,7 @@ def status(paths: str | Sequence[str]) -> tuple[str, list[Standing]]:
         TargetError: There is nothing at one of *paths*.
         JournalError: The journal is damaged.
     """
-    root = Target(paths).root
+    root = journal_root(Target(paths).root)
     records = Journal(root).records("applying", "applied", "undoing")
     return root, [_standing(record) for record in records]
 

@@ -111,13 +111,15 @@ def _existing(path: str) -> str:
 
 
 def _root_of(folder: str) -> str:
-    limit = top_level(folder)
-    above = list(_upwards(folder, limit))
-    for is_root in (_has_journal, _is_project):
-        for place in above:
-            if is_root(place):
-                return place
-    return folder
+    above = _upwards(folder, top_level(folder))
+    return next((place for place in above if _is_project(place) or _has_journal(place)), folder)
+
+
+def journal_root(root: str) -> str:
+    """Return the nearest tree around *root*, in its repository, that holds a rewrite; *root* itself if none does."""
+    repository = top_level(root)
+    above = _upwards(root, repository) if repository else [root]
+    return next((place for place in above if _has_journal(place)), root)
 
 
 def _around(roots: Sequence[str]) -> str:
@@ -136,7 +138,7 @@ def _around(roots: Sequence[str]) -> str:
 
 
 def _has_journal(place: str) -> bool:
-    return os.path.isdir(f"{place}/{FOLDER}")
+    return os.path.isdir(f"{place}/{FOLDER}/journal")
 
 
 def _is_project(place: str) -> bool:

@@ -149,6 +149,23 @@ def test_module_of_that_name_inside_a_package_is_harmless(rewritten):
     assert b"from capa_celery import Celery\n" == result.text
 
 
+def test_copy_of_the_sdk_in_the_tree_is_left_alone(rewritten):
+    files = {"vendor/celery/__init__.py": "", "vendor/celery/app/__init__.py": ""}
+    result = rewritten("from celery import states\n", "vendor/celery/app/base.py", files)
+
+    assert b"from celery import states\n" == result.text
+    assert ["this file belongs to a package `celery` of the tree, vendor/celery"] == result.messages
+
+
+def test_package_below_another_is_no_copy_of_the_sdk(rewritten):
+    files = {"proj/__init__.py": "", "proj/celery/__init__.py": ""}
+
+    assert (
+        b"import capa_requests as requests\n"
+        == rewritten("import requests\n", "proj/celery/a.py", files).text
+    )
+
+
 def test_script_finds_the_module_beside_it(rewritten):
     result = rewritten("import celery\n", "scripts/run.py", {"scripts/celery.py": ""})
 

@@ -159,3 +159,27 @@ def test_refused_apply_leaves_no_trace(capa, project, git, snapshot):
     capa("migrate", "apply", project)
 
     assert (before, False) == (snapshot(project), (project / ".capa").exists())
+
+
+def test_nearest_project_is_the_tree_whatever_was_run_around_it(capa, tmp_path):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "pyproject.toml").write_text('[tool.capa.migrate]\nexclude = ["vendor"]\n')
+    for path in (tmp_path / "outer.py", inner / "app.py"):
+        path.write_text("import requests\n")
+    (inner / "vendor").mkdir()
+    (inner / "vendor/b.py").write_text("import requests\n")
+    capa("migrate", "apply", tmp_path / "outer.py")
+
+    assert "1 file changed, 1 proven; 1 warning; 2 files" in capa("migrate", "apply", inner).out
+    assert (inner / ".capa/migrate/journal").is_dir()
+
+
+def test_undo_finds_a_rewrite_of_the_repository_around(capa, project, git):
+    (project / "app/pyproject.toml").touch()
+    git("add", "-A")
+    git("commit", "-q", "-m", "a project in it")
+    capa("migrate", "apply", project)
+
+    assert "0001  applied" in capa("migrate", "status", project / "app").out
+    assert "3 files restored.\n" == capa("migrate", "undo", project / "app").out
