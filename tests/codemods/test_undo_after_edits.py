@@ -53,6 +53,25 @@ def test_edits_on_other_lines_are_kept(applied, tmp_path, old, new):
     assert [] == applied.records()
 
 
+def test_file_that_is_back_before_an_older_rewrite_too_is_nothing_to_undo(applied, tmp_path):
+    later = (Edit(0, 0, b"# later\n", "later"),)
+    engine.apply(applied, [Planned("a.py", AFTER, splice(AFTER, later), later)])
+    (tmp_path / "a.py").write_bytes(BEFORE)
+
+    results = [engine.undo(applied), engine.undo(applied)]
+
+    assert [engine.Result(()), engine.Result(())] == results
+    assert (BEFORE, []) == ((tmp_path / "a.py").read_bytes(), applied.records())
+
+
+def test_rewrite_that_brings_back_what_was_there_before_an_older_one_is_undone(applied, tmp_path):
+    back = (Edit(0, len(AFTER), BEFORE, "back"),)
+    engine.apply(applied, [Planned("a.py", AFTER, BEFORE, back)])
+
+    assert ("a.py",) == engine.undo(applied).written
+    assert AFTER == (tmp_path / "a.py").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from capa_codemods.engine.journal import Entry, Journal, Planned, Record
@@ -107,11 +108,12 @@ def recover(journal: Journal) -> Result | None:
 def _take_back(journal: Journal, record: Record, progress: Progress = silent) -> Result:
     written, merged, left, troubles = [], [], [], []
     entries = record.entries()
+    older = _Older(journal, record)
     for index, entry in enumerate(entries):
         progress(index, len(entries))
         try:
             temporary = _free_place(journal, record, index, entry.path)
-            outcome = _restore(journal.root, record, entry, temporary)
+            outcome = _restore(journal.root, record, entry, temporary, older)
         except (OSError, CodemodError) as error:
             left.append(entry.path)
             troubles.append(Trouble(entry.path, _reason(error)))
@@ -154,20 +156,39 @@ def _free_place(journal: Journal, record: Record, index: int, path: str) -> str:
     return temporary
 
 
-def _restore(root: str, record: Record, entry: Entry, temporary: str) -> str:
+class _Older:
+    """What the files held before and after the rewrites that are older than one."""
+
+    def __init__(self, journal: Journal, record: Record) -> None:
+        self._journal = journal
+        self._number = record.number
+
+    def held(self, path: str, found: str) -> bool:
+        """Say whether the file at *path* held what has the digest *found*, as far as the journal knows."""
+        return found in self._digests.get(path, ())
+
+    @cached_property
+    def _digests(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for record in self._journal.records("applied"):
+            for entry in record.entries() if record.number < self._number else ():
+                found.setdefault(entry.path, set()).update((entry.before, entry.after))
+        return found
+
+
+def _restore(root: str, record: Record, entry: Entry, temporary: str, older: _Older) -> str:
     """Put one file back. Return `restored`, `merged`, or nothing if there was nothing to do."""
     path = f"{root}/{entry.path}"
     now = read(path)
+    found = "" if now is None else digest(now)
+    # Version control may have taken this rewrite back already, and older ones with it.
+    if found == entry.before or (found != entry.after and older.held(entry.path, found)):
+        return ""
     if now is None:
-        if not entry.before:
-            return ""
         raise CodemodError(
             f"{entry.path} is gone or no longer a file: it was not made again; put it back and run undo again, or "
             f"delete {FOLDER}/journal/{record.number:04}.applied to leave it so"
         )
-    found = digest(now)
-    if found == entry.before:
-        return ""
     if not entry.before:
         if found != entry.after:
             raise CodemodError(f"{entry.path} was made by the rewrite and edited since: delete it by hand")
