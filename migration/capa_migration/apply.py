@@ -1,15 +1,14 @@
-"""Carry a plan out, take it back, and tell how a tree stands."""
+"""Carry a plan out, and take it back."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from capa_codemods.engine import apply as engine
 from capa_codemods.engine.git_changes import dirt
-from capa_codemods.engine.journal import Journal, Planned, Record
+from capa_codemods.engine.journal import Journal, Planned
 from capa_codemods.engine.splice import splice
 from capa_codemods.engine.write import digest, read
 from capa_codemods.findings import Outcome
@@ -139,40 +138,6 @@ def _joined(result: engine.Result, older: engine.Result | None) -> engine.Result
         return result
     written = dict.fromkeys(result.written + older.written)
     return engine.Result(tuple(written), result.merged + older.merged, older.troubles)
-
-
-class Standing(NamedTuple):
-    """One rewrite in the journal.
-
-    Attributes:
-        begun: When, in seconds since the epoch.
-        rules: Whose edits it holds.
-    """
-
-    number: int
-    state: str
-    files: int
-    begun: float
-    rules: tuple[str, ...]
-
-
-def status(paths: str | Sequence[str]) -> tuple[str, list[Standing]]:
-    """Return the root of the tree around *paths* and the rewrites in its journal, oldest first.
-
-    Raises:
-        TargetError: There is nothing at one of *paths*.
-        JournalError: The journal is damaged.
-    """
-    root = journal_root(Target(paths).root)
-    records = Journal(root).records("applying", "applied", "undoing")
-    return root, [_standing(record) for record in records]
-
-
-def _standing(record: Record) -> Standing:
-    entries = record.entries()
-    rules = sorted({edit.rule for entry in entries for edit in entry.edits})
-    begun = os.stat(f"{record.place}/originals").st_mtime
-    return Standing(record.number, record.state, len(entries), begun, tuple(rules))
 
 
 @contextmanager

@@ -234,7 +234,16 @@ def test_json_of_apply_undo_and_status(capa, project):
     assert (0, None, paths) == (applied["exit"], applied["recovered"], applied["result"]["written"])
     (rewrite,) = standing["rewrites"]
     assert time.time() - 60 < rewrite.pop("begun") < time.time() + 2
-    assert {"number": 1, "state": "applied", "files": 3, "rules": ["imports", "strings"]} == rewrite
+    assert {
+        "number": 1,
+        "state": "applied",
+        "files": 3,
+        "rules": ["imports", "strings"],
+        "as_written": 3,
+        "edited": 0,
+        "original": 0,
+        "gone": 0,
+    } == rewrite
     assert paths == undone["result"]["written"]
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from capa_migration import report
-from capa_migration.apply import Standing
-from capa_migration.apply import status as read_status
 from capa_migration.apply import undo as take_back
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.output import as_words
 from capa_migration.cli.terminal import ProgressLine
+from capa_migration.standing import Standing, taken_back
+from capa_migration.standing import status as read_status
 
 
 def undo(arguments: argparse.Namespace) -> int:
@@ -29,6 +30,9 @@ def undo(arguments: argparse.Namespace) -> int:
         return code
     for line in report.result_lines([done.result]):
         print(line)
+    if not (done.result.written or done.troubles):
+        print("nothing to restore: all files hold the original again")
+        return code
     print(f"{report.count(len(done.result.written), 'file')} restored.")
     return code
 
@@ -44,18 +48,39 @@ def status(arguments: argparse.Namespace) -> int:
         return CLEAN
     for one in rewrites:
         print(_line(one))
-    command = f"capa migrate undo {paths}"
-    if any(one.state != "applied" for one in rewrites):
-        print(f"A run was cut short. Next: `{command}` or apply again: either takes it back.")
-    elif len(rewrites) > 1:
-        print(f"`{command}` takes the newest back, `{command} --to {rewrites[0].number}` all of them.")
+        if one.as_written != one.files:
+            print(f"      {_fates(one)}")
+    if said := _next_step(rewrites, f"capa migrate undo {paths}"):
+        print(said)
     return CLEAN
+
+
+def _next_step(rewrites: Sequence[Standing], command: str) -> str:
+    if any(one.state != "applied" for one in rewrites):
+        return f"A run was cut short. Next: `{command}` or apply again: either takes it back."
+    if back := taken_back(rewrites):
+        which = f"rewrite {back[0].number}" if len(back) == 1 else f"the newest {len(back)} rewrites"
+        words = command if len(back) == 1 else f"{command} --to {back[0].number}"
+        return f"All files of {which} hold the original again. Next: `{words}` clears the journal."
+    if len(rewrites) > 1:
+        return f"`{command}` takes the newest back, `{command} --to {rewrites[0].number}` all of them."
+    return ""
 
 
 def _line(one: Standing) -> str:
     begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.begun))
     rules = ", ".join(one.rules)
     return f"{one.number:04}  {one.state:<9} {begun}  {report.count(one.files, 'file')}  {rules}".rstrip()
+
+
+def _fates(one: Standing) -> str:
+    fates = {
+        "as written": one.as_written,
+        "edited since": one.edited,
+        "the original again": one.original,
+        "gone": one.gone,
+    }
+    return ", ".join(f"{number:,} {fate}" for fate, number in fates.items() if number)
 
 
 def _print_json(data: dict[str, Any], code: int) -> int:
