@@ -23,6 +23,11 @@ class Level(IntEnum):
     ENGINE = 99
     """One engine's own (level X)."""
 
+    @property
+    def sign(self) -> str:
+        """The level as a reader sees it: `0`, `1`, `2` or `X`."""
+        return "X" if self is Level.ENGINE else str(self.value)
+
 
 class Feature(Enum):
     """One ability of a block. Members are `(name, level)`, such as `TTL = ("ttl", Level.ALWAYS)`."""
@@ -43,6 +48,11 @@ class How(Enum):
     CORE = "compensated by the core"
     APPROXIMATE = "approximate"
     ABSENT = "absent"
+
+    @property
+    def word(self) -> str:
+        """It in one word, as a cell of a table has it: `native`, `driver`, `core`, `approximate` or `absent`."""
+        return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)

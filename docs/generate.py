@@ -15,20 +15,12 @@ from typing import Any
 from capa_codemods.rule import Rule
 from capa_codemods.rules import offers
 from capa_core import errors
-from capa_core.abilities import How, Level, meanings
+from capa_core.abilities import meanings
 from capa_migration.scan.libraries import libraries
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 NOTICE = "<!-- Written by `make docs` from the code: change it there. -->"
-LEVELS = {Level.ALWAYS: "0", Level.COMMON: "1", Level.SOME: "2", Level.ENGINE: "X"}
-HOWS = {
-    How.NATIVE: "native",
-    How.DRIVER: "driver",
-    How.CORE: "core",
-    How.APPROXIMATE: "approximate",
-    How.ABSENT: "no",
-}
 
 
 def errors_page() -> str:
@@ -126,8 +118,8 @@ def _abilities(drivers: dict[str, Any]) -> str:
     rows, notes = [], []
     for feature in enum:
         supports = {name: driver.features[feature] for name, driver in drivers.items()}
-        cells = [HOWS[support.how] for support in supports.values()]
-        rows.append((f"**{feature}**: {meant.get(feature.label, '')}", LEVELS[feature.level], *cells))
+        cells = [support.how.word if support else "no" for support in supports.values()]
+        rows.append((f"**{feature}**: {meant.get(feature.label, '')}", feature.level.sign, *cells))
         notes += [f"- {feature}, {name}: {each.note}" for name, each in supports.items() if each.note]
     table = _table(["ability", "level", *(f"`{name}`" for name in drivers)], rows)
     return table + ("\n\n" + "\n".join(notes) if notes else "")

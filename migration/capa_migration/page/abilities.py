@@ -8,18 +8,9 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
 from capa_codemods.import_map import ImportMap
-from capa_core.abilities import Feature, How, Level, Support, meanings
+from capa_core.abilities import Feature, Support, meanings
 from capa_migration.scan.origins import plain
 from capa_migration.scan.sites import Survey
-
-_LEVELS = {Level.ALWAYS: "0", Level.COMMON: "1", Level.SOME: "2", Level.ENGINE: "X"}
-_HOWS = {
-    How.NATIVE: "native",
-    How.DRIVER: "driver",
-    How.CORE: "core",
-    How.APPROXIMATE: "approximate",
-    How.ABSENT: "absent",
-}
 
 Needs = dict[str, dict[str, Counter[str]]]
 """Block → ability → what asks for it, and how often."""
@@ -74,7 +65,7 @@ def _block(block: str, needed: Mapping[str, Counter[str]]) -> dict[str, Any]:
         "rows": [
             {
                 "label": label,
-                "level": _LEVELS[feature.level],
+                "level": feature.level.sign,
                 "meaning": meant.get(label, ""),
                 "asking": counted.most_common(),
                 "cells": [_cell(engine, feature) for engine in engines],
@@ -89,7 +80,7 @@ def _cell(engine: Engine, feature: Feature) -> dict[str, str]:
     if engine.features is None:
         return {"how": "unknown", "note": f"not installed: pip install 'capa-core[{engine.name}]'"}
     support = engine.features[feature]
-    return {"how": _HOWS[support.how], "note": support.note}
+    return {"how": support.how.word, "note": support.note}
 
 
 def _engines(block: str) -> Iterator[Engine]:
