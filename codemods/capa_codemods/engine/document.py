@@ -50,7 +50,7 @@ class Document(ABC):
 
     @classmethod
     def claims(cls, path: str) -> bool:
-        """Say whether a file of this name is of this kind."""
+        """Say whether a file of this name is of this kind: any that ends like one, if the kind says nothing else."""
         return path.endswith(cls.suffixes)
 
     @classmethod

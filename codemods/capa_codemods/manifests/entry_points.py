@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from capa_codemods.engine.document import Document
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.names import Names
 from capa_codemods.project import Project
@@ -26,6 +27,22 @@ class Entry(NamedTuple):
     text: str
     start: int
     line: int
+
+
+class ManifestOfName(Document):
+    """A manifest that is known by its name, one of `suffixes`, and may have entry points."""
+
+    @classmethod
+    def claims(cls, path: str) -> bool:
+        """Say whether *path* has the name of such a manifest."""
+        return path.rpartition("/")[2] in cls.suffixes
+
+    @classmethod
+    def may_concern(cls, data: bytes, names: Names) -> bool:
+        """Say whether *data* may name a distribution, or a module, of an SDK."""
+        text = data.decode(errors="replace")
+        # Before a dot, as in `requests.help:main`, a name is none of a distribution.
+        return names.may_require(text) or names.may_require(text.replace(".", " "))
 
 
 def moved_entries(
@@ -52,10 +69,3 @@ def original(text: str, names: Names) -> str:
     if found is None:
         return text
     return text[: found.start("module")] + names.original(found["module"]) + text[found.end("module") :]
-
-
-def may_load(data: bytes, names: Names) -> bool:
-    """Say whether *data* may name a distribution, or a module, of an SDK."""
-    text = data.decode(errors="replace")
-    # Before a dot, as in `requests.help:main`, a name is none of a distribution.
-    return names.may_require(text) or names.may_require(text.replace(".", " "))

@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
-from capa_codemods.manifests.entry_points import Entry, may_load, original
+from capa_codemods.manifests.entry_points import Entry, ManifestOfName, original
 from capa_codemods.manifests.lines import Line, LineManifest, Listed, is_capa
 from capa_codemods.names import Names
 from capa_codemods.requirement import read_requirement
@@ -32,7 +32,7 @@ class _Row(NamedTuple):
     is_first: bool
 
 
-class IniFile(LineManifest):
+class IniFile(ManifestOfName, LineManifest):
     """A manifest in the format of `configparser`."""
 
     options: ClassVar[tuple[tuple[str, str], ...]]
@@ -46,16 +46,6 @@ class IniFile(LineManifest):
         """
         super().__init__(path, data)
         self.values = _values(self.text)
-
-    @classmethod
-    def claims(cls, path: str) -> bool:
-        """Say whether *path* has the name of such a manifest."""
-        return path.rpartition("/")[2] in cls.suffixes
-
-    @classmethod
-    def may_concern(cls, data: bytes, names: Names) -> bool:
-        """Say whether *data* may name a distribution, or a module, of an SDK."""
-        return may_load(data, names)
 
     @cached_property
     def lists(self) -> Sequence[Listed]:

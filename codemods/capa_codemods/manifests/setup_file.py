@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from capa_codemods.engine.document import Document
 from capa_codemods.engine.syntax import Places, parse
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
-from capa_codemods.manifests.entry_points import Entry, may_load, original
+from capa_codemods.manifests.entry_points import Entry, ManifestOfName, original
 from capa_codemods.manifests.lines import is_capa
 from capa_codemods.names import Names
 
@@ -30,7 +29,7 @@ class Item(NamedTuple):
     line: int
 
 
-class SetupFile(Document):
+class SetupFile(ManifestOfName):
     """A setup.py. One that cannot be parsed asks for nothing here: the rules for Python files say why."""
 
     suffixes = ("setup.py",)
@@ -47,16 +46,6 @@ class SetupFile(Document):
             self.tree = ast.Module([], [])
         if "\ufffd" in self.text:  # in another encoding, where places would have to be counted again
             self.tree = ast.Module([], [])
-
-    @classmethod
-    def claims(cls, path: str) -> bool:
-        """Say whether *path* is a setup.py."""
-        return path.rpartition("/")[2] == "setup.py"
-
-    @classmethod
-    def may_concern(cls, data: bytes, names: Names) -> bool:
-        """Say whether *data* may name a distribution of an SDK."""
-        return may_load(data, names)
 
     @cached_property
     def lists(self) -> Sequence[tuple[Item, ...]]:

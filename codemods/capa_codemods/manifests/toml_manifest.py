@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
-from capa_codemods.engine.document import Document, decoded
+from capa_codemods.engine.document import decoded
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
-from capa_codemods.manifests.entry_points import Entry, may_load, original
+from capa_codemods.manifests.entry_points import Entry, ManifestOfName, original
 from capa_codemods.manifests.lines import is_capa
 from capa_codemods.names import CAPA, Names, normalized
 
@@ -38,7 +38,7 @@ class Text(NamedTuple):
     end: int
 
 
-class TomlManifest(Document):
+class TomlManifest(ManifestOfName):
     """A pyproject.toml or a Pipfile.
 
     Attributes:
@@ -67,16 +67,6 @@ class TomlManifest(Document):
             raise UnreadableError(
                 f"not TOML: {error}", line=line, next_step="mend it and run again"
             ) from error
-
-    @classmethod
-    def claims(cls, path: str) -> bool:
-        """Say whether *path* has the name of such a manifest."""
-        return path.rpartition("/")[2] in cls.suffixes
-
-    @classmethod
-    def may_concern(cls, data: bytes, names: Names) -> bool:
-        """Say whether *data* may name a distribution of an SDK."""
-        return may_load(data, names)
 
     @cached_property
     def strings(self) -> Sequence[Text]:
