@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from capa_codemods.engine.journal_folder import check_folder
+from capa_codemods.engine.journal_folder import check_folder, make_hidden_folder
 from capa_codemods.engine.write import open_regular
 from capa_codemods.errors import JournalError
 from capa_migration.scan.sites import Survey, sums
@@ -134,11 +134,7 @@ def make_folder(root: str) -> None:
         JournalError: Something else has its name, or it leads out of the tree.
         OSError: It cannot be made.
     """
-    folder = f"{root}/.capa"
-    check_folder(folder)
-    os.makedirs(folder, exist_ok=True)
-    with contextlib.suppress(FileExistsError), open(f"{folder}/.gitignore", "x", encoding="ascii") as file:
-        file.write("*\n")
+    make_hidden_folder(f"{root}/.capa")
 
 
 def _append(root: str, entry: Entry) -> bool:

@@ -18,8 +18,17 @@ def make_folder(root: str) -> None:
         JournalError: Something else has its name, or it leads out of the tree.
         OSError: It cannot be made.
     """
-    folder = f"{root}/{FOLDER}"
     check_folder(f"{root}/.capa")
+    make_hidden_folder(f"{root}/{FOLDER}")
+
+
+def make_hidden_folder(folder: str) -> None:
+    """Make *folder*, which is Capa's own, out of sight of git.
+
+    Raises:
+        JournalError: Something else has its name, or it is a link.
+        OSError: It cannot be made.
+    """
     check_folder(folder)
     os.makedirs(folder, exist_ok=True)
     ignore = f"{folder}/.gitignore"
@@ -27,7 +36,8 @@ def make_folder(root: str) -> None:
         return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(ignore)  # empty: what a killed run may leave
-    with open(ignore, "x", encoding="ascii") as file:
+    # Another run may make it at the same time.
+    with contextlib.suppress(FileExistsError), open(ignore, "x", encoding="ascii") as file:
         file.write("*\n")
 
 
