@@ -7,7 +7,7 @@ from importlib import import_module
 
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.arguments import Parser
-from capa_migration.cli.output import add_options, add_paths
+from capa_migration.cli.output import add_exclude, add_options, add_paths
 
 _EXAMPLES = """\
 examples:
@@ -85,9 +85,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         dest="asked",
         help="run this rule too, which changes more than names; may be repeated",
     )
-    parser.add_argument(
-        "--exclude", action="append", default=[], metavar="PATH", help="leave this folder or file out"
-    )
+    add_exclude(parser)
     parser.add_argument(
         "--notes", action="store_true", help="show what was seen and is probably right as it is"
     )

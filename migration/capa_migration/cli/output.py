@@ -29,6 +29,13 @@ def add_paths(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_exclude(parser: argparse.ArgumentParser) -> None:
+    """Give *parser* the option that leaves parts of a tree out."""
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="PATH", help="leave this folder or file out"
+    )
+
+
 def as_words(paths: Sequence[str]) -> str:
     """Return *paths* as a shell takes them, for the command that comes next; many are not all told."""
     return shlex.join(paths) if len(paths) <= _TOLD_PATHS else f"{shlex.join(paths[:_TOLD_PATHS])} …"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.arguments import Parser
-from capa_migration.cli.output import add_paths, as_words, put
+from capa_migration.cli.output import add_exclude, add_paths, as_words, put
 from capa_migration.target import Options
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def parser() -> Parser:
         help="where to write it; .capa/report.html in the project by default",
     )
     parser.add_argument("--open", action="store_true", help="show it in the browser")
-    parser.add_argument(
-        "--exclude", action="append", default=[], metavar="PATH", help="leave this folder or file out"
-    )
+    add_exclude(parser)
     return parser
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.arguments import Parser
-from capa_migration.cli.output import add_options, add_paths, as_words, show
+from capa_migration.cli.output import add_exclude, add_options, add_paths, as_words, show
 from capa_migration.target import Options
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ def parser() -> Parser:
     parser.add_argument(
         "--all", action="store_true", help="list every place, not only those not served in full"
     )
-    parser.add_argument(
-        "--exclude", action="append", default=[], metavar="PATH", help="leave this folder or file out"
-    )
+    add_exclude(parser)
     add_options(parser)
     return parser
 
