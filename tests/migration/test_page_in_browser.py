@@ -105,6 +105,19 @@ def test_a_path_narrows_a_shape_down_to_its_places(show, browser):
     assert "2 call sites in 2 shapes, of 10" == texts(browser, "#count")[0]
 
 
+def test_a_reason_leads_to_what_the_documentation_says_of_it(show, browser, project, capa):
+    (project / "app/vendored.py").write_text("import requests\n\nrequests.packages.urllib3\n")
+    capa("report", project)
+    show(browser, "#q=packages")
+    click(browser, "#shapes-table .reason a")
+
+    assert ["Requests: Names"] == texts(browser, "#shapes-table .reason a")
+    assert "Requests: Names" == browser.execute_script(
+        "return document.activeElement.querySelector('h3').textContent"
+    )
+    assert "`" not in texts(browser, "#explanations")[0]
+
+
 def test_the_filter_is_cleared_with_one_button(show, browser):
     show(browser, "#q=nothing-like-it&sdk=celery")
     none = shapes(browser)
@@ -204,7 +217,7 @@ def test_every_part_has_a_name_for_those_who_do_not_see_it(show, browser):
     parts = ("main", "nav[aria-label]", "main > section[aria-labelledby]")
     counts = [browser.execute_script(f"return document.querySelectorAll('{part}').length") for part in parts]
 
-    assert [1, 1, 7] == counts
+    assert [1, 1, 8] == counts
     assert [] == browser.execute_script(NAMELESS)
 
 

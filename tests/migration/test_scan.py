@@ -76,7 +76,7 @@ def test_support_comes_from_the_import_maps_with_reason_and_link(capa, tmp_path)
         (2, "requests.get", "partial", "goes out by the original", ""),
         (3, "requests.get", "full", "", ""),
         (4, "requests.packages.urllib3", "none", "vendored libraries are the original's own",
-         "docs/differences/requests.md#packages"),
+         "docs/differences/requests.md#names"),
         (5, "redis.Redis", "none", "there is no capa_redis yet", ""),
     ] == told  # fmt: skip
 

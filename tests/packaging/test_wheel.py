@@ -2,6 +2,7 @@
 
 import tarfile
 import zipfile
+from pathlib import Path
 
 
 def test_top_level_names_are_the_shipped_packages(wheel_files, packages):
@@ -22,6 +23,14 @@ def test_every_adapter_carries_its_import_map(wheel_files, packages):
     without = [name for name in adapters if f"{name}/import_map.toml" not in wheel_files]
 
     assert [] == without
+
+
+def test_the_differences_are_inside(wheel_files):
+    pages = {path.name for path in (Path(__file__).parents[2] / "docs/differences").iterdir()}
+
+    assert pages == {
+        name.rpartition("/")[2] for name in wheel_files if name.startswith("capa_migration/differences/")
+    }
 
 
 def test_the_licence_is_inside(wheel_files):

@@ -10,6 +10,7 @@ from capa_codemods import __version__
 from capa_migration.history import History
 from capa_migration.page.abilities import abilities
 from capa_migration.page.changes import Changes
+from capa_migration.page.explanations import explanations
 from capa_migration.page.findings import findings
 from capa_migration.page.shapes import shapes, that_fit
 from capa_migration.plan import Plan
@@ -36,6 +37,7 @@ def contents(path: str, survey: Survey, plan: Plan, history: History, changes: C
         "packages": {one.name: one.package for one in maps if one.modules},
         "shapes": kept,
         "shapes_left_out": len(found) - len(kept),
+        "explanations": explanations(kept),
         "abilities": abilities(survey, maps),
         "changes": len(changes.files),
         "findings": remarks[:_MOST_FINDINGS],

@@ -26,7 +26,7 @@ async function main() {
   }
   view.read();
   const report = await unpackedReport();
-  [drawWhole, drawInventory, drawShapes, drawAbilities, drawFindings, drawProgress].forEach((draw) => draw(report));
+  [drawWhole, drawInventory, drawShapes, drawExplanations, drawAbilities, drawFindings, drawProgress].forEach((draw) => draw(report));
   await drawChanges(report);
   followLinks();
   window.addEventListener("hashchange", () => { view.read(); view.tell(); });

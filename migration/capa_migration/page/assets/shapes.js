@@ -11,7 +11,7 @@ function drawShapes(report) {
     const found = matching(report.shapes, state);
     tellCount(report, found);
     place.replaceChildren(found.length
-      ? listed(found, SHAPES_AT_FIRST, "shapes", shapesTable)
+      ? listed(found, SHAPES_AT_FIRST, "shapes", (some) => shapesTable(some, report))
       : make("p", { class: "muted empty" }, "No shape matches. Clear the filter to see all."));
   };
   view.listeners.push(draw);
@@ -71,14 +71,14 @@ function tellCount(report, found) {
     + (report.shapes_left_out ? `; ${counted(report.shapes_left_out, "rare shape")} left out: capa scan --all lists all` : "");
 }
 
-function shapesTable(shapes) {
-  return table("Shapes", ["Shape", "SDK", "Served", ["Call sites", "num"]], shapes.map(shapeRow));
+function shapesTable(shapes, report) {
+  return table("Shapes", ["Shape", "SDK", "Served", ["Call sites", "num"]], shapes.map((shape) => shapeRow(shape, report)));
 }
 
-function shapeRow(shape) {
+function shapeRow(shape, report) {
   const kind = kindOf(shape);
   return make("tr", {},
-    cell([places(shape), reason(shape)]),
+    cell([places(shape), reason(shape, report)]),
     cell(shape.sdk, "muted"),
     cell([badge(KIND_NAMES[kind], kind), shape.moved && shape.support !== "full" ? ` ${shape.support}` : null]),
     cell(number(shape.count), "num"));
@@ -95,8 +95,8 @@ function places(shape) {
   return make("details", { ontoggle: fill }, make("summary", {}, make("code", {}, shape.name)), list);
 }
 
-function reason(shape) {
+function reason(shape, report) {
   if (!shape.reason) return null;
   return make("p", { class: "reason" }, sentence(shape.reason),
-    shape.see ? [" ", make("cite", {}, shape.see)] : null);
+    shape.see ? [" ", explained(shape.see, report)] : null);
 }

@@ -1,0 +1,37 @@
+"""What the page quotes of docs/differences."""
+
+from __future__ import annotations
+
+from capa_migration.page.explanations import explanations
+from capa_migration.scan.survey import known_maps
+
+
+def _told(*links: str):
+    return explanations([{"see": see} for see in links])
+
+
+def test_every_link_of_an_import_map_leads_to_a_section():
+    links = {line.see for one in known_maps() for line in (*one.names, *one.commands) if line.see}
+
+    assert links == {section["see"] for section in _told(*links)}
+
+
+def test_a_section_is_quoted_with_its_kinds_of_blocks():
+    (addresses,) = _told("docs/differences/celery.md#addresses")
+
+    assert "Celery: Addresses" == addresses["title"]
+    assert ["text", "code", "text", "list", "text", "code"] == [one["kind"] for one in addresses["blocks"]]
+    assert addresses["blocks"][1]["text"].startswith("[pubsub.celery]\ndriver = ")
+    assert 3 == len(addresses["blocks"][3]["items"])
+
+
+def test_a_section_ends_before_the_next():
+    (rates,) = _told("docs/differences/celery.md#rate-limits")
+
+    assert ["`rate_limit`, `task_default_rate_limit` are without effect."] == [
+        one["text"] for one in rates["blocks"]
+    ]
+
+
+def test_what_leads_nowhere_is_left_out():
+    assert [] == _told("", "docs/differences/celery.md#nowhere", "docs/differences/none.md#a")
