@@ -40,7 +40,7 @@ format: ## lay out the code and mend what can be mended
 	$(BIN)/ruff format
 
 bench: ## compare with the peers (some of it: make bench ONLY="requests_get rewrite")
-	@.ci/set-up servers
+	@.ci/set-up servers peers
 	$(BIN)/python -m benchmarks $(ONLY)
 
 safety: ## strike a rewrite at every system call, and rewrite every library there is (half an hour)

@@ -49,10 +49,7 @@ class Sieve:
         """Say whether *data* may import a root, or name it in a string that matters."""
         if not self.names(data):
             return False
-        lazy = _imports_lazily(data)
-        return any(
-            _is_quoted(data, *place, lazy) or _is_imported(data, place[0]) for place in self._places(data)
-        )
+        return any(_is_quoted(data, *place) or _is_imported(data, place[0]) for place in self._places(data))
 
     def imported(self, data: bytes) -> list[int]:
         """Return where *data* may name a root in an import statement, in order."""
@@ -60,8 +57,7 @@ class Sieve:
 
     def quoted(self, data: bytes) -> list[int]:
         """Return where *data* names a root in a string that matters, in order."""
-        lazy = _imports_lazily(data)
-        return sorted(start for start, end in self._places(data) if _is_quoted(data, start, end, lazy))
+        return sorted(start for start, end in self._places(data) if _is_quoted(data, start, end))
 
     def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield where the roots stand as whole words."""
@@ -97,7 +93,7 @@ def _imports_lazily(data: bytes) -> bool:
     return b"__getattr__" in data and (b"import_module" in data or b"__import__" in data)
 
 
-def _is_quoted(data: bytes, start: int, end: int, lazy: bool) -> bool:
+def _is_quoted(data: bytes, start: int, end: int) -> bool:
     if data[start - 1 : start] not in {b'"', b"'"}:
         return False
     after = data[end : end + 1]
@@ -109,4 +105,4 @@ def _is_quoted(data: bytes, start: int, end: int, lazy: bool) -> bool:
     # A literal joined from parts; a key of what is put into `sys.modules`.
     if (beyond and beyond in b"'\"") or (beyond == b":" and b"patch.dict" in data):
         return True
-    return lazy or _ASKED.search(data[max(0, start - _WINDOW) : start]) is not None
+    return _ASKED.search(data[max(0, start - _WINDOW) : start]) is not None or _imports_lazily(data)

@@ -231,7 +231,8 @@ def _examine(
     sources = [rule.source for rule in rules]
     if remember and not target.scopes and None not in sources:
         suffixes = tuple(sorted({suffix for rule in rules for suffix in rule.reads.suffixes}))
-        unread = {path for path in listed if path.endswith(suffixes) and "\n" not in path} - set(wanted)
+        others = (path for path in listed if not rewrite.concerns(path) and "\n" not in path)
+        unread = {path for path in others if path.endswith(suffixes)}
         _save(
             settled,
             target.root,
