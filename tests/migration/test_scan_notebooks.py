@@ -126,6 +126,13 @@ def test_notebook_that_cannot_be_read_is_named_if_it_names_an_sdk(capa, tmp_path
     assert expected == [(one["path"], one["reason"].partition(":")[0]) for one in unread]
 
 
+def test_copies_that_jupyter_keeps_are_not_counted(capa, tmp_path):
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    (tmp_path / ".ipynb_checkpoints/book-checkpoint.ipynb").write_text(_notebook(["import requests"]))
+
+    assert "no SDK is used in 0 files of Python\n" == capa("scan", tmp_path).out
+
+
 def test_what_has_moved_in_a_notebook_is_told_under_its_old_name(capa, tmp_path):
     (tmp_path / "book.ipynb").write_text(
         _notebook(["import requests\n", "s = requests.Session()"], ["s.get(u)"])

@@ -14,7 +14,7 @@ _SKIPPED = frozenset(
     {
         *(".git", ".hg", ".svn", ".bzr", ".capa", ".tox", ".nox", ".venv", ".eggs", ".direnv"),
         *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"),
-        *("__pycache__", "node_modules", "site-packages"),
+        *("__pycache__", "node_modules", "site-packages", ".ipynb_checkpoints"),
     }
 )
 _SKIPPED_AT_ROOT = frozenset({"build", "dist"})
