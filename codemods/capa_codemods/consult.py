@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import Any, NamedTuple, get_args
 
 from capa_codemods.engine.document import Document
@@ -73,6 +72,8 @@ def _what_is_wrong(item: object, file: Document) -> str | None:
 
 
 def _told(error: BaseException) -> str:
+    import traceback
+
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{place}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import pickle
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, NoReturn, TypeVar, cast
@@ -53,6 +52,8 @@ class _Worker(Generic[T]):
         Raises:
             EOFError: The file took the process down. Another goes on with the next.
         """
+        import pickle
+
         try:
             answer, raised = pickle.load(self._pipe)  # noqa: S301 - from a process that is a copy of this one
         except (EOFError, pickle.UnpicklingError) as error:
@@ -93,6 +94,8 @@ class _Worker(Generic[T]):
 
 
 def _answer(work: Work[Any], path: str) -> bytes:
+    import pickle
+
     try:
         return pickle.dumps((work(path), None))
     except Exception as error:  # noqa: BLE001 - the parent raises it

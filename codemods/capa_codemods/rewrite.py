@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from capa_codemods.combine import combined, unproven
 from capa_codemods.consult import Said, consult, fault
 from capa_codemods.engine.document import Document, change_of
+from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.engine.splice import ordered, splice
 from capa_codemods.engine.write import digest, read, read_with_stat
 from capa_codemods.errors import UnreadableError
@@ -123,6 +124,11 @@ class Rewrite:
         return [kind for kind in possible if path.endswith(kind.suffixes) and kind.claims(path)]
 
     def _read_as(self, kind: type[Document], path: str, data: bytes, rules: Sequence[Rule[Any]]) -> Outcome:
+        if kind is PythonFile and not any(rule.changes_shape or rule.package != OURS for rule in rules):
+            part = PythonFile.in_part(path, data, self.project.names)
+            said = [consult(rule, part, self.project) for rule in rules] if part else []
+            if part and not any(one.edits for one in said):
+                return _clean(path, said)
         try:
             file = kind(path, data)
         except UnreadableError as error:

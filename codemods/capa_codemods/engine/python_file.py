@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from capa_codemods.engine.document import Document
 from capa_codemods.engine.facts import ImportedName, ImportStatement, StringUse
 from capa_codemods.engine.lazy_tables import IMPORTERS, lazy_tables
+from capa_codemods.engine.pieces import pieces_around
 from capa_codemods.engine.string_uses import reaches, string_uses
 from capa_codemods.engine.syntax import Places, parse
 from capa_codemods.errors import UnreadableError
@@ -20,6 +21,9 @@ _DOTTED = rb"[^\W\d]\w*(?:" + _GAP + rb"*\." + _GAP + rb"*[^\W\d]\w*)*"
 _FROM = re.compile(rb"from" + _GAP + rb"+(" + _DOTTED + rb")")
 _NAME = re.compile(_DOTTED)
 _LITERAL = re.compile(rb"""[rRuU]?("{3}|'{3}|"|')""")
+
+_WORTH_CUTTING = 0.9
+"""The share of a file up to which its pieces are parsed instead."""
 
 # A file that holds none of this is no newer than Python 3.11, but broken: no need to ask a slower parser.
 _NEWER = re.compile(
@@ -51,8 +55,13 @@ class PythonFile(Document):
     suffixes = (".py", ".pyi", ".pyw")
     is_python = True
 
-    def __init__(self, path: str, data: bytes) -> None:
+    def __init__(self, path: str, data: bytes, tree: ast.Module | None = None) -> None:
         """Parse *data* and execute none of it.
+
+        Args:
+            path: Relative to the root of the tree.
+            data: The bytes as they stand on disk.
+            tree: The syntax tree, if it is known, or a part of it.
 
         Raises:
             UnreadableError: It is no Python, of this interpreter or a newer one, or too large.
@@ -60,11 +69,31 @@ class PythonFile(Document):
         super().__init__(path, data)
         self.places = Places(data, self.line_starts)
         try:
-            self.tree: ast.Module | None = parse(data)
+            self.tree: ast.Module | None = tree or parse(data)
         except UnreadableError as error:
             self.tree = None
             if not isinstance(error.__cause__, SyntaxError) or not self._read_newer():
                 raise
+
+    @classmethod
+    def in_part(cls, path: str, data: bytes, names: Names) -> PythonFile | None:
+        """Return the file with no more in its tree than what names an SDK in a string.
+
+        Parsing is what costs most, and most files that name an SDK in a string only stay as they are. None if there
+        is more to look at, or if it must be read as a whole. It is no proof that the rest of the file is Python.
+        """
+        if names.sieve.imported(data) or _is_lazy(data):
+            return None
+        pieces = pieces_around(data, names.sieve.quoted(data))
+        if pieces is None or sum(end - start for start, end in pieces) > len(data) * _WORTH_CUTTING:
+            return None
+        try:
+            file = cls(path, data, ast.Module([], []))
+            body = [node for piece in pieces for node in file._parsed(*piece)]
+        except UnreadableError:
+            return None
+        file.tree = ast.Module(body, [])
+        return file if file.places.encoding is None else None
 
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
@@ -85,8 +114,7 @@ class PythonFile(Document):
         if self.tree is None:
             return self._newer_strings
         lines = [self.line_of(offset) for offset in offsets]
-        may_be_lazy = any(importer.encode() in self.data for importer in IMPORTERS)
-        tables = lazy_tables(self.tree) if may_be_lazy else frozenset()
+        tables = lazy_tables(self.tree) if _is_lazy(self.data) else frozenset()
         return tuple(self._string(node, use) for node, use in string_uses(self.tree, lines, tables))
 
     def text_of(self, node: ast.Constant) -> tuple[int, int] | None:
@@ -107,6 +135,11 @@ class PythonFile(Document):
         from capa_codemods.engine.prove import flaw, flaw_of_newer
 
         return (flaw_of_newer if self.tree is None else flaw)(self, new, edits, names)
+
+    def _parsed(self, start: int, end: int) -> list[ast.stmt]:
+        """Return the statements between *start*, where a line begins, and *end*."""
+        lines_before = self.line_of(start) - 1
+        return parse(b"\n" * lines_before + self.data[start:end]).body
 
     def _read_newer(self) -> bool:
         """Read a file that is newer than this interpreter; say whether that was possible."""
@@ -142,6 +175,10 @@ class PythonFile(Document):
     def _string(self, node: ast.Constant, use: StringUse) -> StringUse:
         place = self.text_of(node)
         return use._replace(value=str(node.value), start=place[0] if place else -1, line=node.lineno)
+
+
+def _is_lazy(data: bytes) -> bool:
+    return any(importer.encode() in data for importer in IMPORTERS)
 
 
 _IMPORTS = (ast.Import, ast.ImportFrom)

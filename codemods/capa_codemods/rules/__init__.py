@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pkgutil
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint
+from importlib.resources import files
 from typing import Any, NamedTuple
 
 from capa_codemods.discovery import COMMANDS, package_of, rule_entries
@@ -87,10 +87,10 @@ def summary_of(rule: str) -> str:
 
 def _own() -> list[type[Rule[Any]]]:
     classes: list[type[Rule[Any]]] = []
-    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
-        classes += [
-            value for value in vars(import_module(module.name)).values() if _is_rule(value, module.name)
-        ]
+    for file in sorted(files(__name__).iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".py") and file.name != "__init__.py":
+            name = f"{__name__}.{file.name.removesuffix('.py')}"
+            classes += [value for value in vars(import_module(name)).values() if _is_rule(value, name)]
     return classes
 
 

@@ -1,0 +1,120 @@
+"""A module that is cut into pieces is the same module, and what is found in a piece is what the whole says."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import time
+
+import pytest
+from rewrite_safety import libraries
+
+from capa_codemods.engine import pieces
+from capa_codemods.engine.pieces import pieces_around
+from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.errors import UnreadableError
+from capa_codemods.project import Project
+from capa_codemods.rewrite import Rewrite
+from capa_codemods.rules.imports import Imports
+from capa_codemods.rules.strings import Strings
+
+TODAY = int(time.time()) // 86_400
+FILES = 150
+
+
+def _pieces(text: str) -> list[str]:
+    data = text.encode()
+    found = pieces_around(data, range(len(data)))
+    assert found is not None
+    return [data[start:end].decode() for start, end in found]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [
+            "import a\n",
+            "def f():\n    x\n",
+            "class C:\n    def g(self): ...\n",
+            "async def h(): ...\ny = 1\n",
+        ],
+        ["x = 1\n", "@a\n@b(\n1)\ndef f(): ...\n", "@c\nclass C: ...\n", "def g(): ...\n"],
+        ["@a\ndef f(): ...\n", "def g(): ...\n"],
+        ['"""\ndef f(): ...\n"""\n', "def g():\n    '''\ndef h\n'''\n", "def i(): ...\n"],
+        ["x = \"'''\"\n", "def f(): ...  # '''\n", "def g(): ...  # '''\n"],
+        ["x = r'\\''  '''\n\ndef f\n'''\n", "def g(): ...\n"],
+        ["x = 'a\\\ndef f \\\ndef g'\n", "def h(): ...\n"],
+        ["x = '' ''''a'''  # it's\n", "def f(): ...\n"],
+        ["x = 1\r\n", "def f():\r\n  '''\r\ndef\r\n'''\r\n", "def g(): ...\r\n"],
+        ["default = 1\nclasses = 2\nasync_ = 3\n"],
+    ],
+)
+def test_module_is_cut_where_definitions_begin(parts):
+    assert parts == _pieces("".join(parts))
+
+
+def test_only_pieces_around_are_told():
+    data = b"import a\ndef f(): ...\ndef g(): ...\n"
+
+    assert [(9, 22)] == pieces_around(data, [10, 14])
+
+
+def test_libraries_are_the_same_in_pieces():
+    files = libraries.installed_files()
+    share = max(1, len(files) // FILES)
+    for path in files[TODAY % share :: share][:FILES]:
+        data = path.read_bytes()
+        found = pieces_around(data, range(len(data)))
+        with contextlib.suppress(UnreadableError):  # what is no Python as a whole has no pieces
+            file = PythonFile(path.name, data)
+            if file.tree is not None and found is not None and file.places.encoding is None:
+                body = [node for piece in found for node in file._parsed(*piece)]
+
+                assert _dump(file.tree.body) == _dump(body), path
+
+
+def _dump(body: list[ast.stmt]) -> str:
+    return ast.dump(ast.Module(body, []), include_attributes=True)
+
+
+LONG = "\n".join(f"def f{number}():\n    return {number}\n" for number in range(20))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_in_part"),
+    [
+        (f"{LONG}\ndef g():\n    getLogger('requests')\n", True),
+        (f"# coding: utf-8\n{LONG}\ndef g():\n    getLogger('requests')\n", True),
+        ("def g():\n    getLogger('requests')\n", False),
+        (f"import requests\n{LONG}\ndef g():\n    getLogger('requests')\n", False),
+        (f"{LONG}\ndef g():\n    import_module('requests')\n", False),
+        (f"# coding: latin-1\n# \u00e9\n{LONG}\ndef g():\n    getLogger('requests')\n", False),
+        (f"{LONG}\ndef g(:\n    getLogger('requests')\n", False),
+    ],
+)
+def test_file_is_read_in_part_where_only_strings_name_an_sdk(names, text, is_in_part):
+    assert is_in_part == (PythonFile.in_part("a.py", text.encode("latin-1"), names) is not None)
+
+
+def test_file_whose_strings_may_nest_is_read_as_a_whole(names, monkeypatch):
+    monkeypatch.setattr(pieces, "_F_STRINGS_NEST", True)
+
+    assert PythonFile.in_part("a.py", f"{LONG}f'{{1}}'; getLogger('requests')\n".encode(), names) is None
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "    return getLogger('requests')\n",
+        "    return patch('requests.get')\n",
+        "    @mock.patch('requests.get')\n    def g(): ...\n",
+    ],
+)
+def test_what_is_said_of_a_part_is_what_is_said_of_the_whole(names, tmp_path, monkeypatch, end):
+    rewrite = Rewrite(Project(str(tmp_path), names, []), [Imports(), Strings()])
+    text = f"{LONG}\ndef f():\n{end}\n\nlast = 1\n".encode()
+    said = rewrite.examine_data("a.py", text)
+    monkeypatch.setattr(PythonFile, "in_part", lambda *_: None)
+
+    assert rewrite.examine_data("a.py", text) == said
+    assert said.edits or said.findings
