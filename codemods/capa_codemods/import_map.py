@@ -61,6 +61,7 @@ class ImportMap(NamedTuple):
 
     Attributes:
         reason: Of a map without modules: why nothing of the SDK is served.
+        unserved: Old modules that the adapter does not have, nor anything below them.
         returns: Old callable → old class of what it returns, by which a scan follows objects.
         needs: Ability of a block (`pubsub.delay`) → what asks for it: a name and all below it, or such with a
             keyword argument (`celery(countdown)`).
@@ -80,9 +81,12 @@ class ImportMap(NamedTuple):
     needs: Mapping[str, tuple[str, ...]]
     reason: str = ""
     commands: tuple[CommandLine, ...] = ()
+    unserved: tuple[str, ...] = ()
 
 
-_SDK_KEYS = ("name", "package", "extra", "roots", "distributions", "versions", "evidence", "reason")
+_SDK_KEYS = (
+    *("name", "package", "extra", "roots", "distributions", "versions", "evidence", "reason", "unserved"),
+)
 _NAME_KEYS = Name._fields
 _COMMAND_LISTS = ("options", "values", "without")
 _ABILITY = re.compile(r"[a-z_]+\.[a-z_]+")
@@ -137,6 +141,7 @@ def parse(data: Mapping[str, Any], path: str) -> ImportMap:
         },
         reason=_text(sdk.get("reason", f"there is no {package} yet"), path, "[sdk] reason"),
         commands=tuple(_commands(data.get("commands", []), path)),
+        unserved=_texts(sdk["unserved"], path, "[sdk] unserved") if "unserved" in sdk else (),
     )
     _check_places(result)
     return result
@@ -180,28 +185,32 @@ def _lines(
 
 
 def _check_places(result: ImportMap) -> None:
-    for old, new in result.modules.items():
-        if old.partition(".")[0] not in result.roots:
+    for place, name in _places(result):
+        if re.split(r"[.(]", name)[0] not in result.roots:
             raise ImportMapError(
-                f"{result.path}: [modules] {old} is under none of the roots {list(result.roots)}"
+                f"{result.path}: {place} {name} is under none of the roots {list(result.roots)}"
             )
+    for old, new in result.modules.items():
         if new.partition(".")[0] != result.package:
             raise ImportMapError(f"{result.path}: [modules] {old} goes to {new}, outside {result.package}")
-    for line in result.names:
-        if line.name.partition(".")[0] not in result.roots:
+        if outer := next((one for one in result.unserved if f"{old}.".startswith(f"{one}.")), None):
             raise ImportMapError(
-                f"{result.path}: [[names]] {line.name} is under none of the roots {list(result.roots)}"
+                f"{result.path}: [modules] {old} is in {outer}, which is said to be unserved"
             )
-    for ability, names in result.needs.items():
+    for ability in result.needs:
         if not _ABILITY.fullmatch(ability):
             raise ImportMapError(
                 f"{result.path}: [needs] {ability} is no `block.ability`, such as pubsub.delay"
             )
-        for name in names:
-            if re.split(r"[.(]", name)[0] not in result.roots:
-                raise ImportMapError(
-                    f"{result.path}: [needs] {ability}: {name} is under none of the roots {list(result.roots)}"
-                )
+
+
+def _places(result: ImportMap) -> Iterator[tuple[str, str]]:
+    """Yield the old names of the map, each after the place where it stands."""
+    yield from (("[sdk] unserved", old) for old in result.unserved)
+    yield from (("[modules]", old) for old in result.modules)
+    yield from (("[[names]]", line.name) for line in result.names)
+    for ability, names in result.needs.items():
+        yield from ((f"[needs] {ability}:", name) for name in names)
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], path: str, place: str) -> None:

@@ -43,6 +43,7 @@ class Names:
             owned = {old: new for old, new in one.modules.items() if self.roots[old.partition(".")[0]] is one}
             self.modules.update(owned)
             self._lines.update({(line.name, line.argument): line for line in one.names})
+        self._unserved = {old for one in self.maps for old in one.unserved}
         self._distributions = {
             normalized(name): one for one in reversed(self.maps) for name in one.distributions
         }
@@ -72,11 +73,17 @@ class Names:
             dotted = dotted.rpartition(".")[0]
         return dotted or None
 
+    def is_unserved(self, dotted: str) -> bool:
+        """Say whether *dotted* is known to be a module that no adapter has, or below one."""
+        while dotted and dotted not in self._unserved:
+            dotted = dotted.rpartition(".")[0]
+        return bool(dotted)
+
     def target_of(self, module: str, name: str) -> Target:
         """Return from where `from module import name` gets the same name now; *module* itself if it must stay."""
         dotted = f"{module}.{name}"
         line = self.line(dotted)
-        if line is not None and line.support == "none":
+        if (line is not None and line.support == "none") or self.is_unserved(dotted):
             return Target(module, name)
         if line is not None and line.to:
             return Target(*line.to.rpartition(".")[::2])

@@ -61,6 +61,14 @@ def test_what_is_no_import_of_an_sdk_stays(rewritten, source):
             "`requests.foo.bar` stays on the original: capa_requests does not list it",
         ),
         (
+            "from celery import security\n",
+            "`celery.security` stays on the original: capa_celery does not list it",
+        ),
+        (
+            "from celery.security import setup_security\n",
+            "`celery.security.setup_security` stays on the original: capa_celery does not list it",
+        ),
+        (
             "from requests import packages\n",
             "`requests.packages` stays on the original: vendored libraries are the original's own",
         ),

@@ -33,6 +33,10 @@ import pytest
             "from capa_requests.adapters import HTTPAdapter\nfrom capa_requests.retries import Retry",
         ),
         (
+            "from celery import chain, security as s",
+            "from capa_celery import chain\nfrom celery import security as s",
+        ),
+        (
             "from requests import get, packages",
             "from capa_requests import get\nfrom requests import packages",
         ),

@@ -81,6 +81,18 @@ def test_support_comes_from_the_import_maps_with_reason_and_link(capa, tmp_path)
     ] == told  # fmt: skip
 
 
+def test_module_that_the_adapter_does_not_have_is_not_served(capa, tmp_path):
+    (tmp_path / "a.py").write_text("from celery import chain, security\nsecurity.setup_security()\n")
+
+    sites = json.loads(capa("scan", tmp_path, "--json").out)["sites"]
+    none = {site["name"]: site["reason"] for site in sites if site["support"] == "none"}
+
+    assert {
+        "celery.security": "capa_celery does not list celery.security",
+        "celery.security.setup_security": "capa_celery does not list celery.security.setup_security",
+    } == none
+
+
 def test_table_counts_by_sdk(capa, project):
     ran = capa("scan", project)
 

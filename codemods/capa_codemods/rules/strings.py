@@ -113,11 +113,14 @@ def _reason_to_stay(use: StringUse, aim: _Aim, names: Names) -> tuple[str, str] 
     """Return why a string that names something to patch or to import stays, and what to do; None if it moves."""
     owner = names.owner(use.value)
     package = owner.package if owner else "the adapter"
-    line = names.nearest_line(use.value.replace(":", "."))
+    dotted = use.value.replace(":", ".")
+    line = names.nearest_line(dotted)
     if not aim.module or (line is not None and line.support == "none"):
         return f"{package} does not serve it", "look whether the test or the import is still needed"
     if _takes(_MODULES, use):
         return _reason_for_module(use, aim, package, names)
+    if names.is_unserved(dotted):
+        return f"it is in a module that {package} does not list", "look whether the test still needs it"
     first, dot, _ = aim.rest.partition(".")
     if _takes(_PATCHES, use) and first.startswith("_"):
         return (

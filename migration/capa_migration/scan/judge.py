@@ -41,6 +41,8 @@ class Judge:
         module = max((one for one in imported if f"{name}.".startswith(f"{one}.")), key=len, default=None)
         if module is not None and module not in self._names.modules:
             return Judgement("none", f"{owner.package} does not list {module}")
+        if self._names.is_unserved(name):
+            return Judgement("none", f"{owner.package} does not list {name}")
         return Judgement("full")
 
     def _worst(self, name: str, arguments: Collection[str]) -> Name | None:

@@ -1,6 +1,7 @@
 """What `import capa_celery` and its modules give."""
 
 import importlib
+import pkgutil
 import tomllib
 from pathlib import Path
 from unittest.mock import patch
@@ -27,6 +28,14 @@ def test_each_public_name_is_there_and_the_originals_own(old: str, new: str) -> 
     differing = [name for name in names if getattr(ours, name) is not getattr(theirs, name)]
 
     assert set(differing) <= {OWN.get(old, ""), "TestWorkController", "start_worker"}
+
+
+def test_each_module_of_celery_is_listed_or_said_to_be_unserved() -> None:
+    walked = pkgutil.walk_packages(celery.__path__, "celery.", onerror=lambda _: None)
+    unlisted = {one.name for one in walked} - MAP["modules"].keys()
+    outermost = {name for name in unlisted if name.rpartition(".")[0] not in unlisted}
+
+    assert outermost <= set(MAP["sdk"]["unserved"])
 
 
 def test_unchanged_modules_are_the_same_objects() -> None:

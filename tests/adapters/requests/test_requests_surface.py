@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import pkgutil
 import subprocess
 import sys
 import tomllib
@@ -37,6 +38,13 @@ def test_a_module_of_ours_has_every_name_of_the_original(old: str) -> None:
     missing = [name for name in vars(theirs) if not hasattr(ours, name)]
 
     assert missing == []
+
+
+def test_each_module_that_the_map_does_not_list_is_an_attribute_that_ours_has() -> None:
+    walked = {one.name for one in pkgutil.iter_modules(requests.__path__)}
+    unlisted = sorted(name for name in walked if f"requests.{name}" not in MODULES)
+
+    assert [] == [name for name in unlisted if not hasattr(capa_requests, name)]
 
 
 def test_all_but_session_and_the_functions_are_the_originals_own_objects() -> None:
