@@ -33,6 +33,13 @@ def test_newer_file_is_rewritten_and_proven(rewritten, before, after):
     assert "changed" == result.outcome.status
 
 
+@pytest.mark.parametrize("arguments", ["globals(), locals(), ['x'], 1", "level=1"])
+def test_relative_import_by_a_call_stays(rewritten, arguments):
+    source = f"__import__('celery', {arguments})\n" + NEWER
+
+    assert source.encode() == rewritten(source).text
+
+
 def test_byte_order_mark_is_counted(rewritten):
     result = rewritten(b"\xef\xbb\xbfimport requests\n" + NEWER.encode())
 

@@ -41,10 +41,73 @@ def test_name_that_gets_imported_moves(rewritten, before, after):
 @pytest.mark.parametrize(
     "source",
     [
+        'mocker.patch("requests.get")',
+        'self.mocker.patch("requests.get")',
+        'class_mocker.patch("requests.get")',
+        'unittest.mock.patch("requests.get")',
+        'self._monkeypatch.setattr("requests.get", 1)',
+        'mp.setattr("requests.get", 1)',
+        'monkeysession.delattr("requests.get")',
+        'mock.patch.multiple("requests", get=1)',
+        'import unittest.mock as um\num.patch("requests.get")',
+        'from unittest import mock as m\n@m.patch("requests.get")\ndef t(): ...',
+        'with monkeypatch.context() as m:\n    m.setattr("requests.get", 1)',
+        'with pytest.MonkeyPatch.context() as m:\n    m.setattr("requests.get", 1)',
+        'm = pytest.MonkeyPatch()\nm.setattr("requests.get", 1)',
+        'm: object = monkeypatch\nm.setattr("requests.get", 1)',
+        'self.m = mocker\nself.m.patch("requests.get")',
+        'def t(m: pytest.MonkeyPatch): m.setattr("requests.get", 1)',
+        'def t(m: "MockerFixture"): m.patch("requests.get")',
+        '@pytest.fixture\ndef m(monkeypatch):\n    yield monkeypatch\ndef t(m): m.setattr("requests.get", 1)',
+        'from importlib import util as u\nu.find_spec("requests")',
+        'find_spec("requests")',
+        '__import__("requests", level=0)',
+    ],
+)  # fmt: skip
+def test_what_is_called_on_something_that_patches_or_finds_moves(rewritten, source):
+    result = rewritten(f"{source}\n")
+
+    moved = source.replace('"requests', '"capa_requests')
+    assert f"{moved}\n" == result.text.decode()
+    assert [] == result.messages
+
+
+@pytest.mark.parametrize(
+    ("source", "callee"),
+    [
+        ('github.patch("requests.yml", "body")', "github.patch"),
+        ('client.patch("requests.json")', "client.patch"),
+        ('s.patch("requests.get")', "s.patch"),
+        ('Cfg().find_spec("requests")', "….find_spec"),
+        ('Cfg().setattr("requests.queue", 3)', "….setattr"),
+        ('db.delattr("requests.count")', "db.delattr"),
+        ('def t(db: Client): db.patch("requests.count")', "db.patch"),
+        ('with mock.patch("a.b") as m:\n    m.patch("requests.count")', "m.patch"),
+        ('m = mocker\nm = Client()\nm.patch("requests.count")', "m.patch"),
+        ('client = mock.Mock()\nclient.patch("requests.count")', "client.patch"),
+    ],
+)
+def test_what_is_called_on_something_else_stays_and_is_reported(rewritten, source, callee):
+    result = rewritten(f"{source}\n")
+
+    assert f"{source}\n" == result.text.decode()
+    assert [f"it is not certain that `{callee}` takes the name of a module"] == [
+        message.partition(": ")[2] for message in result.messages
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
         'patch("pkg.mod.requests.get")',
         'patch("requests_oauthlib.OAuth2Session")',
         'client.patch("requests")',
         'client.patch("requests/1")',
+        'setattr("requests.get", 1)',
+        '__import__("celery", globals(), locals(), ["x"], 1)',
+        '__import__("celery.schedules", level=2)',
+        '__import__("celery", level=level)',
+        'builtins.__import__("celery", globals(), level=1)',
         'client.patch("/requests")',
         'setattr(obj, "requests", 1)',
         'setattr("requests", 1)',

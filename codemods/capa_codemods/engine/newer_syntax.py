@@ -107,8 +107,12 @@ def _use(node: cst.SimpleString, parents: Any) -> list[Any]:
     call = parents[argument] if isinstance(argument, cst.Arg) else None
     if not isinstance(call, cst.Call):
         return ["", 0, "value", ""]
+    callee = _dotted(call.func)
+    keywords = {one.keyword.value for one in call.args if one.keyword}
+    if callee.endswith("__import__") and (len(call.args) > 4 or "level" in keywords):
+        return ["", 0, "value", ""]  # it may look in the package of the file
     position = argument.keyword.value if argument.keyword else call.args.index(argument)
-    return [_dotted(call.func), position, "argument", ""]
+    return [callee, position, "argument", ""]
 
 
 def _dotted(node: cst.CSTNode) -> str:

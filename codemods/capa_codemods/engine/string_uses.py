@@ -87,6 +87,8 @@ def _uses_in_call(node: ast.Call) -> Iterator[tuple[ast.AST, StringUse]]:
     yield from ((keyword.value, use._replace(position=keyword.arg or "**")) for keyword in node.keywords)
     patched = getattr(node.args[0], "value", None) if node.args and callee.endswith("patch.dict") else None
     for number, argument in enumerate(node.args):
+        if number == 0 and callee.endswith("__import__") and _is_relative(node):
+            continue
         if isinstance(patched, str) and isinstance(argument, ast.Dict):
             # `patch.dict("sys.modules", {"requests": …})` sets items of what its first argument names.
             key_use = _NOWHERE._replace(place="subscript", holder=patched)
@@ -94,3 +96,9 @@ def _uses_in_call(node: ast.Call) -> Iterator[tuple[ast.AST, StringUse]]:
             yield from ((value, _NOWHERE) for value in argument.values)
         else:
             yield argument, use._replace(position=number)
+
+
+def _is_relative(call: ast.Call) -> bool:
+    """Say whether this call of `__import__` may look in the package of the file: not without a level of 0."""
+    levels = [*call.args[4:5], *(keyword.value for keyword in call.keywords if keyword.arg == "level")]
+    return any(getattr(level, "value", None) != 0 for level in levels)

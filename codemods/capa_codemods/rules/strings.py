@@ -10,6 +10,10 @@ A patch must land where the code under test looks. After the rewrite that is the
 moves, unless the import map says `patch = "original"` or the name is private to the original; see
 docs/explanation/patch-targets.md.
 
+`patch`, `setattr`, `delattr` and `find_spec` count on the modules and fixtures that have them, by their usual names or
+by what the file binds: `mocker.patch`, `with monkeypatch.context() as m`. On anything else they are left alone and
+reported, since `client.patch("requests.json")` is a request.
+
 Left alone and reported: `getLogger("requests")` (loggers keep their names), `d.get("celery")`,
 `sys.modules["requests"]`, `patch.dict("sys.modules", …)`, settings that name a dotted path, and literals that are
 joined or escaped. In doubt a string is only a string.
@@ -22,6 +26,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from capa_codemods.engine.facts import StringUse
+from capa_codemods.engine.holders import Holders
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Edit, Finding
@@ -44,6 +49,9 @@ _MODULES = {
     "importorskip": (0, "modname"),
     "find_spec": (0, "name"),
 }
+# On other objects these are other methods.
+_HELD = {**_PATCHES, "find_spec": _MODULES["find_spec"]}
+_BUILTINS = frozenset({"setattr", "delattr"})
 _OBJECTS = {"import_string": (0, "dotted_path"), "symbol_by_name": (0, "name")}
 _UNEDITABLE = ("the literal is joined from parts or escaped", "change it by hand")
 _LOGGERS = frozenset({"getLogger", "get_logger", "get_task_logger"})
@@ -73,12 +81,13 @@ class Strings(Rule[PythonFile]):
         quoted = names.sieve.quoted(file.data)
         if not quoted:
             return
+        holders = Holders(file.tree)
         for use in file.strings(quoted):
             root = use.value.partition(".")[0].partition(":")[0]
             if root in names.roots and _DOTTED.fullmatch(use.value) and not project.refusal(root, file.path):
-                yield from self.use(use, names)
+                yield from self.use(use, names, holders)
 
-    def use(self, use: StringUse, names: Names) -> Iterator[Edit | Finding]:
+    def use(self, use: StringUse, names: Names, holders: Holders) -> Iterator[Edit | Finding]:
         """Yield what is to be done about one string that names something of an SDK."""
         if not any(_takes(callees, use) for callees in (_PATCHES, _MODULES, _OBJECTS)):
             if note := _note(use, names):
@@ -90,7 +99,7 @@ class Strings(Rule[PythonFile]):
         line = names.nearest_line(dotted)
         if _takes(_PATCHES, use) and (_is_no_target(use, aim) or (line and line.patch == "original")):
             return
-        if stays := _reason_to_stay(use, aim, names):
+        if stays := _doubt(use, holders) or _reason_to_stay(use, aim, names):
             yield Finding(
                 self.id, use.line, "warning", f"`{use.value}` stays on the original: {stays[0]}", stays[1]
             )
@@ -100,13 +109,21 @@ class Strings(Rule[PythonFile]):
 
 def _takes(callees: dict[str, tuple[int, str]], use: StringUse) -> bool:
     expected = callees.get(use.callee.rpartition(".")[2])
+    if use.callee in _BUILTINS or (use.callee.endswith("multiple") and ".patch." not in f".{use.callee}"):
+        return False
     return use.place == "argument" and expected is not None and use.position in expected
 
 
 def _is_no_target(use: StringUse, aim: _Aim) -> bool:
     # `client.patch("requests")` is a request: a patch names an attribute of a module, `patch.multiple` a module.
-    is_multiple = use.callee.endswith("multiple")
-    return bool(aim.module) and not aim.rest and not (is_multiple and ".patch." in f".{use.callee}")
+    return bool(aim.module) and not aim.rest and not use.callee.endswith("multiple")
+
+
+def _doubt(use: StringUse, holders: Holders) -> tuple[str, str] | None:
+    if not _takes(_HELD, use) or holders.is_meant(use.callee):
+        return None
+    callee = f"…{use.callee}" if use.callee.startswith(".") else use.callee
+    return f"it is not certain that `{callee}` takes the name of a module", "change it by hand if it does"
 
 
 def _reason_to_stay(use: StringUse, aim: _Aim, names: Names) -> tuple[str, str] | None:
@@ -151,7 +168,7 @@ def moved_patch_target(target: str, names: Names) -> str:
     if root not in names.roots or not _DOTTED.fullmatch(target):
         return target
     use = StringUse(target, 0, 0, "patch", 0, "argument", "")
-    edits = [item for item in Strings().use(use, names) if isinstance(item, Edit)]
+    edits = [item for item in Strings().use(use, names, Holders(None)) if isinstance(item, Edit)]
     return splice(target.encode(), edits).decode()
 
 
