@@ -23,8 +23,8 @@ class Result(NamedTuple):
 
 @pytest.fixture
 def timed(names, tmp_path):
-    def run(text: str, settings=None) -> Result:
-        project = Project(str(tmp_path), names, [], settings={"requests-timeout": settings or {}})
+    def run(text: str, settings=None, files=()) -> Result:
+        project = Project(str(tmp_path), names, files, settings={"requests-timeout": settings or {}})
         rewrite = Rewrite(project, [RequestsTimeout()])
         outcome = rewrite.examine_data("module.py", text.encode())
         after = splice(text.encode(), outcome.edits)
@@ -47,6 +47,18 @@ def timed(names, tmp_path):
         (
             "import requests\nrequests.get(\n    u,  # é\n    params=p,  # all\n)\n",
             "import requests\nrequests.get(\n    u,  # é\n    params=p,  # all\n    timeout=60,\n)\n",
+        ),
+        (
+            "import requests\nrequests.get('u', json=1,\n)",
+            "import requests\nrequests.get('u', json=1, timeout=60,\n)",
+        ),
+        (
+            "import requests\nrequests.get(\n    u, json=1,  # é\n)",
+            "import requests\nrequests.get(\n    u, json=1, timeout=60,  # é\n)",
+        ),
+        (
+            "import requests\nrequests.get(u, stream=False)",
+            "import requests\nrequests.get(u, stream=False, timeout=60)",
         ),
         (
             "import requests\r\nrequests.get(\r\n\tu,\r\n)\r\n",
@@ -121,6 +133,14 @@ def test_call_that_may_be_another_is_left_alone(timed, text):
     ("text", "note"),
     [
         ("requests.get(u, **k)", "`requests.get` may wait for ever: what `**` brings is not known"),
+        (
+            "requests.get(u, stream=True)",
+            "`requests.get` may wait for ever: it streams, and may be right to wait long for the next part",
+        ),
+        (
+            "requests.get(u, stream=s)",
+            "`requests.get` may wait for ever: it streams, and may be right to wait long for the next part",
+        ),
         ("requests.get(*a)", "`requests.get` may wait for ever: what `*` brings is not known"),
         ("f'{requests.get(u)}'", "`requests.get` may wait for ever: it stands in an f-string"),
         ("requests.get(u for u in x)", "`requests.get` may wait for ever: its arguments cannot be added to"),
@@ -136,6 +156,18 @@ def test_call_that_may_be_another_is_left_alone(timed, text):
         (
             "s = requests.Session()\ns.request = partial(s.request, timeout=1)\ns.get(u)",
             "`s.get` may wait for ever: the method is replaced",
+        ),
+        (
+            "t = v = requests.Session()\nprepare(v)\nt.get(u)",
+            "`t.get` may wait for ever: `prepare` may have given its session one",
+        ),
+        (
+            "requests.Session = Mine\nrequests.get(u)",
+            "`requests.get` may wait for ever: the method is replaced",
+        ),
+        (
+            "requests.adapters.HTTPAdapter.send = f\nrequests.get(u)",
+            "`requests.get` may wait for ever: the method is replaced",
         ),
         (
             "with requests.Session() as s:\n    t = s\n    t.request = f\n    s.get(u)",
@@ -160,6 +192,48 @@ def test_call_that_may_be_another_is_left_alone(timed, text):
 )
 def test_call_in_doubt_is_noted(timed, text, note):
     assert Result(f"import requests\n{text}", [note]) == timed(f"import requests\n{text}")
+
+
+REQUEST = "requests.Session.request = partialmethod(requests.Session.request, timeout=3)"
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("app/cross.py", REQUEST),
+        ("cross.py", "def install():\n    setattr(requests.sessions.Session, 'send', f)"),
+        ("cross.py", "requests.get = f"),
+        ("cross.py", "requests.sessions.Session = Mine"),
+    ],
+)
+def test_call_whose_method_another_file_replaces_is_noted(timed, tmp_path, path, line):
+    (tmp_path / "app").mkdir()
+    (tmp_path / path).write_text(f"import requests\n{line}\n")
+    text = "import requests\nrequests.get(u)"
+
+    note = f"`requests.get` may wait for ever: the method is replaced in {path}"
+    assert Result(text, [note]) == timed(text, files=[path])
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("tests/test_x.py", REQUEST),
+        ("conftest.py", REQUEST),
+        ("cross.py", "requests.post = f"),
+        ("cross.py", "s = requests.Session()\ns.get = f"),
+        ("cross.py", "if requests.get == f: pass"),
+        ("cross.py", "requests.Session.request = ("),
+        ("gone.py", None),
+    ],
+)
+def test_other_file_that_replaces_nothing_of_a_call_is_no_doubt(timed, tmp_path, path, line):
+    (tmp_path / "tests").mkdir()
+    if line:
+        (tmp_path / path).write_text(f"import requests\n{line}\n")
+
+    after = Result("import requests\nrequests.get(u, timeout=60)", [])
+    assert after == timed("import requests\nrequests.get(u)", files=[path])
 
 
 @pytest.mark.parametrize(

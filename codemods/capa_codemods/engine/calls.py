@@ -28,8 +28,8 @@ def is_ignored(file: PythonFile, node: ast.stmt | ast.expr, rule: str) -> bool:
 
 def with_argument(file: PythonFile, call: ast.Call, text: str, rule: str) -> Edit | None:
     """Return the edit that gives *call* the further argument *text*; None if its places cannot be relied on."""
-    values = [*call.args, *(keyword.value for keyword in call.keywords)]
-    last = max(values, key=lambda value: (value.end_lineno or 0, value.end_col_offset or 0), default=None)
+    given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
+    last = max(given, key=lambda one: (one.end_lineno or 0, one.end_col_offset or 0), default=None)
     end = file.places.offset(call.end_lineno or 0, call.end_col_offset or 0) - 1
     if last is None or file.data[end : end + 1] != b")" or isinstance(last, ast.GeneratorExp):
         return None
@@ -51,12 +51,12 @@ def _past_parentheses(data: bytes, at: int, end: int) -> int:
     return at
 
 
-def _after_comma(file: PythonFile, last: ast.expr, at: int, text: str, rule: str) -> Edit:
+def _after_comma(file: PythonFile, last: ast.expr | ast.keyword, at: int, text: str, rule: str) -> Edit:
     line_end = _LINE_END.match(file.data, at)
     start = file.line_starts[last.lineno - 1]
     before = file.data[start : file.places.offset(last.lineno, last.col_offset)]
     indent = before[: len(before) - len(before.lstrip())]
-    if line_end is None:
+    if line_end is None or before.strip():  # what begins no line of its own has no indentation to follow
         return Edit(at, at, f" {text},".encode(), rule)
     newline = b"\r\n" if b"\r\n" in file.data else b"\n"
     return Edit(line_end.end(), line_end.end(), newline + indent + text.encode() + b",", rule)

@@ -9,18 +9,24 @@ capa.toml, else 60, which is capa_requests' own default. With `timeout_s = 0` th
 
 The functions of the module and the methods of a `Session` are meant, through `capa_requests` too, where the file leaves
 no doubt what is called. Left alone and noted: `**kwargs` and `*args`, sessions that are handed to other code or have
-an adapter or a method of their own, since these may set a timeout, and calls inside f-strings.
+an adapter or a method of their own, since these may set a timeout, calls whose method is replaced here or in another
+file that is no test, calls with `stream=`, where a pause may be right, and calls inside f-strings.
 """
 
 from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from capa_codemods.engine.calls import calls_in_strings, is_ignored, with_argument
 from capa_codemods.engine.meaning import Meanings
 from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.engine.syntax import parse
+from capa_codemods.engine.write import read
+from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.project import Project
 from capa_codemods.rule import Rule
@@ -33,6 +39,10 @@ _SESSIONS = frozenset({"requests.Session()", "requests.session()", "requests.ses
 _ENTERED = ".__enter__()"  # `with` gives the session itself
 _SESSION_METHOD = "a method of all sessions"
 _ADAPTERS = frozenset({"requests.adapters.HTTPAdapter()"})
+_SENDERS = _SESSIONS | _ADAPTERS | {"requests.sessions.HTTPAdapter()"}
+_SENDING = _VERBS | {"send", "__init__"}
+_MAY_REPLACE = re.compile(rb"\.[ \t]*\w+[ \t]*=(?!=)|\bsetattr[ \t]*\(")
+_OF_TESTS = re.compile(r"(?:^|/)(?:tests?/|test_|conftest\.py)|_test\.py$")
 _NAMES = (ast.Name, ast.Attribute)
 _POSITION = 9
 """How many positional arguments `Session.request` takes with its `timeout`."""
@@ -57,15 +67,16 @@ class RequestsTimeout(Rule[PythonFile]):
         meanings = Meanings(file.tree)
         in_strings = set(calls_in_strings(file.tree))
         doubtful = _doubtful_sessions(file.tree, meanings, project)
-        replaced = frozenset(_replaced(file.tree, meanings, project))
+        replaced = dict.fromkeys(_replaced(file.tree, meanings, project), "the method is replaced")
+        replaced = {**_replaced_elsewhere(project), **replaced}
         for call, dotted in meanings.calls():
             holder, _, verb = project.names.original(dotted).replace(_ENTERED, "").rpartition(".")
             is_open = _is_request(holder, verb) and not _has_timeout(call, holder, verb)
             if not is_open or is_ignored(file, call, self.id):
                 continue
             doubt = _doubt(call, doubtful)
-            if replaced & {f"{holder}.{verb}", f"{holder}.request", _SESSION_METHOD}:
-                doubt = "the method is replaced"
+            told = (f"{holder}.{verb}", f"{holder}.request", _SESSION_METHOD)
+            doubt = next((replaced[name] for name in told if name in replaced), doubt)
             if id(call) in in_strings:
                 doubt = "it stands in an f-string"
             edit = None if doubt else with_argument(file, call, f"timeout={text}", self.id)
@@ -103,6 +114,8 @@ def _doubt(call: ast.Call, doubtful: dict[str, str]) -> str:
         return "what `**` brings is not known"
     if any(isinstance(argument, ast.Starred) for argument in call.args):
         return "what `*` brings is not known"
+    if any(keyword.arg == "stream" and not _is_false(keyword.value) for keyword in call.keywords):
+        return "it streams, and may be right to wait long for the next part"
     return doubtful.get(ast.unparse(call.func).rpartition(".")[0], "")
 
 
@@ -120,9 +133,33 @@ def _replaced(tree: ast.Module, meanings: Meanings, project: Project) -> Iterato
             case _:
                 continue
         owner = project.names.original(meanings.of(holder) or "").replace(_ENTERED, "")
-        if f"{owner}()" in _SESSIONS and (name in _VERBS or name == "send"):
+        is_method = f"{owner}()" in _SENDERS and name in _SENDING
+        if is_method or f"{owner}.{name}()" in _SENDERS:
             yield _SESSION_METHOD
         yield f"{owner}.{name}"
+
+
+@lru_cache(maxsize=1)
+def _replaced_elsewhere(project: Project) -> dict[str, str]:
+    """Return what files of the tree replace for all others, each with what to say; tests replace it for themselves."""
+    found: dict[str, str] = {}
+    for path in project.files:
+        if path.endswith(".py") and not _OF_TESTS.search(path):
+            for name in _replaced_in(path, project):
+                found.setdefault(name, f"the method is replaced in {path}")
+    return found
+
+
+def _replaced_in(path: str, project: Project) -> list[str]:
+    try:
+        data = read(f"{project.root}/{path}") or b""
+        if b"requests" not in data or not _MAY_REPLACE.search(data):
+            return []
+        tree = parse(data)
+    except (OSError, UnreadableError):
+        return []  # it is named where it is to be rewritten
+    replaced = _replaced(tree, Meanings(tree), project)
+    return [name for name in replaced if "()" not in name and name.startswith(("requests.", _SESSION_METHOD))]
 
 
 def _is_own_module(file: PythonFile, project: Project) -> bool:
@@ -151,11 +188,16 @@ def _doubtful_sessions(tree: ast.Module, meanings: Meanings, project: Project) -
 def _aliases(tree: ast.Module, meanings: Meanings, project: Project) -> Iterator[str]:
     """Yield the texts of the sessions that have more than one name."""
     for node in ast.walk(tree):
-        if not isinstance(node, (ast.Assign, ast.AnnAssign)) or not isinstance(node.value, _NAMES):
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
             continue
-        if _is_session(meanings.of(node.value), project):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            yield from map(ast.unparse, (node.value, *targets))
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        named = [*targets, node.value] if isinstance(node.value, _NAMES) else targets
+        if len(named) > 1 and _is_session(meanings.of(node.value), project):
+            yield from map(ast.unparse, named)
+
+
+def _is_false(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and not value.value
 
 
 def _is_session(dotted: str | None, project: Project) -> bool:
