@@ -219,7 +219,10 @@ def test_json_holds_changes_failures_and_findings(capa, project):
         "after": "import capa_requests as requests",
     } == data["changes"][0]["edits"][0]
     assert ("app/old.py", 2) == (data["failures"][0]["path"], data["failures"][0]["line"])
-    assert "it looks like Python 2: port it to Python 3 first" == data["failures"][0]["next_step"]
+    assert (
+        "it looks like Python 2: port it to Python 3 first, or leave it out with --exclude"
+        == data["failures"][0]["next_step"]
+    )
     assert ("app/odd.py", 1, "warning") == tuple(
         data["findings"][0][key] for key in ("path", "line", "level")
     )

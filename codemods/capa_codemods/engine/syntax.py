@@ -10,6 +10,13 @@ from capa_codemods.errors import UnreadableError
 
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=]", re.MULTILINE)
 _BOM = b"\xef\xbb\xbf"
+# What the parser says of Python 2, and where it stops (`\0`) when it has no name for what it sees.
+_PYTHON_2 = re.compile(
+    r"""Missing[ ]parentheses[ ]in[ ]call[ ]to | multiple[ ]exception[ ]types[ ]must[ ]be
+    | parameters[ ]cannot[ ]be[ ]parenthesized | leading[ ]zeros[ ]in[ ]decimal
+    | literal\n.*\0[\da-fA-F]?[lL]\b | syntax\n (?: .*\0(?:`|<>) | \s*raise\b.*\0, | .*\b[uU][rR]\0["'] )""",
+    re.VERBOSE,
+)
 
 
 class Places:
@@ -47,7 +54,7 @@ def parse(data: bytes) -> ast.Module:
         return ast.parse(data)
     except SyntaxError as error:
         raise UnreadableError(
-            f"not Python {_version()}: {error.msg}", line=error.lineno or 0, next_step=_advice(error.msg)
+            f"not Python {_version()}: {error.msg}", line=error.lineno or 0, next_step=_advice(error)
         ) from error
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
         reason = str(error) or "its expressions are nested too deeply"
@@ -85,10 +92,10 @@ def _version() -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _advice(message: str) -> str:
-    # What the parser says of Python 2's most frequent statements.
-    if "Missing parentheses in call to" in message or "multiple exception types must be" in message:
-        return "it looks like Python 2: port it to Python 3 first"
-    if "codec can't decode" in message or "encoding" in message:
+def _advice(error: SyntaxError) -> str:
+    text, at = error.text or "", (error.offset or 1) - 1
+    if _PYTHON_2.search(f"{error.msg}\n{text[:at]}\0{text[at:]}"):
+        return "it looks like Python 2: port it to Python 3 first, or leave it out with --exclude"
+    if "codec can't decode" in error.msg or "encoding" in error.msg:
         return "save it in UTF-8, or declare its encoding in the first line"
     return "mend the file; if it is for a newer Python, run capa with that Python"
