@@ -21,6 +21,8 @@ _IMPORT = re.compile(
 _ASKED = re.compile(
     rb"(?:getLogger|get_logger|get_task_logger|get|import_module|__import__|importorskip|find_spec|modules|multiple"
     rb"|import_string|symbol_by_name)\s*[(\[](?:\s|#[^\n]*\n)*(?:\w+\s*=\s*)?[rRuU]?[\"']+\Z"
+    rb"|(?:import_module\s*\([^()]*,\s*|\bpackage\s*=\s*|(?i:lazy[._]?(?:load|import|module))\w*\s*\([^\n]*)"
+    rb"[rRuU]?[\"']+\Z"
 )
 _LETTERS = frozenset(
     bytes([letter]) for letter in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"

@@ -37,6 +37,20 @@ def lazy_tables(tree: ast.Module) -> frozenset[int]:
     return frozenset(found)
 
 
+def lazy_keys(tree: ast.Module) -> frozenset[int]:
+    """Return the `id` of the keys of tables such as `{"requests": ["get"]}` beside a module's `__getattr__`."""
+    if not any(isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in tree.body):
+        return frozenset()
+    tables = [table for _, table in _tables(tree) if all(map(_is_list_of_names, table.values))]
+    return frozenset(id(key) for table in tables for key in table.keys)
+
+
+def _is_list_of_names(value: ast.expr) -> bool:
+    return isinstance(value, (ast.List, ast.Set)) and all(
+        isinstance(one, ast.Constant) and isinstance(one.value, str) for one in value.elts
+    )
+
+
 def _tables(tree: ast.Module) -> Iterator[tuple[str, ast.Dict]]:
     for node in tree.body:
         target = (

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from capa_codemods.engine.document import Document
 from capa_codemods.engine.facts import ImportedName, ImportStatement, StringUse
-from capa_codemods.engine.lazy_tables import IMPORTERS, lazy_tables
+from capa_codemods.engine.lazy_tables import IMPORTERS, lazy_keys, lazy_tables
 from capa_codemods.engine.pieces import pieces_around
 from capa_codemods.engine.string_uses import reaches, string_uses
 from capa_codemods.engine.syntax import Places, parse
@@ -110,12 +110,17 @@ class PythonFile(Document):
         )
 
     def strings(self, offsets: Sequence[int]) -> Sequence[StringUse]:
-        """Return the string literals outside f-strings that stand on the lines of *offsets*, with their uses."""
+        """Return the string literals on the lines of *offsets*, with their uses; of f-strings the beginning."""
         if self.tree is None:
             return self._newer_strings
         lines = [self.line_of(offset) for offset in offsets]
-        tables = lazy_tables(self.tree) if _is_lazy(self.data) else frozenset()
-        return tuple(self._string(node, use) for node, use in string_uses(self.tree, lines, tables))
+        may_be_lazy = _is_lazy(self.data)
+        tables = lazy_tables(self.tree) if may_be_lazy else frozenset()
+        keys = lazy_keys(self.tree) if may_be_lazy else frozenset()
+        return tuple(
+            self._string(node, use._replace(place="table") if id(node) in keys else use)
+            for node, use in string_uses(self.tree, lines, tables)
+        )
 
     def text_of(self, node: ast.Constant) -> tuple[int, int] | None:
         """Return where the text of the string literal *node* begins and ends, without its quotes.

@@ -17,7 +17,7 @@ _TYPES = frozenset({"annotation", "returns"})
 def string_uses(
     tree: ast.Module, lines: Sequence[int], imported: Container[int]
 ) -> Iterator[tuple[ast.Constant, StringUse]]:
-    """Yield the string literals of *tree* outside f-strings and annotations, each with its use.
+    """Yield the string literals of *tree* outside annotations, and of f-strings the beginning, each with its use.
 
     Args:
         lines: The lines to look at, sorted: most of a tree need not be entered.
@@ -29,8 +29,8 @@ def string_uses(
         if isinstance(node, ast.Constant):
             if isinstance(node.value, str):
                 yield node, _IMPORTED if id(node) in imported else use
-        elif not isinstance(node, ast.JoinedStr):
-            queue.extend(child for child in _uses(node, use) if reaches(child[0], lines))
+        else:
+            queue.extend(child for child in _parts(node, use) if reaches(child[0], lines))
 
 
 def reaches(node: ast.AST, lines: Sequence[int]) -> bool:
@@ -50,6 +50,16 @@ def dotted_name(node: ast.AST) -> str:
         node = node.value
     parts.append(node.id if isinstance(node, ast.Name) else "")
     return ".".join(reversed(parts))
+
+
+def _parts(node: ast.AST, use: StringUse) -> Iterator[tuple[ast.AST, StringUse]]:
+    """Do as `_uses` does, for a text that is put together too."""
+    head, rest = _built(node) if use.place == "argument" else (None, [])
+    if head is not None:
+        yield head, use._replace(place="built")
+        yield from ((one, _NOWHERE) for one in rest)
+    elif not isinstance(node, ast.JoinedStr):
+        yield from _uses(node, use)
 
 
 def _uses(node: ast.AST, use: StringUse) -> Iterator[tuple[ast.AST, StringUse]]:
@@ -102,3 +112,17 @@ def _is_relative(call: ast.Call) -> bool:
     """Say whether this call of `__import__` may look in the package of the file: not without a level of 0."""
     levels = [*call.args[4:5], *(keyword.value for keyword in call.keywords if keyword.arg == "level")]
     return any(getattr(level, "value", None) != 0 for level in levels)
+
+
+def _built(node: ast.AST) -> tuple[ast.Constant | None, list[ast.expr]]:
+    """Return the literal with which the text begins that *node* puts together, if it does, and its other parts."""
+    match node:
+        case ast.BinOp(left=left, op=ast.Add() | ast.Mod(), right=right):
+            head, rest = (left, []) if isinstance(left, ast.Constant) else _built(left)
+            return head, [*rest, right]
+        case ast.JoinedStr(values=[ast.Constant() as head, *_]):
+            return head, []
+        case ast.Call(func=ast.Attribute(value=ast.Constant() as head, attr="format"), args=args):
+            return head, args
+        case _:
+            return None, []

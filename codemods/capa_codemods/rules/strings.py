@@ -15,8 +15,9 @@ by what the file binds: `mocker.patch`, `with monkeypatch.context() as m`. On an
 reported, since `client.patch("requests.json")` is a request.
 
 Left alone and reported: `getLogger("requests")` (loggers keep their names), `d.get("celery")`,
-`sys.modules["requests"]`, `patch.dict("sys.modules", …)`, settings that name a dotted path, and literals that are
-joined or escaped. In doubt a string is only a string.
+`sys.modules["requests"]`, `patch.dict("sys.modules", …)`, settings that name a dotted path, literals that are joined
+or escaped, names that are put together (`import_module("celery." + name)`, `import_module(".result", "celery")`), and
+lazy imports of other shapes. In doubt a string is only a string.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ _MODULES = {
 _HELD = {**_PATCHES, "find_spec": _MODULES["find_spec"]}
 _BUILTINS = frozenset({"setattr", "delattr"})
 _OBJECTS = {"import_string": (0, "dotted_path"), "symbol_by_name": (0, "name")}
+_LAZY = re.compile(r"lazy[._]?(?:load|import|module)", re.IGNORECASE)
 _UNEDITABLE = ("the literal is joined from parts or escaped", "change it by hand")
 _LOGGERS = frozenset({"getLogger", "get_logger", "get_task_logger"})
 # Their strings are read by type checkers.
@@ -84,13 +86,19 @@ class Strings(Rule[PythonFile]):
         holders = Holders(file.tree)
         for use in file.strings(quoted):
             root = use.value.partition(".")[0].partition(":")[0]
-            if root in names.roots and _DOTTED.fullmatch(use.value) and not project.refusal(root, file.path):
+            if root not in names.roots or project.refusal(root, file.path):
+                continue
+            if use.place == "built":
+                yield from self._built(use, names, holders)
+            elif _DOTTED.fullmatch(use.value):
                 yield from self.use(use, names, holders)
 
     def use(self, use: StringUse, names: Names, holders: Holders) -> Iterator[Edit | Finding]:
         """Yield what is to be done about one string that names something of an SDK."""
-        if not any(_takes(callees, use) for callees in (_PATCHES, _MODULES, _OBJECTS)):
-            if note := _note(use, names):
+        if not _names_something(use):
+            if _is_package(use):
+                yield self._stays(use, names, "a relative name is added to it")
+            elif note := _note(use, names):
                 yield Finding(self.id, use.line, "note", *note)
             return
         dotted = use.value.replace(":", ".")
@@ -105,6 +113,24 @@ class Strings(Rule[PythonFile]):
             )
         else:
             yield Edit(use.start, use.start + len(module.encode()), names.modules[module].encode(), self.id)
+
+    def _built(self, use: StringUse, names: Names, holders: Holders) -> Iterator[Finding]:
+        argument = use._replace(place="argument")
+        if _is_package(argument) or (_names_something(argument) and not _doubt(argument, holders)):
+            yield self._stays(use, names, "the name is put together when the program runs")
+
+    def _stays(self, use: StringUse, names: Names, reason: str) -> Finding:
+        root = use.value.partition(".")[0]
+        said = f"`{use.value}` stays on the original: {reason}"
+        return Finding(self.id, use.line, "warning", said, f"name {names.roots[root].package} by hand")
+
+
+def _names_something(use: StringUse) -> bool:
+    return any(_takes(callees, use) for callees in (_PATCHES, _MODULES, _OBJECTS))
+
+
+def _is_package(use: StringUse) -> bool:
+    return use.place == "argument" and use.callee.endswith("import_module") and use.position in {1, "package"}
 
 
 def _takes(callees: dict[str, tuple[int, str]], use: StringUse) -> bool:
@@ -182,6 +208,9 @@ def _note(use: StringUse, names: Names) -> tuple[str, str] | None:
             f"`sys.modules[{use.value!r}]` is the original",
             f"the migrated code imports {new}: name that if it is meant",
         )
+    if use.place == "table" or (use.place == "argument" and _LAZY.search(use.callee)):
+        said = f"`{use.value}` may be imported when it is first used"
+        return said, "name the adapter by hand if it is"
     if tail == "get" and use.place == "argument" and use.position == 0:
         return f"`get({use.value!r})` has the name of an SDK", "nothing to do if it is only a key"
     return _note_on_value(use, names) if tail not in _TYPES and use.place != "key" else None
