@@ -59,6 +59,8 @@ def test_name_that_gets_imported_moves(rewritten, before, after):
         'def t(m: pytest.MonkeyPatch): m.setattr("requests.get", 1)',
         'def t(m: "MockerFixture"): m.patch("requests.get")',
         '@pytest.fixture\ndef m(monkeypatch):\n    yield monkeypatch\ndef t(m): m.setattr("requests.get", 1)',
+        'class T:\n    def patch(self, name): return patch(name).start()\n    def t(self): self.patch("requests.get")',
+        'class T:\n    def patch(self, *a): return mock.patch(*a)\n    def t(self): self.patch("requests.get")',
         'from importlib import util as u\nu.find_spec("requests")',
         'find_spec("requests")',
         '__import__("requests", level=0)',
@@ -84,6 +86,11 @@ def test_what_is_called_on_something_that_patches_or_finds_moves(rewritten, sour
         ('def t(db: Client): db.patch("requests.count")', "db.patch"),
         ('with mock.patch("a.b") as m:\n    m.patch("requests.count")', "m.patch"),
         ('m = mocker\nm = Client()\nm.patch("requests.count")', "m.patch"),
+        ('class T:\n    def t(self): self.patch("requests.json")', "self.patch"),
+        (
+            'class T:\n    def patch(self, u): s.patch(u)\n    def t(self): self.patch("requests.json")',
+            "self.patch",
+        ),
         ('client = mock.Mock()\nclient.patch("requests.count")', "client.patch"),
     ],
 )

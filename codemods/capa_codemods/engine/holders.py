@@ -1,8 +1,11 @@
 """Say whether a call patches or finds a module, from what it is called on.
 
-mocker.patch("requests.get")       the name says it, as `mock`, `monkeypatch` and `mp` do
-m.setattr("requests.get", fake)    where the file binds `m` to one of these: `with monkeypatch.context() as m`
-client.patch("requests.json")      not certain: it may be a request
+    mocker.patch("requests.get")       the name says it, as `mock`, `monkeypatch` and `mp` do
+    m.setattr("requests.get", fake)    where the file binds `m` to one of these: `with monkeypatch.context() as m`
+    self.patch("requests.get")         where a `def patch(self, …)` of the file calls one of these
+    client.patch("requests.json")      not certain: it may be a request
+
+A name that the file binds to more than one thing counts only if all of them patch.
 """
 
 from __future__ import annotations
@@ -73,6 +76,8 @@ def _bindings(node: ast.AST) -> Iterator[tuple[str, tuple[str, bool]]]:
             yield name, (dotted, True)
         case ast.arg(arg=name, annotation=ast.expr() as annotation):
             yield name, (dotted_name(annotation), True)
+        case ast.FunctionDef(name="patch"):
+            yield from (("self", (called, False)) for called in _holders_of_patch(node))
         case ast.FunctionDef(name=name, decorator_list=[_, *_]):
             yield from ((name, _origin(value)) for value in _given(node))
         case _:
@@ -89,3 +94,12 @@ def _given(fixture: ast.FunctionDef) -> Iterator[ast.expr]:
     for node in ast.walk(fixture):
         if isinstance(node, (ast.Return, ast.Yield)) and node.value is not None:
             yield node.value
+
+
+def _holders_of_patch(method: ast.FunctionDef) -> Iterator[str]:
+    """Yield what *method*, a helper of the name `patch`, calls a `patch` on; `mock` where it calls it by its name."""
+    for node in ast.walk(method):
+        callee = dotted_name(node.func) if isinstance(node, ast.Call) else ""
+        holder, _, tail = callee.rpartition(".")
+        if tail == "patch":
+            yield holder if "." in callee else "mock"
