@@ -127,7 +127,8 @@ class Rewrite:
         if kind is PythonFile and not any(rule.changes_shape or rule.package != OURS for rule in rules):
             part = PythonFile.in_part(path, data, self.project.names)
             said = [consult(rule, part, self.project) for rule in rules] if part else []
-            if part and not any(one.edits for one in said):
+            # A warning may be due to what the rest of the file would say.
+            if part and not any(one.edits or _warns(one) for one in said):
                 return _clean(path, said)
         try:
             file = kind(path, data)
@@ -187,6 +188,10 @@ def _clean(path: str, said: list[Said]) -> Outcome:
     return Outcome(
         path, "clean", findings=findings, settings=tuple(item for one in said for item in one.settings)
     )
+
+
+def _warns(said: Said) -> bool:
+    return any(finding.level != "note" for finding in said.findings)
 
 
 def _changed(file: Document, edits: list[Edit], said: list[Said]) -> Outcome:
