@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from capa_codemods.manifests.setup_file import SetupFile
+
 
 @pytest.mark.parametrize(
     "source",
@@ -127,6 +129,25 @@ def test_ignore_comment_counts_on_both_ends_of_a_statement(rewritten, source, ex
     changed = {edit.new.partition(b" ")[0] for edit in rewritten(data).outcome.edits}
 
     assert ({f"capa_{expected}".encode()} if expected else set()) == changed
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = '# capa: ignore'; import requests\n",
+        "x = '''\n# capa: ignore '''; import requests\n",
+        "import requests; x = (\n'# capa: ignore')\n",
+        "import requests; x = f'{1}# capa: ignore'  # a comment\n",
+    ],
+)
+def test_string_that_reads_like_an_ignore_comment_keeps_nothing(rewritten, source):
+    assert b"import capa_requests as requests" in rewritten(source).text
+
+
+def test_ignore_comment_counts_where_comments_cannot_be_told_from_strings():
+    file = SetupFile("setup.py", b"x = (\ny = 1  # capa: ignore\nz = '# capa: ignore'\n")
+
+    assert [False, True, True] == [file.ignores(line, "imports") for line in (1, 2, 3)]
 
 
 def test_ignore_comment_keeps_findings_of_a_statement_away(rewritten):

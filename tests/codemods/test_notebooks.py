@@ -94,6 +94,36 @@ def test_ignore_comment_counts_on_the_last_line_of_a_statement(rewritten, commen
     assert text.replace("import celery", "import capa_celery as celery").encode() == result.text
 
 
+def test_ignore_comment_counts_in_its_own_cell_line_where_the_notebook_is_one_line(rewritten):
+    text = _notebook(["import requests  # capa: ignore\n", "import celery"], ["patch('requests.get')"])
+
+    result = rewritten(text, "book.ipynb")
+
+    assert [
+        "import requests  # capa: ignore\nimport capa_celery as celery",
+        "patch('capa_requests.get')",
+    ] == _sources(result.text)
+
+
+@pytest.mark.parametrize("rule", ["strings", "notebooks"])
+def test_ignore_comment_names_the_rule_that_it_keeps_away(rewritten, rule):
+    cell = f"patch('requests.get')  # capa: ignore[{rule}]"
+
+    assert [cell] == _sources(rewritten(_notebook([cell]), "book.ipynb").text)
+
+
+def test_ignore_comment_of_another_rule_keeps_nothing(rewritten):
+    text = _notebook(["import requests  # capa: ignore[strings]"])
+
+    assert b"import capa_requests" in rewritten(text, "book.ipynb").text
+
+
+def test_ignore_comment_in_a_cell_that_is_no_python_keeps_the_report_away(rewritten):
+    text = _notebook(["import requests  # capa: ignore\n", "x = !ls"])
+
+    assert [] == rewritten(text, "book.ipynb").messages
+
+
 def test_finding_names_the_line_of_the_file(rewritten):
     text = _notebook(["x = 1\n", "import requests.foo"], indent=1)
 

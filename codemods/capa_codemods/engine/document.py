@@ -8,12 +8,15 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Change, Edit, Finding, Setting
 from capa_codemods.limits import LARGEST_BYTES
 from capa_codemods.names import Names
+
+if TYPE_CHECKING:
+    from capa_codemods.engine.logical_lines import LogicalLines
 
 _IGNORE = re.compile(rb"#\s*capa:\s*ignore(?:\[([^\]]*)\])?")
 
@@ -86,25 +89,34 @@ class Document(ABC):
         """
         if not self._has_ignores:
             return False
-        return any(self._is_marked(one, rule) for one in {line, *self._longer_lines.get(line, ())})
+        longer = self._logical_lines.longer if self._logical_lines else {}
+        return any(self._is_marked(one, rule) for one in {line, *longer.get(line, ())})
 
     @cached_property
-    def _longer_lines(self) -> dict[int, tuple[int, int]]:
+    def _logical_lines(self) -> LogicalLines | None:
         if not self.is_python:
-            return {}
+            return None
+        # Few files need them.
         from capa_codemods.engine.logical_lines import logical_lines
 
         return logical_lines(self.data)
 
     def _is_marked(self, line: int, rule: str) -> bool:
-        """Say whether a comment on *line* keeps all rules or *rule* away."""
-        if not 0 < line <= len(self.line_starts):
-            return False
-        found = _IGNORE.search(self.line_text(line))
-        if found is None:
-            return False
-        listed = found[1]
-        return listed is None or rule.encode() in [name.strip() for name in listed.split(b",")]
+        return 0 < line <= len(self.line_starts) and keeps_away(self._comment(line), rule)
+
+    def _comment(self, line: int) -> bytes:
+        """Return of *line* what may be a comment: all of it where the two cannot be told apart."""
+        known = self._logical_lines
+        return known.comments.get(line, b"") if known and line <= known.read else self.line_text(line)
+
+
+def keeps_away(line: bytes, rule: str) -> bool:
+    """Say whether a comment to Capa in *line* keeps all rules or *rule* away."""
+    found = _IGNORE.search(line)
+    if found is None:
+        return False
+    listed = found[1]
+    return listed is None or rule.encode() in [name.strip() for name in listed.split(b",")]
 
 
 def starts_of_lines(data: bytes) -> list[int]:

@@ -1,36 +1,50 @@
-"""Which lines of a Python file belong together, because one statement, or the head of one, runs over them."""
+"""Which lines of a Python file belong together, because one statement runs over them, and where its comments are."""
 
 from __future__ import annotations
 
+import tokenize
 from collections.abc import Iterator
-from contextlib import suppress
+from typing import NamedTuple
+
+_BETWEEN = {tokenize.ENCODING, tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT}
 
 
-def logical_lines(data: bytes) -> dict[int, tuple[int, int]]:
-    """Return the first and the last line of what runs over several lines of *data*, for each of those lines, from 1.
+class LogicalLines(NamedTuple):
+    """What is known of the lines of a file, counted from 1.
 
-    Of what this interpreter cannot tell apart, nothing is returned.
+    Attributes:
+        longer: Of each line of what runs over several, the first and the last of them.
+        comments: Line → its comment.
+        read: How many lines are known. Of those after it this interpreter cannot tell comments from strings.
     """
-    return {line: lines for lines in _longer(data) for line in range(lines[0], lines[1] + 1)}
+
+    longer: dict[int, tuple[int, int]]
+    comments: dict[int, bytes]
+    read: int
 
 
-def _longer(data: bytes) -> Iterator[tuple[int, int]]:
-    # Few files need them.
-    import tokenize
-
-    between = {tokenize.ENCODING, tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT}
-    lines = iter(data.splitlines())
-    first = 0
-    with suppress(tokenize.TokenError, SyntaxError):
-        for token in tokenize.tokenize(lambda: _with_end(next(lines, None))):
-            if token.type == tokenize.NEWLINE:
-                if token.start[0] > first:
-                    yield first, token.start[0]
+def logical_lines(data: bytes) -> LogicalLines:
+    """Return what the tokens of *data* say of its lines."""
+    lines = data.splitlines()
+    longer: dict[int, tuple[int, int]] = {}
+    comments: dict[int, bytes] = {}
+    first = last = 0
+    try:
+        for token in _tokens(lines):
+            last = token.start[0]
+            if token.type == tokenize.COMMENT:
+                comments[last] = token.string.encode(errors="replace")
+            elif token.type == tokenize.NEWLINE:
+                longer |= {line: (first, last) for line in range(first, last + 1) if last > first}
                 first = 0
-            elif token.type not in between:
-                first = first or token.start[0]
+            elif token.type not in _BETWEEN:
+                first = first or last
+    except (tokenize.TokenError, SyntaxError, UnicodeDecodeError):
+        return LogicalLines(longer, comments, last - 1)
+    return LogicalLines(longer, comments, len(lines))
 
 
-def _with_end(line: bytes | None) -> bytes:
+def _tokens(lines: list[bytes]) -> Iterator[tokenize.TokenInfo]:
     # A line that a lone `\r` ends is none for the tokenizer, and one for the parser.
-    return b"" if line is None else line + b"\n"
+    left = iter(lines)
+    return tokenize.tokenize(lambda: next((line + b"\n" for line in left), b""))

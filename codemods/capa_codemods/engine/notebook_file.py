@@ -89,6 +89,10 @@ class NotebookFile(Document):
         """Say whether *data* names one of the roots anywhere."""
         return names.sieve.names(data)
 
+    def ignores(self, line: int, rule: str) -> bool:  # noqa: ARG002
+        """Say no: a line of JSON may hold many of several cells. What a comment keeps, the Python of its cell says."""
+        return False
+
     @cached_property
     def cells(self) -> Sequence[Cell]:
         """The code cells, without those for another program."""

@@ -5,6 +5,10 @@
 
 Everything else of the file keeps its bytes: outputs, metadata, indentation. Left alone: cells for other programs
 (`%%bash`), and cells that are no Python once their magics are taken for comments; those are reported.
+
+A comment `# capa: ignore[imports]`, `[strings]` or `[notebooks]` counts as in a file; in a cell that cannot be read it
+keeps the report away. As a choice, `notebooks` stands for itself: `--only imports` takes Python files alone, `--skip
+strings` leaves out no strings of cells.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from capa_codemods.engine.document import keeps_away
 from capa_codemods.engine.notebook_file import Cell, NotebookFile
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Finding
@@ -19,6 +24,8 @@ from capa_codemods.project import Project
 from capa_codemods.rule import Rule
 from capa_codemods.rules.imports import Imports
 from capa_codemods.rules.strings import Strings
+
+_RULES = (Imports(), Strings())
 
 
 class Notebooks(Rule[NotebookFile]):
@@ -38,10 +45,12 @@ class Notebooks(Rule[NotebookFile]):
         try:
             python = file.python(cell)
         except UnreadableError as error:
-            yield Finding(self.id, error.line, "warning", str(error), "change it by hand")
+            ids = (self.id, *(rule.id for rule in _RULES))
+            if not any(keeps_away(line, one) for line in cell.data.splitlines() for one in ids):
+                yield Finding(self.id, error.line, "warning", str(error), "change it by hand")
             return
         lines = file.lines(cell)
-        for rule in (Imports(), Strings()):
+        for rule in _RULES:
             for item in rule.check(python, project):
                 line = python.line_of_item(item)
                 if not any(python.ignores(line, one) for one in (rule.id, self.id)):
