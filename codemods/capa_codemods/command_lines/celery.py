@@ -9,6 +9,7 @@ SUBCOMMANDS = frozenset(
     {"worker", "beat", "multi", "events", "flower", "inspect", "control", "status", "purge", "call", "result",
      "shell", "upgrade", "migrate", "list", "logtool", "graph", "amqp", "report"}
 )  # fmt: skip
+_STARTING = frozenset({"start", "restart"})
 _PROGRAMS = frozenset({"celery", "$CELERY_BIN", "${CELERY_BIN}", "%CELERY_BIN%"})
 _WITH_VALUE = frozenset(
     {"-A", "--app", "-b", "--broker", "--result-backend", "--loader", "--config", "--workdir"}
@@ -22,11 +23,13 @@ class CeleryCommand(NamedTuple):
         subcommand: `worker`, `beat`, …; empty if only options are given.
         application: What `-A` names; empty if nothing does.
         options: Option → its value, of those that are written with one; empty for the others.
+        starts: The sub-command that it comes down to: `multi start` starts workers with the options it is given.
     """
 
     subcommand: str
     application: str
     options: dict[str, str]
+    starts: str
 
 
 def celery_command(words: Sequence[str]) -> CeleryCommand | None:
@@ -34,16 +37,17 @@ def celery_command(words: Sequence[str]) -> CeleryCommand | None:
     program = words[0].replace("\\", "/").rpartition("/")[2].removesuffix(".exe") if words else ""
     options = _options(words[1:])
     if program == "flower" and options:  # which Flower also installs as a program of its own
-        return CeleryCommand("flower", options.get("-A", "") or options.get("--app", ""), options)
+        return CeleryCommand("flower", options.get("-A", "") or options.get("--app", ""), options, "flower")
     if program not in _PROGRAMS:
         return None
-    subcommand = next((word for word in _positional(words[1:]) if word), "")
+    subcommand, action = [*filter(None, _positional(words[1:])), "", ""][:2]
     application = options.get("-A", "") or options.get("--app", "")
     if subcommand not in SUBCOMMANDS:
         # Only options of its own tell `celery --help` and `celery -A x` from a thing of that name.
         subcommand = ""
     is_started = bool(subcommand or application or {"--version", "--help"}.intersection(options))
-    return CeleryCommand(subcommand, application, options) if is_started else None
+    starts = "worker" if subcommand == "multi" and action in _STARTING else subcommand
+    return CeleryCommand(subcommand, application, options, starts) if is_started else None
 
 
 def _options(words: Sequence[str]) -> dict[str, str]:
@@ -51,9 +55,11 @@ def _options(words: Sequence[str]) -> dict[str, str]:
     for at, word in enumerate(words):
         name, equals, value = word.partition("=")
         if word.startswith("--"):
-            found[name] = value if equals else _value_at(words, at + 1)
+            # `multi` takes options of single nodes, such as `--pool:1=solo` and `-P:1 solo`.
+            found[name.partition(":")[0]] = value if equals else _value_at(words, at + 1)
         elif word.startswith("-") and len(word) > 1:
-            found[word[:2]] = word[2:].removeprefix("=") or _value_at(words, at + 1)
+            given = "" if word[2:3] == ":" else word[2:].removeprefix("=")
+            found[word[:2]] = given or _value_at(words, at + 1)
     return found
 
 

@@ -35,7 +35,7 @@ def started(simple: Simple, names: Names) -> Started | None:
 def _told(asked: CeleryCommand, names: Names) -> Iterator[CommandLine]:
     for one in names.maps:
         for line in one.commands:
-            if line.name == f"{PROGRAM} {asked.subcommand}".strip() and _speaks_of(line, asked):
+            if line.name == f"{PROGRAM} {asked.starts}".strip() and _speaks_of(line, asked):
                 yield line
 
 

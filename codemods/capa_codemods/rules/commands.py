@@ -2,7 +2,7 @@
 
     celery -A proj worker            nothing to say: it starts the migrated application as it is
     celery -A proj inspect ping      a warning: remote control is not served
-    celery -A proj worker -P gevent  a warning: the pool is not served
+    celery -A proj worker -P gevent  a warning: the pool is not served, and with `multi start` the same
     RUN pip install requests         a warning: capa-core[requests] would be missing there
 
 Celery's own program loads the application that `-A` names, and the application is Capa's. So no command needs another
