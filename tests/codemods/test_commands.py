@@ -135,6 +135,34 @@ def _found(path: str, text: str) -> list[tuple[int, str, str]]:
             "livenessProbe:\n  exec:\n    command:\n    - celery\n    - -A\n    - proj\n    - worker\n",
         ),
         ("render.yaml", 'startCommand: "celery -A proj worker"'),
+        ("compose.yaml", "    command: &cmd celery -A proj worker"),
+        ("compose.yaml", "    command: !override celery -A proj worker"),
+        (
+            "compose.yaml",
+            "    command: !override &cmd\n      - celery\n      - -A\n      - proj\n      - worker\n",
+        ),
+        ("compose.yaml", "    command: &cmd >-\n      celery -A proj\n      worker\n"),
+        ("compose.yaml", '  w: {image: celery, command: "celery -A proj worker"}'),
+        ("compose.yaml", "  w: {entrypoint: [celery, -A, proj], command: [worker]}"),
+        (".github/workflows/ci.yml", '    - uses: x\n      with: {run: "celery -A proj worker"}\n'),
+        (".github/workflows/ci.yml", "    - {name: celery worker, run: celery -A proj worker}\n"),
+        ("start.sh", "`celery -A proj worker`"),
+        ("start.sh", "x=`celery -A proj worker`"),
+        ("start.sh", 'if [ -z "$(celery -A proj worker)" ]; then exit 1; fi'),
+        ("start.sh", '[ -z "$(celery -A proj worker -n $(hostname))" ] && exit 1'),
+        ("start.sh", '[ "$1" = worker ] && celery -A proj worker'),
+        ("start.sh", "bash -c 'x=$(celery -A proj worker)'"),
+        ("start.sh", 'bash -c "x=$(celery -A proj worker)"'),
+        ("start.sh", "cat names | xargs celery -A proj worker -n"),
+        ("start.sh", "start-stop-daemon --start -b --exec /usr/bin/celery -- -A proj worker"),
+        ("start.sh", "heroku run celery -A proj worker"),
+        ("start.sh", 'CELERY="celery -A proj"\n$CELERY worker'),
+        ("start.sh", "CELERY=/srv/venv/bin/celery\nexec ${CELERY} -A proj worker"),
+        ("start.sh", "DEBUG=1 celery -A proj worker"),
+        ("Makefile", "x: ; @$(PYTHON) -m celery -A proj worker"),
+        ("Makefile", "CELERY = celery -A proj\nx:\n\t@$(CELERY) worker"),
+        ("Makefile", "CELERY ?= $(VENV)/bin/celery\nx:\n\t-${CELERY} -A proj worker"),
+        ("Dockerfile", "CMD celery \\\n    # the application\n    -A proj worker"),
     ],
 )
 def test_command_is_found_behind_its_wrappers(path, text):
@@ -175,6 +203,14 @@ def test_command_is_found_behind_its_wrappers(path, text):
         ("start.sh", "docker build -t celery worker\n"),
         ("start.sh", "CELERY='celery -A proj worker'\n"),
         ("start.sh", ": celery -A proj worker\n"),
+        ("start.sh", "CELERY='celery -A proj worker'\nCELERY='celery -A proj beat'\n$CELERY\n"),
+        ("start.sh", "echo '$(celery -A proj worker)'\n"),
+        ("start.sh", "start-stop-daemon --stop --name celery -- worker\n"),
+        ("start.sh", "celery \\\n  # a comment ends the command\n  -A proj worker\n"),
+        ("Makefile", "CELERY = celery -A proj worker\nx:\n\techo $(CELERY)"),
+        ("k8s.yaml", 'env:\n- name: X\n  value: "celery -A proj worker"\n'),
+        ("form.yml", "- markdown: see what `celery -A proj worker` says\n"),
+        ("ci.yml", "  x: {name: celery -A proj worker}\n"),
         ("start.sh", "npm install flower\nflower\n"),
         ("tox.ini", "[testenv]\ndeps = celery\ncommands = pytest\n"),
     ],
@@ -187,6 +223,25 @@ def test_line_and_subcommand_are_told():
     text = "web: gunicorn x\nworker: celery -A proj.app worker\nbeat: celery -A proj.app beat\nmonitor: celery flower\n"
 
     assert [(2, "worker", "proj.app"), (3, "beat", "proj.app"), (4, "flower", "")] == _found("Procfile", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("celery -A p worker 2>&1 | tee log", "celery -A p worker"),
+        ('celery -A p worker -c 2 >> /var/log/x 2> "$ERR" &', "celery -A p worker -c 2"),
+        ("celery -A p worker &> /dev/null < /dev/null", "celery -A p worker"),
+        (
+            "celery -A p inspect ping -d celery@$(hostname -s)",
+            "celery -A p inspect ping -d celery@$(hostname -s)",
+        ),
+        ("celery -A p worker -n 'a>b'", "celery -A p worker -n a>b"),
+    ],
+)
+def test_words_are_told_as_written_without_redirections(text, words):
+    commands = CommandFile("start.sh", text.encode()).commands
+
+    assert [words] == [" ".join(one.words) for one in commands if celery_command(one.words)]
 
 
 @pytest.mark.parametrize(
@@ -219,6 +274,11 @@ def test_names_that_are_claimed_have_one_of_the_endings(path):
         ("pip install -U requests flask", "installs an SDK and not capa-core[requests]", "warning"),
         ("python -m pip install 'requests>=2'", "installs an SDK and not capa-core[requests]", "warning"),
         ("uv pip install --system celery[redis] requests", "not capa-core[celery,requests]", "warning"),
+        (
+            "pip install flask \\\n  # http\n  requests",
+            "installs an SDK and not capa-core[requests]",
+            "warning",
+        ),
         ("poetry add requests", "installs an SDK and not capa-core[requests]", "warning"),
     ],
 )

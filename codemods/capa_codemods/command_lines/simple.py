@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 
 from capa_codemods.command_lines.found import Simple, Statement
+from capa_codemods.command_lines.shell_text import shown, without_substitutions
+from capa_codemods.command_lines.shell_text import words as shell_words
 
+_RECIPE = re.compile(r"^@[@+-]*")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _SHELL = re.compile(r"(?:^|/)(?:ba|da|z|a|k)?sh$")
 _PYTHON = re.compile(r"python[\d.]*|\$[{(]?\w*PYTHON\w*[)}]?")
@@ -21,12 +24,28 @@ _WRAPPERS = {
     **dict.fromkeys(
         ("then", "do", "else", "if", "elif", "while", "until", "!", "{", "CMD", "call", "start"), 0
     ),
-    **dict.fromkeys(("opentelemetry-instrument", "stdbuf", "ionice", "setsid", "xvfb-run", "catchsegv"), 0),
+    **dict.fromkeys(
+        ("opentelemetry-instrument", "stdbuf", "ionice", "setsid", "xvfb-run", "catchsegv", "xargs"), 0
+    ),
     **dict.fromkeys(
         ("gosu", "su-exec", "newrelic-admin", "timeout", "chpst", "setuidgid", "softlimit", "dotenv"), 1
     ),
     **dict.fromkeys(
-        ("poetry", "pipenv", "uv", "pdm", "hatch", "rye", "pixi", "conda", "mamba", "micromamba", "honcho"), 1
+        (
+            "poetry",
+            "pipenv",
+            "uv",
+            "pdm",
+            "hatch",
+            "rye",
+            "pixi",
+            "conda",
+            "mamba",
+            "micromamba",
+            "honcho",
+            "heroku",
+        ),
+        1,
     ),
     **dict.fromkeys(("flock", "dockerize", "strace", "coverage"), 0),
 }
@@ -34,11 +53,11 @@ _WRAPPERS = {
 
 _RUNNING = frozenset({"run", "run-program", "exec", "shell"})
 _TOOLS = frozenset({"newrelic-admin", "poetry", "pipenv", "uv", "pdm", "hatch", "rye", "pixi", "conda", "mamba",
-                    "micromamba", "honcho", "dotenv", "coverage"})  # fmt: skip
+                    "micromamba", "honcho", "dotenv", "coverage", "heroku"})  # fmt: skip
 # What these run stands behind `--`.
 _DASHES = frozenset({"watchmedo", "wait-for-it", "wait-for-it.sh", "wait-for", "wait-for.sh", "kubectl", "doppler",
                      "op",
-                     "chamber", "aws-vault", "runuser", "start-stop-daemon", "envconsul", "teller",
+                     "chamber", "aws-vault", "runuser", "envconsul", "teller",
                      "infisical"})  # fmt: skip
 # What these run is one word, which a shell reads.
 _QUOTING = {
@@ -50,7 +69,7 @@ _QUOTING = {
     "runuser": "-c",
     "parallel": "",
 }
-_CONTAINERS = frozenset({"docker", "docker-compose", "podman", "nerdctl"})
+_PROGRAM_OPTIONS = frozenset({"-x", "--exec", "-a", "--startas"})  # of start-stop-daemon
 _WITH_VALUE = frozenset({"-u", "-n", "-g", "-s", "-k", "--user", "--signal", "--name", "-p", "--project", "--env-file",
                          "-e", "--env", "-v", "--volume", "-w", "--workdir", "-f", "--file", "-wait", "-timeout",
                          "--network", "--package", "--extra", "--group", "--with", "--python"})  # fmt: skip
@@ -63,7 +82,7 @@ def simple_commands(found: Iterable[Statement]) -> Iterator[Simple]:
             continue
         for words in _split(list(statement.words)) if statement.words else _parts(statement.text):
             if stripped := _unwrapped(words):
-                yield Simple(statement.line, tuple(stripped))
+                yield Simple(statement.line, tuple(map(shown, stripped)))
 
 
 def _parts(text: str) -> Iterator[list[str]]:
@@ -71,17 +90,13 @@ def _parts(text: str) -> Iterator[list[str]]:
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" and text.count(text[0]) == 2:
         text = text[1:-1]  # a text in quotes, as process managers have it
-    if text.startswith("["):
+    text, inner = without_substitutions(text)
+    for one in inner:
+        yield from _parts(one)
+    if text.startswith("[") and text.endswith("]"):
         yield from _split([one or other for one, other in _EXEC_FORM.findall(text)])
         return
-    text = text.lstrip("@-+").replace("\\\n", " ").replace("\n", " ; ")
-    lexer = shlex.shlex(text, posix=True, punctuation_chars="();<>|&")
-    lexer.whitespace_split = True
-    try:
-        words = list(lexer)
-    except ValueError:  # a quote that does not end: prose, or a piece of a longer text
-        return
-    yield from _split([";" if not word.strip(";&|()") else word for word in words])
+    yield from _split(shell_words(text.replace("\\\n", " ").replace("\n", " ; ")))
 
 
 def _split(words: list[str]) -> Iterator[list[str]]:
@@ -117,12 +132,14 @@ def _read_by_shell(part: list[str]) -> Iterator[list[str]]:
 def _unwrapped(words: list[str]) -> list[str]:
     """Return *words* without assignments and wrappers before the command proper."""
     while words:
+        # A recipe of a Makefile may begin with these, also behind the `;` of its rule.
+        words = [_RECIPE.sub("", words[0]), *words[1:]]
         name = words[0].rpartition("/")[2]
         if _ASSIGNMENT.match(words[0]):
             words = words[1:]
         elif name in _DASHES and "--" in words:
             words = words[words.index("--") + 1 :]
-        elif name in _CONTAINERS and (inner := _in_container(words)):
+        elif name in _READERS and (inner := _READERS[name](words)):
             words = inner
         elif name in _WRAPPERS and not (name in _TOOLS and not _RUNNING.intersection(words[1:])):
             words = _without_options(words[1:], own=_WRAPPERS[name])
@@ -141,6 +158,13 @@ def _in_container(words: list[str]) -> list[str]:
     return _without_options(words[at + 1 :], own=1) if at is not None else []
 
 
+def _as_daemon(words: list[str]) -> list[str]:
+    """Return the program that `start-stop-daemon` starts, with what stands behind `--`; nothing if it names none."""
+    given = words[: words.index("--")] if "--" in words else words
+    program = [value for option, value in pairwise(given) if option in _PROGRAM_OPTIONS][-1:]
+    return [*program, *words[len(given) + 1 :]] if program else []
+
+
 def _without_options(words: list[str], *, own: int) -> list[str]:
     while words and (words[0].startswith("-") or own):
         if words[0] == "--":
@@ -150,3 +174,9 @@ def _without_options(words: list[str], *, own: int) -> list[str]:
         else:
             words, own = words[1:], own - 1
     return words
+
+
+_READERS: dict[str, Callable[[list[str]], list[str]]] = {
+    **dict.fromkeys(("docker", "docker-compose", "podman", "nerdctl"), _in_container),
+    "start-stop-daemon": _as_daemon,
+}

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from capa_codemods.command_lines import yaml_lines
 from capa_codemods.command_lines.found import Statement
+from capa_codemods.command_lines.variables import with_variables
 
 # What stands before the command: a list dash, a Dockerfile's or systemd's word, `command=`, or a key.
 _LEAD = re.compile(
@@ -16,6 +17,7 @@ _LEAD = re.compile(
         (?:HEALTHCHECK\s+(?:--\S+\s+)*)?(?:CMD|ENTRYPOINT|RUN)\s+(?:--\w+\S*\s+)*
         | Exec(?:Start|StartPre|StartPost|Stop|Reload)=[-@:+!]*
         | (?:command|cmd)\s*=\s*
+        | (?<=\t)[@+-]+
         | \w[\w.-]*(?:\s*:(?=\s|["'\[])|\s+=(?=\s))\s*
     )?""",
     re.IGNORECASE | re.VERBOSE,
@@ -24,7 +26,7 @@ _MAKE_VARIABLE = re.compile(r"\$\((\w+)\)")
 # Keys whose texts are for people.
 PROSE = frozenset(
     {"name", "container_name", "description", "title", "summary", "help", "label", "message", "image", "hostname", "id",
-     "text", "keywords", "dependencies"}
+     "text", "keywords", "dependencies", "value"}
 )  # fmt: skip
 
 
@@ -36,16 +38,19 @@ def statements(path: str, text: str) -> Iterator[Statement]:
         for found in filter(lambda one: one.is_worth_reading, _in_toml(text)):
             yield found._replace(line=_line_of(text, found.text or found.words[0]))
     else:
-        yield from _in_lines(_MAKE_VARIABLE.sub(r"${\1}", text))
+        text = _MAKE_VARIABLE.sub(r"${\1}", text)
+        yield from _in_lines(with_variables(path, text), is_docker="ockerfile" in path.rpartition("/")[2])
 
 
-def _in_lines(text: str) -> Iterator[Statement]:
+def _in_lines(text: str, *, is_docker: bool) -> Iterator[Statement]:
     lines = text.splitlines()
     at = 0
     while at < len(lines):
         first, parts = at + 1, [lines[at]]
         while parts[-1].endswith("\\") and at + 1 < len(lines):
             at += 1
+            if is_docker and lines[at].lstrip().startswith("#"):
+                continue  # Docker takes a comment out from between the lines; a shell ends the command there
             parts = [*parts[:-1], parts[-1][:-1], lines[at].strip()]
         at += 1
         joined = " ".join(parts)

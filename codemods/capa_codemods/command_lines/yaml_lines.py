@@ -1,7 +1,7 @@
 """Read the commands in YAML line by line: templates with `{{ … }}` are no YAML, and hold commands all the same.
 
-Known are plain, quoted, folded and literal texts, lists in brackets and lists of lines. `command` and `args` of one
-container are one command, and so are `entrypoint` and `command`.
+Known are plain, quoted, folded and literal texts, lists in brackets, lists of lines and mappings in braces. `command`
+and `args` of one container are one command, and so are `entrypoint` and `command`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ _KEY = re.compile(
 _ITEM = re.compile(r"^(?P<before>[ \t]*-[ \t]+)(?P<value>.*)$")
 _BLOCK = re.compile(r"[|>][+-]?\d?[+-]?$")
 _WORD = re.compile(r"""\"((?:\\.|[^"\\])*)\"|'((?:''|[^'])*)'|([^\s,\[\]"'][^,\[\]]*)""")
+_PAIR = re.compile(
+    r"""(?P<key>[\w./-]+|\"[\w./ -]+\")\s*:\s+(?P<value>\"(?:\\.|[^"\\])*\"|'(?:''|[^'])*'|\[[^\]]*\]|[^,{}\[\]]+)"""
+)
+# An anchor or a tag before a value.
+_PROPERTIES = re.compile(r"^(?:[&!][^\s,\[\]{}]*(?:\s+|$))+")
+_FLOW = re.compile(r"\{(?!\{)")
 _COMMENT = re.compile(r"(?:^|[ \t])#.*$")
 
 _WORDS = ("entrypoint", "command", "args")
@@ -59,7 +65,7 @@ def statements(text: str, prose: Collection[str]) -> Iterator[Statement]:
                 parts = {}
             parts[key], column = value, len(found["before"])
         elif key.rpartition("/")[2] not in prose:
-            yield from _apart(value)
+            yield from _in_flow(value, prose) if _FLOW.match(value.text) else _apart(value)
         at = max(value.end, at + 1)
     yield from _joined(parts)
 
@@ -90,8 +96,24 @@ def _apart(value: _Value) -> Iterator[Statement]:
         yield Statement(value.line, value.text)
 
 
+def _in_flow(value: _Value, prose: Collection[str]) -> Iterator[Statement]:
+    """Yield what may be a command in a mapping in braces."""
+    parts: dict[str, _Value] = {}
+    for found in _PAIR.finditer(value.text):
+        key, text = found["key"].strip('"'), found["value"].strip()
+        is_list = text.startswith("[")
+        held = value._replace(
+            text="" if is_list else _unquoted(text), words=tuple(_words(text) if is_list else ())
+        )
+        if key in _WORDS:
+            parts[key] = held
+        elif key not in prose:
+            yield from _apart(held)
+    yield from _joined(parts)
+
+
 def _value(lines: list[str], at: int, column: int, value: str, key: str) -> _Value:
-    value = value.strip()
+    value = _PROPERTIES.sub("", value.strip())
     if _BLOCK.fullmatch(value):
         end, block = _deeper(lines, at + 1, _indent(lines[at]))
         is_literal = value.startswith("|")
