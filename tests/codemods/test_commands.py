@@ -162,6 +162,7 @@ def _found(path: str, text: str) -> list[tuple[int, str, str]]:
         ("Makefile", "x: ; @$(PYTHON) -m celery -A proj worker"),
         ("Makefile", "CELERY = celery -A proj\nx:\n\t@$(CELERY) worker"),
         ("Makefile", "CELERY ?= $(VENV)/bin/celery\nx:\n\t-${CELERY} -A proj worker"),
+        ("bin/worker", "#!/usr/bin/env bash\ncelery -A proj worker"),
         ("Dockerfile", "CMD celery \\\n    # the application\n    -A proj worker"),
     ],
 )
@@ -209,6 +210,7 @@ def test_command_is_found_behind_its_wrappers(path, text):
         ("start.sh", "celery \\\n  # a comment ends the command\n  -A proj worker\n"),
         ("Makefile", "CELERY = celery -A proj worker\nx:\n\techo $(CELERY)"),
         ("k8s.yaml", 'env:\n- name: X\n  value: "celery -A proj worker"\n'),
+        ("bin/worker", "#!/usr/bin/env python\ncelery = A ; celery -A proj worker\n"),
         ("form.yml", "- markdown: see what `celery -A proj worker` says\n"),
         ("ci.yml", "  x: {name: celery -A proj worker}\n"),
         ("start.sh", "npm install flower\nflower\n"),
@@ -252,7 +254,8 @@ def test_files_of_other_kinds_are_not_read(path):
 
 
 @pytest.mark.parametrize(
-    "path", ["compose/worker/start", "Dockerfile.prod", "ops/web.Dockerfile", "Makefile", "Procfile"]
+    "path",
+    ["compose/worker/start", "bin/worker", "Dockerfile.prod", "ops/web.Dockerfile", "Makefile", "Procfile"],
 )
 def test_names_that_are_claimed_have_one_of_the_endings(path):
     assert CommandFile.claims(path)

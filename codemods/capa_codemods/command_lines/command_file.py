@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -23,7 +24,12 @@ _ENDINGS = (
     *(".yml", ".yaml", ".tpl", ".conf", ".ini", ".cfg", ".toml"),
 )
 _STAGED = ("Dockerfile", "Procfile")
-_WHOLE = (*_STAGED, "Containerfile", "Makefile", "makefile", "GNUmakefile", "start", "run", "entrypoint")
+# Scripts without an ending, as in `bin`; those for another program than a shell are told by their first line.
+_SCRIPTS = ("start", "run", "entrypoint", "docker-entrypoint", "worker", "beat", "flower", "celery", "celeryd",
+            "celerybeat", "celery-worker", "celery-beat", "start-worker", "run-worker", "release",
+            "post_compile")  # fmt: skip
+_WHOLE = (*_STAGED, "Containerfile", "Makefile", "makefile", "GNUmakefile", *_SCRIPTS)
+_SHELL = re.compile(rb"#![^\n]*sh\b")
 
 
 class CommandFile(Document):
@@ -46,6 +52,9 @@ class CommandFile(Document):
     @cached_property
     def commands(self) -> Sequence[Simple]:
         """The simple commands of the file, each without its wrappers, in the order of lines."""
+        is_script = self.path.rpartition("/")[2] in _SCRIPTS
+        if is_script and self.data.startswith(b"#!") and not _SHELL.match(self.data):
+            return ()
         found = simple_commands(statements(self.path, self.data.decode(errors="replace")))
         return tuple(sorted(found, key=lambda one: one.line))
 
