@@ -124,6 +124,66 @@ def test_ignore_comment_in_a_cell_that_is_no_python_keeps_the_report_away(rewrit
     assert [] == rewritten(text, "book.ipynb").messages
 
 
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"kernelspec": {"language": "R", "name": "ir"}},
+        {"language_info": {"name": "julia"}},
+    ],
+)
+def test_notebook_in_another_language_stays(rewritten, metadata):
+    text = _notebook(["import requests\n", "!pip install requests"]).replace(
+        '{"a": "\\u00e9"}', json.dumps(metadata)
+    )
+
+    result = rewritten(text, "book.ipynb")
+
+    assert (text.encode(), []) == (result.text, result.messages)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"kernelspec": {"language": "python"}}, {"kernelspec": 1, "language_info": {"name": "ipython"}}, []],
+)
+def test_notebook_in_python_is_rewritten(rewritten, metadata):
+    text = _notebook(["import requests"]).replace('{"a": "\\u00e9"}', json.dumps(metadata))
+
+    assert b"import capa_requests as requests" in rewritten(text, "book.ipynb").text
+
+
+@pytest.mark.parametrize(
+    ("cell", "command"),
+    [
+        (["x = 1\n", "%pip install requests"], "pip install requests"),
+        (["if x:\n", "    !pip install -U \\\n", "      requests"], "pip install -U requests"),
+        (["out = !pip install requests"], "pip install requests"),
+        (["%%bash\n", "cd x\n", "pip install requests"], "pip install requests"),
+        (["%%script bash\n", "pip install requests  # http"], "pip install requests"),
+    ],
+)
+def test_command_in_a_cell_is_named(rewritten, cell, command):
+    text = _notebook(cell, indent=1)
+
+    (finding,) = rewritten(text, "book.ipynb").outcome.findings
+
+    assert f"`{command}` installs an SDK and not capa-core[requests]" == finding.message
+    assert "install" in text.splitlines()[finding.line - 1]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        ["pip = 'pip install requests'\n", "x = 5 % 2 != 1"],
+        ["%%html\n", "pip install requests"],
+        ["!echo requests\n", "pip.install(requests)"],
+        ["!pip install requests  # capa: ignore[commands]"],
+        ["!pip install requests 'capa-core[requests]'"],
+    ],
+)
+def test_cell_without_such_a_command_is_not_named(rewritten, cell):
+    assert [] == rewritten(_notebook(cell), "book.ipynb").messages
+
+
 def test_finding_names_the_line_of_the_file(rewritten):
     text = _notebook(["x = 1\n", "import requests.foo"], indent=1)
 

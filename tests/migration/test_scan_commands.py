@@ -15,3 +15,19 @@ def test_scan_shows_the_commands(capa, project):
     assert [("Procfile", 1, "worker", "app")] == [
         (one["path"], one["line"], one["subcommand"], one["application"]) for one in data["commands"]
     ]
+
+
+def test_scan_shows_the_commands_of_notebooks(capa, project):
+    cell = {
+        "cell_type": "code",
+        "metadata": {},
+        "outputs": [],
+        "source": ["x = 1\n", "!celery -A app status"],
+    }
+    (project / "book.ipynb").write_text(json.dumps({"cells": [cell], "nbformat": 4}, indent=1))
+
+    data = json.loads(capa("scan", project, "--json").out)
+
+    assert [("book.ipynb", 9, "status")] == [
+        (one["path"], one["line"], one["subcommand"]) for one in data["commands"]
+    ]

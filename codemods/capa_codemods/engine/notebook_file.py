@@ -53,6 +53,11 @@ class Cell(NamedTuple):
         return _bytes(self.source)
 
     @property
+    def lines(self) -> list[bytes]:
+        """The lines of what the cell says, without their ends."""
+        return _bytes(self.text).splitlines()
+
+    @property
     def is_python(self) -> bool:
         """Whether the cell is for the kernel, not for another program (`%%bash`)."""
         return not self.text.startswith("%%") or self.text.startswith(_PYTHON_CELL_MAGICS)
@@ -96,12 +101,16 @@ class NotebookFile(Document):
     @cached_property
     def cells(self) -> Sequence[Cell]:
         """The code cells, without those for another program."""
-        cells = (
+        return tuple(cell for cell in self.code if cell.is_python)
+
+    @cached_property
+    def code(self) -> Sequence[Cell]:
+        """All code cells; none of a notebook whose kernel runs another language than Python."""
+        return tuple(
             Cell(number, self._pieces[number])
-            for number, cell in enumerate(self.tree["cells"])
+            for number, cell in enumerate(self.tree["cells"] if _is_for_python(self.tree) else ())
             if cell.get("cell_type") == "code" and self._pieces[number]
         )
-        return tuple(cell for cell in cells if cell.is_python)
 
     def python(self, cell: Cell) -> PythonFile:
         """Read a cell as Python.
@@ -179,6 +188,20 @@ def _bytes(text: str) -> bytes:
 def _is_notebook(tree: Any) -> bool:
     cells = tree.get("cells") if isinstance(tree, dict) else None
     return isinstance(cells, list) and all(isinstance(cell, dict) for cell in cells)
+
+
+def _is_for_python(tree: Any) -> bool:
+    """Say whether the kernel of the notebook *tree* runs Python, or none is named."""
+    metadata = tree.get("metadata")
+    places = (("kernelspec", "language"), ("language_info", "name"))
+    named = [_text_at(metadata, *place).lower() for place in places]
+    return not any(named) or any("python" in one for one in named)
+
+
+def _text_at(tree: Any, *keys: str) -> str:
+    for key in keys:
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree if isinstance(tree, str) else ""
 
 
 def _without_sources(tree: Any) -> Any:

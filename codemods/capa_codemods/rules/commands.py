@@ -35,10 +35,14 @@ class Commands(Rule[CommandFile]):
     def check(self, file: CommandFile, project: Project) -> Iterator[Edit | Finding]:
         """Yield a finding for each such command."""
         for simple in file.commands:
-            if found := started(simple, project.names):
-                yield from self._started(found)
-            else:
-                yield from self._installed(simple, project)
+            yield from self.said_of(simple, project)
+
+    def said_of(self, simple: Simple, project: Project) -> Iterator[Finding]:
+        """Yield what there is to say of one command."""
+        if found := started(simple, project.names):
+            yield from self._started(found)
+        else:
+            yield from self._installed(simple, project)
 
     def _started(self, found: Started) -> Iterator[Finding]:
         for line in found.told:

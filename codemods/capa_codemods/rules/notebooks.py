@@ -3,12 +3,13 @@
     "import requests\\n",       →  "import capa_requests as requests\\n",
     "patch('requests.get')"     →  "patch('capa_requests.get')"
 
-Everything else of the file keeps its bytes: outputs, metadata, indentation. Left alone: cells for other programs
-(`%%bash`), and cells that are no Python once their magics are taken for comments; those are reported.
+Everything else of the file keeps its bytes: outputs, metadata, indentation. Left alone: notebooks in other languages,
+cells for other programs (`%%bash`), and cells that are no Python once their magics are taken for comments; those are
+reported. Of commands (`!celery …`, `%pip install requests`, `%%bash`) it says what `commands` says of scripts.
 
-A comment `# capa: ignore[imports]`, `[strings]` or `[notebooks]` counts as in a file; in a cell that cannot be read it
-keeps the report away. As a choice, `notebooks` stands for itself: `--only imports` takes Python files alone, `--skip
-strings` leaves out no strings of cells.
+A comment `# capa: ignore[imports]`, `[strings]`, `[commands]` or `[notebooks]` counts as in a file; in a cell that
+cannot be read it keeps the report away. As a choice, `notebooks` stands for itself: `--only imports` takes Python files
+alone, and `--skip strings` leaves out no strings of cells.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from capa_codemods.command_lines.cells import cell_commands
 from capa_codemods.engine.document import keeps_away
 from capa_codemods.engine.notebook_file import Cell, NotebookFile
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.project import Project
 from capa_codemods.rule import Rule
+from capa_codemods.rules.commands import Commands
 from capa_codemods.rules.imports import Imports
 from capa_codemods.rules.strings import Strings
 
@@ -40,6 +43,14 @@ class Notebooks(Rule[NotebookFile]):
         for cell in file.cells:
             if project.names.sieve.imports_or_quotes(cell.data):
                 yield from self._cell(file, cell, project)
+        for cell in file.code:
+            yield from self._commands(file, cell, project)
+
+    def _commands(self, file: NotebookFile, cell: Cell, project: Project) -> Iterator[Finding]:
+        for simple in cell_commands(cell):
+            if not any(keeps_away(cell.lines[simple.line - 1], one) for one in (self.id, Commands.id)):
+                placed = simple._replace(line=file.lines(cell)[simple.line - 1])
+                yield from Commands().said_of(placed, project)
 
     def _cell(self, file: NotebookFile, cell: Cell, project: Project) -> Iterator[Edit | Finding]:
         try:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from capa_codemods.command_lines.cells import cell_commands
 from capa_codemods.command_lines.command_file import CommandFile
-from capa_codemods.command_lines.judged import started
+from capa_codemods.command_lines.found import Simple
+from capa_codemods.command_lines.judged import Started, started
+from capa_codemods.engine.notebook_file import NotebookFile
 from capa_codemods.engine.write import read
+from capa_codemods.errors import UnreadableError
 from capa_codemods.import_map import Support
 from capa_codemods.limits import LARGEST_BYTES
 from capa_codemods.project import Project
+
+_RUNS_COMMANDS = re.compile(rb"!|%%")
 
 
 class Command(NamedTuple):
@@ -43,19 +50,41 @@ class Command(NamedTuple):
 
 def commands(paths: list[str], project: Project) -> Iterator[Command]:
     """Yield the commands in the files at *paths* that start Celery."""
-    for path in filter(CommandFile.claims, paths):
-        try:
-            data = read(f"{project.root}/{path}")
-        except OSError:
-            continue  # what cannot be read starts nothing
-        if data is not None and len(data) <= LARGEST_BYTES and CommandFile.may_concern(data, project.names):
-            yield from _commands(CommandFile(path, data), project)
+    for path in paths:
+        claims = CommandFile.claims(path) or NotebookFile.claims(path)
+        data = _read(f"{project.root}/{path}") if claims else b""
+        found = _in_notebook(path, data) if NotebookFile.claims(path) else _in_file(path, data, project)
+        for simple in found:
+            if one := started(simple, project.names):
+                yield _command(path, one)
 
 
-def _commands(file: CommandFile, project: Project) -> Iterator[Command]:
-    for simple in file.commands:
-        if found := started(simple, project.names):
-            asked, worst = found.asked, found.told[0] if found.told else None
-            told = (worst.support, worst.reason, worst.see) if worst else ()
-            text = shlex.join(found.words)
-            yield Command(file.path, found.line, asked.subcommand, asked.application, text, *told)
+def _read(place: str) -> bytes:
+    """Return what the file at *place* holds; nothing if it cannot be read, or is too large: such starts nothing."""
+    try:
+        data = read(place) or b""
+    except OSError:
+        return b""
+    return data if len(data) <= LARGEST_BYTES else b""
+
+
+def _in_file(path: str, data: bytes, project: Project) -> Iterable[Simple]:
+    return CommandFile(path, data).commands if CommandFile.may_concern(data, project.names) else ()
+
+
+def _in_notebook(path: str, data: bytes) -> Iterator[Simple]:
+    if b"celery" not in data or not _RUNS_COMMANDS.search(data):
+        return
+    try:
+        file = NotebookFile(path, data)
+    except UnreadableError:
+        return  # as the scan for call sites says
+    for cell in file.code:
+        for simple in cell_commands(cell):
+            yield simple._replace(line=file.lines(cell)[simple.line - 1])
+
+
+def _command(path: str, found: Started) -> Command:
+    asked, worst = found.asked, found.told[0] if found.told else None
+    told = (worst.support, worst.reason, worst.see) if worst else ()
+    return Command(path, found.line, asked.subcommand, asked.application, shlex.join(found.words), *told)
