@@ -18,12 +18,12 @@ from capa_codemods.rules.commands import Commands
 
 @pytest.fixture
 def judged(tmp_path):
-    """Return the findings of one Dockerfile, by the import maps of the installed adapters."""
+    """Return the findings of one file, a Dockerfile if nothing else is said, by the import maps of the installed adapters."""
     names = Names(map(read, map_files()))
 
-    def run(text: str) -> tuple[Finding, ...]:
-        rewrite = Rewrite(Project(str(tmp_path), names, ["Dockerfile"]), [Commands()])
-        return rewrite.examine_data("Dockerfile", text.encode()).findings
+    def run(text: str, path: str = "Dockerfile") -> tuple[Finding, ...]:
+        rewrite = Rewrite(Project(str(tmp_path), names, [path]), [Commands()])
+        return rewrite.examine_data(path, text.encode()).findings
 
     return run
 
@@ -311,3 +311,27 @@ def test_command_that_would_not_work_is_named(judged, command, said, level):
 )
 def test_command_that_works_is_not_named(judged, command):
     assert () == judged(f"RUN {command}\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("pytest.ini", "[pytest]\naddopts = -p no:x --strict-markers -p celery.contrib.pytest\n"),
+        ("setup.cfg", "[tool:pytest]\naddopts =\n  -ra\n  -pcelery.contrib.pytest\n"),
+        ("pyproject.toml", '[tool.pytest.ini_options]\naddopts = ["-p", "celery.contrib.pytest"]\n'),
+        ("pyproject.toml", '[tool.pytest.ini_options]\naddopts = "-p celery.contrib.pytest"\n'),
+        ("tox.ini", "[testenv]\ncommands = python -m pytest -p celery.contrib.pytest {posargs}\n"),
+    ],
+)
+def test_plugin_of_pytest_is_named(judged, path, text):
+    assert ["`-p celery.contrib.pytest` loads the plug-in of the original into pytest"] == [
+        one.message for one in judged(text, path)
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mkdir -p celery.contrib.pytest", "pytest -p no:celery.contrib.pytest", "pytest celery.contrib.pytest"],
+)
+def test_other_options_are_no_plugins(judged, text):
+    assert () == judged(f"{text}\n", "test.sh")

@@ -47,7 +47,8 @@ class CommandFile(Document):
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
         """Say whether *data* may name a distribution of an SDK, or the program of one."""
-        return b"CELERY_BIN" in data or b"flower" in data or names.may_require(data.decode(errors="replace"))
+        words = (b"CELERY_BIN", b"flower", b"celery.contrib")
+        return any(word in data for word in words) or names.may_require(data.decode(errors="replace"))
 
     @cached_property
     def commands(self) -> Sequence[Simple]:

@@ -4,6 +4,7 @@
     celery -A proj inspect ping      a warning: remote control is not served
     celery -A proj worker -P gevent  a warning: the pool is not served, and with `multi start` the same
     RUN pip install requests         a warning: capa-core[requests] would be missing there
+    pytest -p celery.contrib.pytest  a warning: the plug-in is the original's, in `addopts` too
 
 Celery's own program loads the application that `-A` names, and the application is Capa's. So no command needs another
 spelling, and what would not work needs a decision.
@@ -17,6 +18,7 @@ from capa_codemods.command_lines.command_file import CommandFile
 from capa_codemods.command_lines.found import Simple
 from capa_codemods.command_lines.installs import installed
 from capa_codemods.command_lines.judged import Started, started
+from capa_codemods.command_lines.plugins import plugins
 from capa_codemods.findings import Edit, Finding, Level
 from capa_codemods.project import Project
 from capa_codemods.requirement import capa_requirement, missing_extras
@@ -43,6 +45,7 @@ class Commands(Rule[CommandFile]):
             yield from self._started(found)
         else:
             yield from self._installed(simple, project)
+            yield from self._loaded(simple, project)
 
     def _started(self, found: Started) -> Iterator[Finding]:
         for line in found.told:
@@ -57,3 +60,9 @@ class Commands(Rule[CommandFile]):
         if missing:
             said = f"`{' '.join(simple.words)}` installs an SDK and not {capa_requirement(missing)}"
             yield Finding(self.id, simple.line, "warning", said, f"add '{capa_requirement(missing)}' to it")
+
+    def _loaded(self, simple: Simple, project: Project) -> Iterator[Finding]:
+        for module in plugins(simple.words):
+            if new := project.names.modules.get(module):
+                said = f"`-p {module}` loads the plug-in of the original into pytest"
+                yield Finding(self.id, simple.line, "warning", said, f"name {new} there")
