@@ -483,3 +483,27 @@ def test_nothing_heavy_is_loaded_when_there_is_nothing_to_do(capa, project, word
 
     assert (0, []) == (ran.returncode, [name for name in HEAVY if name in loaded])
     assert "capa_migration.cli" in loaded
+
+
+@pytest.mark.parametrize("command", ["scan", "migrate check", "migrate diff", "migrate apply"])
+def test_a_file_name_with_a_line_end_is_told_in_one_line(capa, project, command):
+    (project / "app/new\nline.py").write_text("from requests import packages\nimport celery.apps\nprint 1\n")
+
+    ran = capa(*command.split(), project)
+
+    assert "app/new\\x0aline.py" in ran.out + ran.err
+    assert not any(line.startswith("line.py") for line in (ran.out + ran.err).splitlines())
+
+
+def test_diff_tells_beside_the_patch_what_was_left_alone(capa, project):
+    (project / "app/left.py").write_text("from requests import packages\nd.get('celery')\n")
+    warning, note = "app/left.py:1: warning:", "app/left.py:2: note:"
+
+    ran = capa("migrate", "diff", project)
+    noted = capa("migrate", "diff", project, "--notes")
+
+    assert (True, False) == (warning in ran.err, note in ran.err)
+    assert "(--notes shows them)" in ran.err.splitlines()[-1]
+    assert (True, True) == (warning in noted.err, note in noted.err)
+    assert "(--notes shows them)" not in noted.err
+    assert ran.out == noted.out

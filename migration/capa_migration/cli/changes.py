@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED, WOULD_CHANGE
-from capa_migration.cli.output import as_words, require_place, show
+from capa_migration.cli.output import as_words, require_place, say, show
 from capa_migration.errors import OptionsError
 from capa_migration.plan import Plan, make
 from capa_migration.target import Options
@@ -39,11 +39,7 @@ def diff(arguments: argparse.Namespace) -> int:
         return show(report, arguments)
     if not arguments.patch:
         show(report, arguments)
-    from capa_migration.report import lines, summary
-
-    print(f"{summary(plan, 'would change')}.", file=sys.stderr)
-    for line in lines(Plan(plan.root, 0, plan.failures), notes=False):
-        print(line, file=sys.stderr)
+    say(_beside_patch(plan, notes=arguments.notes), sys.stderr)
     return report.exit_code
 
 
@@ -66,6 +62,15 @@ def apply(arguments: argparse.Namespace) -> int:
         sys.stdout.flush()  # counting for the history can take longer than the rewrite did
         remember(arguments.paths, lambda: report.survey, "apply", exclude=arguments.exclude)
     return code
+
+
+def _beside_patch(plan: Plan, *, notes: bool) -> Iterator[str]:
+    """Yield what a patch does not say: what could not be done, what was left alone, and the counts."""
+    from capa_migration.report import lines, summary
+
+    left = [outcome._replace(changes=()) for outcome in plan.outcomes]
+    yield from lines(Plan(plan.root, 0, left), notes=notes)
+    yield f"{summary(plan, 'would change', notes=notes)}."
 
 
 def _write(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None) -> Done:

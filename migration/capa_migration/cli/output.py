@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from capa_migration import formats
 from capa_migration.errors import OptionsError
@@ -78,8 +78,15 @@ def show(report: Report, arguments: argparse.Namespace) -> int:
     elif arguments.format == "text":
         _print_painted(map(_visible, pieces))
     else:
-        _print(pieces)
+        _print(pieces, sys.stdout)
     return report.exit_code
+
+
+def say(lines: Iterable[str], stream: TextIO) -> None:
+    """Print *lines* on *stream*, with nothing in them that a terminal acts upon."""
+    from capa_migration.formats.text import lined
+
+    _print(map(_visible, lined(lines)), stream)
 
 
 def put(path: str, data: bytes) -> None:
@@ -118,14 +125,14 @@ def _utf8(text: str) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
-def _print(pieces: Iterable[str | bytes]) -> None:
+def _print(pieces: Iterable[str | bytes], stream: TextIO) -> None:
     for piece in pieces:
         if isinstance(piece, bytes):
-            sys.stdout.flush()
-            sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
+            stream.flush()
+            stream.buffer.write(piece)
+            stream.buffer.flush()
         else:
-            sys.stdout.write(piece)
+            stream.write(piece)
 
 
 def _print_painted(pieces: Iterable[str | bytes]) -> None:
@@ -134,6 +141,6 @@ def _print_painted(pieces: Iterable[str | bytes]) -> None:
     if has_colour(sys.stdout):
         from capa_migration.cli.paint import painted
 
-        _print(map(painted, pieces))
+        _print(map(painted, pieces), sys.stdout)
     else:
-        _print(pieces)
+        _print(pieces, sys.stdout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from capa_migration import report
 from capa_migration.apply import undo as take_back
 from capa_migration.cli import CLEAN, FAILED
-from capa_migration.cli.output import as_words
+from capa_migration.cli.output import as_words, say
 from capa_migration.cli.terminal import ProgressLine
 from capa_migration.standing import Standing, taken_back
 from capa_migration.standing import status as read_status
@@ -28,8 +29,7 @@ def undo(arguments: argparse.Namespace) -> int:
     if done.result is None:
         print(f"{done.plan.root}: nothing to undo: no rewrite is in its journal")
         return code
-    for line in report.result_lines([done.result]):
-        print(line)
+    say(report.result_lines([done.result]), sys.stdout)
     if not (done.result.written or done.troubles):
         print("nothing to restore: all files hold the original again")
         return code

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,8 +22,13 @@ def render(report: Report) -> Iterator[str | bytes]:
 
         yield from diff(report.plan)
         return
-    lines = {"scan": _scan, "check": _check, "apply": _apply}[report.command](report)
-    yield from (f"{line}\n" for line in lines)
+    yield from lined({"scan": _scan, "check": _check, "apply": _apply}[report.command](report))
+
+
+def lined(lines: Iterable[str]) -> Iterator[str]:
+    """Yield each of *lines* with its end, and with no other in it: the name of a file may hold one."""
+    for line in lines:
+        yield line.replace("\n", "\\x0a") + "\n"
 
 
 def _check(report: Report) -> Iterator[str]:
