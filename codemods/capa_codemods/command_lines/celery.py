@@ -10,10 +10,11 @@ SUBCOMMANDS = frozenset(
      "shell", "upgrade", "migrate", "list", "logtool", "graph", "amqp", "report"}
 )  # fmt: skip
 _STARTING = frozenset({"start", "restart"})
-_PROGRAMS = frozenset({"celery", "$CELERY_BIN", "${CELERY_BIN}", "%CELERY_BIN%"})
-_WITH_VALUE = frozenset(
-    {"-A", "--app", "-b", "--broker", "--result-backend", "--loader", "--config", "--workdir"}
+_PROGRAMS = frozenset(
+    {"celery", "$CELERY", "${CELERY}", "%CELERY%", "$CELERY_BIN", "${CELERY_BIN}", "%CELERY_BIN%"}
 )
+_WITH_VALUE = frozenset({"-A", "--app", "-b", "--broker", "-l", "--loglevel", "--result-backend", "--loader",
+                         "--config", "--workdir"})  # fmt: skip
 
 
 class CeleryCommand(NamedTuple):
