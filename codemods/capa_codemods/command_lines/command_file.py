@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from capa_codemods.command_lines.found import Simple
-from capa_codemods.command_lines.simple import simple_commands
-from capa_codemods.command_lines.statements import statements
 from capa_codemods.engine.document import Document
 from capa_codemods.findings import Edit
 from capa_codemods.names import Names
@@ -56,6 +54,10 @@ class CommandFile(Document):
         is_script = self.path.rpartition("/")[2] in _SCRIPTS
         if is_script and self.data.startswith(b"#!") and not _SHELL.match(self.data):
             return ()
+        # Most runs find no such file, and the patterns take a while to be compiled.
+        from capa_codemods.command_lines.simple import simple_commands
+        from capa_codemods.command_lines.statements import statements
+
         found = simple_commands(statements(self.path, self.data.decode(errors="replace")))
         return tuple(sorted(found, key=lambda one: one.line))
 

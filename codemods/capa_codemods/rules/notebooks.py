@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from capa_codemods.command_lines.cells import cell_commands
 from capa_codemods.engine.document import keeps_away
 from capa_codemods.engine.notebook_file import Cell, NotebookFile
 from capa_codemods.errors import UnreadableError
@@ -47,6 +46,8 @@ class Notebooks(Rule[NotebookFile]):
             yield from self._commands(file, cell, project)
 
     def _commands(self, file: NotebookFile, cell: Cell, project: Project) -> Iterator[Finding]:
+        from capa_codemods.command_lines.cells import cell_commands
+
         for simple in cell_commands(cell):
             if not any(keeps_away(cell.lines[simple.line - 1], one) for one in (self.id, Commands.id)):
                 placed = simple._replace(line=file.lines(cell)[simple.line - 1])

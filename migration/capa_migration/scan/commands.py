@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from capa_codemods.command_lines.cells import cell_commands
 from capa_codemods.command_lines.command_file import CommandFile
 from capa_codemods.command_lines.found import Simple
 from capa_codemods.command_lines.judged import Started, started
@@ -79,6 +78,8 @@ def _in_notebook(path: str, data: bytes) -> Iterator[Simple]:
         file = NotebookFile(path, data)
     except UnreadableError:
         return  # as the scan for call sites says
+    from capa_codemods.command_lines.cells import cell_commands
+
     for cell in file.code:
         for simple in cell_commands(cell):
             yield simple._replace(line=file.lines(cell)[simple.line - 1])
