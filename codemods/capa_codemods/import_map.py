@@ -60,6 +60,7 @@ class ImportMap(NamedTuple):
     """One SDK: its roots, where its modules went, and what is not served in full.
 
     Attributes:
+        brings: Distribution → the roots that it installs.
         reason: Of a map without modules: why nothing of the SDK is served.
         unserved: Old modules that the adapter does not have, nor anything below them.
         returns: Old callable → old class of what it returns, by which a scan follows objects.
@@ -72,7 +73,7 @@ class ImportMap(NamedTuple):
     package: str
     extra: str
     roots: tuple[str, ...]
-    distributions: tuple[str, ...]
+    brings: Mapping[str, tuple[str, ...]]
     versions: str
     evidence: Evidence
     modules: Mapping[str, str]
@@ -82,6 +83,15 @@ class ImportMap(NamedTuple):
     reason: str = ""
     commands: tuple[CommandLine, ...] = ()
     unserved: tuple[str, ...] = ()
+
+    @property
+    def distributions(self) -> tuple[str, ...]:
+        """The names under which the SDK is installed."""
+        return tuple(self.brings)
+
+    def bringing(self, root: str) -> list[str]:
+        """Return the distributions that install *root*."""
+        return [name for name, roots in self.brings.items() if root in roots]
 
 
 _SDK_KEYS = (
@@ -123,13 +133,14 @@ def parse(data: Mapping[str, Any], path: str) -> ImportMap:
         old: _text(new, path, f"[modules] {old}") for old, new in _table(data, "modules", path).items()
     }
     package = _text(sdk.get("package"), path, "[sdk] package")
+    roots = _texts(sdk.get("roots"), path, "[sdk] roots")
     result = ImportMap(
         path=path,
         name=_text(sdk.get("name"), path, "[sdk] name"),
         package=package,
         extra=_text(sdk.get("extra"), path, "[sdk] extra"),
-        roots=_texts(sdk.get("roots"), path, "[sdk] roots"),
-        distributions=_texts(sdk.get("distributions"), path, "[sdk] distributions"),
+        roots=roots,
+        brings=_brings(sdk.get("distributions"), roots, path),
         versions=_text(sdk.get("versions", "any"), path, "[sdk] versions"),
         evidence=cast("Evidence", _choice(sdk, "evidence", "import", path, "[sdk]")),
         modules=modules,
@@ -144,6 +155,18 @@ def parse(data: Mapping[str, Any], path: str) -> ImportMap:
         unserved=_texts(sdk["unserved"], path, "[sdk] unserved") if "unserved" in sdk else (),
     )
     _check_places(result)
+    return result
+
+
+def _brings(value: Any, roots: tuple[str, ...], path: str) -> Mapping[str, tuple[str, ...]]:
+    if not isinstance(value, dict) or not value:
+        return dict.fromkeys(_texts(value, path, "[sdk] distributions"), roots)
+    result = {name: _texts(listed, path, f"[sdk.distributions] {name}") for name, listed in value.items()}
+    if strange := {root for listed in result.values() for root in listed}.symmetric_difference(roots):
+        raise ImportMapError(
+            f"{path}: [sdk.distributions] must bring all of the roots {list(roots)} and no others: "
+            f"look at {', '.join(sorted(strange))}"
+        )
     return result
 
 

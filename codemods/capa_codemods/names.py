@@ -124,6 +124,6 @@ def normalized(distribution: str) -> str:
 
 
 def spellings(distributions: Iterable[str]) -> re.Pattern[str]:
-    """Return a pattern for all spellings of *distributions* as whole names."""
+    """Return a pattern for all spellings of *distributions* as whole names, or as those of repositories of git."""
     parts = ("[-_.]+".join(map(re.escape, normalized(name).split("-"))) for name in distributions)
-    return re.compile(rf"(?<![\w.-])(?:{'|'.join(parts)})(?![\w-]|\.\w)", re.IGNORECASE)
+    return re.compile(rf"(?<![\w.-])(?:{'|'.join(parts)})(?![\w-]|\.(?!git\b)\w)", re.IGNORECASE)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from capa_codemods.encodings import text_in
 from capa_codemods.engine.write import read
 from capa_codemods.names import Names, spellings
 
@@ -18,6 +19,8 @@ _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _REQUIREMENTS = re.compile(
     r"(?:^|.*[-_.])(?:requirements|deps|dependencies)(?:[-_.].*)?\.(?:txt|in)$", re.IGNORECASE
 )
+# Where it begins a line or stands apart from what is before it: `#` in an address is none.
+_COMMENT = re.compile(r"(?:^|(?<=[\s,\[\]{}\"']))#.*|^[ \t]*;.*", re.MULTILINE)
 _CONDA = re.compile(r"(?:conda|conda[-_.]env|environment)(?:[-_.][\w.-]*)?\.ya?ml")
 
 
@@ -76,9 +79,10 @@ class Project:
                 f"`{root}` is also your own module {namesake}",
                 "change this import by hand if it is the SDK",
             )
-        if not self._has_evidence(owner.distributions, folder):
+        distributions = owner.bringing(root)
+        if not self._has_evidence(distributions, folder):
             return (
-                f"`{root}` is a frequent name, and no manifest names {' or '.join(owner.distributions)}",
+                f"`{root}` is a frequent name, and no manifest names {' or '.join(distributions)}",
                 f"if it is {owner.name}, name its distribution in a requirements file and run again",
             )
         return None
@@ -164,16 +168,14 @@ class Project:
         return tuple(path for path in self.files if is_manifest(path))
 
     def text_of(self, manifest: str) -> str:
-        """Return the text of a *manifest*; nothing if it cannot be read."""
+        """Return the text of a *manifest* without its comments; nothing if it cannot be read."""
         if manifest not in self._manifest_texts:
             try:
                 data = read(os.path.join(self.root, manifest), follow_link=True) or b""
-                text = data[: 1 << 20].decode(errors="replace")
             except OSError:
-                text = (
-                    ""  # what cannot be read is no evidence; the rules for manifests report the file itself
-                )
-            self._manifest_texts[manifest] = text
+                # What cannot be read is no evidence; the rules for manifests report the file itself.
+                data = b""
+            self._manifest_texts[manifest] = _COMMENT.sub("", text_in(data[: 1 << 20]))
         return self._manifest_texts[manifest]
 
 

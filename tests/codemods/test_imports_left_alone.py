@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from capa_codemods.manifests.setup_file import SetupFile
+from capa_codemods.project import Project
 
 
 @pytest.mark.parametrize(
@@ -217,12 +218,45 @@ def test_frequent_name_needs_a_manifest(rewritten):
         ("requirements/base.txt", "apollo.client\n"),
         ("pyproject.toml", '[project]\ndependencies = ["apollo-client>=2"]\n'),
         ("setup.py", "setup(install_requires=['apollo-client'])\n"),
+        ("requirements.txt", "git+https://x/y/apollo-client.git@v2#egg=apollo-client\n"),
+        ("requirements.txt", "-e git+ssh://git@x/y/apollo-client.git\n"),
     ],
 )
 def test_frequent_name_with_a_manifest_moves(rewritten, manifest, text):
     result = rewritten("from pyapollo import ApolloClient\n", files={manifest: text})
 
     assert b"from capa_apollo.pyapollo import ApolloClient\n" == result.text
+
+
+@pytest.mark.parametrize(
+    ("manifest", "text"),
+    [
+        ("requirements.txt", "# apollo-client, once\nflask  # not apollo-client\n"),
+        ("setup.cfg", "; apollo-client\n[options]\n"),
+        ("pyproject.toml", "[project]\ndependencies = [# 'apollo-client'\n]\n"),
+    ],
+)
+def test_comment_of_a_manifest_is_no_evidence(rewritten, manifest, text):
+    result = rewritten("import pyapollo\n", files={manifest: text})
+
+    assert b"import pyapollo\n" == result.text
+
+
+def test_distribution_is_evidence_for_its_own_roots_only(rewritten):
+    files = {"requirements.txt": "apollo-client\n"}
+
+    result = rewritten("import pyapollo\nfrom apollo_client import ApolloClient\n", files=files)
+
+    assert b"import capa_apollo.pyapollo as pyapollo\nfrom apollo_client import ApolloClient\n" == result.text
+    assert [
+        "`apollo_client` is a frequent name, and no manifest names apollo-client-python"
+    ] == result.messages
+
+
+def test_manifest_in_utf_16_is_evidence(names, tmp_path):
+    (tmp_path / "requirements.txt").write_bytes("apollo-client\n".encode("utf-16"))
+
+    assert None is Project(str(tmp_path), names, ["requirements.txt"]).refusal("pyapollo", "m.py")
 
 
 def test_manifest_of_another_project_is_no_evidence(rewritten):

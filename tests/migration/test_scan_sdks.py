@@ -85,6 +85,14 @@ def test_apollo_client_counts_only_with_a_manifest_that_names_it(sites, module, 
     ]
 
 
+def test_apollo_client_counts_only_with_its_own_distribution(sites):
+    source = "import apopy, apollocfg\napopy.Client()\napollocfg.Client()\n"
+
+    assert ["apopy.Client"] == [
+        one[1] for one in sites(source, **{"requirements.txt": "apopy\n# apollocfg\n"})
+    ]
+
+
 def test_maps_for_the_scan_claim_each_root_once():
     from capa_migration.scan.survey import known_maps
 
