@@ -1,4 +1,4 @@
-"""Requirements as pip and the packaging standards write them: enough of them to name one and its extras."""
+"""Requirements as pip and the packaging standards write them: enough of them to name one, its extras and its marker."""
 
 from __future__ import annotations
 
@@ -9,13 +9,55 @@ from typing import NamedTuple
 from capa_codemods.names import CAPA, Names, normalized
 
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?")
+_JOINED_LINES = re.compile(r"\\(?:\r\n|\r|\n)")
+# What only pip's files have behind a requirement, such as `--hash=…`.
+_OPTIONS = re.compile(r"\s--\w.*", re.DOTALL)
 
 
 class Requirement(NamedTuple):
-    """The name of a distribution, normalised, and the extras that are asked for."""
+    """What a requirement asks for.
+
+    Attributes:
+        name: The name of a distribution, normalised.
+        extras: The extras that are asked for.
+        marker: The condition under which it is asked for; empty if it always is.
+    """
 
     name: str
     extras: tuple[str, ...]
+    marker: str = ""
+
+
+class Missing(NamedTuple):
+    """Extras of Capa that are not asked for where an SDK is.
+
+    Attributes:
+        marker: The condition under which the SDK is asked for; empty if it always is.
+    """
+
+    extras: tuple[str, ...]
+    marker: str = ""
+
+    @property
+    def text(self) -> str:
+        """The requirement that asks for them."""
+        return capa_requirement(self.extras) + (f"; {self.marker}" if self.marker else "")
+
+    def is_for(self, text: str, names: Names) -> bool:
+        """Say whether the requirement *text* is of an SDK that needs them."""
+        found = read_requirement(text)
+        owner = names.required(found.name) if found else None
+        return (
+            found is not None
+            and owner is not None
+            and found.marker == self.marker
+            and owner.extra in self.extras
+        )
+
+    def fits(self, text: str) -> bool:
+        """Say whether the requirement *text* is of Capa and may ask for them too."""
+        found = read_requirement(text)
+        return found is not None and found.name == CAPA and found.marker == self.marker
 
 
 def read_requirement(text: str) -> Requirement | None:
@@ -24,12 +66,20 @@ def read_requirement(text: str) -> Requirement | None:
     if found is None or text[found.end() : found.end() + 1] in {"/", ":"}:
         return None
     extras = (part.strip() for part in (found[2] or "").split(","))
-    return Requirement(normalized(found[1]), tuple(extra for extra in extras if extra))
+    return Requirement(
+        normalized(found[1]), tuple(extra for extra in extras if extra), _marker(text[found.end() :])
+    )
 
 
-def missing_extras(texts: Iterable[str], names: Names) -> tuple[str, ...]:
-    """Return the extras of Capa that the SDKs among the requirements *texts* need and that are not there yet."""
-    wanted: list[str] = []
+def _marker(rest: str) -> str:
+    text = _OPTIONS.sub("", _JOINED_LINES.sub(" ", rest))
+    # `;` may be part of an address: behind one, a space comes before the marker.
+    return text.partition(" ;" if "://" in text else ";")[2].strip()
+
+
+def missing(texts: Iterable[str], names: Names) -> list[Missing]:
+    """Return what the SDKs among the requirements *texts* need of Capa and is not there yet, for each marker."""
+    wanted: dict[str, set[str]] = {"": set()}
     present: set[str] = set()
     for text in texts:
         requirement = read_requirement(text)
@@ -38,10 +88,17 @@ def missing_extras(texts: Iterable[str], names: Names) -> tuple[str, ...]:
         if requirement.name == CAPA:
             present.update(requirement.extras)
         elif owner := names.required(requirement.name):
-            wanted.append(owner.extra)
+            wanted.setdefault(requirement.marker, set()).add(owner.extra)
     if "all" in present:
-        return ()
-    return tuple(sorted(set(wanted) - present))
+        return []
+    always = wanted[""]
+    left = {marker: extras - present - (always if marker else set()) for marker, extras in wanted.items()}
+    return [Missing(tuple(sorted(extras)), marker) for marker, extras in left.items() if extras]
+
+
+def missing_extras(texts: Iterable[str], names: Names) -> tuple[str, ...]:
+    """Return the extras of Capa that the SDKs among the requirements *texts* need and that are not there yet."""
+    return tuple(sorted({extra for one in missing(texts, names) for extra in one.extras}))
 
 
 def capa_requirement(extras: Iterable[str]) -> str:

@@ -15,7 +15,14 @@ import pytest
         ("requests", "requests\ncapa-core[requests]"),
         ("requests==2.31.0  # http\nflask\n", "requests==2.31.0  # http\ncapa-core[requests]\nflask\n"),
         ("Requests[socks] >= 2 ; python_version > '3'\r\nflask\r\n",
-         "Requests[socks] >= 2 ; python_version > '3'\r\ncapa-core[requests]\r\nflask\r\n"),
+         "Requests[socks] >= 2 ; python_version > '3'\r\ncapa-core[requests]; python_version > '3'\r\nflask\r\n"),
+        ("requests==2.31 ; python_version < '3.9'\nrequests==2.32 ; python_version >= '3.9'\ncelery\n",
+         ("requests==2.31 ; python_version < '3.9'\ncapa-core[requests]; python_version < '3.9'\n"
+         "requests==2.32 ; python_version >= '3.9'\ncapa-core[requests]; python_version >= '3.9'\ncelery\ncapa-core[celery]\n")),
+        ("requests ; os_name == 'nt'\nrequests<3\n", "requests ; os_name == 'nt'\nrequests<3\ncapa-core[requests]\n"),
+        ("capa-core[celery]\nrequests \\\n ; os_name == 'nt'\n", "capa-core[celery]\nrequests \\\n ; os_name == 'nt'\ncapa-core[requests]; os_name == 'nt'\n"),
+        ("requests @ https://x/y;z/requests.zip ; os_name == 'nt'\n",
+         "requests @ https://x/y;z/requests.zip ; os_name == 'nt'\ncapa-core[requests]; os_name == 'nt'\n"),
         ("# top\ncelery[redis]>=5\n\nrequests\n# end\n", "# top\ncelery[redis]>=5\n\nrequests\ncapa-core[celery,requests]\n# end\n"),
         ("capa-core[celery]==1.2  # ours\nrequests\n", "capa-core[celery,requests]==1.2  # ours\nrequests\n"),
         ("capa_core\nrequests\n", "capa_core[requests]\nrequests\n"),
@@ -102,6 +109,8 @@ def test_requirements_that_are_no_text_are_a_finding(rewritten):
         ('[project.optional-dependencies]\nweb = ["celery"]\n[dependency-groups]\ndev = ["requests", {include-group = "x"}]\n',
          ('[project.optional-dependencies]\nweb = ["celery", "capa-core[celery]"]\n'
          '[dependency-groups]\ndev = ["requests", "capa-core[requests]", {include-group = "x"}]\n')),
+        ('[project]\ndependencies = ["celery", "requests; python_version < \'3.12\'"]\n',
+         '[project]\ndependencies = ["celery", "capa-core[celery]", "requests; python_version < \'3.12\'", "capa-core[requests]; python_version < \'3.12\'"]\n'),
         ('[project]\ndependencies = ["capa-core[celery]>=1", "requests"]\n',
          '[project]\ndependencies = ["capa-core[celery,requests]>=1", "requests"]\n'),
         ('[tool.poetry.dependencies]\npython = "^3.11"\nrequests = "^2.31" # http\nflask = "*"\n',
@@ -146,6 +155,28 @@ def test_tox_ini_inside_pyproject_is_named(rewritten):
 
     assert source.encode() == result.text
     assert ["legacy_tox_ini asks for an SDK and not for capa-core[requests]"] == result.messages
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        ('{version = "2", optional = true}', "optional"),
+        ('{version = "2", markers = "os_name == \'nt\'"}', "markers"),
+        ('[{version = "1", python = "<3.9"}, {version = "2", python = ">=3.9"}]', "python"),
+    ],
+)
+def test_condition_in_a_table_is_named(rewritten, value, key):
+    source = f"[tool.poetry.dependencies]\ncelery = {{version = '5', optional = false}}\nrequests = {value}\n"
+
+    result = rewritten(source, "pyproject.toml")
+
+    (finding,) = result.outcome.findings
+    assert b'capa-core = {version = "*", extras = ["celery"]}' in result.text
+    assert (
+        3,
+        "tool.poetry.dependencies: requests is asked for under a condition and capa-core[requests] is not",
+        f"ask for it by hand, with `{key}` too",
+    ) == (finding.line, finding.message, finding.next_step)
 
 
 def test_capa_without_the_extras_in_a_table_is_named(rewritten):

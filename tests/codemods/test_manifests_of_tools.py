@@ -14,7 +14,7 @@ from capa_codemods.manifests.setup_file import SetupFile
     ("path", "before", "after"),
     [
         ("setup.cfg", "[metadata]\nname = x\n\n[options]\npackages = find:\ninstall_requires =\n    # http\n    requests>=2 ; python_version > '3'\n    flask\nzip_safe = no\n",
-         "[metadata]\nname = x\n\n[options]\npackages = find:\ninstall_requires =\n    # http\n    requests>=2 ; python_version > '3'\n    capa-core[requests]\n    flask\nzip_safe = no\n"),
+         "[metadata]\nname = x\n\n[options]\npackages = find:\ninstall_requires =\n    # http\n    requests>=2 ; python_version > '3'\n    capa-core[requests]; python_version > '3'\n    flask\nzip_safe = no\n"),
         ("setup.cfg", "[options]\ninstall_requires = requests\n", "[options]\ninstall_requires = requests\n    capa-core[requests]\n"),
         ("setup.cfg", "[options]\r\ninstall_requires =\r\n\trequests\r\n", "[options]\r\ninstall_requires =\r\n\trequests\r\n\tcapa-core[requests]\r\n"),
         ("setup.cfg", "[options]\ninstall_requires =\n  flask\n[options.extras_require]\nweb = requests\n  celery[redis]\n",
@@ -34,6 +34,7 @@ from capa_codemods.manifests.setup_file import SetupFile
          "from setuptools import setup\nsetup(\n    install_requires=[\n        'requests>=2',  # http\n        'capa-core[requests]',\n        'flask',\n    ],\n)\n"),
         ("setup.py", 'import setuptools as s\ns.setup(install_requires=["flask"], extras_require={"é": ["requests"], "b": X})\n',
          'import setuptools as s\ns.setup(install_requires=["flask"], extras_require={"é": ["requests", "capa-core[requests]"], "b": X})\n'),
+        ("setup.py", 'setup(install_requires=["requests;os_name==\'nt\'"])\n', 'setup(install_requires=["requests;os_name==\'nt\'", "capa-core[requests]; os_name==\'nt\'"])\n'),
         ("setup.py", 'setup(install_requires=["capa-core[celery]", u"requests"])\n', 'setup(install_requires=["capa-core[celery,requests]", u"requests"])\n'),
     ],
 )  # fmt: skip

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from capa_codemods.findings import Edit, Finding
-from capa_codemods.manifests.lines import Line, LineManifest, Listed, is_capa
+from capa_codemods.manifests.lines import Line, LineManifest, Listed
 from capa_codemods.manifests.locks import stale_locks
 from capa_codemods.project import Project
-from capa_codemods.requirement import capa_requirement, missing_extras, read_requirement, with_extras
+from capa_codemods.requirement import Missing, capa_requirement, missing, read_requirement, with_extras
 from capa_codemods.rule import Rule
 
 M = TypeVar("M", bound=LineManifest)
@@ -29,24 +29,34 @@ class LineRule(Rule[M]):
             yield from stale_locks(self.id, file.path, project)
 
     def _listed(self, listed: Listed, file: M, project: Project) -> Iterator[Edit | Finding]:
-        missing = missing_extras((line.text for line in listed.lines), project.names)
-        if not missing:
+        lacks = missing((line.text for line in listed.lines), project.names)
+        if listed.doubt:
+            yield from self._left(lacks, listed, file, project)
             return
-        sdks = [line for line in listed.lines if project.names.required(_name(line))]
-        ours = next((line for line in listed.lines if is_capa(line.text)), None)
-        hosts = [line for line in sdks if line.is_host] or [line for line in listed.lines if line.is_host]
-        if listed.doubt or not (ours or hosts):
+        added: dict[Line, list[str]] = {}
+        for lack in lacks:
+            if ours := next((line for line in listed.lines if lack.fits(line.text)), None):
+                new = with_extras(ours.text, lack.extras).encode()
+                yield Edit(ours.start, ours.start + len(ours.text.encode()), new, self.id)
+                continue
+            sdks = [line for line in listed.lines if line.is_host and lack.is_for(line.text, project.names)]
+            host = (sdks or [line for line in listed.lines if line.is_host])[-1]
+            added.setdefault(host, []).append(lack.text)
+        yield from self._added(added, file)
+
+    def _added(self, added: dict[Line, list[str]], file: M) -> Iterator[Edit]:
+        newline = "\r\n" if b"\r\n" in file.data else "\n"
+        for host, texts in added.items():
+            lines = "".join(f"{newline}{host.lead}{text}" for text in texts)
+            yield Edit(host.end, host.end, lines.encode(), self.id)
+
+    def _left(self, lacks: list[Missing], listed: Listed, file: M, project: Project) -> Iterator[Finding]:
+        sdks = [line for line in listed.lines if any(lack.is_for(line.text, project.names) for lack in lacks)]
+        if sdks:
             asked = ", ".join(sorted({_name(line) for line in sdks}))
-            said = f"asks for {asked} and not for {capa_requirement(missing)}"
-            said += f": {listed.doubt}" if listed.doubt else ""
+            wanted = capa_requirement(extra for lack in lacks for extra in lack.extras)
+            said = f"asks for {asked} and not for {wanted}: {listed.doubt}"
             yield Finding(self.id, file.line_of(sdks[-1].start), "warning", said, listed.advice)
-        elif ours:
-            new = with_extras(ours.text, missing).encode()
-            yield Edit(ours.start, ours.start + len(ours.text.encode()), new, self.id)
-        else:
-            newline = "\r\n" if b"\r\n" in file.data else "\n"
-            added = f"{newline}{hosts[-1].lead}{capa_requirement(missing)}"
-            yield Edit(hosts[-1].end, hosts[-1].end, added.encode(), self.id)
 
 
 def _name(line: Line) -> str:

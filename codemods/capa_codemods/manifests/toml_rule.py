@@ -20,10 +20,21 @@ from capa_codemods.manifests.locks import stale_locks
 from capa_codemods.manifests.toml_manifest import Path, TomlManifest
 from capa_codemods.names import CAPA, normalized
 from capa_codemods.project import Project
-from capa_codemods.requirement import capa_requirement, missing_extras, read_requirement, with_extras
+from capa_codemods.requirement import Missing, capa_requirement, missing, with_extras
 from capa_codemods.rule import Rule
 
 M = TypeVar("M", bound=TomlManifest)
+
+
+# Of Poetry, Pipenv and Pixi. Pipenv takes the names of all markers as well.
+_CONDITIONS = frozenset(
+    {
+        *("optional", "markers", "python", "platform"),
+        *("os_name", "sys_platform", "platform_machine", "platform_system", "platform_python_implementation"),
+        *("python_version", "python_full_version", "implementation_name", "implementation_version"),
+        *("platform_release", "platform_version"),
+    }
+)
 
 
 class _Sought(NamedTuple):
@@ -48,17 +59,22 @@ class TomlRule(Rule[M]):
             yield from stale_locks(self.id, file.path, project)
 
     def _list(self, file: M, path: Path, items: list[Any], project: Project) -> Iterator[Edit | Finding]:
-        missing = missing_extras(filter(_is_text, items), project.names)
-        if not missing:
-            return
-        at = next((at for at, item in enumerate(items) if _name(item) == CAPA), None)
+        for lack in missing(filter(_is_text, items), project.names):
+            yield from self._lacking(file, path, items, lack, project)
+
+    def _lacking(
+        self, file: M, path: Path, items: list[Any], lack: Missing, project: Project
+    ) -> Iterator[Edit | Finding]:
+        at = next((at for at, item in enumerate(items) if _is_text(item) and lack.fits(item)), None)
         if at is not None:
-            text = with_extras(items[at], missing)
+            text = with_extras(items[at], lack.extras)
             tries = (replaced(file, one, text, self.id) for one in file.strings if one.value == items[at])
             wanted = [*items[:at], text, *items[at + 1 :]]
         else:
-            at = max(at for at, item in enumerate(items) if project.names.required(_name(item)))
-            text = capa_requirement(missing)
+            text = lack.text
+            at = max(
+                at for at, item in enumerate(items) if _is_text(item) and lack.is_for(item, project.names)
+            )
             tries = (inserted(file, one, text, self.id) for one in file.strings if one.value == items[at])
             wanted = [*items[: at + 1], text, *items[at + 1 :]]
         yield from self._first_right(file, tries, path, wanted, _Sought(items[at], text))
@@ -66,22 +82,35 @@ class TomlRule(Rule[M]):
     def _table(
         self, file: M, path: Path, table: dict[str, Any], project: Project
     ) -> Iterator[Edit | Finding]:
-        owners = {key: owner for key in table if (owner := project.names.required(key))}
         ours = next((value for key, value in table.items() if normalized(key) == CAPA), None)
         present = ours.get("extras", []) if isinstance(ours, dict) else []
-        extras = sorted({owner.extra for owner in owners.values()})
-        if not owners or "all" in present or not set(extras).difference(present):
+        sdks = {key: owner.extra for key in table if (owner := project.names.required(key))}
+        always = {key: extra for key, extra in sdks.items() if not _condition(table[key])}
+        extras = sorted(set(always.values()))
+        if "all" in present:
             return
-        if ours is not None:
-            place = ".".join(path)
-            said = f"{place}: {CAPA} is asked for without {capa_requirement(extras).removeprefix(CAPA)}"
+        for key, extra in sdks.items():
+            if extra not in (*present, *extras):
+                said = f"{'.'.join(path)}: {key} is asked for under a condition and {capa_requirement([extra])} is not"
+                step = f"ask for it by hand, with `{_condition(table[key])}` too"
+                yield Finding(self.id, _line_of(file, key), "warning", said, step)
+        if not set(extras) <= set(present):
+            yield from self._extras(file, path, table, list(always)[-1], extras)
+
+    def _extras(
+        self, file: M, path: Path, table: dict[str, Any], beside: str, extras: list[str]
+    ) -> Iterator[Edit | Finding]:
+        if CAPA in map(normalized, table):
+            said = (
+                f"{'.'.join(path)}: {CAPA} is asked for without {capa_requirement(extras).removeprefix(CAPA)}"
+            )
             yield Finding(self.id, _line_of(file, CAPA), "warning", said, "add the extras by hand")
             return
         listed = ", ".join(f'"{extra}"' for extra in extras)
         line = f'{CAPA} = {{version = "*", extras = [{listed}]}}'
-        tries = (_line_after(file, found, line, self.id) for found in _settings(file, list(owners)[-1]))
+        tries = (_line_after(file, found, line, self.id) for found in _settings(file, beside))
         wanted = {**table, CAPA: {"version": "*", "extras": extras}}
-        yield from self._first_right(file, tries, path, wanted, _Sought(list(owners)[-1], line))
+        yield from self._first_right(file, tries, path, wanted, _Sought(beside, line))
 
     def _first_right(
         self, file: TomlManifest, tries: Iterator[Sequence[Edit]], path: Path, wanted: object, sought: _Sought
@@ -98,6 +127,13 @@ class TomlRule(Rule[M]):
                 return
         said = f"no place was found in {'.'.join(path)} for {sought.text}"
         yield Finding(self.id, _line_of(file, sought.beside), "warning", said, "add it by hand")
+
+
+def _condition(value: object) -> str:
+    """Return the key by which *value*, of a dependency in a table, asks for it not always; empty if there is none."""
+    entries = value if isinstance(value, list) else [value]
+    keys = (key for entry in entries if isinstance(entry, dict) for key, found in entry.items() if found)
+    return next((key for key in keys if key in _CONDITIONS), "")
 
 
 def _line_of(file: TomlManifest, text: str) -> int:
@@ -128,8 +164,3 @@ def _with(tables: dict[str, Any], path: Path, value: object) -> dict[str, Any]:
 
 def _is_text(item: object) -> TypeGuard[str]:
     return isinstance(item, str)  # a group may include another by a table
-
-
-def _name(item: object) -> str:
-    requirement = read_requirement(item) if _is_text(item) else None
-    return requirement.name if requirement else ""

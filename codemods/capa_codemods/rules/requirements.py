@@ -3,9 +3,11 @@
     requests>=2.31  # http      →  requests>=2.31  # http
                                    capa-core[requests]
     capa-core[celery]           →  capa-core[celery,requests]
+    celery; os_name == "nt"     →  celery; os_name == "nt"
+                                   capa-core[celery]; os_name == "nt"
 
-Order and comments are kept. Files that a tool has generated, and those with hashes, are not edited: the finding says
-which command makes them again.
+Order, comments and markers are kept. Files that a tool has generated, and those with hashes, are not edited: the
+finding says which command makes them again.
 """
 
 from __future__ import annotations

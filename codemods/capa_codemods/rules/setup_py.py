@@ -13,10 +13,9 @@ from collections.abc import Iterator, Sequence
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.manifests.entry_points import moved_entries
 from capa_codemods.manifests.inserted import inserted, replaced
-from capa_codemods.manifests.lines import is_capa
 from capa_codemods.manifests.setup_file import Item, SetupFile
 from capa_codemods.project import Project
-from capa_codemods.requirement import capa_requirement, missing_extras, read_requirement, with_extras
+from capa_codemods.requirement import Missing, missing, with_extras
 from capa_codemods.rule import Rule
 
 
@@ -32,28 +31,25 @@ class SetupPy(Rule[SetupFile]):
         for items in file.lists:
             yield from self._list(items, file, project)
         yield from moved_entries(self.id, file.entries, file.path, project)
-        values = [item.value for item in file.loose]
-        if missing := missing_extras(values, project.names):
-            line = next(item.line for item in file.loose if _asks_for_sdk(item, project))
-            said = f"asks for an SDK and not for {capa_requirement(missing)}: the list is not literal in `setup(…)`"
+        for lack in missing((item.value for item in file.loose), project.names):
+            line = next(item.line for item in file.loose if lack.is_for(item.value, project.names))
+            said = f"asks for an SDK and not for {lack.text}: the list is not literal in `setup(…)`"
             yield Finding(self.id, line, "warning", said, "add it by hand")
 
     def _list(self, items: Sequence[Item], file: SetupFile, project: Project) -> Iterator[Edit | Finding]:
-        missing = missing_extras((item.value for item in items), project.names)
-        if not missing:
-            return
-        ours = next((item for item in items if is_capa(item.value)), None)
-        last = ours or next(item for item in reversed(items) if _asks_for_sdk(item, project))
+        for lack in missing((item.value for item in items), project.names):
+            yield from self._lacking(items, file, lack, project)
+
+    def _lacking(
+        self, items: Sequence[Item], file: SetupFile, lack: Missing, project: Project
+    ) -> Iterator[Edit | Finding]:
+        ours = next((item for item in items if lack.fits(item.value)), None)
+        last = ours or next(item for item in reversed(items) if lack.is_for(item.value, project.names))
         written = file.text[last.start : last.end]
         if written[1:-1] != last.value:
-            said = f"asks for an SDK and not for {capa_requirement(missing)}: the string beside is joined or escaped"
+            said = f"asks for an SDK and not for {lack.text}: the string beside is joined or escaped"
             yield Finding(self.id, last.line, "warning", said, "add it by hand")
         elif ours:
-            yield from replaced(file, ours, with_extras(ours.value, missing), self.id)
+            yield from replaced(file, ours, with_extras(ours.value, lack.extras), self.id)
         else:
-            yield from inserted(file, last, capa_requirement(missing), self.id)
-
-
-def _asks_for_sdk(item: Item, project: Project) -> bool:
-    requirement = read_requirement(item.value)
-    return requirement is not None and project.names.required(requirement.name) is not None
+            yield from inserted(file, last, lack.text, self.id)
