@@ -130,6 +130,7 @@ def test_pyproject_gets_a_requirement(rewritten, before, after):
 @pytest.mark.parametrize(
     "place",
     [
+        "build-system.requires",
         "tool.pdm.dev-dependencies.test",
         "tool.uv.dev-dependencies",
         "tool.rye.dev-dependencies",
@@ -199,7 +200,6 @@ def test_capa_without_the_extras_in_a_table_is_named(rewritten):
         '[project]\ndependencies = ["requests", "capa-core[requests]"]\n',
         '[tool.x]\ndependencies = ["requests"]\n',
         '[tool.poetry.dependencies]\nrequests = "2"\ncapa-core = {version = "*", extras = ["requests", "x"]}\n',
-        '[build-system]\nrequires = ["requests"]\n',
     ],
 )
 def test_pyproject_without_an_sdk_or_with_capa_stays(rewritten, source):

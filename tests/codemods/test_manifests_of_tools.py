@@ -20,6 +20,8 @@ from capa_codemods.manifests.setup_file import SetupFile
         ("setup.cfg", "[options]\ninstall_requires =\n  flask\n[options.extras_require]\nweb = requests\n  celery[redis]\n",
          "[options]\ninstall_requires =\n  flask\n[options.extras_require]\nweb = requests\n  celery[redis]\n  capa-core[celery,requests]\n"),
         ("setup.cfg", "[options]\ninstall_requires =\n    capa-core[celery]>=1\n    requests", "[options]\ninstall_requires =\n    capa-core[celery,requests]>=1\n    requests"),
+        ("setup.cfg", "[options]\nsetup_requires =\n    requests\n", "[options]\nsetup_requires =\n    requests\n    capa-core[requests]\n"),
+        ("setup.py", "setup(setup_requires=['requests'])\n", "setup(setup_requires=['requests', 'capa-core[requests]'])\n"),
         ("tox.ini", "[testenv]\ndeps =\n    -rrequirements.txt\n    requests  # http\n    pytest\ncommands = pytest\n",
          "[testenv]\ndeps =\n    -rrequirements.txt\n    requests  # http\n    capa-core[requests]\n    pytest\ncommands = pytest\n"),
         ("tox.ini", "[testenv:docs]\ndeps = requests\n", "[testenv:docs]\ndeps = requests\n    capa-core[requests]\n"),
@@ -70,7 +72,7 @@ def test_manifest_in_doubt_is_named(rewritten, path, source, line, said):
     ("path", "source"),
     [
         ("setup.cfg", "[metadata]\nname = requests\nkeywords = celery\n[options]\ninstall_requires = file: requirements.txt\n"),
-        ("setup.cfg", "[options]\nsetup_requires =\n    requests\n[flake8]\nmax-line-length = 1\n"),
+        ("setup.cfg", "[options]\npython_requires =\n    requests\n[flake8]\nmax-line-length = 1\n"),
         ("tox.ini", "[testenv]\ncommands =\n    requests\nallowlist_externals = celery\n"),
         ("setup.py", "setup(name='requests', keywords=['celery'], packages=['celery'], classifiers=['requests'])\n"),
         ("setup.py", "print 'requests'\n"),

@@ -115,7 +115,10 @@ class SetupCfg(IniFile):
     """A setup.cfg, as setuptools reads it."""
 
     suffixes = ("setup.cfg",)
-    options = (("options", "install_requires|tests_require"), (r"options\.extras_require", ".+"))
+    options = (
+        ("options", "install_requires|setup_requires|tests_require"),
+        (r"options\.extras_require", ".+"),
+    )
 
 
 class ToxIni(IniFile):

@@ -14,7 +14,7 @@ from capa_codemods.manifests.entry_points import Entry, ManifestOfName, original
 from capa_codemods.manifests.lines import is_capa
 from capa_codemods.names import Names
 
-_LISTS = frozenset({"install_requires", "tests_require"})
+_LISTS = frozenset({"install_requires", "setup_requires", "tests_require"})
 _NO_REQUIREMENTS = frozenset(
     {"keywords", "classifiers", "packages", "py_modules", "entry_points", "platforms"}
 )

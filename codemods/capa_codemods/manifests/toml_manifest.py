@@ -145,6 +145,7 @@ class PyprojectFile(TomlManifest):
 
     suffixes = ("pyproject.toml",)
     list_places = (
+        "build-system.requires",
         "project.dependencies",
         "project.optional-dependencies.*",
         "dependency-groups.*",

@@ -8,10 +8,11 @@
     requests = "^2.31"                      requests = "^2.31"
                                             capa-core = {version = "*", extras = ["requests"]}
 
-PEP 621 dependencies and optional dependencies, PEP 735 groups, and the lists and tables of Poetry, PDM, uv, Hatch,
-tox, Pixi, Rye and Flit. Order, comments and markers are kept. Where no place can be found that gives exactly that, or
-a table asks for the SDK under a condition (`optional = true`, `markers`, `python`), the finding says what to add by
-hand. Lock files are never edited: a finding names the command that makes them again.
+PEP 621 dependencies and optional dependencies, PEP 735 groups, build requirements (setup.py may import the SDK), and
+the lists and tables of Poetry, PDM, uv, Hatch, tox, Pixi, Rye and Flit. Order, comments and markers are kept. Where
+no place can be found that gives exactly that, or a table asks for the SDK under a condition (`optional = true`,
+`markers`, `python`), the finding says what to add by hand. Lock files are never edited: a finding names the command
+that makes them again.
 """
 
 from __future__ import annotations

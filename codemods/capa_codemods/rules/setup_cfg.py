@@ -6,8 +6,8 @@
 
     x = requests.help:main       →  x = capa_requests.help:main
 
-`install_requires`, `tests_require` and the extras. A single line in which `;` could begin a marker or the next
-requirement is left and named.
+`install_requires`, `setup_requires`, `tests_require` and the extras. A single line in which `;` could begin a marker or
+the next requirement is left and named.
 """
 
 from __future__ import annotations

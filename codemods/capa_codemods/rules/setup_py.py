@@ -2,8 +2,8 @@
 
     install_requires=["requests>=2"]  →  install_requires=["requests>=2", "capa-core[requests]"]
 
-`install_requires`, `tests_require` and the lists of `extras_require`, where they are literal. A list that is built
-elsewhere is left and named: what becomes of it is known only when the file runs.
+`install_requires`, `setup_requires`, `tests_require` and the lists of `extras_require`, where they are literal. A list
+that is built elsewhere is left and named: what becomes of it is known only when the file runs.
 """
 
 from __future__ import annotations
