@@ -39,12 +39,14 @@ class RequirementsFile(LineManifest):
     @property
     def lists(self) -> Sequence[Listed]:
         """The one list that the file is."""
-        if self.generator is None:
-            return (Listed(self.requirements),)
-        command, source = self.generator
-        return (
-            Listed(self.requirements, "the file is generated", f"add it to {source} and run `{command}`"),
-        )
+        if self.generator:
+            command, source = self.generator
+            step = f"add it to {source} and run `{command}`"
+            return (Listed(self.requirements, "the file is generated", step),)
+        if "--hash=" in self.text:
+            step = "add it with its hashes, and those of what it needs: `pip-compile --generate-hashes` writes them"
+            return (Listed(self.requirements, "pip takes no line without a hash beside one with", step),)
+        return (Listed(self.requirements),)
 
     @cached_property
     def requirements(self) -> tuple[Line, ...]:
@@ -71,8 +73,7 @@ class RequirementsFile(LineManifest):
             return quoted[1].strip(), _source_in(quoted[1]) or source
         if found:
             return _PLAIN_COMMANDS.get(found[1].lower(), "pip-compile {}").format(source), source
-        # pip refuses a file in which some lines have hashes and some have none.
-        return (f"pip-compile --generate-hashes {source}", source) if "--hash=" in self.text else None
+        return None
 
     def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
         """Read *new* and compare: nothing but what is asked of Capa may differ."""

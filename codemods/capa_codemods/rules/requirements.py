@@ -6,8 +6,8 @@
     celery; os_name == "nt"     →  celery; os_name == "nt"
                                    capa-core[celery]; os_name == "nt"
 
-Order, comments and markers are kept. Files that a tool has generated, and those with hashes, are not edited: the
-finding says which command makes them again.
+Order, comments and markers are kept. Files that a tool has generated are not edited: the finding says which
+command makes them again. Nor are those with hashes, in which pip takes no line without one.
 """
 
 from __future__ import annotations
