@@ -10,6 +10,10 @@ from capa_codemods.names import CAPA, Names, normalized
 
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?")
 _JOINED_LINES = re.compile(r"\\(?:\r\n|\r|\n)")
+# The address of a repository, as only pip's files have it.
+_REPOSITORY = re.compile(
+    r"\s*(?:(?:-e|--editable)[\s=]\s*)?(?:git|hg|svn|bzr)\+[a-z+]+://[^/\s]*(/[^\s#]*)(?:#(\S*))?"
+)
 # What only pip's files have behind a requirement, such as `--hash=…`.
 _OPTIONS = re.compile(r"\s--\w.*", re.DOTALL)
 
@@ -61,7 +65,12 @@ class Missing(NamedTuple):
 
 
 def read_requirement(text: str) -> Requirement | None:
-    """Return what *text* requires, or None if it names no distribution (an option, a path, an address)."""
+    """Return what *text* requires, or None if it names no distribution (an option, a path, an address).
+
+    The address of a repository names one by its `#egg=`, or else by its last folder.
+    """
+    if found := _REPOSITORY.match(text):
+        return _installed_from(found[1], found[2] or "", _marker(text[found.end() :]))
     found = _REQUIREMENT.match(text)
     if found is None or text[found.end() : found.end() + 1] in {"/", ":"}:
         return None
@@ -69,6 +78,14 @@ def read_requirement(text: str) -> Requirement | None:
     return Requirement(
         normalized(found[1]), tuple(extra for extra in extras if extra), _marker(text[found.end() :])
     )
+
+
+def _installed_from(folder: str, fragment: str, marker: str) -> Requirement | None:
+    egg = next((part[4:] for part in fragment.split("&") if part.startswith("egg=")), "")
+    name = egg or folder.partition("@")[0].rstrip("/").rpartition("/")[2].removesuffix(".git")
+    requirement = read_requirement(name)
+    # Capa's own address stays as it stands: no extras can be put into it.
+    return requirement._replace(marker=marker) if requirement and requirement.name != CAPA else None
 
 
 def _marker(rest: str) -> str:
