@@ -31,6 +31,7 @@ import pytest
         ("-e git+ssh://git@x/y/requests@a/b ; os_name == 'nt'\n", "-e git+ssh://git@x/y/requests@a/b ; os_name == 'nt'\ncapa-core[requests]; os_name == 'nt'\n"),
         ("hg+https://x/y#subdirectory=z&egg=celery[redis]\n", "hg+https://x/y#subdirectory=z&egg=celery[redis]\ncapa-core[celery]\n"),
         ("git+https://x/capa-core.git\nrequests\n", "git+https://x/capa-core.git\nrequests\ncapa-core[requests]\n"),
+        ("\ufeffrequests\nflask\n", "\ufeffrequests\ncapa-core[requests]\nflask\n"),
         ("é # ü\nrequests\n", "é # ü\nrequests\ncapa-core[requests]\n"),
     ],
 )  # fmt: skip
@@ -104,6 +105,16 @@ def test_requirements_with_hashes_stay_and_are_no_generated_ones(rewritten):
     ) == (finding.message, finding.next_step)
 
 
+def test_requirements_in_utf_16_are_a_finding(rewritten):
+    outcome = rewritten("requests\n".encode("utf-16"), "requirements.txt").outcome
+
+    assert ("failed", "not UTF-8", "save it in UTF-8 and run again") == (
+        outcome.status,
+        outcome.reason,
+        outcome.next_step,
+    )
+
+
 def test_requirements_that_are_no_text_are_a_finding(rewritten):
     outcome = rewritten(b"requests\n\xff\n", "requirements.txt").outcome
 
@@ -165,6 +176,27 @@ def test_lists_of_tools_get_a_requirement(rewritten, place):
     assert (
         before.replace('"]', '", "capa-core[requests]"]') == rewritten(before, "pyproject.toml").text.decode()
     )
+
+
+@pytest.mark.parametrize(
+    "place", ["dependencies", "host-dependencies", "feature.x.target.linux-64.dependencies"]
+)
+def test_what_pixi_asks_of_conda_is_named(rewritten, place):
+    source = f'[tool.pixi.{place}]\nrequests = "2"\n'
+
+    result = rewritten(source, "pyproject.toml")
+
+    assert source.encode() == result.text
+    assert [
+        f"tool.pixi.{place}: requests is asked of conda, which has no capa-core[requests]"
+    ] == result.messages
+
+
+@pytest.mark.parametrize("line", ['requests = "2"', 'capa-core = {version = "*", extras = ["requests"]}'])
+def test_what_pixi_asks_of_pip_too_is_not_named(rewritten, line):
+    source = f'[tool.pixi.dependencies]\nrequests = "2"\n[tool.pixi.pypi-dependencies]\n{line}\n'
+
+    assert [] == rewritten(source, "pyproject.toml").messages
 
 
 def test_tox_ini_inside_pyproject_is_named(rewritten):

@@ -31,6 +31,8 @@ from capa_codemods.manifests.setup_file import SetupFile
          '[dev-packages]\ncelery = {extras = ["redis"], version = ">=5"}\ncapa-core = {version = "*", extras = ["celery"]}\n')),
         ("environment.yml", "name: x\ndependencies:\n  - python=3.11\n  - pip:\n      - requests>=2  # http\n      - -r more.txt\n  - flask\n",
          "name: x\ndependencies:\n  - python=3.11\n  - pip:\n      - requests>=2  # http\n      - capa-core[requests]\n      - -r more.txt\n  - flask\n"),
+        ("environment.yml", "dependencies:\n- pip:\n  - flask\n- {pip: [requests]}\n", "dependencies:\n- pip:\n  - flask\n  - capa-core[requests]\n- {pip: [requests]}\n"),
+        ("Pipfile", '[docs]\nrequests = "*"\n', '[docs]\nrequests = "*"\ncapa-core = {version = "*", extras = ["requests"]}\n'),
         ("environment-dev.yaml", "dependencies:\n- celery\n- pip\n- pip:\n  - 'black'\n", "dependencies:\n- celery\n- pip\n- pip:\n  - 'black'\n  - capa-core[celery]\n"),
         ("setup.py", "from setuptools import setup\nsetup(\n    install_requires=[\n        'requests>=2',  # http\n        'flask',\n    ],\n)\n",
          "from setuptools import setup\nsetup(\n    install_requires=[\n        'requests>=2',  # http\n        'capa-core[requests]',\n        'flask',\n    ],\n)\n"),
@@ -52,6 +54,8 @@ def test_manifest_gets_a_line(rewritten, path, before, after):
     [
         ("setup.cfg", "[options]\ninstall_requires = requests; flask\n", 2, "asks for requests and not for capa-core[requests]: `;` may begin a marker or the next requirement"),
         ("tox.ini", "[testenv]\ndeps =\n    py311: requests\n", 3, "asks for requests and not for capa-core[requests]: it is asked for in some environments only"),
+        ("environment.yml", "name: x\ndependencies: [conda-forge::requests=2.31, pip]\n", 2, "asks for requests and not for capa-core[requests]: not every item stands on a line of its own"),
+        ("environment.yml", "dependencies:\n- flask\n- pip: ['requests', 'capa-core']\n", 3, "asks for requests and not for capa-core[requests]: not every item stands on a line of its own"),
         ("environment.yml", "dependencies:\n  - conda-forge::requests=2.31\n", 2, "asks for requests and not for capa-core[requests]: it asks nothing of pip"),
         ("environment.yml", "dependencies:\n  - pip:\n    - requests\n  - {{ more }}: [\n", 3, "asks for requests and not for capa-core[requests]: it cannot be read as YAML"),
         ("environment.yml", "x: &a\n- b\ndependencies:\n- pip:\n  - requests\n", 5, "asks for requests and not for capa-core[requests]: it has anchors, which are not followed"),

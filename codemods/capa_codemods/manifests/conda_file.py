@@ -41,11 +41,24 @@ class CondaFile(LineManifest):
         lines = tuple(self._lines())
         if _ANCHOR.search(self.text):
             return (Listed(lines, "it has anchors, which are not followed"),)
-        if _read(self.data) is None:
+        content = _read(self.data)
+        if content is None:
             return (Listed(lines, "it cannot be read as YAML"),)
-        if not any(line.is_host for line in lines):
-            return (Listed(lines, "it asks nothing of pip", "add a `pip:` list that asks for it"),)
-        return (Listed(lines),)
+        hidden = tuple(self._hidden(content, lines))
+        if any(line.is_host for line in lines):
+            return (Listed((*lines, *hidden)),)
+        if hidden:
+            return (Listed((*lines, *hidden), "not every item stands on a line of its own"),)
+        return (Listed(lines, "it asks nothing of pip", "add a `pip:` list that asks for it"),)
+
+    def _hidden(self, content: Any, lines: Sequence[Line]) -> Iterator[Line]:
+        """Yield what *content* asks for and none of *lines* does, such as items of a list in brackets."""
+        seen = {read_requirement(line.text) for line in lines}
+        for item in _items(content.get("dependencies") if isinstance(content, dict) else None):
+            text = item.rpartition("::")[2]
+            if read_requirement(text) and read_requirement(text) not in seen:
+                start = max(0, self.data.find(text.encode()))
+                yield Line(text, start, start, is_host=False)
 
     def _lines(self) -> Iterator[Line]:
         at, key, pip = 0, "", None
@@ -83,6 +96,15 @@ def _read(data: bytes) -> Any:
         return yaml.safe_load(data)
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
+
+
+def _items(listed: Any) -> Iterator[str]:
+    """Yield the texts in a list of dependencies, those for pip too."""
+    for item in listed if isinstance(listed, list) else []:
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            yield from _items(item.get("pip"))
 
 
 def _without_capa(value: Any) -> Any:

@@ -35,7 +35,7 @@ class LineRule(Rule[M]):
             return
         added: dict[Line, list[str]] = {}
         for lack in lacks:
-            if ours := next((line for line in listed.lines if lack.fits(line.text)), None):
+            if ours := next((line for line in listed.lines if line.is_host and lack.fits(line.text)), None):
                 new = with_extras(ours.text, lack.extras).encode()
                 yield Edit(ours.start, ours.start + len(ours.text.encode()), new, self.id)
                 continue

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from capa_codemods.encodings import text_in
 from capa_codemods.engine.document import Document, decoded
 from capa_codemods.names import CAPA, Names
 from capa_codemods.requirement import read_requirement
@@ -19,7 +20,7 @@ class Line(NamedTuple):
         start: Where *text* begins.
         end: Where its line ends, with the lines that go on from it; the line end is not part of it.
         lead: What a line beside it begins with: indentation, a dash.
-        is_host: Whether a line may be added after it.
+        is_host: Whether a line may be added after it, and it may be changed if it is Capa's.
     """
 
     text: str
@@ -62,7 +63,7 @@ class LineManifest(Document):
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
         """Say whether *data* may name a distribution of an SDK."""
-        return names.may_require(data.decode(errors="replace"))
+        return names.may_require(text_in(data))
 
     @property
     @abstractmethod

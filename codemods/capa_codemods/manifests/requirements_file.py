@@ -54,7 +54,7 @@ class RequirementsFile(LineManifest):
         return tuple(self._requirements())
 
     def _requirements(self) -> Iterator[Line]:
-        at = 0
+        at = 1 if self.text.startswith("\ufeff") else 0  # the mark that some editors begin a file with
         while at <= len(self.text):
             logical = _LOGICAL.match(self.text, at)
             end = logical.end() if logical else len(self.text)

@@ -87,6 +87,15 @@ class TomlManifest(ManifestOfName):
         yield from ((path, found) for path, found in self._at(self.table_places) if isinstance(found, dict))
 
     @property
+    def asked(self) -> Iterator[str]:
+        """Yield all requirements of the lists and tables."""
+        for _, items in self.lists:
+            yield from (item for item in items if isinstance(item, str))
+        for _, table in self.dependency_tables:
+            for key, value in table.items():
+                yield f"{key}[{','.join(extras_of(value))}]"
+
+    @property
     def entries(self) -> Iterator[Entry]:
         """Yield the entry points that stand in strings of one line, and nowhere else."""
         wanted = [value for _, value in self._at(self.entry_places) if isinstance(value, str)]
@@ -110,6 +119,10 @@ class TomlManifest(ManifestOfName):
                 ]
             yield from found
 
+    def line_with(self, text: str) -> int:
+        """Return the first line on which *text* stands, or the first of all."""
+        return self.text.count("\n", 0, max(0, self.text.find(text))) + 1
+
     def offset(self, at: int) -> int:
         """Return where the character number *at* begins in the bytes."""
         return len(self.text[:at].encode())
@@ -127,6 +140,12 @@ class TomlManifest(ManifestOfName):
         )
 
 
+def extras_of(value: object) -> list[str]:
+    """Return the extras that *value*, of a dependency in a table, asks for."""
+    listed = value.get("extras") if isinstance(value, dict) else None
+    return [extra for extra in listed if isinstance(extra, str)] if isinstance(listed, list) else []
+
+
 def _without_capa(value: Any, names: Names) -> Any:
     if isinstance(value, dict):
         return {key: _without_capa(item, names) for key, item in value.items() if normalized(key) != CAPA}
@@ -138,6 +157,13 @@ def _without_capa(value: Any, names: Names) -> Any:
 
 def _value(token: str) -> str:
     return str(tomllib.loads(f"x = {token}")["x"])
+
+
+_PIXI_PLACES = tuple(
+    f"tool.pixi.{place}{kind}dependencies"
+    for place in ("", "feature.*.", "target.*.", "feature.*.target.*.")
+    for kind in ("", "host-", "build-")
+)
 
 
 class PyprojectFile(TomlManifest):
@@ -165,6 +191,8 @@ class PyprojectFile(TomlManifest):
         "tool.poetry.group.*.dependencies",
         "tool.pixi.pypi-dependencies",
         "tool.pixi.feature.*.pypi-dependencies",
+        "tool.pixi.target.*.pypi-dependencies",
+        "tool.pixi.feature.*.target.*.pypi-dependencies",
     )
     entry_places = (
         "project.scripts.*",
@@ -175,14 +203,28 @@ class PyprojectFile(TomlManifest):
     )
 
     @property
+    def conda_tables(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Yield the tables by which Pixi asks conda for distributions."""
+        yield from ((path, found) for path, found in self._at(_PIXI_PLACES) if isinstance(found, dict))
+
+    @property
     def legacy_tox_ini(self) -> str:
         """The tox.ini that stands in a string; empty if there is none."""
         found = next((value for _, value in self._at(("tool.tox.legacy_tox_ini",))), "")
         return found if isinstance(found, str) else ""
 
 
+_NO_GROUPS = frozenset({"requires", "scripts", "pipenv"})
+
+
 class Pipfile(TomlManifest):
     """A Pipfile."""
 
     suffixes = ("Pipfile",)
-    table_places = ("packages", "dev-packages")
+
+    @property
+    def dependency_tables(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Yield the tables from distribution to version: each group has one, by whatever name."""
+        for name, table in self.tables.items():
+            if isinstance(table, dict) and name not in _NO_GROUPS:
+                yield (name,), table

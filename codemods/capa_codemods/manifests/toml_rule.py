@@ -17,7 +17,7 @@ from capa_codemods.findings import Edit, Finding
 from capa_codemods.manifests.entry_points import moved_entries
 from capa_codemods.manifests.inserted import inserted, replaced
 from capa_codemods.manifests.locks import stale_locks
-from capa_codemods.manifests.toml_manifest import Path, TomlManifest
+from capa_codemods.manifests.toml_manifest import Path, TomlManifest, extras_of
 from capa_codemods.names import CAPA, normalized
 from capa_codemods.project import Project
 from capa_codemods.requirement import Missing, capa_requirement, missing, with_extras
@@ -82,8 +82,9 @@ class TomlRule(Rule[M]):
     def _table(
         self, file: M, path: Path, table: dict[str, Any], project: Project
     ) -> Iterator[Edit | Finding]:
-        ours = next((value for key, value in table.items() if normalized(key) == CAPA), None)
-        present = ours.get("extras", []) if isinstance(ours, dict) else []
+        present = [
+            extra for key, value in table.items() if normalized(key) == CAPA for extra in extras_of(value)
+        ]
         sdks = {key: owner.extra for key in table if (owner := project.names.required(key))}
         always = {key: extra for key, extra in sdks.items() if not _condition(table[key])}
         extras = sorted(set(always.values()))
@@ -93,7 +94,7 @@ class TomlRule(Rule[M]):
             if extra not in (*present, *extras):
                 said = f"{'.'.join(path)}: {key} is asked for under a condition and {capa_requirement([extra])} is not"
                 step = f"ask for it by hand, with `{_condition(table[key])}` too"
-                yield Finding(self.id, _line_of(file, key), "warning", said, step)
+                yield Finding(self.id, file.line_with(key), "warning", said, step)
         if not set(extras) <= set(present):
             yield from self._extras(file, path, table, list(always)[-1], extras)
 
@@ -104,7 +105,7 @@ class TomlRule(Rule[M]):
             said = (
                 f"{'.'.join(path)}: {CAPA} is asked for without {capa_requirement(extras).removeprefix(CAPA)}"
             )
-            yield Finding(self.id, _line_of(file, CAPA), "warning", said, "add the extras by hand")
+            yield Finding(self.id, file.line_with(CAPA), "warning", said, "add the extras by hand")
             return
         listed = ", ".join(f'"{extra}"' for extra in extras)
         line = f'{CAPA} = {{version = "*", extras = [{listed}]}}'
@@ -126,7 +127,7 @@ class TomlRule(Rule[M]):
                 yield from edits
                 return
         said = f"no place was found in {'.'.join(path)} for {sought.text}"
-        yield Finding(self.id, _line_of(file, sought.beside), "warning", said, "add it by hand")
+        yield Finding(self.id, file.line_with(sought.beside), "warning", said, "add it by hand")
 
 
 def _condition(value: object) -> str:
@@ -134,11 +135,6 @@ def _condition(value: object) -> str:
     entries = value if isinstance(value, list) else [value]
     keys = (key for entry in entries if isinstance(entry, dict) for key, found in entry.items() if found)
     return next((key for key in keys if key in _CONDITIONS), "")
-
-
-def _line_of(file: TomlManifest, text: str) -> int:
-    """Return the first line on which *text* stands, or the first of all."""
-    return file.text.count("\n", 0, max(0, file.text.find(text))) + 1
 
 
 def _settings(file: TomlManifest, key: str) -> Iterator[re.Match[str]]:

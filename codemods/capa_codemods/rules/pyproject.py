@@ -11,8 +11,8 @@
 PEP 621 dependencies and optional dependencies, PEP 735 groups, build requirements (setup.py may import the SDK), and
 the lists and tables of Poetry, PDM, uv, Hatch, tox, Pixi, Rye and Flit. Order, comments and markers are kept. Where
 no place can be found that gives exactly that, or a table asks for the SDK under a condition (`optional = true`,
-`markers`, `python`), the finding says what to add by hand. Lock files are never edited: a finding names the command
-that makes them again.
+`markers`, `python`), the finding says what to add by hand; so it does for what Pixi asks of conda. Lock files are
+never edited: a finding names the command that makes them again.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from capa_codemods.findings import Edit, Finding
 from capa_codemods.manifests.ini_file import ToxIni
 from capa_codemods.manifests.toml_manifest import PyprojectFile
 from capa_codemods.manifests.toml_rule import TomlRule
+from capa_codemods.names import CAPA
 from capa_codemods.project import Project
-from capa_codemods.requirement import capa_requirement, missing_extras
+from capa_codemods.requirement import capa_requirement, missing_extras, read_requirement
 
 
 class Pyproject(TomlRule[PyprojectFile]):
@@ -38,12 +39,27 @@ class Pyproject(TomlRule[PyprojectFile]):
     def check(self, file: PyprojectFile, project: Project) -> Iterator[Edit | Finding]:
         """Yield the edits that ask for Capa, and what is left to do."""
         yield from super().check(file, project)
+        yield from self._of_conda(file, project)
+        yield from self._of_tox(file, project)
+
+    def _of_conda(self, file: PyprojectFile, project: Project) -> Iterator[Finding]:
+        asked = list(filter(None, map(read_requirement, file.asked)))
+        brought = {extra for one in asked if one.name == CAPA for extra in one.extras}
+        brought |= {owner.extra for one in asked if (owner := project.names.required(one.name))}
+        for path, table in file.conda_tables:
+            for key in table:
+                owner = project.names.required(key)
+                if owner and not brought & {owner.extra, "all"}:
+                    said = f"{'.'.join(path)}: {key} is asked of conda, which has no {capa_requirement([owner.extra])}"
+                    step = "ask for it in [tool.pixi.pypi-dependencies]"
+                    yield Finding(self.id, file.line_with(key), "warning", said, step)
+
+    def _of_tox(self, file: PyprojectFile, project: Project) -> Iterator[Finding]:
         try:
             lists = ToxIni(file.path, file.legacy_tox_ini.encode()).lists
         except UnreadableError:
             return  # what tox cannot read either asks for nothing
         for listed in lists:
             if missing := missing_extras((line.text for line in listed.lines), project.names):
-                line = file.text.count("\n", 0, file.text.find("legacy_tox_ini")) + 1
                 said = f"legacy_tox_ini asks for an SDK and not for {capa_requirement(missing)}"
-                yield Finding(self.id, line, "warning", said, "add it by hand")
+                yield Finding(self.id, file.line_with("legacy_tox_ini"), "warning", said, "add it by hand")
