@@ -28,8 +28,10 @@ def unasked(project: Project, outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def _findings(project: Project, outcomes: Sequence[Outcome]) -> Iterator[Finding]:
+    # What asks for Capa itself, such as a script with a header, needs no manifest.
+    lacking = (one for one in outcomes if not any(CAPA.encode() in edit.new for edit in one.edits))
     moved = b"\n".join(
-        edit.new for one in outcomes if one.status == "changed" for edit in one.edits if edit.rule == _IMPORTS
+        edit.new for one in lacking if one.status == "changed" for edit in one.edits if edit.rule == _IMPORTS
     )
     for owner in project.names.maps:
         asked = spellings([*owner.distributions, CAPA])

@@ -199,6 +199,45 @@ def test_setup_py_is_python_and_a_manifest(rewritten):
     assert {"imports", "setup-py"} == {change.rule for change in result.outcome.changes}
 
 
+HEADER = "#!/usr/bin/env -S uv run\n# /// script\n# requires-python = '>=3.11'\n# dependencies = [\n#   'requests<3',  # http\n# ]\n#\n# ///\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (HEADER, HEADER.replace("# http\n", "# http\n#   'capa-core[requests]',\n")),
+        ("# é\r\n# /// script\r\n# dependencies = ['requests']\r\n# ///\r\nx = 'requests'\r\n",
+         "# é\r\n# /// script\r\n# dependencies = ['requests', 'capa-core[requests]']\r\n# ///\r\nx = 'requests'\r\n"),
+        (HEADER + "import requests\n", HEADER.replace("# http\n", "# http\n#   'capa-core[requests]',\n") + "import capa_requests as requests\n"),
+    ],
+)  # fmt: skip
+def test_header_of_a_script_gets_a_line(rewritten, before, after):
+    result = rewritten(before, "tool.py")
+
+    assert after == result.text.decode()
+    assert [] == result.messages
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "# dependencies = ['requests']\n",
+        "# /// script\n# dependencies = ['requests']\n",
+        "# /// script\n# dependencies = ['requests'\n# ///\n",
+        "# /// script\n# dependencies = []\n# ///\nX = ['requests']\n",
+        "# /// script\n# dependencies = []\n\n# x = ['requests']\n# ///\n",
+        "x = 1\n  # /// script\n# dependencies = ['requests']\n# ///\n",
+        "# /// script\n# dependencies = ['requests', 'capa-core[requests]']\n# ///\n",
+        "# /// other\n# dependencies = ['requests']\n# ///\n",
+    ],
+)
+def test_script_whose_header_asks_for_no_sdk_stays(rewritten, source):
+    result = rewritten(source, "tool.py")
+
+    assert source.encode() == result.text
+    assert [] == result.messages
+
+
 @pytest.mark.parametrize(
     ("kind", "before", "after"),
     [

@@ -31,6 +31,13 @@ def test_one_manifest_that_asks_is_enough(findings, line):
     assert [] == findings({"docs/requirements.txt": f"{line}\n"})
 
 
+def test_script_that_asks_for_itself_needs_no_manifest(capa, tmp_path):
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    (tmp_path / "a.py").write_text("# /// script\n# dependencies = ['requests']\n# ///\nimport requests\n")
+
+    assert SAID not in capa("migrate", "check", tmp_path).out
+
+
 def test_nothing_is_said_once_the_code_has_moved(capa, tmp_path, findings):
     findings({})
     capa("migrate", "apply", tmp_path / "tree")

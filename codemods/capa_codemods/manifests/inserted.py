@@ -11,8 +11,14 @@ _REST_OF_LINE = re.compile(r"([ \t]*,)?[ \t]*(?:#[^\r\n]*)?(?=\r?\n)")
 
 
 class TextFile(Protocol):
-    """A manifest as text: places are characters, edits are bytes."""
+    """A manifest as text: places are characters, edits are bytes.
 
+    Attributes:
+        source: The text as it is written.
+        text: The same, in the same places, as the format's reader is given it.
+    """
+
+    source: str
     text: str
 
     def offset(self, at: int) -> int:
@@ -41,7 +47,7 @@ def inserted(file: TextFile, beside: Text, text: str, rule: str) -> list[Edit]:
     if indent.strip() or rest is None:
         return [Edit(end, end, f", {quote}{text}{quote}".encode(), rule)]
     newline = "\r\n" if "\r\n" in file.text else "\n"
-    line = f"{newline}{indent}{quote}{text}{quote}"
+    line = f"{newline}{file.source[begin : beside.start]}{quote}{text}{quote}"
     line_end = file.offset(rest.end())
     if rest[1]:
         return [Edit(line_end, line_end, f"{line},".encode(), rule)]

@@ -38,7 +38,7 @@ class SetupFile(ManifestOfName):
     def __init__(self, path: str, data: bytes) -> None:
         """Parse *data* and execute none of it."""
         super().__init__(path, data)
-        self.text = data.decode(errors="replace")
+        self.source = self.text = data.decode(errors="replace")
         try:
             self.tree = parse(data)
             self._places = Places(data, self.line_starts)

@@ -58,7 +58,7 @@ class TomlManifest(ManifestOfName):
             UnreadableError: It is not TOML.
         """
         super().__init__(path, data)
-        self.text = decoded(data)
+        self.source = self.text = decoded(data)
         try:
             self.tables = tomllib.loads(self.text)
         except (ValueError, RecursionError) as error:
@@ -125,7 +125,7 @@ class TomlManifest(ManifestOfName):
 
     def offset(self, at: int) -> int:
         """Return where the character number *at* begins in the bytes."""
-        return len(self.text[:at].encode())
+        return len(self.source[:at].encode())
 
     def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
         """Read *new* and compare: nothing but what is asked of Capa and the modules of entry points may differ."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import copy
 import re
-import tomllib
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeGuard, TypeVar
 
 from capa_codemods.engine.splice import ordered, splice
+from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.manifests.entry_points import moved_entries
 from capa_codemods.manifests.inserted import inserted, replaced
@@ -120,10 +120,10 @@ class TomlRule(Rule[M]):
         expected = _with(file.tables, path, wanted)
         for edits in tries:
             try:
-                after = tomllib.loads(splice(file.data, ordered(edits)).decode())
-            except ValueError:
+                after = type(file)(file.path, splice(file.data, ordered(edits)))
+            except UnreadableError:
                 continue
-            if after == expected:
+            if after.tables == expected:
                 yield from edits
                 return
         said = f"no place was found in {'.'.join(path)} for {sought.text}"
