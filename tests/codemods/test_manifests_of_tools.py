@@ -116,6 +116,9 @@ def test_command_for_the_lock_file_is_named(rewritten, path, source, lock, comma
          "[project.entry-points.plug]\nx = 'capa_celery:Celery'\n[tool.poetry.scripts]\ny = 'capa_celery:Celery'\n"),
         ("setup.cfg", "[options.entry_points]\nconsole_scripts =\n    x = requests.sessions:Session.go [more]\n    y = p:q\n",
          "[options.entry_points]\nconsole_scripts =\n    x = capa_requests.sessions:Session.go [more]\n    y = p:q\n"),
+        ("pyproject.toml", '[project.entry-points."pytest11"]\nc = "celery.schedules"\n', '[project.entry-points."pytest11"]\nc = "capa_celery.schedules"\n'),
+        ("setup.cfg", "[options.entry_points]\npytest11 =\n    c = celery.schedules [x]\n", "[options.entry_points]\npytest11 =\n    c = capa_celery.schedules [x]\n"),
+        ("setup.py", "setup(entry_points={'celery.schedules': ['c = celery.schedules']})\n", "setup(entry_points={'celery.schedules': ['c = capa_celery.schedules']})\n"),
         ("setup.py", "setup(entry_points={'console_scripts': ['x=requests.sessions:go', 'y=p:q']})\n", "setup(entry_points={'console_scripts': ['x=capa_requests.sessions:go', 'y=p:q']})\n"),
     ],
 )  # fmt: skip
@@ -130,6 +133,8 @@ def test_entry_point_moves(rewritten, path, before, after):
     ("path", "source", "said"),
     [
         ("pyproject.toml", '[project.scripts]\nw = "celery.__main__:main"\n', "the entry point `celery.__main__:main` stays on the original: capa_celery does not list it"),
+        ("pyproject.toml", '[project.entry-points.pytest11]\nc = "celery.contrib.pytest"\n', "the entry point `celery.contrib.pytest` stays on the original: capa_celery does not list it"),
+        ("setup.py", "setup(entry_points={'x': ['b = celery.bootsteps']})\n", "the entry point `b = celery.bootsteps` stays on the original: capa_celery does not list it"),
         ("setup.cfg", "[options.entry_points]\nx =\n  w = requests.packages:y\n", "the entry point `w = requests.packages:y` stays on the original: capa_requests does not list it"),
     ],
 )  # fmt: skip
@@ -146,7 +151,11 @@ def test_entry_point_that_cannot_move_is_named(rewritten, path, source, said):
         ("pyproject.toml", '[project.entry-points."celery.commands"]\nx = "proj.cli:x"\n'),
         ("pyproject.toml", '[tool.x]\ny = "requests.sessions:z"\n'),
         ("pyproject.toml", '[project.scripts]\nx = "proj.requests:main"\n'),
-        ("setup.cfg", "[options.entry_points]\nx =\n    requests = proj:main\n"),
+        (
+            "setup.cfg",
+            "[options.entry_points]\nx =\n    requests = proj:main\ncelery.schedules =\n    x = proj\n",
+        ),
+        ("setup.py", "setup(entry_points={'celery.schedules': ['x = proj']})\n"),
     ],
 )
 def test_entry_point_of_the_project_stays(rewritten, path, source):

@@ -1,6 +1,7 @@
 """Entry points in manifests: what they load is named by a string.
 
     worker = "requests.help:main"   →  worker = "capa_requests.help:main"
+    plugin = "celery.contrib.x"     →  plugin = "capa_celery.contrib.x"
 
 A module that no adapter lists, or a name that it does not serve, stays and is named.
 """
@@ -17,12 +18,15 @@ from capa_codemods.names import Names
 from capa_codemods.project import Project
 
 _REFERENCE = re.compile(
-    r"(?:[\w.-]+\s*=\s*)?(?P<module>[A-Za-z_][\w.]*)\s*:\s*(?P<name>[A-Za-z_][\w.]*)(?:\s*\[[^\]]*\])?"
+    r"(?:[\w.-]+\s*=\s*)?(?P<module>[A-Za-z_][\w.]*)(?:\s*:\s*(?P<name>[A-Za-z_][\w.]*))?(?:\s*\[[^\]]*\])?"
 )
 
 
 class Entry(NamedTuple):
-    """One entry point as it is written, `name = module:attribute` or without the name; *start* is its first byte."""
+    """One entry point as it is written; *start* is its first byte.
+
+    `name = module:attribute`, where the name or the attribute may be missing.
+    """
 
     text: str
     start: int
@@ -54,13 +58,23 @@ def moved_entries(
         owner = project.names.owner(found["module"]) if found else None
         if found is None or owner is None or project.refusal(found["module"].partition(".")[0], path):
             continue
-        target = project.names.target_of(found["module"], found["name"].partition(".")[0])
-        if target.module == found["module"] or target.name != found["name"].partition(".")[0]:
+        target = _target(found["module"], found["name"] or "", project.names)
+        if target is None:
             said = f"the entry point `{entry.text}` stays on the original: {owner.package} does not list it"
             yield Finding(rule, entry.line, "warning", said, "name what is meant by hand")
         else:
             start = entry.start + found.start("module")
-            yield Edit(start, start + len(found["module"]), target.module.encode(), rule)
+            yield Edit(start, start + len(found["module"]), target.encode(), rule)
+
+
+def _target(module: str, attribute: str, names: Names) -> str | None:
+    """Return the module from which *attribute* of *module* comes now, or all of *module*; None if it must stay."""
+    if not attribute:
+        line = names.line(module)
+        return None if line and line.support == "none" else names.modules.get(module)
+    name = attribute.partition(".")[0]
+    target = names.target_of(module, name)
+    return None if target.module == module or target.name != name else target.module
 
 
 def original(text: str, names: Names) -> str:

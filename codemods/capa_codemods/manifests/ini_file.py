@@ -60,7 +60,7 @@ class IniFile(ManifestOfName, LineManifest):
     def entries(self) -> Iterator[Entry]:
         """Yield the entry points, one a line."""
         for section, _, row in self._rows():
-            if section == "options.entry_points":
+            if section == "options.entry_points" and "=" in row.text:
                 start = self.offset(row.start)
                 yield Entry(row.text.rstrip(), start, self.line_of(start))
 

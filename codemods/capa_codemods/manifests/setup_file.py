@@ -69,7 +69,8 @@ class SetupFile(ManifestOfName):
             for keyword in call.keywords:
                 for node in ast.walk(keyword.value) if keyword.arg == "entry_points" else ():
                     item = self._item(node) if isinstance(node, ast.Constant) and _is_text(node) else None
-                    if item and self.text[item.start + 1 : item.end - 1] == item.value:
+                    # One without `=` names a group, not what is loaded.
+                    if item and "=" in item.value and self.text[item.start + 1 : item.end - 1] == item.value:
                         yield Entry(item.value, self.offset(item.start + 1), item.line)
 
     def _setup_calls(self) -> Iterator[ast.Call]:
