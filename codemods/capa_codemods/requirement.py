@@ -24,11 +24,13 @@ class Requirement(NamedTuple):
     Attributes:
         name: The name of a distribution, normalised.
         extras: The extras that are asked for.
+        versions: Which versions will do, as it is written; empty if any will, or it is asked for by an address.
         marker: The condition under which it is asked for; empty if it always is.
     """
 
     name: str
     extras: tuple[str, ...]
+    versions: str = ""
     marker: str = ""
 
 
@@ -75,9 +77,9 @@ def read_requirement(text: str) -> Requirement | None:
     if found is None or text[found.end() : found.end() + 1] in {"/", ":"}:
         return None
     extras = (part.strip() for part in (found[2] or "").split(","))
-    return Requirement(
-        normalized(found[1]), tuple(extra for extra in extras if extra), _marker(text[found.end() :])
-    )
+    rest = text[found.end() :]
+    versions = "" if rest.lstrip().startswith("@") else _plain(rest).partition(";")[0].strip()
+    return Requirement(normalized(found[1]), tuple(filter(None, extras)), versions, _marker(rest))
 
 
 def _installed_from(folder: str, fragment: str, marker: str) -> Requirement | None:
@@ -88,8 +90,12 @@ def _installed_from(folder: str, fragment: str, marker: str) -> Requirement | No
     return requirement._replace(marker=marker) if requirement and requirement.name != CAPA else None
 
 
+def _plain(rest: str) -> str:
+    return _OPTIONS.sub("", _JOINED_LINES.sub(" ", rest))
+
+
 def _marker(rest: str) -> str:
-    text = _OPTIONS.sub("", _JOINED_LINES.sub(" ", rest))
+    text = _plain(rest)
     # `;` may be part of an address: behind one, a space comes before the marker.
     return text.partition(" ;" if "://" in text else ";")[2].strip()
 

@@ -54,9 +54,9 @@ def test_manifest_gets_a_line(rewritten, path, before, after):
     [
         ("setup.cfg", "[options]\ninstall_requires = requests; flask\n", 2, "asks for requests and not for capa-core[requests]: `;` may begin a marker or the next requirement"),
         ("tox.ini", "[testenv]\ndeps =\n    py311: requests\n", 3, "asks for requests and not for capa-core[requests]: it is asked for in some environments only"),
-        ("environment.yml", "name: x\ndependencies: [conda-forge::requests=2.31, pip]\n", 2, "asks for requests and not for capa-core[requests]: not every item stands on a line of its own"),
+        ("environment.yml", "name: x\ndependencies: [conda-forge::requests=2.32, pip]\n", 2, "asks for requests and not for capa-core[requests]: not every item stands on a line of its own"),
         ("environment.yml", "dependencies:\n- flask\n- pip: ['requests', 'capa-core']\n", 3, "asks for requests and not for capa-core[requests]: not every item stands on a line of its own"),
-        ("environment.yml", "dependencies:\n  - conda-forge::requests=2.31\n", 2, "asks for requests and not for capa-core[requests]: it asks nothing of pip"),
+        ("environment.yml", "dependencies:\n  - conda-forge::requests=2.32\n", 2, "asks for requests and not for capa-core[requests]: it asks nothing of pip"),
         ("environment.yml", "dependencies:\n  - pip:\n    - requests\n  - {{ more }}: [\n", 3, "asks for requests and not for capa-core[requests]: it cannot be read as YAML"),
         ("environment.yml", "x: &a\n- b\ndependencies:\n- pip:\n  - requests\n", 5, "asks for requests and not for capa-core[requests]: it has anchors, which are not followed"),
         ("setup.py", "REQUIRES = [\n    'requests',\n]\nsetup(install_requires=REQUIRES)\n", 2,

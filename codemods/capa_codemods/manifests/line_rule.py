@@ -11,6 +11,7 @@ from typing import TypeVar
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.manifests.lines import Line, LineManifest, Listed
 from capa_codemods.manifests.locks import stale_locks
+from capa_codemods.manifests.pins import contradictions
 from capa_codemods.project import Project
 from capa_codemods.requirement import Missing, capa_requirement, missing, read_requirement, with_extras
 from capa_codemods.rule import Rule
@@ -25,6 +26,8 @@ class LineRule(Rule[M]):
         """Yield the edits that add or extend Capa's lines, and what to do where none is certain."""
         said = [item for listed in file.lists for item in self._listed(listed, file, project)]
         yield from said
+        asked = ((line.text, line.start) for listed in file.lists for line in listed.lines)
+        yield from contradictions(self.id, asked, file.line_of, project.names)
         if any(isinstance(item, Edit) for item in said):
             yield from stale_locks(self.id, file.path, project)
 

@@ -87,13 +87,15 @@ class TomlManifest(ManifestOfName):
         yield from ((path, found) for path, found in self._at(self.table_places) if isinstance(found, dict))
 
     @property
-    def asked(self) -> Iterator[str]:
-        """Yield all requirements of the lists and tables."""
+    def asked(self) -> Iterator[tuple[str, str]]:
+        """Yield all requirements of the lists and tables, each with what of it stands in the file."""
         for _, items in self.lists:
-            yield from (item for item in items if isinstance(item, str))
+            yield from ((item, item) for item in items if isinstance(item, str))
         for _, table in self.dependency_tables:
             for key, value in table.items():
-                yield f"{key}[{','.join(extras_of(value))}]"
+                version = value.get("version") if isinstance(value, dict) else value
+                written = version if isinstance(version, str) else ""
+                yield f"{key}[{','.join(extras_of(value))}]{written}", key
 
     @property
     def entries(self) -> Iterator[Entry]:
@@ -120,8 +122,12 @@ class TomlManifest(ManifestOfName):
             yield from found
 
     def line_with(self, text: str) -> int:
-        """Return the first line on which *text* stands, or the first of all."""
-        return self.text.count("\n", 0, max(0, self.text.find(text))) + 1
+        """Return the first line that sets *text*, or else has it in quotes or at all, or else the first of all."""
+        word = re.escape(text)
+        for pattern in (rf"^[ \t]*[\"']?{word}[\"']?[ \t]*=", rf"[\"']{word}[\"']", word):
+            if found := re.search(pattern, self.text, re.MULTILINE):
+                return self.text.count("\n", 0, found.end()) + 1
+        return 1
 
     def offset(self, at: int) -> int:
         """Return where the character number *at* begins in the bytes."""

@@ -17,6 +17,7 @@ from capa_codemods.findings import Edit, Finding
 from capa_codemods.manifests.entry_points import moved_entries
 from capa_codemods.manifests.inserted import inserted, replaced
 from capa_codemods.manifests.locks import stale_locks
+from capa_codemods.manifests.pins import contradictions
 from capa_codemods.manifests.toml_manifest import Path, TomlManifest, extras_of
 from capa_codemods.names import CAPA, normalized
 from capa_codemods.project import Project
@@ -54,6 +55,7 @@ class TomlRule(Rule[M]):
             item for path, table in file.dependency_tables for item in self._table(file, path, table, project)
         ]
         yield from (*lists, *tables)
+        yield from contradictions(self.id, file.asked, file.line_with, project.names)
         yield from moved_entries(self.id, file.entries, file.path, project)
         if any(isinstance(item, Edit) for item in (*lists, *tables)):
             yield from stale_locks(self.id, file.path, project)

@@ -43,7 +43,7 @@ class Pyproject(TomlRule[PyprojectFile]):
         yield from self._of_tox(file, project)
 
     def _of_conda(self, file: PyprojectFile, project: Project) -> Iterator[Finding]:
-        asked = list(filter(None, map(read_requirement, file.asked)))
+        asked = list(filter(None, (read_requirement(text) for text, _ in file.asked)))
         brought = {extra for one in asked if one.name == CAPA for extra in one.extras}
         brought |= {owner.extra for one in asked if (owner := project.names.required(one.name))}
         for path, table in file.conda_tables:

@@ -7,7 +7,8 @@
                                    capa-core[celery]; os_name == "nt"
 
 Order, comments and markers are kept. Files that a tool has generated are not edited: the finding says which
-command makes them again. Nor are those with hashes, in which pip takes no line without one.
+command makes them again. Nor are those with hashes, in which pip takes no line without one. A
+requirement that excludes the versions that an adapter takes is named, in this kind of file and all others.
 """
 
 from __future__ import annotations

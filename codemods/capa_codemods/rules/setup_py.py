@@ -9,10 +9,12 @@ that is built elsewhere is left and named: what becomes of it is known only when
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.manifests.entry_points import moved_entries
 from capa_codemods.manifests.inserted import inserted, replaced
+from capa_codemods.manifests.pins import contradictions
 from capa_codemods.manifests.setup_file import Item, SetupFile
 from capa_codemods.project import Project
 from capa_codemods.requirement import Missing, missing, with_extras
@@ -30,6 +32,8 @@ class SetupPy(Rule[SetupFile]):
         """Yield the edits that ask for Capa, and a finding where the list is built elsewhere."""
         for items in file.lists:
             yield from self._list(items, file, project)
+        asked = ((item.value, item) for items in (*file.lists, file.loose) for item in items)
+        yield from contradictions(self.id, asked, attrgetter("line"), project.names)
         yield from moved_entries(self.id, file.entries, file.path, project)
         for lack in missing((item.value for item in file.loose), project.names):
             line = next(item.line for item in file.loose if lack.is_for(item.value, project.names))

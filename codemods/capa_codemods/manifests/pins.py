@@ -1,0 +1,27 @@
+"""Requirements of an SDK in versions that its adapter does not take: no environment can have both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from capa_codemods.findings import Finding
+from capa_codemods.names import Names
+from capa_codemods.requirement import capa_requirement, read_requirement
+from capa_codemods.versions import are_apart
+
+P = TypeVar("P")
+
+
+def contradictions(
+    rule: str, asked: Iterable[tuple[str, P]], line_of: Callable[[P], int], names: Names
+) -> Iterator[Finding]:
+    """Yield what *rule* has to say of those of the requirements *asked*, each with its place, that exclude Capa's."""
+    for text, place in asked:
+        found = read_requirement(text)
+        owner = names.required(found.name) if found else None
+        if found and owner and are_apart(found.versions, owner.versions):
+            said = f"`{found.name}{found.versions}` excludes {capa_requirement([owner.extra])}"
+            said += f", which needs {found.name}{owner.versions}"
+            step = "move to such a version first, on the original"
+            yield Finding(rule, line_of(place), "warning", said, step)

@@ -1,0 +1,73 @@
+"""Ranges of versions, and whether two of them can be told to have none in common."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_CLAUSE = re.compile(r"\s*\(?\s*(===?|~=|!=|<=|>=|<|>|=|\^|~)?\s*v?(\d{1,18}(?:\.\d{1,18})*)(?!\d)(\.\*)?")
+
+Release = tuple[int, ...]
+
+
+class _Range(NamedTuple):
+    """The releases from *low* on up to *high*, which is none of them; without *high* all from *low* on."""
+
+    low: Release = ()
+    high: Release | None = None
+
+
+def are_apart(one: str, other: str) -> bool:
+    """Say whether no version is in both ranges, which are written as pip, Poetry, Pipenv or conda take them.
+
+    In doubt, as of what is behind the numbers (`rc1`) or of `||`, they are not.
+    """
+    return any(
+        _is_below(this, that) or _is_below(that, this)
+        for this in map(_range, one.split(","))
+        for that in map(_range, other.split(","))
+    )
+
+
+def _is_below(one: _Range, other: _Range) -> bool:
+    return one.high is not None and one.high <= other.low
+
+
+def _range(clause: str) -> _Range:
+    found = _CLAUSE.match(clause)
+    if found is None or "|" in clause or found[1] == "!=":
+        return _Range()
+    operator, release = found[1] or "=", tuple(map(int, found[2].split(".")))
+    low = _trimmed(release)
+    if operator in {">", ">="}:
+        return _Range(low if operator == ">=" else _right_after(low))
+    if operator in {"<", "<="}:
+        return _Range(high=low if operator == "<" else _right_after(low))
+    if operator in {"==", "==="} and not found[3]:
+        return _Range(low, _right_after(low))
+    return _Range(low, _next(release[: _fixed(operator, release)]))
+
+
+def _fixed(operator: str, release: Release) -> int:
+    """Return how many numbers of *release* may not change under *operator*, but for the last of them to stay below."""
+    if operator == "~=":
+        return max(1, len(release) - 1)
+    if operator == "~":
+        return 2
+    if operator == "^":
+        return next((at for at, number in enumerate(release, 1) if number), len(release))
+    return len(release)  # `==2.31.*`, and conda's `=2.31`, which is the same
+
+
+def _trimmed(release: Release) -> Release:
+    while release and not release[-1]:
+        release = release[:-1]
+    return release
+
+
+def _right_after(release: Release) -> Release:
+    return (*release, 0)  # as tuples compare: above it, and not above any that is
+
+
+def _next(release: Release) -> Release:
+    return (*release[:-1], release[-1] + 1)
