@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -105,8 +106,9 @@ def select(offered: Iterable[Offer], options: Options) -> list[Rule[Any]]:
     known = {offer.id: offer for offer in offered}
     for name in (*options.only, *options.skip, *options.asked, *options.settings):
         if name not in known:
+            place = options.place_of(name)
             raise OptionsError(
-                f"there is no rule `{name}`: `capa migrate check --list-rules` shows {', '.join(known)}"
+                f"{place}there is no rule `{name}`: `capa migrate check --list-rules` shows {', '.join(known)}"
             )
     named = {*options.only, *options.asked}
     rules = []
@@ -116,7 +118,7 @@ def select(offered: Iterable[Offer], options: Options) -> list[Rule[Any]]:
             continue
         rule = offer.load()
         if not rule.changes_shape or rule.id in named:
-            _check_settings(rule, options.settings.get(rule.id, {}))
+            _check_settings(rule, options)
             rules.append(rule)
     if not rules:
         raise OptionsError(
@@ -125,11 +127,11 @@ def select(offered: Iterable[Offer], options: Options) -> list[Rule[Any]]:
     return rules
 
 
-def _check_settings(rule: Rule[Any], table: Mapping[str, Any]) -> None:
+def _check_settings(rule: Rule[Any], options: Options) -> None:
     if rule.settings is None:
         return
-    for key, value in table.items():
-        place = f"[tool.capa.migrate.{rule.id}]"
+    for key, value in options.settings.get(rule.id, {}).items():
+        place = f"{options.place_of(rule.id, key)}[tool.capa.migrate.{rule.id}]"
         if key not in rule.settings:
             listed = ", ".join(rule.settings) or "no keys"
             raise OptionsError(f"{place} has an unknown key `{key}`: the rule has {listed}")
@@ -137,6 +139,10 @@ def _check_settings(rule: Rule[Any], table: Mapping[str, Any]) -> None:
         wanted = (int, float) if isinstance(default, float) else type(default)
         if not isinstance(value, wanted) or isinstance(value, bool) is not isinstance(default, bool):
             raise OptionsError(f"{place} {key} must be like {default!r}, its default, not {value!r}")
+        if isinstance(default, (int, float)) and default >= 0 and not 0 <= value < math.inf:
+            raise OptionsError(
+                f"{place} {key} must be a number from 0 on, like {default!r}, its default, not {value!r}"
+            )
 
 
 def _of_excluded(target: Target) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,6 +60,7 @@ class Options:
         roots: Folders, relative to the root, that are on `sys.path` when the application runs.
         asked: Rules to run beside the usual ones: `--with`, and `with` in pyproject.toml.
         settings: Rule → the keys of `[tool.capa.migrate.<rule>]`.
+        source: The pyproject.toml that they have been filled from; empty before.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Options:
         *,
         asked: tuple[str, ...] = (),
         settings: Mapping[str, Mapping[str, Any]] | None = None,
+        source: str = "",
     ) -> None:
         """Hold the options as the command line gives them."""
         self.only = only
@@ -78,6 +81,7 @@ class Options:
         self.roots = roots
         self.asked = asked
         self.settings = settings or {}
+        self.source = source
 
     def key(self) -> str:
         """Return a text that is the same for the same options."""
@@ -100,8 +104,22 @@ class Options:
         # A table in the table holds the settings of the rule that it is named after.
         settings = {key: value for key, value in table.items() if isinstance(value, dict)}
         listed = {key: _listed(path, key, value) for key, value in table.items() if key not in settings}
+        _refuse_patterns(path, root, listed.get("exclude", ()))
         given = (getattr(self, key) or listed.get(key, ()) for key in ("only", "skip", "exclude", "roots"))
-        return Options(*given, asked=(*self.asked, *listed.get("with", ())), settings=settings)
+        asked = (*self.asked, *listed.get("with", ()))
+        return Options(*given, asked=asked, settings=settings, source=path)
+
+    def place_of(self, rule: str, key: str = "") -> str:
+        """Return the file and the line where pyproject.toml names *rule*, or sets *key* of it, to begin a message with.
+
+        Empty if only the command line names it.
+        """
+        named = _table(self.source) if self.source else {}
+        lists = (value for value in named.values() if isinstance(value, list))
+        if rule not in named and not any(rule in value for value in lists):
+            return ""
+        place = _place(self.source, rule, key) if key else _place(self.source, rule)
+        return f"{place or self.source}: "
 
 
 def _existing(path: str) -> str:
@@ -170,8 +188,35 @@ def _table(path: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise OptionsError(f"{path}: not TOML: {error}: mend it and run again") from error
     if not isinstance(table, dict):
-        raise OptionsError(f"{path}: [tool.capa.migrate] must be a table: write it so, and run again")
+        raise OptionsError(
+            f"{_place(path) or path}: [tool.capa.migrate] must be a table: write it so, and run again"
+        )
     return table
+
+
+def _place(path: str, *words: str) -> str:
+    """Return *path* and the line of `[tool.capa.migrate]` where *words* stand one after another; empty if they do not.
+
+    Only messages need it: the reader of TOML tells no lines.
+    """
+    text = (read(path, follow_link=True) or b"").decode()
+    at = 0
+    for word in ("tool.capa", "migrate", *words):
+        found = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])").search(text, at)
+        if found is None:
+            return ""
+        at = found.start()
+    line = text.count("\n", 0, at) + 1
+    return f"{path}:{line}"
+
+
+def _refuse_patterns(path: str, root: str, excluded: Sequence[str]) -> None:
+    for name in excluded:
+        if set("*?[") & set(name) and not os.path.lexists(f"{root}/{name.strip('/')}"):
+            raise OptionsError(
+                f"{_place(path, name) or path}: [tool.capa.migrate] exclude takes folders and files, and `{name}` is a "
+                f"pattern: name the folder, or each file"
+            )
 
 
 def _listed(path: str, key: str, value: object) -> tuple[str, ...]:
@@ -180,7 +225,9 @@ def _listed(path: str, key: str, value: object) -> tuple[str, ...]:
 
         near = difflib.get_close_matches(key, _TABLE_KEYS, 1)
         hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(_TABLE_KEYS)}"
-        raise OptionsError(f"{path}: [tool.capa.migrate] has an unknown key `{key}`: {hint}")
+        place = _place(path, key) or path
+        raise OptionsError(f"{place}: [tool.capa.migrate] has an unknown key `{key}`: {hint}")
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise OptionsError(f"{path}: [tool.capa.migrate] {key} must be a list of strings, not {value!r}")
+        place = _place(path, key) or path
+        raise OptionsError(f"{place}: [tool.capa.migrate] {key} must be a list of strings, not {value!r}")
     return tuple(value)

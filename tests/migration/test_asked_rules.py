@@ -152,6 +152,14 @@ def test_line_is_kept_with_a_comment(capa, shop):
             "[tool.capa.migrate.requests-timeout]\nseconds = true",
             "seconds must be like 60.0, its default, not True",
         ),
+        (
+            "[tool.capa.migrate.requests-timeout]\nseconds = -1",
+            "seconds must be a number from 0 on, like 60.0, its default, not -1",
+        ),
+        (
+            "[tool.capa.migrate.requests-timeout]\nseconds = nan",
+            "seconds must be a number from 0 on, like 60.0, its default, not nan",
+        ),
         ("[tool.capa.migrate.requests-time]\nseconds = 1", "there is no rule `requests-time`"),
         ("[tool.capa.migrate]\nwith = ['requests-time']", "there is no rule `requests-time`"),
         ("[tool.capa.migrate]\nwith = 'native'", "with must be a list of strings, not 'native'"),

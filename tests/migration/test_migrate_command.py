@@ -389,6 +389,45 @@ def test_wrong_settings_are_named(capa, project, table, said):
     assert said in ran.err
 
 
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ('[tool.capa.migrate]\nexcluded = ["x"]\n', 2),
+        ('skip = 1\n[tool.capa.migrate]\n\nskip = "strings"\n', 4),
+        ("[tool.capa]\nmigrate = 1\n", 2),
+        ('[tool.capa.migrate]\nskip = [\n  "strings",\n  "nosuch",\n]\n', 4),
+        ('[tool.capa.migrate]\nexclude = [\n  "gen*"]\n', 3),
+        ("[tool.capa.migrate]\nskip = []\n[tool.capa.migrate.imports]\nx = 1\n", 4),
+    ],
+)
+def test_wrong_setting_is_told_with_its_place(capa, project, table, line):
+    (project / "pyproject.toml").write_text(table)
+
+    assert f"{project}/pyproject.toml:{line}: " in capa("migrate", "check", project).err
+
+
+@pytest.mark.parametrize("name", ["gen*", "x/*.py", "[ab]"])
+def test_pattern_in_exclude_is_refused(capa, project, name):
+    (project / "pyproject.toml").write_text(f'[tool.capa.migrate]\nexclude = ["{name}"]\n')
+
+    ran = capa("migrate", "check", project)
+
+    assert 3 == ran.code
+    assert (
+        f"exclude takes folders and files, and `{name}` is a pattern: name the folder, or each file"
+        in ran.err
+    )
+
+
+def test_folder_that_is_called_like_a_pattern_is_excluded(capa, project):
+    (project / "pyproject.toml").write_text(
+        '[tool.capa.migrate]\nexclude = ["app[1]", "app", "tests", "build"]\n'
+    )
+    (project / "app[1]").mkdir()
+
+    assert 0 == capa("migrate", "check", project).code
+
+
 def test_without_an_adapter_there_is_nothing_to_rewrite_to(capa, project, monkeypatch):
     monkeypatch.setattr("capa_codemods.discovery.map_files", list)
 
