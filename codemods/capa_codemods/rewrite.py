@@ -91,7 +91,10 @@ class Rewrite:
         """Return what would become of a file at *path* that holds *data*."""
         wanted = self._wanted(path, data)
         readings = [(kind, self._read_as(kind, path, data, rules)) for kind, rules in wanted]
-        return combined(data, readings, self.project.names) if readings else Outcome(path, "clean")
+        if not readings:
+            return Outcome(path, "clean")
+        outcome = combined(data, readings, self.project.names)
+        return _with_misnamed(outcome, data) if b"capa:" in data else outcome
 
     def _wanted(self, path: str, data: bytes) -> list[tuple[type[Document], list[Rule[Any]]]]:
         """Return the kinds that the file can be read as, each with the rules that may have something to say."""
@@ -202,6 +205,12 @@ def _changed(file: Document, edits: list[Edit], said: list[Said]) -> Outcome:
     changes = tuple(change_of(file.data, file.line_starts, edit) for edit in done)
     digests = (digest(file.data), digest(splice(file.data, done)))
     return clean._replace(status="changed", edits=done, changes=changes, digests=digests)
+
+
+def _with_misnamed(outcome: Outcome, data: bytes) -> Outcome:
+    from capa_codemods.ignored import misnamed
+
+    return outcome._replace(findings=(*outcome.findings, *misnamed(data)))
 
 
 def _refused(said: Said, flaw: str) -> Said:

@@ -155,6 +155,23 @@ def test_ignore_comment_keeps_findings_of_a_statement_away(rewritten):
     assert [] == rewritten("from requests import (\n    packages,\n)  # capa: ignore\n").messages
 
 
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ("import", [("import", "write `imports`")]),
+        ("imports, xyz ,strings", [("xyz", "`capa migrate check --list-rules` shows all")]),
+        ("imports,strings,requests-timeout", []),
+    ],
+)
+def test_ignore_comment_of_no_rule_is_told_of(rewritten, listed, said):
+    outcome = rewritten(f"import os\nimport requests  # capa: ignore[{listed}]\n").outcome
+
+    assert [
+        (2, f"there is no rule `{name}`, so the comment keeps none of that name away", step)
+        for name, step in said
+    ] == [(finding.line, finding.message, finding.next_step) for finding in outcome.findings]
+
+
 def test_ignore_comment_of_another_rule_keeps_nothing(rewritten):
     result = rewritten("import requests  # capa: ignore[strings]\n")
 
