@@ -32,11 +32,7 @@ _REACH = 4_000
 
 
 class Sieve:
-    """Lets through the files that may concern the SDKs with these roots.
-
-    Attributes:
-        names: Say whether the bytes that it is given hold the name of a root anywhere.
-    """
+    """Lets through the files that may concern the SDKs with these roots."""
 
     def __init__(self, roots: Iterable[str]) -> None:
         """Look for *roots*."""
@@ -45,8 +41,16 @@ class Sieve:
         self._literals = tuple(
             root for root in self._roots if not any(other != root and other in root for other in self._roots)
         )
-        self.names = search_for(self._literals)
+        self._search = search_for(self._literals)
+        self._asked, self._answer = b"", False
         self._searches = [(literal, search_for([literal])) for literal in self._literals]
+
+    def names(self, data: bytes) -> bool:
+        """Say whether *data* holds the name of a root anywhere."""
+        # A file may be asked about for several kinds, one after the other.
+        if data is not self._asked:
+            self._asked, self._answer = data, self._search(data)
+        return self._answer
 
     def imports_or_quotes(self, data: bytes) -> bool:
         """Say whether *data* may import a root, or name it in a string that matters."""

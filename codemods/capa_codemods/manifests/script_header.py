@@ -5,13 +5,11 @@ from __future__ import annotations
 import tomllib
 
 from capa_codemods.engine.document import Document
-from capa_codemods.literals import search_for
 from capa_codemods.manifests.toml_manifest import TomlManifest
 from capa_codemods.names import Names
 
 _BEGIN = "# /// script"
 _END = "# ///"
-_has_header = search_for([_BEGIN.encode()])  # asked of every file of Python in a tree
 
 
 class ScriptHeader(TomlManifest):
@@ -40,7 +38,12 @@ class ScriptHeader(TomlManifest):
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
         """Say whether *data* has a header and may name a distribution of an SDK."""
-        return _has_header(data) and names.may_require(data.decode(errors="replace"))
+        # What names no SDK in its code is every other file of a tree, and need not ask for one.
+        return (
+            names.sieve.names(data)
+            and _BEGIN.encode() in data
+            and names.may_require(data.decode(errors="replace"))
+        )
 
 
 def _header(source: str) -> str:
