@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -66,6 +67,22 @@ def capa_process() -> Callable[..., list[str]]:
         return [sys.executable, "-c", WITH_MAPS, *map(str, arguments)]
 
     return words
+
+
+@pytest.fixture
+def shapes(capa: Capa, tmp_path: Path) -> Callable[[str], list[tuple[int, str, str]]]:
+    """Return a function that tells the shapes of one file, as `name(arguments)` by line."""
+
+    def run(source: str) -> list[tuple[int, str, str]]:
+        (tmp_path / "a.py").write_text(source)
+        sites = json.loads(capa("scan", tmp_path / "a.py", "--json").out)["sites"]
+        return [
+            (s["line"], s["kind"], f"{s['name']}({','.join(s['arguments'])})")
+            for s in sites
+            if s["kind"] != "import"
+        ]
+
+    return run
 
 
 PROJECT = {

@@ -8,22 +8,6 @@ import json
 import pytest
 
 
-@pytest.fixture
-def shapes(capa, tmp_path):
-    """Return the shapes of one file, as `name(arguments)` by line."""
-
-    def run(source: str) -> list[tuple[int, str, str]]:
-        (tmp_path / "a.py").write_text(source)
-        sites = json.loads(capa("scan", tmp_path / "a.py", "--json").out)["sites"]
-        return [
-            (s["line"], s["kind"], f"{s['name']}({','.join(s['arguments'])})")
-            for s in sites
-            if s["kind"] != "import"
-        ]
-
-    return run
-
-
 @pytest.mark.parametrize(
     ("source", "expected"),
     [

@@ -57,9 +57,10 @@ class Origins:
     def __init__(
         self, roots: Mapping[str, object], returns: Mapping[str, str], foreign: Foreign | None = None
     ) -> None:
-        """Follow names that begin with one of *roots*; *returns* says what a callable returns."""
+        """Follow names that begin with one of *roots*; *returns* is what `[returns]` of the import maps says."""
         self._roots = roots
-        self._returns = returns
+        self._returns = {name: to for name, to in returns.items() if not to.endswith("()")}
+        self._objects = {name: to for name, to in returns.items() if to.endswith("()")}
         self._foreign = foreign
 
     def of(self, node: ast.AST | None, scope: Scope) -> str | None:
@@ -133,7 +134,11 @@ class Origins:
         origin = self.of(node.value, scope)
         if origin and origin.startswith("@"):
             return self._foreign(origin, 0, node.attr) if self._foreign else None
-        return f"{origin}.{node.attr}" if origin else None
+        return f"{self._object(origin)}.{node.attr}" if origin else None
+
+    def _object(self, origin: str) -> str:
+        """Return the object that *origin* is under the name of its class, if it has one: `app.control`."""
+        return origin if origin.endswith(")") else self._objects.get(plain(origin), origin)
 
     def _annotated(self, node: ast.AST | None, scope: Scope) -> str | None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -146,7 +151,7 @@ class Origins:
         if isinstance(node, ast.BinOp):
             return self._annotated(node.left, scope) or self._annotated(node.right, scope)
         origin = self.of(node, scope)
-        return f"{origin}()" if origin else None
+        return self.result_of(origin) if origin else None
 
     def _assign(self, target: ast.AST | None, origin: str | None, scope: Scope) -> None:
         if isinstance(target, ast.Name):
