@@ -45,7 +45,8 @@ def remarks_of(report: Report) -> Iterator[Remark]:
 
 
 def _of_survey(survey: Survey) -> Iterator[Remark]:
-    for site in survey.sites:
+    # What has moved and is not served fails all the same.
+    for site in sorted((*survey.sites, *survey.moved)):
         if site.support != "full":
             level: Literal["warning", "note"] = "warning" if site.support == "none" else "note"
             rule = "unserved" if site.support == "none" else "partial"

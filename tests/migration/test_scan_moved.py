@@ -36,6 +36,18 @@ def test_moved_call_sites_are_told_under_their_old_names(scan, source, expected)
     assert ([], expected) == scan(source)
 
 
+def test_what_only_keeps_an_old_root_bound_is_not_counted(scan):
+    source = "import capa_requests.exceptions, capa_requests as requests\n"
+
+    assert ([], ["requests.exceptions(): full"]) == scan(source)
+
+
+def test_a_second_name_for_a_root_is_counted(scan):
+    source = "import capa_requests.exceptions, capa_requests as r, capa_requests as requests\n"
+
+    assert ([], ["requests(): full", "requests(): full", "requests.exceptions(): full"]) == scan(source)
+
+
 def test_a_name_of_an_adapters_own_is_no_moved_call_site(scan):
     assert ([], []) == scan("from capa_apollo import cloud_config\n@cloud_config\nclass A: ...\n")
 
@@ -54,3 +66,48 @@ def test_applying_moves_every_served_call_site(capa, project):
 
     assert ([], []) == (before["moved"], after["sites"])
     assert before["sites"] == after["moved"]
+
+
+def test_moving_changes_no_count(capa, tmp_path):
+    (tmp_path / "a.py").write_text(
+        "import requests.exceptions, requests\nimport celery.schedules as s, celery.utils.log\n"
+    )
+    before = json.loads(capa("scan", tmp_path, "--json").out)["sites"]
+    capa("migrate", "apply", tmp_path)
+
+    assert before == json.loads(capa("scan", tmp_path, "--json").out)["moved"]
+
+
+UNSERVED = "import capa_requests\ncapa_requests.get(u)\ncapa_requests.get(u, proxies=p)\n"
+
+
+def test_what_has_moved_and_is_not_served_stays_visible(capa, tmp_path):
+    (tmp_path / "a.py").write_text(UNSERVED)
+
+    lines = capa("scan", tmp_path).out.splitlines()
+
+    assert ["a.py:3: requests.get(*, proxies=): moved, partial: goes out by the original"] == [
+        line for line in lines if line.startswith("a.py")
+    ]
+
+
+def test_the_formats_for_reviews_tell_it_too(capa, tmp_path):
+    (tmp_path / "a.py").write_text(UNSERVED)
+
+    out = capa("scan", tmp_path, "--format", "github", "--all").out
+
+    assert ["::notice file=a.py,line=3,title=capa%3A partial"] == [
+        line.rpartition("::")[0] for line in out.splitlines()
+    ]
+
+
+def test_with_nothing_left_to_move_the_next_step_is_to_keep_it_so(capa, tmp_path):
+    (tmp_path / "a.py").write_text("import capa_requests\n")
+
+    assert f"\nNext: `capa migrate check {tmp_path}` in CI keeps it so.\n" in capa("scan", tmp_path).out
+
+
+def test_with_nothing_that_can_move_no_rewrite_is_offered(capa, tmp_path):
+    (tmp_path / "a.py").write_text("import redis\n")
+
+    assert "Next" not in capa("scan", tmp_path).out

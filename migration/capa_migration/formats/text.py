@@ -78,8 +78,17 @@ def _scan(report: Report) -> Iterator[str]:
     yield from _numbers(survey)
     yield from _places(report)
     yield from _companions(survey)
-    yield ""
-    yield f"Next: `capa migrate diff {report.path}` shows what the rewrite would change."
+    yield from _next(report)
+
+
+def _next(report: Report) -> Iterator[str]:
+    survey = report.survey
+    if any(site.support != "none" for site in survey.sites):
+        yield ""
+        yield f"Next: `capa migrate diff {report.path}` shows what the rewrite would change."
+    elif survey.moved:
+        yield ""
+        yield f"Next: `capa migrate check {report.path}` in CI keeps it so."
 
 
 def _numbers(survey: Survey) -> Iterator[str]:
@@ -104,11 +113,14 @@ def _places(report: Report) -> Iterator[str]:
     from capa_migration.report import shape
 
     survey = report.survey
-    shown, left_out = _told(survey.sites, everything=report.everything)
+    # What has moved and is not served fails all the same.
+    moved = frozenset(survey.moved)
+    shown, left_out = _told(sorted([*survey.sites, *survey.moved]), everything=report.everything)
     yield from [""] if shown else []
     for site in shown:
+        state = "moved, " if site in moved else ""
         why = (f": {site.reason}" if site.reason else "") + (f" (see {site.see})" if site.see else "")
-        yield f"{site.path}:{site.line}: {shape(site)}: {site.support}{why}"
+        yield f"{site.path}:{site.line}: {shape(site)}: {state}{site.support}{why}"
     for (sdk, support, reason), number in left_out.items():
         yield f"… and {number:,} more places of {sdk}: {support}: {reason} (--all lists them)"
     yield from [""] if survey.commands else []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 from capa_codemods.import_map import ImportMap
 
@@ -35,6 +37,16 @@ class Moved:
             return None
         found = _replaced(origin, self._old)
         return found if found != origin else None
+
+    def as_it_was(self, node: ast.Import) -> ast.Import:
+        """Return *node* without the names that only keep the old root bound: `import new.a, new as old`."""
+        added = {id(one) for before, one in pairwise(node.names) if self._only_binds(before, one)}
+        names = [one for one in node.names if id(one) not in added]
+        return ast.copy_location(ast.Import(names), node) if added else node
+
+    def _only_binds(self, before: ast.alias, one: ast.alias) -> bool:
+        is_pair = before.asname is None and before.name.startswith(f"{one.name}.")
+        return is_pair and one.asname is not None and self.old(one.name) == one.asname
 
 
 def _replaced(name: str, places: Mapping[str, str]) -> str:

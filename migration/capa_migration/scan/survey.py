@@ -175,7 +175,8 @@ class Reader:
         spoken_for: set[int] = set()
         sites: tuple[list[Site], list[Site]] = ([], [])
         for scope, node in scopes(tree, origins):
-            for kind, origin, arguments, line in _spotted(node, scope, origins, spoken_for):
+            told = self._moved.as_it_was(node) if isinstance(node, ast.Import) else node
+            for kind, origin, arguments, line in _spotted(told, scope, origins, spoken_for):
                 old = self._moved.old(origin)
                 name = old or origin
                 owner = self._names.owner(plain(name))
