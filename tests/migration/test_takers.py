@@ -26,6 +26,12 @@ MODULE = "app/tasks.py"
         "# from here\nfrom .tasks import queue",
         "x = 'from'; from .tasks import queue",
         "from.tasks import(queue)",
+        "from .tasks import *",
+        "import app.tasks",
+        "import os, app.tasks as t",
+        "if x: import tasks",
+        "import os, \\\n    app.tasks",
+        "\ufeffimport tasks",
     ],
 )
 def test_what_imports_a_name_takes_it(source):
@@ -38,7 +44,9 @@ def test_what_imports_a_name_takes_it(source):
         "from app.other import queue",
         "from .tasks import other",
         "from __future__ import tasks",
-        "import app.tasks",
+        "import app.other",
+        "import tasks.app as tasks",
+        "# import app.tasks",
         "queue from tasks import",
     ],
 )
@@ -55,8 +63,8 @@ def test_names_of_a_package_are_taken_with_a_dot_or_by_its_name():
 
 
 PIECES = st.sampled_from(
-    ["from", "import", "app.tasks", "queue", " ", " ", " ", "\t", "\\\n", "\n", "\r\n", ";", ",", ".", "(", ")",
-     "as", "x", "if x:", "'", "#", "*"]
+    ["from", "import", "app.tasks", "tasks", "queue", " ", " ", " ", "\t", "\\\n", "\n", "\r\n", ";", ",", ".",
+     "(", ")", "as", "x", "if x:", "'", "#", "*"]
 )  # fmt: skip
 
 
@@ -66,11 +74,12 @@ def test_no_import_is_missed(text):
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     is_taken = any(
         (node.module or "").rpartition(".")[2] in {"tasks", ""}
-        and "queue" in {one.name for one in node.names}
-        for node in imports
+        and {"queue", "*"} & {one.name for one in node.names}
+        if isinstance(node, ast.ImportFrom)
+        else isinstance(node, ast.Import) and {"app.tasks", "tasks"} & {one.name for one in node.names}
+        for node in ast.walk(tree)
     )
 
     assert not is_taken or _takers(text)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from typing import NamedTuple
 
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.engine.write import read
 from capa_codemods.errors import UnreadableError
 from capa_codemods.project import Project
 from capa_migration.scan.moved import Moved
-from capa_migration.scan.origins import Origins, module_scope
+from capa_migration.scan.origins import Origins
+from capa_migration.scan.scope import OwnClass
 from capa_migration.scan.takers import Takers
+from capa_migration.scan.walk import module_scope
 
 
 class Neighbours:
-    """What each file of one project hands to those that import it."""
+    """What each file of one project hands to those that import it.
+
+    Attributes:
+        classes: Origin of a class of the project → the class, of all files that were read.
+    """
 
     def __init__(self, project: Project, moved: Moved) -> None:
         """Look among the files of *project*; *moved* are the names that stand for those of an SDK by now."""
@@ -25,8 +32,11 @@ class Neighbours:
         self._files = frozenset(project.files)
         self._returns = {old: new for one in project.names.maps for old, new in one.returns.items()}
         self._returns.update(moved.returns)
+        self.classes: dict[str, OwnClass] = {}
         self._exports: dict[str, dict[str, str]] = {}
         self._concerned: set[str] = set()
+        self._turns = count(1)
+        self._finished: dict[str, int] = {}
 
     def learn(self, naming: Iterable[str], takers: Takers) -> frozenset[str]:
         """Find out who hands objects of an SDK on to whom, and return the files that may hold one.
@@ -44,7 +54,13 @@ class Neighbours:
             fresh = {path: self._handed(path) - told[path] for path in sorted(pending)}
             for path, names in fresh.items():
                 told[path] |= names
-            pending = {taker for path, names in fresh.items() if names for taker in takers.of(path, names)}
+            pending = {
+                taker
+                for path, names in fresh.items()
+                if names
+                for taker in takers.of(path, names)
+                if self._finished.get(taker, 0) < self._finished.get(path, 0)  # the others know these names
+            }
         return frozenset(self._concerned)
 
     def _handed(self, path: str) -> set[str]:
@@ -55,7 +71,7 @@ class Neighbours:
         """Return what follows the names in the file at *path*."""
         roots = self._project.names.roots
         own = {root: one for root, one in roots.items() if not self._project.refusal(root, path)}
-        return Origins({**own, **self._moved.roots}, self._returns, partial(self._origin, path))
+        return Origins({**own, **self._moved.roots}, self._returns, _Around(path, self))
 
     def exports(self, path: str) -> dict[str, str]:
         """Return the names that the module at *path* binds to something of an SDK, each with its origin."""
@@ -64,6 +80,7 @@ class Neighbours:
         if path not in self._exports:
             self._exports[path] = {}  # two modules may import each other: what is not known yet is unknown
             self._exports[path] = dict(self._bound(path))
+            self._finished[path] = next(self._turns)
         return self._exports[path]
 
     def _bound(self, path: str) -> Iterator[tuple[str, str]]:
@@ -78,16 +95,33 @@ class Neighbours:
             names = module_scope(tree, self.origins(path)).names
             yield from ((name, origin) for name, origin in names.items() if origin)
 
-    def _origin(self, path: str, module: str, level: int, name: str) -> str | None:
+    def origin(self, path: str, module: str, level: int, name: str) -> str | None:
+        """Return the origin of *name* of a *module* as the file at *path* imports it, or whose origin it is."""
         if module.startswith("@"):
-            return self.exports(module[1:]).get(name)
-        for folder in self._folders(path, level):
-            place = "/".join(part for part in (folder, module.replace(".", "/")) if part)
+            return self._of_module(module[1:], name)
+        for place in self._places(path, module, level):
             if inner := self._module_at(f"{place}/{name}" if place else name):
                 return f"@{inner}"
             if found := self._module_at(place):
                 return self.exports(found).get(name)
         return None
+
+    def all_of(self, path: str, module: str, level: int) -> dict[str, str]:
+        """Return what `from module import *` brings into the file at *path*, each name with its origin."""
+        found = next(filter(None, map(self._module_at, self._places(path, module, level))), None)
+        exports = self.exports(found) if found else {}
+        return {name: origin for name, origin in exports.items() if not name.startswith("_")}
+
+    def _of_module(self, path: str, name: str) -> str | None:
+        if found := self.exports(path).get(name):
+            return found
+        folder = path.removesuffix("__init__.py")
+        inner = self._module_at(folder + name) if folder != path else None
+        return f"@{inner}" if inner else None
+
+    def _places(self, path: str, module: str, level: int) -> Iterator[str]:
+        for folder in self._folders(path, level):
+            yield "/".join(part for part in (folder, module.replace(".", "/")) if part)
 
     def _folders(self, path: str, level: int) -> list[str]:
         folder = path.rpartition("/")[0]
@@ -100,3 +134,20 @@ class Neighbours:
     def _module_at(self, place: str) -> str | None:
         candidates = (f"{place}.py", f"{place}/__init__.py") if place else ("__init__.py",)
         return next((candidate for candidate in candidates if candidate in self._files), None)
+
+
+class _Around(NamedTuple):
+    """What the project tells the file at `path`."""
+
+    path: str
+    neighbours: Neighbours
+
+    @property
+    def classes(self) -> dict[str, OwnClass]:
+        return self.neighbours.classes
+
+    def origin(self, module: str, level: int, name: str) -> str | None:
+        return self.neighbours.origin(self.path, module, level, name)
+
+    def all_of(self, module: str, level: int) -> Mapping[str, str]:
+        return self.neighbours.all_of(self.path, module, level)

@@ -23,10 +23,13 @@ from capa_migration.scan.judge import Judge
 from capa_migration.scan.libraries import Place, companions, imported, required
 from capa_migration.scan.moved import Moved
 from capa_migration.scan.neighbours import Neighbours
-from capa_migration.scan.origins import Origins, Scope, plain, scopes
+from capa_migration.scan.nodes import is_self
+from capa_migration.scan.origins import Origins, plain
+from capa_migration.scan.scope import Scope
 from capa_migration.scan.sites import Kind, Site, Survey, Unread
 from capa_migration.scan.takers import Takers
 from capa_migration.scan.texts import Text, claims, joined, texts
+from capa_migration.scan.walk import scopes
 from capa_migration.target import Options, Target
 
 
@@ -212,11 +215,17 @@ def _spotted(node: ast.AST, scope: Scope, origins: Origins, spoken_for: set[int]
             spoken_for.update(_chain(node.func))
             yield _Spotted("call", origin, _arguments(node), node.lineno)
     elif isinstance(node, (ast.Attribute, ast.Name)) and id(node) not in spoken_for:
-        origin = origins.of(node, scope) if isinstance(node.ctx, ast.Load) else None
+        origin = origins.of(node, scope) if _is_told(node) else None
         # A bare module or object is not a shape; what is done with it is told where it is done.
         if origin and "." in origin and not origin.endswith(")"):
             spoken_for.update(_chain(node))
             yield _Spotted("use", origin, (), node.lineno)
+
+
+def _is_told(node: ast.Attribute | ast.Name) -> bool:
+    """Say whether *node* is looked at, or is an attribute that is set on something else than `self`."""
+    is_set = isinstance(node, ast.Attribute) and not is_self(node.value)
+    return is_set or isinstance(node.ctx, ast.Load)
 
 
 def _chain(node: ast.AST) -> Iterator[int]:
