@@ -111,6 +111,23 @@ def test_file_that_cannot_be_read_is_listed(capa, project):
     assert "it looks like Python 2" in ran.out
 
 
+def test_file_that_is_newer_than_this_python_is_counted(capa, tmp_path):
+    (tmp_path / "a.py").write_text("import requests\ndef f[T]():\n    print(f'{requests.get(t['u'])}')\n")
+    (tmp_path / "b.py").write_text(
+        "import requests\ntype S = requests.Session\nsession = requests.Session()\n"
+    )
+    (tmp_path / "c.py").write_text("from b import session\nsession.put(u)\n")
+
+    data = json.loads(capa("scan", tmp_path, "--json").out)
+
+    assert [] == data["unread"]
+    assert [
+        ("a.py", 3, "requests.get"),
+        ("b.py", 3, "requests.Session"),
+        ("c.py", 2, "requests.Session().put"),
+    ] == [(site["path"], site["line"], site["name"]) for site in data["sites"] if site["kind"] == "call"]
+
+
 def test_tree_without_an_sdk_says_so(capa, tmp_path):
     (tmp_path / "a.py").write_text("import os\n")
 

@@ -15,6 +15,7 @@ from capa_migration.scan.moved import Moved
 from capa_migration.scan.origins import Origins
 from capa_migration.scan.scope import OwnClass
 from capa_migration.scan.takers import Takers
+from capa_migration.scan.texts import tree_of
 from capa_migration.scan.walk import module_scope
 
 
@@ -88,7 +89,7 @@ class Neighbours:
             return  # nothing is imported from a notebook
         try:
             data = read(f"{self._project.root}/{path}")
-            tree = PythonFile(path, data).tree if data is not None else None
+            tree = tree_of(PythonFile(path, data)) if data is not None else None
         except (OSError, UnreadableError):
             return  # the scan of that file says why
         if tree is not None:

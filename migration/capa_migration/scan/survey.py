@@ -28,7 +28,7 @@ from capa_migration.scan.origins import Origins, plain
 from capa_migration.scan.scope import Scope
 from capa_migration.scan.sites import Kind, Site, Survey, Unread
 from capa_migration.scan.takers import Takers
-from capa_migration.scan.texts import Text, claims, joined, texts
+from capa_migration.scan.texts import Text, claims, joined, texts, tree_of
 from capa_migration.scan.walk import scopes
 from capa_migration.target import Options, Target
 
@@ -151,7 +151,7 @@ class Reader:
         read_parts, unread = [], []
         for part in parts:
             try:
-                tree = part.read().tree
+                tree = tree_of(part.read())
             except UnreadableError as error:
                 if self._is_told(part):
                     unread.append(_told(path, error))

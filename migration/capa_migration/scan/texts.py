@@ -47,6 +47,15 @@ def texts(path: str, data: bytes) -> list[Text]:
     return [Text(cell.data, partial(file.python, cell), file.lines(cell)) for cell in file.cells]
 
 
+def tree_of(file: PythonFile) -> ast.Module | None:
+    """Return the syntax tree of *file*, where need be in an older spelling; None if that cannot be had."""
+    if file.tree is not None:
+        return file.tree
+    from capa_codemods.engine.older_syntax import older
+
+    return older(file.data)
+
+
 def joined(parts: Iterable[tuple[Text, ast.Module]]) -> ast.Module:
     """Return one tree for *parts*, in their order, since cells share one namespace; its lines are those of the file."""
     body: list[ast.stmt] = []
