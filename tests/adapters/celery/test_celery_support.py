@@ -66,6 +66,31 @@ def test_revoking_by_headers_is_refused_as_the_map_says(memory_app: Any) -> None
     assert ("none", True) == (told, _is_refused(result.revoke_by_stamped_headers))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("task_default_rate_limit", "1/h", "none"),
+        ("task_send_sent_event", True, "none"),
+        ("worker_send_task_events", True, "none"),
+        ("broker_url", "amqp://nowhere.invalid//", "partial"),
+        ("result_backend", "redis://nowhere.invalid", "partial"),
+    ],
+)
+def test_a_setting_is_without_effect_as_the_map_says(
+    memory_app: Any, serving: Any, key: str, value: Any, expected: str
+) -> None:
+    memory_app.conf[key] = value
+    told = [
+        JUDGE.of(f"celery.Celery.conf.{key}", (), ()).support,
+        JUDGE.of("celery.Celery.conf.update", [key], ()).support,
+    ]
+    with serving(memory_app):
+        results = [memory_app.tasks["add"].delay(1, 1) for _ in range(3)]
+
+        assert [2, 2, 2] == [result.get(timeout=10) for result in results]
+    assert [expected] * 2 == told
+
+
 def _is_refused(method: Any, **given: Any) -> bool:
     """Say whether *method* refuses to do anything, whatever it is asked for."""
     needed = [
