@@ -26,6 +26,7 @@ from benchmarks.measure import (
 CAPA = [sys.executable, "-c", "import sys; from capa_migration.cli import main; sys.exit(main())", "migrate"]
 WORDS = "requests|celery|kombu|pyapollo|apollo"
 SAMPLE = 25
+SDKS = ("requests", "celery", "kombu")
 
 
 def run() -> list[Row]:
@@ -138,6 +139,10 @@ def _large_tree() -> Iterator[tuple[Path, int]]:
             source = Path(sysconfig.get_path(name))
             skipped = shutil.ignore_patterns("site-packages", "__pycache__", "*.so", "*.pyc")
             shutil.copytree(source, Path(folder, copy, name), ignore=skipped, ignore_dangling_symlinks=True)
+            # A package called celery is a copy of the SDK, and is left alone; under another name it is an application.
+            for sdk in SDKS:
+                if Path(folder, copy, name, sdk).is_dir():
+                    Path(folder, copy, name, sdk).rename(Path(folder, copy, name, f"{sdk}_app"))
         yield Path(folder), sum(1 for _ in Path(folder).rglob("*.py"))
 
 

@@ -87,6 +87,12 @@ class Project:
             )
         return None
 
+    def copies_around(self, path: str) -> frozenset[str]:
+        """Return the roots that are also the package around the file at *path*: there they mean the package itself."""
+        folder = path.rpartition("/")[0]
+        named = self.names.roots.keys() & folder.split("/")
+        return frozenset(root for root in named if self._package_around(root, folder))
+
     def _package_around(self, root: str, folder: str) -> str | None:
         """Return the folder of the top-level package *root* if *folder* is in it: a copy of the SDK, say."""
         top = None

@@ -16,6 +16,7 @@ from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Outcome
 from capa_codemods.project import Project
 from capa_codemods.rule import OURS, Rule
+from capa_codemods.sieve import Sieve
 
 
 class _Readers(NamedTuple):
@@ -41,6 +42,7 @@ class Rewrite:
                 readers.plain.append(rule)
         self._by_last_letter: dict[str, list[type[Document]]] = {}
         self._kinds_of: dict[str, list[type[Document]]] = {}
+        self._sieves: dict[frozenset[str], Sieve] = {}
 
     def without(self, rules: Collection[str]) -> Rewrite:
         """Return the same rewrite less *rules*."""
@@ -103,10 +105,19 @@ class Rewrite:
             readers = self._readers[kind]
             rules = [rule for rule, words in readers.worded if any(word in data for word in words)]
             if readers.plain and kind.may_concern(data, self.project.names):
-                rules = readers.plain + rules
+                rules = rules if self._names_itself_alone(kind, path, data) else readers.plain + rules
             if rules:
                 found.append((kind, rules))
         return found
+
+    def _names_itself_alone(self, kind: type[Document], path: str, data: bytes) -> bool:
+        """Say whether the file is of a copy of an SDK, such as a vendored one, and names no other."""
+        copies = self.project.copies_around(path) if kind is PythonFile else frozenset()
+        if not copies:
+            return False
+        if copies not in self._sieves:
+            self._sieves[copies] = Sieve(self.project.names.roots.keys() - copies)
+        return not self._sieves[copies].imports_or_quotes(data)
 
     def _kinds(self, path: str) -> list[type[Document]]:
         """Return the kinds that the file can be read as."""

@@ -28,6 +28,7 @@ _LETTERS = frozenset(
     bytes([letter]) for letter in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 )
 _WINDOW = 400
+_LONGEST_CALLEE = 64
 _REACH = 4_000
 
 
@@ -113,4 +114,12 @@ def _is_quoted(data: bytes, start: int, end: int) -> bool:
     # A literal joined from parts; a key of what is put into `sys.modules`.
     if (beyond and beyond in b"'\"") or (beyond == b":" and b"patch.dict" in data):
         return True
-    return _ASKED.search(data[max(0, start - _WINDOW) : start]) is not None or _imports_lazily(data)
+    return _is_asked(data[max(0, start - _WINDOW) : start]) or _imports_lazily(data)
+
+
+def _is_asked(before: bytes) -> bool:
+    if b"#" not in before:  # in a comment there may be brackets
+        # What asks stands on the line of the quote, or right before the last bracket.
+        line, bracket = before.rfind(b"\n") + 1, max(before.rfind(b"("), before.rfind(b"["))
+        before = before[line if bracket < 0 else max(0, min(line, bracket - _LONGEST_CALLEE)) :]
+    return _ASKED.search(before) is not None

@@ -200,7 +200,14 @@ def test_copy_of_the_sdk_in_the_tree_is_left_alone(rewritten):
     files = {"vendor/celery/__init__.py": "", "vendor/celery/app/__init__.py": ""}
     result = rewritten("from celery import states\n", "vendor/celery/app/base.py", files)
 
-    assert b"from celery import states\n" == result.text
+    assert (b"from celery import states\n", []) == (result.text, result.messages)
+
+
+def test_copy_of_an_sdk_may_use_another(rewritten):
+    files = {"vendor/celery/__init__.py": ""}
+    result = rewritten("import celery\nimport requests\n", "vendor/celery/base.py", files)
+
+    assert b"import celery\nimport capa_requests as requests\n" == result.text
     assert ["this file belongs to a package `celery` of the tree, vendor/celery"] == result.messages
 
 

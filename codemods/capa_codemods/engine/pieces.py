@@ -1,9 +1,9 @@
-"""Cut a module where top-level definitions begin, so that only those pieces need to be parsed that are of interest.
+"""Cut a module where definitions begin, so that only those pieces need to be parsed that are of interest.
 
-A line that begins with `def`, `class`, `async` or `@` begins a top-level statement, unless it stands in a string. What
-is a string is told without a parser: it begins at the first quote that is in no comment and no other string. If the
-cut is wrong nevertheless, because the module is no Python, a piece is no Python either, or looks like what it is not:
-so nothing may be changed on the word of pieces alone.
+A line that begins with `def`, `class`, `async` or `@`, in a class after four blanks, begins a statement, unless it
+stands in a string. What is a string is told without a parser: it begins at the first quote that is in no comment and no
+other string. Where the cut is wrong nevertheless, in brackets or before an `else`, the piece is no Python. What is no
+Python as a whole may be cut into pieces that are: so nothing may be changed on the word of pieces alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
-_DEFINITION = re.compile(rb"\n(?:@|(?:async|class|def)\b)")
+_DEFINITION = re.compile(rb"\n(?:    )?(?:@|(?:async|class|def)\b)")
 _COMMENT_OR_STRING = re.compile(
     rb"""\#[^\r\n]*
     |\"{3}[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"{3}
@@ -22,7 +22,7 @@ _COMMENT_OR_STRING = re.compile(
     |'[^'\\\r\n]*(?:\\(?:\r\n|.)[^'\\\r\n]*)*'""",
     re.VERBOSE | re.DOTALL,
 )
-_TRIPLE = re.compile(rb"\"{3}|'{3}")
+_TRIPLES = (b'"""', b"'''")
 _CONTINUED = (b"\\\n", b"\\\r\n", b"\\\r")
 _F_STRING = re.compile(rb"\b[rR]?[fFtT][rR]?[\"']")
 _F_STRINGS_NEST = sys.version_info >= (3, 12)
@@ -49,20 +49,26 @@ def _starts(data: bytes) -> Iterator[int]:
             continue
         if not is_decorated:
             yield at
-        is_decorated = match[0] == b"\n@"
+        is_decorated = match[0].endswith(b"@")
 
 
 def _strings_over_lines(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield where strings in three quotes begin and end; lines without three quotes need no look."""
     at = 0
-    while (found := _TRIPLE.search(data, at)) is not None:
-        quotes, at = found.start(), found.end()
-        for token in _COMMENT_OR_STRING.finditer(data, _start_of_line(data, quotes, found.pos)):
+    nearest = [data.find(triple) for triple in _TRIPLES]
+    while (quotes := min((place for place in nearest if place >= 0), default=-1)) >= 0:
+        line = _start_of_line(data, quotes, at)
+        at = quotes + 3
+        for token in _COMMENT_OR_STRING.finditer(data, line):
             if token.end() > quotes:
                 at = max(at, token.end())
                 if token.start() == quotes:
                     yield token.span()
                 break
+        # Plain searches, and only of what has been passed, take a third of the time of a pattern.
+        for number, triple in enumerate(_TRIPLES):
+            if 0 <= nearest[number] < at:
+                nearest[number] = data.find(triple, at)
 
 
 def _start_of_line(data: bytes, at: int, floor: int) -> int:

@@ -22,6 +22,7 @@ _FROM = re.compile(rb"from" + _GAP + rb"+(" + _DOTTED + rb")")
 _NAME = re.compile(_DOTTED)
 _LITERAL = re.compile(rb"""[rRuU]?("{3}|'{3}|"|')""")
 
+_BLOCK = b"class _:\n"
 _WORTH_CUTTING = 0.9
 """The share of a file up to which its pieces are parsed instead."""
 
@@ -143,8 +144,12 @@ class PythonFile(Document):
 
     def _parsed(self, start: int, end: int) -> list[ast.stmt]:
         """Return the statements between *start*, where a line begins, and *end*."""
-        lines_before = self.line_of(start) - 1
-        return parse(b"\n" * lines_before + self.data[start:end]).body
+        before = b"\n" * (self.line_of(start) - 1)
+        if not self.data.startswith(b" ", start):
+            return parse(before + self.data[start:end]).body
+        block, *others = parse(before[:-1] + _BLOCK + self.data[start:end]).body
+        assert isinstance(block, ast.ClassDef)  # noqa: S101 - it is `_BLOCK`
+        return [*block.body, *others]
 
     def _read_newer(self) -> bool:
         """Read a file that is newer than this interpreter; say whether that was possible."""

@@ -72,7 +72,8 @@ def _uses(node: ast.AST, use: StringUse) -> Iterator[tuple[ast.AST, StringUse]]:
     elif isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values, strict=True):
             yield from [(key, _NOWHERE._replace(place="key"))] if key else []
-            yield value, _NOWHERE._replace(holder=str(getattr(key, "value", "")))
+            held_by = str(key.value) if isinstance(key, ast.Constant) else ""
+            yield value, _NOWHERE._replace(holder=held_by)
     elif isinstance(node, ast.Assign):
         yield node.value, _NOWHERE._replace(holder=dotted_name(node.targets[0]))
         yield from ((target, _NOWHERE) for target in node.targets)
