@@ -108,3 +108,16 @@ def test_failed_proof_leaves_the_file_and_says_so(names, tmp_path, monkeypatch):
     assert "failed" == outcome.status
     assert outcome.reason.startswith("the rewrite could not be proven: the result is no longer Python")
     assert () == outcome.edits
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        b"import requests\\\n\nx = 1\n",
+        b"import requests\\\r\n\\\r\n  \r\nx = [\r\n]\r\n",
+        b"import requests  # C:\\\nx = [\n]\n",
+        b"if x:\n    import requests; \\\n# end\n",
+    ],
+)
+def test_statement_that_goes_on_behind_its_last_word_is_proven(names, old):
+    assert None is _flaw(names, old, b"requests", b"capa_requests as requests")

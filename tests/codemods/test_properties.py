@@ -55,6 +55,7 @@ TEXTS = st.lists(
 @settings(max_examples=400, deadline=None)
 @given(TEXTS.map("".join))
 @example("# coding: latin-9000\nimport requests\n")
+@example("import requests\\\n\n")
 def test_no_text_is_too_odd(rewriting, text):
     data = text.encode()
     outcome = rewriting.examine_data("a.py", data)

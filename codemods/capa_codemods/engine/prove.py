@@ -64,16 +64,22 @@ class _Region(NamedTuple):
 
 
 def _regions(tree: ast.Module, file: PythonFile) -> list[_Region]:
-    ends = [*file.line_starts[1:], len(file.data)]
     found: list[_Region] = []
     for node in tree.body:
         first = min([node, *getattr(node, "decorator_list", [])], key=lambda one: one.lineno)
-        start, end = file.line_starts[first.lineno - 1], ends[(node.end_lineno or 1) - 1]
+        start, end = file.line_starts[first.lineno - 1], _end_of_line(node.end_lineno or 1, file)
         if found and start < found[-1].end:
             found[-1] = _Region(found[-1].start, end, [*found[-1].body, node])
         else:
             found.append(_Region(start, end, [node]))
     return found
+
+
+def _end_of_line(line: int, file: PythonFile) -> int:
+    """Return where line number *line* ends, with those that go on from it: blank, perhaps, behind a statement."""
+    while line < len(file.line_starts) and file.line_text(line).endswith(b"\\"):
+        line += 1
+    return file.line_starts[line] if line < len(file.line_starts) else len(file.data)
 
 
 def _flaw_of_region(region: _Region, file: PythonFile, new: bytes, shift: Shift, names: Names) -> str | None:
