@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator
 
+from capa_codemods.engine.document import Document, ignored_in
+from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Finding
 from capa_codemods.rules import offers
 
-_NAMED = re.compile(rb"#\s*capa:\s*ignore\[([^\]\r\n]*)\]")
 
-
-def misnamed(data: bytes) -> Iterator[Finding]:
-    """Yield a finding for each name in a comment of *data* that is no rule's, so that nobody relies on it."""
+def misnamed(kind: type[Document], path: str, data: bytes) -> Iterator[Finding]:
+    """Yield a finding for each name in a comment of the file that is no rule's, so that nobody relies on it."""
+    if ignored_in(data) is None:  # no need to read it once more
+        return
+    try:
+        comments = kind(path, data).ignoring
+    except UnreadableError:
+        return  # told of elsewhere, and nothing is changed that a comment could keep
     known = [offer.id for offer in offers()]
-    for found in _NAMED.finditer(data):
-        for name in found[1].decode(errors="replace").split(","):
-            if name.strip() not in known:
-                near = difflib.get_close_matches(name.strip(), known, 1)
-                said = f"there is no rule `{name.strip()}`, so the comment keeps none of that name away"
-                step = f"write `{near[0]}`" if near else "`capa migrate check --list-rules` shows all"
-                yield Finding("ignore", data.count(b"\n", 0, found.start()) + 1, "warning", said, step)
+    for line, names in comments:
+        yield from (_finding(line, name, known) for name in names if name not in known)
+
+
+def _finding(line: int, name: str, known: list[str]) -> Finding:
+    near = difflib.get_close_matches(name, known, 1)
+    said = f"there is no rule `{name}`, so the comment keeps none of that name away"
+    step = f"write `{near[0]}`" if near else "`capa migrate check --list-rules` shows all"
+    return Finding("ignore", line, "warning", said, step)

@@ -96,7 +96,8 @@ class Rewrite:
         if not readings:
             return Outcome(path, "clean")
         outcome = combined(data, readings, self.project.names)
-        return _with_misnamed(outcome, data) if b"capa:" in data else outcome
+        kinds = [kind for kind, _ in wanted]
+        return _with_misnamed(outcome, data, kinds) if b"capa:" in data else outcome
 
     def _wanted(self, path: str, data: bytes) -> list[tuple[type[Document], list[Rule[Any]]]]:
         """Return the kinds that the file can be read as, each with the rules that may have something to say."""
@@ -218,10 +219,11 @@ def _changed(file: Document, edits: list[Edit], said: list[Said]) -> Outcome:
     return clean._replace(status="changed", edits=done, changes=changes, digests=digests)
 
 
-def _with_misnamed(outcome: Outcome, data: bytes) -> Outcome:
+def _with_misnamed(outcome: Outcome, data: bytes, kinds: Sequence[type[Document]]) -> Outcome:
     from capa_codemods.ignored import misnamed
 
-    return outcome._replace(findings=(*outcome.findings, *misnamed(data)))
+    kind = next((one for one in kinds if one.is_python), kinds[0])
+    return outcome._replace(findings=(*outcome.findings, *misnamed(kind, outcome.path, data)))
 
 
 def _refused(said: Said, flaw: str) -> Said:

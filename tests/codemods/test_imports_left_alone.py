@@ -172,6 +172,34 @@ def test_ignore_comment_of_no_rule_is_told_of(rewritten, listed, said):
     ] == [(finding.line, finding.message, finding.next_step) for finding in outcome.findings]
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = '# capa: ignore[import]'\nimport requests\n",
+        "# /// script\n# dependencies = ['requests']\n# ///\nx = '# capa: ignore[import]'\n",
+        'import requests\nx = """\n# capa: ignore[import]\n"""\n',
+        "import requests\nx = f'{1}# capa: ignore[import]'  # a comment\n",
+    ],
+)
+@pytest.mark.parametrize("path", ["pkg/module.py", "setup.py"])
+def test_string_that_reads_like_an_ignore_comment_of_no_rule_is_not_told_of(rewritten, path, source):
+    assert [] == rewritten(source, path).messages
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "line"),
+    [
+        ("setup.py", "import requests  #capa:ignore[import]\n", 1),
+        ("requirements.txt", "flask\nrequests  # capa: ignore[import]\n", 2),
+        ("a.py", "import requests  # capa: ignore\nimport celery  # capa: ignore[import]\n", 2),
+    ],
+)
+def test_ignore_comment_of_no_rule_is_told_of_in_files_of_all_kinds(rewritten, path, source, line):
+    (finding,) = rewritten(source, path).outcome.findings
+
+    assert ("ignore", line) == (finding.rule, finding.line)
+
+
 def test_ignore_comment_of_another_rule_keeps_nothing(rewritten):
     result = rewritten("import requests  # capa: ignore[strings]\n")
 

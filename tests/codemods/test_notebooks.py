@@ -118,6 +118,23 @@ def test_ignore_comment_of_another_rule_keeps_nothing(rewritten):
     assert b"import capa_requests" in rewritten(text, "book.ipynb").text
 
 
+@pytest.mark.parametrize(
+    ("cell", "lines"),
+    [
+        (["x = '# capa: ignore[import]'\n", "import requests"], []),
+        (["import os\n", "import requests  # capa: ignore[import]"], ["import requests"]),
+        (["%%bash\n", "pip install requests capa-core[requests]  # capa: ignore[import]"], ["pip install"]),
+    ],
+)
+def test_ignore_comment_of_no_rule_is_told_of_in_its_line(rewritten, cell, lines):
+    text = _notebook(cell, indent=1)
+
+    findings = rewritten(text, "book.ipynb").outcome.findings
+
+    assert ["ignore" for _ in lines] == [finding.rule for finding in findings]
+    assert all(line in text.splitlines()[found.line - 1] for line, found in zip(lines, findings, strict=True))
+
+
 def test_ignore_comment_in_a_cell_that_is_no_python_keeps_the_report_away(rewritten):
     text = _notebook(["import requests  # capa: ignore\n", "x = !ls"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, ClassVar
@@ -92,6 +92,14 @@ class Document(ABC):
         longer = self._logical_lines.longer if self._logical_lines else {}
         return any(self._is_marked(one, rule) for one in {line, *longer.get(line, ())})
 
+    @property
+    def ignoring(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """Yield each line with a comment that keeps rules away, and their names; no names where it is all rules."""
+        for line in range(1, len(self.line_starts) + 1) if self._has_ignores else ():
+            names = ignored_in(self._comment(line))
+            if names is not None:
+                yield line, names
+
     @cached_property
     def _logical_lines(self) -> LogicalLines | None:
         if not self.is_python:
@@ -112,11 +120,19 @@ class Document(ABC):
 
 def keeps_away(line: bytes, rule: str) -> bool:
     """Say whether a comment to Capa in *line* keeps all rules or *rule* away."""
+    names = ignored_in(line)
+    return names is not None and (not names or rule in names)
+
+
+def ignored_in(line: bytes) -> tuple[str, ...] | None:
+    """Return the names in a comment in *line* that keeps rules away; none if it is all; None if there is no comment."""
     found = _IGNORE.search(line)
     if found is None:
-        return False
+        return None
     listed = found[1]
-    return listed is None or rule.encode() in [name.strip() for name in listed.split(b",")]
+    return (
+        () if listed is None else tuple(name.strip() for name in listed.decode(errors="replace").split(","))
+    )
 
 
 def starts_of_lines(data: bytes) -> list[int]:

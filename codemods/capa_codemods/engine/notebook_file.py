@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from capa_codemods.engine.document import Document, decoded, starts_of_lines
+from capa_codemods.engine.document import Document, decoded, ignored_in, starts_of_lines
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
@@ -97,6 +97,20 @@ class NotebookFile(Document):
     def ignores(self, line: int, rule: str) -> bool:  # noqa: ARG002
         """Say no: a line of JSON may hold many of several cells. What a comment keeps, the Python of its cell says."""
         return False
+
+    @property
+    def ignoring(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """Yield what the comments in the code cells keep away, each with its line of the file."""
+        for cell in self.code:
+            lines = self.lines(cell)
+            yield from ((lines[line - 1], names) for line, names in self._ignoring_in(cell))
+
+    def _ignoring_in(self, cell: Cell) -> Iterator[tuple[int, tuple[str, ...]]]:
+        try:
+            yield from self.python(cell).ignoring
+        except UnreadableError:  # a cell for a shell, too
+            found = ((line, ignored_in(text)) for line, text in enumerate(cell.lines, 1))
+            yield from ((line, names) for line, names in found if names is not None)
 
     @cached_property
     def cells(self) -> Sequence[Cell]:

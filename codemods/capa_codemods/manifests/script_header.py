@@ -16,6 +16,7 @@ class ScriptHeader(TomlManifest):
     """A script. One whose header cannot be read, or that has none, asks for nothing."""
 
     suffixes = (".py", ".pyw")
+    is_python = True
     list_places = ("dependencies",)
 
     def __init__(self, path: str, data: bytes) -> None:
