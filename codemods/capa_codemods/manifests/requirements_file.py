@@ -23,6 +23,12 @@ _GENERATED = re.compile(
 _QUOTED = re.compile(
     r"^#[ \t]+((?:uv (?:pip compile|export)|pip-compile|pdm export)\b[^\r\n]*)", re.MULTILINE
 )
+# What other tools, and people, write at the top of a file that is not for hands.
+_HEAD = re.compile(r"\ufeff?(?:[ \t]*(?:#[^\r\n]*)?(?:\r\n|\r|\n))*")
+_NOT_BY_HAND = re.compile(
+    r"#+[ \t]*([^\r\n]*\b(?:(?:not|don'?t|never) (?:\w+ )?(?:edit|modify)|auto(?:matically)?[ -]?generated)\b[^\r\n]*)",
+    re.IGNORECASE,
+)
 _PLAIN_COMMANDS = {"uv": "uv pip compile {}", "pdm": "pdm export", "rye": "rye lock"}
 
 
@@ -43,6 +49,9 @@ class RequirementsFile(LineManifest):
             command, source = self.generator
             step = f"add it to {source} and run `{command}`"
             return (Listed(self.requirements, "the file is generated", step),)
+        if self.refusal:
+            step = f"add it to what the file is made from: its head says `{self.refusal}`"
+            return (Listed(self.requirements, "the file is not to be edited by hand", step),)
         if "--hash=" in self.text:
             step = "add it with its hashes, and those of what it needs: `pip-compile --generate-hashes` writes them"
             return (Listed(self.requirements, "pip takes no line without a hash beside one with", step),)
@@ -74,6 +83,13 @@ class RequirementsFile(LineManifest):
         if found:
             return _PLAIN_COMMANDS.get(found[1].lower(), "pip-compile {}").format(source), source
         return None
+
+    @property
+    def refusal(self) -> str:
+        """The line in the head of the file that says not to edit it; empty if there is none."""
+        head = _HEAD.match(self.text)
+        found = _NOT_BY_HAND.search(head[0]) if head else None
+        return found[1].strip() if found else ""
 
     def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
         """Read *new* and compare: nothing but what is asked of Capa may differ."""

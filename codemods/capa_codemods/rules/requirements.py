@@ -7,8 +7,9 @@
                                    capa-core[celery]; os_name == "nt"
 
 Order, comments and markers are kept. Files that a tool has generated are not edited: the finding says which
-command makes them again. Nor are those with hashes, in which pip takes no line without one. A
-requirement that excludes the versions that an adapter takes is named, in this kind of file and all others.
+command makes them again. Nor are those whose first comments say not to, which the finding quotes, nor those with
+hashes, in which pip takes no line without one. A requirement that excludes the versions that an adapter takes is
+named, in this kind of file and all others.
 """
 
 from __future__ import annotations
