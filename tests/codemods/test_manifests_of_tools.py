@@ -263,3 +263,32 @@ def test_proof_refuses_other_changes(names, kind, before, after):
     path = kind.suffixes[0] if kind is not CondaFile else "environment.yml"
 
     assert kind(path, before.encode()).flaw(after.encode(), (), names)
+
+
+READS_PIPFILE = "parser.read('Pipfile')\n"
+
+
+def test_pipfile_that_setup_py_reads_gets_no_first_table(rewritten):
+    source = "[packages]\nflask = '*'\nrequests = '*'\n"
+    files = {"lib/setup.py": READS_PIPFILE, "lib/Pipfile.lock": "{}"}
+
+    result = rewritten(source, "lib/Pipfile", files)
+
+    assert source.encode() == result.text
+    said = "packages: asks for requests and not for capa-core[requests]: "
+    said += "lib/setup.py names this file, and may not be able to read a table"
+    assert [(3, said)] == [(finding.line, finding.message) for finding in result.outcome.findings]
+
+
+@pytest.mark.parametrize(
+    ("more", "setup"),
+    [
+        ("flask = {version = '*'}\n", READS_PIPFILE),
+        ("", "json.load('Pipfile.lock')\n"),
+        ("", "setup()  # see Pipfile\n"),
+    ],
+)
+def test_pipfile_that_has_tables_or_is_not_read_gets_one(rewritten, more, setup):
+    result = rewritten(f"[packages]\nrequests = '*'\n{more}", "Pipfile", {"setup.py": setup})
+
+    assert b"capa-core = {version" in result.text

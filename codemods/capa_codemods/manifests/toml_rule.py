@@ -60,6 +60,10 @@ class TomlRule(Rule[M]):
         if any(isinstance(item, Edit) for item in (*lists, *tables)):
             yield from stale_locks(self.id, file.path, project)
 
+    def doubt(self, file: M, project: Project) -> tuple[str, str] | None:  # noqa: ARG002
+        """Return why *file* may not get a table for Capa, and what to do then; None if it may."""
+        return None
+
     def _list(self, file: M, path: Path, items: list[Any], project: Project) -> Iterator[Edit | Finding]:
         for lack in missing(filter(_is_text, items), project.names):
             yield from self._lacking(file, path, items, lack, project)
@@ -97,8 +101,14 @@ class TomlRule(Rule[M]):
                 said = f"{'.'.join(path)}: {key} is asked for under a condition and {capa_requirement([extra])} is not"
                 step = f"ask for it by hand, with `{_condition(table[key])}` too"
                 yield Finding(self.id, file.line_with(key), "warning", said, step)
-        if not set(extras) <= set(present):
-            yield from self._extras(file, path, table, list(always)[-1], extras)
+        if set(extras) <= set(present):
+            return
+        beside = list(always)[-1]
+        if doubt := self.doubt(file, project):
+            said = f"{'.'.join(path)}: asks for {beside} and not for {capa_requirement(extras)}: {doubt[0]}"
+            yield Finding(self.id, file.line_with(beside), "warning", said, doubt[1])
+        else:
+            yield from self._extras(file, path, table, beside, extras)
 
     def _extras(
         self, file: M, path: Path, table: dict[str, Any], beside: str, extras: list[str]

@@ -4,13 +4,19 @@
     requests = "*"                 requests = "*"
                                    capa-core = {version = "*", extras = ["requests"]}
 
-Pipfile.lock is never edited: a finding names the command that makes it again.
+Pipfile.lock is never edited: a finding names the command that makes it again. A Pipfile that has had no such table and
+that the setup.py beside it names is left and named: a setup.py may read it as something simpler than TOML.
 """
 
 from __future__ import annotations
 
+import re
+
 from capa_codemods.manifests.toml_manifest import Pipfile as PipfileManifest
 from capa_codemods.manifests.toml_rule import TomlRule
+from capa_codemods.project import Project
+
+_NAMED = re.compile(r"\bPipfile\b(?!\.lock)")
 
 
 class Pipfile(TomlRule[PipfileManifest]):
@@ -19,3 +25,15 @@ class Pipfile(TomlRule[PipfileManifest]):
     id = "pipfile"
     summary = "a Pipfile that asks for an SDK asks for capa-core with its extra too"
     reads = PipfileManifest
+
+    def doubt(self, file: PipfileManifest, project: Project) -> tuple[str, str] | None:
+        """Return why *file* stays: the setup.py beside it may read it, line by line, and has seen no table."""
+        if any(isinstance(value, dict) for _, table in file.dependency_tables for value in table.values()):
+            return None
+        setup = f"{file.path.rpartition('/')[0]}/setup.py".lstrip("/")
+        if not _NAMED.search(project.text_of(setup)):
+            return None
+        return (
+            f"{setup} names this file, and may not be able to read a table",
+            "see how it does, and add it by hand",
+        )
