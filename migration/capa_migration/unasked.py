@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from capa_codemods.findings import Finding, Outcome
-from capa_codemods.names import CAPA, spellings
+from capa_codemods.manifests.asked import asks
+from capa_codemods.names import CAPA
 from capa_codemods.project import Project
 from capa_codemods.requirement import capa_requirement
 
@@ -34,9 +35,9 @@ def _findings(project: Project, outcomes: Sequence[Outcome]) -> Iterator[Finding
         edit.new for one in lacking if one.status == "changed" for edit in one.edits if edit.rule == _IMPORTS
     )
     for owner in project.names.maps:
-        asked = spellings([*owner.distributions, CAPA])
+        wanted = [*owner.distributions, CAPA]
         if owner.package.encode() in moved and not any(
-            asked.search(project.text_of(manifest)) for manifest in project.manifests
+            asks(manifest, project, wanted) for manifest in project.manifests
         ):
             message = (
                 f"no manifest asks for {owner.name}, so none will ask for {capa_requirement([owner.extra])}"

@@ -31,6 +31,51 @@ def test_one_manifest_that_asks_is_enough(findings, line):
     assert [] == findings({"docs/requirements.txt": f"{line}\n"})
 
 
+MENTIONS = {
+    "setup.py": "setup(name='requests', description='for requests and more', keywords=['requests'])\n",
+    "setup.cfg": "[metadata]\nname = x\ndescription = for requests\n[isort]\nknown_third_party = requests\n",
+    "tox.ini": "[mypy-requests.*]\nx = 1\n",
+    "pyproject.toml": "[project]\ndescription = 'for requests'\n[tool.isort]\nknown = ['requests']\n"
+    "[project.optional-dependencies]\nrequests = ['httpx', 'kombu[requests]']\n",
+    "Pipfile": "[packages]\nkombu = {version = '*', extras = ['requests']}\n[scripts]\nx = 'requests'\n",
+    "environment.yml": "name: requests\ndependencies:\n- flask\n",
+    "requirements.txt": "kombu[requests]\n",
+}
+
+
+@pytest.mark.parametrize("manifest", MENTIONS)
+def test_manifest_that_only_speaks_of_it_does_not_ask(findings, manifest):
+    assert [SAID] == [message for _, message in findings({manifest: MENTIONS[manifest]})]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "text"),
+    [
+        ("setup.py", "setup(install_requires=['requests>=2'])\n"),
+        ("setup.py", "NEEDED = 'flask requests'.split()\nsetup(install_requires=NEEDED, description='x')\n"),
+        ("setup.py", "setup(**read('for requests'))\n"),
+        ("setup.py", "print 'for requests'\n"),
+        ("setup.cfg", "[options]\ninstall_requires =\n  flask\n  requests>=2\n"),
+        ("setup.cfg", "[metadata]\ndescription = requests\n[options]\ninstall_requires = file: x.txt\n"),
+        ("tox.ini", "[testenv]\ndeps = py311: requests\n"),
+        ("tox.ini", "[testenv]\ncommands = pip install requests\n"),
+        ("pyproject.toml", "[tool.poetry.dependencies]\nrequests = '^2'\n"),
+        ("pyproject.toml", "[tool.pixi.dependencies]\nrequests = {version = '*'}\n"),
+        ("pyproject.toml", "[tool.briefcase.app.x]\nrequires = ['requests']\n"),
+        ("pyproject.toml", '[tool.tox]\nlegacy_tox_ini = "[testenv]\\ndeps=requests"\n'),
+        ("pyproject.toml", "[project]\ndynamic = ['dependencies']\ndescription = 'for requests'\n"),
+        ("Pipfile", "[docs]\nrequests = '*'\n"),
+        ("environment.yml", "dependencies:\n- conda-forge::requests\n"),
+        ("environment.yml", "dependencies:\n- pip:\n  - requests\n"),
+        ("environment.yml", "dependencies: [\n# requests\n'requests'"),
+        ("requirements.txt", "-e ../requests\n"),
+        ("requirements.txt", "git+https://github.com/psf/requests.git\n"),
+    ],
+)
+def test_manifest_that_asks_or_may_ask_is_enough(findings, manifest, text):
+    assert [] == findings({manifest: text})
+
+
 def test_script_that_asks_for_itself_needs_no_manifest(capa, tmp_path):
     (tmp_path / "requirements.txt").write_text("flask\n")
     (tmp_path / "a.py").write_text("# /// script\n# dependencies = ['requests']\n# ///\nimport requests\n")

@@ -51,10 +51,16 @@ class CondaFile(LineManifest):
             return (Listed((*lines, *hidden), "not every item stands on a line of its own"),)
         return (Listed(lines, "it asks nothing of pip", "add a `pip:` list that asks for it"),)
 
+    @property
+    def texts(self) -> list[str] | None:
+        """All that it asks for, of conda and of pip; None if it cannot be read."""
+        content = _read(self.data)
+        return None if content is None else [item.rpartition("::")[2] for item in _asked(content)]
+
     def _hidden(self, content: Any, lines: Sequence[Line]) -> Iterator[Line]:
         """Yield what *content* asks for and none of *lines* does, such as items of a list in brackets."""
         seen = {read_requirement(line.text) for line in lines}
-        for item in _items(content.get("dependencies") if isinstance(content, dict) else None):
+        for item in _asked(content):
             text = item.rpartition("::")[2]
             if read_requirement(text) and read_requirement(text) not in seen:
                 start = max(0, self.data.find(text.encode()))
@@ -96,6 +102,10 @@ def _read(data: bytes) -> Any:
         return yaml.safe_load(data)
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
+
+
+def _asked(content: Any) -> Iterator[str]:
+    return _items(content.get("dependencies") if isinstance(content, dict) else None)
 
 
 def _items(listed: Any) -> Iterator[str]:

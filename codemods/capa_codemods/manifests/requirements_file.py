@@ -60,16 +60,24 @@ class RequirementsFile(LineManifest):
     @cached_property
     def requirements(self) -> tuple[Line, ...]:
         """The requirements, without options, comments and addresses."""
-        return tuple(self._requirements())
+        return tuple(
+            Line(text, self.offset(start), self.offset(end))
+            for text, start, end in self._lines()
+            if read_requirement(text)
+        )
 
-    def _requirements(self) -> Iterator[Line]:
+    @property
+    def texts(self) -> list[str]:
+        """All lines that say something, without comments: options, paths and addresses too."""
+        return [text.strip() for text, _, _ in self._lines() if text.strip()]
+
+    def _lines(self) -> Iterator[tuple[str, int, int]]:
+        """Yield each line, with those that go on from it and without comments, and where it begins and ends."""
         at = 1 if self.text.startswith("\ufeff") else 0  # the mark that some editors begin a file with
         while at <= len(self.text):
             logical = _LOGICAL.match(self.text, at)
             end = logical.end() if logical else len(self.text)
-            text = _COMMENT.sub("", self.text[at:end])
-            if read_requirement(text):
-                yield Line(text, self.offset(at), self.offset(end))
+            yield _COMMENT.sub("", self.text[at:end]), at, end
             at = end + (2 if self.text.startswith("\r\n", end) else 1)
 
     @cached_property

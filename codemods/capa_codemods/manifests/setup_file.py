@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -17,6 +18,12 @@ from capa_codemods.names import Names
 _LISTS = frozenset({"install_requires", "setup_requires", "tests_require"})
 _NO_REQUIREMENTS = frozenset(
     {"keywords", "classifiers", "packages", "py_modules", "entry_points", "platforms"}
+)
+
+
+_PROSE = frozenset(
+    {"name", "version", "description", "long_description", "url", "project_urls", "download_url", "license"}
+    | {"author", "author_email", "maintainer", "maintainer_email"}
 )
 
 
@@ -57,6 +64,21 @@ class SetupFile(ManifestOfName):
         """The strings in other lists, tuples and dictionaries of the file, which may be requirements too."""
         known = {id(item) for node in self._list_nodes() for item in node.elts}
         return [self._item(node) for node in _collected(self.tree) if id(node) not in known]
+
+    @property
+    def texts(self) -> list[str] | None:
+        """The words of all strings that may be requirements; None if the lists may hold others."""
+        asking = [
+            keyword.value
+            for call in self._setup_calls()
+            for keyword in call.keywords
+            if keyword.arg in {*_LISTS, "extras_require", None}
+        ]
+        if not self.tree.body or any(
+            isinstance(node, (ast.Name, ast.Call)) for value in asking for node in ast.walk(value)
+        ):
+            return None
+        return [word for text in _spoken(self.tree) for word in re.split(r"[\s,]+", text)]
 
     def offset(self, at: int) -> int:
         """Return where the character number *at* begins in the bytes."""
@@ -124,6 +146,19 @@ def _collected(tree: ast.AST) -> Iterator[ast.expr]:
         if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
             yield from filter(_is_text, node.elts)
         queue.extend(ast.iter_child_nodes(node))
+
+
+def _spoken(tree: ast.AST) -> Iterator[str]:
+    """Yield the strings of *tree* but for its prose."""
+    queue: list[ast.AST] = [tree]
+    while queue:
+        node = queue.pop()
+        if isinstance(node, ast.keyword) and node.arg in _NO_REQUIREMENTS | _PROSE:
+            continue
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif not (isinstance(node, ast.Expr) and _is_text(node.value)):
+            queue.extend(ast.iter_child_nodes(node))
 
 
 def _without_capa(tree: ast.Module, names: Names) -> str:

@@ -214,6 +214,12 @@ class PyprojectFile(TomlManifest):
         yield from ((path, found) for path, found in self._at(_PIXI_PLACES) if isinstance(found, dict))
 
     @property
+    def is_dynamic(self) -> bool:
+        """Whether what the project needs is told elsewhere, or some of it: in setup.py, a file, a plug-in."""
+        found = next((value for _, value in self._at(("project.dynamic",))), None)
+        return isinstance(found, list) and any("dependencies" in str(one) for one in found)
+
+    @property
     def legacy_tox_ini(self) -> str:
         """The tox.ini that stands in a string; empty if there is none."""
         found = next((value for _, value in self._at(("tool.tox.legacy_tox_ini",))), "")

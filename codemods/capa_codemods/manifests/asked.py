@@ -1,0 +1,99 @@
+"""Whether a manifest asks for a distribution, or only speaks of it.
+
+What each kind of manifest may ask with is read: keys that are about requirements, lines for pip, strings of a setup.py.
+Descriptions, keywords and the settings of linters are no requests.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from capa_codemods.engine.write import read
+from capa_codemods.errors import UnreadableError
+from capa_codemods.manifests.conda_file import CondaFile
+from capa_codemods.manifests.ini_file import IniFile, SetupCfg, ToxIni
+from capa_codemods.manifests.requirements_file import RequirementsFile
+from capa_codemods.manifests.setup_file import SetupFile
+from capa_codemods.manifests.toml_manifest import Pipfile, PyprojectFile
+from capa_codemods.names import normalized, spellings
+from capa_codemods.project import Project
+from capa_codemods.requirement import read_requirement
+
+_Manifest = PyprojectFile | Pipfile | IniFile | SetupFile | CondaFile | RequirementsFile
+_KINDS: tuple[type[_Manifest], ...] = (
+    *(PyprojectFile, Pipfile, SetupCfg, ToxIni),
+    *(SetupFile, CondaFile, RequirementsFile),
+)
+# Below such a key, of whatever tool, something may be asked for.
+_ASKING = re.compile(r"requir|depend|deps|install|packages|source|commands", re.IGNORECASE)
+# What they hold, of a dependency, is a part or a condition of it.
+_PARTS = frozenset({"extras", "markers"})
+# setuptools takes the list from elsewhere.
+_ELSEWHERE = ("file:", "attr:")
+
+
+def asks(manifest: str, project: Project, distributions: Sequence[str]) -> bool:
+    """Say whether *manifest*, a path, asks for one of *distributions*; also yes where it names one and may."""
+    named = spellings(distributions)
+    if not named.search(project.text_of(manifest)):
+        return False
+    wanted = frozenset(map(normalized, distributions))
+    texts = _texts_of(manifest, project)
+    return texts is None or any(_is_of(text, wanted, named) for text in texts)
+
+
+def _is_of(text: str, wanted: frozenset[str], named: re.Pattern[str]) -> bool:
+    found = read_requirement(text)
+    # An option, a path or an address: what it brings, it may say in its name.
+    return found.name in wanted if found else named.search(text) is not None
+
+
+def _texts_of(manifest: str, project: Project) -> Iterable[str] | None:
+    """Return the requirements of *manifest* and what may be one; None if it may have others."""
+    kind = next((one for one in _KINDS if one.claims(manifest)), None)
+    try:
+        data = read(os.path.join(project.root, manifest), follow_link=True)
+        return _texts(kind(manifest, data)) if kind and data is not None else None
+    except (OSError, UnreadableError):
+        return None
+
+
+def _texts(file: _Manifest) -> Iterable[str] | None:
+    match file:
+        case SetupFile() | CondaFile() | RequirementsFile():
+            return file.texts
+        case Pipfile():
+            return [text for _, table in file.dependency_tables for text in _below(table, is_asking=True)]
+        case PyprojectFile():
+            return None if file.is_dynamic or file.legacy_tox_ini else list(_below(file.tables))
+        case IniFile():
+            words = list(_words(file))
+            return None if any(word.startswith(_ELSEWHERE) for word in words) else words
+
+
+def _words(file: IniFile) -> Iterator[str]:
+    for section, options in file.values.items():
+        for option, value in options.items():
+            if _ASKING.search(f"{section} {option}"):
+                yield from (value or "").split()
+
+
+def _below(value: Any, *, is_asking: bool = False) -> Iterator[str]:
+    """Yield the keys and the lines of *value* that stand below a key that is about requirements."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from [key] if is_asking and not _is_group(inner) else []
+            if key not in _PARTS:
+                yield from _below(inner, is_asking=is_asking or _ASKING.search(key) is not None)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _below(inner, is_asking=is_asking)
+    elif isinstance(value, str) and is_asking:
+        yield from value.splitlines()
+
+
+def _is_group(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(one, str) for one in value)
