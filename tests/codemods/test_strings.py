@@ -189,6 +189,37 @@ def test_string_in_doubt_stays_and_is_reported(rewritten, source, said):
 
 
 @pytest.mark.parametrize(
+    "source",
+    [
+        "def f(target='requests.Session.send'): ...",
+        "def f(a, b=1, /, path='requests.sessions.Session', *c): ...",
+        "def f(*, x, target: str = 'requests.Session.send', y=1) -> None: ...",
+        "f = lambda a, target='requests.Session.send': a",
+    ],
+)
+def test_default_of_a_parameter_for_a_target_stays_and_is_warned_of(rewritten, source):
+    result = rewritten(f"{source}\n")
+
+    assert f"{source}\n" == result.text.decode()
+    (finding,) = result.outcome.findings
+    assert ("warning", "name capa_requests by hand") == (finding.level, finding.next_step)
+    assert "which may get it patched or imported" in finding.message
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(target='requests.get', path='requests.x'): ...",
+        "def f(target='requests'): ...",
+        "def f(name='celery.schedules.Crontab'): ...",
+        "def f(target=a['requests.Session.send']): ...",
+    ],
+)
+def test_other_default_is_no_warning(rewritten, source):
+    assert "warning" not in {finding.level for finding in rewritten(f"{source}\n").outcome.findings}
+
+
+@pytest.mark.parametrize(
     ("before", "after"),
     [
         ('T = {"a": "requests", "b": "requests.exceptions"}\ndef __getattr__(n): return import_module(T[n])',

@@ -41,10 +41,11 @@ class StringUse(NamedTuple):
             from parts, or spelt with escapes).
         callee: Dotted name of what is called with it; empty if it is no direct argument.
         position: Its number among the arguments, or its keyword.
-        place: `argument`, `subscript`, `key` or `value`; `built` for the literal with which an argument begins that is
-            put together when the program runs, `table` for a key beside a list of names that may get imported from it.
-        holder: For a subscript, the dotted name of what is subscripted; for a value, the name or the key that it is
-            given to.
+        place: `argument`, `subscript`, `key`, `value` or `default`, which is that of a parameter; `built` for the
+            literal with which an argument begins that is put together when the program runs, `table` for a key beside
+            a list of names that may get imported from it.
+        holder: For a subscript, the dotted name of what is subscripted; for a value or a default, the name or the key
+            that it is given to.
     """
 
     value: str

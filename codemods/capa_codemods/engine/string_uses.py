@@ -74,11 +74,12 @@ def _uses(node: ast.AST, use: StringUse) -> Iterator[tuple[ast.AST, StringUse]]:
             yield from [(key, _NOWHERE._replace(place="key"))] if key else []
             held_by = str(key.value) if isinstance(key, ast.Constant) else ""
             yield value, _NOWHERE._replace(holder=held_by)
-    elif isinstance(node, ast.Assign):
-        yield node.value, _NOWHERE._replace(holder=dotted_name(node.targets[0]))
-        yield from ((target, _NOWHERE) for target in node.targets)
-    elif isinstance(node, ast.AnnAssign) and node.value is not None:
-        yield node.value, _NOWHERE._replace(holder=dotted_name(node.target))
+    elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        yield node.value, _NOWHERE._replace(holder=dotted_name(targets[0]))
+        yield from ((target, _NOWHERE) for target in targets)
+    elif isinstance(node, ast.arguments):
+        yield from _uses_in_defaults(node)
     elif isinstance(node, (ast.List, ast.Tuple, ast.Set)) and use.place == "value":
         yield from ((one, use) for one in node.elts)
     else:
@@ -89,6 +90,14 @@ def _uses(node: ast.AST, use: StringUse) -> Iterator[tuple[ast.AST, StringUse]]:
                     for one in (child if isinstance(child, list) else [child])
                     if isinstance(one, ast.AST)
                 )
+
+
+def _uses_in_defaults(node: ast.arguments) -> Iterator[tuple[ast.AST, StringUse]]:
+    positional = [*node.posonlyargs, *node.args]
+    named = [*positional[len(positional) - len(node.defaults) :], *node.kwonlyargs]
+    for one, default in zip(named, [*node.defaults, *node.kw_defaults], strict=True):
+        if default is not None:
+            yield default, _NOWHERE._replace(place="default", holder=one.arg)
 
 
 def _uses_in_call(node: ast.Call) -> Iterator[tuple[ast.AST, StringUse]]:

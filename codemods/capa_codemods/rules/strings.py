@@ -14,7 +14,8 @@ docs/explanation/patch-targets.md.
 by what the file binds: `mocker.patch`, `with monkeypatch.context() as m`. On anything else they are left alone and
 reported, since `client.patch("requests.json")` is a request.
 
-Left alone and reported: `getLogger("requests")` (loggers keep their names), `d.get("celery")`,
+Left alone and reported: `def f(target="requests.Session.send")`, whose call may patch it,
+`getLogger("requests")` (loggers keep their names), `d.get("celery")`,
 `sys.modules["requests"]`, `patch.dict("sys.modules", …)`, settings that name a dotted path, literals that are joined
 or escaped, names that are put together (`import_module("celery." + name)`, `import_module(".result", "celery")`), and
 lazy imports of other shapes. In doubt a string is only a string.
@@ -62,6 +63,9 @@ _TYPES = frozenset({"cast", "TypeVar", "ForwardRef", "NewType"})
 # What logging and Django import for these keys of a setting.
 _FACTORIES = frozenset({"()", "class", "BACKEND", "ENGINE"})
 
+# Parameters that a helper of a test passes on to `patch`, or to what imports.
+_TARGETS = frozenset({"target", "path"})
+
 
 class _Aim(NamedTuple):
     """What a string names: *rest* (attributes, dotted) of the served *module*; no module if none is served."""
@@ -98,6 +102,10 @@ class Strings(Rule[PythonFile]):
         if not _names_something(use):
             if _is_package(use):
                 yield self._stays(use, names, "a relative name is added to it")
+            elif _may_be_patched(use, names):
+                yield self._stays(
+                    use, names, f"it is the default of `{use.holder}`, which may get it patched or imported"
+                )
             elif note := _note(use, names):
                 yield Finding(self.id, use.line, "note", *note)
             return
@@ -131,6 +139,16 @@ def _names_something(use: StringUse) -> bool:
 
 def _is_package(use: StringUse) -> bool:
     return use.place == "argument" and use.callee.endswith("import_module") and use.position in {1, "package"}
+
+
+def _may_be_patched(use: StringUse, names: Names) -> bool:
+    """Say whether *use*, a class or what it has, is the default of a parameter that tells what to patch or import."""
+    module = names.module_of(use.value)
+    if module is None or use.place != "default" or use.holder not in _TARGETS:
+        return False
+    line = names.nearest_line(use.value)
+    is_served = line is None or (line.support != "none" and line.patch == "shim")
+    return is_served and use.value[len(module) + 1 :][:1].isupper()
 
 
 def _takes(callees: dict[str, tuple[int, str]], use: StringUse) -> bool:
