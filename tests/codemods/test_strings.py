@@ -264,6 +264,8 @@ def test_table_that_is_read_otherwise_stays(rewritten, source):
         'statsd.incr("celery.tasks")',
         'app.send_task("celery.backend_cleanup")',
         '__all__ = ["requests", "celery"]',
+        '_TASK_TAG_KEY = "celery.action"',
+        'REASON = "celery.retry.reason"',
     ],
 )
 def test_string_for_a_type_checker_or_a_name_of_something_else_is_not_told(rewritten, source):
@@ -280,6 +282,10 @@ def test_string_for_a_type_checker_or_a_name_of_something_else_is_not_told(rewri
         ('LOGGING = {"formatters": {"x": {"()": "celery.utils.log.ColorFormatter"}}}', "()"),
         ('DATABASES = {"x": {"BACKEND": "requests.Session"}}', "BACKEND"),
         ('INSTALLED_APPS = ["django.contrib.auth", "celery.schedules"]', "INSTALLED_APPS"),
+        ('{"()": "celery.shutdown"}', "()"),
+        ('TASK = "celery.shared_task"', "TASK"),
+        ('SIGN = "celery.security.setup_security"', "SIGN"),
+        ('STEP = "celery.bootsteps.step"', "STEP"),
         ('MIDDLEWARE: list[str] = ("requests.Session",)', "MIDDLEWARE"),
     ],
 )

@@ -239,14 +239,26 @@ def _note_on_value(use: StringUse, names: Names) -> tuple[str, str] | None:
     module = names.module_of(dotted) if "." in dotted else None
     if module is None:
         return None
-    if use.holder.isupper() or use.holder in _FACTORIES:
+    is_factory = use.holder in _FACTORIES
+    is_setting = is_factory or use.holder.isupper()
+    if not is_factory and _may_be_label(dotted, module) and not (is_setting and _is_known(dotted, names)):
+        return None
+    if is_setting:
         said = f"the setting `{use.holder}` names `{use.value}`, which stays the original's"
         return said, f"name {names.modules[module]} if the adapter's is meant"
-    # `celery.ping` is the name of a task or a metric as often as that of a function.
-    rest = dotted[len(module) + 1 :]
-    if rest and not rest[:1].isupper() and "." not in module:
-        return None
     return (
         f"the string {use.value!r} names something of an SDK",
         "name the adapter by hand if it gets imported",
     )
+
+
+def _may_be_label(dotted: str, module: str) -> bool:
+    # `celery.ping` is the name of a task or a metric as often as that of a function.
+    rest = dotted[len(module) + 1 :]
+    return "." not in module and rest != "" and not rest[:1].isupper()
+
+
+def _is_known(dotted: str, names: Names) -> bool:
+    owner = names.owner(dotted)
+    is_told = names.is_unserved(dotted) or names.nearest_line(dotted) is not None
+    return is_told or (owner is not None and dotted in owner.returns)
