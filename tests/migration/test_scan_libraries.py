@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from capa_migration.scan.libraries import EVERYWHERE, libraries
+from capa_migration.scan.libraries import libraries
 from capa_migration.scan.survey import known_maps
 
 USES = "import requests\nimport celery\nrequests.get('x')\ncelery.group()\n"
@@ -85,6 +85,20 @@ def test_library_of_an_sdk_that_is_not_moved_is_untouched(found):
     assert ("moto", "untouched", ["t.py:1"]) == told
 
 
+@pytest.mark.parametrize(
+    ("uses", "expected"),
+    [
+        ("import redis\nredis.Redis()\n", []),
+        ("import celery\ncelery.group()\n", ["gevent"]),
+        ("import requests\nrequests.get('x')\n", ["freezegun", "gevent"]),
+    ],
+)
+def test_library_that_reaches_everywhere_is_told_where_an_sdk_is_used_that_it_concerns(found, uses, expected):
+    told = found(**{"app.py": uses, "t.py": "import gevent\nimport freezegun\n"})
+
+    assert expected == [name for name, _, _ in told]
+
+
 def test_places_of_one_library_are_gathered(found):
     (told,) = found(
         **{"a.py": "import responses\n", "requirements-dev.txt": "responses\n", "b.py": "import vcrx\n"}
@@ -112,7 +126,9 @@ def test_each_library_belongs_to_a_known_sdk_and_is_listed_once():
     names = [one.name for one in libraries()]
 
     assert sorted(set(names)) == sorted(names)
-    assert {one.sdk for one in libraries()} <= {EVERYWHERE, *(one.name for one in known_maps())}
+    known = {one.name for one in known_maps()}
+    assert {one.sdk for one in libraries()} <= {"everywhere", *known}
+    assert {sdk for one in libraries() for sdk in one.concerns} <= known
 
 
 @pytest.mark.parametrize("name", ["responses", "requests-mock"])

@@ -17,7 +17,6 @@ from capa_codemods.names import normalized, spellings
 from capa_codemods.project import Project
 
 Verdict = Literal["works", "limits", "blind", "untried", "untouched"]
-EVERYWHERE = "everywhere"
 # `import a, b`, `from a.b import`, and an application of Django in quotes.
 _NAMED = re.compile(
     rb"^[ \t]*(?:import[ \t]+([^\n#;]+)|from[ \t]+([\w.]+))|[\"'](django_\w+)[\"'.:]", re.MULTILINE
@@ -34,6 +33,7 @@ class Library(NamedTuple):
         verdict: `works` and `limits` only for what was run; `blind` if it no longer sees or does what it is for;
             `untouched` if its SDK is not moved.
         tried: The version that was run; empty if none was.
+        concerns: The SDKs that this is about: where none of them is used, nothing is said of the library.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Library(NamedTuple):
     tried: str
     distributions: tuple[str, ...]
     modules: tuple[str, ...]
+    concerns: tuple[str, ...]
 
 
 class Place(NamedTuple):
@@ -90,6 +91,7 @@ def _library(sdk: str, entry: dict[str, Any]) -> Library:
         entry.get("tried", ""),
         tuple(entry.get("distributions", [entry["name"]])),
         tuple(entry["modules"]),
+        tuple(entry.get("concerns", [sdk])),
     )
 
 
@@ -144,14 +146,14 @@ def companions(
         named: Modules that its files import, with places.
         asked: Distributions that its manifests ask for, with places.
     """
-    sdks = {*used, EVERYWHERE}
+    sdks = set(used)
     by_name: dict[str, list[Place]] = {}
     for name, place in (*asked, *named):
         by_name.setdefault(name, []).append(place)
     found = []
-    for one in libraries() if len(sdks) > 1 else ():
+    for one in libraries():
         spelt = {*map(normalized, one.distributions), *one.modules}
         places = [place for name in sorted(spelt) for place in by_name.get(name, ())]
-        if places and one.sdk in sdks:
+        if places and not sdks.isdisjoint(one.concerns):
             found.append(Companion(one, tuple(sorted(set(places)))))
     return tuple(found)
