@@ -15,6 +15,7 @@ from urllib3._collections import HTTPHeaderDict
 from urllib3.response import HTTPResponse
 
 from capa_requests._answers import Answer
+from capa_requests._reading import WireResponse
 
 _COOKIES = {"set-cookie", "set-cookie2"}
 
@@ -76,12 +77,7 @@ def read(response: Any) -> None:
     if type(raw) is Answer and response._content is False and (body := raw.take()) is not None:
         response._content, response._content_consumed = body, True
         return
-    if (
-        type(raw) is not HTTPResponse
-        or raw.chunked
-        or response._content is not False
-        or response._content_consumed
-    ):
+    if response._content is not False or response._content_consumed or not _readable_at_once(raw):
         response.content  # noqa: B018 - the property reads the body
         return
     try:
@@ -95,3 +91,16 @@ def read(response: Any) -> None:
     except urllib3.exceptions.SSLError as error:
         raise exceptions.SSLError(error) from error
     response._content_consumed = True
+
+
+def _readable_at_once(raw: Any) -> bool:
+    """Tell whether reading all of *raw* at once ends as reading it in pieces does.
+
+    Only `http.client` misses what a body lacks by itself, and closes it at its end. For any other body (of a mock
+    library, of an adapter of the application) urllib3 does so, and only when it is read in pieces.
+    """
+    if type(raw) is not HTTPResponse or raw.chunked:
+        return False
+    body: Any = raw._fp
+    # The two do not agree on a list of lengths.
+    return type(body) is WireResponse and body.length == raw.length_remaining

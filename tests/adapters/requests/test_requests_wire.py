@@ -52,6 +52,8 @@ ANSWERS: dict[str, bytes] = {
     "length twice the same": OK + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
     "length twice": OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nhi",
     "length list": OK + b"Content-Length: 2, 2\r\n\r\nhi",
+    "length list, and cut short": OK + b"Content-Length: 10, 10\r\n\r\nshort",
+    "length list, and more": OK + b"Content-Length: 2, 2\r\n\r\nhi there",
     "length and chunked": OK + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
     "no length": OK + b"\r\nuntil the end",
     "chunked, cut short": OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
