@@ -15,20 +15,19 @@ from typing import Any, Final
 
 from capa_requests._settings import settings
 
-
-class _Unset:
-    def __repr__(self) -> str:
-        return "None"  # what the original's signature shows
-
-
 #: No `timeout=` was given. `None` is what a caller gives who wants to wait for ever.
-UNSET: Final[Any] = _Unset()
+UNSET: Final[Any] = object()
 
 _ends_at: ContextVar[float | None] = ContextVar("capa_requests_deadline", default=None)
 
 #: While a call waits for its connection it may use this share, so that some dead addresses of one host
 #: (each is tried in turn, with this timeout) still end within the deadline.
 _CONNECT_SHARE = 4
+
+
+def given(args: tuple[Any, ...], kwargs: dict[str, Any], place: int) -> Any:
+    """Return the `timeout` of a call, its argument number *place* counted from 0; `UNSET` if it has none."""
+    return args[place] if len(args) > place else kwargs.get("timeout", UNSET)
 
 
 def begin(timeout: Any) -> Token[float | None]:

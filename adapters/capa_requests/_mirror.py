@@ -8,9 +8,30 @@ sets it in the original, whose code is what the caller wants to affect.
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+def declared_as(
+    original: Callable[_Arguments, _Result],
+) -> Callable[[Callable[..., _Result]], Callable[_Arguments, _Result]]:
+    """Declare a method that takes its arguments as they come with those of *original*.
+
+    Such a method can hand a call on as it was made: what applications put in place of a method of the original
+    takes what the original is called with, and not always all that the original takes.
+    """
+
+    def declared(ours: Callable[..., _Result]) -> Callable[_Arguments, _Result]:
+        ours.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
+        return ours
+
+    return declared
 
 
 def install(name: str, original: ModuleType) -> None:

@@ -76,6 +76,8 @@ SENDING = Watch(
 )
 #: Replaced by `responses` and the like: a call that meets it never leaves the process.
 ADAPTER_SEND = Watch((requests.adapters.HTTPAdapter, "send __init__"))
+#: What calls go on to that do not take the short way; the replacement has had them by then.
+adapter_send = requests.adapters.HTTPAdapter.send
 WIRE = Watch(
     (
         urllib3.connectionpool.HTTPConnectionPool,

@@ -19,7 +19,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.poolmanager import PoolManager
 from urllib3.response import HTTPResponse
 
-from capa_requests import _deadline, _mirror, _originals, _reading, _response, _services, _urls
+from capa_requests import _deadline, _handed_on, _mirror, _originals, _reading, _response, _services, _urls
 from capa_requests._errors import as_requests_error
 from capa_requests._exchange import Exchange
 from capa_requests._pools import Pools
@@ -60,44 +60,43 @@ class HTTPAdapter(_original.HTTPAdapter):
         self._pools = Pools()
         _alive.add(self)
 
-    def send(  # noqa: PLR0917 - the original's
-        self,
-        request: PreparedRequest,
-        stream: bool = False,
-        timeout: Any = _deadline.UNSET,
-        verify: Any = True,
-        cert: Any = None,
-        proxies: Any = None,
-    ) -> Response:
-        """Send *request* and return the answer, as the original does.
+    @_mirror.declared_as(_original.HTTPAdapter.send)
+    def send(self, *args: Any, **kwargs: Any) -> Response:
+        """Send a prepared request and return the answer, as the original does.
 
-        Args:
-            timeout: As in the original. A call that was given none has the deadline of the settings.
+        `timeout` is as in the original. A call that was given none has the deadline of the settings.
 
         Raises:
             RequestException: What the original raises.
         """
-        given = None if timeout is _deadline.UNSET else timeout
         if not _originals.ADAPTER_SEND.untouched():
-            return super().send(request, stream, given, verify, cert, proxies)
-        token = None if _deadline.in_progress() else _deadline.begin(timeout)
+            call = (self, args[0] if args else kwargs.get("request"))
+            if not _handed_on.comes_back(call):
+                with _handed_on.to_the_original(call):
+                    return super().send(*args, **kwargs)
+        token = None if _deadline.in_progress() else _deadline.begin(_deadline.given(args, kwargs, 2))
         try:
-            return self._dispatch(request, stream, given, verify, cert, proxies)
+            return self._dispatch(*args, **kwargs)
         finally:
             if token is not None:
                 _deadline.end(token)
 
     def _dispatch(  # noqa: PLR0917 - the original's, as they come
-        self, request: PreparedRequest, stream: bool, timeout: Any, verify: Any, cert: Any, proxies: Any
+        self,
+        request: PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Any = None,
     ) -> Response:
         address = _urls.address(request.url or "")
         if address is not None and (service := _services.find(address.host, address.port)) is not None:
             return _services.send(service, self, request, address.target, stream=stream, timeout=timeout)
         limits = _limits(timeout)
         if address is None or limits is None or not self._may_shorten(request, proxies):
-            return super().send(
-                request, stream, _timeout_until_deadline(request, timeout), verify, cert, proxies
-            )
+            timeout = _timeout_until_deadline(request, timeout)
+            return _originals.adapter_send(self, request, stream, timeout, verify, cert, proxies)
         pool = self._pool(request, address, verify, cert)
         self.cert_verify(pool, request.url, verify, cert)  # type: ignore[no-untyped-call]
         if not _originals.ADAPTER_BUILDING.inherited_by(self):

@@ -40,7 +40,24 @@ class Session(_original.Session):
             if type(adapter) is _original.HTTPAdapter:
                 self.adapters[prefix] = HTTPAdapter()
 
-    def request(  # noqa: PLR0917 - the original's
+    @_mirror.declared_as(_original.Session.request)
+    def request(self, *args: Any, **kwargs: Any) -> Response:
+        """Prepare a request, send it, follow redirects, and return the last answer.
+
+        `timeout` is the seconds to wait for a connection and for each part of the answer, or a pair of them; `None`
+        waits for ever. Left out, the whole call has the deadline of `[adapters.requests] timeout_s`.
+
+        Raises:
+            RequestException: What the original raises.
+        """
+        token = _deadline.begin(_deadline.given(args, kwargs, 8))
+        try:
+            way = self._shorter if self._may_shorten() else super().request
+            return way(*args, **kwargs)
+        finally:
+            _deadline.end(token)
+
+    def _shorter(  # noqa: PLR0917 - the original's
         self,
         method: Any,
         url: Any,
@@ -50,7 +67,7 @@ class Session(_original.Session):
         cookies: Any = None,
         files: Any = None,
         auth: Any = None,
-        timeout: Any = _deadline.UNSET,
+        timeout: Any = None,
         allow_redirects: bool = True,
         proxies: Any = None,
         hooks: Any = None,
@@ -59,42 +76,26 @@ class Session(_original.Session):
         cert: Any = None,
         json: Any = None,
     ) -> Response:
-        """Prepare a request, send it, follow redirects, and return the last answer.
-
-        Args:
-            timeout: Seconds to wait for a connection and for each part of the answer, or a pair of them; `None`
-                waits for ever. Left out, the whole call has the deadline of `[adapters.requests] timeout_s`.
-
-        Raises:
-            RequestException: What the original raises.
-        """
-        token = _deadline.begin(timeout)
-        given = None if timeout is _deadline.UNSET else timeout
-        try:
-            prepared = None
-            if self._may_shorten():
-                prepared = _prepare.prepare(
-                    self,
-                    method,
-                    url,
-                    params=params,
-                    data=data,
-                    headers=headers,
-                    cookies=cookies,
-                    files=files,
-                    auth=auth,
-                    json=json,
-                    hooks=hooks,
-                )
-            if prepared is None:
-                return super().request(
-                    method, url, params, data, headers, cookies, files, auth, given, allow_redirects,
-                    proxies, hooks, stream, verify, cert, json,
-                )  # fmt: skip
-            settings = self._settings(prepared, proxies, stream, verify, cert)
-            return self.send(prepared, timeout=given, allow_redirects=allow_redirects, **settings)
-        finally:
-            _deadline.end(token)
+        prepared = _prepare.prepare(
+            self,
+            method,
+            url,
+            params=params,
+            data=data,
+            headers=headers,
+            cookies=cookies,
+            files=files,
+            auth=auth,
+            json=json,
+            hooks=hooks,
+        )
+        if prepared is None:
+            return super().request(
+                method, url, params, data, headers, cookies, files, auth, timeout, allow_redirects,
+                proxies, hooks, stream, verify, cert, json,
+            )  # fmt: skip
+        settings = self._settings(prepared, proxies, stream, verify, cert)
+        return self.send(prepared, timeout=timeout, allow_redirects=allow_redirects, **settings)
 
     def _may_shorten(self) -> bool:
         return (

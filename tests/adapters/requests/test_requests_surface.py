@@ -75,9 +75,9 @@ def test_a_session_has_the_attributes_of_the_original() -> None:
     ids=lambda value: value.__qualname__,
 )  # fmt: skip
 def test_arguments_have_the_names_order_and_defaults_of_the_original(theirs: object, ours: object) -> None:
-    def shape(function: object) -> list[tuple[str, object, str]]:
+    def shape(function: object) -> list[tuple[str, object, object]]:
         parameters = inspect.signature(function).parameters.values()
-        return [(each.name, each.kind, repr(each.default)) for each in parameters]
+        return [(each.name, each.kind, each.default) for each in parameters]
 
     assert shape(theirs) == shape(ours)
 
