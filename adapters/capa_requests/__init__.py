@@ -35,7 +35,15 @@ from requests import (
     utils,
 )
 
-from capa_requests import _mirror
+from capa_requests import _mirror, _versions
+
+if _found := _versions.too_old():
+    from capa_core.errors import MissingExtraError
+
+    raise MissingExtraError(
+        f"capa_requests needs requests 2.32.3 and urllib3 2 or later, and found {_found}. "
+        "Run: pip install 'capa-core[requests]'"
+    )
 from capa_requests import adapters as adapters
 from capa_requests import api as api
 from capa_requests import sessions as sessions

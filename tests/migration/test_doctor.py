@@ -75,7 +75,7 @@ def test_originals_and_their_supported_versions_are_shown(doctor):
     _, out, _ = doctor("--json")
 
     (row,) = [row for row in json.loads(out)["adapters"] if row["sdk"] == "requests"]
-    assert ("capa_requests", ">=2.32,<3") == (row["adapter"], row["supported"])
+    assert ("capa_requests", ">=2.32.3,<3") == (row["adapter"], row["supported"])
     assert row["installed"].startswith("requests 2.")
 
 

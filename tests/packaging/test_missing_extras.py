@@ -35,6 +35,23 @@ def test_an_adapter_names_the_extra_with_its_original(sdk, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("library", "attribute"),
+    [
+        ("urllib3.response", "BaseHTTPResponse"),
+        ("requests.adapters", "HTTPAdapter.build_connection_pool_key_attributes"),
+    ],
+)
+def test_an_original_that_is_too_old_is_named_with_what_to_install(library, attribute, tmp_path):
+    statement = f"import {library}; del {library}.{attribute}; import capa_requests"
+    line = said(statement, "no_such_library", tmp_path)
+
+    assert line.startswith(
+        "MissingExtraError capa_requests needs requests 2.32.3 and urllib3 2 or later, and found"
+    )
+    assert line.endswith("Run: pip install 'capa-core[requests]'\n")
+
+
 def test_an_engine_names_the_extra_with_its_library(tmp_path):
     statement = "from capa_core import Runtime; Runtime({'state': {'default': {'driver': 'redis'}}}).state()"
     line = said(statement, "redis", tmp_path)
