@@ -61,7 +61,8 @@ API = Watch(
     (requests.sessions, "Session session"),
     (requests.utils, "default_headers default_user_agent"),
 )
-SESSION = Watch((requests.sessions.Session, "request send"))
+session_request = requests.sessions.Session.request
+session_send = requests.sessions.Session.send
 PREPARING = Watch(
     (requests.models.PreparedRequest, _BODY),
     (requests.sessions, "Request PreparedRequest get_netrc_auth merge_setting merge_cookies merge_hooks"),
@@ -75,8 +76,6 @@ SENDING = Watch(
     (requests.models.Response, "content iter_content"),
 )
 #: Replaced by `responses` and the like: a call that meets it never leaves the process.
-ADAPTER_SEND = Watch((requests.adapters.HTTPAdapter, "send __init__"))
-#: What calls go on to that do not take the short way; the replacement has had them by then.
 adapter_send = requests.adapters.HTTPAdapter.send
 WIRE = Watch(
     (

@@ -69,7 +69,9 @@ class HTTPAdapter(_original.HTTPAdapter):
         Raises:
             RequestException: What the original raises.
         """
-        if not _originals.ADAPTER_SEND.untouched():
+        following: Any = super(HTTPAdapter, type(self))
+        # Replaced, or of a class that stands between: `class Both(OurAdapter, TheirAdapter)`.
+        if following.send is not _originals.adapter_send:
             call = (self, args[0] if args else kwargs.get("request"))
             if not _handed_on.comes_back(call):
                 with _handed_on.to_the_original(call):

@@ -99,10 +99,15 @@ class Session(_original.Session):
 
     def _may_shorten(self) -> bool:
         return (
-            _originals.SESSION.untouched()
+            self._is_followed_by_the_original()
             and _originals.PREPARING.untouched()
             and _originals.SESSION_PREPARING.inherited_by(self)
         )
+
+    def _is_followed_by_the_original(self) -> bool:
+        # Else one of the two has been replaced, or a class stands between: `class Both(OurSession, TheirSession)`.
+        following: Any = super(Session, type(self))
+        return following.request is _originals.session_request and following.send is _originals.session_send
 
     def _settings(self, prepared: PreparedRequest, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """Return what `merge_environment_settings` does."""
@@ -128,7 +133,7 @@ class Session(_original.Session):
             RequestException: What the original raises.
             ValueError: *request* is not prepared.
         """
-        if not _originals.SESSION.untouched() or not _originals.SENDING.untouched():
+        if not self._is_followed_by_the_original() or not _originals.SENDING.untouched():
             return super().send(request, **kwargs)
         token = None if _deadline.in_progress() else _deadline.begin(kwargs.get("timeout", _deadline.UNSET))
         try:
