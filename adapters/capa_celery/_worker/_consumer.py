@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from celery.bootsteps import RUN
 from celery.worker import state
 
 from capa_celery._queues import GROUP, topic_of
 from capa_celery._revoked import RevocationWatch
 from capa_celery._worker._intake import LONGEST_PAUSE_S, Intake
 from capa_celery._worker._jobs import Jobs, Window
-from capa_celery._worker._pool import Pool
+from capa_celery._worker._pool import LOOK_S, Pool
 from capa_celery._worker._stall import StallWatch
 from capa_core.errors import CapaError
 
@@ -26,7 +27,11 @@ logger = logging.getLogger("celery.capa.worker")
 
 
 class Consumer:
-    """Receives from the selected queues until the worker is told to stop. Signals name it as their sender."""
+    """Receives from the selected queues until the worker is told to stop. Signals name it as their sender.
+
+    The thread that calls `start` also ends what it began, whoever calls `stop` or `terminate`: the kernel kills
+    processes that were forked to die with it as soon as that thread ends.
+    """
 
     connection = None
     task_consumer = None
@@ -47,15 +52,50 @@ class Consumer:
         self._revoked = RevocationWatch(app)
         self._stall = StallWatch(pool, self.jobs, self._window)
         self._intakes: list[Intake] = []
-        self._running = False
+        self._server: threading.Thread | None = None
+        self._finish: Callable[[], None] | None = None
+        self._lock = threading.Lock()
+        self._over = threading.Event()
 
     def start(self) -> None:
-        """Serve until `celery.worker.state` says that the worker shall stop.
+        """Serve until `stop` or `terminate` is called, or `celery.worker.state` says that the worker shall stop.
 
         Raises:
             WorkerShutdown: (celery's) It shall stop when its tasks are done.
             WorkerTerminate: (celery's) It shall stop at once.
         """
+        self._server = threading.current_thread()
+        try:
+            if self._begin():
+                self._ready(self)
+                self._pool.supervise(self._shall_stop)
+        finally:
+            self._server = None
+            if self._finish is not None:
+                self._take_down(self._finish)
+        state.maybe_shutdown()
+
+    def _begin(self) -> bool:
+        """Join the groups of the queues and begin to receive; return `False` if it was stopped before."""
+        with self._lock:
+            if self.controller.blueprint.state != RUN:
+                # Stopped while an earlier step started: Celery does not stop the later ones then.
+                self._finish = self._finish or self._pool.drain
+            if self._finish is not None:
+                return False
+            for intake in self._make_intakes():
+                if not self._open(intake):
+                    return False
+                self._intakes.append(intake)
+            self._revoked.look()
+            self.jobs.start()
+            self._stall.start()
+            self._revoked.start()
+            for intake in self._intakes:
+                intake.start()
+            return True
+
+    def _make_intakes(self) -> Iterator[Intake]:
         for queue in self.app.amqp.queues.consume_from.values():
             topic = topic_of(queue)
             join = partial(
@@ -66,47 +106,50 @@ class Consumer:
                 raw=True,
                 broadcast=topic.broadcast,
             )
-            self._intakes.append(Intake(queue.name, join, self.jobs, self._window, self._pool.put))
-        for intake in self._intakes:
-            self._open(intake)
-        self._running = True
-        self._revoked.look()
-        self.jobs.start()
-        self._stall.start()
-        self._revoked.start()
-        for intake in self._intakes:
-            intake.start()
-        self._ready(self)
-        self._pool.supervise(_shall_stop)
-        state.maybe_shutdown()
+            yield Intake(queue.name, join, self.jobs, self._window, self._pool.put)
 
-    def _open(self, intake: Intake) -> None:
-        """Join the group of a queue, trying again as Celery's settings say when the broker is away."""
+    def _open(self, intake: Intake) -> bool:
+        """Join the group of a queue, trying again as Celery's settings say when the broker is away.
+
+        Returns `False` if the worker was stopped before the broker was back.
+        """
         conf = self.app.conf
         on_startup = conf.get("broker_connection_retry_on_startup")
         patient = conf.broker_connection_retry if on_startup is None else on_startup
-        for attempt in itertools.count(1):
+        attempt = 0
+        while self._finish is None:
+            attempt += 1
             try:
                 intake.open()
             except CapaError as error:
                 if not (error.retryable and patient) or attempt == conf.broker_connection_max_retries:
                     raise
                 logger.warning("cannot join queue %s, trying again: %s", intake.queue, error)
-                time.sleep(min(2.0 * attempt, LONGEST_PAUSE_S))
+                self._pause(min(2.0 * attempt, LONGEST_PAUSE_S))
                 state.maybe_shutdown()
             else:
-                return
+                return True
+        return False
+
+    def _pause(self, length_s: float) -> None:
+        end = time.monotonic() + length_s
+        while time.monotonic() < end and not self._shall_stop():
+            time.sleep(LOOK_S)
 
     def close(self) -> None:
         """Celery's first step of stopping; the work is in `stop`."""
 
     def stop(self) -> None:
-        """Receive no more, hand back what was not begun, and finish what was."""
-        self._end(self._pool.drain)
+        """Receive no more, hand back what was not begun, and finish what was.
+
+        Called from a thread of the worker, or while solo runs a task, it returns at once: `start` does all this
+        before it returns.
+        """
+        self._end(self._pool.drain, leaving_tasks=False)
 
     def terminate(self) -> None:
         """Receive no more, and have everything that is not finished come again now."""
-        self._end(self._pool.abandon)
+        self._end(self._pool.abandon, leaving_tasks=True)
 
     def shutdown(self) -> None:
         """Celery's last step of stopping; the work is in `stop`."""
@@ -114,12 +157,38 @@ class Consumer:
     def cancel_active_requests(self) -> None:
         """Do nothing here, inside a signal handler: `terminate` hands back what runs."""
 
-    def _end(self, finish: Callable[[], None]) -> None:
-        if not self._running:
+    def _end(self, finish: Callable[[], None], *, leaving_tasks: bool) -> None:
+        self._finish = self._finish or finish
+        if self._server is None:
+            self._take_down(finish)
+        elif self._is_own(threading.current_thread()):
             return
-        self._running = False
+        elif not self._pool.supervise_runs_tasks:
+            self._over.wait()
+        elif leaving_tasks:
+            self._take_down(finish)
+
+    def _is_own(self, thread: threading.Thread) -> bool:
+        """Return whether *thread*, in which a task or a receiver of a signal runs, is one that ends with the worker."""
+        receiving = (intake.thread for intake in self._intakes)
+        return thread in (self._server, *self._pool.threads, *receiving)
+
+    def _take_down(self, finish: Callable[[], None]) -> None:
+        """Do what `stop` says, once; who comes second waits until it is done."""
+        with self._lock:
+            if self._over.is_set():
+                return
+            try:
+                self._leave(finish)
+            finally:
+                self._over.set()
+
+    def _leave(self, finish: Callable[[], None]) -> None:
         for intake in self._intakes:
             intake.stop()
+        self.jobs.release(self._pool.take_back())  # now, or slots that get free would begin them meanwhile
+        for intake in self._intakes:
+            intake.join()
         self._stall.stop()
         self._revoked.stop()
         self.jobs.release(self._pool.take_back())
@@ -129,6 +198,9 @@ class Consumer:
         for intake in self._intakes:
             intake.close()
 
-
-def _shall_stop() -> bool:
-    return any(flag is not None and flag is not False for flag in (state.should_stop, state.should_terminate))
+    def _shall_stop(self) -> bool:
+        if self._finish is not None:
+            return True
+        return any(
+            flag is not None and flag is not False for flag in (state.should_stop, state.should_terminate)
+        )

@@ -38,7 +38,7 @@ class Intake:
         self._window = window
         self._hand_over = hand_over
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"capa-intake-{queue}", daemon=True)
+        self.thread = threading.Thread(target=self._run, name=f"capa-intake-{queue}", daemon=True)
 
     def open(self) -> None:
         """Join the group: what is published from now on is received."""
@@ -46,14 +46,17 @@ class Intake:
 
     def start(self) -> None:
         """Begin to receive."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
-        """Receive no more; returns when the last received jobs were handed over."""
+        """Receive no more; what comes yet is handed back."""
         self._stopped.set()
         self._window.settled(0)
-        if self._thread.is_alive():
-            self._thread.join()
+
+    def join(self) -> None:
+        """Return when the last received jobs were handed over or back; `stop` first."""
+        if self.thread.is_alive():
+            self.thread.join()
 
     def close(self) -> None:
         """Leave the group."""

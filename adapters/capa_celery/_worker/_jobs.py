@@ -100,7 +100,8 @@ class Jobs:
     def stop(self) -> None:
         """End the renewals, and settle what the broker did not take before."""
         self._stopped.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self._pay()
 
     def _renew_for_ever(self) -> None:

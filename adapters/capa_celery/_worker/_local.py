@@ -14,10 +14,7 @@ from celery import signals
 from capa_celery._outbox import Outbox
 from capa_celery._worker._execution import AGAIN, DONE, Execution, Outcome
 from capa_celery._worker._jobs import Job
-from capa_celery._worker._pool import Flusher, Pool, PoolOptions, flush, flush_for_good
-
-LOOK_S = 0.5
-"""How often a waiting thread looks whether it shall stop."""
+from capa_celery._worker._pool import LOOK_S, Flusher, Pool, PoolOptions, flush, flush_for_good
 
 
 class LocalPool(Pool):
@@ -103,6 +100,7 @@ class SoloPool(LocalPool):
     """One task at a time, in the main thread."""
 
     implementation = "capa_celery:solo"
+    supervise_runs_tasks = True
 
     def __init__(self, options: PoolOptions) -> None:
         super().__init__(replace(options, slots=1))
@@ -131,11 +129,11 @@ class ThreadPool(LocalPool):
     def start(self) -> None:
         """Prepare the tasks and the threads."""
         super().start()
-        self._threads = [
+        self.threads = [
             threading.Thread(target=self._serve, name=f"capa-task-{number}", daemon=True)
             for number in range(self.options.slots)
         ]
-        for thread in self._threads:
+        for thread in self.threads:
             thread.start()
 
     def supervise(self, stopping: Callable[[], bool]) -> None:
@@ -146,7 +144,7 @@ class ThreadPool(LocalPool):
     def drain(self) -> None:
         """Wait for the tasks that were begun."""
         self._stop_threads()
-        for thread in self._threads:
+        for thread in self.threads:
             thread.join()
         self._finish()
 

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("celery.capa.worker")
 
+LOOK_S = 0.5
+"""How often a waiting thread looks whether it shall stop."""
 FLUSH_S = 0.01
 """How long a result may wait for others when the next task has begun already."""
 AGAIN_S = 0.5
@@ -43,12 +45,17 @@ class Pool(ABC):
     """Runs jobs on a number of slots. `put` and `take_back` may be called from any thread.
 
     The order of a life: `start`, in the main thread before any other thread exists; `put`; `supervise` in the
-    main thread until told to stop; `drain`, or `abandon`.
+    main thread until told to stop; `drain`, or `abandon`. In an embedded worker, the thread that runs it is the
+    main thread in this sense.
     """
 
     signal_safe = True
     """For Celery: the pool's own `stop` waits for nothing."""
     implementation: str
+    supervise_runs_tasks = False
+    """Whether `supervise` may be long in returning, because a task runs in it; `abandon` may be called meanwhile."""
+    threads: Sequence[threading.Thread] = ()
+    """The pool's own threads in which code of the application runs: tasks, and receivers of signals."""
 
     def __init__(self, options: PoolOptions) -> None:
         self.options = options

@@ -33,4 +33,5 @@ class StallWatch(threading.Thread):
     def stop(self) -> None:
         """End the watch."""
         self._stopped.set()
-        self.join()
+        if self.is_alive():
+            self.join()

@@ -1,12 +1,27 @@
 """Real worker processes of each kind, on the embedded default and on Redis."""
 
 import signal
+import sys
 import time
 from typing import Any
 
 import pytest
 
 POOLS = ["solo", "threads", "prefork"]
+PROGRAM = """
+import signal, sys, threading
+from proj import app
+
+worker = app.WorkController(app=app, pool=sys.argv[1], concurrency=1, hostname="embedded@here")
+signal.signal(signal.SIGUSR1, lambda *_: worker.stop())
+signal.signal(signal.SIGUSR2, lambda *_: worker.terminate())
+if sys.argv[2] == "main":
+    worker.start()
+else:
+    thread = threading.Thread(target=worker.start)
+    thread.start()
+    thread.join()
+"""
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -131,3 +146,29 @@ def test_an_eta_task_runs_once_and_not_early(project: Any) -> None:
 def test_the_original_command_line_starts_it(project: Any) -> None:
     with project.worker("-P", "solo", program=("celery",)):
         assert project.app.tasks["proj.add"].delay(1, 1).get(timeout=20) == 2
+
+
+@pytest.mark.parametrize("where", ["thread", "main"])
+@pytest.mark.parametrize("pool", POOLS)
+def test_a_program_may_stop_its_worker_from_a_signal_handler(project: Any, pool: str, where: str) -> None:
+    with project.process([sys.executable, "-c", PROGRAM, pool, where], lease_s=60) as program:
+        for name in ("a", "b", "c"):
+            project.app.tasks["proj.mark"].delay(name, 1.5)
+        project.wait_for_notes(1)
+        program.send_signal(signal.SIGUSR1)
+        code = program.wait(20)
+
+    assert (0, ["begin a", "end a"], 2) == (code, project.notes(), project.depth())
+
+
+def test_a_program_may_terminate_its_prefork_worker(project: Any) -> None:
+    with project.process([sys.executable, "-c", PROGRAM, "prefork", "thread"], lease_s=60) as program:
+        project.app.tasks["proj.mark"].delay("long", 60)
+        project.wait_for_notes(1)
+        program.send_signal(signal.SIGUSR2)
+        code = program.wait(20)
+    with project.worker("-P", "prefork", "-c", "1", lease_s=60) as worker:
+        project.wait_for_notes(2)
+        worker.send_signal(signal.SIGQUIT)
+
+    assert (0, ["begin long", "begin long"]) == (code, project.notes())

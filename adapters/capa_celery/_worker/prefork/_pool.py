@@ -51,6 +51,7 @@ class PreforkPool(Pool):
         self._execution = Execution(self.options.app, self.options.hostname, sender=self)
         self._reader = threading.Thread(target=self._read_reports, name="capa-reports", daemon=True)
         self._reader.start()
+        self.threads = [self._reader]
         for index in range(self.options.slots):
             self._zygote.spawn(index)
 
