@@ -147,6 +147,8 @@ class Execution:
         task = self._tasks.get(headers["task"])
         if task is None:
             return self._unknown(envelope, arrival, (args, kwargs, embed))
+        if task.__trace__ is None:  # registered since the worker started, as tests do
+            build_tracer(self._app, task, self._hostname)
         wait_s = self._too_early(headers)
         if wait_s:
             return Outcome(again=True, delay_s=wait_s)
@@ -319,11 +321,17 @@ def _lost(message: str) -> Any:
 
 
 def build_tracers(app: Celery, hostname: str) -> None:
-    """Give each task its tracer. It is looked up late, because monitoring libraries replace it."""
-    for name, task in app.tasks.items():
-        if inspect.iscoroutinefunction(task.run):
-            task.run = run_to_end(task.run)
-        task.__trace__ = trace.build_tracer(name, task, app.loader, hostname, app=app)
+    """Give each task its tracer."""
+    for task in app.tasks.values():
+        build_tracer(app, task, hostname)
+
+
+def build_tracer(app: Celery, task: Any, hostname: str) -> None:
+    """Give a task its tracer. It is looked up late, because monitoring libraries replace it."""
+    function = task.run
+    if inspect.iscoroutinefunction(function):
+        task.run = run_to_end(function)
+    task.__trace__ = trace.build_tracer(task.name, task, app.loader, hostname, app=app)
 
 
 class _ThreadRunner:

@@ -113,6 +113,14 @@ class WorkController(CeleryWorkController):  # type: ignore[misc] # as above
             )
         super().setup_instance(*args, **kwargs)
 
+    def reload(self, modules: Any = None, reload: bool = False, reloader: Any = None) -> None:
+        """Import *modules*. Tasks that came since the start need nothing more, but children of prefork lack them."""
+        list(self._reload_modules(modules, force_reload=reload, reloader=reloader))
+
+    def stats(self) -> dict[str, Any]:
+        """What `inspect stats` shows."""
+        return {**self.info(), **self.blueprint.info(self), "rusage": self.rusage()}
+
     def on_stopped(self) -> None:
         """Let go of the process file."""
         if self.timer:

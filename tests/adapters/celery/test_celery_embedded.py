@@ -214,5 +214,25 @@ def test_a_worker_that_cannot_join_leaves_no_threads_when_it_ends(
     assert (False, threads) == (thread.is_alive(), threading.active_count())
 
 
+@pytest.mark.parametrize("pool", POOLS)
+def test_a_task_that_came_after_the_start_is_served_after_a_reload(either_app: Any, pool: str) -> None:
+    with embedded(either_app, pool) as (worker, _):
+
+        @either_app.task(name="late", shared=False)
+        def late() -> str:
+            return "served"
+
+        worker.reload()
+
+        assert "served" == late.delay().get(**QUICK)
+
+
+def test_a_worker_tells_about_itself(either_app: Any) -> None:
+    with embedded(either_app, "solo") as (worker, _):
+        stats = worker.stats()
+
+    assert {"total", "pid", "clock", "uptime", "pool", "rusage"} <= stats.keys()
+
+
 def depth() -> int:
     return default_runtime().pubsub("celery").depth("celery", "celery")
