@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import bootsteps
+from celery._state import _set_task_join_will_block
 from celery.utils.imports import symbol_by_name
 from celery.utils.log import worker_logger
 from celery.worker import WorkController as CeleryWorkController
@@ -48,6 +49,8 @@ class PoolStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery is not t
                 max_memory_per_child=w.max_memory_per_child,
             )
         )
+        # A task must not wait for another, which may wait for the slot of the first.
+        _set_task_join_will_block(True)
         return w.pool
 
     def stop(self, w: Any) -> None:

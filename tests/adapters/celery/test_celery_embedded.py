@@ -8,6 +8,7 @@ from typing import Any
 import celery
 import pytest
 from celery import bootsteps
+from celery.result import _set_task_join_will_block
 
 import capa_celery
 from capa_celery._worker._intake import Intake
@@ -67,6 +68,13 @@ def embedded(app: Any, pool: str) -> Iterator[tuple[Any, threading.Thread]]:
     finally:
         worker.stop()
         thread.join(20)
+
+
+@pytest.fixture(autouse=True)
+def waiting_is_allowed_again() -> Iterator[None]:
+    """A worker forbids its whole process to wait for results."""
+    yield
+    _set_task_join_will_block(False)
 
 
 @pytest.fixture(params=[celery.Celery, capa_celery.Celery], ids=["celery", "capa"])
@@ -212,6 +220,16 @@ def test_a_worker_that_cannot_join_leaves_no_threads_when_it_ends(
     thread.join(20)
 
     assert (False, threads) == (thread.is_alive(), threading.active_count())
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_a_task_must_not_wait_for_another(either_app: Any, pool: str) -> None:
+    @either_app.task(name="wait", shared=False)
+    def wait() -> None:
+        either_app.tasks["add"].delay(1, 1).get(timeout=1)
+
+    with embedded(either_app, pool), pytest.raises(RuntimeError, match="Never call result.get"):
+        wait.delay().get(**QUICK)
 
 
 @pytest.mark.parametrize("pool", POOLS)
