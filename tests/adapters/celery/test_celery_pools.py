@@ -1,11 +1,14 @@
 """Real worker processes of each kind, on the embedded default and on Redis."""
 
 import signal
+import socket
 import sys
 import time
 from typing import Any
 
 import pytest
+
+from capa_celery._worker.prefork import _wire
 
 POOLS = ["solo", "threads", "prefork"]
 PROGRAM = """
@@ -172,3 +175,16 @@ def test_a_program_may_terminate_its_prefork_worker(project: Any) -> None:
         worker.send_signal(signal.SIGQUIT)
 
     assert (0, ["begin long", "begin long"]) == (code, project.notes())
+
+
+def test_children_wait_for_tasks_without_end_while_another_worker_of_the_process_ends() -> None:
+    socket.setdefaulttimeout(5.0)  # as Celery does meanwhile
+    try:
+        ends = _wire.pair()
+    finally:
+        socket.setdefaulttimeout(None)
+    timeouts = [end.gettimeout() for end in ends]
+    for end in ends:
+        end.close()
+
+    assert [None, None] == timeouts

@@ -19,6 +19,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
     """Return two ends of a socket that keeps packets apart."""
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in ends:
+        end.settimeout(None)  # while a worker of Celery ends, new sockets in its process have five seconds
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     return ends
 
