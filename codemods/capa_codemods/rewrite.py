@@ -142,8 +142,8 @@ class Rewrite:
         if kind is PythonFile and not any(rule.changes_shape or rule.package != OURS for rule in rules):
             part = PythonFile.in_part(path, data, self.project.names)
             said = [consult(rule, part, self.project) for rule in rules] if part else []
-            # A warning may be due to what the rest of the file would say.
-            if part and not any(one.edits or _warns(one) for one in said):
+            # A warning may be due to what the rest of the file would say; whether there are edits is not.
+            if part and not any(one.edits or (_warns(one) and not one.rule.is_local) for one in said):
                 return _clean(path, said)
         try:
             file = kind(path, data)

@@ -38,6 +38,9 @@ class Rule(ABC, Generic[D]):
     interpreter can parse, with the names that have moved, and is proven to change nothing but the expressions and
     statements that it edits."""
 
+    is_local: ClassVar[bool] = False
+    """Whether what it says of a statement depends on nothing else in the file, so that the file may be read in part."""
+
     words: ClassVar[tuple[str, ...]] = ()
     """Only a file that holds one of these, before names move, is given to `check`; without any, a file that may name
     an SDK."""

@@ -77,6 +77,7 @@ def test_strings_of_libraries_are_the_same_in_pieces():
                 cut += len(found) > 1
 
                 assert _strings(file.tree) == _strings(ast.Module(body, [])), path
+                assert _imports(file.tree) == _imports(ast.Module(body, [])), path
     assert cut > FILES / 4
 
 
@@ -84,6 +85,11 @@ def _strings(tree: ast.Module) -> list[tuple[int, int, object]]:
     lines = range(1, 100_000)
     found = string_uses(tree, lines, frozenset())
     return sorted((node.lineno, node.col_offset, use) for node, use in found)
+
+
+def _imports(tree: ast.Module) -> list[str]:
+    found = (node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom)))
+    return sorted(ast.dump(node, include_attributes=True) for node in found)
 
 
 LONG = "\n".join(f"def f{number}():\n    return {number}\n" for number in range(20))
@@ -95,7 +101,7 @@ LONG = "\n".join(f"def f{number}():\n    return {number}\n" for number in range(
         (f"{LONG}\ndef g():\n    getLogger('requests')\n", True),
         (f"# coding: utf-8\n{LONG}\ndef g():\n    getLogger('requests')\n", True),
         ("def g():\n    getLogger('requests')\n", False),
-        (f"import requests\n{LONG}\ndef g():\n    getLogger('requests')\n", False),
+        (f"from celery import unserved\n{LONG}\ndef g():\n    getLogger('requests')\n", True),
         (f"{LONG}\ndef g():\n    import_module('requests')\n", False),
         (f"# coding: latin-1\n# \u00e9\n{LONG}\ndef g():\n    getLogger('requests')\n", False),
         (f"{LONG}\nif a:\n    def g():\n        getLogger('requests')\nelse:\n    def h(): ...\n", False),
@@ -107,7 +113,7 @@ LONG = "\n".join(f"def f{number}():\n    return {number}\n" for number in range(
         (f"{LONG}\ndef g(:\n    getLogger('requests')\n", False),
     ],
 )
-def test_file_is_read_in_part_where_only_strings_name_an_sdk(names, text, is_in_part):
+def test_file_is_read_in_part(names, text, is_in_part):
     assert is_in_part == (PythonFile.in_part("a.py", text.encode("latin-1"), names) is not None)
 
 
@@ -122,6 +128,8 @@ def test_file_whose_strings_may_nest_is_read_as_a_whole(names, monkeypatch):
     [
         "    return getLogger('requests')\n",
         "    return patch('requests.get')\n",
+        "    import celery.unserved\n",
+        "    import celery\n",
         "    pass\n\nclass C:\n    def a(self): ...\n\n    def b(self):\n        getLogger('requests')\n",
         "    @mock.patch('requests.get')\n    def g(): ...\n",
     ],
@@ -134,3 +142,10 @@ def test_what_is_said_of_a_part_is_what_is_said_of_the_whole(names, tmp_path, mo
 
     assert rewrite.examine_data("a.py", text) == said
     assert said.edits or said.findings
+
+
+def test_file_that_would_change_is_no_python_where_another_part_is_none(names, tmp_path):
+    rewrite = Rewrite(Project(str(tmp_path), names, []), [Imports(), Strings()])
+    said = rewrite.examine_data("a.py", f"import requests\n{LONG}\ndef g(:\n".encode())
+
+    assert ("failed", ()) == (said.status, said.edits)

@@ -78,14 +78,14 @@ class PythonFile(Document):
 
     @classmethod
     def in_part(cls, path: str, data: bytes, names: Names) -> PythonFile | None:
-        """Return the file with no more in its tree than what names an SDK in a string.
+        """Return the file with no more in its tree than the definitions that name an SDK.
 
-        Parsing is what costs most, and most files that name an SDK in a string only stay as they are. None if there
-        is more to look at, or if it must be read as a whole. It is no proof that the rest of the file is Python.
+        Parsing is what costs most, and many files that name an SDK stay as they are. None if it must be read as a
+        whole. It is no proof that the rest of the file is Python.
         """
-        if names.sieve.imported(data) or _is_lazy(data):
+        if _is_lazy(data):
             return None
-        pieces = pieces_around(data, names.sieve.quoted(data))
+        pieces = pieces_around(data, [*names.sieve.imported(data), *names.sieve.quoted(data)])
         if pieces is None or sum(end - start for start, end in pieces) > len(data) * _WORTH_CUTTING:
             return None
         try:

@@ -36,6 +36,7 @@ class Imports(Rule[PythonFile]):
     id = "imports"
     summary = "imports of an SDK come from its adapter, under the same names"
     reads = PythonFile
+    is_local = True
 
     def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding]:
         """Yield an edit for each import that moves, and a finding for each that cannot."""
