@@ -42,9 +42,14 @@ def by_rule(plan: Plan, planning_for: Callable[[str, Sequence[str]], Planning]) 
         plan: What all of them would change together.
         planning_for: Tells how to plan for one rule without the others.
     """
-    from capa_codemods.rules import summary_of
+    from capa_codemods.rules import named, summary_of
 
-    rules = sorted({edit.rule for outcome in plan.of("changed") for edit in outcome.edits})
+    def place(rule: str) -> tuple[bool, str]:
+        found = named(rule)
+        return found is not None and found.changes_shape, rule
+
+    # Rules for shapes see the names as they have moved, here as in a run without commits.
+    rules = sorted({edit.rule for outcome in plan.of("changed") for edit in outcome.edits}, key=place)
     for rule in rules:
         others = [other for other in rules if other != rule]
         yield Step(rule, summary_of(rule), planning_for(rule, others))

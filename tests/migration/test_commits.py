@@ -241,3 +241,12 @@ def test_rule_that_was_asked_for_has_a_commit_of_its_own(capa, project, reposito
     assert ["imports", "requests-timeout", "strings"] == sorted(
         line.split(": ")[1] for line in _log(repository)[1:]
     )
+
+
+def test_rules_for_shapes_see_the_names_as_they_have_moved(capa, project, repository):
+    (project / "app/tasks.py").write_text("from celery import Celery\n\nCelery(broker='redis://h')\n")
+    repository("commit", "-q", "-a", "-m", "an address")
+    capa("migrate", "apply", project, "--commit", "--with", "addresses")
+
+    assert "Celery(broker='capa://h')" in (project / "app/tasks.py").read_text()
+    assert 0 == capa("migrate", "check", project, "--with", "addresses").code

@@ -74,15 +74,21 @@ def all_rules() -> tuple[Rule[Any], ...]:
     return tuple(rule for rule in rules if not rule.changes_shape)
 
 
-def summary_of(rule: str) -> str:
-    """Return what the rule *rule* changes, in one line; nothing if there is none, or it cannot be loaded."""
+def named(rule: str) -> Rule[Any] | None:
+    """Return the rule *rule*; None if there is none, or it cannot be loaded."""
     for offer in offers():
         if offer.id == rule:
             try:
-                return offer.load().summary
+                return offer.load()
             except RuleError:
-                return ""
-    return ""
+                return None
+    return None
+
+
+def summary_of(rule: str) -> str:
+    """Return what the rule *rule* changes, in one line; nothing if there is none, or it cannot be loaded."""
+    found = named(rule)
+    return found.summary if found else ""
 
 
 def _own() -> list[type[Rule[Any]]]:
