@@ -77,3 +77,8 @@ class Outcome(NamedTuple):
     line: int = 0
     next_step: str = ""
     settings: tuple[Setting, ...] = ()
+
+    @property
+    def counts_on_settings(self) -> bool:
+        """Whether it is changed by a rule that wants something to stand in capa.toml for it."""
+        return not {edit.rule for edit in self.edits}.isdisjoint(one.rule for one in self.settings)

@@ -12,6 +12,7 @@ from capa_codemods.engine.journal import Journal, Planned
 from capa_codemods.engine.splice import splice
 from capa_codemods.engine.write import digest, read
 from capa_codemods.findings import Outcome
+from capa_codemods.project import CAPA_TOML
 from capa_migration.errors import DirtyTreeError, OptionsError
 from capa_migration.plan import Plan
 from capa_migration.target import Target, journal_root
@@ -176,7 +177,9 @@ def _dirty(root: str, paths: Sequence[str]) -> DirtyTreeError:
 def _load(plan: Plan) -> tuple[list[Planned], list[engine.Trouble]]:
     """Read the files to change again, and leave out those that are no longer what was proven."""
     files, troubles = [], []
-    for outcome in plan.of("changed"):
+    changed = plan.of("changed")
+    settings = next((outcome.path for outcome in changed if outcome.path == CAPA_TOML), "")
+    for outcome in sorted(changed, key=lambda outcome: outcome.counts_on_settings):
         try:
             data = read(f"{plan.root}/{outcome.path}")
         except OSError:
@@ -186,7 +189,7 @@ def _load(plan: Plan) -> tuple[list[Planned], list[engine.Trouble]]:
             reason = f"{outcome.path} changed while the plan was made: it was left as it is; run again"
             troubles.append(engine.Trouble(outcome.path, reason))
         else:
-            files.append(planned)
+            files.append(planned._replace(needs=settings if outcome.counts_on_settings else ""))
     return files, troubles
 
 

@@ -192,3 +192,17 @@ def test_code_does_not_get_a_name_where_capa_toml_cannot_be_read(capa, shop):
 
     assert 2 == ran.code
     assert "Celery(broker='redis://h')\n" in (shop / "one.py").read_text()
+
+
+def test_code_does_not_get_a_name_where_capa_toml_cannot_be_written(capa, shop):
+    (shop / "capa.toml").write_text("[pubsub.default]\n")
+    (shop / "capa.toml").chmod(0o444)
+    (shop / "a.py").write_text("from capa_celery import Celery\nCelery(broker='redis://h')\n")
+    ran = capa("migrate", "apply", shop, "--only", "addresses")
+    (shop / "capa.toml").chmod(0o644)
+    again = capa("migrate", "apply", shop, "--only", "addresses")
+
+    assert (2, 0) == (ran.code, again.code)
+    assert "a.py counts on capa.toml: it was left as it is; run again" in ran.out
+    assert "Celery(broker='capa://h')" in (shop / "a.py").read_text()
+    assert "[pubsub.h]" in (shop / "capa.toml").read_text()

@@ -57,6 +57,10 @@ def apply(journal: Journal, files: Sequence[Planned], progress: Progress = silen
     written, troubles = [], []
     for index, file in enumerate(files):
         progress(index, len(files))
+        if file.needs and file.needs not in written:
+            reason = f"{file.path} counts on {file.needs}: it was left as it is; run again"
+            troubles.append(Trouble(file.path, reason))
+            continue
         try:
             temporary = _free_place(journal, record, index, file.path)
             replace(f"{journal.root}/{file.path}", file.after, temporary=temporary, expected=file.before)

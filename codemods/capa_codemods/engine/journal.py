@@ -53,12 +53,16 @@ class Entry(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """One file that is going to be replaced: *before* (None: it is made) becomes *after*."""
+    """One file that is going to be replaced: *before* (None: it is made) becomes *after*.
+
+    *needs* is the file that must have been replaced before, if there is one: without it, this one stays too.
+    """
 
     path: str
     before: bytes | None
     after: bytes
     edits: tuple[Edit, ...]
+    needs: str = ""
 
 
 class Record:

@@ -43,7 +43,7 @@ def choose(plan: Plan) -> Plan:
     wanted = {outcome.path for outcome in _wanted(plan, changed)}
     if any(outcome.path == CAPA_TOML for outcome in changed) and CAPA_TOML not in wanted:
         for outcome in changed:
-            if outcome.path in wanted and _counts_on_settings(outcome):
+            if outcome.path in wanted and outcome.counts_on_settings:
                 wanted.remove(outcome.path)
                 sys.stderr.write(f"{outcome.path}: left as it is too: it counts on {CAPA_TOML}\n")
     kept = [outcome for outcome in plan.outcomes if outcome.status != "changed" or outcome.path in wanted]
@@ -62,10 +62,6 @@ def _wanted(plan: Plan, changed: Sequence[Outcome]) -> list[Outcome]:
         if answer == "y":
             wanted.append(outcome)
     return wanted
-
-
-def _counts_on_settings(outcome: Outcome) -> bool:
-    return not {edit.rule for edit in outcome.edits}.isdisjoint(one.rule for one in outcome.settings)
 
 
 def _answer(plan: Plan, outcome: Outcome, question: str) -> str:
