@@ -7,11 +7,11 @@ entry point in the group `capa.<block>`. It never sees the portable type that us
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from capa_core.abilities import Feature, Support
-from capa_core.errors import CapaError
+from capa_core.errors import CapaError, UnsupportedError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     SettingsT = TypeVar("SettingsT", bound=BaseModel)
 else:
     SettingsT = TypeVar("SettingsT")
+
+ClientT = TypeVar("ClientT")
 
 
 class Driver(ABC, Generic[SettingsT]):
@@ -55,6 +57,30 @@ class Driver(ABC, Generic[SettingsT]):
 
         It *must* return or raise within its settings' `timeout_s`.
         """
+
+    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
+        """Return, for each type of client that the engine has, a function that returns it; `{}` where it has none.
+
+        A client stays the driver's, which closes it. It *must* behave as one that the application has made: no
+        prefix, no retry, the engine's own errors. The driver's docstring says which threads may use it.
+        """
+        return {}
+
+    def native(self, kind: type[ClientT]) -> ClientT:
+        """Return the engine's own client of the type *kind*.
+
+        Raises:
+            UnsupportedError: The engine has no such client; the message names the types that it has.
+        """
+        clients = self.clients()
+        if kind not in clients:
+            known = ", ".join(f"{one.__module__}.{one.__qualname__}" for one in clients)
+            raise UnsupportedError(
+                f"{type(self).__name__} has no native client of type {kind.__module__}.{kind.__qualname__}: "
+                + (f"ask for {known}" if known else "its engine has no client of its own")
+                + ", or use the calls of the portable type."
+            )
+        return cast("ClientT", clients[kind]())
 
     @abstractmethod
     def close(self) -> None:

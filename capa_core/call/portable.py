@@ -8,7 +8,8 @@ from typing import Any, Generic, Self, TypeVar
 from capa_core.abilities import Feature, Support
 from capa_core.call.closed import closed
 from capa_core.call.guard import Guard, Policy
-from capa_core.driver import Driver
+from capa_core.driver import ClientT, Driver
+from capa_core.errors import UnsupportedError
 
 DriverT = TypeVar("DriverT", bound=Driver[Any])
 
@@ -37,6 +38,32 @@ class Portable(Generic[DriverT]):
             UnavailableError: It does not answer.
         """
         return self._guard.once("ping", self._driver.ping)
+
+    def native(self, kind: type[ClientT]) -> ClientT:
+        """Return the engine's own client, for what the portable calls do not offer.
+
+            import redis
+            runtime.state("orders").native(redis.Redis).memory_usage("capa:state:42")
+
+        Code that asks for it imports the engine's library: a search for that import finds all code that is tied to
+        one engine.
+
+        The client stays the component's: do not close it, and do not use it after the component was closed. Ask for it
+        again in a forked child. Which threads may use it is the engine's rule; docs/how-to/native-clients.md has it.
+
+        Raises:
+            UnsupportedError: The component has no client of this type. The message names those that it has.
+            UnavailableError: The engine did not answer, where making the client opens a connection.
+        """
+        try:
+            return self._guard.once("native", self._driver.native, kind)
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{self._guard.block} {self.name!r}: {error}") from None
+
+    @property
+    def native_types(self) -> tuple[type[Any], ...]:
+        """The types for which `native` has a client."""
+        return tuple(self._driver.clients())
 
     def stop(self) -> None:
         """Take in no more work; what runs goes on. The runtime calls it before it closes anything."""

@@ -16,9 +16,10 @@ from capa_core.conformance._configuration.reading import ReadingPromises
 from capa_core.conformance._configuration.variants import VariantsPromises
 from capa_core.conformance._configuration.watching import WatchingPromises
 from capa_core.conformance._configuration.writing import WritingPromises
+from capa_core.conformance._contract import ContractPromises
 
 
 class ConfigurationConformance(
-    ReadingPromises, VariantsPromises, WritingPromises, WatchingPromises, OutagesPromises
+    ReadingPromises, VariantsPromises, WritingPromises, WatchingPromises, OutagesPromises, ContractPromises
 ):
     """Subclass it, override `driver`, and every test runs against your engine."""

@@ -28,6 +28,7 @@ from capa_core.blocks.invocation import (
     Service,
 )
 from capa_core.call import Policy
+from capa_core.conformance._contract import ContractPromises
 from capa_core.conformance._patience import SLOW_MACHINE_S
 from capa_core.errors import CapaError, DeadlineError, InvalidArgumentError, UnavailableError
 
@@ -72,7 +73,7 @@ def _slow(_call: Call) -> str:
     return "late"
 
 
-class InvocationConformance(ABC):
+class InvocationConformance(ContractPromises, ABC):
     """Subclass it, override `driver`, and every test runs against your engine."""
 
     @pytest.fixture

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from capa_core.blocks.lock import Held, Lock, LockDriver, LockFeature, Locks
+from capa_core.conformance._contract import ContractPromises
 from capa_core.conformance._patience import SLOW_MACHINE_S
 from capa_core.conformance._processes import Child, in_children
 from capa_core.errors import ClosedError, DeadlineError, InvalidArgumentError, LockLostError
@@ -37,7 +38,7 @@ SHORT_S = 0.3
 """A lease for tests that wait for its end."""
 
 
-class LockConformance(ABC):
+class LockConformance(ContractPromises, ABC):
     """Subclass it, override `connect`, and every test runs against your engine."""
 
     @pytest.fixture

@@ -13,6 +13,7 @@ refused. A driver that declares SHARED must also serve several instances and pro
 
 from __future__ import annotations
 
+from capa_core.conformance._contract import ContractPromises
 from capa_core.conformance._pubsub.abilities import AbilityPromises
 from capa_core.conformance._pubsub.groups import GroupPromises
 from capa_core.conformance._pubsub.leases import LeasePromises
@@ -21,6 +22,11 @@ from capa_core.conformance._pubsub.subscribing import SubscribingPromises
 
 
 class PubSubConformance(
-    PublishingPromises, LeasePromises, GroupPromises, AbilityPromises, SubscribingPromises
+    PublishingPromises,
+    LeasePromises,
+    GroupPromises,
+    AbilityPromises,
+    SubscribingPromises,
+    ContractPromises,
 ):
     """Every promise of `PubSub` and `PubSubDriver`. Override the fixture `driver`."""

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from capa_core.blocks.secrets import Secret, Secrets, SecretsDriver, SecretsFeature
+from capa_core.conformance._contract import ContractPromises
 from capa_core.errors import ClosedError, InvalidArgumentError, NotFoundError, UnsupportedError
 
 Stock = Callable[[Mapping[str, str | Mapping[str, str]]], SecretsDriver[Any]]
@@ -38,7 +39,7 @@ PLAIN = {
 LOGIN = {"user": "admin", "password": "hunter2"}
 
 
-class SecretsConformance(ABC):
+class SecretsConformance(ContractPromises, ABC):
     """Subclass it, override `stock`, and every test runs against your store."""
 
     @pytest.fixture

@@ -11,6 +11,7 @@ the core's help, and what it has not must raise `UnsupportedError`.
 
 from __future__ import annotations
 
+from capa_core.conformance._contract import ContractPromises
 from capa_core.conformance._state.etags import EtagPromises
 from capa_core.conformance._state.expiry import ExpiryPromises
 from capa_core.conformance._state.life import LifePromises
@@ -24,6 +25,13 @@ __all__ = ["Connect", "StateConformance"]
 
 
 class StateConformance(
-    ValuePromises, EtagPromises, ExpiryPromises, ManyPromises, NumberPromises, WaitingPromises, LifePromises
+    ValuePromises,
+    EtagPromises,
+    ExpiryPromises,
+    ManyPromises,
+    NumberPromises,
+    WaitingPromises,
+    LifePromises,
+    ContractPromises,
 ):
     """Every promise of `State` and `StateDriver`. Override the fixture `connect`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import struct
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -96,6 +96,10 @@ class _Over(StateDriver[Any]):
     def wait(self, key: str, etag: str, timeout_s: float) -> StateItem | None:
         """See `StateDriver.wait`."""
         return self._driver.wait(key, etag, timeout_s)
+
+    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
+        """See `Driver.clients`."""
+        return self._driver.clients()
 
     def ping(self) -> str:
         """See `Driver.ping`."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import redis
+
 from capa_core.abilities import NATIVE, approximate
 from capa_core.blocks.lock.driver import LockDriver, LockFeature
 from capa_core.components.redis._client import RedisSettings, about, connect, forget, run, run_on
@@ -84,6 +89,10 @@ class RedisLock(LockDriver[RedisLockSettings]):
     def release(self, name: str, owner: str) -> bool:
         """See `LockDriver.release`."""
         return bool(run(self._client, self._release, self._key(name), owner))
+
+    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
+        """See `Driver.clients`: the component's own, which returns bytes. Safe for many threads and across a fork."""
+        return {redis.Redis: lambda: self._client}
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
         """See `Driver.name_error`."""

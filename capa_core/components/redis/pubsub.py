@@ -7,7 +7,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import redis
@@ -121,6 +121,10 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
     def purge(self, topic: str) -> int:
         """See `PubSubDriver.purge`."""
         return int(run(self.client, self._purge, self._base(topic)))
+
+    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
+        """See `Driver.clients`: the component's own, which returns bytes. Safe for many threads and across a fork."""
+        return {redis.Redis: lambda: self.client}
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
         """See `Driver.name_error`."""

@@ -6,8 +6,10 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
-from typing import cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import redis
 
 from capa_core.abilities import NATIVE, approximate
 from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem
@@ -150,6 +152,10 @@ class RedisState(StateDriver[RedisStateSettings]):
     def _limit_s(self, left_s: float) -> float:
         """Return how long one trip of a wait may take: a look with no time left gets some all the same."""
         return min(self.settings.timeout_s, max(left_s, _LAST_LOOK_S))
+
+    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
+        """See `Driver.clients`: the component's own, which returns bytes. Safe for many threads and across a fork."""
+        return {redis.Redis: lambda: self._client}
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
         """See `Driver.name_error`."""

@@ -66,6 +66,7 @@ class Database:
         self._ready = False
         self._closed = False
         self._writer: sqlite3.Connection | None = None
+        self._native: sqlite3.Connection | None = None
         self._queue = WriteQueue()
         self._committing = threading.Lock()
         self._readers: list[sqlite3.Connection] = []
@@ -132,6 +133,24 @@ class Database:
             explain(error, self.path)
             raise
 
+    def native(self) -> sqlite3.Connection:
+        """Return a connection for the application's own statements, the same one until a fork or `close` ends it.
+
+        Any thread may use it, and all of them share its transaction: a thread that begins one keeps the others off
+        the connection until it has ended it. An open write transaction holds up all writers of the file, in every
+        process. Before a fork it is closed, on both sides: ask for it again.
+
+        Raises:
+            ClosedError: The database was closed.
+            SettingsError: A newer Capa made the file.
+            UnavailableError: The file cannot be used in this way.
+        """
+        with self._committing:
+            self._open_writer()
+            if self._native is None:
+                self._native = self._connect()
+            return self._native
+
     def close(self) -> None:
         """Wait for what is running, then close all connections. A second `close` does nothing."""
         self.pause()
@@ -146,6 +165,9 @@ class Database:
             self._turn.wait_for(lambda: not self._reading)
             while self._readers:
                 self._readers.pop().close()
+        if self._native is not None:
+            self._native.close()
+            self._native = None
         if self._writer is not None:
             self._writer.close()
             self._writer, self._ready = None, False

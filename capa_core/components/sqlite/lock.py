@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -83,6 +85,10 @@ class SqliteLock(LockDriver[SqliteLockSettings]):
     def release(self, name: str, owner: str) -> bool:
         """See `LockDriver.release`."""
         return self._database.write(lambda connection: _renew(connection, name, owner, 0.0))
+
+    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
+        """See `Driver.clients`: one connection for all who ask, in autocommit mode; see `Database.native`."""
+        return {sqlite3.Connection: self._database.native}
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
         """See `Driver.name_error`."""

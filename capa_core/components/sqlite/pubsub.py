@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -90,6 +90,10 @@ class SqlitePubSub(PubSubDriver[SqlitePubSubSettings]):
     def purge(self, topic: str) -> int:
         """See `PubSubDriver.purge`."""
         return self.write(lambda connection: _queue.purge(connection, topic))
+
+    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
+        """See `Driver.clients`: one connection for all who ask, in autocommit mode; see `Database.native`."""
+        return {sqlite3.Connection: self._database.native}
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
         """See `Driver.name_error`."""

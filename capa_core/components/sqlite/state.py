@@ -6,10 +6,10 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -154,6 +154,10 @@ class SqliteState(StateDriver[SqliteStateSettings]):
                 if left_s <= 0:
                     return None
                 listener.wait(min(left_s, RECHECK_S))
+
+    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
+        """See `Driver.clients`: one connection for all who ask, in autocommit mode; see `Database.native`."""
+        return {sqlite3.Connection: self._database.native}
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
         """See `Driver.name_error`."""
