@@ -16,6 +16,7 @@ from capa_codemods.rule import Rule
 from capa_codemods.rules import offers
 from capa_core import errors
 from capa_core.abilities import meanings
+from capa_core.block import blocks
 from capa_migration.scan.libraries import libraries
 
 ROOT = Path(__file__).parent.parent
@@ -100,16 +101,19 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def _by_block(section: Callable[[dict[str, Any]], str]) -> Iterator[str]:
-    for group, names in sorted(_entry_points().items()):
-        block = group.removeprefix("capa.")
-        drivers = {name: EntryPoint(name, value, group).load() for name, value in sorted(names.items())}
-        yield f"## {block}\n\n{section(drivers)}"
+    groups = _entry_points()
+    for block in sorted(blocks().values(), key=lambda each: each.name):
+        names = sorted(groups[block.group].items())
+        drivers = {name: EntryPoint(name, value, block.group).load() for name, value in names}
+        yield f"## {block.name}\n\n{section(drivers)}"
 
 
 def _entry_points() -> dict[str, dict[str, str]]:
     """Read the file and not the installation, which may be older."""
-    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
-    return {group: names for group, names in groups.items() if group != "capa.adapters"}
+    groups: dict[str, dict[str, str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "entry-points"
+    ]
+    return groups
 
 
 def _abilities(drivers: dict[str, Any]) -> str:

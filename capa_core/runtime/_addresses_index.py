@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from capa_core.block import block_names
 from capa_core.errors import SettingsError
 from capa_core.runtime._addresses import host_and_port, normalised, without_credentials
-from capa_core.runtime._blocks import BLOCKS
 
 if TYPE_CHECKING:
     from capa_core.runtime._settings import Loaded
@@ -24,17 +24,17 @@ class AddressIndex:
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
-        self._names = {block: self._claims(block) for block in BLOCKS}
-        self._services = {name.lower(): name for name in loaded.settings.invocation if name != "default"}
+        self._names = {name: self._claims(name) for name in block_names()}
+        self._services = {name.lower(): name for name in loaded.tables("invocation") if name != "default"}
         self._hosts = {
             host_and_port(address): name
-            for name, table in loaded.settings.invocation.items()
+            for name, table in loaded.tables("invocation").items()
             for address in table.legacy
         }
 
     def _claims(self, block: str) -> dict[str, str]:
         claims: dict[str, str] = {}
-        for name, table in getattr(self._loaded.settings, block).items():
+        for name, table in self._loaded.tables(block).items():
             place = self._loaded.origin(block, name, "legacy")
             for given in table.legacy:
                 address = _normalised(given, place)

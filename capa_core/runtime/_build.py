@@ -16,9 +16,9 @@ from capa_core.runtime._registry import driver_type
 from capa_core.runtime._settings import ComponentTable, explain, unknown_keys
 
 if TYPE_CHECKING:
+    from capa_core.block import Block
     from capa_core.blocks.invocation import Application
     from capa_core.driver import Driver
-    from capa_core.runtime._blocks import Block
     from capa_core.runtime._runtime import Runtime
 
 
@@ -36,7 +36,8 @@ def build(runtime: Runtime, block: Block, name: str, hosted: Application | None)
         deadline_s=table.deadline_s, attempt_s=min(attempt_s, table.deadline_s), retries=table.retries
     )
     more = {"folder": runtime.folder} if block.keeps_files else {}
-    return block.portable_type()(driver, name=name, policy=policy, **more)
+    portable_type: Any = block.portable  # its arguments are those of the block, and not of `Portable`
+    return portable_type(driver, name=name, policy=policy, **more)
 
 
 def _driver(

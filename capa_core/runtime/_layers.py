@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from capa_core.block import block_names
 from capa_core.errors import SettingsError, UnknownNameError, nearest
-from capa_core.runtime._blocks import BLOCKS
 
 FILE_NAME = "capa.toml"
 PREFIX = "CAPA_"
-SECTIONS = (*BLOCKS, "adapters", "requires")
+SECTIONS = (*block_names(), "adapters", "requires")
 OPTIONS = ("profile", "embedded", "drain_s")
 
 KeyPath = tuple[str, ...]

@@ -6,9 +6,9 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from capa_core.block import Block
 from capa_core.driver import Driver
 from capa_core.errors import MissingExtraError, UnknownNameError, nearest
-from capa_core.runtime._blocks import Block
 
 
 @cache

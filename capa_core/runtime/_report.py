@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from capa_core.block import blocks, declaration
 from capa_core.errors import CapaError
 from capa_core.runtime._addresses import without_credentials
-from capa_core.runtime._blocks import BLOCKS
 
 if TYPE_CHECKING:
     from capa_core.runtime._runtime import Runtime
@@ -31,8 +31,8 @@ class ComponentReport:
 
     def answer(self, runtime: Runtime) -> tuple[bool, str]:
         """Build the component, ask whether it answers, and return that with one line about it or the error."""
-        if (self.block, self.name) == ("invocation", "default"):
-            return True, "each service is looked up by its own name when it is called"
+        if self.name == "default" and declaration(self.block).one_per_name:
+            return True, f"each name of {self.block} is looked up when it is first called"
         try:
             return True, runtime.component(self.block, self.name).ping()
         except CapaError as error:
@@ -42,8 +42,8 @@ class ComponentReport:
 def report(runtime: Runtime) -> list[ComponentReport]:
     """Return a row for each configured name, and one for each block that its embedded default serves."""
     rows: list[ComponentReport] = []
-    for block in BLOCKS.values():
-        tables = getattr(runtime.loaded.settings, block.name)
+    for block in blocks().values():
+        tables = runtime.loaded.tables(block.name)
         rows += [
             ComponentReport(
                 block=block.name,

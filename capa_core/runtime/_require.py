@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from capa_core.abilities import Feature, Support
+from capa_core.block import Block, block_names, declaration
 from capa_core.errors import MissingExtraError, UnknownNameError, UnsupportedError, nearest
-from capa_core.runtime._blocks import BLOCKS, Block
 from capa_core.runtime._registry import driver_type, drivers
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ def require(runtime: Runtime, wanted: Mapping[str, Sequence[str]]) -> None:
     missing: list[str] = []
     for target, labels in wanted.items():
         name, _, component = target.partition(".")
-        if name not in BLOCKS:
-            raise UnknownNameError(f"requires: no block {name!r}.{nearest(name, BLOCKS)}")
+        if name not in block_names():
+            raise UnknownNameError(f"requires: no block {name!r}.{nearest(name, block_names())}")
         features = runtime.component(name, component or "default").features
-        missing += [line for label in labels if (line := _gap(BLOCKS[name], target, features, label))]
+        missing += [line for label in labels if (line := _gap(declaration(name), target, features, label))]
     if missing:
         raise UnsupportedError(
             "this application requires what its components have not:\n  " + "\n  ".join(missing)

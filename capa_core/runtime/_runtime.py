@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
+from capa_core.block import block_names, declaration
 from capa_core.call import telemetry
 from capa_core.errors import ClosedError, InvalidArgumentError
 from capa_core.forks import computed_once, first_use
-from capa_core.runtime._blocks import BLOCKS, Block
 from capa_core.runtime._layers import PREFIX, find_file
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Runtime:
         """Return a runtime on memory drivers that reads neither files nor the environment, for tests."""
         from capa_core.runtime._settings import load
 
-        tree: dict[str, Any] = {block: {"default": {"driver": "memory"}} for block in BLOCKS}
+        tree: dict[str, Any] = {block: {"default": {"driver": "memory"}} for block in block_names()}
         tree.update(settings or {})
         runtime = cls(tree, environ={})
         runtime.loaded = load(tree, file=None, start=None, profile=None, environ={})
@@ -118,24 +118,26 @@ class Runtime:
         return built if built is not None else self._build(block, name)
 
     def _build(self, block: str, name: str) -> Any:
-        if block not in BLOCKS:
-            raise InvalidArgumentError(f"no block {block!r}; there are {', '.join(BLOCKS)}")
+        if block not in block_names():
+            raise InvalidArgumentError(f"no block {block!r}; there are {', '.join(sorted(block_names()))}")
         with first_use, self._lock:
             from capa_core.runtime._build import build
 
             if self._closed:
                 raise ClosedError(f"this runtime is closed; {block} {name!r} cannot be opened")
             if (block, name) not in self._built:
-                owner = self._owner(BLOCKS[block], name)
+                owner = self._owner(block, name)
                 if (block, owner) not in self._built:
-                    self._built[block, owner] = build(self, BLOCKS[block], owner, self._hosted.get(owner))
+                    self._built[block, owner] = build(
+                        self, declaration(block), owner, self._hosted.get(owner)
+                    )
                 self._built[block, name] = self._built[block, owner]
             return self._built[block, name]
 
-    def _owner(self, block: Block, name: str) -> str:
-        if block.name == "invocation":
-            return name  # each service is an endpoint of its own, also where `default` says how to find it
-        found = self.loaded.table(block.name, name)
+    def _owner(self, block: str, name: str) -> str:
+        if declaration(block).one_per_name:
+            return name
+        found = self.loaded.table(block, name)
         return found[0] if found else "default"
 
     # Services
@@ -182,7 +184,7 @@ class Runtime:
 
     @computed_once
     def _has_services(self) -> bool:
-        return self.configured and bool(self.loaded.settings.invocation)
+        return self.configured and bool(self.loaded.tables("invocation"))
 
     @computed_once
     def _addresses(self) -> AddressIndex:
@@ -271,7 +273,8 @@ class Runtime:
         with self._lock:
             self._closed = True
             built, self._built = self._built, {}
-        portables = {id(item): item for block in BLOCKS for (kind, _), item in built.items() if kind == block}
+        ordered = sorted(built, key=lambda key: (declaration(key[0]).closing, key))
+        portables = {id(built[key]): built[key] for key in ordered}
         for portable in portables.values():
             portable.stop()
         failures: list[Exception] = []

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from capa_core.block import block_names
 from capa_core.errors import SettingsError, UnknownNameError, nearest
-from capa_core.runtime._blocks import BLOCKS
 from capa_core.runtime._layers import (
     Layer,
     Merged,
@@ -55,19 +56,13 @@ def _as_tuple(value: Any) -> Any:
 
 
 class CapaSettings(BaseSettings):
-    """All settings. Build it with `load`, which knows the layers."""
+    """The settings that belong to no block. `load` adds the sections of the blocks, and knows the layers."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
     profile: str | None = None
     embedded: bool = True
     drain_s: float = Field(default=10.0, ge=0)
-    configuration: Tables = {}
-    invocation: Tables = {}
-    pubsub: Tables = {}
-    state: Tables = {}
-    lock: Tables = {}
-    secrets: Tables = {}
     adapters: dict[str, dict[str, Any]] = Field(default={}, repr=False)
     requires: dict[str, Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]] = {}
 
@@ -83,6 +78,13 @@ class CapaSettings(BaseSettings):
         """Read from the merged layers only: they know the profile and the origin of each value."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
+
+
+@cache
+def _settings_type() -> type[CapaSettings]:
+    """Return the model of all settings: a section of tables for each block besides the fixed ones."""
+    sections: dict[str, Any] = {name: (Tables, {}) for name in block_names()}
+    return create_model("CapaSettings", __base__=CapaSettings, **sections)
 
 
 class Loaded(BaseModel):
@@ -102,13 +104,18 @@ class Loaded(BaseModel):
                 return place
         return "default"
 
+    def tables(self, block: str) -> Tables:
+        """Return the tables of *block* by logical name; none where its embedded default serves all names."""
+        tables: Tables = getattr(self.settings, block)
+        return tables
+
     def table(self, block: str, name: str) -> tuple[str, ComponentTable] | None:
         """Return the table that serves *name* and its own name, or `None` if the embedded default does.
 
         Raises:
             UnknownNameError: The block is configured, but neither for *name* nor for `default`.
         """
-        tables: Tables = getattr(self.settings, block)
+        tables = self.tables(block)
         for candidate in (name, "default"):
             if candidate in tables:
                 return candidate, tables[candidate]
@@ -175,7 +182,7 @@ def _configured(environ: Mapping[str, str]) -> Path | None:
 
 def _validated(merged: Merged) -> CapaSettings:
     try:
-        return CapaSettings(**merged.tree)
+        return _settings_type()(**merged.tree)
     except ValidationError as error:
         raise explain(error, merged, ()) from None  # its text holds the value, which may be secret
 
@@ -210,7 +217,7 @@ def unknown_keys(
     known = {field.alias or name for name, field in model.model_fields.items()}
     for key in given:
         if key not in known:
-            common = set(ComponentTable.model_fields) if path[0] in BLOCKS else set()
+            common = set(ComponentTable.model_fields) if path[0] in block_names() else set()
             raise UnknownNameError(
                 f"{loaded.origin(*path, key)}: unknown key {key!r}.{nearest(key, known | common)}"
             )

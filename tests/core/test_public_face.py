@@ -11,18 +11,18 @@ FACE = {
     "capa_core": "Capa CapaError Configuration Invocation Locks Message PubSub Runtime Secret Secrets Service State"
     " default_runtime use_runtime",
     "capa_core.runtime": "Runtime default_runtime use_runtime",
-    "capa_core.blocks.configuration": "Change ChangeEvent ChangeKind Configuration ConfigurationDriver"
+    "capa_core.blocks.configuration": "BLOCK Change ChangeEvent ChangeKind Configuration ConfigurationDriver"
     " ConfigurationFeature ConfigurationItem ConfigurationView Listener Scope Snapshot Subscription",
-    "capa_core.blocks.invocation": "Application Call Invocation InvocationDriver InvocationFeature"
+    "capa_core.blocks.invocation": "Application BLOCK Call Invocation InvocationDriver InvocationFeature"
     " InvocationRequest InvocationResponse Served Service",
-    "capa_core.blocks.lock": "Held Lock LockDriver LockFeature Locks",
-    "capa_core.blocks.pubsub": "Consumer ConsumerDriver Delivery Draft Handler Message OutgoingMessage PubSub"
+    "capa_core.blocks.lock": "BLOCK Held Lock LockDriver LockFeature Locks",
+    "capa_core.blocks.pubsub": "BLOCK Consumer ConsumerDriver Delivery Draft Handler Message OutgoingMessage PubSub"
     " PubSubDriver PubSubFeature PublishResult Subscription",
-    "capa_core.blocks.secrets": "Secret Secrets SecretsDriver SecretsFeature",
-    "capa_core.blocks.state": "Delete Put State StateDriver StateFeature StateItem",
+    "capa_core.blocks.secrets": "BLOCK Secret Secrets SecretsDriver SecretsFeature",
+    "capa_core.blocks.state": "BLOCK Delete Put State StateDriver StateFeature StateItem",
 }
-ALIASES = {"Application", "Handler", "Listener"}
-"""Names of types, which cannot have a docstring."""
+ALIASES = {"Application", "BLOCK", "Handler", "Listener"}
+"""Names of types and values, which cannot have a docstring."""
 modules = pytest.mark.parametrize("module", FACE)
 
 
@@ -40,7 +40,13 @@ def test_nothing_else_is_to_be_seen(module):
         if not name.startswith("_") and not isinstance(value, ModuleType)
     }
 
-    assert set() == seen - set(face.__all__) - {"annotations", "import_module", "TYPE_CHECKING"}
+    assert set() == seen - set(face.__all__) - {
+        "annotations",
+        "import_module",
+        "Block",
+        "Closing",
+        "TYPE_CHECKING",
+    }
 
 
 @modules

@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def url(runtime: Runtime) -> str:
-    return runtime.loaded.settings.invocation["orders"].driver_settings()["url"]
+    return runtime.loaded.tables("invocation")["orders"].driver_settings()["url"]
 
 
 def test_the_file_is_found_in_a_folder_above(folder):
@@ -77,7 +77,7 @@ def test_each_value_knows_its_origin(folder):
 def test_naming_another_driver_drops_the_settings_of_the_first_but_not_the_legacy_addresses(folder):
     runtime = Runtime(start=folder, profile="test", environ={})
 
-    assert {} == runtime.loaded.settings.invocation["orders"].driver_settings()
+    assert {} == runtime.loaded.tables("invocation")["orders"].driver_settings()
     assert "orders" == runtime.service_for("orders.internal", 8080)
 
 
@@ -85,7 +85,7 @@ def test_a_dash_in_a_name_is_an_underscore_in_the_environment(tmp_path):
     (tmp_path / "capa.toml").write_text('[invocation.big-shop]\ndriver = "http"\nurl = "http://a"\n')
     runtime = Runtime(start=tmp_path, environ={"CAPA_INVOCATION__BIG_SHOP__URL": "http://b"})
 
-    assert "http://b" == runtime.loaded.settings.invocation["big-shop"].driver_settings()["url"]
+    assert "http://b" == runtime.loaded.tables("invocation")["big-shop"].driver_settings()["url"]
 
 
 def test_references_are_filled_from_the_environment(folder):

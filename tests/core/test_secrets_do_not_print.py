@@ -75,7 +75,13 @@ def test_a_refused_password_is_not_shown(runtime_of, redis_url):
 def test_settings_do_not_print_what_may_be_secret(runtime_of):
     runtime = runtime_of({**REDIS, "legacy": [f"redis://:{PASSWORD}@h"]})
     driver = runtime.state()._driver
-    objects = [runtime, runtime.loaded, runtime.loaded.merged, runtime.loaded.settings.state, runtime.state()]
+    objects = [
+        runtime,
+        runtime.loaded,
+        runtime.loaded.merged,
+        runtime.loaded.tables("state"),
+        runtime.state(),
+    ]
 
     assert PASSWORD not in repr([*objects, driver, driver.settings])
 

@@ -1,5 +1,6 @@
 """Configuration: live values and documents, in groups, with variants."""
 
+from capa_core.block import Block, Closing
 from capa_core.blocks.configuration._events import Change, ChangeEvent, ChangeKind, Listener, Subscription
 from capa_core.blocks.configuration._portable import Configuration
 from capa_core.blocks.configuration._view import ConfigurationView
@@ -12,6 +13,7 @@ from capa_core.blocks.configuration.driver import (
 )
 
 __all__ = [
+    "BLOCK",
     "Change",
     "ChangeEvent",
     "ChangeKind",
@@ -25,3 +27,14 @@ __all__ = [
     "Snapshot",
     "Subscription",
 ]
+
+BLOCK = Block(
+    name="configuration",
+    portable=Configuration,
+    driver=ConfigurationDriver,
+    features=ConfigurationFeature,
+    embedded="file",
+    closing=Closing.SETTINGS,
+    face=("Configuration",),
+    keeps_files=True,
+)

@@ -1,5 +1,6 @@
-"""Call services by name, and be one."""
+"""Invocation: call services by name, and serve methods to others."""
 
+from capa_core.block import Block, Closing
 from capa_core.blocks.invocation._portable import Invocation
 from capa_core.blocks.invocation._served import Served
 from capa_core.blocks.invocation._service import Application, Call, Service
@@ -11,6 +12,7 @@ from capa_core.blocks.invocation.driver import (
 )
 
 __all__ = [
+    "BLOCK",
     "Application",
     "Call",
     "Invocation",
@@ -21,3 +23,14 @@ __all__ = [
     "Served",
     "Service",
 ]
+
+BLOCK = Block(
+    name="invocation",
+    portable=Invocation,
+    driver=InvocationDriver,
+    features=InvocationFeature,
+    embedded="http",
+    closing=Closing.INTAKE,
+    face=("Invocation", "Service"),
+    one_per_name=True,
+)

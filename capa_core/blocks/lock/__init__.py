@@ -1,7 +1,18 @@
-"""Be the only one who does something: locks that end with their holder, and tokens that tell who came later."""
+"""Distributed locks: acquire, hold and release a lease, with a fencing token."""
 
+from capa_core.block import Block, Closing
 from capa_core.blocks.lock._held import Held
 from capa_core.blocks.lock._portable import Lock, Locks
 from capa_core.blocks.lock.driver import LockDriver, LockFeature
 
-__all__ = ["Held", "Lock", "LockDriver", "LockFeature", "Locks"]
+__all__ = ["BLOCK", "Held", "Lock", "LockDriver", "LockFeature", "Locks"]
+
+BLOCK = Block(
+    name="lock",
+    portable=Locks,
+    driver=LockDriver,
+    features=LockFeature,
+    embedded="sqlite",
+    closing=Closing.STORE,
+    face=("Locks",),
+)

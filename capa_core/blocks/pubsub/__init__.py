@@ -1,5 +1,6 @@
-"""Publish messages to topics, and receive them in groups that compete."""
+"""Publish and subscribe: messages to topics, received by groups of competing consumers."""
 
+from capa_core.block import Block, Closing
 from capa_core.blocks.pubsub._consumer import Consumer
 from capa_core.blocks.pubsub._message import Draft, Message, PublishResult
 from capa_core.blocks.pubsub._portable import PubSub
@@ -13,6 +14,7 @@ from capa_core.blocks.pubsub.driver import (
 )
 
 __all__ = [
+    "BLOCK",
     "Consumer",
     "ConsumerDriver",
     "Delivery",
@@ -26,3 +28,13 @@ __all__ = [
     "PublishResult",
     "Subscription",
 ]
+
+BLOCK = Block(
+    name="pubsub",
+    portable=PubSub,
+    driver=PubSubDriver,
+    features=PubSubFeature,
+    embedded="sqlite",
+    closing=Closing.INTAKE,
+    face=("Message", "PubSub"),
+)

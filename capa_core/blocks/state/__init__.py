@@ -1,6 +1,17 @@
-"""Keep values by key: with etags, a time to live, transactions, and a way to wait for a change."""
+"""State: values by key, with etags, a time to live, transactions and a wait for changes."""
 
+from capa_core.block import Block, Closing
 from capa_core.blocks.state._portable import State
 from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem
 
-__all__ = ["Delete", "Put", "State", "StateDriver", "StateFeature", "StateItem"]
+__all__ = ["BLOCK", "Delete", "Put", "State", "StateDriver", "StateFeature", "StateItem"]
+
+BLOCK = Block(
+    name="state",
+    portable=State,
+    driver=StateDriver,
+    features=StateFeature,
+    embedded="sqlite",
+    closing=Closing.STORE,
+    face=("State",),
+)

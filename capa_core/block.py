@@ -1,0 +1,87 @@
+"""One declaration for each building block, and the blocks that there are: the folders in `capa_core/blocks`.
+
+The runtime, its settings, `capa_core.aio`, the pages of docs/reference and the tests read the declarations; there is
+no list of blocks to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from types import MappingProxyType
+from typing import Any
+
+from capa_core.abilities import Feature
+from capa_core.call.portable import Portable
+
+
+class Closing(IntEnum):
+    """When `Runtime.close` closes the components of a block; those of a lower rank come first."""
+
+    INTAKE = 0
+    """They bring work into the process, which must end before anything that the work uses."""
+    STORE = 1
+    """Handlers use them until the last handler has ended."""
+    SETTINGS = 2
+    """Other components read their settings or secrets from them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block: `BLOCK` in `capa_core/blocks/<name>/__init__.py`.
+
+    Attributes:
+        name: The folder, the table in capa.toml, the accessor of `Runtime` and of `capa_core.aio`.
+        portable: The class that users hold.
+        driver: The contract of its drivers, a subclass of `capa_core.driver.Driver`.
+        features: Its abilities.
+        embedded: The driver that serves it when nothing is configured.
+        closing: When its components are closed.
+        face: The names that `capa_core` itself offers.
+        one_per_name: Whether each name has a component of its own, also where `default` holds the settings: a
+            service is a place of its own, whereas stores share what serves `default`.
+        keeps_files: Whether the portable type keeps files, in the folder that it is given as `folder`.
+        in_client: Whether the flat client `Capa` has calls of it: Dapr and Layotto have common names for them.
+    """
+
+    name: str
+    portable: type[Portable[Any]]
+    driver: type
+    features: type[Feature]
+    embedded: str
+    closing: Closing
+    face: tuple[str, ...]
+    one_per_name: bool = False
+    keeps_files: bool = False
+    in_client: bool = True
+
+    @property
+    def group(self) -> str:
+        """The entry-point group of its drivers."""
+        return f"capa.{self.name}"
+
+
+@cache
+def block_names() -> frozenset[str]:
+    """Return the names of all blocks; imports none of them."""
+    return frozenset(
+        each.name for each in iter_modules(import_module("capa_core.blocks").__path__) if each.ispkg
+    )
+
+
+@cache
+def declaration(name: str) -> Block:
+    """Import and return the declaration of the block *name*, one of `block_names`."""
+    declared: Block = import_module(f"capa_core.blocks.{name}").BLOCK
+    return declared
+
+
+@cache
+def blocks() -> Mapping[str, Block]:
+    """Import and return all declarations by name, in the order in which the runtime closes their components."""
+    ordered = sorted(map(declaration, block_names()), key=lambda each: (each.closing, each.name))
+    return MappingProxyType({each.name: each for each in ordered})
