@@ -11,9 +11,9 @@ ONLY ?=
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-test: ## run all tests (a part of them: make test ARGS="tests/core -k etag")
+test: ## run all tests, in parallel (a part, one by one: make test ARGS="tests/core -k etag -n 0")
 	@.ci/set-up servers
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto --maxschedchunk 1 $(ARGS)
 
 demo: ## move a legacy application to Capa, step by step (on Redis: PROFILE=redis make demo)
 	@.ci/set-up $(if $(filter redis,$(PROFILE)),servers)

@@ -27,15 +27,28 @@ def test_owed(): assert 0
 """
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory):
+CRASHES = """
+import os, pytest
+
+@pytest.mark.parametrize("number", range(4))
+def test_passes(number): pass
+def test_ends_its_worker(): os._exit(0)
+"""
+FORGETS_ONE = """
+def pytest_runtest_protocol(item, nextitem):
+    return nextitem is None or None  # that is: the last one is done
+"""
+IN_PARALLEL = ("-n", "2", "--maxschedchunk", "1")
+
+
+@pytest.fixture(scope="module", params=["one by one", "in parallel"])
+def report(request, tmp_path_factory):
     """Run a small suite with the plug-in and give the path of its report."""
     root = tmp_path_factory.mktemp("suite")
     for folder in ("core", "adapters/celery"):
         (root / "tests" / folder).mkdir(parents=True)
         (root / "tests" / folder / f"test_{folder[:4]}.py").write_text(SUITE)
-    (root / "pytest.ini").touch()
-    _pytest(root)
+    _pytest(root, *IN_PARALLEL if request.param == "in parallel" else ())
     return root / "build" / "test-report.json"
 
 
@@ -67,13 +80,37 @@ def test_the_table_ends_with_the_totals_and_tells_of_failures(report, capsys):
 
 
 def test_a_run_without_tests_is_a_failure(tmp_path, capsys):
-    (tmp_path / "pytest.ini").touch()
     _pytest(tmp_path)
 
     assert reporting.main(str(tmp_path / "build" / "test-report.json")) == 1
 
 
-def _pytest(root):
-    environment = os.environ | {"PYTHONPATH": str(Path(reporting.__file__).parent)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "reporting"]
-    subprocess.run(command, cwd=root, env=environment, capture_output=True)
+def test_a_worker_that_is_gone_is_a_failure_and_the_others_run_its_tests(tmp_path, capsys):
+    (tmp_path / "test_crashes.py").write_text(CRASHES)
+    code, _ = _pytest(tmp_path, *IN_PARALLEL)
+
+    assert code == 1
+    assert reporting.main(str(tmp_path / "build" / "test-report.json")) == 1
+    assert capsys.readouterr().out.endswith("tests: 4 passed, 1 failed, 0 skipped\n")
+
+
+def test_a_run_that_ends_before_its_tests_is_a_failure_and_names_them(tmp_path, capsys):
+    (tmp_path / "conftest.py").write_text(FORGETS_ONE)
+    (tmp_path / "test_forgotten.py").write_text("def test_first(): pass\ndef test_second(): pass\n")
+    code, printed = _pytest(tmp_path)
+
+    assert code == 1
+    assert "test_forgotten.py::test_second" in printed
+    assert reporting.main(str(tmp_path / "build" / "test-report.json")) == 1
+
+
+def _pytest(root, *options):
+    """Run the tests in *root* with the plug-in alone; return the exit code and the output."""
+    (root / "pytest.ini").touch()
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(reporting.__file__).parent),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "xdist", "-p", "reporting", *options]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    return done.returncode, done.stdout

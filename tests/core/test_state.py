@@ -161,7 +161,7 @@ def test_keys_given_as_one_text_are_a_mistake():
         State(MemoryState(MemoryStateSettings())).get_many("abc")
 
 
-@pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}], ids=str)
+@pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}], ids=["object", "nan", "set"])
 def test_what_has_no_json_form_is_refused(value):
     with pytest.raises(InvalidArgumentError, match="'k' has no JSON form"):
         State(MemoryState(MemoryStateSettings())).put_json("k", value)

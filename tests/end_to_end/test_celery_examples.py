@@ -13,6 +13,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from foreign_suite import FOLDER
+from parallel import made_once
 from servers._process import ServerProcess
 from servers._program import in_ci
 
@@ -80,13 +82,9 @@ class Example:
 
 
 @pytest.fixture(scope="session")
-def originals(pytestconfig: pytest.Config) -> Path:
-    """Celery's examples as its source distribution has them, fetched once and kept in pytest's cache."""
-    folder = pytestconfig.cache.mkdir("celery-sdist")
-    examples = folder / f"celery-{VERSION}" / "examples"
-    if not examples.exists():
-        _fetch(folder)
-    return examples
+def originals() -> Path:
+    """Celery's examples as its source distribution has them, fetched once and kept."""
+    return made_once(FOLDER / f"celery-sdist-{VERSION}", _fetch) / f"celery-{VERSION}" / "examples"
 
 
 def _fetch(folder: Path) -> None:

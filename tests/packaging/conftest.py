@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from parallel import made_once
 
 ROOT = Path(__file__).parents[2]
+PYTHON = Path("bin", "python")
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,11 @@ class Built:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built(run_folder: Path) -> Built:
     """Build the wheel from the tree, and the sdist with a wheel from that."""
-    from_tree, through_sdist = (tmp_path_factory.mktemp(name) for name in ("from_tree", "through_sdist"))
-    run([sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", from_tree, ROOT])
-    run([sys.executable, "-m", "build", "--no-isolation", "--outdir", through_sdist, ROOT])
+    build = [sys.executable, "-m", "build", "--no-isolation", ROOT, "--outdir"]
+    from_tree = made_once(run_folder / "from_tree", lambda folder: run([*build, folder, "--wheel"]))
+    through_sdist = made_once(run_folder / "through_sdist", lambda folder: run([*build, folder]))
     wheel, wheel_of_sdist = (next(folder.glob("*.whl")) for folder in (from_tree, through_sdist))
     return Built(wheel, next(through_sdist.glob("*.tar.gz")), wheel_of_sdist)
 
@@ -47,13 +49,14 @@ def wheel_files(built: Built) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def fresh_python(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fresh_python(built: Built, run_folder: Path) -> Path:
     """Give the interpreter of an environment that holds the wheel, what the core needs, and nothing else."""
-    folder = tmp_path_factory.mktemp("fresh")
-    venv.create(folder, with_pip=False)
-    python = folder / "bin" / "python"
-    run([sys.executable, "-m", "pip", "--python", python, "install", "--quiet", built.wheel])
-    return python
+
+    def install(folder: Path) -> None:
+        venv.create(folder, with_pip=False)
+        run([sys.executable, "-m", "pip", "--python", folder / PYTHON, "install", "--quiet", built.wheel])
+
+    return made_once(run_folder / "fresh", install) / PYTHON
 
 
 @pytest.fixture(scope="session")

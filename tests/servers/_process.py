@@ -1,22 +1,31 @@
 """A server process of our own: on loopback and a free port, in a folder of its own, ended by its own pid."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 10
+_RANDOM = random.SystemRandom()  # the other one may be seeded, and then the same in every worker
 
 
 def free_port() -> int:
-    """Return a loopback port that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a loopback port that nothing listens on at the moment.
+
+    It lies below those that the kernel gives to connections and to listeners that ask for any: between this call and
+    the start of the server, none of the tests that run at once takes it.
+    """
+    while True:
+        port = _RANDOM.randrange(10_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class ServerProcess:

@@ -1,0 +1,108 @@
+"""Parallel runs: quiet tests are alone, long ones come first, and things are made once."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import parallel
+import pytest
+
+SUITE = """
+import pathlib, time
+import pytest
+
+RUNNING = pathlib.Path(__file__).with_name("running")
+
+def _beside():
+    mine = RUNNING / str(time.monotonic_ns())
+    mine.touch()
+    time.sleep(0.1)
+    others = [path for path in RUNNING.iterdir() if path != mine]
+    mine.unlink()
+    return others
+
+@pytest.mark.parametrize("number", range(8))
+def test_with_others(number): _beside()
+
+@pytest.mark.quiet
+@pytest.mark.parametrize("number", range(3))
+def test_alone(number): assert _beside() == []
+"""
+
+
+def test_a_quiet_test_runs_while_no_other_does(tmp_path):
+    (tmp_path / "running").mkdir()
+    (tmp_path / "test_turns.py").write_text(SUITE)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = quiet\n")
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(parallel.__file__).parent),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
+    plugins = ["-p", "xdist", "-p", "parallel"]
+    command = [sys.executable, "-m", "pytest", "-q", *plugins, "-n", "3", "--maxschedchunk", "1"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_who_wants_to_be_alone_is_not_passed_by_for_as_long_as_there_are_others(tmp_path):
+    over = threading.Event()
+
+    def come_and_go():
+        while not over.is_set():
+            with parallel.turn(tmp_path, alone=False):
+                pass
+
+    others = [threading.Thread(target=come_and_go) for _ in range(3)]
+    for other in others:
+        other.start()
+    with parallel.turn(tmp_path, alone=True):
+        over.set()
+    for other in others:
+        other.join()
+
+
+def test_long_tests_come_first_and_quiet_ones_last(items):
+    parallel.pytest_collection_modifyitems(items)
+
+    assert ["longest", "long", "short", "quiet"] == [item.name for item in items]
+
+
+def test_what_all_workers_need_is_made_by_the_first_of_them(tmp_path):
+    made = []
+    folders = [parallel.made_once(tmp_path / "it", made.append) for _ in range(2)]
+
+    assert [tmp_path / "it"] == made
+    assert [tmp_path / "it"] * 2 == folders
+
+
+def test_what_could_not_be_made_is_made_by_the_next_in_an_empty_folder(tmp_path):
+    def fail(folder):
+        (folder / "half").touch()
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        parallel.made_once(tmp_path / "it", fail)
+
+    assert list(parallel.made_once(tmp_path / "it", lambda folder: None).iterdir()) == []
+
+
+class _Item:
+    def __init__(self, name, *marks):
+        self.name = name
+        self._marks = {mark.name: mark for mark in marks}
+
+    def get_closest_marker(self, name):
+        return self._marks.get(name)
+
+
+@pytest.fixture
+def items():
+    return [
+        _Item("quiet", pytest.mark.quiet.mark, pytest.mark.timeout(99).mark),
+        _Item("short"),
+        _Item("long", pytest.mark.timeout(90).mark),
+        _Item("longest", pytest.mark.timeout(300).mark),
+    ]
