@@ -12,8 +12,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-from capa_codemods.rule import Rule
-from capa_codemods.rules import offers
+from capa_codemods.api import Rule, rule_offers
 from capa_core import errors
 from capa_core.abilities import meanings
 from capa_core.block import blocks
@@ -83,7 +82,7 @@ def rules_page() -> str:
         "names: they run when `--with`, `--only`, or `with` in `[tool.capa.migrate]` names them. Packages can "
         "[bring more](../how-to/write-a-rule.md)."
     )
-    rules = [offer.ours for offer in offers() if offer.ours is not None]
+    rules = [offer.ours for offer in rule_offers() if offer.ours is not None]
     rows = [
         (f"`{rule.id}`", "when named" if rule.changes_shape else "always", rule.summary) for rule in rules
     ]

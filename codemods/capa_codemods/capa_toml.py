@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from capa_codemods.engine.differ import edits_between
 from capa_codemods.engine.document import change_of, decoded, starts_of_lines
 from capa_codemods.engine.splice import splice
-from capa_codemods.engine.write import digest, read
+from capa_codemods.engine.write import digest, read_file
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Finding, Outcome, Setting
 from capa_codemods.project import CAPA_TOML
@@ -32,18 +32,18 @@ _HEADER = r"^[ \t]*\[[ \t]*{}[ \t]*\][ \t]*(?:#[^\r\n]*)?(?=\r?$)"
 _LIST = r"^[ \t]*{}[ \t]*=[ \t]*\[([ \t]*\r?\n[ \t]*)?"
 
 
-class Made(NamedTuple):
+class CapaTomlPlan(NamedTuple):
     """What becomes of a capa.toml: its outcome, None if nothing, and the settings that it cannot take."""
 
     outcome: Outcome | None
     refused: frozenset[Setting] = frozenset()
 
 
-def capa_toml(root: str, outcomes: Iterable[Outcome]) -> Made:
+def plan_capa_toml(root: str, outcomes: Iterable[Outcome]) -> CapaTomlPlan:
     """Return what becomes of the capa.toml of the tree at *root* by the settings of *outcomes*."""
     settings = [setting for outcome in sorted(outcomes) for setting in outcome.settings]
     if not settings:
-        return Made(None)
+        return CapaTomlPlan(None)
     try:
         data = _read(f"{root}/{CAPA_TOML}")
         text = decoded(data or b"")
@@ -51,18 +51,18 @@ def capa_toml(root: str, outcomes: Iterable[Outcome]) -> Made:
     except (OSError, ValueError, RecursionError, UnreadableError) as error:
         reason = f"cannot be read, and {len(settings)} settings should stand in it: {error}"
         failed = Outcome(CAPA_TOML, "failed", reason=reason, next_step="mend it and run again")
-        return Made(failed, frozenset(settings))
+        return CapaTomlPlan(failed, frozenset(settings))
     return _made(data, text, tree, settings)
 
 
 def _read(path: str) -> bytes | None:
-    data = read(path)
+    data = read_file(path)
     if data is None and os.path.lexists(path):
         raise UnreadableError("it is a link, or no file", next_step="put a file there")
     return data
 
 
-def _made(data: bytes | None, text: str, tree: dict[str, Any], settings: Sequence[Setting]) -> Made:
+def _made(data: bytes | None, text: str, tree: dict[str, Any], settings: Sequence[Setting]) -> CapaTomlPlan:
     now, rules = text, []
     refused: dict[Setting, Finding] = {}
     for setting in settings:
@@ -78,7 +78,7 @@ def _made(data: bytes | None, text: str, tree: dict[str, Any], settings: Sequenc
         else:
             now, tree = after, wanted
             rules.append(setting.rule)
-    return Made(_outcome(data, now, rules, list(refused.values())), frozenset(refused))
+    return CapaTomlPlan(_outcome(data, now, rules, list(refused.values())), frozenset(refused))
 
 
 def _outcome(

@@ -17,7 +17,7 @@ COMMANDS = "capa.commands"
 MAP_NAME = "import_map.toml"
 
 
-def map_files() -> list[str]:
+def import_map_paths() -> list[str]:
     """Return the path of each installed adapter's import map, sorted by adapter.
 
     An adapter without a map is one that nothing is rewritten to; it is passed over.
@@ -42,6 +42,12 @@ def rule_entries() -> Iterator[EntryPoint]:
 def drivers(block: str) -> frozenset[str]:
     """Return the names of the drivers that are installed for *block*."""
     return frozenset(entry.name for entry in _entries(f"capa.{block}"))
+
+
+def source_files() -> Iterator[str]:
+    """Yield the path of each Python file of this package: a change of one may change what a rewrite does."""
+    for folder, _, names in os.walk(os.path.dirname(__file__)):
+        yield from (f"{folder}/{name}" for name in sorted(names) if name.endswith(".py"))
 
 
 def package_of(entry: EntryPoint) -> str:

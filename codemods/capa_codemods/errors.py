@@ -13,7 +13,7 @@ Every message says what happened, to which thing, and what to do next.
 """
 
 
-def way_out(error: OSError) -> str:
+def remedy_for(error: OSError) -> str:
     """Return what to do about *error*, met in writing."""
     steps = {13: "allow writing there", 30: "mount it for writing", 28: "make room"}
     return steps.get(error.errno or 0, "mend that")

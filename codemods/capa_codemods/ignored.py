@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from capa_codemods.engine.document import Document, ignored_in
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Finding
-from capa_codemods.rules import offers
+from capa_codemods.rules import rule_offers
 
 
 def misnamed(kind: type[Document], path: str, data: bytes) -> Iterator[Finding]:
@@ -19,7 +19,7 @@ def misnamed(kind: type[Document], path: str, data: bytes) -> Iterator[Finding]:
         comments = kind(path, data).ignoring
     except UnreadableError:
         return  # told of elsewhere, and nothing is changed that a comment could keep
-    known = [offer.id for offer in offers()]
+    known = [offer.id for offer in rule_offers()]
     for line, names in comments:
         yield from (_finding(line, name, known) for name in names if name not in known)
 

@@ -18,7 +18,7 @@ Evidence = Literal["import", "manifest"]
 PatchTarget = Literal["shim", "original"]
 
 
-class Name(NamedTuple):
+class NameLine(NamedTuple):
     """One line of `[[names]]`: a name that is not served in full, that moves, or that tests patch elsewhere.
 
     Attributes:
@@ -77,7 +77,7 @@ class ImportMap(NamedTuple):
     versions: str
     evidence: Evidence
     modules: Mapping[str, str]
-    names: tuple[Name, ...]
+    names: tuple[NameLine, ...]
     returns: Mapping[str, str]
     needs: Mapping[str, tuple[str, ...]]
     reason: str = ""
@@ -97,7 +97,7 @@ class ImportMap(NamedTuple):
 _SDK_KEYS = (
     *("name", "package", "extra", "roots", "distributions", "versions", "evidence", "reason", "unserved"),
 )
-_NAME_KEYS = Name._fields
+_NAME_KEYS = NameLine._fields
 _COMMAND_LISTS = ("options", "values", "without")
 _ABILITY = re.compile(r"[a-z_]+\.[a-z_]+")
 _CHOICES = {
@@ -107,7 +107,7 @@ _CHOICES = {
 }
 
 
-def read(path: str) -> ImportMap:
+def read_import_map(path: str) -> ImportMap:
     """Return the import map at *path*.
 
     Raises:
@@ -115,12 +115,12 @@ def read(path: str) -> ImportMap:
     """
     try:
         with open(path, "rb") as file:
-            return parse(tomllib.load(file), path)
+            return parse_import_map(tomllib.load(file), path)
     except (OSError, ValueError) as error:
         raise ImportMapError(f"{path}: cannot read the import map: {error}") from error
 
 
-def parse(data: Mapping[str, Any], path: str) -> ImportMap:
+def parse_import_map(data: Mapping[str, Any], path: str) -> ImportMap:
     """Return the import map that *data* describes; *path* is for messages.
 
     Raises:
@@ -170,7 +170,7 @@ def _brings(value: Any, roots: tuple[str, ...], path: str) -> Mapping[str, tuple
     return result
 
 
-def _names(lines: Any, path: str) -> Iterator[Name]:
+def _names(lines: Any, path: str) -> Iterator[NameLine]:
     for place, line in _lines(lines, "names", _NAME_KEYS, path):
         support = cast("Support", _choice(line, "support", "full", path, place))
         patch = cast("PatchTarget", _choice(line, "patch", "shim", path, place))
@@ -179,7 +179,7 @@ def _names(lines: Any, path: str) -> Iterator[Name]:
             raise ImportMapError(
                 f"{path}: {place} ({texts['name']}) is {support} without a `reason`: say why"
             )
-        yield Name(support=support, patch=patch, **texts)
+        yield NameLine(support=support, patch=patch, **texts)
 
 
 def _commands(lines: Any, path: str) -> Iterator[CommandLine]:

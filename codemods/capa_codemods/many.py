@@ -19,13 +19,13 @@ _PROCESSES = 2
 _SELDOM = 100_000
 
 
-def each(work: Work[T], paths: Sequence[str], crashed: Callable[[str], T]) -> Iterator[T | None]:
+def each_file(work: Work[T], paths: Sequence[str], crashed: Callable[[str], T]) -> Iterator[T | None]:
     """Yield what *work* returns for each of *paths*, in order; None is for a file not worth a word.
 
     *crashed* gives the answer for a file that takes its process down. What *work* raises is raised here.
     """
     if len(paths) <= PAYS_ABOVE or (os.cpu_count() or 1) < _PROCESSES or not hasattr(os, "fork"):
-        with seldom_collecting():
+        with rare_garbage_collection():
             yield from map(work, paths)
         return
     with contextlib.ExitStack() as stack:
@@ -103,7 +103,7 @@ def _answer(work: Work[Any], path: str) -> bytes:
 
 
 @contextlib.contextmanager
-def seldom_collecting() -> Iterator[None]:
+def rare_garbage_collection() -> Iterator[None]:
     """Look for garbage less often: a syntax tree is many objects, none of which refers back to another."""
     before = gc.get_threshold()
     gc.set_threshold(_SELDOM, *before[1:])

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from capa_codemods.import_map import ImportMap, Name
+from capa_codemods.import_map import ImportMap, NameLine
 from capa_codemods.limits import LARGEST_BYTES
 from capa_codemods.sieve import Sieve
 
-CAPA = "capa-core"
+CAPA_DISTRIBUTION = "capa-core"
 """The distribution whose extras bring the adapters."""
 
 
@@ -36,7 +36,7 @@ class Names:
         self.maps = tuple(maps)
         self.roots: dict[str, ImportMap] = {}
         self.modules: dict[str, str] = {}
-        self._lines: dict[tuple[str, str | None], Name] = {}
+        self._lines: dict[tuple[str, str | None], NameLine] = {}
         for one in self.maps:
             for root in one.roots:
                 self.roots.setdefault(root, one)
@@ -45,9 +45,9 @@ class Names:
             self._lines.update({(line.name, line.argument): line for line in one.names})
         self._unserved = {old for one in self.maps for old in one.unserved}
         self._distributions = {
-            normalized(name): one for one in reversed(self.maps) for name in one.distributions
+            normalized_name(name): one for one in reversed(self.maps) for name in one.distributions
         }
-        self._required = spellings([*self._distributions, CAPA])
+        self._required = spellings_pattern([*self._distributions, CAPA_DISTRIBUTION])
         self._originals = {new: old for old, new in reversed(self.modules.items())}
         self.sieve = Sieve(self.roots)
 
@@ -55,11 +55,11 @@ class Names:
         """Return the import map that *dotted* belongs to, if any."""
         return self.roots.get(dotted.partition(".")[0])
 
-    def line(self, dotted: str, argument: str | None = None) -> Name | None:
+    def line(self, dotted: str, argument: str | None = None) -> NameLine | None:
         """Return what the maps say of exactly this name, or of this argument of it."""
         return self._lines.get((dotted, argument))
 
-    def nearest_line(self, dotted: str) -> Name | None:
+    def nearest_line(self, dotted: str) -> NameLine | None:
         """Return what the maps say of *dotted* or of the nearest name that holds it."""
         while dotted:
             if found := self._lines.get((dotted, None)):
@@ -111,19 +111,19 @@ class Names:
 
     def required(self, distribution: str) -> ImportMap | None:
         """Return the import map of the SDK that *distribution*, in any spelling, brings."""
-        return self._distributions.get(normalized(distribution))
+        return self._distributions.get(normalized_name(distribution))
 
     def may_require(self, text: str) -> bool:
         """Say whether *text*, or as much of it as is ever parsed, names a distribution that brings an SDK."""
         return self._required.search(text, 0, LARGEST_BYTES) is not None
 
 
-def normalized(distribution: str) -> str:
+def normalized_name(distribution: str) -> str:
     """Return the one spelling of the name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def spellings(distributions: Iterable[str]) -> re.Pattern[str]:
+def spellings_pattern(distributions: Iterable[str]) -> re.Pattern[str]:
     """Return a pattern for all spellings of *distributions* as whole names, or as those of repositories of git."""
-    parts = ("[-_.]+".join(map(re.escape, normalized(name).split("-"))) for name in distributions)
+    parts = ("[-_.]+".join(map(re.escape, normalized_name(name).split("-"))) for name in distributions)
     return re.compile(rf"(?<![\w.-])(?:{'|'.join(parts)})(?![\w-]|\.(?!git\b)\w)", re.IGNORECASE)

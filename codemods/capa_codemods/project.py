@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from capa_codemods.encodings import text_in
-from capa_codemods.engine.write import read
-from capa_codemods.names import Names, spellings
+from capa_codemods.engine.write import read_file
+from capa_codemods.names import Names, spellings_pattern
 
 CAPA_TOML = "capa.toml"
 MANIFEST_NAMES = ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "tox.ini")
@@ -147,7 +147,7 @@ class Project:
         return found
 
     def _has_evidence(self, distributions: Sequence[str], folder: str) -> bool:
-        wanted = spellings(distributions)
+        wanted = spellings_pattern(distributions)
         return any(
             wanted.search(self.text_of(manifest)) for manifest in self.manifests if _governs(manifest, folder)
         )
@@ -177,7 +177,7 @@ class Project:
         """Return the text of a *manifest* without its comments; nothing if it cannot be read."""
         if manifest not in self._manifest_texts:
             try:
-                data = read(os.path.join(self.root, manifest), follow_link=True) or b""
+                data = read_file(os.path.join(self.root, manifest), follow_link=True) or b""
             except OSError:
                 # What cannot be read is no evidence; the rules for manifests report the file itself.
                 data = b""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from capa_codemods.names import CAPA, Names, normalized
+from capa_codemods.names import CAPA_DISTRIBUTION, Names, normalized_name
 
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?")
 _JOINED_LINES = re.compile(r"\\(?:\r\n|\r|\n)")
@@ -63,7 +63,7 @@ class Missing(NamedTuple):
     def fits(self, text: str) -> bool:
         """Say whether the requirement *text* is of Capa and may ask for them too."""
         found = read_requirement(text)
-        return found is not None and found.name == CAPA and found.marker == self.marker
+        return found is not None and found.name == CAPA_DISTRIBUTION and found.marker == self.marker
 
 
 def read_requirement(text: str) -> Requirement | None:
@@ -79,7 +79,7 @@ def read_requirement(text: str) -> Requirement | None:
     extras = (part.strip() for part in (found[2] or "").split(","))
     rest = text[found.end() :]
     versions = "" if rest.lstrip().startswith("@") else _plain(rest).partition(";")[0].strip()
-    return Requirement(normalized(found[1]), tuple(filter(None, extras)), versions, _marker(rest))
+    return Requirement(normalized_name(found[1]), tuple(filter(None, extras)), versions, _marker(rest))
 
 
 def _installed_from(folder: str, fragment: str, marker: str) -> Requirement | None:
@@ -87,7 +87,9 @@ def _installed_from(folder: str, fragment: str, marker: str) -> Requirement | No
     name = egg or folder.partition("@")[0].rstrip("/").rpartition("/")[2].removesuffix(".git")
     requirement = read_requirement(name)
     # Capa's own address stays as it stands: no extras can be put into it.
-    return requirement._replace(marker=marker) if requirement and requirement.name != CAPA else None
+    return (
+        requirement._replace(marker=marker) if requirement and requirement.name != CAPA_DISTRIBUTION else None
+    )
 
 
 def _plain(rest: str) -> str:
@@ -108,7 +110,7 @@ def missing(texts: Iterable[str], names: Names) -> list[Missing]:
         requirement = read_requirement(text)
         if requirement is None:
             continue
-        if requirement.name == CAPA:
+        if requirement.name == CAPA_DISTRIBUTION:
             present.update(requirement.extras)
         elif owner := names.required(requirement.name):
             wanted.setdefault(requirement.marker, set()).add(owner.extra)
@@ -126,7 +128,7 @@ def missing_extras(texts: Iterable[str], names: Names) -> tuple[str, ...]:
 
 def capa_requirement(extras: Iterable[str]) -> str:
     """Return the requirement that brings Capa with *extras*."""
-    return f"{CAPA}[{','.join(sorted(set(extras)))}]"
+    return f"{CAPA_DISTRIBUTION}[{','.join(sorted(set(extras)))}]"
 
 
 def with_extras(text: str, extras: Iterable[str]) -> str:

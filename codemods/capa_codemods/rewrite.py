@@ -11,7 +11,7 @@ from capa_codemods.consult import Said, consult, fault
 from capa_codemods.engine.document import Document, change_of
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.engine.splice import ordered, splice
-from capa_codemods.engine.write import digest, read, read_with_stat
+from capa_codemods.engine.write import digest, read_file, read_file_with_stat
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Outcome
 from capa_codemods.project import Project
@@ -59,7 +59,7 @@ class Rewrite:
         """
         place = f"{self.project.root}/{path}"
         try:
-            found = read_with_stat(place)
+            found = read_file_with_stat(place)
             if found is not None:
                 return found[1], bool(self._wanted(path, found[0]))
         except OSError:
@@ -74,7 +74,7 @@ class Rewrite:
     def examine(self, path: str) -> Outcome:
         """Read the file at *path*, relative to the root, and return what would become of it."""
         try:
-            data = read(f"{self.project.root}/{path}")
+            data = read_file(f"{self.project.root}/{path}")
         except OSError as error:
             reason = f"cannot be read: {error.strerror or error}"
             return Outcome(
@@ -231,7 +231,7 @@ def _refused(said: Said, flaw: str) -> Said:
     return Said(said.rule, findings=(*said.findings, finding))
 
 
-def crashed(path: str) -> Outcome:
+def crashed_outcome(path: str) -> Outcome:
     """Return the outcome of a file that takes the process down that parses it."""
     step = "change its imports by hand, or leave it out with --exclude"
     return Outcome(path, "failed", reason="Python's parser crashes on it", next_step=step)

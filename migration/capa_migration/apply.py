@@ -6,13 +6,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from capa_codemods.engine import apply as engine
-from capa_codemods.engine.git_changes import dirt
-from capa_codemods.engine.journal import Journal, Planned
-from capa_codemods.engine.splice import splice
-from capa_codemods.engine.write import digest, read
-from capa_codemods.findings import Outcome
-from capa_codemods.project import CAPA_TOML
+from capa_codemods.api import (
+    CAPA_TOML,
+    Journal,
+    Outcome,
+    PlannedFile,
+    Progress,
+    Trouble,
+    WriteResult,
+    apply_files,
+    digest,
+    no_progress,
+    read_file,
+    recover_unfinished,
+    splice,
+    uncommitted_changes,
+    undo_newest,
+)
 from capa_migration.errors import DirtyTreeError, OptionsError
 from capa_migration.plan import Plan
 from capa_migration.target import Target, journal_root
@@ -29,8 +39,8 @@ class Done(NamedTuple):
     """
 
     plan: Plan
-    recovered: engine.Result | None
-    result: engine.Result | None
+    recovered: WriteResult | None
+    result: WriteResult | None
     commits: tuple[str, ...] = ()
     declined: int = 0
 
@@ -40,7 +50,7 @@ class Done(NamedTuple):
         return self.result.written if self.result else ()
 
     @property
-    def troubles(self) -> tuple[engine.Trouble, ...]:
+    def troubles(self) -> tuple[Trouble, ...]:
         """The files that were left as they are, in this run or when the earlier one was taken back."""
         return tuple(trouble for one in (self.recovered, self.result) if one for trouble in one.troubles)
 
@@ -65,7 +75,7 @@ def apply(
     *,
     allow_dirty: bool = False,
     choose: Callable[[Plan], Plan] | None = None,
-    progress: engine.Progress = engine.silent,
+    progress: Progress = no_progress,
 ) -> Done:
     """Carry out the plan that *make_plan* makes for the tree, or the parts of one, at *paths*.
 
@@ -92,22 +102,20 @@ def apply(
         if plan is not None and not plan.of("changed"):
             return Done(plan, None, None)
     with journal.lock():
-        recovered = engine.recover(journal)
+        recovered = recover_unfinished(journal)
         if recovered is not None and not allow_dirty:
             plan = _plan_beside_dirt(target, make_plan)
         if plan is None:
             plan = make_plan(remember=True)
         wanted = plan if choose is None else choose(plan)
         files, troubles = _load(wanted)
-        result = engine.apply(journal, files, progress) if files else engine.Result(())
+        result = apply_files(journal, files, progress) if files else WriteResult(())
     declined = len(plan.of("changed")) - len(wanted.of("changed"))
     result = result._replace(troubles=(*troubles, *result.troubles))
     return Done(wanted, recovered, result, declined=declined)
 
 
-def undo(
-    paths: str | Sequence[str], *, down_to: int | None = None, progress: engine.Progress = engine.silent
-) -> Done:
+def undo(paths: str | Sequence[str], *, down_to: int | None = None, progress: Progress = no_progress) -> Done:
     """Take back the newest rewrite of the tree around *paths*, and those before it *down_to* this number.
 
     A conflict ends it: what is older stays as it is.
@@ -125,20 +133,20 @@ def undo(
     if down_to is not None and down_to not in numbers:
         raise OptionsError(f"{root}: there is no rewrite {down_to}: `capa migrate status` lists them")
     with _locked(journal):
-        recovered = engine.recover(journal)
+        recovered = recover_unfinished(journal)
         # What a killed run has left is the newest rewrite: taking it back is the undo that was asked for.
-        result = engine.undo(journal, progress) if recovered is None else recovered
+        result = undo_newest(journal, progress) if recovered is None else recovered
         for _ in range(sum(number >= down_to for number in numbers) - 1 if down_to is not None else 0):
-            older = None if result is None or result.troubles else engine.undo(journal, progress)
+            older = None if result is None or result.troubles else undo_newest(journal, progress)
             result = result and _joined(result, older)
     return Done(Plan(root, 0), recovered, result)
 
 
-def _joined(result: engine.Result, older: engine.Result | None) -> engine.Result:
+def _joined(result: WriteResult, older: WriteResult | None) -> WriteResult:
     if older is None:
         return result
     written = dict.fromkeys(result.written + older.written)
-    return engine.Result(tuple(written), result.merged + older.merged, older.troubles)
+    return WriteResult(tuple(written), result.merged + older.merged, older.troubles)
 
 
 @contextmanager
@@ -157,7 +165,7 @@ def _plan_beside_dirt(target: Target, make_plan: Planning) -> Plan | None:
     Raises:
         DirtyTreeError: It cannot.
     """
-    found = dirt(target.root, target.scopes)
+    found = uncommitted_changes(target.root, target.scopes)
     if not any(found):
         return None
     plan = make_plan(remember=False)
@@ -174,27 +182,29 @@ def _dirty(root: str, paths: Sequence[str]) -> DirtyTreeError:
     )
 
 
-def _load(plan: Plan) -> tuple[list[Planned], list[engine.Trouble]]:
+def _load(plan: Plan) -> tuple[list[PlannedFile], list[Trouble]]:
     """Read the files to change again, and leave out those that are no longer what was proven."""
     files, troubles = [], []
     changed = plan.of("changed")
     settings = next((outcome.path for outcome in changed if outcome.path == CAPA_TOML), "")
     for outcome in sorted(changed, key=lambda outcome: outcome.counts_on_settings):
         try:
-            data = read(f"{plan.root}/{outcome.path}")
+            data = read_file(f"{plan.root}/{outcome.path}")
         except OSError:
             data = None
         planned = _planned(outcome, data)
         if planned is None:
             reason = f"{outcome.path} changed while the plan was made: it was left as it is; run again"
-            troubles.append(engine.Trouble(outcome.path, reason))
+            troubles.append(Trouble(outcome.path, reason))
         else:
             files.append(planned._replace(needs=settings if outcome.counts_on_settings else ""))
     return files, troubles
 
 
-def _planned(outcome: Outcome, data: bytes | None) -> Planned | None:
+def _planned(outcome: Outcome, data: bytes | None) -> PlannedFile | None:
     if ("" if data is None else digest(data)) != outcome.digests[0]:
         return None
     after = splice(data or b"", outcome.edits)
-    return Planned(outcome.path, data, after, outcome.edits) if digest(after) == outcome.digests[1] else None
+    return (
+        PlannedFile(outcome.path, data, after, outcome.edits) if digest(after) == outcome.digests[1] else None
+    )

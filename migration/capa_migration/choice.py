@@ -10,11 +10,10 @@ from capa_migration.errors import OptionsError
 from capa_migration.target import Options
 
 if TYPE_CHECKING:
-    from capa_codemods.rule import Rule
-    from capa_codemods.rules import Offer
+    from capa_codemods.api import Rule, RuleOffer
 
 
-def select(offered: Iterable[Offer], options: Options) -> list[Rule[Any]]:
+def select(offered: Iterable[RuleOffer], options: Options) -> list[Rule[Any]]:
     """Return those of the rules *offered* that *options* ask for; the others of other packages are not imported.
 
     A rule that changes shapes is asked for by name: in `only`, or in `asked`.

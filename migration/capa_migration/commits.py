@@ -6,12 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from capa_codemods.engine import git_changes
-from capa_codemods.engine.apply import Result, Trouble
-from capa_codemods.engine.git import top_level
-from capa_codemods.engine.journal import Journal
-from capa_codemods.errors import CodemodError
-from capa_codemods.findings import Outcome
+from capa_codemods.api import (
+    CodemodError,
+    Journal,
+    Outcome,
+    Trouble,
+    WriteResult,
+    commit_files,
+    git_top_level,
+    refusal_to_commit,
+    uncommitted_changes,
+)
 from capa_migration.apply import Done, Planning, apply, undo
 from capa_migration.errors import CommitError
 from capa_migration.parts import By, parts
@@ -42,17 +47,17 @@ def by_rule(plan: Plan, planning_for: Callable[[str, Sequence[str]], Planning]) 
         plan: What all of them would change together.
         planning_for: Tells how to plan for one rule without the others.
     """
-    from capa_codemods.rules import named, summary_of
+    from capa_codemods.api import find_rule, rule_summary
 
     def place(rule: str) -> tuple[bool, str]:
-        found = named(rule)
+        found = find_rule(rule)
         return found is not None and found.changes_shape, rule
 
     # Rules for shapes see the names as they have moved, here as in a run without commits.
     rules = sorted({edit.rule for outcome in plan.of("changed") for edit in outcome.edits}, key=place)
     for rule in rules:
         others = [other for other in rules if other != rule]
-        yield Step(rule, summary_of(rule), planning_for(rule, others))
+        yield Step(rule, rule_summary(rule), planning_for(rule, others))
 
 
 def by_part(plan: Plan, by: By) -> Iterator[Step]:
@@ -72,17 +77,17 @@ def refuse(root: str, plan: Plan) -> None:
         CommitError: There is no git work tree, something in it is not committed, git knows no author, or a program of
             the repository would have to run.
     """
-    if top_level(root) is None:
+    if git_top_level(root) is None:
         raise CommitError(
             f"{root} is in no git work tree: `git init` and commit first, or leave out --commit"
         )
     if Journal(root).records("applying", "undoing"):
         raise CommitError(f"a run was cut short in {root}: `capa migrate undo {root}` first")
     changing = [outcome.path for outcome in plan.of("changed")]
-    if in_the_way := git_changes.dirt(root).beside(changing):
+    if in_the_way := uncommitted_changes(root).beside(changing):
         shown = ", ".join(in_the_way[:3])
         raise CommitError(f"{root} has uncommitted changes ({shown}): commit or stash them first")
-    if (why := git_changes.refusal_to_commit(root, changing)) is not None:
+    if (why := refusal_to_commit(root, changing)) is not None:
         raise CommitError(why)
 
 
@@ -108,7 +113,7 @@ def carry_out(root: str, plan: Plan, steps: Iterable[Step], choose: Callable[[Pl
 def _commit(root: str, step: Step, done: Done) -> str:
     subject, message = _message(step, done.kept)
     try:
-        return f"{git_changes.commit(root, done.written, message)} {subject}"
+        return f"{commit_files(root, done.written, message)} {subject}"
     except CodemodError:
         undo(root)
         raise
@@ -146,7 +151,7 @@ def _sum(plan: Plan, dones: Sequence[Done], commits: tuple[str, ...]) -> Done:
         written |= dict.fromkeys(done.written)
         troubles += done.troubles
     merged = Plan(plan.root, plan.seen, sorted(outcomes.values()))
-    result = Result(tuple(written), (), tuple(troubles))
+    result = WriteResult(tuple(written), (), tuple(troubles))
     return Done(merged, None, result, commits, sum(done.declined for done in dones))
 
 

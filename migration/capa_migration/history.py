@@ -13,9 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from capa_codemods.engine.journal_folder import check_folder, make_hidden_folder
-from capa_codemods.engine.write import open_regular
-from capa_codemods.errors import JournalError
+from capa_codemods.api import JournalError, check_folder, make_hidden_folder, open_regular
 from capa_migration.scan.sites import Survey, sums
 from capa_migration.target import Target
 

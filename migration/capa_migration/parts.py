@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from capa_codemods.engine.git import top_level
-from capa_codemods.engine.write import read
+from capa_codemods.api import git_top_level, read_file
 from capa_migration.errors import OptionsError
 from capa_migration.plan import Plan
 
@@ -57,7 +56,7 @@ def _owner_by_codeowners(root: str) -> Callable[[str], str]:
     except ImportError as error:
         raise OptionsError("--split-by owner needs a library: pip install 'capa-core[migrate]'") from error
 
-    top = top_level(root) or root
+    top = git_top_level(root) or root
     owners = CodeOwners(_codeowners(top))
     prefix = root[len(top) :].strip("/")
 
@@ -71,7 +70,7 @@ def _owner_by_codeowners(root: str) -> Callable[[str], str]:
 def _codeowners(top: str) -> str:
     for name in _CODEOWNERS:
         try:
-            data = read(f"{top}/{name}", follow_link=True)
+            data = read_file(f"{top}/{name}", follow_link=True)
             if data is not None:
                 # The library takes a name in a comment for an owner.
                 return re.sub(r"\s#.*", "", data.decode())

@@ -7,15 +7,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from capa_codemods import __version__
-from capa_codemods.engine import cache, find
-from capa_codemods.engine.journal_folder import FOLDER, make_folder
+from capa_codemods.api import MIGRATE_FOLDER, __version__, list_files, make_migrate_folder
 from capa_migration.errors import OptionsError, TargetError
+from capa_migration.settled import OUT_OF_REACH, Settled, guard_of, listing_of, stamp_of
 from capa_migration.target import Options, Target
 
 if TYPE_CHECKING:
-    from capa_codemods.findings import Outcome
-    from capa_codemods.rewrite import Rewrite
+    from capa_codemods.api import Outcome, Rewrite
 
 Progress = Callable[[int, int], None]
 
@@ -81,7 +79,7 @@ def make(
     target = Target(paths)
     options = options.filled(target.root)
     settled = _open_cache(target.root, options)
-    listed = find.files(target.root, options.exclude)
+    listed = list_files(target.root, options.exclude)
     if target.scopes and not target.within(listed):
         return _of_excluded(target)
     barred = _barred(target, listed)
@@ -93,7 +91,7 @@ def make(
 
 def _of_excluded(target: Target) -> Plan:
     """Return the plan for files that the options leave out: such as are named by a hook before a commit."""
-    if not target.within(find.files(target.root)):
+    if not target.within(list_files(target.root)):
         named = ", ".join(target.scopes)
         raise TargetError(
             f"{named}: nothing here is a file of the project at {target.root}: give another path"
@@ -107,7 +105,7 @@ def _barred(target: Target, listed: Sequence[str]) -> list[Outcome]:
     found = [path for path in target.within(folders) if not os.path.lexists(f"{target.root}/{path}.git")]
     if not found:
         return []
-    from capa_codemods.findings import Outcome
+    from capa_codemods.api import Outcome
 
     step = "allow reading it, or leave it out with --exclude"
     return [
@@ -124,16 +122,16 @@ def _why(folder: str) -> str:
     return "the disk failed for a moment"
 
 
-def _open_cache(root: str, options: Options) -> cache.Settled:
+def _open_cache(root: str, options: Options) -> Settled:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return cache.Settled.open(f"{root}/{FOLDER}/settled", f"{__version__} {version} {options.key()}")
+    return Settled.open(f"{root}/{MIGRATE_FOLDER}/settled", f"{__version__} {version} {options.key()}")
 
 
-def _when_all_settled(target: Target, listed: list[str], settled: cache.Settled) -> Plan | None:
+def _when_all_settled(target: Target, listed: list[str], settled: Settled) -> Plan | None:
     """Return the plan if the cache knows every file, without loading a single rule."""
     ended = [path for path in target.within(listed) if path.endswith(settled.suffixes)]
     wanted = [path for path in ended if path not in settled.unread]
-    listing = cache.listing_of(listed)
+    listing = listing_of(listed)
     said = []
     for path, found in settled.not_clean(target.root, wanted).items():
         text = settled.said_of(path, found, listing)
@@ -147,32 +145,35 @@ def _examine(
     target: Target,
     options: Options,
     listed: list[str],
-    settled: cache.Settled,
+    settled: Settled,
     *,
     remember: bool,
     progress: Progress | None,
 ) -> Plan:
-    from capa_codemods.discovery import map_files
-    from capa_codemods.import_map import read
-    from capa_codemods.many import each
-    from capa_codemods.names import Names
-    from capa_codemods.project import Project
-    from capa_codemods.rewrite import Rewrite, crashed
-    from capa_codemods.rules import offers
+    from capa_codemods.api import (
+        Names,
+        Project,
+        Rewrite,
+        crashed_outcome,
+        each_file,
+        import_map_paths,
+        read_import_map,
+        rule_offers,
+    )
     from capa_migration.choice import select
     from capa_migration.unasked import unasked
 
-    maps = map_files()
+    maps = import_map_paths()
     if not maps:
         raise OptionsError("no adapter is installed to rewrite to: pip install 'capa-core[requests]'")
-    rules = select(offers(), options)
-    project = Project(target.root, Names(map(read, maps)), listed, options.roots, options.settings)
+    rules = select(rule_offers(), options)
+    project = Project(target.root, Names(map(read_import_map, maps)), listed, options.roots, options.settings)
     rewrite = Rewrite(project, rules)
     wanted = [path for path in target.within(listed) if rewrite.concerns(path)]
-    listing = cache.listing_of(listed)
+    listing = listing_of(listed)
     stamps, candidates, outcomes = _sift(rewrite, wanted, listing, settled)
     for number, (path, outcome) in enumerate(
-        zip(candidates, each(rewrite.remark, candidates, crashed), strict=True), 1
+        zip(candidates, each_file(rewrite.remark, candidates, crashed_outcome), strict=True), 1
     ):
         if outcome is not None:
             outcomes.append(outcome)
@@ -204,9 +205,9 @@ def _with_settings(rewrite: Rewrite, outcomes: list[Outcome]) -> list[Outcome]:
     """
     if not any(outcome.settings for outcome in outcomes):
         return outcomes
-    from capa_codemods.capa_toml import capa_toml
+    from capa_codemods.api import plan_capa_toml
 
-    made = capa_toml(rewrite.project.root, outcomes)
+    made = plan_capa_toml(rewrite.project.root, outcomes)
     kept = []
     for outcome in outcomes:
         refused = {setting.rule for setting in outcome.settings if setting in made.refused}
@@ -215,7 +216,7 @@ def _with_settings(rewrite: Rewrite, outcomes: list[Outcome]) -> list[Outcome]:
 
 
 def _sift(
-    rewrite: Rewrite, wanted: list[str], listing: str, settled: cache.Settled
+    rewrite: Rewrite, wanted: list[str], listing: str, settled: Settled
 ) -> tuple[dict[str, str], list[str], list[Outcome]]:
     """Return the stamps of the files that were looked at, those to examine, and what is known of the others."""
     outcomes = []
@@ -229,7 +230,7 @@ def _sift(
         found, may_concern = rewrite.glance(path)
         if found is None and not may_concern:
             continue
-        stamps[path] = cache.stamp_of(found) if found else cache.OUT_OF_REACH
+        stamps[path] = stamp_of(found) if found else OUT_OF_REACH
         if may_concern:
             candidates.append(path)
         else:
@@ -237,9 +238,9 @@ def _sift(
     return stamps, candidates, outcomes
 
 
-def _said(fresh: Mapping[str, str], listing: str, settled: cache.Settled) -> dict[str, str]:
+def _said(fresh: Mapping[str, str], listing: str, settled: Settled) -> dict[str, str]:
     """Return what is remembered of the *fresh* files, which have their stamps with them."""
-    from capa_codemods.project import is_manifest
+    from capa_codemods.api import is_manifest
 
     said = {path: settled.said_of(path, found, listing) for path, found in fresh.items()}
     if any(text is None and is_manifest(path) for path, text in said.items()):
@@ -258,30 +259,28 @@ def _kept(outcome: Outcome | None) -> str:
 def _recalled(path: str, text: str) -> Outcome:
     import json
 
-    from capa_codemods.findings import Finding, Outcome
+    from capa_codemods.api import Finding, Outcome
 
     status, _, _, findings, _, reason, line, next_step, _ = json.loads(text)
     found = tuple(Finding(*finding) for finding in findings)
     return Outcome(path, status, findings=found, reason=reason, line=line, next_step=next_step)
 
 
-def _save(settled: cache.Settled, root: str, guards: Iterable[str], *told: Any) -> None:
+def _save(settled: Settled, root: str, guards: Iterable[str], *told: Any) -> None:
     try:
-        make_folder(root)
+        make_migrate_folder(root)
     except OSError:
         return  # a tree that cannot be written to is checked from the start each time
-    settled.save(map(cache.guard_of, guards), *told)
+    settled.save(map(guard_of, guards), *told)
 
 
 def _guards(root: str, sources: Sequence[str]) -> Iterator[str]:
     """Yield the files and folders whose change may change what the rules say."""
-    import capa_codemods
+    from capa_codemods.api import source_files
 
     yield f"{root}/pyproject.toml"
     yield f"{root}/capa.toml"
     yield from sources
     # Installing or removing an adapter, or a package with rules, changes its folder.
     yield from (folder for folder in sys.path if folder.endswith(("site-packages", "dist-packages")))
-    for folder in capa_codemods.__path__:
-        for at, _, files in os.walk(folder):
-            yield from (f"{at}/{name}" for name in sorted(files) if name.endswith(".py"))
+    yield from source_files()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from capa_migration.report import arrow, shape
 
 if TYPE_CHECKING:
-    from capa_codemods.findings import Edit
+    from capa_codemods.api import Edit
     from capa_migration.report import Report
     from capa_migration.scan.sites import Survey
 

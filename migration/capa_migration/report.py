@@ -8,8 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from capa_codemods.engine.apply import Result
-    from capa_codemods.findings import Change, Finding, Outcome
+    from capa_codemods.api import Change, Finding, Outcome, WriteResult
     from capa_migration.apply import Done
     from capa_migration.plan import Plan
     from capa_migration.scan.sites import Site, Survey
@@ -71,9 +70,9 @@ class Report:
     @cached_property
     def prefix(self) -> str:
         """Where the tree lies in its repository: empty, or ending in `/`."""
-        from capa_codemods.engine.git import top_level
+        from capa_codemods.api import git_top_level
 
-        above = os.path.relpath(self.root, top_level(self.root) or self.root)
+        above = os.path.relpath(self.root, git_top_level(self.root) or self.root)
         return "" if above == "." else above.replace(os.sep, "/") + "/"
 
 
@@ -137,13 +136,12 @@ def summary(plan: Plan, verb: str, *, notes: bool = False) -> str:
 
 def diff(plan: Plan) -> Iterator[bytes]:
     """Yield the unified diff of each file that would change."""
-    from capa_codemods.engine.unified import unified
-    from capa_codemods.engine.write import read
+    from capa_codemods.api import read_file, unified_diff
 
     for outcome in plan.of("changed"):
-        data = read(f"{plan.root}/{outcome.path}")
+        data = read_file(f"{plan.root}/{outcome.path}")
         if data is not None or not outcome.digests[0]:
-            yield unified(outcome.path, data, outcome.edits)
+            yield unified_diff(outcome.path, data, outcome.edits)
 
 
 def plan_data(plan: Plan) -> dict[str, Any]:
@@ -163,7 +161,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
     }
 
 
-def result_data(result: Result | None) -> dict[str, Any] | None:
+def result_data(result: WriteResult | None) -> dict[str, Any] | None:
     """Return *result* as data for JSON."""
     if result is None:
         return None
@@ -174,7 +172,7 @@ def result_data(result: Result | None) -> dict[str, Any] | None:
     }
 
 
-def result_lines(results: Sequence[Result | None]) -> Iterator[str]:
+def result_lines(results: Sequence[WriteResult | None]) -> Iterator[str]:
     """Yield one line for each file that was merged or left as it is."""
     for result in results:
         if result is not None:

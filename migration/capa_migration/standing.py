@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from capa_codemods.engine.journal import Entry, Journal, Record
-from capa_codemods.engine.write import digest, read
+from capa_codemods.api import Journal, JournalEntry, JournalRecord, digest, read_file
 from capa_migration.target import Target, journal_root
 
 
@@ -56,15 +55,15 @@ def taken_back(rewrites: Sequence[Standing]) -> list[Standing]:
     return list(rewrites[kept:])
 
 
-def _standing(record: Record, entries: Sequence[Entry], fates: Counter[str]) -> Standing:
+def _standing(record: JournalRecord, entries: Sequence[JournalEntry], fates: Counter[str]) -> Standing:
     rules = sorted({edit.rule for entry in entries for edit in entry.edits})
     begun = os.stat(f"{record.place}/originals").st_mtime
     return Standing(record.number, record.state, len(entries), begun, tuple(rules), **fates)
 
 
-def _fates(root: str, rewrites: Sequence[Sequence[Entry]]) -> list[Counter[str]]:
+def _fates(root: str, rewrites: Sequence[Sequence[JournalEntry]]) -> list[Counter[str]]:
     """Count for each of *rewrites*, oldest first, what became of its files. Each file is read once."""
-    by_path: dict[str, list[tuple[int, Entry]]] = {}
+    by_path: dict[str, list[tuple[int, JournalEntry]]] = {}
     for number, entries in enumerate(rewrites):
         for entry in entries:
             by_path.setdefault(entry.path, []).append((number, entry))
@@ -75,7 +74,7 @@ def _fates(root: str, rewrites: Sequence[Sequence[Entry]]) -> list[Counter[str]]
     return counted
 
 
-def _fates_of_file(now: str, steps: Sequence[tuple[int, Entry]]) -> Iterator[tuple[int, str]]:
+def _fates_of_file(now: str, steps: Sequence[tuple[int, JournalEntry]]) -> Iterator[tuple[int, str]]:
     """Yield for each rewrite of one file which count of `Standing` it adds to, if the file has the digest *now*.
 
     From the newest on, so that what one rewrite has left as it was can be judged as if that one were taken back.
@@ -94,7 +93,7 @@ def _fates_of_file(now: str, steps: Sequence[tuple[int, Entry]]) -> Iterator[tup
 def _held(path: str) -> str:
     """Return the digest of what the file at *path* holds; empty if it is not there, as in the journal."""
     try:
-        data = read(path)
+        data = read_file(path)
     except OSError:
         return ""
     return "" if data is None else digest(data)

@@ -7,10 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from capa_codemods.engine.git import is_ignored, top_level
-from capa_codemods.engine.journal_folder import FOLDER
-from capa_codemods.engine.write import read
-from capa_codemods.limits import LARGEST_BYTES
+from capa_codemods.api import LARGEST_BYTES, MIGRATE_FOLDER, git_top_level, is_git_ignored, read_file
 from capa_migration.errors import OptionsError, TargetError
 
 _MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
@@ -36,7 +33,7 @@ class Target:
         roots = {_root_of(folder) for folder in folders}
         self.root = roots.pop() if len(roots) == 1 else _around(sorted(roots))
         folder = os.path.commonpath([*folders])
-        if self.root != folder and len(absolute) == 1 and is_ignored(self.root, absolute[0]):
+        if self.root != folder and len(absolute) == 1 and is_git_ignored(self.root, absolute[0]):
             # The tree around knows nothing of it: the asked part is a tree of its own.
             self.root = folder
         scopes = tuple(os.path.relpath(path, self.root).replace(os.sep, "/") for path in absolute)
@@ -129,13 +126,13 @@ def _existing(path: str) -> str:
 
 
 def _root_of(folder: str) -> str:
-    above = _upwards(folder, top_level(folder))
+    above = _upwards(folder, git_top_level(folder))
     return next((place for place in above if _is_project(place) or _has_journal(place)), folder)
 
 
 def journal_root(root: str) -> str:
     """Return the nearest tree around *root*, in its repository, that holds a rewrite; *root* itself if none does."""
-    repository = top_level(root)
+    repository = git_top_level(root)
     above = _upwards(root, repository) if repository else [root]
     return next((place for place in above if _has_journal(place)), root)
 
@@ -156,7 +153,7 @@ def _around(roots: Sequence[str]) -> str:
 
 
 def _has_journal(place: str) -> bool:
-    return os.path.isdir(f"{place}/{FOLDER}/journal")
+    return os.path.isdir(f"{place}/{MIGRATE_FOLDER}/journal")
 
 
 def _is_project(place: str) -> bool:
@@ -172,7 +169,7 @@ def _upwards(folder: str, limit: str | None) -> list[str]:
 
 def _table(path: str) -> dict[str, Any]:
     try:
-        data = read(path, follow_link=True)
+        data = read_file(path, follow_link=True)
     except OSError:
         return {}
     if data is None or b"tool.capa" not in data:
@@ -199,7 +196,7 @@ def _place(path: str, *words: str) -> str:
 
     Only messages need it: the reader of TOML tells no lines.
     """
-    text = (read(path, follow_link=True) or b"").decode()
+    text = (read_file(path, follow_link=True) or b"").decode()
     at = 0
     for word in ("tool.capa", "migrate", *words):
         found = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])").search(text, at)

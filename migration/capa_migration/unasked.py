@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from capa_codemods.findings import Finding, Outcome
-from capa_codemods.manifests.asked import asks
-from capa_codemods.names import CAPA
-from capa_codemods.project import Project
-from capa_codemods.requirement import capa_requirement
+from capa_codemods.api import CAPA_DISTRIBUTION, Finding, Outcome, Project, asks_for, capa_requirement
 
 _RULE = "manifests"
 _IMPORTS = "imports"
@@ -30,14 +26,16 @@ def unasked(project: Project, outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 def _findings(project: Project, outcomes: Sequence[Outcome]) -> Iterator[Finding]:
     # What asks for Capa itself, such as a script with a header, needs no manifest.
-    lacking = (one for one in outcomes if not any(CAPA.encode() in edit.new for edit in one.edits))
+    lacking = (
+        one for one in outcomes if not any(CAPA_DISTRIBUTION.encode() in edit.new for edit in one.edits)
+    )
     moved = b"\n".join(
         edit.new for one in lacking if one.status == "changed" for edit in one.edits if edit.rule == _IMPORTS
     )
     for owner in project.names.maps:
-        wanted = [*owner.distributions, CAPA]
+        wanted = [*owner.distributions, CAPA_DISTRIBUTION]
         if owner.package.encode() in moved and not any(
-            asks(manifest, project, wanted) for manifest in project.manifests
+            asks_for(manifest, project, wanted) for manifest in project.manifests
         ):
             message = (
                 f"no manifest asks for {owner.name}, so none will ask for {capa_requirement([owner.extra])}"

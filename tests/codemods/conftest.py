@@ -12,7 +12,7 @@ from rewrite_safety.plans import BEFORE
 from capa_codemods.engine.journal import Journal
 from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Outcome
-from capa_codemods.import_map import read
+from capa_codemods.import_map import read_import_map
 from capa_codemods.names import Names
 from capa_codemods.project import Project
 from capa_codemods.rewrite import Rewrite
@@ -37,7 +37,7 @@ Rewriting = Callable[..., Rewritten]
 
 @pytest.fixture(scope="session")
 def names() -> Names:
-    return Names(read(str(path)) for path in MAPS)
+    return Names(read_import_map(str(path)) for path in MAPS)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from capa_codemods.capa_toml import capa_toml
+from capa_codemods.capa_toml import plan_capa_toml
 from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Outcome, Setting
 
@@ -23,14 +23,14 @@ def written(tmp_path):
         if before is not None:
             place.write_bytes(before.encode())
         asked = [Outcome("a.py", "clean", settings=settings)]
-        outcome = capa_toml(str(tmp_path), asked).outcome
+        outcome = plan_capa_toml(str(tmp_path), asked).outcome
         if outcome is None:
             return before, []
         assert outcome.status in {"changed", "clean"}, outcome.reason
         after = splice((before or "").encode(), outcome.edits)
         if outcome.edits:
             place.write_bytes(after)
-            again = capa_toml(str(tmp_path), asked).outcome
+            again = plan_capa_toml(str(tmp_path), asked).outcome
             assert again is None or not again.edits
         return after.decode(), [finding.message for finding in outcome.findings]
 
@@ -81,7 +81,7 @@ def test_setting_without_a_place_is_to_be_written_by_hand(written, before):
 @pytest.mark.parametrize("text", ["[state\n", f"a = {'[' * 3000}{']' * 3000}\n"], ids=["no TOML", "too deep"])
 def test_file_that_is_no_toml_fails_and_is_left(tmp_path, text):
     (tmp_path / "capa.toml").write_text(text)
-    outcome, refused = capa_toml(str(tmp_path), [Outcome("a.py", "clean", settings=(CACHE,))])
+    outcome, refused = plan_capa_toml(str(tmp_path), [Outcome("a.py", "clean", settings=(CACHE,))])
 
     assert outcome is not None
     assert {CACHE} == refused
@@ -91,7 +91,7 @@ def test_file_that_is_no_toml_fails_and_is_left(tmp_path, text):
 
 def test_link_is_no_place_for_a_new_file(tmp_path):
     (tmp_path / "capa.toml").symlink_to("theirs.toml")
-    outcome, refused = capa_toml(str(tmp_path), [Outcome("a.py", "clean", settings=(CACHE,))])
+    outcome, refused = plan_capa_toml(str(tmp_path), [Outcome("a.py", "clean", settings=(CACHE,))])
 
     assert outcome is not None
     assert {CACHE} == refused
@@ -102,7 +102,7 @@ def test_what_is_refused_is_told_apart_from_what_is_taken(tmp_path):
     other = Setting("s", 2, ("state", "cache"), (("url", "redis://other"),))
     asked = [Outcome("a.py", "clean", settings=(CACHE, other))]
 
-    assert {other} == capa_toml(str(tmp_path), asked).refused
+    assert {other} == plan_capa_toml(str(tmp_path), asked).refused
 
 
 def test_two_rules_may_ask_for_one_table(written):

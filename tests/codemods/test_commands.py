@@ -7,9 +7,9 @@ import pytest
 
 from capa_codemods.command_lines.celery import celery_command
 from capa_codemods.command_lines.command_file import CommandFile
-from capa_codemods.discovery import map_files
+from capa_codemods.discovery import import_map_paths
 from capa_codemods.findings import Finding
-from capa_codemods.import_map import read
+from capa_codemods.import_map import read_import_map
 from capa_codemods.names import Names
 from capa_codemods.project import Project
 from capa_codemods.rewrite import Rewrite
@@ -19,7 +19,7 @@ from capa_codemods.rules.commands import Commands
 @pytest.fixture
 def judged(tmp_path):
     """Return the findings of one file, a Dockerfile if nothing else is said, by the import maps of the installed adapters."""
-    names = Names(map(read, map_files()))
+    names = Names(map(read_import_map, import_map_paths()))
 
     def run(text: str, path: str = "Dockerfile") -> tuple[Finding, ...]:
         rewrite = Rewrite(Project(str(tmp_path), names, [path]), [Commands()])

@@ -3,7 +3,7 @@
 import pytest
 
 from capa_codemods.errors import ImportMapError
-from capa_codemods.import_map import parse
+from capa_codemods.import_map import parse_import_map
 
 
 def parsed(distributions):
@@ -14,7 +14,7 @@ def parsed(distributions):
         "roots": ["x", "y"],
         "distributions": distributions,
     }
-    return parse({"sdk": sdk, "modules": {"x": "capa_x"}}, "map.toml")
+    return parse_import_map({"sdk": sdk, "modules": {"x": "capa_x"}}, "map.toml")
 
 
 def test_each_distribution_of_a_list_brings_all_roots():

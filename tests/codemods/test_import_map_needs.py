@@ -3,12 +3,12 @@
 import pytest
 
 from capa_codemods.errors import ImportMapError
-from capa_codemods.import_map import parse
+from capa_codemods.import_map import parse_import_map
 
 
 def parsed(needs):
     sdk = {"name": "x", "package": "capa_x", "extra": "x", "roots": ["x"], "distributions": ["x"]}
-    return parse({"sdk": sdk, "modules": {"x": "capa_x"}, "needs": needs}, "map.toml")
+    return parse_import_map({"sdk": sdk, "modules": {"x": "capa_x"}, "needs": needs}, "map.toml")
 
 
 def test_needs_are_kept_by_ability():

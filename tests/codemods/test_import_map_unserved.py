@@ -3,13 +3,13 @@
 import pytest
 
 from capa_codemods.errors import ImportMapError
-from capa_codemods.import_map import parse
+from capa_codemods.import_map import parse_import_map
 from capa_codemods.names import Names
 
 
 def parsed(*unserved):
     sdk = {"name": "x", "package": "capa_x", "extra": "x", "roots": ["x"], "distributions": ["x"]}
-    return parse(
+    return parse_import_map(
         {"sdk": {**sdk, "unserved": list(unserved)}, "modules": {"x": "capa_x", "x.a.b": "capa_x.a.b"}},
         "map.toml",
     )

@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 from rewrite_safety.plans import AFTER, BEFORE, planned
 
-from capa_codemods.engine import apply as engine
-from capa_codemods.engine.journal import Record
-from capa_codemods.engine.journal_folder import make_folder
+from capa_codemods.engine.apply import apply_files, recover_unfinished, undo_newest
+from capa_codemods.engine.journal import JournalRecord
+from capa_codemods.engine.journal_folder import make_migrate_folder
 from capa_codemods.errors import JournalError
 
 
 def test_damaged_original_is_not_written_back(root, journal):
     record_folder = f"{journal.folder}/0001.applied"
-    engine.apply(journal, planned("a.py"))
+    apply_files(journal, planned("a.py"))
     with Path(record_folder, "originals").open("r+b") as file:
         file.write(b"garbage!")
 
-    result = engine.undo(journal)
+    result = undo_newest(journal)
 
     assert "originals is damaged at a.py" in result.troubles[0].reason
     assert AFTER == (root / "a.py").read_bytes()
@@ -33,11 +33,11 @@ def test_damaged_original_is_not_written_back(root, journal):
     "plan", ["", "{}", '{"version": 2, "files": []}', '{"version": 1, "files": [{}]}', "[1]"]
 )
 def test_damaged_plan_stops_the_undo(root, journal, plan):
-    engine.apply(journal, planned("a.py"))
+    apply_files(journal, planned("a.py"))
     Path(journal.folder, "0001.applied/plan.json").write_text(plan)
 
     with pytest.raises(JournalError):
-        engine.undo(journal)
+        undo_newest(journal)
 
     assert AFTER == (root / "a.py").read_bytes()
 
@@ -47,14 +47,14 @@ def test_damaged_plan_stops_the_undo(root, journal, plan):
     ["../outside.py", "/etc/outside.py", "x/../../outside.py", ".git/config", "x/.GIT/config", ".capa/x"],
 )
 def test_forged_journal_leads_nowhere(root, journal, path):
-    engine.apply(journal, planned("a.py"))
+    apply_files(journal, planned("a.py"))
     place = Path(journal.folder, "0001.applied/plan.json")
     plan = json.loads(place.read_text())
     plan["files"][0]["path"] = path
     place.write_text(json.dumps(plan))
 
     with pytest.raises(JournalError, match="which no rewrite touches"):
-        engine.undo(journal)
+        undo_newest(journal)
 
 
 def test_folder_that_leads_out_of_the_tree_is_not_written_through(root, journal, tmp_path_factory):
@@ -62,7 +62,7 @@ def test_folder_that_leads_out_of_the_tree_is_not_written_through(root, journal,
     (outside / "a.py").write_bytes(BEFORE)
     (root / "link").symlink_to(outside)
 
-    result = engine.apply(journal, planned("link/a.py"))
+    result = apply_files(journal, planned("link/a.py"))
 
     assert "leads out of the tree" in result.troubles[0].reason
     assert BEFORE == (outside / "a.py").read_bytes()
@@ -83,13 +83,13 @@ def test_record_that_leads_elsewhere_deletes_nothing(root, journal, tmp_path_fac
     Path(journal.folder, name).symlink_to(precious.parent)
 
     with pytest.raises(JournalError, match="is not a folder of this tree"), journal.lock():
-        engine.recover(journal)
+        recover_unfinished(journal)
 
     assert b"x" == precious.read_bytes()
 
 
 def test_journal_that_leads_elsewhere_is_refused(root, journal, tmp_path_factory):
-    make_folder(str(root))
+    make_migrate_folder(str(root))
     Path(journal.folder).symlink_to(tmp_path_factory.mktemp("elsewhere"))
 
     with pytest.raises(JournalError, match="is not a folder of this tree"), journal.lock():
@@ -99,7 +99,7 @@ def test_journal_that_leads_elsewhere_is_refused(root, journal, tmp_path_factory
 def test_lock_that_leads_elsewhere_empties_nothing(root, journal, tmp_path_factory):
     precious = tmp_path_factory.mktemp("elsewhere") / "precious"
     precious.write_bytes(b"x")
-    make_folder(str(root))
+    make_migrate_folder(str(root))
     (root / ".capa/migrate/lock").symlink_to(precious)
 
     with pytest.raises(JournalError, match="is a link"), journal.lock():
@@ -111,21 +111,21 @@ def test_lock_that_leads_elsewhere_empties_nothing(root, journal, tmp_path_facto
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("name", ["plan.json", "originals"])
 def test_pipe_in_a_journal_is_not_waited_for(root, journal, name):
-    engine.apply(journal, planned("a.py"))
+    apply_files(journal, planned("a.py"))
     place = Path(journal.folder, "0001.applied", name)
     place.unlink()
     os.mkfifo(place)
 
     if name == "plan.json":
         with pytest.raises(JournalError, match="plan.json is damaged"):
-            engine.undo(journal)
+            undo_newest(journal)
     else:
-        assert "originals is gone" in engine.undo(journal).troubles[0].reason
+        assert "originals is gone" in undo_newest(journal).troubles[0].reason
     assert AFTER == (root / "a.py").read_bytes()
 
 
 def test_journal_that_came_with_the_repository_is_refused(root, journal):
-    engine.apply(journal, planned("a.py"))
+    apply_files(journal, planned("a.py"))
     for words in (["init", "-q"], ["add", "-f", ".capa"]):
         subprocess.run(["git", "-C", str(root), *words], check=True)
 
@@ -134,22 +134,22 @@ def test_journal_that_came_with_the_repository_is_refused(root, journal):
 
 
 def test_ignore_file_that_a_killed_run_left_empty_is_written_again(root):
-    make_folder(str(root))
+    make_migrate_folder(str(root))
     (root / ".capa/migrate/.gitignore").write_bytes(b"")
 
-    make_folder(str(root))
+    make_migrate_folder(str(root))
 
     assert "*\n" == (root / ".capa/migrate/.gitignore").read_text()
 
 
 def test_half_written_files_of_killed_runs_are_swept_away(root, journal):
-    make_folder(str(root))
+    make_migrate_folder(str(root))
     (root / ".capa/migrate/settled.123.tmp").write_bytes(b"half")
     (root / ".capa-0001-0.tmp").write_bytes(b"half")
 
     with journal.lock():
-        engine.recover(journal)
-        engine.apply(journal, planned("a.py"))
+        recover_unfinished(journal)
+        apply_files(journal, planned("a.py"))
 
     assert [] == list(root.rglob("*.tmp"))
     assert AFTER == (root / "a.py").read_bytes()
@@ -166,11 +166,11 @@ def test_no_room_for_a_shorter_plan_leaves_a_rewrite_that_can_be_taken_back(root
     (root / "b.py").write_bytes(BEFORE)
     (root / "b.py").chmod(0o444)
     with monkeypatch.context() as patch:
-        patch.setattr(Record, "keep", _full)
-        result = engine.apply(journal, planned("a.py", "b.py"))
+        patch.setattr(JournalRecord, "keep", _full)
+        result = apply_files(journal, planned("a.py", "b.py"))
     assert (("a.py",), ["b.py"]) == (result.written, [trouble.path for trouble in result.troubles])
 
-    undone = engine.undo(journal)
+    undone = undo_newest(journal)
 
     assert (("a.py",), ()) == (undone.written, undone.troubles)
     assert {BEFORE} == {(root / name).read_bytes() for name in ("a.py", "b.py")}
@@ -181,13 +181,15 @@ def _full(*_):
 
 
 def test_journal_that_fails_at_the_end_says_so_and_is_taken_back(root, journal, monkeypatch):
-    become = Record.become
+    become = JournalRecord.become
     with monkeypatch.context() as patch:
-        patch.setattr(Record, "become", lambda record, to: _full() if to == "applied" else become(record, to))
+        patch.setattr(
+            JournalRecord, "become", lambda record, to: _full() if to == "applied" else become(record, to)
+        )
         with pytest.raises(JournalError, match="now that files have been: mend that, then run again"):
-            engine.apply(journal, planned("a.py"))
+            apply_files(journal, planned("a.py"))
     assert AFTER == (root / "a.py").read_bytes()
 
     with journal.lock():
-        assert ("a.py",) == engine.recover(journal).written
+        assert ("a.py",) == recover_unfinished(journal).written
     assert BEFORE == (root / "a.py").read_bytes()

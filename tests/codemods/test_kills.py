@@ -12,7 +12,7 @@ import pytest
 from rewrite_safety.plans import AFTER, BEFORE, planned
 from rewrite_safety.tree import MEMORY
 
-from capa_codemods.engine import apply as engine
+from capa_codemods.engine.apply import apply_files, recover_unfinished, undo_newest
 from capa_codemods.engine.journal import Journal
 
 CALLS = (
@@ -38,15 +38,15 @@ pytestmark = pytest.mark.skipif(
 def _apply(root: Path) -> None:
     journal = Journal(str(root))
     with journal.lock():
-        engine.recover(journal)
-        engine.apply(journal, planned(*NAMES))
+        recover_unfinished(journal)
+        apply_files(journal, planned(*NAMES))
 
 
 def _undo(root: Path) -> None:
     journal = Journal(str(root))
     with journal.lock():
-        if engine.recover(journal) is None:
-            engine.undo(journal)
+        if recover_unfinished(journal) is None:
+            undo_newest(journal)
 
 
 def _make(root: Path) -> None:

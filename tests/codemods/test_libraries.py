@@ -12,7 +12,7 @@ import pytest
 from rewrite_safety import libraries, programs
 from rewrite_safety.oracle import Oracle, is_outside_kept
 
-from capa_codemods.discovery import map_files
+from capa_codemods.discovery import import_map_paths
 from capa_codemods.findings import Edit
 
 TODAY = int(time.time()) // 86_400
@@ -27,7 +27,9 @@ def test_libraries_are_rewritten_to_the_same_programs_once_and_back(tmp_path, ma
     share = max(1, len(files) // FILES)
     files = files[TODAY % share :: share][:FILES]
     texts = (
-        [libraries.everywhere()] if maps == "everywhere" else [Path(path).read_text() for path in map_files()]
+        [libraries.everywhere()]
+        if maps == "everywhere"
+        else [Path(path).read_text() for path in import_map_paths()]
     )
 
     counts = libraries.rewrite(files, tmp_path, texts)
@@ -39,7 +41,7 @@ def test_libraries_are_rewritten_to_the_same_programs_once_and_back(tmp_path, ma
 
 @pytest.mark.timeout(180)
 def test_random_programs_are_rewritten_to_the_same_programs_or_refused():
-    counts = programs.judge(range(TODAY * PROGRAMS, (TODAY + 1) * PROGRAMS), map_files())
+    counts = programs.judge(range(TODAY * PROGRAMS, (TODAY + 1) * PROGRAMS), import_map_paths())
 
     assert (
         PROGRAMS

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from capa_codemods.engine.older_syntax import older
+from capa_codemods.engine.older_syntax import tree_in_older_syntax
 
 pytestmark = pytest.mark.skipif(
     sys.version_info >= (3, 12), reason="this interpreter knows the syntax itself"
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
     ],
 )
 def test_what_has_no_older_spelling_on_the_same_lines_is_not_read(source):
-    assert older(source.encode()) is None
+    assert tree_in_older_syntax(source.encode()) is None
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_what_has_no_older_spelling_on_the_same_lines_is_not_read(source):
     ],
 )
 def test_it_is_read_as_if_it_were_older(source, expected):
-    tree = older(source.encode())
+    tree = tree_in_older_syntax(source.encode())
 
     assert tree is not None
     assert ast.dump(ast.parse(expected)) == ast.dump(tree)

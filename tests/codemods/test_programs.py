@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from capa_codemods.engine.splice import splice
-from capa_codemods.import_map import parse
+from capa_codemods.import_map import parse_import_map
 from capa_codemods.names import Names
 from capa_codemods.project import Project
 from capa_codemods.rewrite import Rewrite
@@ -78,7 +78,7 @@ def installed(tmp_path_factory) -> tuple[Path, Path]:
 @pytest.mark.parametrize(("title", "source"), PROGRAMS, ids=[title for title, _ in PROGRAMS])
 def test_program_prints_the_same(installed, tmp_path, title, source):
     original, adapter = installed
-    rewrite = Rewrite(Project(str(tmp_path), Names([parse(MAP, "test")]), []), all_rules())
+    rewrite = Rewrite(Project(str(tmp_path), Names([parse_import_map(MAP, "test")]), []), all_rules())
     outcome = rewrite.examine_data("program.py", source.encode())
     after = splice(source.encode(), outcome.edits)
 

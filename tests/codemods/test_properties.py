@@ -9,7 +9,7 @@ from rewrite_safety.libraries import installed_files
 
 from capa_codemods.engine.merge import without_edits
 from capa_codemods.engine.splice import inverse, ordered, splice
-from capa_codemods.engine.unified import unified
+from capa_codemods.engine.unified import unified_diff
 from capa_codemods.findings import Edit
 from capa_codemods.project import Project
 from capa_codemods.rewrite import Rewrite
@@ -121,7 +121,7 @@ def test_file_of_50_mb_is_a_finding(rewriting):
 @given(_spliced())
 def test_diff_of_nothing_is_nothing_and_of_something_names_the_file(case):
     data, edits = case
-    diff = unified("a.py", data, edits)
+    diff = unified_diff("a.py", data, edits)
 
     assert diff.startswith(b"--- a/a.py\n+++ b/a.py\n")
     assert bool(edits) is (b"@@ -" in diff)

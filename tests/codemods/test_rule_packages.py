@@ -189,9 +189,7 @@ def test_libcst_is_not_imported_for_other_rules(acme, project):
 )
 def test_rule_that_fails_costs_nothing_but_itself(tmp_path, project, body, reason):
     text = f"""\
-from capa_codemods.engine.python_file import PythonFile
-from capa_codemods.findings import Edit, Finding
-from capa_codemods.rule import Rule
+from capa_codemods.api import Edit, Finding, PythonFile, Rule
 class Broken(Rule[PythonFile]):
     id, summary, reads, changes_shape = "broken", "breaks", PythonFile, True
     def check(self, file, project):
@@ -218,7 +216,7 @@ class Broken(Rule[PythonFile]):
             "cannot be loaded from shaky:Broken (ModuleNotFoundError: No module named 'not_there')",
         ),
         ("def Broken(): raise ValueError('no')", "cannot be loaded from shaky:Broken (ValueError: no)"),
-        ("Broken = dict", "shaky:Broken, is no subclass of capa_codemods.rule.Rule"),
+        ("Broken = dict", "shaky:Broken, is no subclass of capa_codemods.api.Rule"),
         (
             "from capa_codemods.rules.imports import Imports\nclass Broken(Imports): id = 'other'",
             "calls itself `other`, which is not the name of its entry point",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from capa_codemods.engine import apply as engine
-from capa_codemods.engine.journal import Journal, Planned
+from capa_codemods.engine.apply import WriteResult, apply_files, undo_newest
+from capa_codemods.engine.journal import Journal, PlannedFile
 from capa_codemods.engine.splice import ordered, splice
 from capa_codemods.findings import Edit
 
@@ -23,7 +23,7 @@ AFTER = splice(BEFORE, EDITS)
 def applied(tmp_path):
     (tmp_path / "a.py").write_bytes(BEFORE)
     journal = Journal(str(tmp_path))
-    engine.apply(journal, [Planned("a.py", BEFORE, AFTER, EDITS)])
+    apply_files(journal, [PlannedFile("a.py", BEFORE, AFTER, EDITS)])
     assert b"import capa_requests as requests" in (tmp_path / "a.py").read_bytes()
     return journal
 
@@ -46,7 +46,7 @@ def applied(tmp_path):
 def test_edits_on_other_lines_are_kept(applied, tmp_path, old, new):
     (tmp_path / "a.py").write_bytes(AFTER.replace(old, new))
 
-    result = engine.undo(applied)
+    result = undo_newest(applied)
 
     assert BEFORE.replace(old, new) == (tmp_path / "a.py").read_bytes()
     assert (("a.py",), ("a.py",), ()) == result
@@ -55,20 +55,20 @@ def test_edits_on_other_lines_are_kept(applied, tmp_path, old, new):
 
 def test_file_that_is_back_before_an_older_rewrite_too_is_nothing_to_undo(applied, tmp_path):
     later = (Edit(0, 0, b"# later\n", "later"),)
-    engine.apply(applied, [Planned("a.py", AFTER, splice(AFTER, later), later)])
+    apply_files(applied, [PlannedFile("a.py", AFTER, splice(AFTER, later), later)])
     (tmp_path / "a.py").write_bytes(BEFORE)
 
-    results = [engine.undo(applied), engine.undo(applied)]
+    results = [undo_newest(applied), undo_newest(applied)]
 
-    assert [engine.Result(()), engine.Result(())] == results
+    assert [WriteResult(()), WriteResult(())] == results
     assert (BEFORE, []) == ((tmp_path / "a.py").read_bytes(), applied.records())
 
 
 def test_rewrite_that_brings_back_what_was_there_before_an_older_one_is_undone(applied, tmp_path):
     back = (Edit(0, len(AFTER), BEFORE, "back"),)
-    engine.apply(applied, [Planned("a.py", AFTER, BEFORE, back)])
+    apply_files(applied, [PlannedFile("a.py", AFTER, BEFORE, back)])
 
-    assert ("a.py",) == engine.undo(applied).written
+    assert ("a.py",) == undo_newest(applied).written
     assert AFTER == (tmp_path / "a.py").read_bytes()
 
 
@@ -89,7 +89,7 @@ def test_edits_on_the_same_lines_are_named_and_left(applied, tmp_path, old, new)
     mine = AFTER.replace(old, new)
     (tmp_path / "a.py").write_bytes(mine)
 
-    result = engine.undo(applied)
+    result = undo_newest(applied)
 
     assert "edited since, on lines that the rewrite changed" in result.troubles[0].reason
     assert mine == (tmp_path / "a.py").read_bytes()
@@ -118,7 +118,7 @@ def test_file_that_is_none_any_more_is_named_and_can_be_put_back(applied, tmp_pa
     path = tmp_path / "a.py"
     change(path)
 
-    result = engine.undo(applied)
+    result = undo_newest(applied)
 
     assert "a.py is gone or no longer a file" in result.troubles[0].reason
     assert "0001.applied to leave it so" in result.troubles[0].reason
@@ -127,17 +127,17 @@ def test_file_that_is_none_any_more_is_named_and_can_be_put_back(applied, tmp_pa
     else:
         path.unlink(missing_ok=True)
     path.write_bytes(AFTER)
-    assert (("a.py",), ()) == engine.undo(applied)[:2]
+    assert (("a.py",), ()) == undo_newest(applied)[:2]
     assert BEFORE == path.read_bytes()
 
 
 def test_file_made_read_only_is_named_and_can_be_opened_again(applied, tmp_path):
     (tmp_path / "a.py").chmod(0o444)
-    assert "is read-only" in engine.undo(applied).troubles[0].reason
+    assert "is read-only" in undo_newest(applied).troubles[0].reason
     assert AFTER == (tmp_path / "a.py").read_bytes()
 
     (tmp_path / "a.py").chmod(0o640)
-    engine.undo(applied)
+    undo_newest(applied)
 
     assert (BEFORE, 0o640) == ((tmp_path / "a.py").read_bytes(), (tmp_path / "a.py").stat().st_mode & 0o777)
 
@@ -145,7 +145,7 @@ def test_file_made_read_only_is_named_and_can_be_opened_again(applied, tmp_path)
 def test_mode_that_was_changed_since_is_kept(applied, tmp_path):
     (tmp_path / "a.py").chmod(0o755)
 
-    engine.undo(applied)
+    undo_newest(applied)
 
     assert (BEFORE, 0o755) == ((tmp_path / "a.py").read_bytes(), (tmp_path / "a.py").stat().st_mode & 0o777)
 
@@ -153,24 +153,24 @@ def test_mode_that_was_changed_since_is_kept(applied, tmp_path):
 def test_file_taken_back_by_hand_is_nothing_to_undo(applied, tmp_path):
     (tmp_path / "a.py").write_bytes(BEFORE)
 
-    assert ((), (), ()) == engine.undo(applied)
+    assert ((), (), ()) == undo_newest(applied)
     assert [] == applied.records()
 
 
 def test_file_restored_in_part_of_an_undo_may_be_edited_before_the_rest(applied, tmp_path):
     (tmp_path / "b.py").write_bytes(BEFORE)
-    engine.apply(applied, [Planned("b.py", BEFORE, AFTER, EDITS)])
-    engine.undo(applied)
-    engine.undo(applied)
+    apply_files(applied, [PlannedFile("b.py", BEFORE, AFTER, EDITS)])
+    undo_newest(applied)
+    undo_newest(applied)
     for name in ("a.py", "b.py"):
         (tmp_path / name).write_bytes(BEFORE)
-    engine.apply(applied, [Planned(name, BEFORE, AFTER, EDITS) for name in ("a.py", "b.py")])
+    apply_files(applied, [PlannedFile(name, BEFORE, AFTER, EDITS) for name in ("a.py", "b.py")])
     (tmp_path / "b.py").unlink()
-    assert ("a.py",) == engine.undo(applied).written
+    assert ("a.py",) == undo_newest(applied).written
     (tmp_path / "a.py").write_bytes(b"mine\n")
     (tmp_path / "b.py").write_bytes(AFTER)
 
-    result = engine.undo(applied)
+    result = undo_newest(applied)
 
     assert (("b.py",), ()) == (result.written, result.troubles)
     assert b"mine\n" == (tmp_path / "a.py").read_bytes()

@@ -10,15 +10,15 @@ import struct
 import pytest
 from rewrite_safety.plans import AFTER, BEFORE, planned
 
-from capa_codemods.engine import apply as engine
 from capa_codemods.engine import write
-from capa_codemods.engine.journal import Journal, Planned
+from capa_codemods.engine.apply import apply_files, undo_newest
+from capa_codemods.engine.journal import Journal, PlannedFile
 from capa_codemods.errors import BusyError, ConflictError
 
 
 def _replace(root, **changes):
     arguments = {"temporary": f"{root}/.capa-1.tmp", "expected": BEFORE, **changes}
-    write.replace(f"{root}/a.py", AFTER, **arguments)
+    write.replace_file(f"{root}/a.py", AFTER, **arguments)
 
 
 def test_link_is_not_replaced_by_a_file_that_is_made(root):
@@ -81,7 +81,7 @@ def test_access_list_of_the_file_is_kept_and_that_of_the_folder_not_taken(root):
     _set_access_list(root / "a.py", "system.posix_acl_access", group=1234)
     before = os.getxattr(root / "a.py", "system.posix_acl_access")
 
-    write.replace(f"{root}/a.py", BEFORE, temporary=f"{root}/.capa-1.tmp", expected=AFTER)
+    write.replace_file(f"{root}/a.py", BEFORE, temporary=f"{root}/.capa-1.tmp", expected=AFTER)
 
     assert before == os.getxattr(root / "a.py", "system.posix_acl_access")
 
@@ -118,7 +118,7 @@ def _refuse(*_, **__):
 def test_read_only_file_is_left_and_named(root, journal):
     (root / "a.py").chmod(0o444)
 
-    result = engine.apply(journal, planned("a.py"))
+    result = apply_files(journal, planned("a.py"))
 
     assert "a.py is read-only: it was left as it is; allow writing to it" in result.troubles[0].reason
     assert (BEFORE, ["a.py"]) == ((root / "a.py").read_bytes(), _names(root))
@@ -175,15 +175,15 @@ def test_what_is_no_regular_file_is_not_read(root, make):
     path = root / "b.py"
     make(path)
 
-    assert None is write.read(str(path))
+    assert None is write.read_file(str(path))
 
 
 def test_apply_then_undo_is_identity(root, journal):
-    applied = engine.apply(journal, planned("a.py"))
+    applied = apply_files(journal, planned("a.py"))
     assert (("a.py",), ()) == (applied.written, applied.troubles)
     assert AFTER == (root / "a.py").read_bytes()
 
-    undone = engine.undo(journal)
+    undone = undo_newest(journal)
 
     assert (("a.py",), (), ()) == undone
     assert BEFORE == (root / "a.py").read_bytes()
@@ -191,10 +191,10 @@ def test_apply_then_undo_is_identity(root, journal):
 
 
 def test_made_file_is_deleted_by_undo(root, journal):
-    engine.apply(journal, [Planned("capa.toml", None, b"x = 1\n", ())])
+    apply_files(journal, [PlannedFile("capa.toml", None, b"x = 1\n", ())])
     assert b"x = 1\n" == (root / "capa.toml").read_bytes()
 
-    engine.undo(journal)
+    undo_newest(journal)
 
     assert not (root / "capa.toml").exists()
 
@@ -202,30 +202,30 @@ def test_made_file_is_deleted_by_undo(root, journal):
 def test_conflicting_file_is_named_and_the_others_are_written(root, journal):
     (root / "b.py").write_bytes(b"mine\n")
 
-    result = engine.apply(journal, planned("b.py", "a.py"))
+    result = apply_files(journal, planned("b.py", "a.py"))
 
     assert ("a.py",) == result.written
     assert "b.py changed while it was being rewritten" in result.troubles[0].reason
-    assert (("a.py",), ()) == engine.undo(journal)[:2]
+    assert (("a.py",), ()) == undo_newest(journal)[:2]
     assert b"mine\n" == (root / "b.py").read_bytes()
 
 
 def test_file_reached_under_two_names_is_rewritten_once(root, journal):
     # As `A.py` and `a.py` are where the file system does not tell large letters from small ones.
-    result = engine.apply(journal, planned("a.py", "./a.py"))
+    result = apply_files(journal, planned("a.py", "./a.py"))
 
     assert ("a.py",) == result.written
     assert "changed while it was being rewritten" in result.troubles[0].reason
     assert AFTER == (root / "a.py").read_bytes()
-    engine.undo(journal)
+    undo_newest(journal)
     assert BEFORE == (root / "a.py").read_bytes()
 
 
 def test_undo_keeps_later_edits_on_other_lines(root, journal):
-    engine.apply(journal, planned("a.py"))
+    apply_files(journal, planned("a.py"))
     (root / "a.py").write_bytes(b"# new\n" + AFTER.replace(b"x = 1", b"x = 2\ny = 3"))
 
-    result = engine.undo(journal)
+    result = undo_newest(journal)
 
     assert (("a.py",), ("a.py",), ()) == result
     assert b"# new\nimport requests\nx = 2\ny = 3\n" == (root / "a.py").read_bytes()
@@ -233,25 +233,25 @@ def test_undo_keeps_later_edits_on_other_lines(root, journal):
 
 def test_undo_names_later_edits_on_the_same_line_and_can_be_run_again(root, journal):
     (root / "b.py").write_bytes(BEFORE)
-    engine.apply(journal, planned("a.py", "b.py"))
+    apply_files(journal, planned("a.py", "b.py"))
     mine = AFTER.replace(b"as requests", b"as requests, os")
     (root / "a.py").write_bytes(mine)
 
-    result = engine.undo(journal)
+    result = undo_newest(journal)
 
     assert ("b.py",) == result.written
     assert "a.py has been edited since, on lines that the rewrite changed" in result.troubles[0].reason
     assert mine == (root / "a.py").read_bytes()
     (root / "a.py").write_bytes(BEFORE)
-    assert () == engine.undo(journal).troubles
+    assert () == undo_newest(journal).troubles
     assert [] == journal.records()
 
 
 def test_undo_does_not_make_a_deleted_file_again(root, journal):
-    engine.apply(journal, planned("a.py"))
+    apply_files(journal, planned("a.py"))
     (root / "a.py").unlink()
 
-    result = engine.undo(journal)
+    result = undo_newest(journal)
 
     assert "a.py is gone" in result.troubles[0].reason
     assert not (root / "a.py").exists()
@@ -267,7 +267,7 @@ def test_two_writing_runs_exclude_each_other(journal, root):
 
 
 def test_written_file_has_the_mode_of_a_new_one_if_it_is_new(root, journal):
-    engine.apply(journal, [Planned("new.txt", None, b"", ())])
+    apply_files(journal, [PlannedFile("new.txt", None, b"", ())])
 
     mask = os.umask(0)
     os.umask(mask)

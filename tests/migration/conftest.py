@@ -11,15 +11,13 @@ from typing import NamedTuple
 
 import pytest
 
-from capa_codemods import discovery
 from capa_migration.cli import main
 
 MAPS = [str(path) for path in sorted((Path(__file__).parents[1] / "codemods" / "maps").glob("*.toml"))]
 
 WITH_MAPS = f"""\
 import sys
-from capa_codemods import discovery
-discovery.map_files = lambda: {MAPS!r}
+import_map_paths = lambda: {MAPS!r}
 from capa_migration.cli import main
 sys.exit(main())
 """
@@ -39,7 +37,7 @@ Capa = Callable[..., Ran]
 @pytest.fixture
 def maps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Take the tests' own import maps for those of the installed adapters."""
-    monkeypatch.setattr(discovery, "map_files", lambda: list(MAPS))
+    monkeypatch.setattr("capa_codemods.api.import_map_paths", lambda: list(MAPS))
     return MAPS
 
 

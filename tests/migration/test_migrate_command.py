@@ -429,7 +429,7 @@ def test_folder_that_is_called_like_a_pattern_is_excluded(capa, project):
 
 
 def test_without_an_adapter_there_is_nothing_to_rewrite_to(capa, project, monkeypatch):
-    monkeypatch.setattr("capa_codemods.discovery.map_files", list)
+    monkeypatch.setattr("capa_codemods.api.import_map_paths", list)
 
     ran = capa("migrate", "check", project)
 

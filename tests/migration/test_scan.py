@@ -195,7 +195,7 @@ def test_names_of_other_modules_are_not_mistaken_for_an_sdk(capa, tmp_path):
 
 def test_without_an_adapter_the_scan_does_not_say_that_nothing_is_used(capa, tmp_path, monkeypatch):
     (tmp_path / "a.py").write_text("import requests\nrequests.get(1)\n")
-    monkeypatch.setattr("capa_codemods.discovery.map_files", list)
+    monkeypatch.setattr("capa_codemods.api.import_map_paths", list)
 
     ran = capa("scan", tmp_path)
 

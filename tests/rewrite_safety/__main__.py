@@ -25,7 +25,7 @@ from pathlib import Path
 from rewrite_safety import libraries, programs, system_calls
 from rewrite_safety.tree import MEMORY, Tree
 
-from capa_codemods.discovery import map_files
+from capa_codemods.discovery import import_map_paths
 
 PROCESSES = 2
 PROGRAMS = 3_000
@@ -62,7 +62,7 @@ def _libraries(share: int) -> Counter[str]:
 
 
 def _sdks(share: int) -> Counter[str]:
-    return _rewritten([Path(path).read_text() for path in map_files()], share)
+    return _rewritten([Path(path).read_text() for path in import_map_paths()], share)
 
 
 def _rewritten(maps: Sequence[str], share: int) -> Counter[str]:
@@ -71,7 +71,7 @@ def _rewritten(maps: Sequence[str], share: int) -> Counter[str]:
 
 
 def _programs(share: int) -> Counter[str]:
-    return programs.judge(range(share, PROGRAMS, PROCESSES), map_files())
+    return programs.judge(range(share, PROGRAMS, PROCESSES), import_map_paths())
 
 
 PARTS: dict[str, Callable[[int], Counter[str]]] = {

@@ -15,9 +15,7 @@ from unittest.mock import patch
 
 from rewrite_safety.oracle import Oracle, is_outside_kept
 
-from capa_codemods import discovery
-from capa_codemods.engine import apply as engine
-from capa_codemods.engine.journal import Journal, Planned
+from capa_codemods.api import Journal, PlannedFile, WriteResult, apply_files
 from capa_migration.cli import main
 
 EVERYWHERE = (
@@ -95,7 +93,7 @@ def rewrite(files: Sequence[Path], folder: Path, maps: Sequence[str]) -> Counter
     return counts
 
 
-def _judged(copies: dict[Path, bytes], planned: dict[str, Planned], oracle: Oracle) -> Iterator[str]:
+def _judged(copies: dict[Path, bytes], planned: dict[str, PlannedFile], oracle: Oracle) -> Iterator[str]:
     for path, before in copies.items():
         after = path.read_bytes()
         one = planned.get(str(path))
@@ -120,16 +118,15 @@ def _copied(files: Sequence[Path], root: Path) -> Iterator[tuple[Path, bytes]]:
         yield path, data
 
 
-def _apply(root: Path) -> tuple[list[Planned], str]:
+def _apply(root: Path) -> tuple[list[PlannedFile], str]:
     """Run `capa migrate apply` and return what it wrote, and said."""
-    seen: list[Planned] = []
-    apply = engine.apply
+    seen: list[PlannedFile] = []
 
-    def watched(journal: Journal, files: Sequence[Planned], *rest: object) -> engine.Result:
+    def watched(journal: Journal, files: Sequence[PlannedFile], *rest: object) -> WriteResult:
         seen.extend(files)
-        return apply(journal, files, *rest)
+        return apply_files(journal, files, *rest)
 
-    with patch.object(engine, "apply", watched):
+    with patch("capa_migration.apply.apply_files", watched):
         return seen, _run("apply", root)
 
 
@@ -145,5 +142,5 @@ def _only(maps: Sequence[str], folder: Path) -> Iterator[None]:
     paths = [str(folder / f"{number}.toml") for number in range(len(maps))]
     for path, text in zip(paths, maps, strict=True):
         Path(path).write_text(text)
-    with patch.object(discovery, "map_files", lambda: list(paths)):
+    with patch("capa_codemods.api.import_map_paths", lambda: list(paths)):
         yield

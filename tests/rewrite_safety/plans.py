@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capa_codemods.engine.journal import Planned
+from capa_codemods.engine.journal import PlannedFile
 from capa_codemods.engine.splice import ordered
 from capa_codemods.findings import Edit
 
@@ -10,6 +10,6 @@ BEFORE, AFTER = b"import requests\nx = 1\n", b"import capa_requests as requests\
 EDITS = ordered([Edit(7, 15, b"capa_requests as requests", "imports")])
 
 
-def planned(*names: str) -> list[Planned]:
+def planned(*names: str) -> list[PlannedFile]:
     """Return the plan that moves the import in each of the files *names*."""
-    return [Planned(name, BEFORE, AFTER, EDITS) for name in names]
+    return [PlannedFile(name, BEFORE, AFTER, EDITS) for name in names]

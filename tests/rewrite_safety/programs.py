@@ -15,7 +15,7 @@ from rewrite_safety.libraries import moves
 from rewrite_safety.oracle import Oracle, is_outside_kept
 
 from capa_codemods.engine.splice import splice
-from capa_codemods.import_map import read
+from capa_codemods.import_map import read_import_map
 from capa_codemods.names import Names
 from capa_codemods.project import Project
 from capa_codemods.rewrite import Rewrite
@@ -60,7 +60,7 @@ def _begins(node: ast.stmt, lines: Sequence[str]) -> bool:
 
 def judge(seeds: Iterable[int], maps: Sequence[str]) -> Counter[str]:
     """Rewrite the program of each of *seeds* with the import *maps* and count what came of it."""
-    rewrite = Rewrite(Project("/no/such/tree", Names(map(read, maps)), []), all_rules())
+    rewrite = Rewrite(Project("/no/such/tree", Names(map(read_import_map, maps)), []), all_rules())
     oracle = Oracle(moves([Path(path).read_text() for path in maps]))
     counts: Counter[str] = Counter()
     for seed in seeds:

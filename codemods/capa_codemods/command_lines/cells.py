@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from capa_codemods.command_lines.found import Simple
+from capa_codemods.command_lines.found import SimpleCommand
 from capa_codemods.command_lines.simple import simple_commands
 from capa_codemods.command_lines.statements import statements
 from capa_codemods.engine.notebook_file import Cell
@@ -14,7 +14,7 @@ _FOR_A_SHELL = re.compile(r"%%(?:bash|sh|!|system|script\s+(?:\S*/)?(?:ba)?sh)\b
 _COMMAND = re.compile(r"[ \t]*(?:\w+\s*=\s*)?(?:!{1,2}|%(?=(?:pip|conda|mamba|uv)\s))(?P<command>.*)")
 
 
-def cell_commands(cell: Cell) -> Iterator[Simple]:
+def cell_commands(cell: Cell) -> Iterator[SimpleCommand]:
     """Yield the simple commands of *cell*, each without its wrappers; their lines are those of the cell."""
     if "!" not in cell.text and "%" not in cell.text:
         return

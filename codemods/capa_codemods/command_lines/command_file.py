@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 
-from capa_codemods.command_lines.found import Simple
+from capa_codemods.command_lines.found import SimpleCommand
 from capa_codemods.engine.document import Document
 from capa_codemods.findings import Edit
 from capa_codemods.names import Names
@@ -49,7 +49,7 @@ class CommandFile(Document):
         return any(word in data for word in words) or names.may_require(data.decode(errors="replace"))
 
     @cached_property
-    def commands(self) -> Sequence[Simple]:
+    def commands(self) -> Sequence[SimpleCommand]:
         """The simple commands of the file, each without its wrappers, in the order of lines."""
         is_script = self.path.rpartition("/")[2] in _SCRIPTS
         if is_script and self.data.startswith(b"#!") and not _SHELL.match(self.data):

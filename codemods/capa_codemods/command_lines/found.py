@@ -24,7 +24,7 @@ class Statement(NamedTuple):
         return len(text) <= _LONGEST and _KNOWN.search(text) is not None
 
 
-class Simple(NamedTuple):
+class SimpleCommand(NamedTuple):
     """One command with its arguments, without assignments and wrappers before it."""
 
     line: int

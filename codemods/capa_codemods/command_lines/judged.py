@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from capa_codemods.command_lines.celery import CeleryCommand, celery_command
-from capa_codemods.command_lines.found import Simple
+from capa_codemods.command_lines.found import SimpleCommand
 from capa_codemods.import_map import CommandLine
 from capa_codemods.names import Names
 
@@ -14,7 +14,7 @@ PROGRAM = "celery"
 _ORDER = ("none", "partial", "full")
 
 
-class Started(NamedTuple):
+class StartedCommand(NamedTuple):
     """A command that starts Celery, and what is not served in full of it, worst first."""
 
     line: int
@@ -23,13 +23,13 @@ class Started(NamedTuple):
     told: tuple[CommandLine, ...]
 
 
-def started(simple: Simple, names: Names) -> Started | None:
+def started_command(simple: SimpleCommand, names: Names) -> StartedCommand | None:
     """Return what *simple* starts; None if it is another command."""
     asked = celery_command(simple.words)
     if asked is None:
         return None
     told = sorted(_told(asked, names), key=lambda line: _ORDER.index(line.support))
-    return Started(simple.line, simple.words, asked, tuple(told))
+    return StartedCommand(simple.line, simple.words, asked, tuple(told))
 
 
 def _told(asked: CeleryCommand, names: Names) -> Iterator[CommandLine]:

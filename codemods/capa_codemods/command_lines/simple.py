@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
-from capa_codemods.command_lines.found import Simple, Statement
+from capa_codemods.command_lines.found import SimpleCommand, Statement
 from capa_codemods.command_lines.shell_text import shown, without_substitutions
 from capa_codemods.command_lines.shell_text import words as shell_words
 
@@ -75,14 +75,14 @@ _WITH_VALUE = frozenset({"-u", "-n", "-g", "-s", "-k", "--user", "--signal", "--
                          "--network", "--package", "--extra", "--group", "--with", "--python"})  # fmt: skip
 
 
-def simple_commands(found: Iterable[Statement]) -> Iterator[Simple]:
+def simple_commands(found: Iterable[Statement]) -> Iterator[SimpleCommand]:
     """Yield each command in the statements *found*, without its wrappers."""
     for statement in found:
         if not statement.is_worth_reading:
             continue
         for words in _split(list(statement.words)) if statement.words else _parts(statement.text):
             if stripped := _unwrapped(words):
-                yield Simple(statement.line, tuple(map(shown, stripped)))
+                yield SimpleCommand(statement.line, tuple(map(shown, stripped)))
 
 
 def _parts(text: str) -> Iterator[list[str]]:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from capa_codemods.engine.journal import Entry, Journal, Planned, Record
-from capa_codemods.engine.journal_folder import FOLDER, sweep
+from capa_codemods.engine.journal import Journal, JournalEntry, JournalRecord, PlannedFile
+from capa_codemods.engine.journal_folder import MIGRATE_FOLDER, sweep
 from capa_codemods.engine.merge import without_edits
 from capa_codemods.engine.splice import splice
-from capa_codemods.engine.write import digest, read, remove, replace
-from capa_codemods.errors import CodemodError, JournalError, way_out
+from capa_codemods.engine.write import digest, read_file, remove, replace_file
+from capa_codemods.errors import CodemodError, JournalError, remedy_for
 
 Progress = Callable[[int, int], None]
 
@@ -25,7 +25,7 @@ class Trouble(NamedTuple):
     reason: str
 
 
-class Result(NamedTuple):
+class WriteResult(NamedTuple):
     """What a writing run did.
 
     Attributes:
@@ -39,11 +39,13 @@ class Result(NamedTuple):
     troubles: tuple[Trouble, ...] = ()
 
 
-def silent(done: int, total: int) -> None:
+def no_progress(done: int, total: int) -> None:
     """Tell nobody how far it is."""
 
 
-def apply(journal: Journal, files: Sequence[Planned], progress: Progress = silent) -> Result:
+def apply_files(
+    journal: Journal, files: Sequence[PlannedFile], progress: Progress = no_progress
+) -> WriteResult:
     """Replace *files*, journal first. Call it with the journal's lock held and nothing unfinished.
 
     A file that cannot be written, or has changed since it was read, is left and reported; the others are written.
@@ -63,15 +65,15 @@ def apply(journal: Journal, files: Sequence[Planned], progress: Progress = silen
             continue
         try:
             temporary = _free_place(journal, record, index, file.path)
-            replace(f"{journal.root}/{file.path}", file.after, temporary=temporary, expected=file.before)
+            replace_file(f"{journal.root}/{file.path}", file.after, temporary=temporary, expected=file.before)
             written.append(file.path)
         except (OSError, CodemodError) as error:
             troubles.append(Trouble(file.path, _reason(error)))
     _close(record, written, troubles)
-    return Result(tuple(written), (), tuple(troubles))
+    return WriteResult(tuple(written), (), tuple(troubles))
 
 
-def undo(journal: Journal, progress: Progress = silent) -> Result | None:
+def undo_newest(journal: Journal, progress: Progress = no_progress) -> WriteResult | None:
     """Take back the newest rewrite; None if there is none. Call it with the journal's lock held.
 
     A file that the user has edited since keeps the edits, if they are on other lines. Else it is left as it is and
@@ -90,7 +92,7 @@ def undo(journal: Journal, progress: Progress = silent) -> Result | None:
     return _take_back(journal, record, progress)
 
 
-def recover(journal: Journal) -> Result | None:
+def recover_unfinished(journal: Journal) -> WriteResult | None:
     """Finish or take back what a killed run has left; None if there is nothing. Call it with the lock held.
 
     Raises:
@@ -102,14 +104,14 @@ def recover(journal: Journal) -> Result | None:
     results = [_take_back(journal, record) for record in reversed(journal.records("applying", "undoing"))]
     if not results:
         return None
-    return Result(
+    return WriteResult(
         tuple(path for result in results for path in result.written),
         tuple(path for result in results for path in result.merged),
         tuple(trouble for result in results for trouble in result.troubles),
     )
 
 
-def _take_back(journal: Journal, record: Record, progress: Progress = silent) -> Result:
+def _take_back(journal: Journal, record: JournalRecord, progress: Progress = no_progress) -> WriteResult:
     written, merged, left, troubles = [], [], [], []
     entries = record.entries()
     older = _Older(journal, record)
@@ -125,10 +127,10 @@ def _take_back(journal: Journal, record: Record, progress: Progress = silent) ->
         written += [entry.path] if outcome else []
         merged += [entry.path] if outcome == "merged" else []
     _close(record, left, troubles)
-    return Result(tuple(written), tuple(merged), tuple(troubles))
+    return WriteResult(tuple(written), tuple(merged), tuple(troubles))
 
 
-def _close(record: Record, rewritten: Sequence[str], troubles: Sequence[Trouble]) -> None:
+def _close(record: JournalRecord, rewritten: Sequence[str], troubles: Sequence[Trouble]) -> None:
     """Leave in the journal what is still *rewritten*, so that it can be taken back, and nothing else."""
     if troubles:
         # A full disk may have no room for a shorter plan. The longer one will do: what it names without need holds
@@ -147,7 +149,7 @@ def _close(record: Record, rewritten: Sequence[str], troubles: Sequence[Trouble]
         ) from error
 
 
-def _free_place(journal: Journal, record: Record, index: int, path: str) -> str:
+def _free_place(journal: Journal, record: JournalRecord, index: int, path: str) -> str:
     """Return the name of a temporary file beside *path* that nothing has now.
 
     Raises:
@@ -163,7 +165,7 @@ def _free_place(journal: Journal, record: Record, index: int, path: str) -> str:
 class _Older:
     """What the files held before and after the rewrites that are older than one."""
 
-    def __init__(self, journal: Journal, record: Record) -> None:
+    def __init__(self, journal: Journal, record: JournalRecord) -> None:
         self._journal = journal
         self._number = record.number
 
@@ -180,10 +182,10 @@ class _Older:
         return found
 
 
-def _restore(root: str, record: Record, entry: Entry, temporary: str, older: _Older) -> str:
+def _restore(root: str, record: JournalRecord, entry: JournalEntry, temporary: str, older: _Older) -> str:
     """Put one file back. Return `restored`, `merged`, or nothing if there was nothing to do."""
     path = f"{root}/{entry.path}"
-    now = read(path)
+    now = read_file(path)
     found = "" if now is None else digest(now)
     # Version control may have taken this rewrite back already, and older ones with it.
     if found == entry.before or (found != entry.after and older.held(entry.path, found)):
@@ -191,7 +193,7 @@ def _restore(root: str, record: Record, entry: Entry, temporary: str, older: _Ol
     if now is None:
         raise CodemodError(
             f"{entry.path} is gone or no longer a file: it was not made again; put it back and run undo again, or "
-            f"delete {FOLDER}/journal/{record.number:04}.applied to leave it so"
+            f"delete {MIGRATE_FOLDER}/journal/{record.number:04}.applied to leave it so"
         )
     if not entry.before:
         if found != entry.after:
@@ -200,7 +202,7 @@ def _restore(root: str, record: Record, entry: Entry, temporary: str, older: _Ol
         return "restored"
     original = record.original(entry)
     if found == entry.after:
-        replace(path, original, temporary=temporary, expected=now)
+        replace_file(path, original, temporary=temporary, expected=now)
         return "restored"
     merged = without_edits(splice(original, entry.edits), now, original, entry.edits)
     if merged is None:
@@ -208,7 +210,7 @@ def _restore(root: str, record: Record, entry: Entry, temporary: str, older: _Ol
             f"{entry.path} has been edited since, on lines that the rewrite changed: it was left as it is; "
             f"change those lines back by hand and run undo again"
         )
-    replace(path, merged, temporary=temporary, expected=now)
+    replace_file(path, merged, temporary=temporary, expected=now)
     return "merged"
 
 
@@ -224,4 +226,4 @@ def _reason(error: OSError | CodemodError) -> str:
     if isinstance(error, CodemodError):
         return str(error)
     said = error.strerror or error
-    return f"cannot be written: {said}; it was left as it is: {way_out(error)} and run again"
+    return f"cannot be written: {said}; it was left as it is: {remedy_for(error)} and run again"

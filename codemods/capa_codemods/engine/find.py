@@ -20,7 +20,7 @@ _SKIPPED = frozenset(
 _SKIPPED_AT_ROOT = frozenset({"build", "dist"})
 
 
-def files(root: str, excluded: Iterable[str] = ()) -> list[str]:
+def list_files(root: str, excluded: Iterable[str] = ()) -> list[str]:
     """Return the files below *root*, relative to it, with forward slashes, in a stable order.
 
     What ends with `/` is a folder: a repository of its own, or one that cannot be listed.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.pager=cat")
 
 
-def top_level(path: str) -> str | None:
+def git_top_level(path: str) -> str | None:
     """Return the folder above or at *path* that holds `.git`, or None."""
     at = path
     while True:
@@ -31,7 +31,7 @@ def listed_files(root: str) -> list[str] | None:
 
     None if *root* is in no work tree, if git is not installed or refuses, or if git ignores all of it.
     """
-    if top_level(root) is None:
+    if git_top_level(root) is None:
         return None
     listed = ask(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     if not listed:
@@ -41,12 +41,12 @@ def listed_files(root: str) -> list[str] | None:
 
 def tracks(root: str, path: str) -> bool:
     """Say whether git holds anything at *path*, which is in the tree at *root*."""
-    return top_level(root) is not None and bool(ask(root, "ls-files", "-z", "--", path))
+    return git_top_level(root) is not None and bool(ask(root, "ls-files", "-z", "--", path))
 
 
-def is_ignored(root: str, path: str) -> bool:
+def is_git_ignored(root: str, path: str) -> bool:
     """Say whether git leaves *path*, which is in the tree at *root*, out of that tree."""
-    return top_level(root) is not None and ask(root, "check-ignore", "-q", "--", path) is not None
+    return git_top_level(root) is not None and ask(root, "check-ignore", "-q", "--", path) is not None
 
 
 def ask(root: str, *arguments: str, given: bytes = b"") -> bytes | None:

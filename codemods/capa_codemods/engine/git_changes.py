@@ -10,11 +10,11 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from capa_codemods.engine.git import ask, run, top_level
+from capa_codemods.engine.git import ask, git_top_level, run
 from capa_codemods.errors import CodemodError
 
 
-class Dirt(NamedTuple):
+class UncommittedChanges(NamedTuple):
     """What in a work tree is not committed; a folder ends in `/`, and the tree as a whole is empty."""
 
     changed: tuple[str, ...] = ()
@@ -28,14 +28,14 @@ class Dirt(NamedTuple):
         return [*self.changed, *new] if paths else []
 
 
-def dirt(root: str, scopes: Sequence[str] = ()) -> Dirt:
+def uncommitted_changes(root: str, scopes: Sequence[str] = ()) -> UncommittedChanges:
     """Return what is not committed of *scopes* below *root*, or of all of it; nothing outside a work tree.
 
     Raises:
         CodemodError: *root* is in a work tree and git cannot say.
     """
-    if top_level(root) is None:
-        return Dirt()
+    if git_top_level(root) is None:
+        return UncommittedChanges()
     # A submodule is a repository of its own, with programs of its own.
     asked = (
         "status",
@@ -52,13 +52,13 @@ def dirt(root: str, scopes: Sequence[str] = ()) -> Dirt:
             f"git cannot say whether {root} has uncommitted changes: "
             f"run `git status` there to see why, or pass --allow-dirty"
         )
-    top = os.path.relpath(root, top_level(root))
+    top = os.path.relpath(root, git_top_level(root))
     prefix = "" if top == "." else f"{top}/"
     entries = [entry for entry in os.fsdecode(out).split("\0") if entry]
     entries = [entry for entry in entries if not f"/{entry[3:]}".endswith("/.capa/")]
     changed = [entry[3:].removeprefix(prefix) for entry in entries if not entry.startswith("??")]
     untracked = [entry[3:].removeprefix(prefix) for entry in entries if entry.startswith("??")]
-    return Dirt(tuple(changed), tuple(untracked))
+    return UncommittedChanges(tuple(changed), tuple(untracked))
 
 
 def refusal_to_commit(root: str, paths: Sequence[str]) -> str | None:
@@ -77,7 +77,7 @@ def refusal_to_commit(root: str, paths: Sequence[str]) -> str | None:
     return None
 
 
-def commit(root: str, paths: Sequence[str], message: str) -> str:
+def commit_files(root: str, paths: Sequence[str], message: str) -> str:
     """Commit *paths* below *root* as they are, nothing else, and return the abbreviated id of the commit.
 
     No hook runs, and nothing is signed.

@@ -23,8 +23,8 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from capa_codemods.engine.git import tracks
-from capa_codemods.engine.journal_folder import FOLDER, check_folder, make_folder
-from capa_codemods.engine.write import digest, open_regular, read, sync_folder
+from capa_codemods.engine.journal_folder import MIGRATE_FOLDER, check_folder, make_migrate_folder
+from capa_codemods.engine.write import digest, open_regular, read_file, sync_folder
 from capa_codemods.errors import BusyError, JournalError
 from capa_codemods.findings import Edit
 
@@ -32,7 +32,7 @@ _VERSION = 1
 _NEVER_OURS = frozenset({"", "..", ".git", ".capa"})  # parts of a path; the empty one begins an absolute path
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """One file of a rewrite.
 
     Attributes:
@@ -52,7 +52,7 @@ class Entry(NamedTuple):
     edits: tuple[Edit, ...]
 
 
-class Planned(NamedTuple):
+class PlannedFile(NamedTuple):
     """One file that is going to be replaced: *before* (None: it is made) becomes *after*.
 
     *needs* is the file that must have been replaced before, if there is one: without it, this one stays too.
@@ -65,7 +65,7 @@ class Planned(NamedTuple):
     needs: str = ""
 
 
-class Record:
+class JournalRecord:
     """One rewrite in the journal."""
 
     def __init__(self, folder: str, number: int, state: str) -> None:
@@ -79,14 +79,14 @@ class Record:
         """Where the record lies now."""
         return f"{self._folder}/{self.number:04}.{self.state}"
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[JournalEntry]:
         """Return the files of this rewrite.
 
         Raises:
             JournalError: The plan is damaged, or names a file outside the tree.
         """
         try:
-            plan = json.loads(read(f"{self.place}/plan.json") or b"")
+            plan = json.loads(read_file(f"{self.place}/plan.json") or b"")
             if plan["version"] != _VERSION:
                 raise JournalError(
                     f"{self.place} was written by another version of Capa: undo it with that version"
@@ -103,7 +103,7 @@ class Record:
                 )
         return entries
 
-    def original(self, entry: Entry) -> bytes:
+    def original(self, entry: JournalEntry) -> bytes:
         """Return the bytes of *entry* before the rewrite.
 
         Raises:
@@ -150,7 +150,7 @@ class Record:
 
     def keep(self, paths: Collection[str]) -> None:
         """Forget all files but *paths*: the others were left as they are, so there is nothing to take back."""
-        items = json.loads(read(f"{self.place}/plan.json") or b"")["files"]
+        items = json.loads(read_file(f"{self.place}/plan.json") or b"")["files"]
         self.write_plan([item for item in items if item["path"] in paths])
 
     def become(self, state: str) -> None:
@@ -182,9 +182,9 @@ class Journal:
     def __init__(self, root: str) -> None:
         """Look at the tree at *root*; nothing is made before something is written."""
         self.root = root
-        self.folder = f"{root}/{FOLDER}/journal"
+        self.folder = f"{root}/{MIGRATE_FOLDER}/journal"
 
-    def records(self, *states: str) -> list[Record]:
+    def records(self, *states: str) -> list[JournalRecord]:
         """Return the records in one of *states*, oldest first.
 
         Raises:
@@ -198,7 +198,7 @@ class Journal:
             return []
         split = [name.partition(".") for name in names]
         found = [
-            Record(self.folder, int(number), state)
+            JournalRecord(self.folder, int(number), state)
             for number, _, state in split
             if number.isdecimal() and (state in states or not states)
         ]
@@ -206,16 +206,16 @@ class Journal:
             check_folder(record.place)
         return sorted(found, key=lambda record: record.number)
 
-    def begin(self, files: Sequence[Planned]) -> Record:
+    def begin(self, files: Sequence[PlannedFile]) -> JournalRecord:
         """Write down a rewrite of *files* and return its record, in the state `applying`.
 
         Raises:
             OSError: The journal cannot be written. Nothing was touched.
         """
-        make_folder(self.root)
+        make_migrate_folder(self.root)
         os.makedirs(self.folder, exist_ok=True)
         last = max((record.number for record in self.records()), default=0)
-        record = Record(self.folder, last + 1, "draft")
+        record = JournalRecord(self.folder, last + 1, "draft")
         os.mkdir(record.place)
         try:
             with open(f"{record.place}/originals", "wb") as blob:
@@ -237,8 +237,8 @@ class Journal:
             JournalError: The journal came with the repository, or its place leads elsewhere.
             OSError: The lock cannot be made.
         """
-        make_folder(self.root)
-        handle = _open_lock(f"{self.root}/{FOLDER}/lock")
+        make_migrate_folder(self.root)
+        handle = _open_lock(f"{self.root}/{MIGRATE_FOLDER}/lock")
         try:
             self._take(handle)
             yield
@@ -255,10 +255,10 @@ class Journal:
             raise BusyError(
                 f"another run of capa is writing in {self.root}: wait until it is done, then run again"
             ) from None
-        if self.records() and tracks(self.root, FOLDER):
+        if self.records() and tracks(self.root, MIGRATE_FOLDER):
             raise JournalError(
                 f"{self.folder} was committed with the repository, so anybody may have written it: delete it, "
-                f"or if it is yours take it out of version control: git rm -r --cached {FOLDER}"
+                f"or if it is yours take it out of version control: git rm -r --cached {MIGRATE_FOLDER}"
             )
 
 
@@ -272,7 +272,7 @@ def _open_lock(path: str) -> int:
         raise
 
 
-def _item(file: Planned, blob: Any) -> dict[str, Any]:
+def _item(file: PlannedFile, blob: Any) -> dict[str, Any]:
     offset = blob.tell()
     # Level 1: the originals of a large rewrite should cost less than reading them did.
     blob.write(zlib.compress(file.before or b"", 1))
@@ -286,9 +286,9 @@ def _item(file: Planned, blob: Any) -> dict[str, Any]:
     }
 
 
-def _entry(item: dict[str, Any]) -> Entry:
+def _entry(item: dict[str, Any]) -> JournalEntry:
     edits = tuple(Edit(start, end, new.encode("latin-1"), rule) for start, end, new, rule in item["edits"])
-    return Entry(item["path"], item["before"], item["after"], item["size"], item["offset"], edits)
+    return JournalEntry(item["path"], item["before"], item["after"], item["size"], item["offset"], edits)
 
 
 def _settle(file: Any) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 
-from capa_codemods.engine.write import read
+from capa_codemods.engine.write import read_file
 from capa_codemods.errors import JournalError
 
-FOLDER = ".capa/migrate"
+MIGRATE_FOLDER = ".capa/migrate"
 
 
-def make_folder(root: str) -> None:
+def make_migrate_folder(root: str) -> None:
     """Make the folder for caches and journals in the tree at *root*, out of sight of git.
 
     Raises:
@@ -19,7 +19,7 @@ def make_folder(root: str) -> None:
         OSError: It cannot be made.
     """
     check_folder(f"{root}/.capa")
-    make_hidden_folder(f"{root}/{FOLDER}")
+    make_hidden_folder(f"{root}/{MIGRATE_FOLDER}")
 
 
 def make_hidden_folder(folder: str) -> None:
@@ -32,7 +32,7 @@ def make_hidden_folder(folder: str) -> None:
     check_folder(folder)
     os.makedirs(folder, exist_ok=True)
     ignore = f"{folder}/.gitignore"
-    if os.path.lexists(ignore) and read(ignore) != b"":
+    if os.path.lexists(ignore) and read_file(ignore) != b"":
         return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(ignore)  # empty: what a killed run may leave
@@ -53,7 +53,7 @@ def check_folder(place: str) -> None:
 
 def sweep(root: str) -> None:
     """Delete what killed runs have left half written beside the journal. Call it with the journal's lock held."""
-    folder = f"{root}/{FOLDER}"
+    folder = f"{root}/{MIGRATE_FOLDER}"
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             if name.endswith(".tmp"):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import libcst as cst
 
 
-def older(data: bytes) -> ast.Module | None:
+def tree_in_older_syntax(data: bytes) -> ast.Module | None:
     """Return a syntax tree with the names and calls of *data* on its lines; None if there is none."""
     for strings in (False, True):
         found = ask(__name__, {"source": data.decode("latin-1"), "strings": strings})
@@ -37,9 +37,11 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
     import libcst as cst
 
     module = cst.parse_module(question["source"].encode("latin-1"))
-    older = module.visit(_types())
-    older = older.visit(_strings()) if question["strings"] else older
-    return {"source": older.bytes.decode("latin-1")}
+    tree_in_older_syntax = module.visit(_types())
+    tree_in_older_syntax = (
+        tree_in_older_syntax.visit(_strings()) if question["strings"] else tree_in_older_syntax
+    )
+    return {"source": tree_in_older_syntax.bytes.decode("latin-1")}
 
 
 def _types() -> cst.CSTTransformer:

@@ -107,7 +107,7 @@ class PythonFile(Document):
             return self._newer_imports
         lines = [self.line_of(offset) for offset in offsets]
         return tuple(
-            self._import(node) for node in statements(self.tree, lines) if isinstance(node, _IMPORTS)
+            self._import(node) for node in walk_statements(self.tree, lines) if isinstance(node, _IMPORTS)
         )
 
     def strings(self, offsets: Sequence[int]) -> Sequence[StringUse]:
@@ -194,7 +194,7 @@ def _is_lazy(data: bytes) -> bool:
 _IMPORTS = (ast.Import, ast.ImportFrom)
 
 
-def statements(tree: ast.Module, lines: Sequence[int] | None = None) -> Iterator[ast.AST]:
+def walk_statements(tree: ast.Module, lines: Sequence[int] | None = None) -> Iterator[ast.AST]:
     """Yield the statements of *tree*, nested ones too, that stand on one of *lines*, which are sorted; or all.
 
     Expressions are not entered, which is what makes it fast.

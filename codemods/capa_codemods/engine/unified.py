@@ -16,7 +16,7 @@ _ODD = re.compile(rb'[\x00-\x1f\x7f"\\]')
 _ESCAPES = {b'"': b'\\"', b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n", b"\r": b"\\r"}
 
 
-def unified(path: str, data: bytes | None, edits: Sequence[Edit]) -> bytes:
+def unified_diff(path: str, data: bytes | None, edits: Sequence[Edit]) -> bytes:
     """Return the diff of the file *path* from *data* to `splice(data, edits)`; None is for a file to be made."""
     old_name = b"/dev/null" if data is None else _name(f"a/{path}")
     data = data or b""

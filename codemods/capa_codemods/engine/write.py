@@ -22,7 +22,7 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def read(path: str, *, follow_link: bool = False) -> bytes | None:
+def read_file(path: str, *, follow_link: bool = False) -> bytes | None:
     """Return the bytes of the regular file at *path*; None if there is nothing or something else.
 
     Args:
@@ -32,11 +32,11 @@ def read(path: str, *, follow_link: bool = False) -> bytes | None:
     Raises:
         OSError: It is there and cannot be read.
     """
-    found = read_with_stat(path, follow_link=follow_link)
+    found = read_file_with_stat(path, follow_link=follow_link)
     return found[0] if found else None
 
 
-def read_with_stat(path: str, *, follow_link: bool = False) -> tuple[bytes, os.stat_result] | None:
+def read_file_with_stat(path: str, *, follow_link: bool = False) -> tuple[bytes, os.stat_result] | None:
     """Return what `read` returns, and what the system said of the file before it was read.
 
     Raises:
@@ -73,7 +73,7 @@ def open_regular(path: str, *, follow_link: bool = False) -> tuple[int, os.stat_
     return None
 
 
-def replace(path: str, new: bytes, *, temporary: str, expected: bytes | None) -> None:
+def replace_file(path: str, new: bytes, *, temporary: str, expected: bytes | None) -> None:
     """Put *new* at *path*, atomically and durably, with the mode, owner and attributes that the file has.
 
     Args:
@@ -106,7 +106,7 @@ def remove(path: str, *, expected: bytes) -> None:
         ConflictError: It does not hold *expected*.
         OSError: It could not be deleted.
     """
-    if read(path) != expected:
+    if read_file(path) != expected:
         raise ConflictError(f"{path} changed since it was made: it was left as it is; delete it by hand")
     os.unlink(path)
     _settle_folder(path)
@@ -156,7 +156,7 @@ def _read_all(handle: int, size: int) -> bytes:
 def _check(path: str, expected: bytes | None) -> None:
     # As late as can be: what comes after is one system call.
     # `read` sees nothing where a link or a pipe is, and a rename would put the new file in its place.
-    if read(path) != expected or (expected is None and os.path.lexists(path)):
+    if read_file(path) != expected or (expected is None and os.path.lexists(path)):
         raise ConflictError(f"{path} changed while it was being rewritten: it was left as it is; run again")
 
 

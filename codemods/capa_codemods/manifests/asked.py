@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from capa_codemods.engine.write import read
+from capa_codemods.engine.write import read_file
 from capa_codemods.errors import UnreadableError
 from capa_codemods.manifests.conda_file import CondaFile
 from capa_codemods.manifests.ini_file import IniFile, SetupCfg, ToxIni
 from capa_codemods.manifests.requirements_file import RequirementsFile
 from capa_codemods.manifests.setup_file import SetupFile
 from capa_codemods.manifests.toml_manifest import Pipfile, PyprojectFile
-from capa_codemods.names import normalized, spellings
+from capa_codemods.names import normalized_name, spellings_pattern
 from capa_codemods.project import Project
 from capa_codemods.requirement import read_requirement
 
@@ -35,12 +35,12 @@ _PARTS = frozenset({"extras", "markers"})
 _ELSEWHERE = ("file:", "attr:")
 
 
-def asks(manifest: str, project: Project, distributions: Sequence[str]) -> bool:
+def asks_for(manifest: str, project: Project, distributions: Sequence[str]) -> bool:
     """Say whether *manifest*, a path, asks for one of *distributions*; also yes where it names one and may."""
-    named = spellings(distributions)
+    named = spellings_pattern(distributions)
     if not named.search(project.text_of(manifest)):
         return False
-    wanted = frozenset(map(normalized, distributions))
+    wanted = frozenset(map(normalized_name, distributions))
     texts = _texts_of(manifest, project)
     return texts is None or any(_is_of(text, wanted, named) for text in texts)
 
@@ -55,7 +55,7 @@ def _texts_of(manifest: str, project: Project) -> Iterable[str] | None:
     """Return the requirements of *manifest* and what may be one; None if it may have others."""
     kind = next((one for one in _KINDS if one.claims(manifest)), None)
     try:
-        data = read(os.path.join(project.root, manifest), follow_link=True)
+        data = read_file(os.path.join(project.root, manifest), follow_link=True)
         return _texts(kind(manifest, data)) if kind and data is not None else None
     except (OSError, UnreadableError):
         return None

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from capa_codemods.encodings import text_in
 from capa_codemods.engine.document import Document, decoded
-from capa_codemods.names import CAPA, Names
+from capa_codemods.names import CAPA_DISTRIBUTION, Names
 from capa_codemods.requirement import read_requirement
 
 
@@ -74,4 +74,4 @@ class LineManifest(Document):
 def is_capa(text: str) -> bool:
     """Say whether the requirement *text* is of Capa."""
     requirement = read_requirement(text)
-    return requirement is not None and requirement.name == CAPA
+    return requirement is not None and requirement.name == CAPA_DISTRIBUTION

@@ -13,7 +13,7 @@ from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit
 from capa_codemods.manifests.entry_points import Entry, ManifestOfName, original
 from capa_codemods.manifests.lines import is_capa
-from capa_codemods.names import CAPA, Names, normalized
+from capa_codemods.names import CAPA_DISTRIBUTION, Names, normalized_name
 
 # Comments and multi-line strings are matched so that what looks like a string inside them is none.
 _TOKEN = re.compile(
@@ -154,7 +154,11 @@ def extras_of(value: object) -> list[str]:
 
 def _without_capa(value: Any, names: Names) -> Any:
     if isinstance(value, dict):
-        return {key: _without_capa(item, names) for key, item in value.items() if normalized(key) != CAPA}
+        return {
+            key: _without_capa(item, names)
+            for key, item in value.items()
+            if normalized_name(key) != CAPA_DISTRIBUTION
+        }
     if isinstance(value, list):
         kept = (item for item in value if not (isinstance(item, str) and is_capa(item)))
         return [_without_capa(item, names) for item in kept]

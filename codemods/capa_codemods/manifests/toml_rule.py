@@ -19,7 +19,7 @@ from capa_codemods.manifests.inserted import inserted, replaced
 from capa_codemods.manifests.locks import stale_locks
 from capa_codemods.manifests.pins import contradictions
 from capa_codemods.manifests.toml_manifest import Path, TomlManifest, extras_of
-from capa_codemods.names import CAPA, normalized
+from capa_codemods.names import CAPA_DISTRIBUTION, normalized_name
 from capa_codemods.project import Project
 from capa_codemods.requirement import Missing, capa_requirement, missing, with_extras
 from capa_codemods.rule import Rule
@@ -89,7 +89,10 @@ class TomlRule(Rule[M]):
         self, file: M, path: Path, table: dict[str, Any], project: Project
     ) -> Iterator[Edit | Finding]:
         present = [
-            extra for key, value in table.items() if normalized(key) == CAPA for extra in extras_of(value)
+            extra
+            for key, value in table.items()
+            if normalized_name(key) == CAPA_DISTRIBUTION
+            for extra in extras_of(value)
         ]
         sdks = {key: owner.extra for key in table if (owner := project.names.required(key))}
         always = {key: extra for key, extra in sdks.items() if not _condition(table[key])}
@@ -113,16 +116,16 @@ class TomlRule(Rule[M]):
     def _extras(
         self, file: M, path: Path, table: dict[str, Any], beside: str, extras: list[str]
     ) -> Iterator[Edit | Finding]:
-        if CAPA in map(normalized, table):
-            said = (
-                f"{'.'.join(path)}: {CAPA} is asked for without {capa_requirement(extras).removeprefix(CAPA)}"
-            )
-            yield Finding(self.id, file.line_with(CAPA), "warning", said, "add the extras by hand")
+        if CAPA_DISTRIBUTION in map(normalized_name, table):
+            missing = capa_requirement(extras).removeprefix(CAPA_DISTRIBUTION)
+            message = f"{'.'.join(path)}: {CAPA_DISTRIBUTION} is asked for without {missing}"
+            at = file.line_with(CAPA_DISTRIBUTION)
+            yield Finding(self.id, at, "warning", message, "add the extras by hand")
             return
         listed = ", ".join(f'"{extra}"' for extra in extras)
-        line = f'{CAPA} = {{version = "*", extras = [{listed}]}}'
+        line = f'{CAPA_DISTRIBUTION} = {{version = "*", extras = [{listed}]}}'
         tries = (_line_after(file, found, line, self.id) for found in _settings(file, beside))
-        wanted = {**table, CAPA: {"version": "*", "extras": extras}}
+        wanted = {**table, CAPA_DISTRIBUTION: {"version": "*", "extras": extras}}
         yield from self._first_right(file, tries, path, wanted, _Sought(beside, line))
 
     def _first_right(

@@ -15,7 +15,7 @@ from capa_codemods.errors import RuleError
 from capa_codemods.rule import OURS, Rule
 
 
-class Offer(NamedTuple):
+class RuleOffer(NamedTuple):
     """A rule that can be had; one of another package is not imported before `load`."""
 
     id: str
@@ -45,15 +45,15 @@ class Offer(NamedTuple):
 
 
 @cache
-def offers() -> tuple[Offer, ...]:
+def rule_offers() -> tuple[RuleOffer, ...]:
     """Return all rules that can be had, by id.
 
     Raises:
         RuleError: Two rules have one id.
     """
-    found = [Offer(cls.id, OURS, None, cls) for cls in _own()]
-    found += [Offer(entry.name, package_of(entry), entry) for entry in rule_entries()]
-    known: dict[str, Offer] = {}
+    found = [RuleOffer(cls.id, OURS, None, cls) for cls in _own()]
+    found += [RuleOffer(entry.name, package_of(entry), entry) for entry in rule_entries()]
+    known: dict[str, RuleOffer] = {}
     for offer in found:
         if (other := known.setdefault(offer.id, offer)) is not offer:
             raise RuleError(
@@ -70,13 +70,13 @@ def all_rules() -> tuple[Rule[Any], ...]:
     Raises:
         RuleError: A rule of another package cannot be used.
     """
-    rules = (offer.load() for offer in offers() if not offer.is_command)
+    rules = (offer.load() for offer in rule_offers() if not offer.is_command)
     return tuple(rule for rule in rules if not rule.changes_shape)
 
 
-def named(rule: str) -> Rule[Any] | None:
+def find_rule(rule: str) -> Rule[Any] | None:
     """Return the rule *rule*; None if there is none, or it cannot be loaded."""
-    for offer in offers():
+    for offer in rule_offers():
         if offer.id == rule:
             try:
                 return offer.load()
@@ -85,9 +85,9 @@ def named(rule: str) -> Rule[Any] | None:
     return None
 
 
-def summary_of(rule: str) -> str:
+def rule_summary(rule: str) -> str:
     """Return what the rule *rule* changes, in one line; nothing if there is none, or it cannot be loaded."""
-    found = named(rule)
+    found = find_rule(rule)
     return found.summary if found else ""
 
 
@@ -104,7 +104,7 @@ def _is_rule(value: object, module: str) -> bool:
     return isinstance(value, type) and issubclass(value, Rule) and value.__module__ == module
 
 
-def _loaded(offer: Offer, entry: EntryPoint) -> Rule[Any]:
+def _loaded(offer: RuleOffer, entry: EntryPoint) -> Rule[Any]:
     step = f"mend or update it, or leave it out with --skip {offer.id}"
     who = f"the rule `{offer.id}` of {offer.package}"
     try:
@@ -121,7 +121,7 @@ def _loaded(offer: Offer, entry: EntryPoint) -> Rule[Any]:
 
 def _what_is_wrong(rule: object, wanted: str) -> str | None:
     if not isinstance(rule, Rule):
-        return "is no subclass of capa_codemods.rule.Rule"
+        return "is no subclass of capa_codemods.api.Rule"
     for name in ("id", "summary", "reads"):
         if not hasattr(rule, name):
             return f"has no `{name}`"

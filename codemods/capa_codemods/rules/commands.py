@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from capa_codemods.command_lines.command_file import CommandFile
-from capa_codemods.command_lines.found import Simple
+from capa_codemods.command_lines.found import SimpleCommand
 from capa_codemods.command_lines.installs import installed
-from capa_codemods.command_lines.judged import Started, started
+from capa_codemods.command_lines.judged import StartedCommand, started_command
 from capa_codemods.command_lines.plugins import plugins
 from capa_codemods.findings import Edit, Finding, Level
 from capa_codemods.project import Project
@@ -39,15 +39,15 @@ class Commands(Rule[CommandFile]):
         for simple in file.commands:
             yield from self.said_of(simple, project)
 
-    def said_of(self, simple: Simple, project: Project) -> Iterator[Finding]:
+    def said_of(self, simple: SimpleCommand, project: Project) -> Iterator[Finding]:
         """Yield what there is to say of one command."""
-        if found := started(simple, project.names):
+        if found := started_command(simple, project.names):
             yield from self._started(found)
         else:
             yield from self._installed(simple, project)
             yield from self._loaded(simple, project)
 
-    def _started(self, found: Started) -> Iterator[Finding]:
+    def _started(self, found: StartedCommand) -> Iterator[Finding]:
         for line in found.told:
             level: Level = "warning" if line.support == "none" else "note"
             said = f"`{' '.join(found.words)}`: {line.reason}"
@@ -55,13 +55,13 @@ class Commands(Rule[CommandFile]):
                 self.id, found.line, level, said, f"see {line.see}" if line.see else "name it with -A"
             )
 
-    def _installed(self, simple: Simple, project: Project) -> Iterator[Finding]:
+    def _installed(self, simple: SimpleCommand, project: Project) -> Iterator[Finding]:
         missing = missing_extras(installed(simple.words), project.names)
         if missing:
             said = f"`{' '.join(simple.words)}` installs an SDK and not {capa_requirement(missing)}"
             yield Finding(self.id, simple.line, "warning", said, f"add '{capa_requirement(missing)}' to it")
 
-    def _loaded(self, simple: Simple, project: Project) -> Iterator[Finding]:
+    def _loaded(self, simple: SimpleCommand, project: Project) -> Iterator[Finding]:
         for module in plugins(simple.words):
             if new := project.names.modules.get(module):
                 said = f"`-p {module}` loads the plug-in of the original into pytest"

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from capa_codemods.engine.calls import calls_in_strings, is_ignored, with_argument
 from capa_codemods.engine.meaning import Meanings
 from capa_codemods.engine.python_file import PythonFile
-from capa_codemods.engine.write import read
+from capa_codemods.engine.write import read_file
 from capa_codemods.findings import Edit
 from capa_codemods.project import Project, legacy_of
 from capa_codemods.rule import Rule
@@ -190,7 +190,7 @@ def _may_be_stopped(name: str, file: PythonFile, project: Project) -> bool:
     for path in project.files:
         if path.endswith((".py", ".ipynb")) and path != file.path:
             try:
-                data = read(f"{project.root}/{path}") or b""
+                data = read_file(f"{project.root}/{path}") or b""
             except OSError:
                 return True
             if b".stop" in data and word.search(data):

@@ -24,7 +24,7 @@ from capa_codemods.findings import Edit, Finding
 from capa_codemods.manifests.ini_file import ToxIni
 from capa_codemods.manifests.toml_manifest import PyprojectFile
 from capa_codemods.manifests.toml_rule import TomlRule
-from capa_codemods.names import CAPA
+from capa_codemods.names import CAPA_DISTRIBUTION
 from capa_codemods.project import Project
 from capa_codemods.requirement import capa_requirement, missing_extras, read_requirement
 
@@ -44,7 +44,7 @@ class Pyproject(TomlRule[PyprojectFile]):
 
     def _of_conda(self, file: PyprojectFile, project: Project) -> Iterator[Finding]:
         asked = list(filter(None, (read_requirement(text) for text, _ in file.asked)))
-        brought = {extra for one in asked if one.name == CAPA for extra in one.extras}
+        brought = {extra for one in asked if one.name == CAPA_DISTRIBUTION for extra in one.extras}
         brought |= {owner.extra for one in asked if (owner := project.names.required(one.name))}
         for path, table in file.conda_tables:
             for key in table:

@@ -25,7 +25,7 @@ from capa_codemods.engine.calls import calls_in_strings, is_ignored, with_argume
 from capa_codemods.engine.meaning import Meanings
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.engine.syntax import parse
-from capa_codemods.engine.write import read
+from capa_codemods.engine.write import read_file
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.project import Project
@@ -152,7 +152,7 @@ def _replaced_elsewhere(project: Project) -> dict[str, str]:
 
 def _replaced_in(path: str, project: Project) -> list[str]:
     try:
-        data = read(f"{project.root}/{path}") or b""
+        data = read_file(f"{project.root}/{path}") or b""
         if b"requests" not in data or not _MAY_REPLACE.search(data):
             return []
         tree = parse(data)

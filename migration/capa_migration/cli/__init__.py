@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _guarded(command: str, words: list[str]) -> int:
-    from capa_codemods.errors import BusyError, CodemodError
+    from capa_codemods.api import BusyError, CodemodError
     from capa_migration.errors import MigrationError
 
     try:
@@ -83,16 +83,18 @@ def _guarded(command: str, words: list[str]) -> int:
 
 
 def _said(error: Exception) -> str:
-    from capa_codemods.errors import way_out
+    from capa_codemods.api import remedy_for
 
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror or error}: {way_out(error)} and run again; nothing was changed"
+        return f"{place}{error.strerror or error}: {remedy_for(error)} and run again; nothing was changed"
     return str(error)
 
 
 def _print_version() -> int:
-    from capa_codemods import __version__  # what `importlib.metadata` would say, which takes longer to load
+    from capa_codemods.api import (
+        __version__,  # what `importlib.metadata` would say, which takes longer to load
+    )
 
     print(f"capa {__version__}")
     return CLEAN

@@ -69,6 +69,6 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 
 def _rules() -> list[str]:
-    from capa_codemods.rules import offers
+    from capa_codemods.api import rule_offers
 
-    return [offer.id for offer in offers()]
+    return [offer.id for offer in rule_offers()]

@@ -78,8 +78,7 @@ def _examine(runtime: Runtime) -> dict[str, Any]:
 
 def _adapters() -> list[dict[str, str | None]]:
     """Return the installed adapters, each with the version of its original that is installed."""
-    from capa_codemods.discovery import map_files
-    from capa_codemods.import_map import read
+    from capa_codemods.api import import_map_paths, read_import_map
 
     return [
         {
@@ -88,7 +87,7 @@ def _adapters() -> list[dict[str, str | None]]:
             "supported": one.versions,
             "installed": _version(one.distributions),
         }
-        for one in map(read, map_files())
+        for one in map(read_import_map, import_map_paths())
     ]
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from capa_codemods.findings import Outcome
-from capa_codemods.project import CAPA_TOML
+from capa_codemods.api import CAPA_TOML, Outcome
 from capa_migration.cli.paint import painted_diff
 from capa_migration.cli.terminal import has_colour
 from capa_migration.errors import OptionsError

@@ -112,11 +112,10 @@ def _add_apply_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _list_rules() -> int:
-    from capa_codemods.errors import RuleError
-    from capa_codemods.rules import offers
+    from capa_codemods.api import RuleError, rule_offers
 
     code = CLEAN
-    for offer in offers():
+    for offer in rule_offers():
         try:
             rule = offer.load()
         except RuleError as error:

@@ -95,8 +95,7 @@ def put(path: str, data: bytes) -> None:
     Raises:
         OptionsError: It cannot be written. What was there still is.
     """
-    from capa_codemods.engine.write import read, replace
-    from capa_codemods.errors import CodemodError
+    from capa_codemods.api import CodemodError, read_file, replace_file
 
     place = os.path.realpath(path)
     try:
@@ -104,7 +103,7 @@ def put(path: str, data: bytes) -> None:
             with open(place, "wb") as file:  # /dev/stdout, or a pipe: nothing that could be torn
                 file.write(data)
         else:
-            replace(place, data, temporary=f"{place}.{os.getpid()}.tmp", expected=read(place))
+            replace_file(place, data, temporary=f"{place}.{os.getpid()}.tmp", expected=read_file(place))
     except (OSError, CodemodError) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise OptionsError(f"{path}: cannot be written: {said}: name another file") from error

@@ -67,12 +67,12 @@ def survey(paths: Sequence[str], options: Options) -> Survey:
     Raises:
         OptionsError: No adapter is installed.
     """
-    from capa_codemods.discovery import map_files
+    from capa_codemods.api import import_map_paths
     from capa_migration.cli.terminal import ProgressLine
     from capa_migration.errors import OptionsError
     from capa_migration.scan import survey as scan
 
-    if not map_files():
+    if not import_map_paths():
         raise OptionsError(
             "no adapter is installed, so the names of most SDKs are not known: "
             "pip install 'capa-core[requests,celery,apollo]'"

@@ -12,9 +12,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote
 
-from capa_codemods import __version__
-from capa_codemods.engine.write import digest, read
-from capa_codemods.findings import Edit
+from capa_codemods.api import Edit, __version__, digest, read_file
 from capa_migration.remarks import Remark, gravest_first, remarks_of
 from capa_migration.report import Report
 
@@ -54,7 +52,7 @@ class _Sources:
         self.of = cache(self._read)
 
     def _read(self, path: str) -> bytes:
-        return read(f"{self._root}/{path}") or b""
+        return read_file(f"{self._root}/{path}") or b""
 
 
 def _invocation(report: Report, left_out: int) -> dict[str, Any]:
@@ -66,9 +64,9 @@ def _invocation(report: Report, left_out: int) -> dict[str, Any]:
 
 
 def _driver(rules: list[str]) -> dict[str, Any]:
-    from capa_codemods.rules import summary_of
+    from capa_codemods.api import rule_summary
 
-    says = {rule: _OURS.get(rule) or summary_of(rule) or rule for rule in rules}
+    says = {rule: _OURS.get(rule) or rule_summary(rule) or rule for rule in rules}
     return {
         "name": "capa",
         "semanticVersion": __version__,

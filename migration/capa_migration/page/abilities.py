@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
-from capa_codemods.import_map import ImportMap
+from capa_codemods.api import ImportMap
 from capa_core.abilities import Feature, Support, meanings
 from capa_migration.scan.origins import plain
 from capa_migration.scan.sites import Survey

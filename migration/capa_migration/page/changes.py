@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
-from capa_codemods.engine.journal import Entry, Journal, Record
-from capa_codemods.engine.unified import unified
-from capa_codemods.engine.write import digest, read
-from capa_codemods.errors import JournalError
-from capa_codemods.findings import Edit, Outcome
+from capa_codemods.api import (
+    Edit,
+    Journal,
+    JournalEntry,
+    JournalError,
+    JournalRecord,
+    Outcome,
+    digest,
+    read_file,
+    unified_diff,
+)
 from capa_migration.page.packing import packed_lines
 from capa_migration.plan import Plan
 
@@ -33,8 +39,8 @@ class Change(NamedTuple):
     before: str
     after: str
     edits: tuple[Edit, ...]
-    record: Record | None = None
-    entry: Entry | None = None
+    record: JournalRecord | None = None
+    entry: JournalEntry | None = None
 
 
 class Changes(NamedTuple):
@@ -76,12 +82,12 @@ class Changes(NamedTuple):
             if file.record and file.entry:
                 data = file.record.original(file.entry)
             else:
-                data = read(f"{self.root}/{file.path}") or b""
+                data = read_file(f"{self.root}/{file.path}") or b""
         except (OSError, JournalError):
             return None
         if file.before and digest(data) != file.before:
             return None
-        diff = unified(file.path, data, file.edits)
+        diff = unified_diff(file.path, data, file.edits)
         return diff if len(diff) <= _LONGEST_DIFF_BYTES else None
 
 
@@ -89,7 +95,7 @@ def _ready(outcome: Outcome) -> Change:
     return Change(outcome.path, "ready", *outcome.digests, outcome.edits)
 
 
-def _written(record: Record, entry: Entry) -> Change:
+def _written(record: JournalRecord, entry: JournalEntry) -> Change:
     return Change(entry.path, "written", entry.before, entry.after, entry.edits, record, entry)
 
 

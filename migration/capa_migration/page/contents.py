@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-from capa_codemods import __version__
+from capa_codemods.api import __version__
 from capa_migration.history import History
 from capa_migration.page.abilities import abilities
 from capa_migration.page.changes import Changes

@@ -7,15 +7,18 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from capa_codemods.command_lines.command_file import CommandFile
-from capa_codemods.command_lines.found import Simple
-from capa_codemods.command_lines.judged import Started, started
-from capa_codemods.engine.notebook_file import NotebookFile
-from capa_codemods.engine.write import read
-from capa_codemods.errors import UnreadableError
-from capa_codemods.import_map import Support
-from capa_codemods.limits import LARGEST_BYTES
-from capa_codemods.project import Project
+from capa_codemods.api import (
+    LARGEST_BYTES,
+    CommandFile,
+    NotebookFile,
+    Project,
+    SimpleCommand,
+    StartedCommand,
+    Support,
+    UnreadableError,
+    read_file,
+    started_command,
+)
 
 _RUNS_COMMANDS = re.compile(rb"!|%%")
 
@@ -54,38 +57,38 @@ def commands(paths: list[str], project: Project) -> Iterator[Command]:
         data = _read(f"{project.root}/{path}") if claims else b""
         found = _in_notebook(path, data) if NotebookFile.claims(path) else _in_file(path, data, project)
         for simple in found:
-            if one := started(simple, project.names):
+            if one := started_command(simple, project.names):
                 yield _command(path, one)
 
 
 def _read(place: str) -> bytes:
     """Return what the file at *place* holds; nothing if it cannot be read, or is too large: such starts nothing."""
     try:
-        data = read(place) or b""
+        data = read_file(place) or b""
     except OSError:
         return b""
     return data if len(data) <= LARGEST_BYTES else b""
 
 
-def _in_file(path: str, data: bytes, project: Project) -> Iterable[Simple]:
+def _in_file(path: str, data: bytes, project: Project) -> Iterable[SimpleCommand]:
     return CommandFile(path, data).commands if CommandFile.may_concern(data, project.names) else ()
 
 
-def _in_notebook(path: str, data: bytes) -> Iterator[Simple]:
+def _in_notebook(path: str, data: bytes) -> Iterator[SimpleCommand]:
     if b"celery" not in data or not _RUNS_COMMANDS.search(data):
         return
     try:
         file = NotebookFile(path, data)
     except UnreadableError:
         return  # as the scan for call sites says
-    from capa_codemods.command_lines.cells import cell_commands
+    from capa_codemods.api import cell_commands
 
     for cell in file.code:
         for simple in cell_commands(cell):
             yield simple._replace(line=file.lines(cell)[simple.line - 1])
 
 
-def _command(path: str, found: Started) -> Command:
+def _command(path: str, found: StartedCommand) -> Command:
     asked, worst = found.asked, found.told[0] if found.told else None
     told = (worst.support, worst.reason, worst.see) if worst else ()
     return Command(path, found.line, asked.subcommand, asked.application, shlex.join(found.words), *told)

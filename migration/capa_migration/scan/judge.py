@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from capa_codemods.import_map import Name, Support
-from capa_codemods.names import Names
+from capa_codemods.api import NameLine, Names, Support
 
 
 class Judgement(NamedTuple):
@@ -45,7 +44,7 @@ class Judge:
             return Judgement("none", f"{owner.package} does not list {name}")
         return Judgement("full")
 
-    def _worst(self, name: str, arguments: Collection[str]) -> Name | None:
+    def _worst(self, name: str, arguments: Collection[str]) -> NameLine | None:
         lines = [self._names.line(name, argument) for argument in arguments]
         told = [line for line in (*lines, self._names.nearest_line(name)) if line and line.support != "full"]
         return min(told, key=lambda line: ("none", "partial").index(line.support), default=None)

@@ -13,8 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple, get_args
 
-from capa_codemods.names import normalized, spellings
-from capa_codemods.project import Project
+from capa_codemods.api import Project, normalized_name, spellings_pattern
 
 Verdict = Literal["works", "limits", "blind", "untried", "untouched"]
 # `import a, b`, `from a.b import`, and an application of Django in quotes.
@@ -128,12 +127,12 @@ def required(project: Project) -> Iterator[tuple[str, Place]]:
     names = [name for one in foreign for name in one.distributions]
     # A whole word in quotes, or at the beginning of a line or an item: no module in an import, nor prose.
     pattern = re.compile(
-        rf"(?:^[ \t]*(?:-[ \t]*)?|[\"'])({spellings(names).pattern})", re.IGNORECASE | re.MULTILINE
+        rf"(?:^[ \t]*(?:-[ \t]*)?|[\"'])({spellings_pattern(names).pattern})", re.IGNORECASE | re.MULTILINE
     )
     for manifest in project.manifests:
         text = project.text_of(manifest)
         for match in pattern.finditer(text):
-            yield normalized(match[1]), Place(manifest, text.count("\n", 0, match.start(1)) + 1)
+            yield normalized_name(match[1]), Place(manifest, text.count("\n", 0, match.start(1)) + 1)
 
 
 def companions(
@@ -152,7 +151,7 @@ def companions(
         by_name.setdefault(name, []).append(place)
     found = []
     for one in libraries():
-        spelt = {*map(normalized, one.distributions), *one.modules}
+        spelt = {*map(normalized_name, one.distributions), *one.modules}
         places = [place for name in sorted(spelt) for place in by_name.get(name, ())]
         if places and not sdks.isdisjoint(one.concerns):
             found.append(Companion(one, tuple(sorted(set(places)))))

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
-from capa_codemods.import_map import ImportMap
+from capa_codemods.api import ImportMap
 
 
 class Moved:

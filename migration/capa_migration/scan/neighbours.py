@@ -7,10 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from typing import NamedTuple
 
-from capa_codemods.engine.python_file import PythonFile
-from capa_codemods.engine.write import read
-from capa_codemods.errors import UnreadableError
-from capa_codemods.project import Project
+from capa_codemods.api import Project, PythonFile, UnreadableError, read_file
 from capa_migration.scan.moved import Moved
 from capa_migration.scan.origins import Origins
 from capa_migration.scan.scope import OwnClass
@@ -88,7 +85,7 @@ class Neighbours:
         if not PythonFile.claims(path):
             return  # nothing is imported from a notebook
         try:
-            data = read(f"{self._project.root}/{path}")
+            data = read_file(f"{self._project.root}/{path}")
             tree = tree_of(PythonFile(path, data)) if data is not None else None
         except (OSError, UnreadableError):
             return  # the scan of that file says why

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from capa_codemods.import_map import Support
+from capa_codemods.api import Support
 from capa_migration.scan.commands import Command
 from capa_migration.scan.libraries import Companion
 

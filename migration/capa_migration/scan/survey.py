@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.resources import files as package_files
 from typing import NamedTuple
 
-from capa_codemods import discovery
-from capa_codemods.engine import find
-from capa_codemods.engine.python_file import statements
-from capa_codemods.engine.write import read
-from capa_codemods.errors import UnreadableError
-from capa_codemods.import_map import ImportMap
-from capa_codemods.import_map import read as read_map
-from capa_codemods.many import each, seldom_collecting
-from capa_codemods.names import Names
-from capa_codemods.project import Project
-from capa_codemods.sieve import Sieve
+from capa_codemods.api import (
+    ImportMap,
+    Names,
+    Project,
+    Sieve,
+    UnreadableError,
+    each_file,
+    list_files,
+    rare_garbage_collection,
+    read_file,
+    read_import_map,
+    walk_statements,
+)
 from capa_migration.scan.commands import commands
 from capa_migration.scan.judge import Judge
 from capa_migration.scan.libraries import Place, companions, imported, required
@@ -58,13 +60,13 @@ def survey(
     """
     target = Target(paths)
     options = options.filled(target.root)
-    listed = find.files(target.root, options.exclude)
+    listed = list_files(target.root, options.exclude)
     project = Project(target.root, Names(known_maps()), listed, options.roots)
     wanted = [one for one in target.within(listed) if claims(one)]
     found: list[Found] = []
     reader = Reader(project)
     reader.learn(_watched([one for one in listed if claims(one)], progress))
-    for number, one in enumerate(each(reader.scan, wanted, _crashed), 1):
+    for number, one in enumerate(each_file(reader.scan, wanted, _crashed), 1):
         if one is not None:
             found.append(one)
         if progress:
@@ -89,10 +91,12 @@ def known_maps() -> list[ImportMap]:
     Raises:
         ImportMapError: A map is wrong.
     """
-    installed = [read_map(path) for path in discovery.map_files()]
+    from capa_codemods.api import import_map_paths
+
+    installed = [read_import_map(path) for path in import_map_paths()]
     taken = {root for one in installed for root in one.roots}
     ours = sorted(str(path) for path in package_files(__package__).joinpath("sdks").iterdir())
-    others = [read_map(path) for path in ours if path.endswith(".toml")]
+    others = [read_import_map(path) for path in ours if path.endswith(".toml")]
     return installed + [one for one in others if not taken.intersection(one.roots)]
 
 
@@ -115,20 +119,20 @@ class Reader:
         naming = []
         for path in paths:
             try:
-                parts = texts(path, read(f"{self._project.root}/{path}") or b"")
+                parts = texts(path, read_file(f"{self._project.root}/{path}") or b"")
             except (OSError, UnreadableError):
                 continue  # `scan` says why it cannot be read
             for part in parts:
                 takers.note(path, part.data)
             if any(self._sieve.imports_or_quotes(part.data) for part in parts):
                 naming.append(path)
-        with seldom_collecting():
+        with rare_garbage_collection():
             self._concerned = self._neighbours.learn(naming, takers)
 
     def scan(self, path: str) -> Found | None:
         """Return the call sites of the file at *path*; None if it uses no SDK, and no library around one."""
         try:
-            data = read(f"{self._project.root}/{path}")
+            data = read_file(f"{self._project.root}/{path}")
         except OSError as error:
             return _unread(path, f"cannot be read: {error.strerror}", "allow reading it")
         if data is None:
@@ -237,7 +241,7 @@ def _chain(node: ast.AST) -> Iterator[int]:
 
 def _imported_modules(tree: ast.Module) -> set[str]:
     found = set()
-    for node in statements(tree):
+    for node in walk_statements(tree):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module)
         elif isinstance(node, ast.Import):

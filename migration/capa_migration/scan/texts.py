@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from capa_codemods.engine.notebook_file import NotebookFile
-from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.api import NotebookFile, PythonFile
 
 _SUFFIXES = (*PythonFile.suffixes, *NotebookFile.suffixes)
 
@@ -51,9 +50,9 @@ def tree_of(file: PythonFile) -> ast.Module | None:
     """Return the syntax tree of *file*, where need be in an older spelling; None if that cannot be had."""
     if file.tree is not None:
         return file.tree
-    from capa_codemods.engine.older_syntax import older
+    from capa_codemods.api import tree_in_older_syntax
 
-    return older(file.data)
+    return tree_in_older_syntax(file.data)
 
 
 def joined(parts: Iterable[tuple[Text, ast.Module]]) -> ast.Module:

@@ -15,10 +15,7 @@ from opcode import opmap
 from types import FrameType, ModuleType
 from typing import Any
 
-from capa_codemods.engine import find
-from capa_codemods.import_map import read
-from capa_codemods.names import Names
-from capa_codemods.project import Project
+from capa_codemods.api import Names, Project, list_files, read_import_map
 from capa_migration.trial import environment
 
 _IMPORT_FROM = bytes([opmap["IMPORT_FROM"]])
@@ -35,7 +32,9 @@ def install(variables: Mapping[str, str]) -> None:
     if root is None:
         return
     maps = [path for path in variables.get(environment.MAPS, "").split(os.pathsep) if path]
-    redirect = Redirect(root, Names(read(path) for path in maps), [os.path.dirname(path) for path in maps])
+    redirect = Redirect(
+        root, Names(read_import_map(path) for path in maps), [os.path.dirname(path) for path in maps]
+    )
     redirect.install()
 
 
@@ -137,7 +136,7 @@ class Redirect:
             return self._project
         # Only evidence by manifest needs the list of all files.
         if self._listed is None:
-            self._listed = Project(self._root.rstrip("/"), self._names, find.files(self._root.rstrip("/")))
+            self._listed = Project(self._root.rstrip("/"), self._names, list_files(self._root.rstrip("/")))
         return self._listed
 
     def _redirect_patches(self) -> None:

@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from capa_codemods.discovery import map_files
+from capa_codemods.api import import_map_paths
 from capa_migration.errors import OptionsError
 from capa_migration.trial import environment
 
@@ -42,7 +42,7 @@ def child_environment(root: str, variables: dict[str, str] | os._Environ[str]) -
     return {
         **variables,
         environment.ROOT: root,
-        environment.MAPS: os.pathsep.join(map_files()),
+        environment.MAPS: os.pathsep.join(import_map_paths()),
         "PYTHONPATH": os.pathsep.join([here, above] if above else [here]),
         # `python` and `celery` are those beside this interpreter, as in an activated environment.
         "PATH": os.pathsep.join([os.path.dirname(sys.executable), variables.get("PATH", os.defpath)]),

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from capa_codemods.names import Names
-from capa_codemods.rules.strings import moved_patch_target
+from capa_codemods.api import Names, moved_patch_target
 
 _HELPERS = (
     ("unittest.mock", "_get_target"),

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import capa_apollo
-from capa_codemods.import_map import read
+from capa_codemods.import_map import read_import_map
 
 PATH = Path(capa_apollo.__file__).with_name("import_map.toml")
 ROOT = Path(__file__).parents[3]
-MAP = read(str(PATH))
+MAP = read_import_map(str(PATH))
 
 
 @pytest.mark.parametrize("module", sorted(set(MAP.modules.values())))

@@ -9,12 +9,12 @@ from celery.app.control import Control, Inspect
 from celery.result import AsyncResult, GroupResult, ResultSet
 
 import capa_celery
-from capa_codemods.import_map import read
+from capa_codemods.import_map import read_import_map
 from capa_codemods.names import Names
 from capa_core.errors import UnsupportedError
 from capa_migration.scan.judge import Judge
 
-JUDGE = Judge(Names([read(str(Path(capa_celery.__file__).with_name("import_map.toml")))]))
+JUDGE = Judge(Names([read_import_map(str(Path(capa_celery.__file__).with_name("import_map.toml")))]))
 
 
 def _methods(owner: type) -> list[str]:

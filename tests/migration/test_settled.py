@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from capa_codemods.engine import cache
-from capa_codemods.engine.cache import Settled
+from capa_migration.settled import Settled, stamp
 
 OLD_NS = 10**18
 
@@ -29,7 +28,7 @@ def remembered(tmp_path):
     def run(*names: str, between: object = lambda: None) -> set[str]:
         first = Settled(str(tmp_path / "settled"), "options")
         for name in names:
-            first.add(name, cache.stamp(str(tmp_path / name)))
+            first.add(name, stamp(str(tmp_path / name)))
         first.save([], [".py"], "", [])
         between()
         return set(Settled.open(str(tmp_path / "settled"), "options").not_clean(str(tmp_path), names))

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 
-from capa_codemods.engine.write import read
+from capa_codemods.api import read_file
 
 _FORMAT = "capa-settled-files 1"
 OUT_OF_REACH = "0 0 0 0"
@@ -68,7 +68,7 @@ class Settled:
     def open(cls, path: str, options: str) -> Settled:
         """Return what the file at *path* remembers for this choice of *options*; nothing if any guard has changed."""
         try:
-            text = (read(path) or b"").decode(errors="surrogateescape")
+            text = (read_file(path) or b"").decode(errors="surrogateescape")
         except OSError:
             text = ""
         try:

@@ -1,0 +1,272 @@
+"""The face of the rewrite: every name that a rule, or the migration tool, may import.
+
+    from capa_codemods.api import Edit, Finding, PythonFile, Rule
+
+    rule                Rule, and what its `check` yields: Edit, Finding (with a Level), Setting
+    files               Document and its kinds: PythonFile, NotebookFile, CommandFile, and one for each kind of manifest
+    Python              Meanings, calls_in_strings, with_argument, is_ignored, walk_statements; ImportStatement,
+                        ImportedName and StringUse, which say where an import or a string stands
+    surroundings        Project (one tree), Names (old and new names), ImportMap and its NameLine
+    run                 rule_offers → Rewrite → Outcome (with a Change for each edit) → splice, unified_diff
+    write and undo      Journal, PlannedFile, apply_files, undo_newest, recover_unfinished → WriteResult
+    errors              CodemodError and below; remedy_for an OSError
+
+All other modules may be moved or renamed without notice. The contract of each name is its docstring. A name is imported
+when it is first used, so that a command pays for nothing that it does not need.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from capa_codemods import __version__
+
+if TYPE_CHECKING:
+    from capa_codemods.capa_toml import CapaTomlPlan, plan_capa_toml
+    from capa_codemods.command_lines.cells import cell_commands
+    from capa_codemods.command_lines.command_file import CommandFile
+    from capa_codemods.command_lines.found import SimpleCommand
+    from capa_codemods.command_lines.judged import StartedCommand, started_command
+    from capa_codemods.discovery import import_map_paths, source_files
+    from capa_codemods.engine.apply import (
+        Progress,
+        Trouble,
+        WriteResult,
+        apply_files,
+        no_progress,
+        recover_unfinished,
+        undo_newest,
+    )
+    from capa_codemods.engine.calls import calls_in_strings, is_ignored, with_argument
+    from capa_codemods.engine.document import Document
+    from capa_codemods.engine.facts import ImportedName, ImportStatement, StringUse
+    from capa_codemods.engine.find import list_files
+    from capa_codemods.engine.git import git_top_level, is_git_ignored
+    from capa_codemods.engine.git_changes import (
+        UncommittedChanges,
+        commit_files,
+        refusal_to_commit,
+        uncommitted_changes,
+    )
+    from capa_codemods.engine.journal import Journal, JournalEntry, JournalRecord, PlannedFile
+    from capa_codemods.engine.journal_folder import (
+        MIGRATE_FOLDER,
+        check_folder,
+        make_hidden_folder,
+        make_migrate_folder,
+    )
+    from capa_codemods.engine.meaning import Meanings
+    from capa_codemods.engine.notebook_file import NotebookFile
+    from capa_codemods.engine.older_syntax import tree_in_older_syntax
+    from capa_codemods.engine.python_file import PythonFile, walk_statements
+    from capa_codemods.engine.splice import splice
+    from capa_codemods.engine.unified import unified_diff
+    from capa_codemods.engine.write import digest, open_regular, read_file, replace_file
+    from capa_codemods.errors import (
+        BusyError,
+        CodemodError,
+        ConflictError,
+        ImportMapError,
+        JournalError,
+        RuleError,
+        RuleFailedError,
+        UnreadableError,
+        remedy_for,
+    )
+    from capa_codemods.findings import Change, Edit, Finding, Level, Outcome, Setting
+    from capa_codemods.import_map import ImportMap, NameLine, Support, read_import_map
+    from capa_codemods.limits import LARGEST_BYTES
+    from capa_codemods.manifests.asked import asks_for
+    from capa_codemods.manifests.conda_file import CondaFile
+    from capa_codemods.manifests.ini_file import SetupCfg, ToxIni
+    from capa_codemods.manifests.requirements_file import RequirementsFile
+    from capa_codemods.manifests.script_header import ScriptHeader
+    from capa_codemods.manifests.setup_file import SetupFile
+    from capa_codemods.manifests.toml_manifest import Pipfile, PyprojectFile
+    from capa_codemods.many import each_file, rare_garbage_collection
+    from capa_codemods.names import CAPA_DISTRIBUTION, Names, normalized_name, spellings_pattern
+    from capa_codemods.project import CAPA_TOML, Project, is_manifest
+    from capa_codemods.requirement import capa_requirement
+    from capa_codemods.rewrite import Rewrite, crashed_outcome
+    from capa_codemods.rule import Rule
+    from capa_codemods.rules import RuleOffer, find_rule, rule_offers, rule_summary
+    from capa_codemods.rules.strings import moved_patch_target
+    from capa_codemods.sieve import Sieve
+
+__all__ = [
+    "CAPA_DISTRIBUTION",
+    "CAPA_TOML",
+    "LARGEST_BYTES",
+    "MIGRATE_FOLDER",
+    "BusyError",
+    "CapaTomlPlan",
+    "Change",
+    "CodemodError",
+    "CommandFile",
+    "CondaFile",
+    "ConflictError",
+    "Document",
+    "Edit",
+    "Finding",
+    "ImportMap",
+    "ImportMapError",
+    "ImportStatement",
+    "ImportedName",
+    "Journal",
+    "JournalEntry",
+    "JournalError",
+    "JournalRecord",
+    "Level",
+    "Meanings",
+    "NameLine",
+    "Names",
+    "NotebookFile",
+    "Outcome",
+    "Pipfile",
+    "PlannedFile",
+    "Progress",
+    "Project",
+    "PyprojectFile",
+    "PythonFile",
+    "RequirementsFile",
+    "Rewrite",
+    "Rule",
+    "RuleError",
+    "RuleFailedError",
+    "RuleOffer",
+    "ScriptHeader",
+    "Setting",
+    "SetupCfg",
+    "SetupFile",
+    "Sieve",
+    "SimpleCommand",
+    "StartedCommand",
+    "StringUse",
+    "Support",
+    "ToxIni",
+    "Trouble",
+    "UncommittedChanges",
+    "UnreadableError",
+    "WriteResult",
+    "__version__",
+    "apply_files",
+    "asks_for",
+    "calls_in_strings",
+    "capa_requirement",
+    "cell_commands",
+    "check_folder",
+    "commit_files",
+    "crashed_outcome",
+    "digest",
+    "each_file",
+    "find_rule",
+    "git_top_level",
+    "import_map_paths",
+    "is_git_ignored",
+    "is_ignored",
+    "is_manifest",
+    "list_files",
+    "make_hidden_folder",
+    "make_migrate_folder",
+    "moved_patch_target",
+    "no_progress",
+    "normalized_name",
+    "open_regular",
+    "plan_capa_toml",
+    "rare_garbage_collection",
+    "read_file",
+    "read_import_map",
+    "recover_unfinished",
+    "refusal_to_commit",
+    "remedy_for",
+    "replace_file",
+    "rule_offers",
+    "rule_summary",
+    "source_files",
+    "spellings_pattern",
+    "splice",
+    "started_command",
+    "tree_in_older_syntax",
+    "uncommitted_changes",
+    "undo_newest",
+    "unified_diff",
+    "walk_statements",
+    "with_argument",
+]
+
+_MODULES = {
+    "capa_toml": ("CapaTomlPlan", "plan_capa_toml"),
+    "command_lines.cells": ("cell_commands",),
+    "command_lines.command_file": ("CommandFile",),
+    "command_lines.found": ("SimpleCommand",),
+    "command_lines.judged": ("StartedCommand", "started_command"),
+    "discovery": ("import_map_paths", "source_files"),
+    "engine.apply": (
+        "Progress",
+        "Trouble",
+        "WriteResult",
+        "apply_files",
+        "no_progress",
+        "recover_unfinished",
+        "undo_newest",
+    ),
+    "engine.calls": ("calls_in_strings", "is_ignored", "with_argument"),
+    "engine.document": ("Document",),
+    "engine.facts": ("ImportStatement", "ImportedName", "StringUse"),
+    "engine.find": ("list_files",),
+    "engine.git": ("git_top_level", "is_git_ignored"),
+    "engine.git_changes": ("UncommittedChanges", "commit_files", "refusal_to_commit", "uncommitted_changes"),
+    "engine.journal": ("Journal", "JournalEntry", "JournalRecord", "PlannedFile"),
+    "engine.journal_folder": ("MIGRATE_FOLDER", "check_folder", "make_hidden_folder", "make_migrate_folder"),
+    "engine.meaning": ("Meanings",),
+    "engine.notebook_file": ("NotebookFile",),
+    "engine.older_syntax": ("tree_in_older_syntax",),
+    "engine.python_file": ("PythonFile", "walk_statements"),
+    "engine.splice": ("splice",),
+    "engine.unified": ("unified_diff",),
+    "engine.write": ("digest", "open_regular", "read_file", "replace_file"),
+    "errors": (
+        "BusyError",
+        "CodemodError",
+        "ConflictError",
+        "ImportMapError",
+        "JournalError",
+        "RuleError",
+        "RuleFailedError",
+        "UnreadableError",
+        "remedy_for",
+    ),
+    "findings": ("Change", "Edit", "Finding", "Level", "Outcome", "Setting"),
+    "import_map": ("ImportMap", "NameLine", "Support", "read_import_map"),
+    "limits": ("LARGEST_BYTES",),
+    "manifests.asked": ("asks_for",),
+    "manifests.conda_file": ("CondaFile",),
+    "manifests.ini_file": ("SetupCfg", "ToxIni"),
+    "manifests.requirements_file": ("RequirementsFile",),
+    "manifests.script_header": ("ScriptHeader",),
+    "manifests.setup_file": ("SetupFile",),
+    "manifests.toml_manifest": ("Pipfile", "PyprojectFile"),
+    "many": ("each_file", "rare_garbage_collection"),
+    "names": ("CAPA_DISTRIBUTION", "Names", "normalized_name", "spellings_pattern"),
+    "project": ("CAPA_TOML", "Project", "is_manifest"),
+    "requirement": ("capa_requirement",),
+    "rewrite": ("Rewrite", "crashed_outcome"),
+    "rule": ("Rule",),
+    "rules": ("RuleOffer", "find_rule", "rule_offers", "rule_summary"),
+    "rules.strings": ("moved_patch_target",),
+    "sieve": ("Sieve",),
+}
+_HOMES = {name: f"capa_codemods.{module}" for module, names in _MODULES.items() for name in names}
+
+if not TYPE_CHECKING:  # else a type checker would take any name for one that is there
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
