@@ -32,7 +32,7 @@ lint-types:
 
 lint-imports:
 	@.ci/set-up
-	$(BIN)/lint-imports
+	$(BIN)/python .ci/import_contracts.py
 
 format: ## lay out the code and mend what can be mended
 	@.ci/set-up

@@ -16,6 +16,7 @@ from capa_codemods.api import Rule, rule_offers
 from capa_core import errors
 from capa_core.abilities import meanings
 from capa_core.block import blocks
+from capa_core.engine import engine_of, engines
 from capa_migration.scan.libraries import libraries
 
 ROOT = Path(__file__).parent.parent
@@ -44,7 +45,7 @@ def components_page() -> str:
         "engine's own. An ability is `native` to the engine, given by the `driver` or by the `core`, "
         "`approximate` (see the notes), or absent (`no`). The conformance suite measures each of these claims."
     )
-    return _page("Components and their abilities", legend, *_by_block(_abilities))
+    return _page("Components and their abilities", _engines(), legend, *_by_block(_abilities))
 
 
 def settings_page() -> str:
@@ -97,6 +98,24 @@ PAGES: dict[str, Callable[[], str]] = {
     "rules.md": rules_page,
     "libraries.md": libraries_page,
 }
+
+
+def _engines() -> str:
+    """Return the table of the engines that have drivers, with extra, blocks and addresses of each."""
+    rows = []
+    groups = _entry_points()
+    for engine in sorted(engines().values(), key=lambda each: each.title):
+        served = [
+            block.name
+            for block in blocks().values()
+            for value in groups[block.group].values()
+            if engine_of(value.partition(":")[0]) == engine
+        ]
+        schemes = [f"`{scheme.name}://`" for scheme in engine.schemes.values() if scheme.served]
+        extra = f"`capa-core[{engine.extra}]`" if engine.extra else "`capa-core`"
+        if served:
+            rows.append((engine.title, extra, ", ".join(sorted(served)), ", ".join(dict.fromkeys(schemes))))
+    return _table(["engine", "install", "blocks", "addresses"], rows)
 
 
 def _by_block(section: Callable[[dict[str, Any]], str]) -> Iterator[str]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from kombu import Exchange, Queue
 
+from capa_core.engine import scheme_of
+
 GROUP = "celery"
 """All workers of one queue compete in this group."""
-
-URGENT_IS_ZERO = frozenset({"redis", "rediss", "sentinel"})
-"""Transports of kombu on which priority 0 is served first; on all others it is 9."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,13 @@ def engine_priority(priority: Any, scheme: str) -> int:
     On Redis 0 is both the default and the most urgent: what names a priority there is *less* urgent than the rest.
     """
     level = min(9, max(0, int(priority or 0)))
-    return 9 - level if scheme in URGENT_IS_ZERO else level
+    return 9 - level if _lowest_is_first(scheme) else level
+
+
+@cache
+def _lowest_is_first(scheme: str) -> bool:
+    known = scheme_of(scheme)
+    return known is not None and known[0].most_urgent == "lowest"
 
 
 def _bindings(queue: Queue, exchange: str) -> Iterable[tuple[str, str]]:

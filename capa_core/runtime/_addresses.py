@@ -1,31 +1,28 @@
-"""Legacy addresses, brought into one form so that two spellings of one address compare equal."""
+"""Legacy addresses in one form, so that two spellings of one address compare equal."""
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671, "http": 80, "https": 443}
-SAME_SCHEME = {"pyamqp": "amqp", "librabbitmq": "amqp"}
+from capa_core.engine import Scheme, scheme_of
 
 
 def normalised(address: str) -> str:
-    """Return *address* in lower case without credentials, query and what is the default anyway.
+    """Return *address* in lower case without credentials, query and defaults.
 
     `redis://:pw@Redis.internal/` and `redis://redis.internal:6379/0` give the same text.
 
     Raises:
-        ValueError: It is no address: its port is no number, or a bracket is missing.
+        ValueError: The port is not a number, or a bracket is missing.
     """
     if "://" not in address:
         return address.strip().lower()
     parts = urlsplit(address.strip())
-    scheme = SAME_SCHEME.get(parts.scheme, parts.scheme)
-    host = (parts.hostname or "").lower()
-    port = parts.port or DEFAULT_PORTS.get(scheme) or ""
+    scheme = _scheme(parts)
     path = parts.path.rstrip("/")
-    if scheme in ("redis", "rediss") and path == "/0":
+    if path == f"/{scheme.path}":
         path = ""
-    return f"{scheme}://{host}:{port}{path}"
+    return f"{scheme.name}://{(parts.hostname or '').lower()}:{parts.port or scheme.port or ''}{path}"
 
 
 def without_credentials(address: str) -> str:
@@ -41,5 +38,9 @@ def host_and_port(address: str) -> tuple[str, int | None]:
         ValueError: As `normalised`.
     """
     parts = urlsplit(address if "://" in address else f"//{address}")
-    port = parts.port or DEFAULT_PORTS.get(parts.scheme.lower())
-    return (parts.hostname or "").lower(), port
+    return (parts.hostname or "").lower(), parts.port or _scheme(parts).port
+
+
+def _scheme(parts: SplitResult) -> Scheme:
+    found = scheme_of(parts.scheme)
+    return found[1] if found else Scheme(parts.scheme)

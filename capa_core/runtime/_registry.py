@@ -8,6 +8,7 @@ from typing import Any
 
 from capa_core.block import Block
 from capa_core.driver import Driver
+from capa_core.engine import engine_of
 from capa_core.errors import MissingExtraError, UnknownNameError, nearest
 
 
@@ -38,7 +39,16 @@ def driver_type(block: Block, name: str, place: str) -> type[Driver[Any]]:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("capa_"):
             raise
+        package = _package(known[name], error.name)
         raise MissingExtraError(
-            f"{place}: driver {name!r} needs the library {error.name!r}. Run: pip install 'capa-core[{name}]'"
+            f"{place}: driver {name!r} needs the library {error.name!r}. Run: pip install {package}"
         ) from error
     return loaded
+
+
+def _package(point: EntryPoint, library: str) -> str:
+    """Return what to install for the driver at *point*: the extra that its engine names, or else the library."""
+    engine = engine_of(point.module)
+    if engine is None or engine.extra is None or point.dist is None:
+        return library
+    return f"'{point.dist.name}[{engine.extra}]'"

@@ -1,4 +1,4 @@
-"""Find the import maps of the installed adapters and the rules of others, without importing any of them."""
+"""Find the import maps of installed adapters, the data of engines and the rules of others, without importing them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from functools import cache
+from glob import escape, glob
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any
 
@@ -15,6 +16,7 @@ ADAPTERS = "capa.adapters"
 RULES = "capa.rules"
 COMMANDS = "capa.commands"
 MAP_NAME = "import_map.toml"
+ENGINE_NAME = "engine.toml"
 
 
 def import_map_paths() -> list[str]:
@@ -31,6 +33,18 @@ def import_map_paths() -> list[str]:
         if os.path.isfile(path) and path not in found:
             found.append(path)
     return found
+
+
+def engine_files() -> list[str]:
+    """Return the path of each engine.toml: of the core, and beside or above the drivers that others register."""
+    found = glob(f"{escape(_location('capa_core'))}/components/*/{ENGINE_NAME}")
+    groups = [group for group in _registered().groups if group.startswith("capa.")]
+    for module in sorted({entry.module for group in groups for entry in _entries(group)}):
+        top, *rest = module.split(".")
+        folders = [os.path.join(_location(top), *rest[:depth]) for depth in range(len(rest), -1, -1)]
+        paths = (os.path.join(folder, ENGINE_NAME) for folder in folders)
+        found += [path for path in paths if os.path.isfile(path)][:1]
+    return sorted(set(found))
 
 
 def rule_entries() -> Iterator[EntryPoint]:
@@ -67,11 +81,17 @@ def _registered() -> Any:
 
 
 def _folder(entry: EntryPoint) -> str:
-    # `find_spec` of a top-level name looks for it and imports nothing.
-    spec = importlib.util.find_spec(entry.value)
-    if spec is None or not spec.submodule_search_locations:
+    folder = _location(entry.value)
+    if not folder:
         raise ImportMapError(
             f"the adapter `{entry.name}` is registered as the package {entry.value}, which is not installed: "
             f"install or remove the distribution that registers it"
         )
-    return next(iter(spec.submodule_search_locations))
+    return folder
+
+
+def _location(package: str) -> str:
+    """Return the folder of a top-level package, or an empty text if there is none."""
+    # `find_spec` of a top-level name looks for it and imports nothing.
+    spec = importlib.util.find_spec(package)
+    return next(iter(spec.submodule_search_locations or ()), "") if spec else ""

@@ -18,6 +18,7 @@ from capa_core.blocks.pubsub._timing import Timing
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature
 from capa_core.call import DEFAULT_POLICY, Policy, telemetry
 from capa_core.call.portable import Portable
+from capa_core.engine import system_of
 from capa_core.errors import CapaError, InvalidArgumentError
 
 LEASE_S = 30.0
@@ -40,7 +41,7 @@ class PubSub(Portable[PubSubDriver[Any]]):
         self._timing = Timing.of(driver)
         self._in_bulk = driver.features[PubSubFeature.BULK].by_driver
         self._temporary = driver.features[PubSubFeature.BROADCAST].by_driver
-        self._system = type(driver).__name__.removesuffix("PubSub").lower()
+        self._driver_type = type(driver)
         self._topics: set[str] = set()
         # Weak: a consumer that is merely dropped is no leak; a subscription is kept alive by its threads.
         self._open: WeakSet[Consumer | Subscription] = WeakSet()
@@ -312,7 +313,7 @@ class PubSub(Portable[PubSubDriver[Any]]):
     def _span_of(self, topic: str) -> dict[str, Any]:
         """Return attributes by OpenTelemetry's semantic conventions for messaging."""
         return {
-            "messaging.system": self._system,
+            "messaging.system": system_of(self._driver_type),
             "messaging.destination.name": topic,
             "capa.component": self.name,
         }

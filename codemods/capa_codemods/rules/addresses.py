@@ -32,6 +32,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 from capa_codemods.discovery import drivers
 from capa_codemods.engine.meaning import Meanings
 from capa_codemods.engine.python_file import PythonFile
+from capa_codemods.engines import scheme
 from capa_codemods.findings import Edit, Finding, Setting
 from capa_codemods.project import Project, legacy_of
 from capa_codemods.rule import Rule
@@ -45,14 +46,6 @@ _CLIENTS = frozenset(f"{module}{name}" for module in _MODULES for name in ("Redi
 _FROM_URL = frozenset(
     {"redis.from_url", "redis.asyncio.from_url", *(f"{name}.from_url" for name in _CLIENTS | _POOLS)}
 )
-_DRIVERS = {
-    "redis": "redis",
-    "rediss": "redis",
-    "amqp": "rabbitmq",
-    "amqps": "rabbitmq",
-    "pyamqp": "rabbitmq",
-}
-_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671, "pyamqp": 5672}
 _POSITIONS = ("host", "port", "db", "password")
 
 
@@ -74,16 +67,16 @@ class _Address(NamedTuple):
     @property
     def plain(self) -> str:
         """The URL without credentials and without what is the default."""
-        port = "" if self.port == _PORTS.get(self.scheme, 0) else f":{self.port}"
+        port = "" if self.port == scheme(self.scheme).port else f":{self.port}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}{port}/{self.path}".rstrip("/")
 
     @property
     def name(self) -> str:
         """The logical name: the host, and what tells this address from others there."""
-        port = "" if self.port == _PORTS.get(self.scheme, 0) else f"-{self.port}"
-        path = "" if self.path in {"", "0"} else f"-{self.path}"
-        tls = "-tls" if self.scheme == "rediss" else ""
+        port = "" if self.port == scheme(self.scheme).port else f"-{self.port}"
+        path = f"-{self.path}" if self.path else ""
+        tls = "-tls" if scheme(self.scheme).tls else ""
         return re.sub(r"[^a-z0-9]+", "-", f"{self.host}{port}{path}{tls}".lower()).strip("-")
 
     @property
@@ -138,7 +131,7 @@ class Addresses(Rule[PythonFile]):
             yield Edit(*place, f"capa://{name}".encode(), self.id)
 
     def _named(self, address: _Address, line: int, project: Project) -> Iterator[Finding | Setting]:
-        driver = _DRIVERS.get(address.scheme, "")
+        driver = scheme(address.scheme).driver
         if driver not in drivers(address.block):
             message = f"no component of {address.block} for {address.scheme} is installed: {address.plain} gets no name"
             yield Finding(self.id, line, "note", message, "see docs/reference/components.md")
@@ -207,15 +200,14 @@ def _of_url(block: str, node: ast.expr | None) -> Iterator[_Address]:
 
 
 def _address(block: str, parts: SplitResult) -> _Address:
-    port = parts.port or _PORTS.get(parts.scheme, 0)
+    known = scheme(parts.scheme)
     path = parts.path.strip("/")
-    is_first = parts.scheme in {"redis", "rediss"} and path == "0"
     return _Address(
         block,
         parts.scheme,
         (parts.hostname or "").lower(),
-        port,
-        "" if is_first else path,
+        parts.port or known.port,
+        "" if path == known.path else path,
         parts.username or "",
         parts.password is not None,
     )
@@ -223,16 +215,15 @@ def _address(block: str, parts: SplitResult) -> _Address:
 
 def _of_parts(given: dict[str | None, ast.expr]) -> Iterator[_Address]:
     host = _literal(given.get("host"))
-    port, db = _literal(given.get("port"), 6379), _literal(given.get("db"), 0)
     tls, user = _literal(given.get("ssl"), False), _literal(given.get("username"), "")
+    name = "rediss" if tls else "redis"
+    port, db = _literal(given.get("port"), scheme(name).port), _literal(given.get("db"), 0)
     is_plain = (
         isinstance(port, int) and isinstance(db, int) and isinstance(tls, bool) and isinstance(user, str)
     )
     if isinstance(host, str) and host and is_plain:
         path = str(db) if db else ""
-        yield _Address(
-            "state", "rediss" if tls else "redis", host.lower(), port, path, quote(user), "password" in given
-        )
+        yield _Address("state", name, host.lower(), port, path, quote(user), "password" in given)
 
 
 def _literal(node: ast.expr | None, default: object = None) -> Any:

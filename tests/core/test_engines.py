@@ -1,0 +1,131 @@
+"""Engines as data: what `engine.toml` says is what the runtime goes by, for engines of other distributions too."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+import capa_core
+from capa_core.block import blocks
+from capa_core.components.memory.pubsub import MemoryPubSub
+from capa_core.components.redis.pubsub import RedisPubSub
+from capa_core.engine import engine_of, engines, scheme_of, system_of
+from capa_core.errors import SettingsError
+
+COMPONENTS = Path(capa_core.__file__).parent / "components"
+
+
+def test_each_folder_of_components_has_an_engine_of_its_name():
+    folders = {path.name for path in COMPONENTS.iterdir() if path.is_dir() and path.name != "__pycache__"}
+
+    assert folders <= set(engines())
+
+
+@pytest.mark.parametrize("block", blocks().values(), ids=list(blocks()))
+def test_each_driver_has_an_engine(block):
+    points = entry_points(group=block.group)
+
+    assert {} == {point.name: point.value for point in points if engine_of(point.module) is None}
+
+
+def test_no_two_engines_share_a_scheme():
+    schemes = [name for engine in engines().values() for name in engine.schemes]
+
+    assert sorted(set(schemes)) == sorted(schemes)
+
+
+@pytest.mark.parametrize(
+    ("name", "engine", "scheme", "port"),
+    [
+        ("rediss", "redis", "rediss", 6379),
+        ("pyamqp", "rabbitmq", "amqp", 5672),
+        ("https", "http", "https", 443),
+    ],
+)
+def test_a_scheme_leads_to_its_engine(name, engine, scheme, port):
+    found, meant = scheme_of(name)
+
+    assert (engine, scheme, port) == (found.name, meant.name, meant.port)
+
+
+def test_a_scheme_of_no_engine_is_not_known():
+    assert scheme_of("gopher") is None
+
+
+def test_spans_name_the_system_that_the_engine_is():
+    class Elsewhere:
+        __module__ = "somewhere.else"
+
+    assert ["memory", "redis", "elsewhere"] == list(map(system_of, [MemoryPubSub, RedisPubSub, Elsewhere]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('title = "X"\nsystem = "x"\nschema = "x"', "unknown key 'schema'. Did you mean 'schemes'?"),
+        ('title = "X"', "cannot be read: .*'system'"),
+        ('title = "X"\nsystem = "x"\n[schemes.y]\nsame_as = "z"', "cannot be read: 'z'"),
+        ("title", "cannot be read: "),
+    ],
+)
+def test_a_wrong_file_is_named_with_what_is_wrong(text, message, tmp_path, monkeypatch):
+    _package(tmp_path, "capa_wrong", text)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(SettingsError, match=f"capa_wrong/engine.toml: {message}"):
+        engine_of("capa_wrong.state")
+
+
+def _package(folder, name, engine):
+    (folder / name).mkdir()
+    (folder / name / "__init__.py").touch()
+    (folder / name / "engine.toml").write_text(engine)
+
+
+STRANGER = """
+title = "Valhalla"
+extra = "speedy"
+system = "valhalla"
+[schemes.valhalla]
+port = 7777
+"""
+PROGRAM = """
+from capa_core import Runtime
+from capa_core.errors import MissingExtraError
+from capa_codemods.engines import scheme
+
+table = {"driver": "valhalla", "legacy": ["valhalla://h"]}
+runtime = Runtime({"state": {"cache": table}})
+print(runtime.logical_name("state", "valhalla://H:7777/"), scheme("valhalla").driver, scheme("valhalla").port)
+try:
+    runtime.state("cache")
+except MissingExtraError as error:
+    print(error)
+"""
+
+
+def test_an_engine_of_another_distribution_is_found_by_its_entry_point(tmp_path):
+    _package(tmp_path, "valhalla", STRANGER)
+    (tmp_path / "valhalla" / "state.py").write_text("import no_such_library\n")
+    info = tmp_path / "capa_valhalla-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: capa-valhalla\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[capa.state]\nvalhalla = valhalla.state:ValhallaState\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+        cwd=tmp_path,
+    )
+
+    assert (
+        "cache valhalla 7777\n"
+        "code: state.cache.driver: driver 'valhalla' needs the library 'no_such_library'."
+        " Run: pip install 'capa-valhalla[speedy]'\n" == done.stdout
+    )
