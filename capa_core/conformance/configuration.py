@@ -11,6 +11,7 @@ Each test wants a driver over an empty place of its own. A driver without SAVE a
 
 from __future__ import annotations
 
+from capa_core.conformance._configuration.limits import LimitPromises
 from capa_core.conformance._configuration.outages import OutagesPromises
 from capa_core.conformance._configuration.reading import ReadingPromises
 from capa_core.conformance._configuration.variants import VariantsPromises
@@ -20,6 +21,12 @@ from capa_core.conformance._contract import ContractPromises
 
 
 class ConfigurationConformance(
-    ReadingPromises, VariantsPromises, WritingPromises, WatchingPromises, OutagesPromises, ContractPromises
+    ReadingPromises,
+    VariantsPromises,
+    WritingPromises,
+    WatchingPromises,
+    OutagesPromises,
+    LimitPromises,
+    ContractPromises,
 ):
     """Subclass it, override `driver`, and every test runs against your engine."""

@@ -17,6 +17,7 @@ from capa_core.conformance._contract import ContractPromises
 from capa_core.conformance._pubsub.abilities import AbilityPromises
 from capa_core.conformance._pubsub.groups import GroupPromises
 from capa_core.conformance._pubsub.leases import LeasePromises
+from capa_core.conformance._pubsub.limits import LimitPromises
 from capa_core.conformance._pubsub.publishing import PublishingPromises
 from capa_core.conformance._pubsub.subscribing import SubscribingPromises
 
@@ -27,6 +28,7 @@ class PubSubConformance(
     GroupPromises,
     AbilityPromises,
     SubscribingPromises,
+    LimitPromises,
     ContractPromises,
 ):
     """Every promise of `PubSub` and `PubSubDriver`. Override the fixture `driver`."""

@@ -15,6 +15,7 @@ from capa_core.conformance._contract import ContractPromises
 from capa_core.conformance._state.etags import EtagPromises
 from capa_core.conformance._state.expiry import ExpiryPromises
 from capa_core.conformance._state.life import LifePromises
+from capa_core.conformance._state.limits import LimitPromises
 from capa_core.conformance._state.many import ManyPromises
 from capa_core.conformance._state.numbers import NumberPromises
 from capa_core.conformance._state.setting import Connect
@@ -32,6 +33,7 @@ class StateConformance(
     NumberPromises,
     WaitingPromises,
     LifePromises,
+    LimitPromises,
     ContractPromises,
 ):
     """Every promise of `State` and `StateDriver`. Override the fixture `connect`."""

@@ -8,6 +8,7 @@ from capa_core.blocks.configuration.driver import (
     ConfigurationDriver,
     ConfigurationFeature,
     ConfigurationItem,
+    ConfigurationLimits,
     Scope,
     Snapshot,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "ConfigurationDriver",
     "ConfigurationFeature",
     "ConfigurationItem",
+    "ConfigurationLimits",
     "ConfigurationView",
     "Listener",
     "Scope",

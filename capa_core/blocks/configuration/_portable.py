@@ -17,10 +17,12 @@ from capa_core.blocks.configuration.driver import (
     ConfigurationDriver,
     ConfigurationFeature,
     ConfigurationItem,
+    ConfigurationLimits,
     Scope,
 )
 from capa_core.blocks.configuration.formats import KEYED, TEXTS, suffix_of
 from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call.limits import refuse
 from capa_core.call.portable import Portable
 from capa_core.errors import ClosedError, InvalidArgumentError, UnsupportedError
 
@@ -59,6 +61,12 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
         )
         self._lock = threading.Lock()
         self._closed = False
+        self._limits = driver.limits
+
+    @property
+    def limits(self) -> ConfigurationLimits:
+        """The most that the component holds; what is over it is refused before it is sent."""
+        return self._limits
 
     # Reading
 
@@ -211,6 +219,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
             raise InvalidArgumentError(
                 f"group {group!r}: a document's name ends in one of {', '.join(KEYED + TEXTS)}"
             )
+        self._check_bytes(f"document {group!r}", content, "max_document_bytes")
         scope = self._scope(application, group, label)
         version = self._guard.safe("save document", self._driver.save_document, scope, content)
         self._groups.refresh(scope)
@@ -256,9 +265,16 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
         if self._closed:
             raise ClosedError(f"configuration {self.name!r} is closed")
         for kind, name in (("application", application), ("group", group), ("label", label)):
-            if len(name) > 255 or "\0" in name or (kind == "group" and not name):
+            if len(name) > self._limits.max_name_length or "\0" in name or (kind == "group" and not name):
                 raise InvalidArgumentError(f"{kind} {name!r}: names have 1 to 255 characters without NUL")
+            self._check_bytes(f"{kind} {name!r}", name, "max_name_bytes")
         return Scope(application, group, label)
+
+    def _check_bytes(self, thing: str, text: str, limit: str) -> None:
+        most = getattr(self._limits, limit)
+        # A character has four bytes at most: short texts need not be encoded to know that they fit.
+        if most is not None and 4 * len(text) > most and len(text.encode()) > most:
+            refuse(f"configuration {self.name!r}", thing, len(text.encode()), self._limits, limit)
 
     def _items(self, items: Mapping[str, str] | Iterable[ConfigurationItem]) -> list[ConfigurationItem]:
         if isinstance(items, Mapping):
@@ -267,6 +283,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
         for item in written:
             if not item.key or not isinstance(item.value, str):
                 raise InvalidArgumentError(f"item {item.key!r}: a key is not empty and a value is text")
+            self._check_bytes(f"the value of {item.key!r}", item.value, "max_value_bytes")
             if item.tags:
                 self._needs(ConfigurationFeature.TAGS)
         return written

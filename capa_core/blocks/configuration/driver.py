@@ -10,6 +10,8 @@ from capa_core.abilities import Feature, Level
 from capa_core.driver import Driver, SettingsT
 from capa_core.errors import UnsupportedError
 
+LONGEST_NAME = 255
+
 
 class ConfigurationFeature(Feature):
     """Abilities of configuration."""
@@ -81,8 +83,30 @@ class Snapshot:
     content: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationLimits:
+    """The most that a component holds; `None` where no limit is known.
+
+    Attributes:
+        max_name_length: In characters, of applications, groups and labels; the same on every component.
+        max_name_bytes: In UTF-8, of the same.
+        max_value_bytes: In UTF-8, of one value.
+        max_document_bytes: In UTF-8, of one document.
+    """
+
+    max_name_length: int = LONGEST_NAME
+    max_name_bytes: int | None = None
+    max_value_bytes: int | None = None
+    max_document_bytes: int | None = None
+
+
 class ConfigurationDriver(Driver[SettingsT]):
     """A scope that does not exist reads as an empty snapshot with version `""`; it may come into being later."""
+
+    @property
+    def limits(self) -> ConfigurationLimits:
+        """The most that the engine holds. Read once, before anything is opened."""
+        return ConfigurationLimits()
 
     @abstractmethod
     def get(self, scope: Scope) -> Snapshot:

@@ -7,6 +7,7 @@ from capa_core.blocks.invocation._service import Application, Call, Service
 from capa_core.blocks.invocation.driver import (
     InvocationDriver,
     InvocationFeature,
+    InvocationLimits,
     InvocationRequest,
     InvocationResponse,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "Invocation",
     "InvocationDriver",
     "InvocationFeature",
+    "InvocationLimits",
     "InvocationRequest",
     "InvocationResponse",
     "Served",

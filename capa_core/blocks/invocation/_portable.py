@@ -8,8 +8,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 from urllib.parse import quote
 
-from capa_core.blocks.invocation.driver import InvocationDriver, InvocationRequest, InvocationResponse
+from capa_core.blocks.invocation.driver import (
+    InvocationDriver,
+    InvocationLimits,
+    InvocationRequest,
+    InvocationResponse,
+)
 from capa_core.call import DEFAULT_POLICY, Policy, deadline, telemetry
+from capa_core.call.limits import bound, refuse
 from capa_core.call.portable import Portable
 from capa_core.errors import CapaError, DeadlineError, InvalidArgumentError
 
@@ -25,6 +31,13 @@ class Invocation(Portable[InvocationDriver[Any]]):
 
     def __init__(self, driver: InvocationDriver[Any], *, name: str, policy: Policy = DEFAULT_POLICY) -> None:
         super().__init__("invocation", driver, name, policy)
+        self._limits = driver.limits
+        self._max_body_bytes = bound(self._limits.max_body_bytes)
+
+    @property
+    def limits(self) -> InvocationLimits:
+        """The most that a request may have; what is over it is refused before it is sent."""
+        return self._limits
 
     def invoke(
         self,
@@ -86,6 +99,8 @@ class Invocation(Portable[InvocationDriver[Any]]):
         """
         if not path.startswith("/"):
             raise InvalidArgumentError(f"invocation {self.name!r}: path {path!r} must begin with '/'")
+        if len(body) > self._max_body_bytes:
+            refuse(f"invocation {self.name!r}", "the body", len(body), self._limits, "max_body_bytes")
         verb = verb.upper()
         left_s = self._left_s(timeout_s)
         repeat = verb in IDEMPOTENT_VERBS if idempotent is None else idempotent

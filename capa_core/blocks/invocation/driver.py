@@ -56,8 +56,24 @@ class InvocationResponse:
         return next((value for key, value in self.headers if key.lower() == wanted), default)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvocationLimits:
+    """The most that a way to a service carries; `None` where no limit is known. The service may have its own.
+
+    Attributes:
+        max_body_bytes: Of one request.
+    """
+
+    max_body_bytes: int | None = None
+
+
 class InvocationDriver(Driver[SettingsT]):
     """Carries a request to one service: which one, its settings say."""
+
+    @property
+    def limits(self) -> InvocationLimits:
+        """The most that a request may have. Read once, before anything is opened."""
+        return InvocationLimits()
 
     @abstractmethod
     def call(

@@ -3,9 +3,9 @@
 from capa_core.block import Block, Closing
 from capa_core.blocks.lock._held import Held
 from capa_core.blocks.lock._portable import Lock, Locks
-from capa_core.blocks.lock.driver import LockDriver, LockFeature
+from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockLimits
 
-__all__ = ["BLOCK", "Held", "Lock", "LockDriver", "LockFeature", "Locks"]
+__all__ = ["BLOCK", "Held", "Lock", "LockDriver", "LockFeature", "LockLimits", "Locks"]
 
 BLOCK = Block(
     name="lock",

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from capa_core.blocks.lock.driver import LONGEST_NAME, LockLimits
 from capa_core.errors import InvalidArgumentError
-
-LONGEST_NAME = 512
-SHORTEST_LEASE_S = 0.1
-LONGEST_LEASE_S = 86_400.0
 
 Duration = timedelta | float
 """A span of time: a `timedelta`, or seconds."""
@@ -40,10 +37,10 @@ def seconds(what: str, value: Duration, *, least: float = 0.0, most: float = flo
     return given
 
 
-def lease_seconds(lease: Duration) -> float:
+def lease_seconds(lease: Duration, limits: LockLimits) -> float:
     """Return a lease in seconds.
 
     Raises:
-        InvalidArgumentError: It is no span of time from 0.1 s to a day.
+        InvalidArgumentError: It is no span of time within *limits*.
     """
-    return seconds("lease", lease, least=SHORTEST_LEASE_S, most=LONGEST_LEASE_S)
+    return seconds("lease", lease, least=limits.min_lease_s, most=limits.max_lease_s)

@@ -14,7 +14,7 @@ from typing import Any
 from capa_core.blocks.lock._checks import Duration, check_text, lease_seconds, seconds
 from capa_core.blocks.lock._held import Held, now
 from capa_core.blocks.lock._keeper import Keeper
-from capa_core.blocks.lock.driver import LockDriver
+from capa_core.blocks.lock.driver import LockDriver, LockLimits
 from capa_core.call import DEFAULT_POLICY, Policy
 from capa_core.call.portable import Portable
 from capa_core.errors import DeadlineError, LockLostError
@@ -43,6 +43,12 @@ class Locks(Portable[LockDriver[Any]]):
     ) -> None:
         super().__init__("lock", driver, name, policy)
         self._keeper = Keeper(driver, self._guard)
+        self._limits = driver.limits
+
+    @property
+    def limits(self) -> LockLimits:
+        """The bounds of names and leases."""
+        return self._limits
 
     def lock(self, name: str, *, lease: Duration = DEFAULT_LEASE, timeout: Duration | None = None) -> Lock:
         """Return the lock *name*, which is not taken by that.
@@ -54,7 +60,7 @@ class Locks(Portable[LockDriver[Any]]):
         """
         check_text("the name of a lock", name)
         timeout_s = self._guard.policy.deadline_s if timeout is None else seconds("timeout", timeout)
-        return Lock(self, name, lease_seconds(lease), timeout_s)
+        return Lock(self, name, lease_seconds(lease, self._limits), timeout_s)
 
     def try_lock(self, name: str, owner: str, *, lease: Duration = DEFAULT_LEASE) -> int | None:
         """Take the lock for *owner* and return its token, or `None` at once if another has it.
@@ -66,7 +72,9 @@ class Locks(Portable[LockDriver[Any]]):
         """
         check_text("the name of a lock", name)
         check_text("the owner of a lock", owner)
-        return self._guard.safe("acquire", self._driver.acquire, name, owner, lease_seconds(lease))
+        return self._guard.safe(
+            "acquire", self._driver.acquire, name, owner, lease_seconds(lease, self._limits)
+        )
 
     def unlock(self, name: str, owner: str) -> None:
         """Free the lock that *owner* took by `try_lock`.

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 
 from capa_core.abilities import Feature, Level
 from capa_core.driver import Driver, SettingsT
+
+LONGEST_NAME = 512
+SHORTEST_LEASE_S = 0.1
+LONGEST_LEASE_S = 86_400.0
 
 
 class LockFeature(Feature):
@@ -23,8 +28,28 @@ class LockFeature(Feature):
     """Holders and tokens survive a crash of the engine."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockLimits:
+    """The bounds of names and leases.
+
+    Attributes:
+        max_name_length: In characters, of names and owners; the same on every component.
+        min_lease_s: The shortest lease.
+        max_lease_s: The longest lease.
+    """
+
+    max_name_length: int = LONGEST_NAME
+    min_lease_s: float = SHORTEST_LEASE_S
+    max_lease_s: float = LONGEST_LEASE_S
+
+
 class LockDriver(Driver[SettingsT]):
     """Names are 1 to 512 characters; owners are unique texts that the portable type makes."""
+
+    @property
+    def limits(self) -> LockLimits:
+        """The bounds that the engine sets. Read once, before anything is opened."""
+        return LockLimits()
 
     @abstractmethod
     def acquire(self, name: str, owner: str, lease_s: float) -> int | None:

@@ -11,6 +11,7 @@ from capa_core.blocks.pubsub.driver import (
     OutgoingMessage,
     PubSubDriver,
     PubSubFeature,
+    PubSubLimits,
 )
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "PubSub",
     "PubSubDriver",
     "PubSubFeature",
+    "PubSubLimits",
     "PublishResult",
     "Subscription",
 ]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from capa_core.blocks.pubsub.driver import LONGEST_LEASE_S, LONGEST_NAME
 from capa_core.errors import InvalidArgumentError
 
-LONGEST_NAME = 255
 SHORTEST_LEASE_S = 1.0
-LONGEST_LEASE_S = 43_200.0
 
 
 def check_name(what: str, name: object) -> str:
@@ -60,10 +59,10 @@ def check_priority(value: object) -> None:
         raise InvalidArgumentError(f"priority is {value!r}: give 0 (normal) to 9 (most urgent)")
 
 
-def check_lease(lease: timedelta | float) -> float:
-    """Return the lease in seconds, 1 to 43,200.
+def check_lease(lease: timedelta | float, most: float = LONGEST_LEASE_S) -> float:
+    """Return the lease in seconds, 1 to *most*.
 
     Raises:
         InvalidArgumentError: It is outside.
     """
-    return seconds("lease", lease, least=SHORTEST_LEASE_S, most=LONGEST_LEASE_S)
+    return seconds("lease", lease, least=SHORTEST_LEASE_S, most=most)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from capa_core.abilities import How
 from capa_core.blocks.pubsub import _cloudevents
@@ -15,6 +15,7 @@ from capa_core.blocks.pubsub._message import Draft
 from capa_core.blocks.pubsub._timing import Timing
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature
 from capa_core.call import telemetry
+from capa_core.call.limits import bound, refuse
 from capa_core.errors import UnsupportedError
 
 _NO_ATTRIBUTES: Mapping[str, str] = {}
@@ -33,6 +34,9 @@ class Composer:
         self._name = name
         self._source = f"/{name}"
         self._timing = Timing.of(driver)
+        self._limits = driver.limits
+        self._max_bytes = bound(self._limits.max_message_bytes)
+        self._max_delay_s = bound(self._limits.max_delay_s)
 
     def compose(
         self,
@@ -47,7 +51,8 @@ class Composer:
         """Return *data* as a message, inside a CloudEvent unless *raw*.
 
         Raises:
-            InvalidArgumentError: *data* has no form in JSON, or an attribute none in a CloudEvent.
+            InvalidArgumentError: *data* has no form in JSON, or an attribute none in a CloudEvent, or the whole is over
+                the component's `max_message_bytes`.
         """
         if type(data) is bytes and content_type is not None:
             body, kind = data, content_type
@@ -59,9 +64,13 @@ class Composer:
             telemetry.inject(context)
             carried = context
         if raw:
-            return OutgoingMessage(ident, body, kind, carried)
-        event = _cloudevents.wrap(body, kind, ident=ident, source=self._source, attributes=carried)
-        return OutgoingMessage(ident, event, _cloudevents.CONTENT_TYPE)
+            message = OutgoingMessage(ident, body, kind, carried)
+        else:
+            event = _cloudevents.wrap(body, kind, ident=ident, source=self._source, attributes=carried)
+            message = OutgoingMessage(ident, event, _cloudevents.CONTENT_TYPE)
+        if len(message.data) > self._max_bytes:
+            self._refuse(f"the body of message {ident}", len(message.data), "max_message_bytes")
+        return message
 
     def extend(
         self,
@@ -80,6 +89,8 @@ class Composer:
         """
         check_priority(priority)
         delay_s = seconds("delay", delay)
+        if delay_s > self._max_delay_s:
+            self._refuse(f"the delay of message {message.id}", delay_s, "max_delay_s")
         ttl_s = None if ttl is None else seconds("ttl", ttl, least=0.001)
         if key:
             self._require(PubSubFeature.ORDER_BY_KEY)
@@ -104,6 +115,9 @@ class Composer:
         if not (draft.key or draft.priority or draft.delay or draft.ttl is not None):
             return message
         return self.extend(message, key=draft.key, priority=draft.priority, delay=draft.delay, ttl=draft.ttl)
+
+    def _refuse(self, thing: str, given: float, limit: str) -> NoReturn:
+        refuse(f"pubsub {self._name!r}", thing, given, self._limits, limit)
 
     def _require(self, feature: PubSubFeature) -> None:
         support = self._driver.features[feature]

@@ -15,7 +15,7 @@ from capa_core.blocks.pubsub._consumer import Consumer, ConsumerOptions
 from capa_core.blocks.pubsub._message import Draft, PublishResult
 from capa_core.blocks.pubsub._subscription import Handler, Subscription
 from capa_core.blocks.pubsub._timing import Timing
-from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature
+from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature, PubSubLimits
 from capa_core.call import DEFAULT_POLICY, Policy, telemetry
 from capa_core.call.portable import Portable
 from capa_core.engine import system_of
@@ -39,12 +39,18 @@ class PubSub(Portable[PubSubDriver[Any]]):
         super().__init__("pubsub", driver, name, policy)
         self._composer = Composer(driver, name)
         self._timing = Timing.of(driver)
+        self._limits = driver.limits
         self._in_bulk = driver.features[PubSubFeature.BULK].by_driver
         self._temporary = driver.features[PubSubFeature.BROADCAST].by_driver
         self._driver_type = type(driver)
         self._topics: set[str] = set()
         # Weak: a consumer that is merely dropped is no leak; a subscription is kept alive by its threads.
         self._open: WeakSet[Consumer | Subscription] = WeakSet()
+
+    @property
+    def limits(self) -> PubSubLimits:
+        """The most that the component takes; what is over it is refused before it is sent."""
+        return self._limits
 
     def publish(
         self,
@@ -159,7 +165,7 @@ class PubSub(Portable[PubSubDriver[Any]]):
         check_count("concurrency", concurrency)
         check_count("max_messages", max_messages)
         retry_delay_s = seconds("retry_delay", retry_delay)
-        lease_s = check_lease(lease)
+        lease_s = check_lease(lease, self._limits.max_lease_s)
         consumer = self._join(topic, group, lease_s, max_deliveries, raw=raw, broadcast=broadcast)
         subscription = Subscription(
             consumer,
@@ -192,7 +198,7 @@ class PubSub(Portable[PubSubDriver[Any]]):
             InvalidArgumentError: An argument is outside what `subscribe` allows.
             UnavailableError: The engine did not answer.
         """
-        lease_s = check_lease(lease)
+        lease_s = check_lease(lease, self._limits.max_lease_s)
         consumer = self._join(topic, group, lease_s, max_deliveries, raw=raw, broadcast=broadcast)
         self._open.add(consumer)
         return consumer
@@ -288,7 +294,13 @@ class PubSub(Portable[PubSubDriver[Any]]):
         if not messages:
             return []
         if self._in_bulk:
-            return self._guard.safe("publish", self._driver.publish, topic, messages)
+            most = self._limits.max_batch or len(messages)
+            batches = (messages[start : start + most] for start in range(0, len(messages), most))
+            return [
+                error
+                for batch in batches
+                for error in self._guard.safe("publish", self._driver.publish, topic, batch)
+            ]
         return [self._published(topic, message) for message in messages]
 
     def _published(self, topic: str, message: OutgoingMessage) -> CapaError | None:

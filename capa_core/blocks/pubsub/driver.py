@@ -14,6 +14,9 @@ from capa_core.abilities import Feature, Level
 from capa_core.driver import Driver, SettingsT
 from capa_core.errors import CapaError
 
+LONGEST_NAME = 255
+LONGEST_LEASE_S = 43_200.0
+
 
 class PubSubFeature(Feature):
     """Abilities of pub/sub."""
@@ -42,6 +45,25 @@ class PubSubFeature(Feature):
     """Several processes publish to and receive from the same topics."""
     DURABLE = ("durable", Level.COMMON)
     """A published message survives a crash of the process and of the machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PubSubLimits:
+    """The most that a component takes; `None` where no limit is known.
+
+    Attributes:
+        max_name_length: In characters, of topics and groups; the same on every component.
+        max_message_bytes: Of one body, its envelope included.
+        max_delay_s: The longest delay.
+        max_batch: Messages in one trip to the engine; the core makes several trips for more.
+        max_lease_s: The longest lease.
+    """
+
+    max_name_length: int = LONGEST_NAME
+    max_message_bytes: int | None = None
+    max_delay_s: int | None = None
+    max_batch: int | None = None
+    max_lease_s: float = LONGEST_LEASE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +156,11 @@ class PubSubDriver(Driver[SettingsT]):
     without any group keeps its messages for the first group that comes: a queue may be filled before its workers
     start. A temporary group is not that first one: it leaves what is kept alone.
     """
+
+    @property
+    def limits(self) -> PubSubLimits:
+        """The most that the engine takes. Read once, before anything is opened."""
+        return PubSubLimits()
 
     @abstractmethod
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:

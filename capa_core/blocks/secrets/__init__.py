@@ -2,10 +2,10 @@
 
 from capa_core.block import Block, Closing
 from capa_core.blocks.secrets._portable import Secrets
-from capa_core.blocks.secrets.driver import SecretsDriver, SecretsFeature
+from capa_core.blocks.secrets.driver import SecretsDriver, SecretsFeature, SecretsLimits
 from capa_core.secret import Secret
 
-__all__ = ["BLOCK", "Secret", "Secrets", "SecretsDriver", "SecretsFeature"]
+__all__ = ["BLOCK", "Secret", "Secrets", "SecretsDriver", "SecretsFeature", "SecretsLimits"]
 
 BLOCK = Block(
     name="secrets",

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from capa_core.abilities import BY_CORE
-from capa_core.blocks.secrets.driver import SecretsDriver, SecretsFeature
+from capa_core.blocks.secrets.driver import SecretsDriver, SecretsFeature, SecretsLimits
 from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call.limits import bound, refuse
 from capa_core.call.portable import Portable
 from capa_core.errors import InvalidArgumentError, NotFoundError, UnsupportedError
 from capa_core.secret import Secret
@@ -30,6 +31,13 @@ class Secrets(Portable[SecretsDriver[Any]]):
         super().__init__("secrets", driver, name, policy)
         if not driver.features[SecretsFeature.BULK].by_driver:
             self._features = {**driver.features, SecretsFeature.BULK: BY_CORE}
+        self._limits = driver.limits
+        self._max_name_length = bound(self._limits.max_name_length)
+
+    @property
+    def limits(self) -> SecretsLimits:
+        """The most that the store holds; what is over it is refused before it is sent."""
+        return self._limits
 
     def get(self, name: str, *, field: str = "", version: str | None = None) -> Secret:
         """Return one value of the secret *name*, as it is now.
@@ -83,6 +91,8 @@ class Secrets(Portable[SecretsDriver[Any]]):
 
     def _fields(self, name: str, version: str | None) -> Mapping[str, str]:
         _check_name(name)
+        if len(name) > self._max_name_length:
+            refuse(f"secrets {self.name!r}", "the name", len(name), self._limits, "max_name_length")
         if version is not None:
             self._require(SecretsFeature.VERSIONS)
         fields = self._guard.safe("get", self._driver.get, name, version)

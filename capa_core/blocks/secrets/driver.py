@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from capa_core.abilities import Feature, Level
 from capa_core.driver import Driver, SettingsT
@@ -22,12 +23,28 @@ class SecretsFeature(Feature):
     """An older version can be asked for."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretsLimits:
+    """The most that a store holds; `None` where no limit is known.
+
+    Attributes:
+        max_name_length: In characters.
+    """
+
+    max_name_length: int | None = None
+
+
 class SecretsDriver(Driver[SettingsT]):
     """Plain values come out of here and are wrapped into `Secret` by the portable type at once.
 
     A driver *must not* put a value into an error, and *must not* chain an error that holds one. A changed secret
     *must* be seen by a later call without a restart.
     """
+
+    @property
+    def limits(self) -> SecretsLimits:
+        """The most that the store holds. Read once, before anything is opened."""
+        return SecretsLimits()
 
     @abstractmethod
     def get(self, name: str, version: str | None) -> Mapping[str, str] | None:

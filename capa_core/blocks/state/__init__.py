@@ -2,9 +2,9 @@
 
 from capa_core.block import Block, Closing
 from capa_core.blocks.state._portable import State
-from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem
+from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem, StateLimits
 
-__all__ = ["BLOCK", "Delete", "Put", "State", "StateDriver", "StateFeature", "StateItem"]
+__all__ = ["BLOCK", "Delete", "Put", "State", "StateDriver", "StateFeature", "StateItem", "StateLimits"]
 
 BLOCK = Block(
     name="state",

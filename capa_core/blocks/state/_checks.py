@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from capa_core.blocks.state.driver import LONGEST_KEY
 from capa_core.errors import InvalidArgumentError
-
-LONGEST_KEY = 512
 
 
 def check_key(key: object) -> None:

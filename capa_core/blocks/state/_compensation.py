@@ -14,11 +14,21 @@ from itertools import islice
 from typing import Any
 
 from capa_core.abilities import BY_CORE, Feature, Support
-from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem, added
+from capa_core.blocks.state.driver import (
+    Delete,
+    Put,
+    StateDriver,
+    StateFeature,
+    StateItem,
+    StateLimits,
+    added,
+)
 from capa_core.errors import DataLossError, UnavailableError, UnsupportedError
 
 _EXPIRY = struct.Struct(">Q")
 _NEVER = 0
+_LONGEST_TTL_S = 10**16
+"""Beyond this the expiry, in milliseconds since the epoch, has more than 64 bits."""
 _SCAN_BATCH = 100
 _ADD_TRIES = 1000
 _FIRST_POLL_S = 0.005
@@ -56,6 +66,11 @@ class _Over(StateDriver[Any]):
         super().__init__(driver.settings)
         self._driver = driver
         self.features: Mapping[Feature, Support] = {**driver.features, **dict.fromkeys(self.gives, BY_CORE)}  # type: ignore[misc] # of this one object
+
+    @property
+    def limits(self) -> StateLimits:
+        """See `StateDriver.limits`."""
+        return self._driver.limits
 
     def get(self, key: str) -> StateItem | None:
         """See `StateDriver.get`."""
@@ -140,6 +155,17 @@ class Enveloped(_Over):
     """
 
     gives = (StateFeature.TTL, StateFeature.INCREMENT)
+
+    @property
+    def limits(self) -> StateLimits:
+        """See `StateDriver.limits`: the expiry takes a part of what the engine holds."""
+        limits = self._driver.limits
+        most = limits.max_value_bytes
+        return replace(
+            limits,
+            max_value_bytes=None if most is None else most - _EXPIRY.size,
+            max_ttl_s=_LONGEST_TTL_S if limits.max_ttl_s is None else min(limits.max_ttl_s, _LONGEST_TTL_S),
+        )
 
     def get(self, key: str) -> StateItem | None:
         """See `StateDriver.get`."""

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from capa_core.blocks.state._checks import (
     check_key,
@@ -17,8 +17,9 @@ from capa_core.blocks.state._checks import (
     ttl_seconds,
 )
 from capa_core.blocks.state._compensation import compensated
-from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem
+from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem, StateLimits
 from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call.limits import bound, refuse
 from capa_core.call.portable import Portable
 from capa_core.errors import ConflictError, InvalidArgumentError, UnsupportedError
 
@@ -44,6 +45,14 @@ class State(Portable[StateDriver[Any]]):
         super().__init__("state", driver, name, policy)
         self._driver = compensated(driver)
         self._features = self._driver.features
+        self._limits = self._driver.limits
+        self._max_value_bytes = bound(self._limits.max_value_bytes)
+        self._max_ttl_s = bound(self._limits.max_ttl_s)
+
+    @property
+    def limits(self) -> StateLimits:
+        """The most that the component holds; what is over it is refused before it is sent."""
+        return self._limits
 
     def get(self, key: str) -> bytes | None:
         """Return the value at *key*, or `None` if there is none."""
@@ -106,7 +115,10 @@ class State(Portable[StateDriver[Any]]):
         """
         check_key(key)
         check_value(value)
-        write = Put(key, value, ttl_seconds(ttl), if_etag, notify)
+        ttl_s = ttl_seconds(ttl)
+        if len(value) > self._max_value_bytes or (ttl_s is not None and ttl_s > self._max_ttl_s):
+            self._refuse(key, value, ttl_s)
+        write = Put(key, value, ttl_s, if_etag, notify)
         call = self._guard.safe if if_etag is None else self._guard.once
         etag = call("put", self._driver.put, write)
         if etag is None:
@@ -149,6 +161,7 @@ class State(Portable[StateDriver[Any]]):
         for write in writes:
             check_key(write.key)
             check_value(write.value)
+            self._check_limits(write)
         if not writes:
             return {}
         etags = self._guard.safe("put_many", self._driver.put_many, writes)
@@ -192,6 +205,9 @@ class State(Portable[StateDriver[Any]]):
         """
         self._require(StateFeature.TRANSACTION)
         _check_operations(operations)
+        for operation in operations:
+            if isinstance(operation, Put):
+                self._check_limits(operation)
         if not operations:
             return
         conditional = any(operation.if_etag is not None for operation in operations)
@@ -227,7 +243,10 @@ class State(Portable[StateDriver[Any]]):
         """
         check_key(key)
         check_number(by)
-        return self._guard.once("increment", self._driver.increment, key, by, ttl_seconds(ttl))
+        ttl_s = ttl_seconds(ttl)
+        if ttl_s is not None and ttl_s > self._max_ttl_s:
+            self._refuse(key, b"", ttl_s)
+        return self._guard.once("increment", self._driver.increment, key, by, ttl_s)
 
     def wait(self, key: str, etag: str = "", *, timeout: Duration) -> StateItem | None:
         """Return the value at *key* as soon as its etag is not *etag*, or `None` when *timeout* has passed.
@@ -252,6 +271,17 @@ class State(Portable[StateDriver[Any]]):
             yield from self._guard.safe("scan", self._driver.scan, prefix)
         except Exception as error:  # noqa: BLE001 - as in Guard: by its Capa name, or as it is
             self._guard.fail("scan", error)
+
+    def _check_limits(self, write: Put) -> None:
+        ttl_s = write.ttl_s
+        if len(write.value) > self._max_value_bytes or (ttl_s is not None and ttl_s > self._max_ttl_s):
+            self._refuse(write.key, write.value, ttl_s)
+
+    def _refuse(self, key: str, value: bytes, ttl_s: float | None) -> NoReturn:
+        component = f"state {self.name!r}"
+        if len(value) > self._max_value_bytes:
+            refuse(component, f"the value of {key!r}", len(value), self._limits, "max_value_bytes")
+        refuse(component, f"the ttl of {key!r}", ttl_s or 0, self._limits, "max_ttl_s")
 
     def _require(self, feature: StateFeature) -> None:
         support = self._features[feature]

@@ -10,6 +10,7 @@ from capa_core.abilities import Feature, Level
 from capa_core.driver import Driver, SettingsT
 from capa_core.errors import ConflictError
 
+LONGEST_KEY = 512
 LARGEST_NUMBER = 2**63 - 1
 SMALLEST_NUMBER = -(2**63)
 
@@ -35,6 +36,21 @@ class StateFeature(Feature):
     """Several processes see the same values."""
     DURABLE = ("durable", Level.COMMON)
     """An acknowledged write survives a crash of the process and of the machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateLimits:
+    """The most that a component holds; `None` where no limit is known.
+
+    Attributes:
+        max_key_length: In characters; the same on every component.
+        max_value_bytes: Of one value.
+        max_ttl_s: The longest time to live.
+    """
+
+    max_key_length: int = LONGEST_KEY
+    max_value_bytes: int | None = None
+    max_ttl_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +98,11 @@ class StateDriver(Driver[SettingsT]):
     An etag *must not* come again for its key, also after the value was deleted and stored anew. A value whose time
     has run out *must* look as if it were not there to every method, to the second.
     """
+
+    @property
+    def limits(self) -> StateLimits:
+        """The most that the engine holds. Read once, before anything is opened."""
+        return StateLimits()
 
     @abstractmethod
     def get(self, key: str) -> StateItem | None:

@@ -24,6 +24,7 @@ from capa_core.blocks.configuration.driver import (
     ConfigurationDriver,
     ConfigurationFeature,
     ConfigurationItem,
+    ConfigurationLimits,
     Scope,
     Snapshot,
 )
@@ -32,6 +33,9 @@ from capa_core.errors import PermissionDeniedError, UnavailableError
 
 SETTLE_S = 0.05
 """How long a file must look the same before a change counts: a writer in the middle of it goes unnoticed."""
+
+_LONGEST_FILE_NAME = 255
+"""Bytes, on all file systems in common use."""
 
 _WRITES = approximate(
     "keys of .properties and .json files; TOML and YAML files are replaced as whole documents only, since "
@@ -78,6 +82,11 @@ class FileConfiguration(ConfigurationDriver[FileConfigurationSettings]):
         self._writing = threading.Lock()
         self._woken = threading.Event()
         self._closed = False
+
+    @property
+    def limits(self) -> ConfigurationLimits:
+        """See `ConfigurationDriver.limits`: a group is a file, whose name has a suffix too."""
+        return ConfigurationLimits(max_name_bytes=_LONGEST_FILE_NAME - len(".properties"))
 
     def get(self, scope: Scope) -> Snapshot:
         """See `ConfigurationDriver.get`.

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from capa_core.abilities import NATIVE, How, Support
 from capa_core.blocks.configuration import formats
@@ -14,6 +14,7 @@ from capa_core.blocks.configuration.driver import (
     ConfigurationDriver,
     ConfigurationFeature,
     ConfigurationItem,
+    ConfigurationLimits,
     Scope,
     Snapshot,
 )
@@ -23,9 +24,17 @@ _NOTHING = Snapshot({}, "")
 
 
 class MemoryConfigurationSettings(BaseModel):
-    """There is nothing to set."""
+    """How much it takes: see `MemoryStateSettings`.
+
+    Attributes:
+        max_value_bytes: Of one value; `None` for no limit.
+        max_document_bytes: Of one document; `None` for no limit.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_value_bytes: int | None = Field(default=None, gt=0)
+    max_document_bytes: int | None = Field(default=None, gt=0)
 
 
 class MemoryConfiguration(ConfigurationDriver[MemoryConfigurationSettings]):
@@ -49,6 +58,13 @@ class MemoryConfiguration(ConfigurationDriver[MemoryConfigurationSettings]):
         self._closed = False
         self._woken = False
         self._changed = threading.Condition()
+
+    @property
+    def limits(self) -> ConfigurationLimits:
+        """See `ConfigurationDriver.limits`."""
+        return ConfigurationLimits(
+            max_value_bytes=self.settings.max_value_bytes, max_document_bytes=self.settings.max_document_bytes
+        )
 
     def get(self, scope: Scope) -> Snapshot:
         """See `ConfigurationDriver.get`."""

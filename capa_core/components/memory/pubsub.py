@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from capa_core.abilities import BY_CORE, NATIVE, Feature, Support, absent
 from capa_core.blocks.pubsub.driver import (
@@ -16,6 +16,7 @@ from capa_core.blocks.pubsub.driver import (
     OutgoingMessage,
     PubSubDriver,
     PubSubFeature,
+    PubSubLimits,
 )
 from capa_core.components.memory._queue import Queue, Receipt
 from capa_core.errors import CapaError
@@ -25,9 +26,17 @@ KEPT = ""
 
 
 class MemoryPubSubSettings(BaseModel):
-    """There is nothing to set."""
+    """How much it takes: with the limits of the engine that an application is for, a test finds what is over them.
+
+    Attributes:
+        max_message_bytes: Of one message; `None` for no limit.
+        max_delay_s: The longest delay; `None` for no limit.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_message_bytes: int | None = Field(default=None, gt=0)
+    max_delay_s: int | None = Field(default=None, gt=0)
 
 
 class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
@@ -45,6 +54,13 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
         super().__init__(settings)
         self._lock = threading.Lock()
         self._topics: dict[str, dict[str, Queue]] = {}
+
+    @property
+    def limits(self) -> PubSubLimits:
+        """Return those of the settings."""
+        return PubSubLimits(
+            max_message_bytes=self.settings.max_message_bytes, max_delay_s=self.settings.max_delay_s
+        )
 
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         """Add the messages to the queue of each group."""

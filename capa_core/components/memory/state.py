@@ -8,18 +8,33 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from capa_core.abilities import NATIVE, absent
-from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem, added
+from capa_core.blocks.state.driver import (
+    Delete,
+    Put,
+    StateDriver,
+    StateFeature,
+    StateItem,
+    StateLimits,
+    added,
+)
 
 _SWEEP_EVERY = 1000
 
 
 class MemoryStateSettings(BaseModel):
-    """There is nothing to set."""
+    """How much it takes.
+
+    Attributes:
+        max_value_bytes: Of one value: set to the limit of the engine that an application is for, a test finds what
+            would not fit there. `None` for no limit.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_value_bytes: int | None = Field(default=None, gt=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +59,11 @@ class MemoryState(StateDriver[MemoryStateSettings]):
         self._etags = count(1)
         self._changed = threading.Condition()
         self._until_sweep = _SWEEP_EVERY
+
+    @property
+    def limits(self) -> StateLimits:
+        """See `StateDriver.limits`."""
+        return StateLimits(max_value_bytes=self.settings.max_value_bytes)
 
     def get(self, key: str) -> StateItem | None:
         """See `StateDriver.get`."""

@@ -42,6 +42,7 @@ class RedisSettings(BaseModel):
         url: `redis://[user[:password]@]host[:port]/db`, `rediss://…` for TLS, or `unix://path?db=0`.
         timeout_s: How long one command may take, connecting included.
         prefix: Before every key and channel, so that components can share a database.
+        max_bulk_bytes: The server's `proto-max-bulk-len`: the most that one value or message may have.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +50,7 @@ class RedisSettings(BaseModel):
     url: Annotated[str, AfterValidator(_address)] = Field(default="redis://127.0.0.1:6379/0", repr=False)
     timeout_s: float = 5.0
     prefix: str = "capa:"
+    max_bulk_bytes: int = Field(default=512 * 1024**2, ge=1024**2)
 
 
 def connect(settings: RedisSettings) -> redis.Redis:

@@ -19,6 +19,7 @@ from capa_core.blocks.pubsub.driver import (
     OutgoingMessage,
     PubSubDriver,
     PubSubFeature,
+    PubSubLimits,
 )
 from capa_core.components.redis import _pubsub_scripts as scripts
 from capa_core.components.redis._client import RedisSettings, about, call, connect, forget, run
@@ -88,6 +89,11 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
         self._later = self.client.register_script(scripts.LATER)
         self._depth = self.client.register_script(scripts.DEPTH)
         self._purge = self.client.register_script(scripts.PURGE)
+
+    @property
+    def limits(self) -> PubSubLimits:
+        """See `PubSubDriver.limits`."""
+        return PubSubLimits(max_message_bytes=self.settings.max_bulk_bytes)
 
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         """See `PubSubDriver.publish`."""

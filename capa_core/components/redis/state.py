@@ -12,7 +12,7 @@ from typing import Any, cast
 import redis
 
 from capa_core.abilities import NATIVE, approximate
-from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem
+from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem, StateLimits
 from capa_core.components.redis._client import RedisSettings, about, call, connect, forget, run, run_on
 from capa_core.components.redis._errors import name_error
 from capa_core.components.redis._state_scripts import DELETE, HEADER, INCREMENT, MARK, PUT, TRANSACT
@@ -22,6 +22,7 @@ from capa_core.errors import CapaError, ConflictError
 _RECHECK_S = 0.75
 _LAST_LOOK_S = 0.5
 _SCAN_COUNT = 500
+_LONGEST_TTL_S = 9 * 10**15
 _GLOB = re.compile(r"([*?\[\]\\])")
 
 
@@ -59,6 +60,11 @@ class RedisState(StateDriver[RedisStateSettings]):
         self._delete_script = self._client.register_script(DELETE)
         self._transact_script = self._client.register_script(TRANSACT)
         self._increment_script = self._client.register_script(INCREMENT)
+
+    @property
+    def limits(self) -> StateLimits:
+        """See `StateDriver.limits`: the etag stands before the value; times are milliseconds of 64 bits."""
+        return StateLimits(max_value_bytes=self.settings.max_bulk_bytes - HEADER, max_ttl_s=_LONGEST_TTL_S)
 
     def get(self, key: str) -> StateItem | None:
         """See `StateDriver.get`."""

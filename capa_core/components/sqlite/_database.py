@@ -26,6 +26,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,6 +41,16 @@ T = TypeVar("T")
 
 _BATCH = 256
 _LONGEST_PAUSE_S = 0.002
+
+
+@lru_cache(maxsize=1)
+def largest_row() -> int:
+    """Return how many bytes this SQLite holds in one row: 1,000,000,000 unless it was built otherwise.
+
+    https://www.sqlite.org/limits.html, 1
+    """
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH)
 
 
 class Database:

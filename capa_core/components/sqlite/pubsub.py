@@ -19,9 +19,10 @@ from capa_core.blocks.pubsub.driver import (
     OutgoingMessage,
     PubSubDriver,
     PubSubFeature,
+    PubSubLimits,
 )
 from capa_core.components.sqlite import _queue
-from capa_core.components.sqlite._database import Database
+from capa_core.components.sqlite._database import Database, largest_row
 from capa_core.components.sqlite._errors import name_error
 from capa_core.components.sqlite._queue import Receipt
 from capa_core.components.sqlite._wakeup import RECHECK_S, Wakeups
@@ -29,6 +30,8 @@ from capa_core.errors import CapaError
 
 _TIDY_PAUSE_S = 5.0
 _TIDY_BATCH = 500
+_BESIDE_BODY = 512 * 1024
+"""Bytes of a row that are left for attributes, key, id and content type."""
 _SIGNS_OF_LIFE = 4
 
 T = TypeVar("T")
@@ -72,6 +75,11 @@ class SqlitePubSub(PubSubDriver[SqlitePubSubSettings]):
         self._leases = Database(path, _queue.SCHEMA, timeout_s=settings.timeout_s, durable=False)
         self._wakeups = Wakeups(settings.folder / "pubsub.wake")
         self._next_tidy = 0.0
+
+    @property
+    def limits(self) -> PubSubLimits:
+        """See `PubSubDriver.limits`: a row also has the attributes and the names."""
+        return PubSubLimits(max_message_bytes=largest_row() - _BESIDE_BODY)
 
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         """See `PubSubDriver.publish`."""

@@ -14,8 +14,16 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from capa_core.abilities import BY_DRIVER, NATIVE, How, Support
-from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem, added
-from capa_core.components.sqlite._database import Database
+from capa_core.blocks.state.driver import (
+    Delete,
+    Put,
+    StateDriver,
+    StateFeature,
+    StateItem,
+    StateLimits,
+    added,
+)
+from capa_core.components.sqlite._database import Database, largest_row
 from capa_core.components.sqlite._errors import name_error
 from capa_core.components.sqlite._wakeup import RECHECK_S, Wakeups
 from capa_core.errors import CapaError
@@ -43,6 +51,8 @@ _LIST = (
 _COUNT = "SELECT count(*) FROM state"
 
 _PAGE = 500
+_BESIDE_VALUE = 4096
+"""Bytes of a row besides the value, at most: a key of 512 characters has up to 2,048."""
 _SWEEP_BATCH = 200
 _SWEEP_PAUSE_S = 1.0
 
@@ -82,6 +92,11 @@ class SqliteState(StateDriver[SqliteStateSettings]):
         self._database = Database(path, _SCHEMA, timeout_s=settings.timeout_s)
         self._wakeups = Wakeups(settings.folder / "state.wake")
         self._next_sweep = 0.0
+
+    @property
+    def limits(self) -> StateLimits:
+        """See `StateDriver.limits`: a row also has the key, the etag and the expiry."""
+        return StateLimits(max_value_bytes=largest_row() - _BESIDE_VALUE)
 
     def get(self, key: str) -> StateItem | None:
         """See `StateDriver.get`."""
