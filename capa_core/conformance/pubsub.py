@@ -16,6 +16,7 @@ from __future__ import annotations
 from capa_core.conformance._contract import ContractPromises
 from capa_core.conformance._pubsub.abilities import AbilityPromises
 from capa_core.conformance._pubsub.groups import GroupPromises
+from capa_core.conformance._pubsub.inspecting import InspectingPromises
 from capa_core.conformance._pubsub.leases import LeasePromises
 from capa_core.conformance._pubsub.limits import LimitPromises
 from capa_core.conformance._pubsub.publishing import PublishingPromises
@@ -29,6 +30,7 @@ class PubSubConformance(
     AbilityPromises,
     SubscribingPromises,
     LimitPromises,
+    InspectingPromises,
     ContractPromises,
 ):
     """Every promise of `PubSub` and `PubSubDriver`. Override the fixture `driver`."""

@@ -20,7 +20,8 @@ class BarePubSub(MemoryPubSub):
             (PubSubFeature.DELAY, PubSubFeature.TTL, PubSubFeature.BULK, PubSubFeature.BROADCAST), BY_CORE
         ),
         **dict.fromkeys(
-            (PubSubFeature.PRIORITY, PubSubFeature.ORDER_BY_KEY), absent("left out for the test")
+            (PubSubFeature.PRIORITY, PubSubFeature.ORDER_BY_KEY, PubSubFeature.INSPECT),
+            absent("left out for the test"),
         ),
     }
 

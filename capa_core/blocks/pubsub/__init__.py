@@ -13,22 +13,34 @@ from capa_core.blocks.pubsub.driver import (
     PubSubFeature,
     PubSubLimits,
 )
+from capa_core.blocks.pubsub.inspection import (
+    DeadLetter,
+    GroupStatus,
+    MessageState,
+    PeekedMessage,
+    TopicStatus,
+)
 
 __all__ = [
     "BLOCK",
     "Consumer",
     "ConsumerDriver",
+    "DeadLetter",
     "Delivery",
     "Draft",
+    "GroupStatus",
     "Handler",
     "Message",
+    "MessageState",
     "OutgoingMessage",
+    "PeekedMessage",
     "PubSub",
     "PubSubDriver",
     "PubSubFeature",
     "PubSubLimits",
     "PublishResult",
     "Subscription",
+    "TopicStatus",
 ]
 
 BLOCK = Block(

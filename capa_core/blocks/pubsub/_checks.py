@@ -38,14 +38,14 @@ def seconds(what: str, value: object, *, least: float = 0.0, most: float = float
     return float(value)
 
 
-def check_count(what: str, value: object, *, most: int = 10_000) -> int:
-    """Return *value* if it is a whole number from 1 to *most*.
+def check_count(what: str, value: object, *, largest: int = 10_000) -> int:
+    """Return *value* if it is a whole number from 1 to *largest*.
 
     Raises:
         InvalidArgumentError: It is not.
     """
-    if not isinstance(value, int) or not 1 <= value <= most:
-        raise InvalidArgumentError(f"{what} is {value!r}: give a whole number from 1 to {most}")
+    if not isinstance(value, int) or not 1 <= value <= largest:
+        raise InvalidArgumentError(f"{what} is {value!r}: give a whole number from 1 to {largest}")
     return value
 
 

@@ -13,13 +13,15 @@ from capa_core.blocks.pubsub import _cloudevents, _timing
 from capa_core.blocks.pubsub._checks import check_count, seconds
 from capa_core.blocks.pubsub._message import Message
 from capa_core.blocks.pubsub.driver import ConsumerDriver, Delivery, OutgoingMessage
+from capa_core.blocks.pubsub.inspection import (
+    DEAD_DELIVERIES,
+    DEAD_GROUP,
+    DEAD_ID,
+    DEAD_TOPIC,
+    dead_topic,
+)
 from capa_core.call import Guard
 from capa_core.errors import ClosedError
-
-DEAD_TOPIC = "capa-dead-topic"
-DEAD_GROUP = "capa-dead-group"
-DEAD_ID = "capa-dead-id"
-DEAD_DELIVERIES = "capa-dead-deliveries"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +182,7 @@ class Consumer:
 
     def _bury(self, deliveries: Sequence[Delivery]) -> None:
         """Move to the dead letter topic: stored there first, so that a crash between makes a duplicate, no loss."""
-        self._options.bury(f"{self.topic}.dead", [self._dead(delivery) for delivery in deliveries])
+        self._options.bury(dead_topic(self.topic), [self._dead(delivery) for delivery in deliveries])
         self._guard.safe("ack", self._driver.ack, [delivery.receipt for delivery in deliveries])
 
     def _dead(self, delivery: Delivery) -> OutgoingMessage:

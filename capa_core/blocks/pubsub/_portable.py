@@ -12,12 +12,12 @@ from weakref import WeakSet
 from capa_core.blocks.pubsub._checks import check_count, check_lease, check_name, seconds
 from capa_core.blocks.pubsub._compose import Composer, new_id
 from capa_core.blocks.pubsub._consumer import Consumer, ConsumerOptions
+from capa_core.blocks.pubsub._inspected import Inspected
 from capa_core.blocks.pubsub._message import Draft, PublishResult
 from capa_core.blocks.pubsub._subscription import Handler, Subscription
 from capa_core.blocks.pubsub._timing import Timing
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature, PubSubLimits
 from capa_core.call import DEFAULT_POLICY, Policy, telemetry
-from capa_core.call.portable import Portable
 from capa_core.engine import system_of
 from capa_core.errors import CapaError, InvalidArgumentError
 
@@ -25,7 +25,7 @@ LEASE_S = 30.0
 _UNTRACED = nullcontext()
 
 
-class PubSub(Portable[PubSubDriver[Any]]):
+class PubSub(Inspected):
     """Topics of one component. Safe for many threads.
 
     Delivery is at least once: a published message is never lost, and may come twice where something failed in
@@ -215,13 +215,22 @@ class PubSub(Portable[PubSubDriver[Any]]):
             "depth", self._driver.depth, check_name("topic", topic), check_name("group", group)
         )
 
-    def purge(self, topic: str) -> int:
-        """Remove all that waits in *topic*, for every group, and return how many messages there were.
+    def purge(self, topic: str, group: str | None = None) -> int:
+        """Remove all that waits in *topic*, for every group or *group* alone, and return how many messages there were.
+
+        Args:
+            group: Other groups keep their messages. Delayed ones, which are not handed to groups yet, stay while the
+                engine keeps them once for all groups.
 
         Raises:
+            UnsupportedError: *group* is given, and the component has no INSPECT.
             UnavailableError: The engine did not answer. Any of the messages may be gone.
         """
-        return self._guard.once("purge", self._driver.purge, check_name("topic", topic))
+        check_name("topic", topic)
+        if group is None:
+            return self._guard.once("purge", self._driver.purge, topic)
+        self._require_inspect()
+        return self._guard.once("purge", self._driver.purge_group, topic, check_name("group", group))
 
     def stop(self) -> None:
         """Receive no more; handlers that run go on. The runtime calls it before it closes anything."""

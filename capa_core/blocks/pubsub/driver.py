@@ -7,10 +7,11 @@ of a killed consumer come back in seconds.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from capa_core.abilities import Feature, Level
+from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus
 from capa_core.driver import Driver, SettingsT
 from capa_core.errors import CapaError
 
@@ -45,6 +46,8 @@ class PubSubFeature(Feature):
     """Several processes publish to and receive from the same topics."""
     DURABLE = ("durable", Level.COMMON)
     """A published message survives a crash of the process and of the machine."""
+    INSPECT = ("inspect", Level.COMMON)
+    """Topics, groups and waiting messages can be listed and looked at, and one group's messages removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,3 +194,33 @@ class PubSubDriver(Driver[SettingsT]):
     @abstractmethod
     def purge(self, topic: str) -> int:
         """Remove all that waits in *topic*, for every group, and return how many messages there were."""
+
+    def topics(self) -> Iterator[str]:
+        """Yield the name of each topic once, in no order. INSPECT.
+
+        It *must not* hold a lock or a connection between two names, nor all names of the engine at once where the
+        engine can page.
+        """
+        raise NotImplementedError
+
+    def inspect(self, topic: str) -> TopicStatus:
+        """Return the groups of *topic* by name; one without any if there is no such topic. INSPECT."""
+        raise NotImplementedError
+
+    def peek(self, topic: str, group: str, most: int, *, after: str, max_bytes: int) -> list[PeekedMessage]:
+        """Return up to *most* of the messages that `depth` counts, without leasing or counting them. INSPECT.
+
+        In an order that stays, which need not be that of delivery. Fewer than *most* means that there are no more.
+
+        Args:
+            after: The position of the last message of the call before, or `""` to begin.
+            max_bytes: Return at most so much of a body. It *must not* be read whole into this process to be cut.
+        """
+        raise NotImplementedError
+
+    def purge_group(self, topic: str, group: str) -> int:
+        """Remove all that waits for *group* alone, leased messages included, and return how many it was. INSPECT.
+
+        Other groups keep theirs. A delayed message that another group will receive too may stay.
+        """
+        raise NotImplementedError

@@ -6,9 +6,11 @@ import heapq
 import threading
 import time
 from collections import deque
+from itertools import islice
 from typing import NamedTuple, cast
 
 from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage
+from capa_core.blocks.pubsub.inspection import GroupStatus, MessageState, PeekedMessage
 
 
 class Receipt(NamedTuple):
@@ -45,6 +47,8 @@ class Queue:
 
     def __init__(self, lock: threading.Lock) -> None:
         self.changed = threading.Condition(lock)
+        self.consumers = 0
+        self.temporary = False
         self._entries: dict[int, _Entry] = {}
         self._ready: list[tuple[int, int]] = []
         self._hidden: list[tuple[float, int]] = []
@@ -97,6 +101,45 @@ class Queue:
     def depth(self) -> int:
         """Return how many messages there are, hidden ones included."""
         return sum(not entry.expired for entry in self._entries.values())
+
+    def status(self, name: str) -> GroupStatus:
+        """Return how the queue stands, as that of the group *name*."""
+        now = time.monotonic()
+        entries = [entry for entry in self._entries.values() if not entry.expired]
+        return GroupStatus(
+            name=name,
+            depth=len(entries),
+            in_flight=sum(entry.count > 0 and entry.due > now for entry in entries),
+            oldest_s=max(0.0, time.time() - entries[0].published_at) if entries else None,
+            consumers=self.consumers,
+            temporary=self.temporary,
+        )
+
+    def peek(self, most: int, after: int, max_bytes: int) -> list[PeekedMessage]:
+        """Return up to *most* messages behind number *after*."""
+        behind = (entry for entry in self._entries.values() if entry.number > after and not entry.expired)
+        return [self._peeked(entry, max_bytes) for entry in islice(behind, most)]
+
+    def _peeked(self, entry: _Entry, max_bytes: int) -> PeekedMessage:
+        message = entry.message
+        return PeekedMessage(
+            position=str(entry.number),
+            id=message.id,
+            data=message.data[:max_bytes],
+            size=len(message.data),
+            content_type=message.content_type,
+            attributes=message.attributes,
+            key=message.key,
+            priority=message.priority,
+            delivery_count=entry.count,
+            published_at=entry.published_at,
+            state=self._state(entry),
+        )
+
+    def _state(self, entry: _Entry) -> MessageState:
+        if entry.due > time.monotonic():
+            return MessageState.IN_FLIGHT if entry.count else MessageState.DELAYED
+        return MessageState.READY if self._is_first_of_key(entry) else MessageState.BEHIND
 
     def clear(self) -> set[str]:
         """Drop all messages and return their ids."""

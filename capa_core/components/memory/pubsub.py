@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +18,7 @@ from capa_core.blocks.pubsub.driver import (
     PubSubFeature,
     PubSubLimits,
 )
+from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus
 from capa_core.components.memory._queue import Queue, Receipt
 from capa_core.errors import CapaError
 
@@ -79,6 +80,7 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
             if group not in queues:
                 kept = None if temporary else queues.pop(KEPT, None)
                 queues[group] = kept or Queue(self._lock)
+                queues[group].temporary = temporary
             return MemoryConsumer(queues[group], self._lock, lease_s, queues if temporary else None, group)
 
     def depth(self, topic: str, group: str) -> int:
@@ -95,6 +97,38 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
             for queue in self._topics.get(topic, {}).values():
                 gone |= queue.clear()
             return len(gone)
+
+    def topics(self) -> Iterator[str]:
+        """Yield the names as they are now."""
+        with self._lock:
+            return iter(list(self._topics))
+
+    def inspect(self, topic: str) -> TopicStatus:
+        """See `PubSubDriver.inspect`."""
+        with self._lock:
+            queues = self._topics.get(topic, {})
+            kept = queues[KEPT].status(KEPT) if KEPT in queues else None
+            groups = tuple(queues[name].status(name) for name in sorted(queues) if name != KEPT)
+        lasting = any(not group.temporary for group in groups)
+        return TopicStatus(
+            name=topic,
+            groups=groups,
+            kept=kept.depth if kept and not lasting else 0,
+            oldest_s=kept.oldest_s if kept and not lasting else None,
+        )
+
+    def peek(self, topic: str, group: str, most: int, *, after: str, max_bytes: int) -> list[PeekedMessage]:
+        """See `PubSubDriver.peek`."""
+        with self._lock:
+            queues = self._topics.get(topic, {})
+            queue = queues.get(group) or queues.get(KEPT)
+            return queue.peek(most, int(after or 0), max_bytes) if queue else []
+
+    def purge_group(self, topic: str, group: str) -> int:
+        """See `PubSubDriver.purge_group`."""
+        with self._lock:
+            queue = self._topics.get(topic, {}).get(group)
+            return len(queue.clear()) if queue else 0
 
     def ping(self) -> str:
         """Say what it is."""
@@ -129,6 +163,7 @@ class MemoryConsumer(ConsumerDriver):
         self._group = group
         self._held: set[Receipt] = set()
         self._closed = False
+        queue.consumers += 1
 
     def receive(self, max_messages: int, timeout_s: float) -> list[Delivery]:
         """Lease what is ready, or wait for it, for the next message to be due, or for a lease to run out."""
@@ -172,6 +207,7 @@ class MemoryConsumer(ConsumerDriver):
             if self._closed:
                 return
             self._closed = True
+            self._queue.consumers -= 1
             self._give_back(list(self._held), 0.0, uncount=True)
             if self._own is not None:
                 self._own.pop(self._group, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import encodings.idna  # noqa: F401 - else the first connection imports it, and a fork may fall into that
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from redis.typing import EncodableT
 
 from capa_core.components.redis._connections import Connections
 
+_GLOB = re.compile(r"([*?\[\]\\])")
 _NO_LIMIT = 2**31
 """redis-py's own is 100, and each consumer that waits for messages has a connection."""
 
@@ -148,6 +150,11 @@ def run_on(client: redis.Redis, script: Script, keys: Sequence[str], *arguments:
         return call(client, "EVALSHA", script.sha, len(keys), *keys, *arguments)
     except redis.exceptions.NoScriptError:
         return call(client, "EVAL", script.script, len(keys), *keys, *arguments)
+
+
+def glob_escaped(text: str) -> str:
+    """Return a pattern of SCAN that *text* alone matches."""
+    return _GLOB.sub(r"\\\1", text)
 
 
 def about(client: redis.Redis) -> str:

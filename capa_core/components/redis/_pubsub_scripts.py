@@ -10,7 +10,7 @@ from __future__ import annotations
 BACK = "0|back"
 """Named like a consumer, `<lease in ms>|<unique>`."""
 
-_COMMON = r"""
+COMMON = r"""
 local base = KEYS[1]
 local BACK = '0|back'
 
@@ -61,6 +61,24 @@ local function groups_of(level)
     return found
 end
 
+-- An entry goes when every group is through with it.
+local function unneeded(level, ids, group)
+    local kept = {}
+    for _, other in ipairs(groups_of(level)) do
+        if other.name ~= group then
+            for _, id in ipairs(ids) do
+                kept[id] = kept[id] or after(id, other['last-delivered-id'])
+                    or #redis.call('XPENDING', key(level), other.name, id, id, 1) > 0
+            end
+        end
+    end
+    local free = {}
+    for _, id in ipairs(ids) do
+        if not kept[id] then free[#free + 1] = id end
+    end
+    return free
+end
+
 -- Delete what no remaining group needs, up to the first entry that one does need.
 local function trim(level)
     local groups, least = groups_of(level), nil
@@ -102,7 +120,7 @@ end
 """
 
 JOIN = (
-    _COMMON
+    COMMON
     + r"""
 -- group, ms without a sign of life until it goes away (0: never)
 local group, life, now = ARGV[1], tonumber(ARGV[2]), now_ms()
@@ -124,7 +142,7 @@ return 1
 )
 
 LATER = (
-    _COMMON
+    COMMON
     + r"""
 -- ms until it is due, level, then the fields of the entry
 local fields = {}
@@ -136,7 +154,7 @@ return 1
 )
 
 TAKE = (
-    _COMMON
+    COMMON
     + r"""
 -- group, consumer, how many, whether to look for lost leases, ms without a sign of life (0: group for good), 1 if it
 -- was woken -> {level, count, id, fields} of each that comes again, {level, entries} of each level with new ones, ms
@@ -210,7 +228,7 @@ return {again, new, later and returning and math.min(later, returning) or later 
 )
 
 ACK = (
-    _COMMON
+    COMMON
     + r"""
 -- group, consumer, then receipts -> how many were still ours
 local group, consumer, ours, done = ARGV[1], ARGV[2], {}, 0
@@ -223,30 +241,12 @@ for i = 3, #ARGV do
     end
 end
 
--- An entry goes when every group is through with it.
-local function unneeded(level, ids)
-    local kept = {}
-    for _, other in ipairs(groups_of(level)) do
-        if other.name ~= group then
-            for _, id in ipairs(ids) do
-                kept[id] = kept[id] or after(id, other['last-delivered-id'])
-                    or #redis.call('XPENDING', key(level), other.name, id, id, 1) > 0
-            end
-        end
-    end
-    local free = {}
-    for _, id in ipairs(ids) do
-        if not kept[id] then free[#free + 1] = id end
-    end
-    return free
-end
-
 local alone = redis.call('HLEN', base .. ':groups') == 1
 for level, ids in pairs(ours) do
     for first = 1, #ids, 1000 do
         local some = {unpack(ids, first, math.min(first + 999, #ids))}
         redis.call('XACK', key(level), group, unpack(some))
-        local free = alone and some or unneeded(level, some)
+        local free = alone and some or unneeded(level, some, group)
         if #free > 0 then redis.call('XDEL', key(level), unpack(free)) end
     end
 end
@@ -255,7 +255,7 @@ return done
 )
 
 NACK = (
-    _COMMON
+    COMMON
     + r"""
 -- group, consumer, ms until they come again, 1 to take back the count, then receipts
 local group, consumer, due = ARGV[1], ARGV[2], string.format('%.0f', now_ms() + ARGV[3])
@@ -270,7 +270,7 @@ return 1
 )
 
 EXTEND = (
-    _COMMON
+    COMMON
     + r"""
 -- group, consumer, ms without a sign of life (0: group for good), then receipts -> 1 or 0 for each
 local group, consumer, held = ARGV[1], ARGV[2], {}
@@ -291,7 +291,7 @@ return held
 )
 
 LEAVE = (
-    _COMMON
+    COMMON
     + r"""
 -- group, consumer, 1 if the group is its own
 local group, consumer = ARGV[1], ARGV[2]
@@ -317,7 +317,7 @@ return 1
 )
 
 FORGET_CONSUMERS = (
-    _COMMON
+    COMMON
     + r"""
 -- group, a consumer, ms: consumers that hold nothing and have not been heard of for so long are dead
 for level = 0, 9 do
@@ -335,7 +335,7 @@ return 1
 )
 
 DEPTH = (
-    _COMMON
+    COMMON
     + r"""
 -- group -> how many wait for it, or would be found by it
 local wanted = ARGV[1]
@@ -364,7 +364,7 @@ return total
 )
 
 PURGE = (
-    _COMMON
+    COMMON
     + r"""
 -- -> how many messages there were
 local total = redis.call('ZCARD', base .. ':later')

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import redis
@@ -21,7 +21,10 @@ from capa_core.blocks.pubsub.driver import (
     PubSubFeature,
     PubSubLimits,
 )
+from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus
 from capa_core.components.redis import _pubsub_scripts as scripts
+from capa_core.components.redis import _pubsub_status
+from capa_core.components.redis import _pubsub_status_scripts as status_scripts
 from capa_core.components.redis._client import RedisSettings, about, call, connect, forget, run
 from capa_core.components.redis._errors import name_error
 from capa_core.errors import CapaError, UnknownError
@@ -89,6 +92,9 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
         self._later = self.client.register_script(scripts.LATER)
         self._depth = self.client.register_script(scripts.DEPTH)
         self._purge = self.client.register_script(scripts.PURGE)
+        self._inspect = self.client.register_script(status_scripts.INSPECT)
+        self._peek = self.client.register_script(status_scripts.PEEK)
+        self._purge_group = self.client.register_script(status_scripts.PURGE_GROUP)
 
     @property
     def limits(self) -> PubSubLimits:
@@ -127,6 +133,24 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
     def purge(self, topic: str) -> int:
         """See `PubSubDriver.purge`."""
         return int(run(self.client, self._purge, self._base(topic)))
+
+    def topics(self) -> Iterator[str]:
+        """See `PubSubDriver.topics`: by SCAN, which goes through all keys of the database."""
+        return _pubsub_status.topics(self.client, self.settings.prefix)
+
+    def inspect(self, topic: str) -> TopicStatus:
+        """See `PubSubDriver.inspect`: consumers are those that asked within a minute, or hold something."""
+        answer = run(self.client, self._inspect, self._base(topic), status_scripts.LIVING_CONSUMER_MS)
+        return _pubsub_status.topic_status(topic, answer)
+
+    def peek(self, topic: str, group: str, most: int, *, after: str, max_bytes: int) -> list[PeekedMessage]:
+        """See `PubSubDriver.peek`: the most urgent first, the delayed ones last."""
+        rows = run(self.client, self._peek, self._base(topic), group, most, max_bytes, after)
+        return [_pubsub_status.peeked(row) for row in rows]
+
+    def purge_group(self, topic: str, group: str) -> int:
+        """See `PubSubDriver.purge_group`: delayed messages stay while there are other groups."""
+        return int(run(self.client, self._purge_group, self._base(topic), group))
 
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """See `Driver.clients`: the component's own, which returns bytes. Safe for many threads and across a fork."""

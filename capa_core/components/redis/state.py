@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -13,7 +12,16 @@ import redis
 
 from capa_core.abilities import NATIVE, approximate
 from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem, StateLimits
-from capa_core.components.redis._client import RedisSettings, about, call, connect, forget, run, run_on
+from capa_core.components.redis._client import (
+    RedisSettings,
+    about,
+    call,
+    connect,
+    forget,
+    glob_escaped,
+    run,
+    run_on,
+)
 from capa_core.components.redis._errors import name_error
 from capa_core.components.redis._state_scripts import DELETE, HEADER, INCREMENT, MARK, PUT, TRANSACT
 from capa_core.components.redis._subscriber import Subscriber
@@ -23,7 +31,6 @@ _RECHECK_S = 0.75
 _LAST_LOOK_S = 0.5
 _SCAN_COUNT = 500
 _LONGEST_TTL_S = 9 * 10**15
-_GLOB = re.compile(r"([*?\[\]\\])")
 
 
 class RedisStateSettings(RedisSettings):
@@ -124,7 +131,7 @@ class RedisState(StateDriver[RedisStateSettings]):
         """See `StateDriver.scan`. SCAN may name a key twice while the server grows its table: hence the set."""
         seen: set[bytes] = set()
         skip = len(self._prefix.encode())
-        pattern = _GLOB.sub(r"\\\1", self._prefix + prefix) + "*"
+        pattern = glob_escaped(self._prefix + prefix) + "*"
         for key in self._client.scan_iter(pattern, count=_SCAN_COUNT):
             if key not in seen:
                 seen.add(key)

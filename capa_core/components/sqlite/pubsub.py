@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -21,7 +21,8 @@ from capa_core.blocks.pubsub.driver import (
     PubSubFeature,
     PubSubLimits,
 )
-from capa_core.components.sqlite import _queue
+from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus
+from capa_core.components.sqlite import _queue, _queue_status
 from capa_core.components.sqlite._database import Database, largest_row
 from capa_core.components.sqlite._errors import name_error
 from capa_core.components.sqlite._queue import Receipt
@@ -30,6 +31,7 @@ from capa_core.errors import CapaError
 
 _TIDY_PAUSE_S = 5.0
 _TIDY_BATCH = 500
+_PAGE = 500
 _BESIDE_BODY = 512 * 1024
 """Bytes of a row that are left for attributes, key, id and content type."""
 _SIGNS_OF_LIFE = 4
@@ -102,6 +104,29 @@ class SqlitePubSub(PubSubDriver[SqlitePubSubSettings]):
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """See `Driver.clients`: one connection for all who ask, in autocommit mode; see `Database.native`."""
         return {sqlite3.Connection: self._database.native}
+
+    def topics(self) -> Iterator[str]:
+        """See `PubSubDriver.topics`."""
+        after = ""
+        while page := self.read(partial(_queue_status.topics, after=after, most=_PAGE)):
+            yield from page
+            after = page[-1]
+
+    def inspect(self, topic: str) -> TopicStatus:
+        """See `PubSubDriver.inspect`: the file keeps no record of consumers."""
+        return self.read(lambda connection: _queue_status.inspect(connection, topic))
+
+    def peek(self, topic: str, group: str, most: int, *, after: str, max_bytes: int) -> list[PeekedMessage]:
+        """See `PubSubDriver.peek`."""
+        return self.read(
+            lambda connection: _queue_status.peek(
+                connection, topic, group, most, after=after, max_bytes=max_bytes
+            )
+        )
+
+    def purge_group(self, topic: str, group: str) -> int:
+        """See `PubSubDriver.purge_group`."""
+        return self.write(lambda connection: _queue_status.purge(connection, topic, group))
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
         """See `Driver.name_error`."""

@@ -1,0 +1,128 @@
+"""Looking into topics: status, messages that wait, dead letters, and moving those back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from capa_core.blocks.pubsub._checks import check_count, check_name
+from capa_core.blocks.pubsub._replay import Replay
+from capa_core.blocks.pubsub.driver import PubSubDriver, PubSubFeature
+from capa_core.blocks.pubsub.inspection import (
+    DeadLetter,
+    PeekedMessage,
+    TopicStatus,
+    dead_letter,
+    dead_topic,
+)
+from capa_core.call.portable import Portable
+from capa_core.errors import UnsupportedError
+
+MOST_BYTES = 65_536
+
+
+class Inspected(Portable[PubSubDriver[Any]]):
+    """The part of `PubSub` for people and tools that look after queues."""
+
+    def topics(self) -> Iterator[str]:
+        """Yield the name of each topic once, in no order; those that come meanwhile may be missing.
+
+        Raises:
+            UnsupportedError: The component has no INSPECT.
+            UnavailableError: The engine did not answer.
+        """
+        self._require_inspect()
+        return self._listed()
+
+    def inspect(self, topic: str) -> TopicStatus:
+        """Return the groups of *topic* with depth, messages in flight, age and consumers.
+
+        The numbers are read one after the other while others publish and receive: each is right, their sum may not be.
+
+        Raises:
+            UnsupportedError: The component has no INSPECT.
+            UnavailableError: The engine did not answer.
+        """
+        self._require_inspect()
+        return self._guard.safe("inspect", self._driver.inspect, check_name("topic", topic))
+
+    def peek(
+        self,
+        topic: str,
+        group: str = "default",
+        *,
+        most: int = 10,
+        after: str = "",
+        max_bytes: int = MOST_BYTES,
+    ) -> list[PeekedMessage]:
+        """Look at messages that wait for *group*, without leasing or counting them.
+
+        Args:
+            group: For one that does not exist: the messages that it would find.
+            most: 1 to 10,000. Fewer messages mean that there are no more.
+            after: The position of the last message of the call before; `""` begins.
+            max_bytes: Longer bodies are cut off there; `size` is that of the whole.
+
+        Raises:
+            UnsupportedError: The component has no INSPECT.
+            UnavailableError: The engine did not answer.
+        """
+        self._require_inspect()
+        check_name("topic", topic)
+        check_name("group", group)
+        return self._guard.safe(
+            "peek",
+            self._driver.peek,
+            topic,
+            group,
+            check_count("most", most),
+            after=after,
+            max_bytes=max_bytes,
+        )
+
+    def dead_letters(
+        self, topic: str, *, most: int = 10, after: str = "", max_bytes: int = MOST_BYTES
+    ) -> list[DeadLetter]:
+        """Look at the messages of *topic* that groups gave up on, with the reasons; else as `peek`.
+
+        They stand in the topic `<topic>.dead`.
+
+        Raises:
+            UnsupportedError: The component has no INSPECT.
+            UnavailableError: The engine did not answer.
+        """
+        found = self.peek(dead_topic(topic), most=most, after=after, max_bytes=max_bytes)
+        return [dead_letter(topic, message) for message in found]
+
+    def replay(self, topic: str, *, most: int | None = None) -> int:
+        """Move dead letters of *topic* back to it, for every group, and return how many.
+
+        Each is published first and then removed: if this is interrupted, one may be there twice, and none is lost.
+        Messages that die again meanwhile are left for the next call. Several callers share the work.
+
+        Args:
+            most: Move so many at most; `None` for all that are there now.
+
+        Raises:
+            UnavailableError: The engine did not answer. A part of them may be moved; call again.
+            ExhaustedError: The engine is full. As above.
+        """
+        dead = dead_topic(check_name("topic", topic))
+        count = self._guard.safe("depth", self._driver.depth, dead, "default")
+        if most is not None:
+            count = min(count, check_count("most", most, largest=10**9))
+        with Replay(self._guard, self._driver, topic) as replay:
+            return replay.move(count)
+
+    def _listed(self) -> Iterator[str]:
+        try:
+            yield from self._guard.safe("topics", self._driver.topics)
+        except Exception as error:  # noqa: BLE001 - as in Guard: by its Capa name, or as it is
+            self._guard.fail("topics", error)
+
+    def _require_inspect(self) -> None:
+        support = self._features[PubSubFeature.INSPECT]
+        if not support:
+            raise UnsupportedError(
+                f"pubsub {self.name!r} has no {PubSubFeature.INSPECT}: {support.note}. Use the engine's own tools."
+            )

@@ -1,0 +1,70 @@
+"""Dead letters on their way back to the topic that they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage, PubSubDriver
+from capa_core.blocks.pubsub.inspection import DEAD_ATTRIBUTES, DEAD_ID, dead_topic
+from capa_core.call import Guard
+
+_BATCH = 100
+_LEASE_S = 60.0
+_GROUP = "default"
+
+
+class Replay:
+    """A consumer of the dead letters of *topic*. What it does not move, it hands back when it is closed."""
+
+    def __init__(self, guard: Guard, driver: PubSubDriver[Any], topic: str) -> None:
+        self._guard = guard
+        self._driver = driver
+        self._topic = topic
+        self._moved: set[str] = set()
+        self._consumer = guard.safe("consume", driver.consume, dead_topic(topic), _GROUP, lease_s=_LEASE_S)
+
+    def move(self, count: int) -> int:
+        """Move *count* dead letters, or as many as there are, and return how many."""
+        while len(self._moved) < count:
+            deliveries = self._guard.once("receive", self._consumer.receive, self._room(count), 0.0)
+            if not deliveries:
+                break
+            # One that is here a second time died again meanwhile. It stays leased, so that it does not come a third.
+            self._publish([delivery for delivery in deliveries if delivery.id not in self._moved])
+        return len(self._moved)
+
+    def _room(self, count: int) -> int:
+        return min(_BATCH, count - len(self._moved))
+
+    def _publish(self, deliveries: Sequence[Delivery]) -> None:
+        """Publish, then remove what is stored; raise if anything is not."""
+        if not deliveries:
+            return
+        messages = [_revived(delivery) for delivery in deliveries]
+        errors = self._guard.safe("publish", self._driver.publish, self._topic, messages)
+        stored = [delivery for delivery, error in zip(deliveries, errors, strict=True) if error is None]
+        self._guard.safe("ack", self._consumer.ack, [delivery.receipt for delivery in stored])
+        self._moved.update(delivery.id for delivery in stored)
+        for error in errors:
+            if error is not None:
+                raise error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._guard.once("close", self._consumer.close)
+
+
+def _revived(delivery: Delivery) -> OutgoingMessage:
+    """Return the message as it was published, as far as its dead letter says."""
+    attributes = {name: value for name, value in delivery.attributes.items() if name not in DEAD_ATTRIBUTES}
+    return OutgoingMessage(
+        delivery.attributes.get(DEAD_ID, delivery.id),
+        delivery.data,
+        delivery.content_type,
+        attributes,
+        key=delivery.key,
+        priority=delivery.priority,
+    )

@@ -1,0 +1,130 @@
+"""Values of an inspection: topics, their groups, and messages that were looked at without receiving them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+DEAD_SUFFIX = ".dead"
+DEAD_TOPIC = "capa-dead-topic"
+DEAD_GROUP = "capa-dead-group"
+DEAD_ID = "capa-dead-id"
+DEAD_DELIVERIES = "capa-dead-deliveries"
+DEAD_REASON = "capa-dead-reason"
+DEAD_ATTRIBUTES = frozenset({DEAD_TOPIC, DEAD_GROUP, DEAD_ID, DEAD_DELIVERIES, DEAD_REASON})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupStatus:
+    """One group of a topic at one moment.
+
+    Attributes:
+        depth: Messages that are not acknowledged yet: ready, delayed and in flight.
+        in_flight: Of these, delivered and hidden: leased by a consumer, or resting until they come again.
+        oldest_s: Seconds since the oldest of them was published; `None` if there is none.
+        consumers: How many consumers there are; `None` where the engine keeps no record of them.
+        temporary: Whether the group is one consumer's own and goes away with it.
+    """
+
+    name: str
+    depth: int
+    in_flight: int
+    oldest_s: float | None = None
+    consumers: int | None = None
+    temporary: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicStatus:
+    """One topic at one moment.
+
+    Attributes:
+        groups: By name.
+        kept: Messages that wait for the first group to come; 0 as soon as there is one.
+        oldest_s: Seconds since the oldest of the kept messages was published; `None` if there is none.
+    """
+
+    name: str
+    groups: tuple[GroupStatus, ...] = ()
+    kept: int = 0
+    oldest_s: float | None = None
+
+    @property
+    def depth(self) -> int:
+        """The depth of the group that has most to do, or the number of kept messages."""
+        return max((group.depth for group in self.groups), default=self.kept)
+
+
+class MessageState(StrEnum):
+    """What a message waits for."""
+
+    READY = "ready"
+    DELAYED = "delayed"
+    IN_FLIGHT = "in flight"
+    BEHIND = "behind another of its key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeekedMessage:
+    """A message that was looked at: it is neither leased nor counted, and may be gone by now.
+
+    Attributes:
+        position: Give it as *after* to look at what follows.
+        data: The body as stored, the envelope included; cut off where it is longer than was asked for.
+        size: Bytes of the whole body.
+        delivery_count: How often it was delivered.
+        published_at: Seconds since the epoch.
+    """
+
+    position: str
+    id: str
+    data: bytes
+    size: int
+    content_type: str
+    attributes: Mapping[str, str]
+    key: str
+    priority: int
+    delivery_count: int
+    published_at: float
+    state: MessageState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A message that a group gave up on.
+
+    Attributes:
+        message: As it is stored in the dead letter topic.
+        topic: Where it came from.
+        group: The group that gave up on it.
+        id: As it was published.
+        deliveries: How often it was delivered before.
+        reason: Why it was given up on.
+    """
+
+    message: PeekedMessage
+    topic: str
+    group: str
+    id: str
+    deliveries: int
+    reason: str
+
+
+def dead_topic(topic: str) -> str:
+    """Return the topic of the dead letters of *topic*."""
+    return topic + DEAD_SUFFIX
+
+
+def dead_letter(topic: str, message: PeekedMessage) -> DeadLetter:
+    """Return *message*, found in the dead letter topic of *topic*, with what is known about its end."""
+    about = message.attributes
+    deliveries = about.get(DEAD_DELIVERIES, "")
+    return DeadLetter(
+        message=message,
+        topic=about.get(DEAD_TOPIC, topic),
+        group=about.get(DEAD_GROUP, ""),
+        id=about.get(DEAD_ID, message.id),
+        deliveries=int(deliveries) if deliveries.isdecimal() else 0,
+        reason=about.get(DEAD_REASON, ""),
+    )

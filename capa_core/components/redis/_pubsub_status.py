@@ -1,0 +1,75 @@
+"""From the answers of the scripts that look into queues to values."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import redis
+
+from capa_core.blocks.pubsub.inspection import GroupStatus, MessageState, PeekedMessage, TopicStatus
+from capa_core.components.redis._client import glob_escaped
+
+_SCAN_COUNT = 500
+
+
+def topics(client: redis.Redis, prefix: str) -> Iterator[str]:
+    """Yield the topic of each key that holds messages, once: SCAN may name a key twice, and a topic has several."""
+    seen: set[bytes] = set()
+    begin = f"{prefix}{{:".encode()
+    for kind, ending in (("stream", b"0"), ("stream", b"[1-9]"), ("zset", b"later")):
+        pattern = glob_escaped(begin.decode()).encode() + b"*}:" + ending
+        for key in client.scan_iter(pattern, count=_SCAN_COUNT, _type=kind):
+            topic = key[len(begin) : key.rindex(b"}:")]
+            if topic not in seen and not (kind == "zset" and b"}:back:" in topic):
+                seen.add(topic)
+                yield topic.decode()
+
+
+def topic_status(topic: str, answer: list[Any]) -> TopicStatus:
+    """Return what the script INSPECT has found."""
+    kept, oldest_ms, *groups = answer
+    return TopicStatus(
+        name=topic,
+        groups=tuple(sorted(map(_group, groups), key=lambda group: group.name)),
+        kept=kept,
+        oldest_s=_age_s(oldest_ms),
+    )
+
+
+def _group(row: list[Any]) -> GroupStatus:
+    name, depth, in_flight, oldest_ms, consumers, temporary = row
+    return GroupStatus(
+        name=name.decode(),
+        depth=depth,
+        in_flight=in_flight,
+        oldest_s=_age_s(oldest_ms),
+        consumers=consumers,
+        temporary=bool(temporary),
+    )
+
+
+def _age_s(published_ms: bytes) -> float | None:
+    return max(0.0, time.time() - int(published_ms) / 1000) if published_ms else None
+
+
+def peeked(row: list[Any]) -> PeekedMessage:
+    """Return one message that the script PEEK has found."""
+    position, level, state, count, size, entry_id, fields = row
+    entry = dict(zip(fields[::2], fields[1::2], strict=True))
+    attributes, published = entry.get(b"a"), entry.get(b"t")
+    return PeekedMessage(
+        position=position.decode(),
+        id=entry[b"i"].decode(),
+        data=entry[b"d"],
+        size=size,
+        content_type=entry.get(b"c", b"application/octet-stream").decode(),
+        attributes=json.loads(attributes) if attributes else {},
+        key="",
+        priority=int(level),
+        delivery_count=count,
+        published_at=float(published) if published else int(entry_id.partition(b"-")[0]) / 1000,
+        state=MessageState(state.decode()),
+    )

@@ -1,0 +1,111 @@
+"""The SQL that looks into queues without changing them; the tables are those of `_queue`."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from typing import Any
+
+from capa_core.blocks.pubsub.inspection import GroupStatus, MessageState, PeekedMessage, TopicStatus
+from capa_core.components.sqlite._queue import KEPT
+
+_TOPICS = "SELECT DISTINCT topic FROM queue WHERE topic > ? ORDER BY topic LIMIT ?"
+_QUEUES = """
+SELECT id, name, abandoned_at IS NOT NULL FROM queue
+WHERE topic = ? AND ifnull(abandoned_at > ?, 1) ORDER BY name
+"""
+_DEPTH = "SELECT count(*) FROM message WHERE queue = ?1 AND NOT (count = 0 AND ifnull(expires_at <= ?2, 0))"
+_IN_FLIGHT = "SELECT count(*) FROM message WHERE queue = ?1 AND visible_at > ?2 AND count > 0"
+# The first number of the index is that of the oldest: no row is read to find it.
+_OLDEST = """
+SELECT published_at FROM message
+WHERE seq = (SELECT min(seq) FROM message INDEXED BY message_by_turn WHERE queue = ?)
+"""
+_PEEK = """
+SELECT seq, visible_at, urgency, count, published_at, key, id, content_type, attributes,
+       substr(data, 1, ?5), length(data)
+FROM message WHERE queue = ?1 AND NOT (count = 0 AND ifnull(expires_at <= ?2, 0)) AND seq > ?3 ORDER BY seq LIMIT ?4
+"""
+_PURGE = "DELETE FROM message WHERE queue = ?"
+
+
+def topics(connection: sqlite3.Connection, after: str, most: int) -> list[str]:
+    """Return the names of topics behind *after*, in order."""
+    return [topic for (topic,) in connection.execute(_TOPICS, (after, most))]
+
+
+def inspect(connection: sqlite3.Connection, topic: str) -> TopicStatus:
+    """Return how *topic* and its groups stand."""
+    queues = connection.execute(_QUEUES, (topic, time.time())).fetchall()
+    found = [_status(connection, ident, name, temporary=bool(temporary)) for ident, name, temporary in queues]
+    groups = tuple(group for group in found if group.name != KEPT)
+    kept = next((group for group in found if group.name == KEPT), None)
+    if kept is None or any(not group.temporary for group in groups):
+        return TopicStatus(name=topic, groups=groups)
+    return TopicStatus(name=topic, groups=groups, kept=kept.depth, oldest_s=kept.oldest_s)
+
+
+def peek(
+    connection: sqlite3.Connection, topic: str, group: str, most: int, *, after: str, max_bytes: int
+) -> list[PeekedMessage]:
+    """Return up to *most* messages of *group*, or of those that are kept, behind the number *after*."""
+    queue = _queue(connection, topic, group) or _queue(connection, topic, KEPT)
+    if queue is None:
+        return []
+    values = (queue, time.time(), int(after or 0), most, max_bytes)
+    return [_peeked(row) for row in connection.execute(_PEEK, values)]
+
+
+def purge(connection: sqlite3.Connection, topic: str, group: str) -> int:
+    """Delete the messages of *group* and return how many there were."""
+    queue = _queue(connection, topic, group)
+    if queue is None:
+        return 0
+    (depth,) = connection.execute(_DEPTH, (queue, time.time())).fetchone()
+    connection.execute(_PURGE, (queue,))
+    return int(depth)
+
+
+def _queue(connection: sqlite3.Connection, topic: str, group: str) -> int | None:
+    row = connection.execute("SELECT id FROM queue WHERE topic = ? AND name = ?", (topic, group)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _status(connection: sqlite3.Connection, queue: int, name: str, *, temporary: bool) -> GroupStatus:
+    now = time.time()
+    (depth,) = connection.execute(_DEPTH, (queue, now)).fetchone()
+    (in_flight,) = connection.execute(_IN_FLIGHT, (queue, now)).fetchone()
+    oldest = connection.execute(_OLDEST, (queue,)).fetchone() if depth else None
+    return GroupStatus(
+        name=name,
+        depth=depth,
+        in_flight=in_flight,
+        oldest_s=None if oldest is None else max(0.0, now - oldest[0]),
+        temporary=temporary,
+    )
+
+
+def _peeked(row: tuple[Any, ...]) -> PeekedMessage:
+    seq, visible_at, urgency, count, published_at, key, ident, content_type, attributes, data, size = row
+    return PeekedMessage(
+        position=str(seq),
+        id=ident,
+        data=data,
+        size=size,
+        content_type=content_type,
+        attributes=json.loads(attributes) if attributes else {},
+        key=key,
+        priority=9 - urgency,
+        delivery_count=count,
+        published_at=published_at,
+        state=_state(visible_at, count),
+    )
+
+
+def _state(visible_at: float | None, count: int) -> MessageState:
+    if visible_at is None:
+        return MessageState.BEHIND
+    if visible_at > time.time():
+        return MessageState.IN_FLIGHT if count else MessageState.DELAYED
+    return MessageState.READY
