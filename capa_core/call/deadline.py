@@ -19,6 +19,11 @@ def remaining_s(limit_s: float) -> float:
     return limit_s if end is None else max(0.0, min(limit_s, end - time.monotonic()))
 
 
+def lift() -> None:
+    """Forget the deadline of the enclosing `within`, in the current context."""
+    _end.set(None)
+
+
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
     """Let calls in the block take *seconds* in all; an enclosing shorter time wins."""

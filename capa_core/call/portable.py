@@ -8,12 +8,14 @@ from typing import Any, Generic, Self, TypeVar
 from capa_core.abilities import Feature, Support
 from capa_core.call.closed import closed
 from capa_core.call.guard import Guard, Policy
+from capa_core.call.traits import blocking, call_traits
 from capa_core.driver import ClientT, Driver
 from capa_core.errors import UnsupportedError
 
 DriverT = TypeVar("DriverT", bound=Driver[Any])
 
 
+@blocking()
 class Portable(Generic[DriverT]):
     """The part of a portable type that is the same in every block.
 
@@ -68,9 +70,11 @@ class Portable(Generic[DriverT]):
     def stop(self) -> None:
         """Take in no more work; what runs goes on. The runtime calls it before it closes anything."""
 
+    @call_traits(waits=True)
     def drain(self, timeout_s: float) -> None:
         """After `stop`: wait for what runs, and leave what still does after *timeout_s*."""
 
+    @call_traits(waits=True)
     def close(self) -> None:
         """Let go of connections and threads. A second `close` does nothing; other calls raise `ClosedError`."""
         self._driver.close()

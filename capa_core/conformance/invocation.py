@@ -192,7 +192,7 @@ class InvocationConformance(ContractPromises, ABC):
     def test_close_twice_does_nothing(self, invocation: Invocation) -> None:
         invocation.close()
 
-        assert invocation.close() is None  # type: ignore[func-returns-value]  # and it raises nothing
+        assert invocation.close() is None  # and it raises nothing
 
     def test_errors_have_capas_names(self, unreachable: Invocation) -> None:
         with pytest.raises(UnavailableError) as caught:

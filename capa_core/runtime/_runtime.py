@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from capa_core.block import block_names, declaration
 from capa_core.call import telemetry
+from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import ClosedError, InvalidArgumentError
 from capa_core.forks import computed_once, first_use
 from capa_core.runtime._layers import PREFIX, find_file
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _alive: weakref.WeakSet[Runtime] = weakref.WeakSet()
 
 
+@blocking()
 class Runtime:
     """Loads components by profile, on first use, and closes them in order. Safe for many threads and across fork.
 
@@ -78,30 +80,37 @@ class Runtime:
 
     # Blocks
 
+    @call_traits(immediate=True)
     def state(self, name: str = "default") -> State:
         """Return the state component that serves *name*."""
         return cast("State", self.component("state", name))
 
+    @call_traits(immediate=True)
     def pubsub(self, name: str = "default") -> PubSub:
         """Return the pub/sub component that serves *name*."""
         return cast("PubSub", self.component("pubsub", name))
 
+    @call_traits(immediate=True)
     def lock(self, name: str = "default") -> Locks:
         """Return the lock component that serves *name*."""
         return cast("Locks", self.component("lock", name))
 
+    @call_traits(immediate=True)
     def configuration(self, name: str = "default") -> Configuration:
         """Return the configuration component that serves *name*."""
         return cast("Configuration", self.component("configuration", name))
 
+    @call_traits(immediate=True)
     def secrets(self, name: str = "default") -> Secrets:
         """Return the secrets component that serves *name*."""
         return cast("Secrets", self.component("secrets", name))
 
+    @call_traits(immediate=True)
     def invocation(self, service: str) -> Invocation:
         """Return the way to *service*: hosted in this process, or as `[invocation.<service>]` says."""
         return cast("Invocation", self.component("invocation", service))
 
+    @call_traits(immediate=True)
     def component(self, block: str, name: str) -> Any:
         """Return the portable object of *block* that serves *name*, building it on the first call.
 
@@ -142,6 +151,7 @@ class Runtime:
 
     # Services
 
+    @call_traits(immediate=True)
     def host(self, application: Application, *, name: str) -> None:
         """Make *application* answer for the service *name* within this process, without a socket.
 
@@ -154,6 +164,7 @@ class Runtime:
                 built.close()
             self._has_services = True
 
+    @call_traits(immediate=True)
     def service_for(self, host: str, port: int | None) -> str | None:
         """Return the service that an HTTP address means, or `None` for an address outside; cheap enough per request.
 
@@ -165,6 +176,7 @@ class Runtime:
             return host
         return self._addresses.service_for(host, port)
 
+    @call_traits(immediate=True)
     def logical_name(self, block: str, address: str) -> str | None:
         """Return the name that *address* means, or `None`.
 
@@ -173,6 +185,7 @@ class Runtime:
         """
         return self._addresses.logical_name(block, address)
 
+    @call_traits(immediate=True)
     def legacy_addresses(self, block: str, name: str) -> tuple[str, ...]:
         """Return the addresses in legacy code that mean *name* of *block*; none if capa.toml lists none.
 
@@ -260,6 +273,7 @@ class Runtime:
 
     # Life cycle
 
+    @call_traits(waits=True)
     def close(self, *, drain_s: float | None = None) -> None:
         """Close what was built: stop all intake, let handlers end, close what others lean on last. Twice does nothing.
 

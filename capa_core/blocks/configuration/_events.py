@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Self
 
 from capa_core.blocks.configuration.driver import Scope, Snapshot
+from capa_core.call.traits import blocking
 
 
 class ChangeKind(Enum):
@@ -65,6 +66,7 @@ def _change(key: str, before: Mapping[str, str], after: Mapping[str, str]) -> Ch
     return Change(key, before[key], after[key], ChangeKind.MODIFIED)
 
 
+@blocking("ConfigurationSubscription")
 class Subscription:
     """One listener's place; `close`, or the end of a `with` block, ends it."""
 

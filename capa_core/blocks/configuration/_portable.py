@@ -24,6 +24,7 @@ from capa_core.blocks.configuration.formats import KEYED, TEXTS, suffix_of
 from capa_core.call import DEFAULT_POLICY, Policy
 from capa_core.call.limits import refuse
 from capa_core.call.portable import Portable
+from capa_core.call.traits import call_traits
 from capa_core.errors import ClosedError, InvalidArgumentError, UnsupportedError
 
 POLL_S = 1.0
@@ -128,6 +129,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
 
     # Learning of changes
 
+    @call_traits(opens=True, handler="listener")
     def watch(
         self,
         listener: Listener,

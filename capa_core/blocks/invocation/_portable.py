@@ -17,11 +17,16 @@ from capa_core.blocks.invocation.driver import (
 from capa_core.call import DEFAULT_POLICY, Policy, deadline, telemetry
 from capa_core.call.limits import bound, refuse
 from capa_core.call.portable import Portable
+from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import CapaError, DeadlineError, InvalidArgumentError
 
 SAFE_VERBS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 IDEMPOTENT_VERBS = SAFE_VERBS | {"PUT", "DELETE"}
 """RFC 9110, section 9.2.2."""
+
+# A driver's value, yet reading its stream blocks; declared here since drivers do not see what async code needs.
+blocking()(InvocationResponse)
+call_traits(immediate=True)(InvocationResponse.header)
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -39,6 +44,7 @@ class Invocation(Portable[InvocationDriver[Any]]):
         """The most that a request may have; what is over it is refused before it is sent."""
         return self._limits
 
+    @call_traits(waits=True)
     def invoke(
         self,
         method: str,
@@ -70,6 +76,7 @@ class Invocation(Portable[InvocationDriver[Any]]):
         path = quote(method if method.startswith("/") else f"/{method}", safe="/?&=%:@!$'()*+,;~-._")
         return self.request(verb, path, headers=pairs, body=body, timeout_s=timeout_s, idempotent=idempotent)
 
+    @call_traits(waits=True)
     def request(
         self,
         verb: str,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import UnavailableError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
+@blocking()
 class Served:
     """An application that answers over HTTP/1.1, by waitress, until `close`.
 
@@ -43,11 +45,18 @@ class Served:
         self._thread = threading.Thread(target=self._server.run, name=f"capa-serve-{self.url}", daemon=True)
         self._thread.start()
 
+    @call_traits(waits=True)
     def close(self) -> None:
         """Stop taking requests, let those that run finish for up to 5 s, and free the port. Twice does nothing."""
         if self._thread.is_alive():
             self._server.trigger.pull_trigger(self._stop)
             self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _stop(self) -> None:
         # Runs in the server's own thread, the only one that may touch its sockets; no sockets left ends its loop.

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote
 
 from capa_core.blocks.invocation.driver import InvocationRequest, InvocationResponse
 from capa_core.call import deadline, telemetry
+from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import (
     AlreadyExistsError,
     CapaError,
@@ -81,6 +82,7 @@ class Call:
 Handler = Callable[[Call], Any]
 
 
+@blocking()
 class Service:
     """Methods by name. Register first, then serve over HTTP (`serve`), in-process (`Runtime.host`), or as WSGI.
 
@@ -93,6 +95,7 @@ class Service:
         self._handlers: dict[str, tuple[Handler, frozenset[str]]] = {}
         self._log = telemetry.logger("invocation", name)
 
+    @call_traits(immediate=True, handler="handler")
     def register(
         self,
         method: str,
@@ -113,6 +116,7 @@ class Service:
         self._handlers[key] = (handler, frozenset(verb.upper() for verb in verbs))
         return handler
 
+    @call_traits(waits=True)
     def answer(self, request: InvocationRequest) -> InvocationResponse:
         """Return the response to *request*; never raises."""
         method = unquote(request.path.partition("?")[0]).strip("/")
@@ -141,12 +145,14 @@ class Service:
                 HTTPStatus.INTERNAL_SERVER_ERROR, f"{call.method!r} failed; see the service's log"
             )
 
+    @call_traits(immediate=True)
     def wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer as a WSGI application (PEP 3333), for any WSGI server."""
         response = self.answer(_request(environ))
         start_response(f"{response.status} {response.reason}", response.headers)
         return [response.body]
 
+    @call_traits(opens=True)
     def serve(self, *, host: str = "127.0.0.1", port: int = 0, threads: int = 8) -> Served:
         """Serve over HTTP in background threads until the result is closed; *port* 0 takes a free one.
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from capa_core.call import telemetry
+from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import CapaError, LockLostError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Lost(threading.Event):
         return super().is_set()
 
 
+@blocking()
 class Held:
     """A lock that this process holds, renewed in the background until `release`. A context manager.
 
@@ -70,6 +72,7 @@ class Held:
         self._cause: BaseException | None = None
         self.renewed(started)
 
+    @call_traits(handler="callback")
     def on_lost(self, callback: Callable[[Held], object]) -> None:
         """Call *callback* with this object, once, from another thread, when the lock is lost; at once if it is."""
         with self._lock:
@@ -78,6 +81,7 @@ class Held:
                 return
         callback(self)
 
+    @call_traits(immediate=True)
     def check(self) -> None:
         """Do nothing while the lock is held.
 

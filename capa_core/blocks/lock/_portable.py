@@ -15,8 +15,9 @@ from capa_core.blocks.lock._checks import Duration, check_text, lease_seconds, s
 from capa_core.blocks.lock._held import Held, now
 from capa_core.blocks.lock._keeper import Keeper
 from capa_core.blocks.lock.driver import LockDriver, LockLimits
-from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call import DEFAULT_POLICY, Policy, cancellation
 from capa_core.call.portable import Portable
+from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import DeadlineError, LockLostError
 
 DEFAULT_LEASE = timedelta(seconds=30)
@@ -50,6 +51,7 @@ class Locks(Portable[LockDriver[Any]]):
         """The bounds of names and leases."""
         return self._limits
 
+    @call_traits(immediate=True)
     def lock(self, name: str, *, lease: Duration = DEFAULT_LEASE, timeout: Duration | None = None) -> Lock:
         """Return the lock *name*, which is not taken by that.
 
@@ -117,6 +119,7 @@ class Locks(Portable[LockDriver[Any]]):
         return held
 
 
+@blocking()
 class Lock:
     """One lock that can be taken, again and again, by many threads: each time by one of them. Not re-entrant."""
 
@@ -127,6 +130,7 @@ class Lock:
         self._locks = locks
         self._entered = threading.local()
 
+    @call_traits(waits=True, opens=True)
     def acquire(self, *, timeout: Duration | None = None) -> Held:
         """Wait until the lock is free, take it, and keep it renewed until it is released.
 
@@ -146,12 +150,12 @@ class Lock:
         pause_s = _FIRST_POLL_S
         while (held := self._locks.take(self.name, owner, self.lease_s)) is None:
             left_s = end - time.monotonic()
-            if left_s <= 0:
+            if left_s <= 0 or cancellation.requested():
                 raise DeadlineError(
                     f"the lock {self.name!r} was held by others for {timeout_s:g} s. Try again, or wait longer."
                 )
             # Jitter, so that those who began to wait together do not ask together for ever.
-            time.sleep(min(left_s, random.uniform(pause_s / 2, pause_s)))  # noqa: S311 - no secret
+            cancellation.sleep(min(left_s, random.uniform(pause_s / 2, pause_s)))  # noqa: S311 - no secret
             pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)
         return held
 

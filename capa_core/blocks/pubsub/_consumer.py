@@ -21,6 +21,8 @@ from capa_core.blocks.pubsub.inspection import (
     dead_topic,
 )
 from capa_core.call import Guard
+from capa_core.call.cancellation import parts
+from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import ClosedError
 
 
@@ -37,6 +39,7 @@ class ConsumerOptions:
     """Publishes to the dead letter topic; raises unless all is stored."""
 
 
+@blocking()
 class Consumer:
     """One consumer of one group. `receive` is for one thread at a time; the others may be called from any.
 
@@ -53,6 +56,7 @@ class Consumer:
         self._closing = threading.Lock()
         self._closed = False
 
+    @call_traits(waits=True, undo="release")
     def receive(self, max_messages: int = 1, timeout: timedelta | float = 1.0) -> list[Message]:
         """Return 1 to *max_messages* messages as soon as there are any, or none after *timeout*.
 
@@ -155,11 +159,14 @@ class Consumer:
     def _pull(self, max_messages: int, timeout_s: float) -> list[Delivery]:
         """Receive without a span of its own: waiting for work is no work."""
         try:
-            return self._driver.receive(max_messages, timeout_s)
+            for part_s in parts(timeout_s):
+                deliveries = self._driver.receive(max_messages, part_s)
+                if deliveries or self._closed:
+                    return deliveries
         except Exception as error:  # noqa: BLE001 - every engine raises its own
-            if self._closed:
-                return []
-            self._guard.fail("receive", error)
+            if not self._closed:
+                self._guard.fail("receive", error)
+        return []
 
     def _screened(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Return what the user shall see; hide, drop or bury the rest."""

@@ -18,6 +18,7 @@ from capa_core.blocks.pubsub._subscription import Handler, Subscription
 from capa_core.blocks.pubsub._timing import Timing
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature, PubSubLimits
 from capa_core.call import DEFAULT_POLICY, Policy, telemetry
+from capa_core.call.traits import call_traits
 from capa_core.engine import system_of
 from capa_core.errors import CapaError, InvalidArgumentError
 
@@ -124,6 +125,7 @@ class PubSub(Inspected):
             errors = self._publish_all(topic, outgoing)
         return [PublishResult(message.id, error) for message, error in zip(outgoing, errors, strict=True)]
 
+    @call_traits(opens=True, handler="handler")
     def subscribe(
         self,
         topic: str,
@@ -180,6 +182,7 @@ class PubSub(Inspected):
         self._open.add(subscription)
         return subscription
 
+    @call_traits(opens=True)
     def consumer(
         self,
         topic: str,

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 from capa_core.blocks.pubsub._consumer import Consumer
 from capa_core.blocks.pubsub._message import Message
 from capa_core.call import telemetry
+from capa_core.call.traits import blocking, call_traits
 from capa_core.forks import first_use
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class _Held:
         self.since = since
 
 
+@blocking()
 class Subscription:
     """A handler at work on the messages of a topic. Made by `PubSub.subscribe`."""
 
@@ -100,6 +102,7 @@ class Subscription:
             self._stopping = True
             self._changed.notify_all()
 
+    @call_traits(waits=True)
     def close(self, *, drain: bool = True, timeout_s: float | None = None) -> None:
         """Stop receiving, let running handlers end, settle their messages, and hand back all others.
 

@@ -19,8 +19,10 @@ from capa_core.blocks.state._checks import (
 from capa_core.blocks.state._compensation import compensated
 from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem, StateLimits
 from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call.cancellation import parts
 from capa_core.call.limits import bound, refuse
 from capa_core.call.portable import Portable
+from capa_core.call.traits import call_traits
 from capa_core.errors import ConflictError, InvalidArgumentError, UnsupportedError
 
 Duration = timedelta | float
@@ -248,6 +250,7 @@ class State(Portable[StateDriver[Any]]):
             self._refuse(key, b"", ttl_s)
         return self._guard.once("increment", self._driver.increment, key, by, ttl_s)
 
+    @call_traits(waits=True)
     def wait(self, key: str, etag: str = "", *, timeout: Duration) -> StateItem | None:
         """Return the value at *key* as soon as its etag is not *etag*, or `None` when *timeout* has passed.
 
@@ -262,7 +265,11 @@ class State(Portable[StateDriver[Any]]):
         end = time.monotonic() + seconds("timeout", timeout)
 
         def wait() -> StateItem | None:
-            return self._driver.wait(key, etag, max(0.0, end - time.monotonic()))
+            for part_s in parts(max(0.0, end - time.monotonic())):
+                item = self._driver.wait(key, etag, part_s)
+                if item is not None:
+                    return item
+            return None
 
         return self._guard.waiting("wait", end, wait)
 

@@ -1,0 +1,137 @@
+"""Handlers given by async code: an `async def` handler runs on the event loop of the code that gave it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import Context, copy_context
+from functools import partial
+from typing import Any, NoReturn
+
+from capa_core.call import deadline, telemetry
+from capa_core.errors import InvalidArgumentError, UnavailableError
+
+_LOOK_S = 0.5
+"""Seconds between two looks at whether the loop still runs; after two in vain it counts as stopped."""
+
+
+def adapted(handler: Any, wrap: Callable[[Any], Any]) -> Any:
+    """Return *handler* as a plain function: on the running loop if it is `async def`, else on its caller's thread.
+
+    Args:
+        wrap: Makes of the handler's argument the one that async code is to see.
+    """
+    if is_async(handler):
+        return LoopHandler(handler, wrap)
+    return partial(_call, handler, wrap) if callable(handler) else handler
+
+
+def is_async(handler: object) -> bool:
+    """Return whether calling *handler* makes a coroutine; objects with `async def __call__` included."""
+    method = getattr(handler, "__call__", None)  # noqa: B004 - to look at it, not to ask whether it is there
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(method)
+
+
+class LoopHandler:
+    """An `async def` handler for threads to call: they wait while it runs on its loop.
+
+    It runs in the context of the code that gave it, with the deadline and the trace of the call on top.
+    """
+
+    def __init__(self, handler: Callable[[Any], Any], wrap: Callable[[Any], Any]) -> None:
+        self._handler = handler
+        self._wrap = wrap
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._context = copy_context()
+        self._context.run(deadline.lift)  # it bounds the code that gave the handler, not the handler's calls
+        self.join_loop()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._subscription: Any = None
+
+    def join_loop(self) -> bool:
+        """Run on the present loop unless there is one already; return whether there is one now."""
+        self._loop = self._loop or asyncio._get_running_loop()
+        return self._loop is not None
+
+    def serves(self, subscription: Any) -> None:
+        """Close *subscription* if a call finds that the loop has ended."""
+        self._subscription = subscription
+
+    def __call__(self, argument: Any) -> Any:
+        """Run the handler on its loop and return its result.
+
+        Raises:
+            UnavailableError: There is no loop yet, it has ended, or the handler was cancelled.
+            InvalidArgumentError: Called by the loop itself, which cannot wait for itself.
+        """
+        loop = self._loop
+        if loop is None:
+            raise UnavailableError(
+                f"{self._handler!r} has no event loop yet. Serve or host its service in a coroutine."
+            )
+        if asyncio._get_running_loop() is loop:
+            raise InvalidArgumentError(
+                f"{self._handler!r} runs on this event loop, so a blocking call that leads to it would never end. "
+                f"Await the call, through capa_core.aio."
+            )
+        outcome: Future[Any] = Future()
+        try:
+            loop.call_soon_threadsafe(self._begin, argument, outcome, context=self._merged_context())
+        except RuntimeError as error:  # it is closed
+            self._end(error)
+        return self._wait_for(outcome, loop)
+
+    def __repr__(self) -> str:
+        return repr(self._handler)
+
+    def _begin(self, argument: Any, outcome: Future[Any]) -> None:
+        if not outcome.set_running_or_notify_cancel():
+            return  # the loop was stopped for so long that the caller went on
+        task = asyncio.ensure_future(self._handler(self._wrap(argument)))
+        self._tasks.add(task)  # the loop itself keeps no strong reference
+        task.add_done_callback(partial(self._finish, outcome))
+
+    def _finish(self, outcome: Future[Any], task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            outcome.set_exception(UnavailableError(f"the handler {self._handler!r} was cancelled"))
+        elif error := task.exception():
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(task.result())
+
+    def _wait_for(self, outcome: Future[Any], loop: asyncio.AbstractEventLoop) -> Any:
+        stopped = False
+        while True:
+            try:
+                return outcome.result(_LOOK_S)
+            except TimeoutError as error:
+                if outcome.done():
+                    raise  # the handler's own
+                if stopped and not loop.is_running():
+                    outcome.cancel()
+                    self._end(error)
+                stopped = not loop.is_running()
+
+    def _merged_context(self) -> Context:
+        """Return the context of whoever gave the handler, overlaid with all that this thread has set."""
+        merged = self._context.copy()
+        for variable, value in copy_context().items():
+            merged.run(variable.set, value)
+        return merged
+
+    def _end(self, cause: Exception) -> NoReturn:
+        """Close the subscription without waiting for handlers, so that their messages go to others at once."""
+        message = f"the event loop of the handler {self._handler!r} has ended"
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            telemetry.logger("aio", "default").warning(f"{message}; its subscription is closed")
+            close = subscription.close
+            close(drain=False) if "drain" in inspect.signature(close).parameters else close()
+        raise UnavailableError(f"{message}. Close subscriptions before the loop ends.") from cause
+
+
+def _call(handler: Callable[[Any], Any], wrap: Callable[[Any], Any], argument: Any) -> Any:
+    return handler(wrap(argument))
