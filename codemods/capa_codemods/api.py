@@ -75,7 +75,7 @@ if TYPE_CHECKING:
         remedy_for,
     )
     from capa_codemods.findings import Change, Edit, Finding, Level, Outcome, Setting
-    from capa_codemods.import_map import ImportMap, NameLine, Support, read_import_map
+    from capa_codemods.import_map import ImportMap, NameLine, Support, read_import_map, reason_id
     from capa_codemods.limits import LARGEST_BYTES
     from capa_codemods.manifests.asked import asks_for
     from capa_codemods.manifests.conda_file import CondaFile
@@ -177,6 +177,7 @@ __all__ = [
     "rare_garbage_collection",
     "read_file",
     "read_import_map",
+    "reason_id",
     "recover_unfinished",
     "refusal_to_commit",
     "remedy_for",
@@ -238,7 +239,7 @@ _MODULES = {
         "remedy_for",
     ),
     "findings": ("Change", "Edit", "Finding", "Level", "Outcome", "Setting"),
-    "import_map": ("ImportMap", "NameLine", "Support", "read_import_map"),
+    "import_map": ("ImportMap", "NameLine", "Support", "read_import_map", "reason_id"),
     "limits": ("LARGEST_BYTES",),
     "manifests.asked": ("asks_for",),
     "manifests.conda_file": ("CondaFile",),

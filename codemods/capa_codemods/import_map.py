@@ -18,6 +18,11 @@ Evidence = Literal["import", "manifest"]
 PatchTarget = Literal["shim", "original"]
 
 
+def reason_id(see: str) -> str:
+    """Return the ID for `capa explain` of the section that *see* links to: `docs/differences/<sdk>.md#<section>`."""
+    return see.removeprefix("docs/differences/").replace(".md#", "/")
+
+
 class NameLine(NamedTuple):
     """One line of `[[names]]`: a name that is not served in full, that moves, or that tests patch elsewhere.
 

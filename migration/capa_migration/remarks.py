@@ -19,14 +19,14 @@ class Remark(NamedTuple):
     Attributes:
         line: 0 if it is about the file as a whole.
         level: `error` if something could not be done; `warning` if something should be; `note` if all may be well.
-        rule: The rule that says so, or what else it is about: `unreadable`, `unserved`, `partial`.
-        edit: What would put it right, as offsets into the bytes of the file.
+        id: The explanation of the message, for `capa explain`: a rule, a reason, or a subject such as `unreadable`.
+        edit: The change that would put it right, as offsets into the bytes of the file.
     """
 
     path: str
     line: int
     level: Literal["error", "warning", "note"]
-    rule: str
+    id: str
     message: str
     next_step: str
     edit: Edit | None = None
@@ -49,10 +49,11 @@ def _of_survey(survey: Survey) -> Iterator[Remark]:
     for site in sorted((*survey.sites, *survey.moved)):
         if site.support != "full":
             level: Literal["warning", "note"] = "warning" if site.support == "none" else "note"
-            rule = "unserved" if site.support == "none" else "partial"
             reason = site.reason or "Capa does not serve it in full"
-            step = f"read {site.see}" if site.see else "keep it on the original, or replace it"
-            yield Remark(site.path, site.line, level, rule, f"{shape(site)}: {reason}", step)
+            step = (
+                f"`capa explain {site.reason_id}`" if site.see else "keep it on the original, or replace it"
+            )
+            yield Remark(site.path, site.line, level, site.reason_id, f"{shape(site)}: {reason}", step)
     for file in survey.unread:
         yield Remark(file.path, file.line, "error", "unreadable", file.reason, file.next_step)
 

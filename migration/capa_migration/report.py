@@ -107,12 +107,13 @@ def lines(plan: Plan, *, notes: bool) -> Iterator[str]:
     for outcome in plan.outcomes:
         place = f"{outcome.path}:{outcome.line}:" if outcome.line else f"{outcome.path}:"
         if outcome.status == "failed":
-            yield f"{place} failed: {outcome.reason}. Next: {outcome.next_step}."
+            yield f"{place} failed: {outcome.reason}. Next: {outcome.next_step}. [unreadable]"
         for change in outcome.changes:
             yield f"{outcome.path}:{change.line}: {change.rule}: {arrow(change)}"
         for finding in outcome.findings:
             if notes or finding.level != "note":
-                yield f"{outcome.path}:{finding.line}: {finding.level}: {finding.message}. Next: {finding.next_step}."
+                said = f"{finding.level}: {finding.message}. Next: {finding.next_step}."
+                yield f"{outcome.path}:{finding.line}: {said} [{finding.rule}]"
 
 
 def summary(plan: Plan, verb: str, *, notes: bool = False) -> str:
@@ -177,7 +178,9 @@ def result_lines(results: Sequence[WriteResult | None]) -> Iterator[str]:
     for result in results:
         if result is not None:
             yield from (f"{path}: restored around your own edits" for path in result.merged)
-            yield from (f"{trouble.path}: failed: {trouble.reason}." for trouble in result.troubles)
+            yield from (
+                f"{trouble.path}: failed: {trouble.reason}. [unwritten]" for trouble in result.troubles
+            )
 
 
 def _changes(outcome: Outcome) -> dict[str, Any]:

@@ -219,12 +219,12 @@ def test_findings_come_gravest_first(page, capa, project):
     (project / "requirements-dev.txt").write_text("responses\n")
     (project / ".capa").mkdir()
     (project / ".capa/history").write_text("{damaged\n")
-    found = [(one["level"], one["rule"], one["path"]) for one in report_of(page())["findings"]]
+    found = [(one["level"], one["id"], one["path"]) for one in report_of(page())["findings"]]
 
     assert ("error", "unreadable", "app/old.py") == found[0]
     assert ("note", "commands", "Procfile") in found
     assert ("note", "history", ".capa/history") in found
-    assert ("note", "libraries", "requirements-dev.txt") in found
+    assert ("note", "library/responses", "requirements-dev.txt") in found
 
 
 def test_the_command_says_where_the_page_is(capa, project):

@@ -91,7 +91,7 @@ def test_what_is_not_served_is_listed_with_its_place(capa, project):
     (project / "app/cache.py").write_text("import redis\n\nredis.Redis(host='x', port=1)\n")
 
     assert (
-        "app/cache.py:3: redis.Redis(host=, port=): none: there is no capa_redis yet\n"
+        "app/cache.py:3: redis.Redis(host=, port=): none: there is no capa_redis yet [unserved]\n"
         in capa("scan", project).out
     )
 

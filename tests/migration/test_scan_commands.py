@@ -11,7 +11,10 @@ def test_scan_shows_the_commands(capa, project):
     ran = capa("scan", project)
     data = json.loads(capa("scan", project, "--json").out)
 
-    assert "Procfile:1: celery -A app worker -l info: starts the migrated application as it is\n" in ran.out
+    assert (
+        "Procfile:1: celery -A app worker -l info: starts the migrated application as it is [commands]\n"
+        in ran.out
+    )
     assert [("Procfile", 1, "worker", "app")] == [
         (one["path"], one["line"], one["subcommand"], one["application"]) for one in data["commands"]
     ]

@@ -109,6 +109,6 @@ def test_reason_that_holds_for_many_places_is_not_repeated_for_each(capa, tmp_pa
 
     out = capa("scan", tmp_path).out
 
-    assert 10 == out.count(": none: there is no capa_redis yet\n")
+    assert 10 == out.count(": none: there is no capa_redis yet [unserved]\n")
     assert "… and 11 more places of redis: none: there is no capa_redis yet (--all lists them)\n" in out
-    assert 21 == capa("scan", tmp_path, "--all").out.count(": none: there is no capa_redis yet\n")
+    assert 21 == capa("scan", tmp_path, "--all").out.count(": none: there is no capa_redis yet [unserved]\n")

@@ -20,6 +20,7 @@ from capa_codemods.command_lines.installs import installed
 from capa_codemods.command_lines.judged import StartedCommand, started_command
 from capa_codemods.command_lines.plugins import plugins
 from capa_codemods.findings import Edit, Finding, Level
+from capa_codemods.import_map import reason_id
 from capa_codemods.project import Project
 from capa_codemods.requirement import capa_requirement, missing_extras
 from capa_codemods.rule import Rule
@@ -51,9 +52,8 @@ class Commands(Rule[CommandFile]):
         for line in found.told:
             level: Level = "warning" if line.support == "none" else "note"
             said = f"`{' '.join(found.words)}`: {line.reason}"
-            yield Finding(
-                self.id, found.line, level, said, f"see {line.see}" if line.see else "name it with -A"
-            )
+            step = f"`capa explain {reason_id(line.see)}`" if line.see else "name it with -A"
+            yield Finding(self.id, found.line, level, said, step)
 
     def _installed(self, simple: SimpleCommand, project: Project) -> Iterator[Finding]:
         missing = missing_extras(installed(simple.words), project.names)

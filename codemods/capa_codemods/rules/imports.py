@@ -23,6 +23,7 @@ from itertools import groupby
 from capa_codemods.engine.facts import ImportedName, ImportStatement
 from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.findings import Edit, Finding
+from capa_codemods.import_map import reason_id
 from capa_codemods.names import Names, Target
 from capa_codemods.project import Project
 from capa_codemods.rule import Rule
@@ -110,7 +111,11 @@ class Imports(Rule[PythonFile]):
         owner = names.owner(dotted)
         package = owner.package if owner else "the adapter"
         reason = known.reason if known and known.support == "none" else f"{package} does not list it"
-        step = f"see {known.see}" if known and known.see else "it keeps working, on the original SDK"
+        step = (
+            f"`capa explain {reason_id(known.see)}`"
+            if known and known.see
+            else "it keeps working, on the original SDK"
+        )
         if rebinds:
             reason += f"; from here on `{dotted.partition('.')[0]}` is the original"
         return Finding(self.id, line, "warning", f"`{dotted}` stays on the original: {reason}", step)

@@ -19,6 +19,7 @@ COMMANDS = {
     "migrate": "check, show, apply or undo the rewrite of a project",
     "run": "run an unmodified application on Capa, as a trial",
     "doctor": "show which component serves what, and whether it answers",
+    "explain": "print the reason behind the ID of a message",
     "completion": "print what makes a shell complete these words",
 }
 """The commands: each a module beside this one with `parser()`, and `run(words)` that returns an exit code."""

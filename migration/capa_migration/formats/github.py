@@ -24,7 +24,7 @@ def _annotation(remark: Remark, prefix: str) -> str:
     properties = {"file": prefix + remark.path}
     if remark.line:
         properties["line"] = str(remark.line)
-    properties["title"] = f"capa: {remark.rule}"
+    properties["title"] = f"capa: {remark.id}"
     given = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     return f"::{_WORDS[remark.level]} {given}::{_text(f'{remark.message}. Next: {remark.next_step}.')}\n"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from capa_migration.report import SCHEMA, Report, plan_data, result_data
 from capa_migration.scan.libraries import Companion
-from capa_migration.scan.sites import Survey, shapes, sums
+from capa_migration.scan.sites import Site, Survey, shapes, sums
 
 
 def render(report: Report) -> Iterator[str | bytes]:
@@ -38,13 +38,21 @@ def _survey_data(survey: Survey) -> dict[str, Any]:
             {"sdk": sdk, "name": name, "count": number}
             for (sdk, name), number in shapes(survey.sites).most_common()
         ],
-        "sites": [site._asdict() for site in survey.sites],
-        "moved": [site._asdict() for site in survey.moved],
+        "sites": [_site(site) for site in survey.sites],
+        "moved": [_site(site) for site in survey.moved],
         "commands": [command._asdict() for command in survey.commands],
         "companions": [_companion(one) for one in survey.companions],
         "unread": [file._asdict() for file in survey.unread],
     }
 
 
+def _site(site: Site) -> dict[str, Any]:
+    return {**site._asdict(), "id": site.reason_id}
+
+
 def _companion(one: Companion) -> dict[str, Any]:
-    return {**one.library._asdict(), "places": [place._asdict() for place in one.places]}
+    return {
+        **one.library._asdict(),
+        "id": one.library.id,
+        "places": [place._asdict() for place in one.places],
+    }

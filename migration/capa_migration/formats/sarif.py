@@ -13,17 +13,11 @@ from typing import Any
 from urllib.parse import quote
 
 from capa_codemods.api import Edit, __version__, digest, read_file
+from capa_migration.explain import Explanation, explanations
 from capa_migration.remarks import Remark, gravest_first, remarks_of
 from capa_migration.report import Report
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-_OURS = {
-    "manifests": "a manifest that would not bring Capa along",
-    "partial": "a call that an adapter serves with a difference",
-    "unreadable": "a file that cannot be read or proven",
-    "unserved": "a call that no adapter serves",
-    "unwritten": "a file that could not be written",
-}
 _MOST_RESULTS = 25_000
 """What GitHub takes of one run: a log with more is rejected as a whole."""
 
@@ -32,14 +26,14 @@ def render(report: Report) -> Iterator[str | bytes]:
     """Yield one log of one run."""
     found = gravest_first(remarks_of(report))
     remarks = found[:_MOST_RESULTS]
-    rules = sorted({remark.rule for remark in remarks})
+    ids = sorted({remark.id for remark in remarks})
     sources = _Sources(report.root)
     run = {
-        "tool": {"driver": _driver(rules)},
+        "tool": {"driver": _driver(ids)},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "the top of the repository"}}},
         "invocations": [_invocation(report, len(found) - len(remarks))],
-        "results": [_result(remark, rules, report.prefix, sources) for remark in remarks],
+        "results": [_result(remark, ids, report.prefix, sources) for remark in remarks],
     }
     yield json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
@@ -63,31 +57,36 @@ def _invocation(report: Report, left_out: int) -> dict[str, Any]:
     return told
 
 
-def _driver(rules: list[str]) -> dict[str, Any]:
-    from capa_codemods.api import rule_summary
+def _driver(ids: list[str]) -> dict[str, Any]:
+    known = {one.id: one for one in explanations()}
+    rules = [_rule(known[ident]) if ident in known else {"id": ident} for ident in ids]
+    return {"name": "capa", "semanticVersion": __version__, "rules": rules}
 
-    says = {rule: _OURS.get(rule) or rule_summary(rule) or rule for rule in rules}
-    return {
-        "name": "capa",
-        "semanticVersion": __version__,
-        "rules": [{"id": rule, "shortDescription": {"text": says[rule]}} for rule in rules],
+
+def _rule(one: Explanation) -> dict[str, Any]:
+    text = one.text or one.title
+    described: dict[str, Any] = {
+        "id": one.id,
+        "shortDescription": {"text": one.title},
+        "help": {"text": text, "markdown": text},
     }
+    return {**described, "helpUri": one.url} if one.url else described
 
 
-def _result(remark: Remark, rules: list[str], prefix: str, sources: _Sources) -> dict[str, Any]:
+def _result(remark: Remark, ids: list[str], prefix: str, sources: _Sources) -> dict[str, Any]:
     artifact = {"uri": quote(os.fsencode(prefix + remark.path)), "uriBaseId": "%SRCROOT%"}
     place: dict[str, Any] = {"artifactLocation": artifact}
     if remark.line:
         place["region"] = {"startLine": remark.line}
     result = {
-        "ruleId": remark.rule,
-        "ruleIndex": rules.index(remark.rule),
+        "ruleId": remark.id,
+        "ruleIndex": ids.index(remark.id),
         "level": remark.level,
         "message": {"text": f"{remark.message}. Next: {remark.next_step}."},
         "locations": [{"physicalLocation": place}],
         # Steady while lines move: what is said about which file.
         "partialFingerprints": {
-            "capa/v1": digest(f"{remark.rule}\0{remark.path}\0{remark.message}".encode(errors="replace"))
+            "capa/v1": digest(f"{remark.id}\0{remark.path}\0{remark.message}".encode(errors="replace"))
         },
     }
     if remark.edit is not None:

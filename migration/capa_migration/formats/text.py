@@ -119,16 +119,16 @@ def _places(report: Report) -> Iterator[str]:
     yield from [""] if shown else []
     for site in shown:
         state = "moved, " if site in moved else ""
-        why = (f": {site.reason}" if site.reason else "") + (f" (see {site.see})" if site.see else "")
+        why = (f": {site.reason}" if site.reason else "") + (f" [{site.reason_id}]" if site.reason_id else "")
         yield f"{site.path}:{site.line}: {shape(site)}: {state}{site.support}{why}"
     for (sdk, support, reason), number in left_out.items():
         yield f"… and {number:,} more places of {sdk}: {support}: {reason} (--all lists them)"
     yield from [""] if survey.commands else []
     for command in survey.commands:
-        yield f"{command.path}:{command.line}: {command.text}: {command.says}"
+        yield f"{command.path}:{command.line}: {command.text}: {command.says} [commands]"
     for file in survey.unread:
         place = f"{file.path}:{file.line}" if file.line else file.path
-        yield f"{place}: failed: {file.reason}. Next: {file.next_step}."
+        yield f"{place}: failed: {file.reason}. Next: {file.next_step}. [unreadable]"
 
 
 def _told(sites: Sequence[Site], *, everything: bool) -> tuple[list[Site], Counter[tuple[str, str, str]]]:
@@ -150,4 +150,4 @@ def _companions(survey: Survey) -> Iterator[str]:
     for one in survey.companions:
         first, others = one.places[0], len(one.places) - 1
         more = f" and {others:,} more" if others else ""
-        yield f"{first.path}:{first.line}{more}: {one.says}"
+        yield f"{first.path}:{first.line}{more}: {one.says} [{one.library.id}]"

@@ -53,7 +53,7 @@ def _of_survey(survey: Survey, plan: Plan) -> Iterator[Remark]:
         level, step = _LIBRARIES[library.verdict]
         what = f"`{library.name}` ({library.kind}) {library.verdict}: {library.says}"
         more = f" (and in {len(places) - 1:,} more places)" if places[1:] else ""
-        yield Remark(*places[0], level, "libraries", what + more, step)
+        yield Remark(*places[0], level, library.id, what + more, step)
 
 
 def _of_records(history: History, changes: Changes) -> Iterator[Remark]:

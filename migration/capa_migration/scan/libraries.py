@@ -45,6 +45,11 @@ class Library(NamedTuple):
     modules: tuple[str, ...]
     concerns: tuple[str, ...]
 
+    @property
+    def id(self) -> str:
+        """The ID of the verdict, for `capa explain`."""
+        return f"library/{self.name}"
+
 
 class Place(NamedTuple):
     """Where a library is asked for, imported or named."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from capa_codemods.api import Support
+from capa_codemods.api import Support, reason_id
 from capa_migration.scan.commands import Command
 from capa_migration.scan.libraries import Companion
 
@@ -22,6 +22,7 @@ class Site(NamedTuple):
         arguments: Of a call: `*` for each positional argument, then the keywords.
         support: How well Capa serves exactly this.
         reason: Why it is not `full`.
+        see: The section of docs/differences with the whole reason, as the import map links to it.
     """
 
     path: str
@@ -33,6 +34,13 @@ class Site(NamedTuple):
     support: Support
     reason: str = ""
     see: str = ""
+
+    @property
+    def reason_id(self) -> str:
+        """The ID of the reason, for `capa explain`; empty where the support is full."""
+        if self.support == "full":
+            return ""
+        return reason_id(self.see) if self.see else {"none": "unserved", "partial": "partial"}[self.support]
 
 
 class Unread(NamedTuple):

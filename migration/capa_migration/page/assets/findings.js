@@ -6,22 +6,23 @@ const FINDINGS_AT_FIRST = 100;
 function drawFindings(report) {
   const chips = document.getElementById("findings-kinds");
   const place = document.getElementById("findings-table");
-  const rules = new Map();
-  report.findings.forEach(({ rule }) => rules.set(rule, (rules.get(rule) ?? 0) + 1));
+  const kindOf = ({ id }) => id.split("/")[0];
+  const kinds = new Map();
+  report.findings.map(kindOf).forEach((kind) => kinds.set(kind, (kinds.get(kind) ?? 0) + 1));
   let chosen = "";
   const draw = () => {
-    const found = report.findings.filter(({ rule }) => !chosen || rule === chosen);
-    for (const chip of chips.children) chip.setAttribute("aria-pressed", String(chip.dataset.rule === chosen));
+    const found = report.findings.filter((one) => !chosen || kindOf(one) === chosen);
+    for (const chip of chips.children) chip.setAttribute("aria-pressed", String(chip.dataset.kind === chosen));
     place.replaceChildren(found.length
       ? listed(found, FINDINGS_AT_FIRST, "findings", findingsTable)
       : make("p", { class: "muted" }, "None."));
     if (report.findings_left_out) place.append(make("p", { class: "remark" },
       `${counted(report.findings_left_out, "more note")} left out to keep this page small: `, make("code", {}, "capa migrate check --notes"), " shows all."));
   };
-  const choose = (rule) => () => { chosen = chosen === rule ? "" : rule; draw(); };
-  if (rules.size > 1) {
-    chips.append(...[...rules].map(([rule, count]) => make("button", { type: "button", "data-rule": rule, onclick: choose(rule) },
-      `${rule} `, make("span", { class: "muted" }, number(count)))));
+  const choose = (kind) => () => { chosen = chosen === kind ? "" : kind; draw(); };
+  if (kinds.size > 1) {
+    chips.append(...[...kinds].map(([kind, count]) => make("button", { type: "button", "data-kind": kind, onclick: choose(kind) },
+      `${kind} `, make("span", { class: "muted" }, number(count)))));
   }
   draw();
 }
@@ -29,7 +30,7 @@ function drawFindings(report) {
 function findingsTable(findings) {
   return table("Findings", ["Level", "Kind", "Place", "What, and what next"], findings.map((one) => make("tr", {},
     cell(badge(one.level, one.level)),
-    cell(one.rule, "muted"),
+    cell(one.id, "muted"),
     cell(make("code", {}, one.line ? `${one.path}:${one.line}` : one.path), "place"),
     cell([sentence(one.message), make("p", { class: "reason" }, sentence(one.next_step))]))));
 }

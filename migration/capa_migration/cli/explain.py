@@ -1,0 +1,51 @@
+"""`capa explain`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from capa_migration.cli import CLEAN
+from capa_migration.cli.arguments import Parser
+
+_EXAMPLES = """\
+examples:
+  capa explain                        every ID, with one line about each
+  capa explain celery/remote-control  the reason behind a message of `capa scan`
+  capa explain requests-timeout       what a rule changes and leaves
+  capa explain unavailable            what an error means
+
+exit codes: 0 done; 3 no message has this ID
+"""
+
+
+def parser() -> Parser:
+    """Return the parser of `capa explain`."""
+    parser = Parser(
+        prog="capa explain",
+        description="Print the reason behind the ID of a message, with its paragraph of the documentation.",
+        epilog=_EXAMPLES,
+    )
+    parser.add_argument("id", nargs="?", metavar="ID", help="the ID in brackets at the end of a message")
+    parser.add_argument("--json", action="store_true", help="print data instead of text")
+    return parser
+
+
+def run(words: list[str]) -> int:
+    """Run `capa explain` with *words* and return its exit code."""
+    arguments = parser().parse_args(words)
+    from capa_migration import explain
+    from capa_migration.cli.output import say
+
+    found = [explain.explain(arguments.id)] if arguments.id else list(explain.explanations())
+    if arguments.json:
+        data = [one._asdict() for one in found]
+        print(json.dumps(data[0] if arguments.id else data, indent=2))
+    elif arguments.id:
+        (one,) = found
+        say([f"{one.id}: {one.title}", *(["", *one.text.splitlines()] if one.text else [])], sys.stdout)
+    else:
+        from capa_migration.formats._columns import columns
+
+        say(columns(["ID", "meaning"], [[one.id, one.title] for one in found], right=False), sys.stdout)
+    return CLEAN
