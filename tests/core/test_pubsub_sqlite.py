@@ -12,6 +12,8 @@ import pytest
 
 from capa_core.blocks.pubsub import Draft, PubSub
 from capa_core.call import Policy
+from capa_core.components.sqlite import _queue
+from capa_core.components.sqlite._database import Database
 from capa_core.components.sqlite.pubsub import SqlitePubSub, SqlitePubSubSettings
 from capa_core.errors import DataLossError, ExhaustedError, PermissionDeniedError
 
@@ -185,3 +187,99 @@ def test_a_waiting_consumer_costs_next_to_nothing(tmp_path):
     )
 
     assert float(done.stdout) / 3 < 0.005
+
+
+VERSION_1 = """
+CREATE TABLE queue (
+    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, name TEXT NOT NULL, abandoned_at REAL, UNIQUE (topic, name)
+);
+CREATE TABLE message (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, queue INTEGER NOT NULL REFERENCES queue (id), visible_at REAL,
+    urgency INTEGER NOT NULL, count INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL, expires_at REAL,
+    published_at REAL NOT NULL, key TEXT NOT NULL, id TEXT NOT NULL, content_type TEXT NOT NULL,
+    attributes TEXT NOT NULL, data BLOB NOT NULL
+);
+CREATE INDEX message_by_turn ON message (queue, visible_at, urgency, seq);
+CREATE INDEX message_by_key ON message (queue, key, seq) WHERE key <> '';
+CREATE INDEX message_by_expiry ON message (expires_at) WHERE expires_at IS NOT NULL;
+INSERT INTO queue VALUES (1, 't', 'default', NULL), (2, 'other', 'default', NULL);
+INSERT INTO message (queue, visible_at, urgency, due, published_at, key, id, content_type, attributes, data)
+VALUES (1, 0, 9, 0, 0, '', 'a', 'text/plain', '', CAST('kept' AS BLOB));
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.fixture
+def version_1(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "pubsub.db")) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.executescript(VERSION_1)
+        yield connection
+
+
+def test_a_file_of_the_version_before_keeps_its_messages(version_1, tmp_path):
+    with open_pubsub(tmp_path) as pubsub:
+        consumer = pubsub.consumer("t", raw=True)
+
+        assert [b"kept"] == drain(consumer)
+        assert 0 == pubsub.depth("other")
+
+
+def test_a_process_of_the_version_before_goes_on(version_1, tmp_path):
+    with open_pubsub(tmp_path) as pubsub:
+        pubsub.consumer("t", raw=True)
+        version_1.execute("INSERT INTO queue (topic, name) VALUES ('t', 'theirs')")
+        version_1.commit()
+        pubsub.publish("t", b"x", raw=True)
+
+        assert [b"kept", b"x"] == drain(pubsub.consumer("t", raw=True))
+        assert [b"x"] == drain(pubsub.consumer("t", "theirs", raw=True))
+
+
+def test_the_id_of_a_queue_is_never_used_again(version_1, tmp_path):
+    version_1.execute("INSERT INTO queue (topic, name) VALUES ('t', 'gone')")
+    version_1.execute("DELETE FROM queue WHERE name = 'gone'")
+    version_1.commit()
+    ids = [3]
+    with open_pubsub(tmp_path) as pubsub:
+        for _ in range(3):
+            with pubsub.consumer("t", broadcast=True) as consumer:
+                ids.append(consumer._driver._queue)
+
+    assert sorted(set(ids)) == ids
+
+
+def test_many_processes_upgrade_a_file_at_once(version_1, tmp_path):
+    databases = [Database(tmp_path / "pubsub.db", *_queue.SCHEMA) for _ in range(8)]
+    together = threading.Barrier(len(databases))
+    first_ids = []
+
+    def join(database):
+        together.wait()
+        first_ids.append(
+            database.write(lambda connection: _queue.join(connection, "t", f"{id(database)}", None))
+        )
+
+    threads = [threading.Thread(target=join, args=[database]) for database in databases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for database in databases:
+        database.close()
+
+    assert list(range(1_000_003, 1_000_011)) == sorted(first_ids)
+
+
+def test_a_consumer_that_joins_anew_says_what_it_missed(tmp_path, caplog):
+    pubsub = PubSub(SqlitePubSub(SqlitePubSubSettings(folder=tmp_path, abandoned_s=0.1)))
+    silent = pubsub.consumer("t", broadcast=True, raw=True)
+    time.sleep(0.2)
+    pubsub.consumer("t", broadcast=True).close()
+    silent.receive(1, 0)
+    silent.receive(1, 0)
+    pubsub.close()
+
+    assert 1 == sum(
+        "missed" in record.message and silent.group in record.message for record in caplog.records
+    )

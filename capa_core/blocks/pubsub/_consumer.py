@@ -20,7 +20,7 @@ from capa_core.blocks.pubsub.inspection import (
     DEAD_TOPIC,
     dead_topic,
 )
-from capa_core.call import Guard
+from capa_core.call import Guard, telemetry
 from capa_core.call.cancellation import parts
 from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import ClosedError
@@ -55,6 +55,12 @@ class Consumer:
         self._screens = bool(options.timing) or options.max_deliveries is not None
         self._closing = threading.Lock()
         self._closed = False
+        self._rejoins = 0
+
+    @property
+    def silence_s(self) -> float:
+        """Seconds without `receive` and `extend` after which it may be taken for dead; infinite for most groups."""
+        return self._driver.silence_s
 
     @call_traits(waits=True, undo="release")
     def receive(self, max_messages: int = 1, timeout: timedelta | float = 1.0) -> list[Message]:
@@ -127,15 +133,16 @@ class Consumer:
             self._guard.safe("release", self._driver.release, receipts)
 
     def extend(self, messages: Sequence[Message]) -> list[bool]:
-        """Start the lease of each message anew; `False` in the places of those that are somebody else's by now.
+        """Start the lease of each message anew; `False` in the places of those that were lost to another consumer.
+
+        Without messages it only shows that the consumer lives: the group of a broadcast goes away when its consumer
+        has neither received nor extended for a minute.
 
         Raises:
             UnavailableError: The engine did not answer.
 
         Retries: safe.
         """
-        if not messages:
-            return []
         receipts = [message.delivery.receipt for message in messages]
         return self._guard.safe("extend", self._driver.extend, receipts)
 
@@ -161,12 +168,22 @@ class Consumer:
         try:
             for part_s in parts(timeout_s):
                 deliveries = self._driver.receive(max_messages, part_s)
+                if self._driver.rejoins != self._rejoins:
+                    self._report_rejoin()
                 if deliveries or self._closed:
                     return deliveries
         except Exception as error:  # noqa: BLE001 - every engine raises its own
             if not self._closed:
                 self._guard.fail("receive", error)
         return []
+
+    def _report_rejoin(self) -> None:
+        self._rejoins = self._driver.rejoins
+        telemetry.logger(self._guard.block, self._guard.name).warning(
+            "the group of a consumer had gone away, it joined anew: messages published in between are missed",
+            topic=self.topic,
+            group=self.group,
+        )
 
     def _screened(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Return what the user shall see; hide, drop or bury the rest."""

@@ -6,6 +6,7 @@ of a killed consumer come back in seconds.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,7 +116,21 @@ class Delivery:
 
 
 class ConsumerDriver(ABC):
-    """One consumer of one group. Used by one receiving thread; `ack`, `nack` and `extend` may come from others."""
+    """One consumer of one group. Used by one receiving thread; `ack`, `nack` and `extend` may come from others.
+
+    The temporary group of a consumer that was taken for dead goes away with its messages. A consumer that lives after
+    all must never see, settle or drop what belongs to another: for what it received before, `extend` returns `False`
+    and `ack`, `nack` and `release` do nothing. Its next `receive` joins anew, as a consumer that comes now, and counts
+    that in `rejoins`.
+
+    Attributes:
+        silence_s: For how many seconds it may neither receive nor extend before it may be taken for dead; infinite
+            unless its group is temporary.
+        rejoins: How often its group was gone and it joined anew. It has missed what was published in between.
+    """
+
+    silence_s: float = math.inf
+    rejoins: int = 0
 
     @abstractmethod
     def receive(self, max_messages: int, timeout_s: float) -> list[Delivery]:
@@ -142,7 +157,10 @@ class ConsumerDriver(ABC):
 
     @abstractmethod
     def extend(self, receipts: Sequence[object]) -> list[bool]:
-        """Start the lease of each anew from now; `False` in the places of those that were lost."""
+        """Start the lease of each anew from now; `False` in the places of those that were lost.
+
+        Also without receipts it is a sign of life, for a consumer that holds nothing and has no room to receive.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -180,8 +198,8 @@ class PubSubDriver(Driver[SettingsT]):
         Args:
             lease_s: Seconds for which a received message stays hidden from the others, 1 to 43,200.
             temporary: The group is this consumer's own and goes away with it, also if it is killed (broadcast). A
-                consumer that neither receives nor extends for a minute may be taken for dead. Never given to a
-                driver that leaves BROADCAST to the core.
+                consumer that neither receives nor extends for its `silence_s`, a minute unless the settings name
+                another time, may be taken for dead. Never given to a driver that leaves BROADCAST to the core.
         """
 
     @abstractmethod

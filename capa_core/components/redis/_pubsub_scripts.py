@@ -32,9 +32,13 @@ local function split(receipt)
     return string.match(receipt, '^(%d)|(.+)$')
 end
 
--- How often the entry was delivered, if it is `consumer`'s; else nil.
+-- How often the entry was delivered, if it is `consumer`'s; else nil, also if the group has gone away.
 local function deliveries(level, group, id, consumer)
-    local pending = redis.call('XPENDING', key(level), group, id, id, 1, consumer)
+    local pending = redis.pcall('XPENDING', key(level), group, id, id, 1, consumer)
+    if pending.err then
+        if string.find(pending.err, 'NOGROUP') then return nil end
+        error(pending)
+    end
     return pending[1] and pending[1][4]
 end
 

@@ -200,6 +200,7 @@ class RedisConsumer(ConsumerDriver):
         self._group = group
         self._name = f"{round(lease_s * 1000)}|{uuid.uuid4().hex}"
         self._life_ms = life_ms
+        self.silence_s = life_ms / 1000 if life_ms else math.inf
         self._look_every_s = min(_LOOK_FOR_LOST_S, lease_s / 4)
         self._next_look = 0.0
         self._last_take, self._next_due = 0.0, math.inf
@@ -268,6 +269,7 @@ class RedisConsumer(ConsumerDriver):
             if not str(error).startswith("NOGROUP"):
                 raise
         self._driver.join(self._base, self._group, self._life_ms)
+        self.rejoins += 1
         return call()
 
     def _receive(self, most: int, left_s: float) -> list[Delivery]:

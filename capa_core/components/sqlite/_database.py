@@ -1,6 +1,6 @@
 """One SQLite file, shared by many threads and many processes, with every acknowledged write on the disk.
 
-    database = Database(folder / "state.db", schema="CREATE TABLE IF NOT EXISTS …", timeout_s=5.0)
+    database = Database(folder / "state.db", "CREATE TABLE IF NOT EXISTS …;", timeout_s=5.0)
     row = database.read(lambda connection: connection.execute("SELECT …", (key,)).fetchone())
     etag = database.write(lambda connection: …)      # back only after the commit is on the disk
 
@@ -25,7 +25,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
@@ -61,19 +61,17 @@ class Database:
 
     Args:
         path: The file. It must be on a local disk: WAL needs memory shared between the processes.
-        schema: Statements, each ended by `;`, that make a file of any earlier version, or none, this one.
-        version: Of the schema, from 1. A file of a later version is refused.
+        schema: The steps from an empty file to the present version, each of statements ended by `;`. Step *n* makes
+            version *n* from the one before, so released steps stay as they are. A file of a later version is refused.
         timeout_s: How long a call waits for other processes' writes.
         durable: Whether a write is on the disk when it returns; if not, a power cut may undo the latest of them.
     """
 
-    def __init__(
-        self, path: Path, schema: str, *, version: int = 1, timeout_s: float = 5.0, durable: bool = True
-    ) -> None:
+    def __init__(self, path: Path, *schema: str, timeout_s: float = 5.0, durable: bool = True) -> None:
         self.path = path
         self.timeout_s = timeout_s
         self._schema = schema
-        self._version = version
+        self._version = len(schema)
         self._synchronous = "FULL" if durable else "NORMAL"
         self._ready = False
         self._closed = False
@@ -278,8 +276,23 @@ class Database:
         if mode != "wal":
             raise UnavailableError(f"{self.path}: WAL does not work there. Put the folder on a local disk.")
         if found < self._version:
-            script = f"BEGIN IMMEDIATE; {self._schema} PRAGMA user_version={self._version}; COMMIT;"
-            self._until_free(lambda: connection.executescript(script))
+            self._until_free(lambda: connection.execute("BEGIN IMMEDIATE"))
+            try:
+                self._upgrade(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _upgrade(self, connection: sqlite3.Connection) -> None:
+        """Take the steps that the file lacks, in the transaction that is open."""
+        # Asked again: another process may have taken them while this one waited for its turn.
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        for step in self._schema[found:]:
+            for statement in _statements(step):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={max(found, self._version)}")
 
     def _until_free(self, function: Callable[[], T]) -> T:
         """Call *function* until no other process is in its way."""
@@ -295,6 +308,16 @@ class Database:
                         f"{self.path} stayed locked by another process for {self.timeout_s:g} s. Try again."
                     ) from error
             time.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311 - no secret
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of *script* one by one: `executescript` would commit the transaction that is open."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 _all: weakref.WeakSet[Database] = weakref.WeakSet()

@@ -20,7 +20,7 @@ from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage
 KEPT = ""
 """The group whose queue keeps the messages of a topic for the first group that comes."""
 
-SCHEMA = """
+_TABLES = """
 CREATE TABLE IF NOT EXISTS queue (
     id INTEGER PRIMARY KEY,
     topic TEXT NOT NULL,
@@ -47,6 +47,24 @@ CREATE INDEX IF NOT EXISTS message_by_turn ON message (queue, visible_at, urgenc
 CREATE INDEX IF NOT EXISTS message_by_key ON message (queue, key, seq) WHERE key <> '';
 CREATE INDEX IF NOT EXISTS message_by_expiry ON message (expires_at) WHERE expires_at IS NOT NULL;
 """
+# A consumer that was taken for dead keeps the id of its queue. If a later queue could get the same id, it would read,
+# acknowledge and drop another consumer's messages. The sequence starts far above the ids in use, for the sake of
+# processes of the version before, whose consumers may know higher ids than are left in the table.
+_UNIQUE_IDS = """
+CREATE TABLE queue_with_unique_ids (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice
+    topic TEXT NOT NULL,
+    name TEXT NOT NULL,
+    abandoned_at REAL,
+    UNIQUE (topic, name)
+);
+INSERT INTO queue_with_unique_ids SELECT id, topic, name, abandoned_at FROM queue;
+DROP TABLE queue;
+ALTER TABLE queue_with_unique_ids RENAME TO queue;
+DELETE FROM sqlite_sequence WHERE name = 'queue';
+INSERT INTO sqlite_sequence (name, seq) SELECT 'queue', ifnull(max(id), 0) + 1000000 FROM queue;
+"""
+SCHEMA = (_TABLES, _UNIQUE_IDS)
 
 _TARGETS = "SELECT id, name, abandoned_at FROM queue WHERE topic = ?"
 _ADD = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 import time
@@ -73,8 +74,8 @@ class SqlitePubSub(PubSubDriver[SqlitePubSubSettings]):
     def __init__(self, settings: SqlitePubSubSettings) -> None:
         super().__init__(settings)
         path = settings.folder / "pubsub.db"
-        self._database = Database(path, _queue.SCHEMA, timeout_s=settings.timeout_s)
-        self._leases = Database(path, _queue.SCHEMA, timeout_s=settings.timeout_s, durable=False)
+        self._database = Database(path, *_queue.SCHEMA, timeout_s=settings.timeout_s)
+        self._leases = Database(path, *_queue.SCHEMA, timeout_s=settings.timeout_s, durable=False)
         self._wakeups = Wakeups(settings.folder / "pubsub.wake")
         self._next_tidy = 0.0
 
@@ -179,7 +180,9 @@ class SqliteConsumer(ConsumerDriver):
         self._topic = topic
         self._group = group
         self._lease_s = lease_s
-        self._abandoned_s = driver.settings.abandoned_s if temporary else None
+        self.silence_s = driver.settings.abandoned_s if temporary else math.inf
+        self._temporary = temporary
+        self._showing_life = threading.Lock()
         self._next_sign = 0.0
         self._held: set[Receipt] = set()
         self._taking = threading.Lock()
@@ -227,6 +230,8 @@ class SqliteConsumer(ConsumerDriver):
         """See `ConsumerDriver.extend`."""
         ours = cast("Sequence[Receipt]", receipts)
         self._show_life()
+        if not ours:
+            return []
         return self._driver.lease(lambda connection: _queue.hide(connection, ours, self._lease_s))
 
     def close(self) -> None:
@@ -236,8 +241,11 @@ class SqliteConsumer(ConsumerDriver):
         self._closed = True
         with self._taking:  # a `receive` in another thread may be about to lease more
             held, self._held = list(self._held), set()
-        if self._abandoned_s is not None:
-            self._driver.lease(lambda connection: _queue.drop(connection, self._queue))
+        if self._temporary:
+            with (
+                self._showing_life
+            ):  # or a sign of life in another thread would find no queue, and make another
+                self._driver.lease(lambda connection: _queue.drop(connection, self._queue))
         elif held:
             self._driver.lease(lambda connection: _queue.release(connection, held))
         self._driver.wakeups.signal(self._topic)  # also ends a `receive` of this consumer that waits
@@ -262,15 +270,18 @@ class SqliteConsumer(ConsumerDriver):
         return RECHECK_S if at is None else min(RECHECK_S, max(0.0, at - time.time()))
 
     def _join(self) -> int:
-        until = None if self._abandoned_s is None else time.time() + self._abandoned_s
+        until = time.time() + self.silence_s if self._temporary else None
         return self._driver.write(lambda connection: _queue.join(connection, self._topic, self._group, until))
 
     def _show_life(self) -> None:
-        """Keep a group of one's own from being taken for abandoned; join anew if it was."""
-        now = time.monotonic()
-        if self._abandoned_s is None or now < self._next_sign:
+        """Keep a temporary group from being taken for abandoned; join anew if it was."""
+        if not self._temporary or time.monotonic() < self._next_sign:
             return
-        self._next_sign = now + self._abandoned_s / _SIGNS_OF_LIFE
-        until = time.time() + self._abandoned_s
-        if not self._driver.lease(lambda connection: _queue.live(connection, self._queue, until)):
-            self._queue = self._join()
+        with self._showing_life:
+            if self._closed:
+                return
+            until = time.time() + self.silence_s
+            if not self._driver.lease(lambda connection: _queue.live(connection, self._queue, until)):
+                self._queue = self._join()
+                self.rejoins += 1
+            self._next_sign = time.monotonic() + self.silence_s / _SIGNS_OF_LIFE

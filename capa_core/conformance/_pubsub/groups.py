@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from capa_core.blocks.pubsub import PubSub, PubSubFeature
+from capa_core.blocks.pubsub import Consumer, PubSub, PubSubFeature
 from capa_core.blocks.pubsub.driver import PubSubDriver
 from capa_core.conformance._pubsub.setting import SOON_S, Setting, bodies, drain, eventually, receive
 
@@ -114,6 +115,65 @@ class GroupPromises(Setting):
         pubsub.publish(topic, b"x", raw=True)
 
         assert 0 == pubsub.depth(topic, listener.group)
+
+    def test_a_consumer_taken_for_dead_sees_no_message_of_another(self, pubsub: PubSub, topic: str) -> None:
+        """Its next `receive` joins anew: it hears what is published from then on."""
+        pubsub.consumer(topic, raw=True)
+        silent = self._taken_for_dead(pubsub, topic)
+        other = pubsub.consumer(topic, broadcast=True, raw=True)
+        pubsub.publish(topic, b"1", raw=True)
+        seen = silent.receive(1, 0.2)
+        pubsub.publish(topic, b"2", raw=True)
+
+        assert [] == seen
+        assert [b"2"] == bodies(drain(silent))
+        assert [b"1", b"2"] == bodies(drain(other))
+
+    def test_a_consumer_taken_for_dead_settles_no_message_of_another(
+        self, pubsub: PubSub, topic: str
+    ) -> None:
+        """What it had received is lost to it: `extend` says so, `ack`, `nack`, `release` and `close` do nothing."""
+        pubsub.consumer(topic, raw=True)
+        silent = pubsub.consumer(topic, broadcast=True, raw=True)
+        pubsub.publish_many(topic, [b"lost"] * 3, raw=True)
+        lost = receive(silent, 3)
+        self._taken_for_dead(pubsub, topic, silent)
+        other = pubsub.consumer(topic, broadcast=True, raw=True)
+        pubsub.publish(topic, b"1", raw=True)
+        held = receive(other, 1)
+        extended = silent.extend(lost)
+        for settle in (silent.ack, silent.nack, silent.release):
+            settle(lost)
+        silent.close()
+        pubsub.publish(topic, b"2", raw=True)
+
+        assert [False] * 3 == extended
+        assert [True] == other.extend(held)
+        assert [b"2"] == bodies(drain(other))
+
+    def _taken_for_dead(self, pubsub: PubSub, topic: str, silent: Consumer | None = None) -> Consumer:
+        """Return a broadcast consumer that was silent until its group went away."""
+        silent = silent or pubsub.consumer(topic, broadcast=True, raw=True)
+        if silent.silence_s == math.inf:
+            pytest.skip("takes no consumer of this process for dead")
+        assert eventually(lambda: self._is_forgotten(pubsub, topic, silent.group), silent.silence_s + 10)
+        return silent
+
+    def test_a_consumer_that_has_left_settles_no_message_of_another(self, pubsub: PubSub, topic: str) -> None:
+        """What it had received is lost to it, and the next consumer's are that one's own."""
+        pubsub.consumer(topic, raw=True)
+        left = pubsub.consumer(topic, broadcast=True, raw=True)
+        pubsub.publish(topic, b"1", raw=True)
+        lost = receive(left, 1)
+        left.close()
+        other = pubsub.consumer(topic, broadcast=True, raw=True)
+        pubsub.publish(topic, b"2", raw=True)
+        held = receive(other, 1)
+        for settle in (left.ack, left.nack, left.release):
+            settle(lost)
+
+        assert [True] == other.extend(held)
+        assert [] == other.receive(1, 0.2)
 
     def test_published_messages_survive_what_is_declared(
         self, driver: PubSubDriver[Any], pubsub: PubSub, topic: str
