@@ -196,6 +196,39 @@ def test_even_an_exit_in_a_handler_hands_the_message_back(pubsub):
     assert [1, 2] == counts
 
 
+def test_a_settler_that_fails_strands_no_message(pubsub, monkeypatch, caplog):
+    monkeypatch.setattr("capa_core.blocks.pubsub._threads.RESTART_S", 0.05)
+    counts, handled = [], threading.Event()
+
+    def handler(message):
+        counts.append(message.delivery_count)
+        if len(counts) == 1:
+            raise ValueError
+        handled.set()
+
+    with pubsub.subscribe("t", handler, lease=1) as subscription:
+        intake = subscription._intake
+        monkeypatch.setattr(intake, "nack", fail_once(intake.nack, SystemExit("killed")))
+        pubsub.publish("t", 1)
+
+        assert handled.wait(10)
+    assert [1, 2] == counts
+    assert any("killed" in record.getMessage() for record in caplog.records)
+    assert 0 == pubsub.depth("t")
+
+
+def fail_once(function, error):
+    """Return *function*, of which the first call raises *error*."""
+    errors = [error]
+
+    def call(*args):
+        if errors:
+            raise errors.pop()
+        return function(*args)
+
+    return call
+
+
 def test_rests_between_failures_double(pubsub):
     times = []
 

@@ -2,6 +2,7 @@
 
 from capa_core.block import Block, Closing
 from capa_core.blocks.pubsub._consumer import Consumer
+from capa_core.blocks.pubsub._intake import Intake
 from capa_core.blocks.pubsub._message import Draft, Message, PublishResult
 from capa_core.blocks.pubsub._portable import PubSub
 from capa_core.blocks.pubsub._subscription import Handler, Subscription
@@ -30,6 +31,7 @@ __all__ = [
     "Draft",
     "GroupStatus",
     "Handler",
+    "Intake",
     "Message",
     "MessageState",
     "OutgoingMessage",

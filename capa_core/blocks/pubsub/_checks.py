@@ -8,6 +8,7 @@ from capa_core.blocks.pubsub.driver import LONGEST_LEASE_S, LONGEST_NAME
 from capa_core.errors import InvalidArgumentError
 
 SHORTEST_LEASE_S = 1.0
+MOST_MESSAGES = 10_000
 
 
 def check_name(what: str, name: object) -> str:
@@ -38,7 +39,7 @@ def seconds(what: str, value: object, *, least: float = 0.0, most: float = float
     return float(value)
 
 
-def check_count(what: str, value: object, *, largest: int = 10_000) -> int:
+def check_count(what: str, value: object, *, largest: int = MOST_MESSAGES) -> int:
     """Return *value* if it is a whole number from 1 to *largest*.
 
     Raises:

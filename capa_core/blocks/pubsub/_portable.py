@@ -13,6 +13,8 @@ from capa_core.blocks.pubsub._checks import check_count, check_lease, check_name
 from capa_core.blocks.pubsub._compose import Composer, new_id
 from capa_core.blocks.pubsub._consumer import Consumer, ConsumerOptions
 from capa_core.blocks.pubsub._inspected import Inspected
+from capa_core.blocks.pubsub._intake import Intake
+from capa_core.blocks.pubsub._leases import OnLost, WorkedOn
 from capa_core.blocks.pubsub._message import Draft, PublishResult
 from capa_core.blocks.pubsub._subscription import Handler, Subscription
 from capa_core.blocks.pubsub._timing import Timing
@@ -46,7 +48,7 @@ class PubSub(Inspected):
         self._driver_type = type(driver)
         self._topics: set[str] = set()
         # Weak: a consumer that is merely dropped is no leak; a subscription is kept alive by its threads.
-        self._open: WeakSet[Consumer | Subscription] = WeakSet()
+        self._open: WeakSet[Consumer | Intake | Subscription] = WeakSet()
 
     @property
     def limits(self) -> PubSubLimits:
@@ -206,6 +208,43 @@ class PubSub(Inspected):
         self._open.add(consumer)
         return consumer
 
+    @call_traits(opens=True)
+    def intake(
+        self,
+        topic: str,
+        group: str = "default",
+        *,
+        lease: timedelta | float = LEASE_S,
+        raw: bool = False,
+        max_deliveries: int | None = None,
+        broadcast: bool = False,
+        worked_on: WorkedOn | None = None,
+        on_lost: OnLost | None = None,
+    ) -> Intake:
+        """Join a group to receive messages that stay leased while they are worked on; for workers that are no handler.
+
+        The group exists when this returns: what is published from then on is received. The arguments are those of
+        `subscribe`, and:
+
+        Args:
+            worked_on: Given the messages that are held, returns those that are worked on or will be. Only their leases
+                are renewed; the others come again when theirs have run out. It is called at each renewal, in a thread
+                of the intake; it may settle messages and must not wait. If it raises, no lease is renewed. `None`
+                stands for all that is held.
+            on_lost: Called with messages whose leases were lost: another consumer may have them. In a thread of the
+                intake, or in the one that settles them; it must not close the intake.
+
+        Raises:
+            InvalidArgumentError: An argument is outside what `subscribe` allows.
+            UnavailableError: The engine did not answer.
+        """
+        lease_s = check_lease(lease)
+        consumer = self._join(topic, group, lease_s, max_deliveries, raw=raw, broadcast=broadcast)
+        log = telemetry.logger("pubsub", self.name)
+        intake = Intake(consumer, lease_s=lease_s, log=log, worked_on=worked_on, on_lost=on_lost)
+        self._open.add(intake)
+        return intake
+
     def depth(self, topic: str, group: str = "default") -> int:
         """Return how many messages wait for *group*, leased and delayed ones included.
 
@@ -236,9 +275,10 @@ class PubSub(Inspected):
         return self._guard.once("purge", self._driver.purge_group, topic, check_name("group", group))
 
     def stop(self) -> None:
-        """Receive no more; handlers that run go on. The runtime calls it before it closes anything."""
-        for subscription in self._subscriptions():
-            subscription.stop()
+        """Receive no more; what was received is worked on. The runtime calls it before it closes anything."""
+        for user in list(self._open):
+            if not isinstance(user, Consumer):
+                user.stop()
 
     def drain(self, timeout_s: float) -> None:
         """Close all subscriptions; handlers still running after *timeout_s* are left, and their messages come again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 
@@ -149,6 +150,39 @@ class SubscribingPromises(Setting):
 
         assert [{"poison": True}] == [message.json() for message in dead]
         assert eventually(lambda: 0 == pubsub.depth(topic))
+
+    def test_a_broadcast_that_is_full_is_not_taken_for_dead(self, pubsub: PubSub, topic: str) -> None:
+        """Although it does not receive while its handler runs, and its lease is long."""
+        free, heard = threading.Event(), list[str]()
+        pubsub.consumer(topic)
+
+        def handler(message: Message) -> None:
+            free.wait(60)
+            heard.append(message.text)
+
+        busy = pubsub.subscribe(topic, handler, broadcast=True, max_messages=1, lease=3600)
+        silence_s = pubsub.consumer(topic, broadcast=True).silence_s
+        pubsub.publish(topic, "1")
+        if silence_s != math.inf:
+            time.sleep(silence_s + 1)
+        pubsub.consumer(topic, broadcast=True).close()  # whoever joins sweeps away the dead
+        pubsub.publish(topic, "2")
+        free.set()
+
+        assert eventually(lambda: ["1", "2"] == heard)
+        busy.close()
+
+    def test_an_idle_intake_is_not_taken_for_dead(self, pubsub: PubSub, topic: str) -> None:
+        """Although it does not receive: it has a holder."""
+        pubsub.consumer(topic)
+        idle = pubsub.intake(topic, broadcast=True)
+        silence_s = pubsub.consumer(topic, broadcast=True).silence_s
+        if silence_s != math.inf:
+            time.sleep(silence_s + 1)
+        pubsub.consumer(topic, broadcast=True).close()
+        pubsub.publish(topic, "1")
+
+        assert ["1"] == [message.text for message in idle.receive()]
 
     def test_a_broadcast_reaches_every_subscription(self, pubsub: PubSub, topic: str) -> None:
         """Each in a group of its own."""

@@ -1,0 +1,327 @@
+"""Leases: keep received messages leased while they are worked on, and settle them in spite of outages.
+
+received ──▶ held ──▶ ack · nack · release ──▶ engine
+              │ ▲                      └─▶ unaccepted ─▶ sent again until it is accepted
+              └─┘ extended by the renewer, a thread
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from capa_core.blocks.pubsub._consumer import Consumer
+from capa_core.blocks.pubsub._message import Message
+from capa_core.blocks.pubsub._threads import SupervisedThread, as_text
+
+WorkedOn = Callable[[Sequence[Message]], Collection[Message]]
+OnLost = Callable[[Sequence[Message]], object]
+
+_RENEWALS_PER_LEASE = 3
+_SIGNS_PER_SILENCE = 4
+_LONGEST_RENEWAL_S = 10.0
+_FIRST_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A way to settle messages: acknowledge, hand back after a delay, or release."""
+
+    verb: str
+    delay_s: float = 0.0
+
+    def send(self, consumer: Consumer, messages: Sequence[Message]) -> None:
+        """Settle *messages* through *consumer*, whose errors pass."""
+        if self.verb == "nack":
+            consumer.nack(messages, self.delay_s)
+        elif self.verb == "ack":
+            consumer.ack(messages)
+        else:
+            consumer.release(messages)
+
+
+ACK = Outcome("ack")
+RELEASE = Outcome("release")
+
+_Since = dict[Message, float]
+"""Messages, and a time before the start of the lease of each."""
+
+
+def clock() -> float:
+    """Return seconds by a clock that cannot be set and that counts the sleep of the machine, as an engine's does."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+class Leases:
+    """The messages that one consumer has received and not settled. Safe for many threads.
+
+    Args:
+        worked_on: As for `PubSub.intake`.
+        on_lost: As for `PubSub.intake`.
+        on_settled: Called when fewer messages are held than before.
+
+    Attributes:
+        renewal_s: How often leases are renewed.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        lease_s: float,
+        log: Any,
+        *,
+        worked_on: WorkedOn | None,
+        on_lost: OnLost | None,
+        on_settled: Callable[[], object],
+    ) -> None:
+        self.renewal_s = min(
+            lease_s / _RENEWALS_PER_LEASE, consumer.silence_s / _SIGNS_PER_SILENCE, _LONGEST_RENEWAL_S
+        )
+        self._consumer = consumer
+        self._must_show_life = consumer.silence_s < float("inf")
+        self._lease_s = lease_s
+        self._log = log
+        self._worked_on = worked_on
+        self._on_lost = on_lost
+        self._on_settled = on_settled
+        self._changed = threading.Condition()
+        self._held: _Since = {}
+        self._settling = 0
+        self._extending: frozenset[Message] = frozenset()
+        self._unaccepted: dict[Outcome, _Since] = {}
+        self._unaccepted_count = 0
+        self._retry_s = _FIRST_RETRY_S
+        self._ended = threading.Event()
+        self._due = threading.Event()
+        self._renewer: threading.Thread | None = None
+        if self._must_show_life:  # also before the first message comes
+            self._have_renewer()
+
+    def __len__(self) -> int:
+        return len(self._held) + self._unaccepted_count
+
+    def held(self) -> list[Message]:
+        """Return the messages that were neither settled nor lost."""
+        with self._changed:
+            return list(self._held)
+
+    def add(self, messages: Sequence[Message], since: float) -> bool:
+        """Hold *messages* received after *since*; `False` after `end`, when closing the consumer hands them back."""
+        with self._changed:
+            if self._ended.is_set():
+                return False
+            self._held.update(dict.fromkeys(messages, since))
+        self._have_renewer()
+        return True
+
+    def end(self) -> None:
+        """Drop what is held, and send once more what the engine has not accepted. `add` does nothing from then on."""
+        with self._changed:
+            self._ended.set()
+            self._due.set()
+            self._held.clear()
+            # Each call to the engine has a deadline.
+            self._changed.wait_for(lambda: not self._settling and not self._extending)
+        self._send_again()
+        if self._unaccepted_count:
+            self._log.warning("messages stay unsettled, they come again", count=self._unaccepted_count)
+
+    # --- settling
+
+    def settle(self, messages: Iterable[Message], outcome: Outcome) -> int:
+        """Settle those of *messages* that are held, and return how many these were."""
+        messages = list(messages)
+        with self._changed:
+            if (
+                outcome is not ACK
+            ):  # a renewal that overtakes a hand-back would hide the message for a lease more
+                self._changed.wait_for(lambda: self._extending.isdisjoint(messages))
+            taken = {message: self._held.pop(message) for message in messages if message in self._held}
+            self._settling += len(taken)
+        if taken:
+            self._on_settled()
+            self._send({outcome: taken}, len(taken))
+            if self._unaccepted_count:
+                self._due.set()
+        return len(taken)
+
+    def _send(self, settled: dict[Outcome, _Since], count: int) -> None:
+        """Send to the engine; keep what it does not accept now but may accept later."""
+        unaccepted: dict[Outcome, _Since] = {}
+        try:
+            for outcome, leases in settled.items():
+                refused = leases if unaccepted else self._refused(outcome, leases)
+                if refused:
+                    unaccepted[outcome] = refused
+            if len(unaccepted) > 1:  # the one that was tried in vain is the last to be tried again
+                first = next(iter(unaccepted))
+                unaccepted[first] = unaccepted.pop(first)
+        finally:
+            with self._changed:
+                for outcome, leases in unaccepted.items():
+                    self._unaccepted.setdefault(outcome, {}).update(leases)
+                    self._unaccepted_count += len(leases)
+                self._settling -= count
+                self._changed.notify_all()
+
+    def _refused(self, outcome: Outcome, leases: _Since) -> _Since:
+        """Send to the engine, and return the messages for which it may accept that later."""
+        try:
+            leases = self._without_lost(leases)
+            if leases:
+                outcome.send(self._consumer, list(leases))
+        except Exception as error:  # noqa: BLE001 - even a bug in a driver must not end the work
+            again = outcome is not RELEASE and getattr(error, "retryable", False)
+            self._log.warning(
+                f"cannot {outcome.verb} messages, "
+                + ("trying again" if again else "they come again after their lease"),
+                count=len(leases),
+                error=str(error),
+            )
+            return leases if again else {}
+        return {}
+
+    def _without_lost(self, leases: _Since) -> _Since:
+        """Return those of *leases* that were not lost; ask the engine where one may have run out unnoticed."""
+        now = clock()
+        doubtful = [message for message, since in leases.items() if now - since >= self._lease_s]
+        if not doubtful:
+            return leases
+        answers = self._consumer.extend(doubtful)
+        lost = {message for message, ours in zip(doubtful, answers, strict=True) if not ours}
+        self._report_lost(lost)
+        renewed = leases | dict.fromkeys(doubtful, now)
+        return {message: since for message, since in renewed.items() if message not in lost}
+
+    def _send_again(self) -> None:
+        with self._changed:
+            unaccepted, count = self._unaccepted, self._unaccepted_count
+            self._unaccepted, self._unaccepted_count = {}, 0
+            self._settling += count
+        if count:
+            self._send(unaccepted, count)
+            self._on_settled()
+
+    # --- renewing
+
+    def _have_renewer(self) -> None:
+        """Start the renewer, unless it runs; a forked child has none."""
+        if self._renewer is not None and self._renewer.is_alive():
+            return
+        with self._changed:
+            if self._ended.is_set() or (self._renewer is not None and self._renewer.is_alive()):
+                return
+            # Through a weak reference: else a forgotten intake would stay leased for as long as the process lives.
+            work = partial(_renew_until_ended, weakref.ref(self), self._due, self._ended, self.renewal_s)
+            name = f"capa-leases-{self._consumer.topic}"
+            self._renewer = SupervisedThread(name, work, log=self._log, stopping=self._ended.is_set)
+            self._renewer.start()
+
+    def retry(self) -> float:
+        """Send again what was not accepted; return the seconds until the next try, infinite if none is needed."""
+        self._send_again()
+        self._retry_s = min(self.renewal_s, 2 * self._retry_s) if self._unaccepted_count else _FIRST_RETRY_S
+        return self._retry_s if self._unaccepted_count else float("inf")
+
+    def renew(self) -> None:
+        """Extend the leases of messages that are worked on or unaccepted; drop those left alone for a whole lease."""
+        held = self.held()
+        kept = self._those_worked_on(held)
+        self._extend(kept)
+        if len(kept) < len(held):
+            self._forget_abandoned(set(held).difference(kept))
+
+    def _extend(self, kept: list[Message]) -> None:
+        now = clock()
+        with self._changed:
+            unaccepted = [message for leases in self._unaccepted.values() for message in leases]
+            messages = [*(message for message in kept if message in self._held), *unaccepted]
+            if self._ended.is_set() or not (messages or self._must_show_life):
+                return
+            self._extending = frozenset(messages)
+        lost: list[Message] = []
+        try:
+            lost = self._note_renewal(messages, self._consumer.extend(messages), now)
+        except Exception as error:  # noqa: BLE001 - as in settling
+            self._log.warning("cannot renew leases now", count=len(messages), error=str(error))
+        finally:
+            with self._changed:
+                self._extending = frozenset()
+                self._changed.notify_all()
+        self._report_lost(lost)
+
+    def _those_worked_on(self, held: list[Message]) -> list[Message]:
+        if self._worked_on is None or not held:
+            return held
+        try:
+            worked_on = set(self._worked_on(held))
+        except Exception as error:  # noqa: BLE001 - a holder that cannot answer must not keep its messages
+            self._log.error(
+                "the holder failed to state which messages it works on, no lease is renewed",
+                traceback=as_text(error),
+            )
+            return []
+        return [message for message in held if message in worked_on]
+
+    def _note_renewal(self, kept: list[Message], answers: list[bool], now: float) -> list[Message]:
+        """Note since when messages are leased, and return those that were lost."""
+        lost = []
+        with self._changed:
+            books = [self._held, *self._unaccepted.values()]
+            for message, ours in zip(kept, answers, strict=True):
+                for book in books:
+                    if message not in book:  # settled meanwhile, or in another book
+                        continue
+                    if ours:
+                        book[message] = now
+                    else:
+                        del book[message]
+                        self._unaccepted_count -= book is not self._held
+                        lost.append(message)
+        return lost
+
+    def _forget_abandoned(self, abandoned: Collection[Message]) -> None:
+        now, over = clock(), []
+        with self._changed:
+            for message in abandoned:
+                if now - self._held.get(message, now) >= self._lease_s:
+                    del self._held[message]
+                    over.append(message)
+        self._report_lost(over)
+
+    def _report_lost(self, messages: Collection[Message]) -> None:
+        if not messages:
+            return
+        for message in messages:
+            self._log.warning("the lease of a message was lost, it comes again", id=message.id)
+        self._on_settled()
+        if self._on_lost is not None:
+            try:
+                self._on_lost(list(messages))
+            except Exception as error:  # noqa: BLE001 - the other leases need their renewal all the same
+                self._log.error("the holder failed to take note of lost leases", traceback=as_text(error))
+
+
+def _renew_until_ended(
+    reference: weakref.ref[Leases], due: threading.Event, ended: threading.Event, every_s: float
+) -> None:
+    """Renew leases and send again what was not accepted, until the leases are ended or garbage."""
+    next_renewal, next_retry = clock() + every_s, clock() + _FIRST_RETRY_S
+    while not ended.is_set():
+        if due.wait(max(0.0, min(next_renewal, next_retry) - clock())):
+            due.clear()
+            next_retry = min(next_retry, clock() + _FIRST_RETRY_S)
+        leases = reference()
+        if leases is None or ended.is_set():
+            return
+        if clock() >= next_renewal:
+            next_renewal = clock() + every_s
+            leases.renew()
+        if clock() >= next_retry:
+            next_retry = clock() + leases.retry()
+        del leases

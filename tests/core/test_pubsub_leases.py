@@ -1,0 +1,319 @@
+"""Intakes: leases are renewed while somebody works on the messages, and nothing is lost or settled in silence."""
+
+import gc
+import threading
+import time
+
+import pytest
+
+from capa_core.blocks.pubsub import PubSub, _leases, _threads
+from capa_core.call import Policy
+from capa_core.components.memory.pubsub import MemoryConsumer, MemoryPubSub, MemoryPubSubSettings
+from capa_core.conformance._pubsub.setting import bodies, eventually, receive
+from capa_core.errors import ClosedError, PermissionDeniedError, UnavailableError
+
+
+class Refusing(MemoryPubSub):
+    """Its consumers refuse what stands in *refusals*, by the name of the call, and note what they accept."""
+
+    def __init__(self):
+        super().__init__(MemoryPubSubSettings())
+        self.refusals = {"ack": [], "nack": [], "release": [], "extend": [], "receive": [], "close": []}
+        self.accepted = []
+        self.extending, self.extended = threading.Event(), threading.Event()
+        self.extended.set()
+
+    def consume(self, topic, group, *, lease_s, temporary=False):
+        return RefusingConsumer(super().consume(topic, group, lease_s=lease_s, temporary=temporary), self)
+
+
+class RefusingConsumer(MemoryConsumer):
+    def __init__(self, consumer, driver):
+        self.__dict__.update(consumer.__dict__)
+        self._driver = driver
+
+    def _pass(self, name):
+        if self._driver.refusals[name]:
+            raise self._driver.refusals[name].pop(0)
+        self._driver.accepted.append(name)
+
+    def receive(self, max_messages, timeout_s):
+        self._pass("receive")
+        return super().receive(max_messages, timeout_s)
+
+    def ack(self, receipts):
+        self._pass("ack")
+        super().ack(receipts)
+
+    def nack(self, receipts, delay_s):
+        self._pass("nack")
+        super().nack(receipts, delay_s)
+
+    def release(self, receipts):
+        self._pass("release")
+        super().release(receipts)
+
+    def extend(self, receipts):
+        self._driver.extending.set()
+        self._driver.extended.wait(10)
+        self._pass("extend")
+        return super().extend(receipts)
+
+    def close(self):
+        self._pass("close")
+        super().close()
+
+
+@pytest.fixture
+def driver():
+    return Refusing()
+
+
+@pytest.fixture
+def pubsub(driver):
+    pubsub = PubSub(driver, policy=Policy(retries=0))
+    yield pubsub
+    pubsub.close()
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    """Let threads that failed start again soon, and what was refused be sent again soon."""
+    monkeypatch.setattr(_threads, "RESTART_S", 0.05)
+    monkeypatch.setattr(_leases, "_FIRST_RETRY_S", 0.05)
+
+
+def received(pubsub, **options):
+    """Return an intake that holds one message."""
+    intake = pubsub.intake("t", lease=1, raw=True, **options)
+    pubsub.publish("t", b"x", raw=True)
+    (message,) = intake.receive()
+    return intake, message
+
+
+def said(caplog, words):
+    return sum(words in record.getMessage() for record in caplog.records)
+
+
+def test_what_is_held_comes_to_nobody_else(pubsub):
+    intake, message = received(pubsub)
+    other = pubsub.consumer("t", raw=True)
+
+    assert [] == other.receive(1, 2.5)
+    assert [message] == intake.held()
+    assert (1, 0) == (intake.ack([message]), pubsub.depth("t"))
+
+
+def test_what_nobody_works_on_comes_to_another(pubsub, caplog):
+    lost = []
+    intake, message = received(pubsub, worked_on=lambda held: [], on_lost=lost.extend)
+    again = receive(pubsub.consumer("t", raw=True), 1)
+
+    assert [b"x"] == bodies(again)
+    assert eventually(lambda: [message] == lost and 0 == len(intake))
+    assert 0 == intake.ack([message])
+    assert 1 == pubsub.depth("t")
+    assert 1 == said(caplog, "the lease of a message was lost")
+
+
+def test_a_holder_that_cannot_state_what_it_works_on_keeps_nothing(pubsub, caplog):
+    def fail(held):
+        raise ValueError("broken holder")
+
+    intake, _ = received(pubsub, worked_on=fail)
+
+    assert [b"x"] == bodies(receive(pubsub.consumer("t", raw=True), 1))
+    assert eventually(lambda: [] == intake.held())
+    assert said(caplog, "broken holder")
+
+
+def test_a_lost_lease_is_found_out_before_a_message_is_acknowledged(pubsub, driver, monkeypatch):
+    lost = []
+    intake, message = received(pubsub, on_lost=lost.extend)
+    driver.refusals["extend"] = [UnavailableError("suspended")] * 9
+    again = receive(pubsub.consumer("t", "default", raw=True), 1)
+    driver.refusals["extend"].clear()
+    driver.accepted.clear()
+    intake.ack([message])
+
+    assert [b"x"] == bodies(again)
+    assert [message] == lost
+    assert "ack" not in driver.accepted
+
+
+def test_a_lease_that_may_have_run_out_but_did_not_is_settled(pubsub, driver, monkeypatch):
+    intake, message = received(pubsub)
+    now = _leases.clock()
+    monkeypatch.setattr(_leases, "clock", lambda: now + 1.5)
+
+    assert 1 == intake.ack([message])
+    assert ["extend", "ack"] == driver.accepted[-2:]
+    assert 0 == pubsub.depth("t")
+
+
+@pytest.mark.parametrize("settle", ["ack", "nack"])
+def test_what_the_engine_does_not_accept_is_sent_again(pubsub, driver, settle, caplog):
+    intake, message = received(pubsub)
+    driver.refusals[settle] = [UnavailableError("away")] * 3
+    count = getattr(intake, settle)([message])
+    unaccepted = len(intake)
+
+    assert (1, 1) == (count, unaccepted)
+    assert eventually(lambda: 0 == len(intake))
+    assert settle in driver.accepted
+    assert 3 == said(caplog, "trying again")
+
+
+def test_what_was_not_accepted_stays_leased(pubsub, driver):
+    intake, message = received(pubsub)
+    driver.refusals["ack"] = [UnavailableError("away")] * 1000
+    intake.ack([message])
+
+    assert [] == pubsub.consumer("t", raw=True).receive(1, 2)
+    driver.refusals["ack"].clear()
+    assert eventually(lambda: 0 == pubsub.depth("t"))
+
+
+def test_what_no_repeat_helps_comes_again(pubsub, driver, caplog):
+    intake, message = received(pubsub)
+    driver.refusals["ack"] = [PermissionDeniedError("no")]
+    intake.ack([message])
+
+    assert 0 == len(intake)
+    assert [b"x"] == bodies(receive(pubsub.consumer("t", raw=True), 1))
+    assert said(caplog, "they come again after their lease")
+
+
+def test_a_renewal_does_not_overtake_a_hand_back(pubsub, driver, monkeypatch):
+    monkeypatch.setattr(_leases, "_LONGEST_RENEWAL_S", 0.05)
+    driver.extended.clear()
+    intake = pubsub.intake("t", lease=60, raw=True)
+    pubsub.publish("t", b"x", raw=True)
+    messages = intake.receive()
+    driver.extending.wait(10)
+    handing_back = threading.Thread(target=intake.nack, args=[messages])
+    handing_back.start()
+    handing_back.join(0.2)
+    driver.extended.set()
+    handing_back.join(10)
+
+    assert [b"x"] == bodies(pubsub.consumer("t", raw=True).receive(1, 5))
+
+
+def test_one_settlement_that_is_refused_holds_up_no_other(pubsub, driver):
+    intake, first = received(pubsub)
+    pubsub.publish("t", b"y", raw=True)
+    (second,) = intake.receive()
+    driver.refusals["nack"] = [UnavailableError("away")] * 1000
+    driver.refusals["ack"] = [UnavailableError("away")]
+    intake.nack([first], 0.1)
+    intake.ack([second])
+
+    assert eventually(lambda: 1 == pubsub.depth("t"))
+    assert 1 == len(intake)
+
+
+def test_a_message_is_settled_once(pubsub, driver):
+    intake, message = received(pubsub)
+    counts = [intake.release([message]), intake.ack([message]), intake.nack([message])]
+
+    assert [1, 0, 0] == counts
+    assert [b"x"] == bodies(receive(pubsub.consumer("t", raw=True), 1))
+
+
+def test_closing_settles_what_was_not_accepted_and_hands_back_what_is_held(pubsub, driver):
+    intake, _ = received(pubsub)
+    pubsub.publish("t", b"y", raw=True)
+    (other,) = intake.receive()
+    driver.refusals["ack"] = [UnavailableError("away")]
+    intake.ack([other])
+    intake.close()
+
+    assert [b"x"] == bodies(pubsub.consumer("t", raw=True).receive(10, 0))
+    with pytest.raises(ClosedError):
+        intake.receive()
+
+
+def test_a_forgotten_intake_holds_nothing(pubsub):
+    intake, _message = received(pubsub)
+    del intake
+    gc.collect()
+
+    assert [b"x"] == bodies(receive(pubsub.consumer("t", raw=True), 1))
+
+
+def test_a_renewer_that_fails_is_logged_and_starts_again(pubsub, caplog):
+    failures = [SystemExit("killed")]
+
+    def worked_on(held):
+        if failures:
+            raise failures.pop()
+        return held
+
+    intake, message = received(pubsub, worked_on=worked_on)
+
+    assert [] == pubsub.consumer("t", raw=True).receive(1, 2.5)
+    assert [] == failures
+    assert [message] == intake.held()
+    assert said(caplog, "killed")
+
+
+def test_a_receiver_that_fails_is_logged_and_starts_again(pubsub, driver, caplog):
+    driver.refusals["receive"] = [UnavailableError("away"), ValueError("a bug"), SystemExit("killed")]
+    seen = threading.Event()
+    intake = pubsub.intake("t", raw=True)
+    intake.start(lambda: 1, lambda messages: seen.set())
+    pubsub.publish("t", b"x", raw=True)
+
+    assert seen.wait(5)
+    assert said(caplog, "away")
+    assert said(caplog, "a bug")
+    assert said(caplog, "killed")
+
+
+def test_what_is_not_taken_comes_again(pubsub, monkeypatch, caplog):
+    monkeypatch.setattr("capa_core.blocks.pubsub._intake._REFUSED_S", 0.05)
+    counts = []
+
+    def hand_over(messages):
+        counts.extend(message.delivery_count for message in messages)
+        if len(counts) == 1:
+            raise ValueError("cannot take it")
+        intake.ack(messages)
+
+    intake = pubsub.intake("t", raw=True)
+    intake.start(lambda: 10, hand_over)
+    pubsub.publish("t", b"x", raw=True)
+
+    assert eventually(lambda: [1, 2] == counts and 0 == pubsub.depth("t"))
+    assert said(caplog, "cannot take it")
+
+
+def test_an_intake_receives_no_more_than_there_is_room_for(pubsub):
+    taken = []
+    intake = pubsub.intake("t", raw=True)
+    pubsub.publish_many("t", [b"x"] * 10, raw=True)
+    intake.start(lambda: 3 - len(intake), taken.extend)
+    first = eventually(lambda: 3 == len(taken)) and (time.sleep(0.1), len(taken))[1]
+    intake.ack(taken[:2])
+
+    assert 3 == first
+    assert eventually(lambda: 5 == len(taken))
+    assert 3 == len(intake)
+
+
+def test_a_stopped_intake_still_settles(pubsub):
+    intake, message = received(pubsub)
+    intake.stop()
+
+    assert 1 == intake.ack([message])
+    assert 0 == pubsub.depth("t")
+
+
+def test_closing_ends_the_threads_of_an_intake(pubsub):
+    before = set(threading.enumerate())
+    intake, _ = received(pubsub)
+    intake.start(lambda: 1, print)
+    pubsub.close()
+
+    assert eventually(lambda: set() == set(threading.enumerate()) - before)
