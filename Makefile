@@ -6,7 +6,7 @@ ARGS ?=
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo lint lint-style lint-types lint-imports format bench safety docs dist clean
+.PHONY: help test demo lint lint-style lint-types lint-imports format bench safety docs shims dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,10 @@ safety: ## strike a rewrite at every system call, and rewrite every library ther
 docs: ## write the pages of docs/reference that are read off the code
 	@.ci/set-up
 	$(BIN)/python docs/generate.py
+
+shims: ## write the modules of adapters that follow from their import maps
+	@.ci/set-up
+	$(BIN)/python -m capa_core.shims.generate adapters/capa_*
 
 dist: ## build the sdist and the wheel into dist/
 	@.ci/set-up

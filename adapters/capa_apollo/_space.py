@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from capa_core import default_runtime
+from capa_core.shims import logical_name
 
 if TYPE_CHECKING:
     from capa_core.blocks.configuration import Configuration, ConfigurationView
@@ -54,7 +55,7 @@ def space_at(url: str, app_id: str, cluster: str) -> Space:
     The component is the one that lists the address under `legacy`, else the one of `[adapters.apollo]`.
     """
     runtime = default_runtime()
-    name = runtime.logical_name("configuration", url) if url else None
+    name = logical_name("configuration", url)
     if name is None:
         return own_space(runtime, app_id, cluster)
     return Space(runtime.configuration(name), app_id, cluster or DEFAULT_CLUSTER)

@@ -8,16 +8,17 @@ here publishes, runs its tasks and keeps its results by the components that capa
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from capa_celery._sdk import SDK as _SDK
+from capa_core import shims as _shims
 
 try:
     import celery as _original
 except ModuleNotFoundError as error:
-    from capa_core.errors import MissingExtraError
-
-    raise MissingExtraError(
-        f"capa_celery needs the library {error.name!r}. Run: pip install 'capa-core[celery]'"
-    ) from error
+    raise _shims.missing_original(_SDK, error) from error
+if (_unsupported := _shims.unsupported_original(_SDK)) is not None:
+    raise _unsupported
 from celery import (
     Signature,
     Task,
@@ -38,6 +39,11 @@ from celery import (
 )
 
 from capa_celery._app import Celery
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...
+
 
 VERSION = _original.VERSION
 __version__ = _original.__version__
@@ -62,10 +68,4 @@ __all__ = [
     "xstarmap",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Return what `import celery` would give: names that this module does not define are the original's."""
-    try:
-        return getattr(_original, name)
-    except AttributeError:
-        raise AttributeError(f"module 'capa_celery' has no attribute {name!r}") from None
+_shims.mirror(__name__, _original)

@@ -8,8 +8,8 @@ from typing import Any
 
 from celery import Celery as CeleryApp
 
-from capa_celery import _lane
-from capa_celery._engine import Engine
+from capa_celery import _fast_path
+from capa_celery._components import Components
 
 
 class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
@@ -23,9 +23,9 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
     control_cls = "capa_celery._control:Control"
 
     @cached_property
-    def capa(self) -> Engine:
+    def capa(self) -> Components:
         """The Capa components that serve this application."""
-        return Engine(self)
+        return Components(self)
 
     @cached_property
     def Worker(self) -> Any:  # noqa: N802 - Celery's name
@@ -44,14 +44,14 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """Send a task by name; the arguments are those of `celery.Celery.send_task`."""
-        plain = len(args) == 2 and _lane.takes(options) and self._lane_is_open
+        plain = len(args) == 2 and _fast_path.takes(options) and self._fast_path_is_open
         if not plain or self.current_worker_task:
             return super().send_task(name, *args, **options)
-        return _lane.send(self, name, args[0], args[1], options)
+        return _fast_path.send(self, name, args[0], args[1], options)
 
     @cached_property
-    def _lane_is_open(self) -> bool:
-        return _lane.is_open(self)
+    def _fast_path_is_open(self) -> bool:
+        return _fast_path.is_open(self)
 
     def _get_backend(self) -> Any:
         from capa_celery._backend import backend_of

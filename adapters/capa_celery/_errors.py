@@ -1,17 +1,17 @@
-"""What is said when something is not served, and what ends a run whose surroundings are away."""
+"""The errors for a part of Celery that is not served, and for components that are away while a task runs."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from capa_celery._sdk import SDK
 from capa_core.errors import UnsupportedError
+from capa_core.shims import not_served
 
-DOCS = "docs/differences/celery.md"
 
-
-def unsupported(what: str, *, instead: str, anchor: str) -> UnsupportedError:
-    """Return the error for a part of Celery that Capa does not serve, with what to do and where to read on."""
-    return UnsupportedError(f"{what} is not served by capa_celery. {instead} See {DOCS}#{anchor}")
+def unsupported(part: str, *, instead: str, anchor: str) -> UnsupportedError:
+    """Return the error for a *part* of Celery that Capa does not serve: see `capa_core.shims.not_served`."""
+    return not_served(SDK, part, instead=instead, anchor=anchor)
 
 
 class Outage(BaseException):

@@ -22,7 +22,7 @@ from capa_core.errors import CapaError
 
 if TYPE_CHECKING:
     from capa_celery._amqp import AMQP
-    from capa_celery._engine import Engine
+    from capa_celery._components import Components
 
 CONTENT_TYPE = "application/vnd.celery.v2+json"
 EXPIRY_GRACE_S = 86_400.0
@@ -44,17 +44,17 @@ class Target:
 class Sender:
     """Publishes the task messages of one application. Safe for many threads."""
 
-    def __init__(self, amqp: AMQP, engine: Engine) -> None:
+    def __init__(self, amqp: AMQP, components: Components) -> None:
         conf = amqp.app.conf
         self._app = amqp.app
         self._amqp = amqp
-        self._engine = engine
+        self._components = components
         self._retry = conf.task_publish_retry
         self._retry_policy = conf.task_publish_retry_policy
         self._serializer = conf.task_serializer
         self._compression = conf.task_compression
         self._delivery_mode = _delivery_mode(conf.task_default_delivery_mode)
-        self._scheme = engine.broker_scheme
+        self._scheme = components.broker_scheme
         self._asked: object = None
         self._has_priorities = False
         self._warned = False
@@ -202,7 +202,7 @@ class Sender:
         self, topic: Topic, data: bytes, priority: int, times: tuple[float, float | None]
     ) -> None:
         try:
-            self._engine.pubsub.publish(
+            self._components.pubsub.publish(
                 topic.name,
                 data,
                 content_type=CONTENT_TYPE,
@@ -216,7 +216,7 @@ class Sender:
             raise kind(f"{error}") from error
 
     def _priority(self, properties: Mapping[str, Any]) -> int:
-        pubsub = self._engine.pubsub
+        pubsub = self._components.pubsub
         if pubsub is not self._asked:
             self._asked, self._has_priorities = pubsub, bool(pubsub.features[PubSubFeature.PRIORITY])
         if self._has_priorities:

@@ -9,14 +9,15 @@ names as a service is reached through Capa.
 
 from typing import TYPE_CHECKING
 
+from capa_core import shims
+from capa_requests._sdk import SDK as _SDK
+
 try:
     import requests as _original
 except ModuleNotFoundError as error:
-    from capa_core.errors import MissingExtraError
-
-    raise MissingExtraError(
-        f"capa_requests needs the library {error.name!r}. Run: pip install 'capa-core[requests]'"
-    ) from error
+    raise shims.missing_original(_SDK, error) from error
+if (_unsupported := shims.unsupported_original(_SDK)) is not None:
+    raise _unsupported
 from requests import (
     ConnectionError,  # noqa: A004 - the original's name
     ConnectTimeout,
@@ -35,15 +36,6 @@ from requests import (
     utils,
 )
 
-from capa_requests import _mirror, _versions
-
-if _found := _versions.too_old():
-    from capa_core.errors import MissingExtraError
-
-    raise MissingExtraError(
-        f"capa_requests needs requests 2.32.3 and urllib3 2 or later, and found {_found}. "
-        "Run: pip install 'capa-core[requests]'"
-    )
 from capa_requests import adapters as adapters
 from capa_requests import api as api
 from capa_requests import sessions as sessions
@@ -86,4 +78,4 @@ __all__ = [
     "utils",
 ]
 
-_mirror.install(__name__, _original)
+shims.mirror(__name__, _original)

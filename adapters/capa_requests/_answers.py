@@ -11,7 +11,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3._collections import HTTPHeaderDict
 from urllib3.response import HTTPResponse
 
-from capa_requests._versions import known
+from capa_requests._urllib3 import accepted
 
 if TYPE_CHECKING:
     from capa_core.blocks.invocation.driver import InvocationResponse
@@ -94,7 +94,7 @@ class Answer(HTTPResponse):
             original_response=_Head(answer.headers),  # type: ignore[arg-type]
             request_method=method,
             request_url=target,
-            **known({"version_string": "HTTP/1.1"}),
+            **accepted({"version_string": "HTTP/1.1"}),
         )
         if self._taken:
             self.read()

@@ -21,7 +21,7 @@ from urllib3.util.response import assert_header_parsing
 
 from capa_requests._exchange import Exchange
 from capa_requests._reading import WireResponse
-from capa_requests._versions import known
+from capa_requests._urllib3 import accepted
 
 #: The value may not begin with a space, nor hold control characters, nor what Latin-1 has no byte for.
 _HEAD = re.compile(
@@ -126,7 +126,7 @@ def _wrapped(answer: WireResponse, sock: Any, request: Exchange) -> HTTPResponse
         enforce_content_length=True,
         request_method=request.method,
         request_url=request.target,
-        **known({"version_string": "HTTP/1.1", "sock_shutdown": sock.shutdown}),
+        **accepted({"version_string": "HTTP/1.1", "sock_shutdown": sock.shutdown}),
     )
 
 

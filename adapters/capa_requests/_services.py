@@ -9,9 +9,9 @@ from requests import exceptions
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest, Response
 
+from capa_core.shims import current_runtime
 from capa_requests import _deadline, _response
 from capa_requests._answers import Answer, headers_of
-from capa_requests._settings import runtime
 
 if TYPE_CHECKING:
     from capa_core.errors import CapaError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def find(host: str, port: int | None) -> str | None:
     """Return the service that *host* and *port* mean, or `None` for an address outside."""
-    return runtime().service_for(host, port)
+    return current_runtime().service_for(host, port)
 
 
 def send(
@@ -35,7 +35,7 @@ def send(
 
     try:
         answer = (
-            runtime()
+            current_runtime()
             .invocation(service)
             .request(
                 str(request.method),

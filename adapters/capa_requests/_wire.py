@@ -119,7 +119,7 @@ def _converse(pool: HTTPConnectionPool, connection: Any, request: Exchange) -> H
 def _send_and_receive(pool: HTTPConnectionPool, connection: Any, request: Exchange) -> HTTPResponse:
     pool.num_requests += 1
     _connect(pool, connection, request)
-    message = _plain.message(connection, request) if _originals.SPEAKING.untouched() else None
+    message = _plain.message(connection, request) if _originals.SPEAKING.unchanged() else None
     try:
         if message is None:
             connection.response_class = WireResponse

@@ -19,7 +19,8 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.poolmanager import PoolManager
 from urllib3.response import HTTPResponse
 
-from capa_requests import _deadline, _handed_on, _mirror, _originals, _reading, _response, _services, _urls
+from capa_core import shims
+from capa_requests import _deadline, _handed_on, _originals, _reading, _response, _services, _urls
 from capa_requests._errors import as_requests_error
 from capa_requests._exchange import Exchange
 from capa_requests._pools import Pools
@@ -60,7 +61,7 @@ class HTTPAdapter(_original.HTTPAdapter):
         self._pools = Pools()
         _alive.add(self)
 
-    @_mirror.declared_as(_original.HTTPAdapter.send)
+    @shims.with_signature_of(_original.HTTPAdapter.send)
     def send(self, *args: Any, **kwargs: Any) -> Response:
         """Send a prepared request and return the answer, as the original does.
 
@@ -114,7 +115,7 @@ class HTTPAdapter(_original.HTTPAdapter):
 
     def _may_shorten(self, request: PreparedRequest, proxies: Any) -> bool:
         return (
-            _originals.WIRE.untouched()
+            _originals.WIRE.unchanged()
             and _originals.ADAPTER_CONNECTING.inherited_by(self)
             and not (proxies and select_proxy(str(request.url), proxies))
             and type(self.poolmanager) is PoolManager
@@ -197,4 +198,4 @@ def _timeout_until_deadline(request: PreparedRequest, timeout: Any) -> Any:
         raise ConnectTimeout(str(error), request=request) from error
 
 
-_mirror.install(__name__, _original)
+shims.mirror(__name__, _original)

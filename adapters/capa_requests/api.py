@@ -13,7 +13,8 @@ import requests.api as _original
 from requests.cookies import RequestsCookieJar
 from requests.models import Response
 
-from capa_requests import _mirror, _originals, sessions
+from capa_core import shims
+from capa_requests import _originals, sessions
 from capa_requests._settings import settings
 from capa_requests.adapters import HTTPAdapter
 
@@ -48,7 +49,7 @@ def request(method: Any, url: Any, **kwargs: Any) -> Response:
     Raises:
         RequestException: What the original raises.
     """
-    if not _originals.API.untouched():
+    if not _originals.API.unchanged():
         return _original.request(method, url, **kwargs)
     with _session(kwargs) as session:
         return session.request(method=method, url=url, **kwargs)
@@ -111,4 +112,4 @@ def delete(url: Any, **kwargs: Any) -> Response:
     return request("delete", url, **kwargs)
 
 
-_mirror.install(__name__, _original)
+shims.mirror(__name__, _original)

@@ -1,7 +1,8 @@
-"""`requests.compat`: the very same module, so that its state and patches on it are shared (see `_same`)."""
+# Generated from import_map.toml by `python -m capa_core.shims.generate`: change it there.
+"""`requests.compat`: the original module itself, with its state and patches."""
 
 from requests.compat import *  # noqa: F403 - for type checkers and readers
 
-from capa_requests import _same
+from capa_core import shims as _shims
 
-_same.module(__name__)
+_shims.alias(__name__, "requests.compat")

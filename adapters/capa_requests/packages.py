@@ -1,7 +1,8 @@
-"""`requests.packages`: the very same module, and the same `requests.packages.urllib3…` below it (see `_same`)."""
+# Generated from import_map.toml by `python -m capa_core.shims.generate`: change it there.
+"""`requests.packages`: the original module itself, with its state and patches."""
 
 from requests.packages import *  # noqa: F403 - for type checkers and readers
 
-from capa_requests import _same
+from capa_core import shims as _shims
 
-_same.module(__name__, with_submodules=True)
+_shims.alias(__name__, "requests.packages", submodules=True)

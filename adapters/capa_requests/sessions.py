@@ -13,7 +13,8 @@ import requests.sessions as _original
 from requests.cookies import RequestsCookieJar
 from requests.models import PreparedRequest, Request, Response
 
-from capa_requests import _deadline, _environment, _mirror, _originals, _prepare, _response, _urls
+from capa_core import shims
+from capa_requests import _deadline, _environment, _originals, _prepare, _response, _urls
 from capa_requests.adapters import HTTPAdapter
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Session(_original.Session):
             if type(adapter) is _original.HTTPAdapter:
                 self.adapters[prefix] = HTTPAdapter()
 
-    @_mirror.declared_as(_original.Session.request)
+    @shims.with_signature_of(_original.Session.request)
     def request(self, *args: Any, **kwargs: Any) -> Response:
         """Prepare a request, send it, follow redirects, and return the last answer.
 
@@ -100,7 +101,7 @@ class Session(_original.Session):
     def _may_shorten(self) -> bool:
         return (
             self._is_followed_by_the_original()
-            and _originals.PREPARING.untouched()
+            and _originals.PREPARING.unchanged()
             and _originals.SESSION_PREPARING.inherited_by(self)
         )
 
@@ -112,7 +113,7 @@ class Session(_original.Session):
     def _settings(self, prepared: PreparedRequest, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """Return what `merge_environment_settings` does."""
         url = str(prepared.url)
-        if proxies or self.proxies or not _originals.ENVIRONMENT.untouched():
+        if proxies or self.proxies or not _originals.ENVIRONMENT.unchanged():
             return self.merge_environment_settings(url, proxies or {}, stream, verify, cert)
         merged: OrderedDict[str, str] = OrderedDict()
         if self.trust_env:
@@ -133,7 +134,7 @@ class Session(_original.Session):
             RequestException: What the original raises.
             ValueError: *request* is not prepared.
         """
-        if not self._is_followed_by_the_original() or not _originals.SENDING.untouched():
+        if not self._is_followed_by_the_original() or not _originals.SENDING.unchanged():
             return super().send(request, **kwargs)
         token = None if _deadline.in_progress() else _deadline.begin(kwargs.get("timeout", _deadline.UNSET))
         try:
@@ -197,4 +198,4 @@ def session() -> Session:
     return Session()
 
 
-_mirror.install(__name__, _original)
+shims.mirror(__name__, _original)

@@ -101,6 +101,7 @@ class ImportMap(NamedTuple):
 
 _SDK_KEYS = (
     *("name", "package", "extra", "roots", "distributions", "versions", "evidence", "reason", "unserved"),
+    *("dependencies", "sides"),  # for the adapter alone
 )
 _NAME_KEYS = NameLine._fields
 _COMMAND_LISTS = ("options", "values", "without")

@@ -36,20 +36,24 @@ def test_an_adapter_names_the_extra_with_its_original(sdk, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("library", "attribute"),
+    ("adapter", "library", "version", "supported"),
     [
-        ("urllib3.response", "BaseHTTPResponse"),
-        ("requests.adapters", "HTTPAdapter.build_connection_pool_key_attributes"),
+        ("capa_requests", "urllib3", "1.26.20", ">=2"),
+        ("capa_requests", "requests", "2.32.2", ">=2.32.3,<3"),
+        ("capa_requests", "requests", "3.0.0b1", ">=2.32.3,<3"),
+        ("capa_celery", "celery", "5.2.7", ">=5.3.6,<5.8"),
     ],
 )
-def test_an_original_that_is_too_old_is_named_with_what_to_install(library, attribute, tmp_path):
-    statement = f"import {library}; del {library}.{attribute}; import capa_requests"
+def test_an_unsupported_original_is_named_with_the_versions_to_install(
+    adapter, library, version, supported, tmp_path
+):
+    statement = f"import {library}; {library}.__version__ = {version!r}; import {adapter}"
     line = said(statement, "no_such_library", tmp_path)
 
-    assert line.startswith(
-        "MissingExtraError capa_requests needs requests 2.32.3 and urllib3 2 or later, and found"
+    assert (
+        f"MissingExtraError {adapter} supports {library} {supported}, and {library} {version} is installed."
+        f" Run: pip install '{library}{supported}'\n" == line
     )
-    assert line.endswith("Run: pip install 'capa-core[requests]'\n")
 
 
 def test_an_engine_names_the_extra_with_its_library(tmp_path):

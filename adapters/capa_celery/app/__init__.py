@@ -4,7 +4,7 @@ from celery.app import *  # noqa: F403 - for type checkers and readers
 from celery.app import app_or_default as app_or_default
 from celery.app import shared_task as shared_task
 
-from capa_celery import _same
 from capa_celery._app import Celery as Celery
+from capa_core import shims as _shims
 
-_same.mirror(__name__)
+_shims.mirror(__name__, "celery.app")

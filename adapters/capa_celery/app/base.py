@@ -2,9 +2,9 @@
 
 from celery.app.base import *  # noqa: F403 - for type checkers and readers
 
-from capa_celery import _same
 from capa_celery._app import Celery
+from capa_core import shims as _shims
 
 App = Celery
 
-_same.mirror(__name__)
+_shims.mirror(__name__, "celery.app.base")

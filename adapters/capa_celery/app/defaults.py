@@ -1,7 +1,8 @@
-"""`celery.app.defaults`: the very same module, shared with its state and patches (see `_same`)."""
+# Generated from import_map.toml by `python -m capa_core.shims.generate`: change it there.
+"""`celery.app.defaults`: the original module itself, with its state and patches."""
 
 from celery.app.defaults import *  # noqa: F403 - for type checkers and readers
 
-from capa_celery import _same
+from capa_core import shims as _shims
 
-_same.module(__name__)
+_shims.alias(__name__, "celery.app.defaults")

@@ -1,7 +1,8 @@
-"""`celery.contrib`: its names, and its submodules that are served."""
+# Generated from import_map.toml by `python -m capa_core.shims.generate`: change it there.
+"""`celery.contrib`: its names, and the submodules that this adapter has."""
 
 from celery.contrib import *  # noqa: F403 - for type checkers and readers
 
-from capa_celery import _same
+from capa_core import shims as _shims
 
-_same.mirror(__name__)
+_shims.mirror(__name__, "celery.contrib")

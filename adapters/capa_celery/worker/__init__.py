@@ -2,7 +2,7 @@
 
 from celery.worker import *  # noqa: F403 - for type checkers and readers
 
-from capa_celery import _same
 from capa_celery._worker.controller import WorkController as WorkController
+from capa_core import shims as _shims
 
-_same.mirror(__name__)
+_shims.mirror(__name__, "celery.worker")

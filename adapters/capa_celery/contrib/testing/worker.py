@@ -7,8 +7,8 @@ from typing import Any
 
 from celery.contrib.testing import worker as _original
 
-from capa_celery import _same
 from capa_celery._worker.controller import WorkController
+from capa_core import shims as _shims
 
 
 class TestWorkController(WorkController, _original.TestWorkController):  # type: ignore[misc] # celery is not typed
@@ -24,4 +24,4 @@ def start_worker(app: Any, *args: Any, **kwargs: Any) -> AbstractContextManager[
     return started
 
 
-_same.mirror(__name__)
+_shims.mirror(__name__, "celery.contrib.testing.worker")

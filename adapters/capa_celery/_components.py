@@ -1,4 +1,4 @@
-"""Which Capa components serve an application, and how its legacy addresses name them."""
+"""The Capa components that serve an application, found by its legacy addresses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from capa_celery._settings import NAME, CelerySettings
-from capa_core import default_runtime
+from capa_core.shims import PerRuntime, current_runtime, logical_name, scheme_of
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Engine:
+class Components:
     """The components behind one application. Safe for many threads and across fork.
 
     Nothing is opened, and no address is connected to, before the first task is sent or received. The legacy
@@ -26,22 +26,21 @@ class Engine:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._runtime: Runtime | None = None
-        self._found: dict[str, Any] = {}
+        self._found: PerRuntime[tuple[Runtime, dict[str, Any]]] = PerRuntime(lambda runtime: (runtime, {}))
 
     @property
     def pubsub(self) -> PubSub:
-        """What carries the tasks."""
+        """The component that carries the tasks."""
         return self._once("pubsub", lambda runtime: runtime.pubsub(self.broker_name))
 
     @property
     def state(self) -> State:
-        """What keeps results, chords, revocations and the schedule."""
+        """The component that keeps results, chords, revocations and the schedule."""
         return self._once("state", lambda runtime: runtime.state(self.backend_name))
 
     @property
     def locks(self) -> Locks:
-        """What keeps two beats from sending the same task."""
+        """The component whose lock keeps two beats from sending the same task."""
         return self._once("lock", lambda runtime: runtime.lock(NAME))
 
     @property
@@ -52,20 +51,19 @@ class Engine:
     @property
     def broker_name(self) -> str:
         """The logical name of the broker, such as `celery`."""
-        return self._name("pubsub", self._app.conf.broker_write_url or self._app.conf.broker_url)
+        return logical_name("pubsub", self._app.conf.broker_write_url or self._app.conf.broker_url) or NAME
 
     @property
     def backend_name(self) -> str:
         """The logical name of the result store, such as `celery`."""
-        return self._name("state", self._app.conf.result_backend)
+        return logical_name("state", self._app.conf.result_backend) or NAME
 
     @property
     def broker_scheme(self) -> str:
-        """What kind of broker the application was written for, such as `redis`; `amqp` is Celery's default."""
-        scheme = _scheme(_first(self._app.conf.broker_url))
+        """The kind of broker that the application was written for, such as `redis`; `amqp` is Celery's default."""
+        scheme = scheme_of(self._app.conf.broker_url)
         if scheme == "capa":
-            listed = default_runtime().legacy_addresses("pubsub", self.broker_name)
-            scheme = _scheme(listed[0]) if listed else ""
+            scheme = scheme_of(current_runtime().legacy_addresses("pubsub", self.broker_name))
         return scheme or "amqp"
 
     @property
@@ -73,26 +71,9 @@ class Engine:
         """The result store as banners and logs show it."""
         return f"capa://{self.backend_name}"
 
-    def _name(self, block: str, address: object) -> str:
-        url = _first(address)
-        return (default_runtime().logical_name(block, url) if url else None) or NAME
-
-    def _once(self, what: str, find: Callable[[Runtime], T]) -> T:
-        runtime = default_runtime()
-        if runtime is not self._runtime:  # a test replaced it, or the first use
-            self._runtime, self._found = runtime, {}
-        if what not in self._found:
-            self._found[what] = find(runtime)
-        found: T = self._found[what]
-        return found
-
-
-def _scheme(url: str) -> str:
-    return url.partition("://")[0].partition("+")[0].lower()
-
-
-def _first(address: object) -> str:
-    """Return the first of the addresses that Celery takes as text, as a list, or as text with `;` between."""
-    if isinstance(address, list | tuple):
-        address = address[0] if address else ""
-    return address.partition(";")[0] if isinstance(address, str) else ""
+    def _once(self, name: str, find: Callable[[Runtime], T]) -> T:
+        runtime, found = self._found()
+        if name not in found:
+            found[name] = find(runtime)
+        component: T = found[name]
+        return component

@@ -1,0 +1,12 @@
+# Generated from import_map.toml by `python -m capa_core.shims.generate`: change it there.
+"""The SDK as its import map declares it."""
+
+from capa_core.shims import Sdk
+
+SDK = Sdk(
+    package="capa_celery",
+    name="celery",
+    extra="celery",
+    root="celery",
+    versions=">=5.3.6,<5.8",
+)

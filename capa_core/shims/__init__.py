@@ -1,0 +1,36 @@
+"""The adapter kit: what every adapter of a legacy SDK is made of.
+
+An adapter keeps the installed original's front half and replaces its back half. It takes from here:
+
+- `Sdk`: the SDK as the adapter's import map declares it, written into `_sdk.py` by `capa_core.shims.generate`;
+- `alias`, `mirror`: modules of the adapter that are, or stand in front of, modules of the original;
+- `AttributeSnapshot`, `MethodSnapshot`: whether mocks and instrumentation have replaced functions of the original;
+- `missing_original`, `unsupported_original`: the errors for an original that is not installed or not supported;
+- `PerRuntime`, `logical_name`: the runtime's components behind a legacy address;
+- `not_served`: the error for a part of the SDK that Capa does not serve.
+
+Importing it imports neither the runtime nor pydantic: an adapter costs its program little more than the original.
+"""
+
+from capa_core.shims._binding import PerRuntime, current_runtime, first_address, logical_name, scheme_of
+from capa_core.shims._errors import missing_original, not_served, unsupported_original
+from capa_core.shims._modules import alias, mirror
+from capa_core.shims._originals import AttributeSnapshot, MethodSnapshot, with_signature_of
+from capa_core.shims._sdk import Sdk
+
+__all__ = [
+    "AttributeSnapshot",
+    "MethodSnapshot",
+    "PerRuntime",
+    "Sdk",
+    "alias",
+    "current_runtime",
+    "first_address",
+    "logical_name",
+    "mirror",
+    "missing_original",
+    "not_served",
+    "scheme_of",
+    "unsupported_original",
+    "with_signature_of",
+]

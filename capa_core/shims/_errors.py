@@ -1,0 +1,52 @@
+"""The errors that every adapter has: no original, an unsupported original, a part that is not served."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from capa_core.shims._sdk import ANY, Sdk
+from capa_core.shims._versions import is_within
+
+if TYPE_CHECKING:
+    from capa_core.errors import MissingExtraError, UnsupportedError
+
+
+def missing_original(sdk: Sdk, missing: ModuleNotFoundError) -> MissingExtraError:
+    """Return the error for an adapter whose original, or a library below it, cannot be imported."""
+    from capa_core.errors import MissingExtraError
+
+    return MissingExtraError(
+        f"{sdk.package} needs the library {missing.name!r}. Run: pip install 'capa-core[{sdk.extra}]'"
+    )
+
+
+def unsupported_original(sdk: Sdk) -> MissingExtraError | None:
+    """Return the error for an adapter whose original has been imported in an unsupported version, else `None`.
+
+    An original that declares no `__version__` is taken as supported.
+    """
+    for root, required in ((sdk.root, sdk.versions), *sdk.dependencies.items()):
+        found = getattr(sys.modules.get(root), "__version__", None)
+        if required != ANY and found is not None and not is_within(str(found), required):
+            from capa_core.errors import MissingExtraError
+
+            return MissingExtraError(
+                f"{sdk.package} supports {root} {required}, and {root} {found} is installed."
+                f" Run: pip install '{root}{required}'"
+            )
+    return None
+
+
+def not_served(sdk: Sdk, part: str, *, instead: str, anchor: str) -> UnsupportedError:
+    """Return the error for a *part* of the SDK that Capa does not serve.
+
+    Args:
+        part: Names the part; the message begins with it.
+        instead: What to do, as a sentence.
+        anchor: The heading of `docs/differences/<sdk>.md` where to read on.
+    """
+    from capa_core.errors import UnsupportedError
+
+    page = f"docs/differences/{sdk.name}.md"
+    return UnsupportedError(f"{part} is not served by {sdk.package}. {instead} See {page}#{anchor}")
