@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from capa_apollo._sdk import SDK
 from capa_core import default_runtime
 from capa_core.shims import logical_name
 
 if TYPE_CHECKING:
+    from capa_apollo.settings import ApolloSettings
     from capa_core.blocks.configuration import Configuration, ConfigurationView
     from capa_core.runtime import Runtime
 
@@ -41,12 +43,24 @@ def own_space(runtime: Runtime, app_id: str = "", cluster: str = "") -> Space:
 
     Raises:
         SettingsError: `[adapters.apollo]`, or the component's own table, is wrong.
+        UnsupportedError: `side` is not `capa`.
     """
-    from capa_apollo.settings import ApolloSettings
-
-    settings = runtime.adapter_settings("apollo", ApolloSettings)
+    settings = settings_of(runtime)
     configuration = runtime.configuration(settings.component)
     return Space(configuration, app_id or settings.app_id, cluster or settings.cluster)
+
+
+def settings_of(runtime: Runtime) -> ApolloSettings:
+    """Return the `[adapters.apollo]` table of *runtime*.
+
+    Raises:
+        SettingsError: The table is wrong.
+        UnsupportedError: `side` is not `capa`: there is no original to go back to.
+    """
+    from capa_apollo.settings import ApolloSettings
+    from capa_core.shims.settings import adapter_settings
+
+    return adapter_settings(runtime, SDK, ApolloSettings)
 
 
 def space_at(url: str, app_id: str, cluster: str) -> Space:
@@ -55,6 +69,7 @@ def space_at(url: str, app_id: str, cluster: str) -> Space:
     The component is the one that lists the address under `legacy`, else the one of `[adapters.apollo]`.
     """
     runtime = default_runtime()
+    settings_of(runtime)  # raises for a side that cannot serve, also where an address names the component
     name = logical_name("configuration", url)
     if name is None:
         return own_space(runtime, app_id, cluster)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from capa_core.shims.settings import AdapterSettings
 
 
-class ApolloSettings(BaseModel):
+class ApolloSettings(AdapterSettings):
     """What decorators and `Config` need to know, since nobody hands them a client.
 
     Attributes:
@@ -13,8 +13,6 @@ class ApolloSettings(BaseModel):
         cluster: The cluster; a namespace that it has not comes from `default`.
         component: The logical name of the configuration component.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     app_id: str = ""
     cluster: str = "default"

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from celery import Celery as CeleryApp
+from celery.utils.imports import instantiate
 
 from capa_celery import _fast_path
 from capa_celery._components import Components
@@ -16,11 +17,9 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
     """A `celery.Celery` with the same arguments, attributes and behaviour in front.
 
     Behind, messages go through the pub/sub component, results into the state component, and the worker and beat
-    are Capa's. `broker=` and `backend=` are accepted and never connected to; capa.toml says what serves them.
+    are Capa's. `broker=` and `backend=` are accepted and never connected to; capa.toml names the components.
+    With `[adapters.celery] side = "legacy"` all of this is Celery's own, on these addresses.
     """
-
-    amqp_cls = "capa_celery._amqp:AMQP"
-    control_cls = "capa_celery._control:Control"
 
     @cached_property
     def capa(self) -> Components:
@@ -28,18 +27,38 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
         return Components(self)
 
     @cached_property
+    def amqp(self) -> Any:
+        """Celery's queues, routes and messages; they are published by the side that serves."""
+        if self.capa.is_legacy or self.amqp_cls != CeleryApp.amqp_cls:
+            return super().amqp
+        return instantiate("capa_celery._amqp:AMQP", app=self)
+
+    @cached_property
+    def control(self) -> Any:
+        """Remote control of the workers."""
+        if self.capa.is_legacy or self.control_cls != CeleryApp.control_cls:
+            return super().control
+        return instantiate("capa_celery._control:Control", app=self)
+
+    @cached_property
     def Worker(self) -> Any:  # noqa: N802 - Celery's name
         """The worker as a program."""
+        if self.capa.is_legacy:
+            return super().Worker
         return self.subclass_with_self("capa_celery._worker.program:Worker")
 
     @cached_property
     def WorkController(self) -> Any:  # noqa: N802 - Celery's name
         """The worker to embed."""
+        if self.capa.is_legacy:
+            return super().WorkController
         return self.subclass_with_self("capa_celery._worker.controller:WorkController")
 
     @cached_property
     def Beat(self) -> Any:  # noqa: N802 - Celery's name
         """The scheduler as a program."""
+        if self.capa.is_legacy:
+            return super().Beat
         return self.subclass_with_self("capa_celery._beat:Beat")
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
@@ -51,9 +70,11 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
 
     @cached_property
     def _fast_path_is_open(self) -> bool:
-        return _fast_path.is_open(self)
+        return not self.capa.is_legacy and _fast_path.is_open(self)
 
     def _get_backend(self) -> Any:
+        if self.capa.is_legacy:
+            return super()._get_backend()
         from capa_celery._backend import backend_of
 
         return backend_of(self)
@@ -64,6 +85,8 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
 
     def producer_or_acquire(self, producer: Any = None) -> Any:
         """Return a context that gives *producer*, or one of Capa's: there is no pool to wait for."""
+        if self.capa.is_legacy:
+            return super().producer_or_acquire(producer)
         return nullcontext(producer or self.own_producer)
 
     @cached_property
@@ -71,6 +94,8 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
         """The producer that code which asks the application for one is given."""
         return self.amqp.Producer(self.connection_for_write(), auto_declare=False)
 
-    def _connection(self, url: Any, *_: Any, **__: Any) -> Any:
-        """Every connection that Celery would open is one to Capa."""
+    def _connection(self, url: Any, *args: Any, **options: Any) -> Any:
+        """Return a connection to Capa for every one that Celery would open to a broker."""
+        if self.capa.is_legacy:
+            return super()._connection(url, *args, **options)
         return self.amqp.Connection(url, logical_name=self.capa.broker_name)

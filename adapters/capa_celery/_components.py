@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from capa_celery._sdk import SDK
 from capa_celery._settings import NAME, CelerySettings
-from capa_core.shims import PerRuntime, current_runtime, logical_name, scheme_of
+from capa_core.shims import PerRuntime, Side, current_runtime, logical_name, scheme_of
+from capa_core.shims.settings import adapter_settings
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -46,7 +49,18 @@ class Components:
     @property
     def settings(self) -> CelerySettings:
         """The `[adapters.celery]` table."""
-        return self._once("settings", lambda runtime: runtime.adapter_settings("celery", CelerySettings))
+        return self._once("settings", lambda runtime: adapter_settings(runtime, SDK, CelerySettings))
+
+    @cached_property
+    def is_legacy(self) -> bool:
+        """Whether Celery's own broker, result backend, worker and beat serve the application, and Capa does not.
+
+        Decided once for each application, when it is first used.
+
+        Raises:
+            UnsupportedError: `side` names one that is not available.
+        """
+        return self.settings.side is Side.LEGACY
 
     @property
     def broker_name(self) -> str:

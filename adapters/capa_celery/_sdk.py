@@ -9,4 +9,5 @@ SDK = Sdk(
     extra="celery",
     root="celery",
     versions=">=5.3.6,<5.8",
+    sides=("capa", "legacy"),
 )

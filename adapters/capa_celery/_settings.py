@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from capa_core.shims.settings import AdapterSettings
 
 NAME = "celery"
 """The logical name of queues, results, schedule and locks where no legacy address says another."""
 
 
-class CelerySettings(BaseModel):
+class CelerySettings(AdapterSettings):
     """What an application may tune; none of it changes what its code says.
+
+    With the `side` `legacy`, Celery's own broker transport, result backend, worker and beat serve the application,
+    on the addresses of its own settings.
 
     Attributes:
         lease_s: Seconds after which the tasks of a killed worker come back. A running task of any length keeps
@@ -19,8 +24,6 @@ class CelerySettings(BaseModel):
         max_worker_losses: How many times a task may take its worker process down before it is marked as failed
             with `WorkerLostError`, so that one bad task cannot kill processes for ever.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     lease_s: float = Field(default=30.0, ge=1, le=43_200)
     early_acks: bool = False

@@ -10,4 +10,5 @@ SDK = Sdk(
     root="requests",
     versions=">=2.32.3,<3",
     dependencies={"urllib3": ">=2"},
+    sides=("capa", "legacy"),
 )

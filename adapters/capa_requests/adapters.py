@@ -77,12 +77,15 @@ class HTTPAdapter(_original.HTTPAdapter):
             if not _handed_on.comes_back(call):
                 with _handed_on.to_the_original(call):
                     return super().send(*args, **kwargs)
-        token = None if _deadline.in_progress() else _deadline.begin(_deadline.given(args, kwargs, 2))
+        if _deadline.in_progress():
+            return self._dispatch(*args, **kwargs)
+        if settings().is_legacy:
+            return _originals.adapter_send(self, *args, **kwargs)
+        token = _deadline.begin(_deadline.given(args, kwargs, 2))
         try:
             return self._dispatch(*args, **kwargs)
         finally:
-            if token is not None:
-                _deadline.end(token)
+            _deadline.end(token)
 
     def _dispatch(  # noqa: PLR0917 - the original's, as they come
         self,

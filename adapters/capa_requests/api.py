@@ -49,7 +49,7 @@ def request(method: Any, url: Any, **kwargs: Any) -> Response:
     Raises:
         RequestException: What the original raises.
     """
-    if not _originals.API.unchanged():
+    if not _originals.API.unchanged() or settings().is_legacy:
         return _original.request(method, url, **kwargs)
     with _session(kwargs) as session:
         return session.request(method=method, url=url, **kwargs)

@@ -15,6 +15,7 @@ from requests.models import PreparedRequest, Request, Response
 
 from capa_core import shims
 from capa_requests import _deadline, _environment, _originals, _prepare, _response, _urls
+from capa_requests._settings import settings
 from capa_requests.adapters import HTTPAdapter
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Session(_original.Session):
         Raises:
             RequestException: What the original raises.
         """
+        if settings().is_legacy:
+            return super().request(*args, **kwargs)
         token = _deadline.begin(_deadline.given(args, kwargs, 8))
         try:
             way = self._shorter if self._may_shorten() else super().request
@@ -136,12 +139,15 @@ class Session(_original.Session):
         """
         if not self._is_followed_by_the_original() or not _originals.SENDING.unchanged():
             return super().send(request, **kwargs)
-        token = None if _deadline.in_progress() else _deadline.begin(kwargs.get("timeout", _deadline.UNSET))
+        if _deadline.in_progress():
+            return self._send(request, kwargs)
+        if settings().is_legacy:
+            return super().send(request, **kwargs)
+        token = _deadline.begin(kwargs.get("timeout", _deadline.UNSET))
         try:
             return self._send(request, kwargs)
         finally:
-            if token is not None:
-                _deadline.end(token)
+            _deadline.end(token)
 
     def _send(self, request: Any, kwargs: dict[str, Any]) -> Response:
         kwargs.setdefault("stream", self.stream)

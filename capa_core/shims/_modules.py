@@ -53,9 +53,22 @@ class _Mirror(ModuleType):
 
     def __getattr__(self, attribute: str) -> Any:
         try:
-            return getattr(self._mirrored, attribute)
+            found = getattr(self._mirrored, attribute)
         except AttributeError:
             raise AttributeError(f"module {self.__name__!r} has no attribute {attribute!r}") from None
+        if isinstance(found, ModuleType) and found.__name__ == f"{self._mirrored.__name__}.{attribute}":
+            return self._submodule(attribute) or found
+        return found
+
+    def _submodule(self, name: str) -> ModuleType | None:
+        """Import the adapter's own submodule: `from capa_celery import worker` asks for the attribute first."""
+        full_name = f"{self.__name__}.{name}"
+        try:
+            return import_module(full_name)
+        except ModuleNotFoundError as error:
+            if error.name not in {full_name, self.__name__}:  # the latter is no package
+                raise
+            return None
 
     def __setattr__(self, attribute: str, value: Any) -> None:
         if self._is_own_submodule(attribute, value) or not self._passes_on(attribute):

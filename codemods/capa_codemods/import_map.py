@@ -68,6 +68,7 @@ class ImportMap(NamedTuple):
         brings: Distribution → the roots that it installs.
         reason: Of a map without modules: why nothing of the SDK is served.
         unserved: Old modules that the adapter does not have, nor anything below them.
+        sides: The sides that can serve its calls.
         returns: Old callable → old class of what it returns, by which a scan follows objects.
         needs: Ability of a block (`pubsub.delay`) → what asks for it: a name and all below it, or such with a
             keyword argument (`celery(countdown)`).
@@ -88,6 +89,7 @@ class ImportMap(NamedTuple):
     reason: str = ""
     commands: tuple[CommandLine, ...] = ()
     unserved: tuple[str, ...] = ()
+    sides: tuple[str, ...] = ("capa",)
 
     @property
     def distributions(self) -> tuple[str, ...]:
@@ -101,7 +103,7 @@ class ImportMap(NamedTuple):
 
 _SDK_KEYS = (
     *("name", "package", "extra", "roots", "distributions", "versions", "evidence", "reason", "unserved"),
-    *("dependencies", "sides"),  # for the adapter alone
+    *("dependencies", "sides"),  # `dependencies` is for the adapter alone
 )
 _NAME_KEYS = NameLine._fields
 _COMMAND_LISTS = ("options", "values", "without")
@@ -159,6 +161,7 @@ def parse_import_map(data: Mapping[str, Any], path: str) -> ImportMap:
         reason=_text(sdk.get("reason", f"there is no {package} yet"), path, "[sdk] reason"),
         commands=tuple(_commands(data.get("commands", []), path)),
         unserved=_texts(sdk["unserved"], path, "[sdk] unserved") if "unserved" in sdk else (),
+        sides=_texts(sdk.get("sides", ["capa"]), path, "[sdk] sides"),
     )
     _check_places(result)
     return result

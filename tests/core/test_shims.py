@@ -81,6 +81,24 @@ def test_a_submodule_of_its_own_is_bound_to_the_mirror_alone(mirror, original, m
     assert own is not original.tools
 
 
+def test_a_submodule_of_its_own_is_preferred_when_it_is_asked_for_first(tmp_path, monkeypatch):
+    for name, text in {
+        "seller/__init__.py": "",
+        "seller/tools.py": "MAKER = 'theirs'",
+        "seller/others.py": "",
+        "capa_seller/__init__.py": "from capa_core import shims\nshims.mirror(__name__, 'seller')",
+        "capa_seller/tools.py": "MAKER = 'ours'",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    others = importlib.import_module("seller.others")
+    importlib.import_module("seller.tools")
+    ours = importlib.import_module("capa_seller")
+
+    assert ("ours", others) == (ours.tools.MAKER, ours.others)
+
+
 def test_an_attribute_snapshot_sees_a_replacement_and_its_end(original):
     snapshot = shims.AttributeSnapshot((original, "limit tools"))
     with patch.object(original, "limit", 11):

@@ -91,3 +91,20 @@ def test_paths_are_told_from_here_where_that_is_shorter(doctor, tmp_path, monkey
     assert "  ../capa.toml: state.orders.driver  " in out
     assert " in ../.capa/pubsub.db\n" in out
     assert str(tmp_path) not in out
+
+
+def test_the_side_of_each_adapter_is_shown_with_its_setting(doctor):
+    code, out, _ = doctor("--json", settings='[adapters.requests]\nside = "legacy"\n')
+
+    sides = {row["sdk"]: row["side"] for row in json.loads(out)["adapters"]}
+    assert (0, "legacy", "capa") == (code, sides["requests"], sides["celery"])
+
+
+@pytest.mark.parametrize(("adapter", "side"), [("celery", "canary"), ("apollo", "legacy")])
+def test_a_side_that_an_adapter_lacks_exits_with_2_and_is_named(doctor, adapter, side):
+    code, out, _ = doctor(settings=f'[adapters.{adapter}]\nside = "{side}"\n')
+
+    (line,) = [line for line in out.splitlines() if line.startswith(f"capa_{adapter} ")]
+    assert 2 == code
+    assert f"{side}: NOT AVAILABLE" in line
+    assert f"capa.toml: adapters.{adapter}.side" in line

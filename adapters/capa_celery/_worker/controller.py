@@ -86,7 +86,17 @@ REPLACED = {components.Pool: PoolStep, components.Consumer: ConsumerStep}
 
 
 class WorkController(CeleryWorkController):  # type: ignore[misc] # as above
-    """A worker to embed; the program around it is `program.Worker`."""
+    """A worker to embed; the program around it is `program.Worker`.
+
+    Called for an application that the original serves (`side = "legacy"`), it gives Celery's own worker.
+    """
+
+    def __new__(cls, app: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Return the worker of the side that serves *app*."""
+        components = getattr(app or cls.app, "capa", None)
+        if cls is WorkController and components is not None and components.is_legacy:
+            return CeleryWorkController(app, *args, **kwargs)
+        return super().__new__(cls)
 
     class Blueprint(bootsteps.Blueprint):  # type: ignore[misc] # as above
         """The steps of the worker. An application's own steps for `app.steps["worker"]` are served."""

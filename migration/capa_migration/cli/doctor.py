@@ -22,7 +22,8 @@ examples:
   capa doctor --json
 
 Read in the folder where the application starts: capa.toml is looked for there.
-exit codes: 0 every component answers; 2 one does not, or its own settings are wrong; 3 capa.toml is wrong
+exit codes: 0 every component answers; 2 one does not, its own settings are wrong, or an adapter lacks its side;
+3 capa.toml is wrong
 """
 
 
@@ -48,7 +49,8 @@ def run(words: list[str]) -> int:
         return _refuse(error, USAGE)
     except CapaError as error:
         return _refuse(error, FAILED)
-    code = CLEAN if all(row["answers"] for row in found["components"]) else FAILED
+    served = (one["available"] for one in found["adapters"])
+    code = CLEAN if all(row["answers"] for row in found["components"]) and all(served) else FAILED
     if arguments.json:
         _print_json({**found, "exit": code})
     else:
@@ -73,19 +75,23 @@ def _examine(runtime: Runtime) -> dict[str, Any]:
             }
         )
     file = runtime.loaded.file
-    return {"settings": str(file) if file else None, "components": components, "adapters": _adapters()}
+    return {"settings": str(file) if file else None, "components": components, "adapters": _adapters(runtime)}
 
 
-def _adapters() -> list[dict[str, str | None]]:
-    """Return the installed adapters, each with the version of its original that is installed."""
+def _adapters(runtime: Runtime) -> list[dict[str, Any]]:
+    """Return the installed adapters, each with the installed version of its original and the side that serves it."""
     from capa_codemods.api import import_map_paths, read_import_map
 
+    tables = runtime.loaded.settings.adapters
     return [
         {
             "sdk": one.name,
             "adapter": one.package,
             "supported": one.versions,
             "installed": _version(one.distributions),
+            "side": (side := str(tables.get(one.name, {}).get("side", "capa"))),
+            "available": side in one.sides,
+            "origin": runtime.loaded.origin("adapters", one.name, "side"),
         }
         for one in map(read_import_map, import_map_paths())
     ]
@@ -121,8 +127,18 @@ def _print_text(found: dict[str, Any]) -> None:
     for line in columns(["block", "name", "driver", "chosen by", "answers", ""], rows, right=False):
         print(line)
     print()
-    originals = [[one["adapter"], one["installed"] or "-", one["supported"]] for one in found["adapters"]]
-    for line in columns(["adapter", "original installed", "supported"], originals, right=False):
+    originals = [
+        [
+            one["adapter"],
+            one["installed"] or "-",
+            one["supported"],
+            one["side"] if one["available"] else f"{one['side']}: NOT AVAILABLE",
+            _seen_from_here(one["origin"]),
+        ]
+        for one in found["adapters"]
+    ]
+    heads = ["adapter", "original installed", "supported", "side", "chosen by"]
+    for line in columns(heads, originals, right=False):
         print(line)
     silent = [f"{row['block']} {row['name']}" for row in found["components"] if not row["answers"]]
     if silent:

@@ -13,7 +13,7 @@ from capa_apollo.pyapollo import ApolloClient as Pyapollo
 from capa_apollo.xhrg import ApolloClient as Xhrg
 from capa_core import Runtime, use_runtime
 from capa_core.blocks.configuration import Configuration
-from capa_core.errors import UnavailableError
+from capa_core.errors import UnavailableError, UnsupportedError
 
 
 @pytest.fixture(params=[Pyapollo, Xhrg, Py3Apollo, ApolloClient])
@@ -227,3 +227,13 @@ def test_a_forked_child_follows_changes_by_itself(tmp_path, monkeypatch, wait_un
         wait_until(lambda: limits.most == 2)
 
     assert 0 == os.waitstatus_to_exitcode(status)
+
+
+@pytest.mark.parametrize("address", ["http://apollo.internal:8080", "capa://default"])
+def test_there_is_no_original_to_go_back_to(address):
+    client = ApolloClient(app_id="shop", config_server_url=address)
+    refused = pytest.raises(
+        UnsupportedError, match="capa_apollo inherits from no original.*Available: 'capa'"
+    )
+    with use_runtime(Runtime.in_memory({"adapters": {"apollo": {"side": "legacy"}}})), refused:
+        client.get_value("key")

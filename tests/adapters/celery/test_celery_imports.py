@@ -2,6 +2,8 @@
 
 import importlib
 import pkgutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from unittest.mock import patch
@@ -47,6 +49,13 @@ def test_unchanged_modules_are_the_same_objects() -> None:
         signals is celery.signals,
         log is importlib.import_module("celery.utils.log"),
     )
+
+
+def test_a_module_of_its_own_comes_also_from_the_package_that_is_asked_for_it() -> None:
+    program = "import celery.worker; from capa_celery import worker; print(worker.__name__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert "capa_celery.worker\n" == done.stdout
 
 
 def test_patching_through_the_new_name_reaches_the_code_that_runs() -> None:

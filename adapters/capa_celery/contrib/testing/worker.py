@@ -19,7 +19,8 @@ class TestWorkController(WorkController, _original.TestWorkController):  # type:
 
 def start_worker(app: Any, *args: Any, **kwargs: Any) -> AbstractContextManager[Any]:
     """Run a worker in a thread for the length of a `with` block; the arguments are those of Celery's."""
-    kwargs.setdefault("WorkController", TestWorkController)
+    is_legacy = app.capa.is_legacy
+    kwargs.setdefault("WorkController", _original.TestWorkController if is_legacy else TestWorkController)
     started: AbstractContextManager[Any] = _original.start_worker(app, *args, **kwargs)
     return started
 
