@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from capa_core.abilities import BY_CORE
 from capa_core.blocks.pubsub import Draft, PubSub, PubSubFeature
+from capa_core.blocks.pubsub._compensation import compensated
 from capa_core.blocks.pubsub._loop import HandlerLoop
 from capa_core.call import Policy
 from capa_core.components.memory.pubsub import MemoryConsumer, MemoryPubSub, MemoryPubSubSettings
@@ -354,3 +355,49 @@ def test_a_loop_that_is_stopped_lets_go_of_all_who_wait_for_a_handler():
             thread.join(10)
 
         assert [False] * 3 == [thread.is_alive() for thread in threads]
+
+
+def test_a_driver_with_all_abilities_is_used_bare():
+    driver = MemoryPubSub(MemoryPubSubSettings())
+
+    assert driver is compensated(driver)
+
+
+class LineBreaks(PickyOneByOne):
+    """Answers no more once a batch has reached the message `break`."""
+
+    def publish(self, topic, messages):
+        if messages[0].data == b"break":
+            raise ConnectionResetError("gone")
+        return super().publish(topic, messages)
+
+    def name_error(self, error):
+        return UnavailableError if isinstance(error, ConnectionError) else None
+
+
+def test_a_batch_that_breaks_off_keeps_what_is_stored():
+    pubsub = PubSub(LineBreaks(MemoryPubSubSettings()))
+    consumer = pubsub.consumer("t", raw=True)
+    results = pubsub.publish_many("t", [b"1", b"break", b"3"], raw=True)
+
+    assert [None, UnavailableError, UnavailableError] == [
+        result.error and type(result.error) for result in results
+    ]
+    assert isinstance(results[1].error.__cause__, ConnectionResetError)
+    assert [b"1"] == [message.data for message in consumer.receive(10)]
+
+
+def test_what_came_with_a_message_that_cannot_be_set_aside_comes_again_at_once():
+    driver = Flaky()
+    pubsub = PubSub(driver, policy=Policy(retries=0))
+    pubsub.publish("t", b"spent", raw=True)
+    first = pubsub.consumer("t", raw=True)
+    first.nack(first.receive(1))
+    pubsub.publish("t", b"fresh", raw=True)
+    second = pubsub.consumer("t", raw=True, max_deliveries=1)
+    driver.failures = 1
+    with pytest.raises(UnavailableError):
+        second.receive(2, 0)
+
+    assert [(b"fresh", 1)] == [(message.data, message.delivery_count) for message in second.receive(2, 0)]
+    assert 1 == pubsub.depth("t.dead")

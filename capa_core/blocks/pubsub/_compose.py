@@ -12,7 +12,6 @@ from capa_core.blocks.pubsub import _cloudevents
 from capa_core.blocks.pubsub._body import encoded
 from capa_core.blocks.pubsub._checks import check_priority, seconds
 from capa_core.blocks.pubsub._message import Draft
-from capa_core.blocks.pubsub._timing import Timing
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature
 from capa_core.call import telemetry
 from capa_core.call.limits import bound, refuse
@@ -33,7 +32,6 @@ class Composer:
         self._driver = driver
         self._name = name
         self._source = f"/{name}"
-        self._timing = Timing.of(driver)
         self._limits = driver.limits
         self._max_bytes = bound(self._limits.max_message_bytes)
         self._max_delay_s = bound(self._limits.max_delay_s)
@@ -96,10 +94,9 @@ class Composer:
             self._require(PubSubFeature.ORDER_BY_KEY)
         if priority:
             self._require(PubSubFeature.PRIORITY)
-        whole = OutgoingMessage(
+        return OutgoingMessage(
             message.id, message.data, message.content_type, message.attributes, key, priority, delay_s, ttl_s
         )
-        return self._timing.stamped(whole)
 
     def drafted(self, draft: Draft, *, raw: bool, traced: bool) -> OutgoingMessage:
         """Return one message of a batch.

@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Self
 
-from capa_core.blocks.pubsub import _cloudevents, _timing
+from capa_core.blocks.pubsub import _cloudevents
 from capa_core.blocks.pubsub._checks import check_count, seconds
 from capa_core.blocks.pubsub._message import Message
-from capa_core.blocks.pubsub.driver import ConsumerDriver, Delivery, OutgoingMessage
-from capa_core.blocks.pubsub.inspection import (
-    DEAD_DELIVERIES,
-    DEAD_GROUP,
-    DEAD_ID,
-    DEAD_TOPIC,
-    dead_topic,
-)
+from capa_core.blocks.pubsub.driver import ConsumerDriver, Delivery
 from capa_core.call import Guard, telemetry
 from capa_core.call.cancellation import parts
 from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import ClosedError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsumerOptions:
-    """What a consumer does beyond its driver."""
-
-    topic: str
-    group: str
-    raw: bool
-    max_deliveries: int | None
-    timing: _timing.Timing
-    bury: Callable[[str, Sequence[OutgoingMessage]], None]
-    """Publishes to the dead letter topic; raises unless all is stored."""
 
 
 @blocking()
@@ -46,13 +24,12 @@ class Consumer:
     A received message is leased: unless it is acknowledged, or its lease extended, within the lease, it comes again.
     """
 
-    def __init__(self, guard: Guard, driver: ConsumerDriver, options: ConsumerOptions) -> None:
-        self.topic = options.topic
-        self.group = options.group
+    def __init__(self, guard: Guard, driver: ConsumerDriver, *, topic: str, group: str, raw: bool) -> None:
+        self.topic = topic
+        self.group = group
         self._guard = guard
         self._driver = driver
-        self._options = options
-        self._screens = bool(options.timing) or options.max_deliveries is not None
+        self._raw = raw
         self._closing = threading.Lock()
         self._closed = False
         self._rejoins = 0
@@ -78,14 +55,7 @@ class Consumer:
             raise ClosedError(f"the consumer of {self.topic!r} in {self.group!r} was closed. Open another.")
         check_count("max_messages", max_messages)
         timeout_s = seconds("timeout", timeout)
-        if not self._screens:
-            return [self._message(delivery) for delivery in self._pull(max_messages, timeout_s)]
-        end = time.monotonic() + timeout_s
-        while True:
-            pulled = self._pull(max_messages, max(0.0, end - time.monotonic()))
-            kept = self._screened(pulled)
-            if kept or time.monotonic() >= end or self._closed:
-                return [self._message(delivery) for delivery in kept]
+        return [self._message(delivery) for delivery in self._pull(max_messages, timeout_s)]
 
     def ack(self, messages: Sequence[Message]) -> None:
         """Remove *messages* for this group, on disk where the engine can.
@@ -111,11 +81,6 @@ class Consumer:
         Retries: safe.
         """
         delay_s = seconds("delay", delay)
-        most = self._options.max_deliveries
-        spent = [message.delivery for message in messages if most and message.delivery_count >= most]
-        if spent:
-            self._bury(spent)
-            messages = [message for message in messages if message.delivery_count < (most or 0)]
         if messages:
             receipts = [message.delivery.receipt for message in messages]
             self._guard.safe("nack", self._driver.nack, receipts, delay_s)
@@ -185,46 +150,10 @@ class Consumer:
             group=self.group,
         )
 
-    def _screened(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Return what the user shall see; hide, drop or bury the rest."""
-        kept, spent, late = [], [], []
-        for delivery in deliveries:
-            wait_s = _timing.wait_s(delivery) if self._options.timing.delay else 0.0
-            if wait_s:
-                self._guard.safe("nack", self._driver.nack, [delivery.receipt], wait_s)
-            elif self._options.timing.ttl and _timing.expired(delivery):
-                late.append(delivery)
-            elif self._options.max_deliveries and _timing.counted(delivery) > self._options.max_deliveries:
-                spent.append(delivery)
-            else:
-                kept.append(delivery)
-        if late:
-            self._guard.safe("ack", self._driver.ack, [delivery.receipt for delivery in late])
-        if spent:
-            self._bury(spent)
-        return kept
-
-    def _bury(self, deliveries: Sequence[Delivery]) -> None:
-        """Move to the dead letter topic: stored there first, so that a crash between makes a duplicate, no loss."""
-        self._options.bury(dead_topic(self.topic), [self._dead(delivery) for delivery in deliveries])
-        self._guard.safe("ack", self._driver.ack, [delivery.receipt for delivery in deliveries])
-
-    def _dead(self, delivery: Delivery) -> OutgoingMessage:
-        times = (_timing.DUE, _timing.EXPIRES)
-        attributes = {name: value for name, value in delivery.attributes.items() if name not in times}
-        attributes[DEAD_TOPIC] = self.topic
-        attributes[DEAD_GROUP] = self.group
-        attributes[DEAD_ID] = delivery.id
-        attributes[DEAD_DELIVERIES] = str(_timing.counted(delivery))
-        # Two groups may give up on one message: engines that deduplicate by id must keep both.
-        return OutgoingMessage(
-            f"{delivery.id}.{self.group}", delivery.data, delivery.content_type, attributes, key=delivery.key
-        )
-
     def _message(self, delivery: Delivery) -> Message:
         ident, data, content_type = delivery.id, delivery.data, delivery.content_type
         attributes: Any = delivery.attributes
-        if not self._options.raw and content_type.startswith(_cloudevents.CONTENT_TYPE):
+        if not self._raw and content_type.startswith(_cloudevents.CONTENT_TYPE):
             event = _cloudevents.unwrap(data)
             if event is not None:  # what only claims to be an event is handed on as it is
                 ident, data, content_type, fields = event
@@ -237,7 +166,7 @@ class Consumer:
             attributes,
             delivery.key,
             delivery.priority,
-            _timing.counted(delivery) if _timing.DUE in delivery.attributes else delivery.delivery_count,
+            delivery.delivery_count,
             delivery.published_at,
             delivery,
         )

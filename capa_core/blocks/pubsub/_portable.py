@@ -10,15 +10,15 @@ from typing import Any
 from weakref import WeakSet
 
 from capa_core.blocks.pubsub._checks import check_count, check_lease, check_name, seconds
+from capa_core.blocks.pubsub._compensation import DeadLetters, compensated, in_batches
 from capa_core.blocks.pubsub._compose import Composer, new_id
-from capa_core.blocks.pubsub._consumer import Consumer, ConsumerOptions
+from capa_core.blocks.pubsub._consumer import Consumer
 from capa_core.blocks.pubsub._inspected import Inspected
 from capa_core.blocks.pubsub._intake import Intake
 from capa_core.blocks.pubsub._leases import OnLost, WorkedOn
 from capa_core.blocks.pubsub._message import Draft, PublishResult
 from capa_core.blocks.pubsub._subscription import Handler, Subscription
-from capa_core.blocks.pubsub._timing import Timing
-from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature, PubSubLimits
+from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubLimits
 from capa_core.call import DEFAULT_POLICY, Policy, telemetry
 from capa_core.call.traits import call_traits
 from capa_core.engine import system_of
@@ -40,11 +40,10 @@ class PubSub(Inspected):
         self, driver: PubSubDriver[Any], *, name: str = "default", policy: Policy = DEFAULT_POLICY
     ) -> None:
         super().__init__("pubsub", driver, name, policy)
+        self._driver = compensated(driver)
+        self._features = self._driver.features
         self._composer = Composer(driver, name)
-        self._timing = Timing.of(driver)
         self._limits = driver.limits
-        self._in_bulk = driver.features[PubSubFeature.BULK].by_driver
-        self._temporary = driver.features[PubSubFeature.BROADCAST].by_driver
         self._driver_type = type(driver)
         self._topics: set[str] = set()
         # Weak: a consumer that is merely dropped is no leak; a subscription is kept alive by its threads.
@@ -317,19 +316,12 @@ class PubSub(Inspected):
             check_count("max_deliveries", max_deliveries)
         if broadcast:
             group = f"{group}.{new_id()}"
-        temporary = broadcast and self._temporary
         driver = self._guard.safe(
-            "consume", self._driver.consume, topic, group, lease_s=lease_s, temporary=temporary
+            "consume", self._driver.consume, topic, group, lease_s=lease_s, temporary=broadcast
         )
-        options = ConsumerOptions(
-            topic=topic,
-            group=group,
-            raw=raw,
-            max_deliveries=max_deliveries,
-            timing=self._timing,
-            bury=self._publish_or_raise,
-        )
-        return Consumer(self._guard, driver, options)
+        if max_deliveries is not None:
+            driver = DeadLetters(driver, self._driver, topic, group, max_deliveries)
+        return Consumer(self._guard, driver, topic=topic, group=group, raw=raw)
 
     def _learn(self, topic: str) -> None:
         check_name("topic", topic)
@@ -345,27 +337,11 @@ class PubSub(Inspected):
     def _publish_all(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         if not messages:
             return []
-        if self._in_bulk:
-            most = self._limits.max_batch or len(messages)
-            batches = (messages[start : start + most] for start in range(0, len(messages), most))
-            return [
-                error
-                for batch in batches
-                for error in self._guard.safe("publish", self._driver.publish, topic, batch)
-            ]
-        return [self._published(topic, message) for message in messages]
-
-    def _published(self, topic: str, message: OutgoingMessage) -> CapaError | None:
-        try:
-            self._guard.safe("publish", self._publish_one, topic, message)
-        except CapaError as error:
-            return error
-        return None
-
-    def _publish_or_raise(self, topic: str, messages: Sequence[OutgoingMessage]) -> None:
-        for error in self._publish_all(topic, messages):
-            if error is not None:
-                raise error
+        return [
+            error
+            for batch in in_batches(messages, self._limits.max_batch)
+            for error in self._guard.safe("publish", self._driver.publish, topic, batch)
+        ]
 
     def _sending(self, topic: str, what: str | int) -> AbstractContextManager[object]:
         """Return the span of sending one message, *what* being its id, or so many; of none if nobody traces."""

@@ -1,0 +1,408 @@
+"""Compensation for abilities that a driver leaves to the core: each is a driver over the driver.
+
+A driver that has all abilities itself is used bare, so that nobody pays for what others lack. Dead letters are a
+consumer over the consumer, and only where a limit of deliveries is set.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from capa_core.abilities import BY_CORE, Feature, Support
+from capa_core.blocks.pubsub.driver import (
+    ConsumerDriver,
+    Delivery,
+    OutgoingMessage,
+    PubSubDriver,
+    PubSubFeature,
+    PubSubLimits,
+)
+from capa_core.blocks.pubsub.inspection import (
+    DEAD_DELIVERIES,
+    DEAD_GROUP,
+    DEAD_ID,
+    DEAD_TOPIC,
+    PeekedMessage,
+    TopicStatus,
+    dead_topic,
+)
+from capa_core.errors import CapaError
+
+DUE = "capa-due"
+EXPIRES = "capa-expires"
+
+
+def compensated(driver: PubSubDriver[Any]) -> PubSubDriver[Any]:
+    """Return *driver* with the abilities that it leaves to the core, or itself if it leaves none."""
+
+    def lacks(feature: PubSubFeature) -> bool:
+        return not driver.features[feature].by_driver
+
+    whole = driver
+    if lacks(PubSubFeature.BULK):
+        whole = OneByOne(whole)
+    if lacks(PubSubFeature.BROADCAST):
+        whole = LastingGroups(whole)
+    if lacks(PubSubFeature.DELAY):
+        whole = Delayed(whole)
+    if lacks(
+        PubSubFeature.TTL
+    ):  # over `Delayed`, whose early deliveries must not count as "received in time"
+        whole = Expiring(whole)
+    return whole
+
+
+def in_batches(
+    messages: Sequence[OutgoingMessage], most: int | None
+) -> Iterator[Sequence[OutgoingMessage]]:
+    """Return *messages* in pieces of up to *most*, the engine's `max_batch`."""
+    size = most or len(messages)
+    return (messages[start : start + size] for start in range(0, len(messages), size))
+
+
+# --- drivers over drivers
+
+
+class _Over(PubSubDriver[Any]):
+    """Passes every call on."""
+
+    gives: PubSubFeature
+
+    def __init__(self, driver: PubSubDriver[Any]) -> None:
+        super().__init__(driver.settings)
+        self._driver = driver
+        self.features: Mapping[Feature, Support] = {**driver.features, self.gives: BY_CORE}  # type: ignore[misc] # of this one object
+
+    @property
+    def limits(self) -> PubSubLimits:
+        """See `PubSubDriver.limits`."""
+        return self._driver.limits
+
+    def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
+        """See `PubSubDriver.publish`."""
+        return self._driver.publish(topic, messages)
+
+    def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
+        """See `PubSubDriver.consume`."""
+        return self._driver.consume(topic, group, lease_s=lease_s, temporary=temporary)
+
+    def depth(self, topic: str, group: str) -> int:
+        """See `PubSubDriver.depth`."""
+        return self._driver.depth(topic, group)
+
+    def purge(self, topic: str) -> int:
+        """See `PubSubDriver.purge`."""
+        return self._driver.purge(topic)
+
+    def topics(self) -> Iterator[str]:
+        """See `PubSubDriver.topics`."""
+        return self._driver.topics()
+
+    def inspect(self, topic: str) -> TopicStatus:
+        """See `PubSubDriver.inspect`."""
+        return self._driver.inspect(topic)
+
+    def peek(self, topic: str, group: str, most: int, *, after: str, max_bytes: int) -> list[PeekedMessage]:
+        """See `PubSubDriver.peek`."""
+        return self._driver.peek(topic, group, most, after=after, max_bytes=max_bytes)
+
+    def purge_group(self, topic: str, group: str) -> int:
+        """See `PubSubDriver.purge_group`."""
+        return self._driver.purge_group(topic, group)
+
+    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
+        """See `Driver.clients`."""
+        return self._driver.clients()
+
+    def name_error(self, error: Exception) -> type[CapaError] | None:
+        """See `Driver.name_error`."""
+        return self._driver.name_error(error)
+
+    def ping(self) -> str:
+        """See `Driver.ping`."""
+        return self._driver.ping()
+
+    def close(self) -> None:
+        """See `Driver.close`."""
+        self._driver.close()
+
+    def forget(self) -> None:
+        """See `Driver.forget`."""
+        self._driver.forget()
+
+
+class OneByOne(_Over):
+    """BULK for a driver that publishes single messages only: one trip for each.
+
+    An error at the first message is raised, so that the whole batch can be tried again. A later one is the outcome
+    of its message and, without further trips, of those behind it: a repeat would store the first ones twice.
+    """
+
+    gives = PubSubFeature.BULK
+
+    def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
+        """See `PubSubDriver.publish`."""
+        outcomes: list[CapaError | None] = []
+        for message in messages:
+            try:
+                outcomes += self._driver.publish(topic, (message,))
+            except Exception as error:
+                named = self._named(error)
+                if named is None or not outcomes:
+                    raise
+                return outcomes + [named] * (len(messages) - len(outcomes))
+        return outcomes
+
+    def _named(self, error: Exception) -> CapaError | None:
+        """Return *error* as one of Capa's, or `None` if it is no error of the engine."""
+        if isinstance(error, CapaError):
+            return error
+        kind = self.name_error(error)
+        if kind is None:
+            return None
+        named = kind(f"publish failed: {error}")
+        named.__cause__ = error
+        return named
+
+
+class LastingGroups(_Over):
+    """BROADCAST for a driver without temporary groups: one that lasts, under the unique name that the core made."""
+
+    gives = PubSubFeature.BROADCAST
+
+    def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
+        """See `PubSubDriver.consume`."""
+        del temporary
+        return self._driver.consume(topic, group, lease_s=lease_s)
+
+
+class Delayed(_Over):
+    """DELAY for a driver that can hand back with a delay: the due time travels with the message.
+
+    A delayed message is received early once, and handed back until it is due. That delivery counts in the engine,
+    so one is taken off the count; times are those of the clocks of publisher and consumer.
+    """
+
+    gives = PubSubFeature.DELAY
+
+    def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
+        """See `PubSubDriver.publish`."""
+        return self._driver.publish(topic, [_with_due_time(message) for message in messages])
+
+    def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
+        """See `PubSubDriver.consume`."""
+        return _DelayedConsumer(super().consume(topic, group, lease_s=lease_s, temporary=temporary))
+
+
+class Expiring(_Over):
+    """TTL for a driver without: the expiry travels with the message, and a late first delivery is dropped."""
+
+    gives = PubSubFeature.TTL
+
+    def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
+        """See `PubSubDriver.publish`."""
+        return self._driver.publish(topic, [_with_expiry(message) for message in messages])
+
+    def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
+        """See `PubSubDriver.consume`."""
+        return _ExpiringConsumer(super().consume(topic, group, lease_s=lease_s, temporary=temporary))
+
+
+# --- consumers over consumers
+
+
+class _ConsumerOver(ConsumerDriver):
+    """Passes on every call, and from `receive` only the deliveries that `_screened` keeps."""
+
+    def __init__(self, consumer: ConsumerDriver) -> None:
+        self._consumer = consumer
+
+    @property
+    def silence_s(self) -> float:  # type: ignore[override] # a driver sets it
+        """See `ConsumerDriver.silence_s`."""
+        return self._consumer.silence_s
+
+    @property
+    def rejoins(self) -> int:  # type: ignore[override] # as above
+        """See `ConsumerDriver.rejoins`."""
+        return self._consumer.rejoins
+
+    def receive(self, max_messages: int, timeout_s: float) -> list[Delivery]:
+        """See `ConsumerDriver.receive`: again while all that came was screened out and there is time."""
+        end = time.monotonic() + timeout_s
+        while True:
+            deliveries = self._consumer.receive(max_messages, max(0.0, end - time.monotonic()))
+            kept = self._screened_or_released(deliveries)
+            if kept or not deliveries or time.monotonic() >= end:
+                return kept
+
+    def ack(self, receipts: Sequence[object]) -> None:
+        """See `ConsumerDriver.ack`."""
+        self._consumer.ack(receipts)
+
+    def nack(self, receipts: Sequence[object], delay_s: float) -> None:
+        """See `ConsumerDriver.nack`."""
+        self._consumer.nack(receipts, delay_s)
+
+    def release(self, receipts: Sequence[object]) -> None:
+        """See `ConsumerDriver.release`."""
+        self._consumer.release(receipts)
+
+    def extend(self, receipts: Sequence[object]) -> list[bool]:
+        """See `ConsumerDriver.extend`."""
+        return self._consumer.extend(receipts)
+
+    def close(self) -> None:
+        """See `ConsumerDriver.close`."""
+        self._consumer.close()
+
+    def _screened_or_released(self, deliveries: list[Delivery]) -> list[Delivery]:
+        try:
+            return self._screened(deliveries)
+        except BaseException:
+            # The caller will never see them: without this they would be hidden until their leases end.
+            self._consumer.release([delivery.receipt for delivery in deliveries])
+            raise
+
+    @abstractmethod
+    def _screened(self, deliveries: list[Delivery]) -> list[Delivery]:
+        """Return the deliveries that the caller gets; settle the others."""
+
+
+class _DelayedConsumer(_ConsumerOver):
+    def _screened(self, deliveries: list[Delivery]) -> list[Delivery]:
+        return [
+            delivery for delivery in deliveries if DUE not in delivery.attributes or self._is_due(delivery)
+        ]
+
+    def _is_due(self, delivery: Delivery) -> bool:
+        """Return whether *delivery* is due, made to look like any other; hand it back until then if not."""
+        due = _time(delivery, DUE)
+        wait_s = 0.0 if due is None else due - time.time()
+        if wait_s > 0:
+            self._consumer.nack([delivery.receipt], wait_s)
+            return False
+        delivery.attributes = _without(delivery.attributes, DUE)
+        delivery.delivery_count = max(1, delivery.delivery_count - 1)
+        return True
+
+
+class _ExpiringConsumer(_ConsumerOver):
+    def _screened(self, deliveries: list[Delivery]) -> list[Delivery]:
+        kept, late = [], []
+        for delivery in deliveries:
+            expires = _time(delivery, EXPIRES)
+            # A message that was handled once must come again, however late.
+            if expires is not None and expires <= time.time() and delivery.delivery_count <= 1:
+                late.append(delivery.receipt)
+                continue
+            if EXPIRES in delivery.attributes:
+                delivery.attributes = _without(delivery.attributes, EXPIRES)
+            kept.append(delivery)
+        if late:
+            self._consumer.ack(late)
+        return kept
+
+
+class DeadLetters(_ConsumerOver):
+    """DEAD_LETTER over any consumer: after *max_deliveries* a message moves to `dead_topic`.
+
+    The receipt of a delivery is the delivery below, which has the count and all that a dead letter is made of.
+    """
+
+    def __init__(
+        self, consumer: ConsumerDriver, driver: PubSubDriver[Any], topic: str, group: str, max_deliveries: int
+    ) -> None:
+        super().__init__(consumer)
+        self._driver = driver
+        self._topic = topic
+        self._group = group
+        self._max_deliveries = max_deliveries
+
+    def ack(self, receipts: Sequence[object]) -> None:
+        """See `ConsumerDriver.ack`."""
+        super().ack(_below(receipts))
+
+    def nack(self, receipts: Sequence[object], delay_s: float) -> None:
+        """See `ConsumerDriver.nack`: messages without a delivery left move instead."""
+        deliveries = cast("Sequence[Delivery]", receipts)
+        self._bury([delivery for delivery in deliveries if delivery.delivery_count >= self._max_deliveries])
+        left = [delivery for delivery in deliveries if delivery.delivery_count < self._max_deliveries]
+        if left:
+            super().nack(_below(left), delay_s)
+
+    def release(self, receipts: Sequence[object]) -> None:
+        """See `ConsumerDriver.release`."""
+        super().release(_below(receipts))
+
+    def extend(self, receipts: Sequence[object]) -> list[bool]:
+        """See `ConsumerDriver.extend`."""
+        return super().extend(_below(receipts))
+
+    def _screened(self, deliveries: list[Delivery]) -> list[Delivery]:
+        self._bury([delivery for delivery in deliveries if delivery.delivery_count > self._max_deliveries])
+        return [
+            replace(delivery, receipt=delivery)
+            for delivery in deliveries
+            if delivery.delivery_count <= self._max_deliveries
+        ]
+
+    def _bury(self, deliveries: Sequence[Delivery]) -> None:
+        """Move to the dead letter topic: stored there first, so that a crash between makes a duplicate, no loss."""
+        if not deliveries:
+            return
+        dead = [self._dead(delivery) for delivery in deliveries]
+        for batch in in_batches(dead, self._driver.limits.max_batch):
+            for error in self._driver.publish(dead_topic(self._topic), batch):
+                if error is not None:
+                    raise error
+        self._consumer.ack([delivery.receipt for delivery in deliveries])
+
+    def _dead(self, delivery: Delivery) -> OutgoingMessage:
+        attributes = {
+            **delivery.attributes,
+            DEAD_TOPIC: self._topic,
+            DEAD_GROUP: self._group,
+            DEAD_ID: delivery.id,
+            DEAD_DELIVERIES: str(delivery.delivery_count),
+        }
+        # Two groups may give up on one message: engines that deduplicate by id must keep both.
+        ident = f"{delivery.id}.{self._group}"
+        return OutgoingMessage(ident, delivery.data, delivery.content_type, attributes, key=delivery.key)
+
+
+# --- small parts
+
+
+def _with_due_time(message: OutgoingMessage) -> OutgoingMessage:
+    if not message.delay_s:
+        return message
+    attributes = {**message.attributes, DUE: repr(time.time() + message.delay_s)}
+    return replace(message, attributes=attributes, delay_s=0.0)
+
+
+def _with_expiry(message: OutgoingMessage) -> OutgoingMessage:
+    if message.ttl_s is None:
+        return message
+    attributes = {**message.attributes, EXPIRES: repr(time.time() + message.ttl_s)}
+    return replace(message, attributes=attributes, ttl_s=None)
+
+
+def _time(delivery: Delivery, name: str) -> float | None:
+    """Return the time in an attribute; one that is unreadable must not make a message that is never received."""
+    try:
+        return float(delivery.attributes[name])
+    except (KeyError, ValueError):
+        return None
+
+
+def _without(attributes: Mapping[str, str], name: str) -> dict[str, str]:
+    return {key: value for key, value in attributes.items() if key != name}
+
+
+def _below(receipts: Sequence[object]) -> list[object]:
+    return [delivery.receipt for delivery in cast("Sequence[Delivery]", receipts)]
