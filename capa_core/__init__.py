@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from capa_core.blocks.configuration import Configuration
     from capa_core.blocks.invocation import Invocation, Service
     from capa_core.blocks.lock import Locks
+    from capa_core.blocks.log import Log
     from capa_core.blocks.pubsub import Message, PubSub
     from capa_core.blocks.secrets import Secret, Secrets
     from capa_core.blocks.state import State
@@ -32,6 +33,7 @@ __all__ = [
     "Configuration",
     "Invocation",
     "Locks",
+    "Log",
     "Message",
     "PubSub",
     "Runtime",
@@ -49,6 +51,7 @@ _HOMES = {
     "Configuration": "capa_core.blocks.configuration",
     "Invocation": "capa_core.blocks.invocation",
     "Locks": "capa_core.blocks.lock",
+    "Log": "capa_core.blocks.log",
     "Message": "capa_core.blocks.pubsub",
     "PubSub": "capa_core.blocks.pubsub",
     "Runtime": "capa_core.runtime",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from capa_core.blocks.configuration import Configuration
     from capa_core.blocks.invocation import Application, Invocation
     from capa_core.blocks.lock import Locks
+    from capa_core.blocks.log import Log
     from capa_core.blocks.pubsub import PubSub
     from capa_core.blocks.secrets import Secrets
     from capa_core.blocks.state import State
@@ -89,6 +90,11 @@ class Runtime:
     def pubsub(self, name: str = "default") -> PubSub:
         """Return the pub/sub component that serves *name*."""
         return cast("PubSub", self.component("pubsub", name))
+
+    @call_traits(immediate=True)
+    def log(self, name: str = "default") -> Log:
+        """Return the log component that serves *name*."""
+        return cast("Log", self.component("log", name))
 
     @call_traits(immediate=True)
     def lock(self, name: str = "default") -> Locks:

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 FACE = {
-    "capa_core": "Capa CapaError Configuration Invocation Locks Message PubSub Runtime Secret Secrets Service State"
+    "capa_core": "Capa CapaError Configuration Invocation Locks Log Message PubSub Runtime Secret Secrets Service State"
     " default_runtime use_runtime",
     "capa_core.runtime": "Runtime default_runtime use_runtime",
     "capa_core.blocks.configuration": "BLOCK Change ChangeEvent ChangeKind Configuration ConfigurationDriver"
@@ -16,12 +16,14 @@ FACE = {
     "capa_core.blocks.invocation": "Application BLOCK Call Invocation InvocationDriver InvocationFeature"
     " InvocationRequest InvocationResponse Served Service",
     "capa_core.blocks.lock": "BLOCK Held Lock LockDriver LockFeature Locks",
+    "capa_core.blocks.log": "AppendResult AssignmentListener BLOCK Bounds Commit Log LogConsumer LogConsumerDriver"
+    " LogDriver LogFeature LogLimits LogReader OutgoingRecord Partition PartitionsHandler Position Record Start",
     "capa_core.blocks.pubsub": "BLOCK Consumer ConsumerDriver Delivery Draft Handler Message OutgoingMessage PubSub"
     " PubSubDriver PubSubFeature PublishResult Subscription",
     "capa_core.blocks.secrets": "BLOCK Secret Secrets SecretsDriver SecretsFeature",
     "capa_core.blocks.state": "BLOCK Delete Put State StateDriver StateFeature StateItem",
 }
-ALIASES = {"Application", "BLOCK", "Handler", "Listener"}
+ALIASES = {"Application", "BLOCK", "Handler", "Listener", "PartitionsHandler"}
 """Names of types and values, which cannot have a docstring."""
 modules = pytest.mark.parametrize("module", FACE)
 

@@ -56,9 +56,7 @@ def compensated(driver: PubSubDriver[Any]) -> PubSubDriver[Any]:
     return whole
 
 
-def in_batches(
-    messages: Sequence[OutgoingMessage], most: int | None
-) -> Iterator[Sequence[OutgoingMessage]]:
+def in_batches(messages: Sequence[OutgoingMessage], most: int | None) -> Iterator[Sequence[OutgoingMessage]]:
     """Return *messages* in pieces of up to *most*, the engine's `max_batch`."""
     size = most or len(messages)
     return (messages[start : start + size] for start in range(0, len(messages), size))

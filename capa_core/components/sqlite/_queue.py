@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage
+from capa_core.components.sqlite._vacuum import release_pages
 
 KEPT = ""
 """The group whose queue keeps the messages of a topic for the first group that comes."""
@@ -218,11 +219,7 @@ def tidy(connection: sqlite3.Connection, most: int) -> None:
     remove(
         connection, [Receipt(*row) for row in connection.execute(_EXPIRED, (time.time(), most)).fetchall()]
     )
-    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
-    (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    if free > most and free > pages // 2:
-        for _ in range(most):  # one page each: the sqlite3 module steps a statement without columns only once
-            connection.execute("PRAGMA incremental_vacuum(1)")
+    release_pages(connection, most)
 
 
 def _made(cursor: sqlite3.Cursor) -> int:

@@ -31,7 +31,7 @@ _PIPE_BYTES = 65536
 
 
 class Listener:
-    """Waits for the signals of one name. Used by one thread."""
+    """Waits for the signals of one or more names. Used by one thread."""
 
     __slots__ = ("_event",)
 
@@ -76,16 +76,18 @@ class Wakeups:
                 _tell(pipe, keys)
 
     @contextmanager
-    def listen(self, name: str) -> Iterator[Listener]:
-        """Hear the signals of *name* from now on."""
-        listener, key = Listener(), _key(name)
+    def listen(self, *names: str) -> Iterator[Listener]:
+        """Hear the signals of *names* from now on."""
+        listener, keys = Listener(), {_key(name) for name in names}
         with self._lock:
-            self._listeners.setdefault(key, set()).add(listener)
+            for key in keys:
+                self._listeners.setdefault(key, set()).add(listener)
             self._open()
         try:
             yield listener
         finally:
-            self._drop(key, listener)
+            for key in keys:
+                self._drop(key, listener)
 
     def close(self) -> None:
         """Stop the thread and remove the pipe; who listens is woken. A second `close` does nothing."""

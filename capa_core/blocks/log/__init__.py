@@ -1,0 +1,51 @@
+"""Logs: records appended to partitions, which stay after they were read; consumers have positions and can seek."""
+
+from capa_core.block import Block, Closing
+from capa_core.blocks.log._consumer import LogConsumer, LogReader, PartitionsHandler
+from capa_core.blocks.log._portable import AppendResult, Log
+from capa_core.blocks.log.driver import (
+    AssignmentListener,
+    Bounds,
+    Commit,
+    LogConsumerDriver,
+    LogDriver,
+    LogFeature,
+    LogLimits,
+    OutgoingRecord,
+    Partition,
+    Position,
+    Record,
+    Start,
+)
+
+__all__ = [
+    "BLOCK",
+    "AppendResult",
+    "AssignmentListener",
+    "Bounds",
+    "Commit",
+    "Log",
+    "LogConsumer",
+    "LogConsumerDriver",
+    "LogDriver",
+    "LogFeature",
+    "LogLimits",
+    "LogReader",
+    "OutgoingRecord",
+    "Partition",
+    "PartitionsHandler",
+    "Position",
+    "Record",
+    "Start",
+]
+
+BLOCK = Block(
+    name="log",
+    portable=Log,
+    driver=LogDriver,
+    features=LogFeature,
+    embedded="sqlite",
+    closing=Closing.INTAKE,
+    face=("Log",),
+    in_client=False,
+)

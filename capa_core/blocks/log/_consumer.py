@@ -1,0 +1,265 @@
+"""Consumers of logs: members of a group, and readers without one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from capa_core.blocks.log._checks import check_count, check_offsets, epoch_seconds, seconds
+from capa_core.blocks.log.driver import (
+    AssignmentListener,
+    Commit,
+    LogConsumerDriver,
+    LogDriver,
+    LogFeature,
+    Partition,
+    Record,
+    Start,
+)
+from capa_core.call import Guard
+from capa_core.call.cancellation import parts
+from capa_core.call.traits import blocking, call_traits
+from capa_core.errors import ClosedError, InvalidArgumentError, UnsupportedError
+
+PartitionsHandler = Callable[[frozenset[Partition]], object]
+"""A call-back with the partitions that were gained or lost."""
+
+
+class _Consumer:
+    """The calls that both kinds of consumers have."""
+
+    def __init__(self, guard: Guard, log: LogDriver[Any], driver: LogConsumerDriver) -> None:
+        self._guard = guard
+        self._log = log
+        self._driver = driver
+        self._closing = threading.Lock()
+        self._closed = False
+        self._ended = False  # later than `_closed`: call-backs inside `close` may still commit
+
+    @property
+    def assignment(self) -> frozenset[Partition]:
+        """The partitions that are this consumer's, as far as the last `poll` knew."""
+        return self._driver.assignment()
+
+    @call_traits(waits=True, undo="rewind")
+    def poll(self, max_records: int = 500, timeout: timedelta | float = 1.0) -> list[Record]:
+        """Return 1 to *max_records* records as soon as there are any, or none after *timeout*.
+
+        The records of one partition come in order, each once, unless a partition changes hands or `seek` is called.
+
+        Args:
+            max_records: 1 to 10,000.
+            timeout: 0 looks once and does not wait.
+
+        Raises:
+            ClosedError: The consumer was closed before. A close while waiting returns no records.
+            UnavailableError: The engine did not answer. Call again: nothing is lost.
+        """
+        self._check_open(self._closed)
+        check_count("max_records", max_records)
+        timeout_s = seconds("timeout", timeout)
+        try:
+            for part_s in parts(timeout_s):
+                records = self._driver.poll(max_records, part_s)
+                if records or self._closed:
+                    return records
+        except Exception as error:  # noqa: BLE001 - every engine raises its own
+            if not self._closed:
+                self._guard.fail("poll", error)
+        return []
+
+    def position(self, partition: Partition) -> int:
+        """Return the offset of the next record of *partition* that `poll` returns.
+
+        Raises:
+            ConflictError: The partition is not this consumer's.
+        """
+        self._check_open()
+        return self._guard.safe("position", self._driver.position, partition)
+
+    def seek(self, partition: Partition, to: int | datetime | Start) -> None:
+        """Read on from another place: an offset, the first record at or after a time, the beginning or the end.
+
+        An offset before the first record means the first one.
+
+        Raises:
+            ConflictError: The partition is not this consumer's.
+            InvalidArgumentError: *to* is no such place.
+            UnsupportedError: *to* is a time, and the component cannot find positions by time.
+        """
+        self._check_open()
+        (offset,) = offsets_of(self._guard, self._log, [partition], to).values()
+        self._guard.safe("seek", self._driver.seek, partition, offset)
+
+    def rewind(self, records: Iterable[Record]) -> None:
+        """Read *records* again: move each partition back to the first of them.
+
+        Raises:
+            ConflictError: A partition is not this consumer's. Others may have been moved.
+        """
+        self._check_open()
+        firsts: dict[Partition, int] = {}
+        for record in records:
+            firsts[record.partition] = min(record.offset, firsts.get(record.partition, record.offset))
+        for partition, offset in firsts.items():
+            self._guard.safe("seek", self._driver.seek, partition, offset)
+
+    def pause(self, partitions: Collection[Partition]) -> None:
+        """Return no more records of *partitions* from `poll`, and keep them.
+
+        `poll` must still be called: a consumer that does not loses its partitions. With all of them paused it
+        returns nothing and costs little.
+        """
+        self._check_open()
+        self._guard.safe("pause", self._driver.pause, partitions)
+
+    def resume(self, partitions: Collection[Partition]) -> None:
+        """Return records of *partitions* again."""
+        self._check_open()
+        self._guard.safe("resume", self._driver.resume, partitions)
+
+    def close(self) -> None:
+        """End a waiting `poll`; a member leaves its group at once. A second `close` waits for the first.
+
+        What was polled and not committed comes again to other members.
+
+        Raises:
+            UnavailableError: The engine did not answer. The group waits for the end of the session.
+        """
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                try:
+                    self._guard.once("close", self._driver.close)
+                finally:
+                    self._ended = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _check_open(self, closed: bool | None = None) -> None:
+        if self._ended or closed:
+            raise ClosedError(f"this consumer of log {self._guard.name!r} was closed. Open another.")
+
+
+@blocking()
+class LogReader(_Consumer):
+    """A consumer of fixed partitions without a group: it reads, and leaves no trace. Made by `Log.reader`."""
+
+
+@blocking()
+class LogConsumer(_Consumer):
+    """A member of a group, which shares the partitions among its members. Made by `Log.consumer`.
+
+    `poll` and `close` are for one thread at a time (a `close` may come while `poll` waits); the other methods may be
+    called from any. Partitions are gained and lost inside `poll`, which calls the call-backs.
+    """
+
+    def __init__(self, guard: Guard, log: LogDriver[Any], driver: LogConsumerDriver, *, group: str) -> None:
+        super().__init__(guard, log, driver)
+        self.group = group
+
+    def commit(
+        self, what: Iterable[Record] | Mapping[Partition, int] | None = None, *, wait: bool = True
+    ) -> None:
+        """Make a position the group's: whoever gets the partition next begins there.
+
+        Args:
+            what: Records that are done, whose partitions are committed behind the last of them; or the offset of
+                the next record to read, by partition; or `None` for the position of each partition.
+            wait: `False` returns before the engine has it, and a crash may lose it.
+
+        Raises:
+            ConflictError: A partition went to another consumer meanwhile. Nothing was committed, and its records
+                come again there.
+            InvalidArgumentError: An offset is none.
+            UnavailableError: The engine did not answer. Any of it may be committed.
+
+        Retries: safe.
+        """
+        self._check_open()
+        offsets = self._offsets(what)
+        check_offsets(offsets)
+        if offsets:
+            commits = {partition: Commit(offset) for partition, offset in offsets.items()}
+            self._guard.safe("commit", self._driver.commit, commits, wait=wait)
+
+    def _offsets(self, what: Iterable[Record] | Mapping[Partition, int] | None) -> Mapping[Partition, int]:
+        if what is None:
+            return {partition: self.position(partition) for partition in self.assignment}
+        if isinstance(what, Mapping):
+            return what
+        ends: dict[Partition, int] = {}
+        for record in what:
+            ends[record.partition] = max(record.offset + 1, ends.get(record.partition, 0))
+        return ends
+
+
+class CallBacks(AssignmentListener):
+    """The user's functions as a listener."""
+
+    def __init__(
+        self,
+        on_assigned: PartitionsHandler | None,
+        on_revoked: PartitionsHandler | None,
+        on_lost: PartitionsHandler | None,
+    ) -> None:
+        self._on_assigned = on_assigned
+        self._on_revoked = on_revoked
+        self._on_lost = on_lost
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        """See `AssignmentListener.assigned`."""
+        if self._on_assigned is not None:
+            self._on_assigned(frozenset(partitions))
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        """See `AssignmentListener.revoked`."""
+        if self._on_revoked is not None:
+            self._on_revoked(frozenset(partitions))
+
+    def lost(self, partitions: Collection[Partition]) -> None:
+        """See `AssignmentListener.lost`."""
+        if self._on_lost is not None:
+            self._on_lost(frozenset(partitions))
+
+
+def offsets_of(
+    guard: Guard, log: LogDriver[Any], partitions: Collection[Partition], to: int | datetime | Start
+) -> dict[Partition, int]:
+    """Return the offset that *to* means in each of *partitions*.
+
+    Raises:
+        InvalidArgumentError: *to* means none.
+        UnsupportedError: *to* is a time, and *log* cannot find positions by time.
+    """
+    if isinstance(to, datetime):
+        return _offsets_at(guard, log, partitions, to)
+    if isinstance(to, Start) and to is not Start.KEPT:
+        bounds = guard.safe("bounds", log.bounds, partitions)
+        return {p: each.first if to is Start.BEGINNING else each.end for p, each in bounds.items()}
+    if isinstance(to, int) and to >= 0:
+        return dict.fromkeys(partitions, to)
+    raise InvalidArgumentError(
+        f"{to!r} is no place in a partition: give an offset, a datetime, Start.BEGINNING or Start.END"
+    )
+
+
+def _offsets_at(
+    guard: Guard, log: LogDriver[Any], partitions: Collection[Partition], to: datetime
+) -> dict[Partition, int]:
+    support = log.features[LogFeature.SEEK_TIME]
+    if not support:
+        raise UnsupportedError(
+            f"log {guard.name!r}: {type(log).__name__} has no {LogFeature.SEEK_TIME}: {support.note}. "
+            "Seek to an offset, or choose a component that has it"
+        )
+    at = epoch_seconds(to)
+    topics = {partition.topic for partition in partitions}
+    found = [guard.safe("offsets_at", log.offsets_at, topic, at or 0.0) for topic in topics]
+    return {p: offset for each in found for p, offset in each.items() if p in partitions}

@@ -1,0 +1,310 @@
+"""Logs: append, and read by position."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from weakref import WeakSet
+
+from capa_core.blocks.log._checks import (
+    LEAST_SESSION_S,
+    LONGEST_SESSION_S,
+    check_name,
+    check_offsets,
+    check_record,
+    epoch_seconds,
+    seconds,
+)
+from capa_core.blocks.log._consumer import CallBacks, LogConsumer, LogReader, PartitionsHandler, offsets_of
+from capa_core.blocks.log.driver import (
+    Bounds,
+    LogDriver,
+    LogFeature,
+    LogLimits,
+    OutgoingRecord,
+    Partition,
+    Position,
+    Start,
+)
+from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call.limits import bound, refuse
+from capa_core.call.portable import Portable
+from capa_core.call.traits import call_traits
+from capa_core.errors import CapaError, InvalidArgumentError, NotFoundError, UnsupportedError
+
+SESSION_S = 30.0
+_NO_HEADERS: Mapping[str, bytes] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """The outcome of one record of a batch: its place, or the error for which it was not stored."""
+
+    position: Position | None
+    error: CapaError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the record is stored."""
+        return self.error is None
+
+
+class Log(Portable[LogDriver[Any]]):
+    """Topics of partitions, whose records stay after they were read. Safe for many threads.
+
+    Delivery is at least once: a retry, here or by the caller, may append a record twice, and a partition that changes
+    hands is read again from the last commit. For messages that are done one by one, use `pubsub`.
+
+        position = log.append("orders", b"...", key=b"42")
+        with log.consumer("orders", "billing") as consumer:
+            for record in consumer.poll():
+                handle(record.value)
+            consumer.commit()
+    """
+
+    def __init__(
+        self, driver: LogDriver[Any], *, name: str = "default", policy: Policy = DEFAULT_POLICY
+    ) -> None:
+        super().__init__("log", driver, name, policy)
+        self._limits = driver.limits
+        self._max_record_bytes = bound(self._limits.max_record_bytes)
+        # Weak: a consumer that is merely dropped is no leak.
+        self._open: WeakSet[LogConsumer | LogReader] = WeakSet()
+
+    @property
+    def limits(self) -> LogLimits:
+        """The most that the component takes; what is over it is refused before it is sent."""
+        return self._limits
+
+    def append(
+        self,
+        topic: str,
+        value: bytes,
+        *,
+        key: bytes | None = None,
+        headers: Mapping[str, bytes] | None = None,
+        partition: int | None = None,
+        timestamp: datetime | float | None = None,
+    ) -> Position:
+        """Store one record and return its place. It is then as durable as the component can make it.
+
+        Args:
+            topic: 1 to 255 printable characters; it comes into being by use.
+            key: Records with one key stay in order: they go to one partition. `None` spreads them.
+            headers: Names to bytes beside the value.
+            partition: The number of a partition, whatever the key.
+            timestamp: An aware datetime or seconds since the epoch; `None` for now.
+
+        Raises:
+            InvalidArgumentError: An argument is outside these. Nothing was stored.
+            ExhaustedError: A disk or quota is full. Nothing was stored.
+            UnavailableError: The engine did not answer. The record may or may not be stored.
+
+        Retries: at least once; a repeat may store it twice.
+        """
+        record = OutgoingRecord(value, key, headers or _NO_HEADERS, epoch_seconds(timestamp), partition)
+        (result,) = self.append_many(topic, [record])
+        if result.position is None:
+            raise result.error or AssertionError("an append without place or error")
+        return result.position
+
+    def append_many(self, topic: str, records: Sequence[OutgoingRecord | bytes]) -> list[AppendResult]:
+        """Store several records, in one trip where the engine can, and return the outcome of each.
+
+        They are stored in order within each partition.
+
+        Raises:
+            InvalidArgumentError: One of them is unusable. Nothing was stored.
+            UnavailableError: The engine did not answer. Any of them may be stored.
+
+        Retries: at least once for each trip; the failures of single records are the caller's.
+        """
+        check_name("topic", topic)
+        checked = [self._checked(record) for record in records]
+        most = self._limits.max_batch or max(1, len(checked))
+        return [
+            AppendResult(None, outcome) if isinstance(outcome, CapaError) else AppendResult(outcome)
+            for start in range(0, len(checked), most)
+            for outcome in self._guard.safe(
+                "append", self._driver.append, topic, checked[start : start + most]
+            )
+        ]
+
+    def _checked(self, given: OutgoingRecord | bytes) -> OutgoingRecord:
+        record = check_record(given if isinstance(given, OutgoingRecord) else OutgoingRecord(given))
+        if record.size > self._max_record_bytes:
+            refuse(f"log {self.name!r}", "a record", record.size, self._limits, "max_record_bytes")
+        return record
+
+    @call_traits(opens=True)
+    def consumer(
+        self,
+        topics: str | Sequence[str],
+        group: str = "default",
+        *,
+        start: Start = Start.BEGINNING,
+        session: timedelta | float = SESSION_S,
+        on_assigned: PartitionsHandler | None = None,
+        on_revoked: PartitionsHandler | None = None,
+        on_lost: PartitionsHandler | None = None,
+    ) -> LogConsumer:
+        """Return a consumer that joins *group* with its first `poll`.
+
+        The group's position exists when this returns.
+
+        Args:
+            topics: One topic or several; they come into being by use.
+            start: Where a new group begins.
+            session: A consumer that does not poll for so long loses its partitions: 1 s to 12 h. Kafka's least is 6 s.
+            on_assigned: Called inside `poll` with partitions that were gained; may `seek`.
+            on_revoked: Called inside `poll` and `close` with partitions that are about to go; may `commit`.
+            on_lost: Called inside `poll` with partitions that went before; their records come again elsewhere.
+
+        Raises:
+            InvalidArgumentError: An argument is outside these.
+            UnavailableError: The engine did not answer.
+        """
+        names = [topics] if isinstance(topics, str) else list(topics)
+        if not names:
+            raise InvalidArgumentError("no topics: give one, or several")
+        check_name("group", group)
+        session_s = seconds("session", session, least=LEAST_SESSION_S, most=LONGEST_SESSION_S)
+        for topic in names:
+            self._guard.safe(
+                "create_group", self._driver.create_group, check_name("topic", topic), group, start
+            )
+        listener = CallBacks(on_assigned, on_revoked, on_lost)
+        driver = self._guard.once(
+            "consume", self._driver.consume, names, group, listener, session_s=session_s, yield_s=session_s
+        )
+        consumer = LogConsumer(self._guard, self._driver, driver, group=group)
+        self._open.add(consumer)
+        return consumer
+
+    @call_traits(opens=True)
+    def reader(
+        self,
+        topic: str,
+        *,
+        partitions: Collection[int] | None = None,
+        start: int | datetime | Start = Start.BEGINNING,
+    ) -> LogReader:
+        """Return a consumer of fixed partitions without a group.
+
+        Args:
+            partitions: Their numbers; `None` for all.
+            start: An offset, the first record at or after a time, the beginning or the end.
+
+        Raises:
+            NotFoundError: There is no such topic, or no such partition in it.
+            UnsupportedError: *start* is a time, and the component cannot find positions by time.
+            UnavailableError: The engine did not answer.
+        """
+        known = self.partitions(topic)
+        wanted = known if partitions is None else [Partition(topic, number) for number in partitions]
+        if not wanted or not set(wanted) <= set(known):
+            raise NotFoundError(
+                f"log {self.name!r}: topic {topic!r} has {len(known)} partitions, asked for "
+                f"{'all' if partitions is None else sorted(partitions)}. `create_topic` makes one"
+            )
+        offsets = offsets_of(self._guard, self._driver, wanted, start)
+        reader = LogReader(self._guard, self._driver, self._guard.once("read", self._driver.read, offsets))
+        self._open.add(reader)
+        return reader
+
+    def create_topic(self, topic: str) -> list[Partition]:
+        """Return the partitions of *topic*, making it if it does not exist.
+
+        Appending makes a topic too; a reader needs one that exists.
+
+        Raises:
+            UnavailableError: The engine did not answer.
+
+        Retries: safe.
+        """
+        return self._guard.safe("create_topic", self._driver.create_topic, check_name("topic", topic))
+
+    def partitions(self, topic: str) -> list[Partition]:
+        """Return the partitions of *topic*; none if it does not exist.
+
+        Raises:
+            UnavailableError: The engine did not answer.
+        """
+        return self._guard.safe("partitions", self._driver.partitions, check_name("topic", topic))
+
+    def bounds(self, topic: str) -> dict[Partition, Bounds]:
+        """Return for each partition which records there are; nothing for a topic that does not exist.
+
+        Raises:
+            UnavailableError: The engine did not answer.
+        """
+        return self._guard.safe("bounds", self._driver.bounds, self.partitions(topic))
+
+    def groups(self, topic: str) -> list[str]:
+        """Return the groups that have a position in *topic*.
+
+        Raises:
+            UnavailableError: The engine did not answer.
+        """
+        return self._guard.safe("groups", self._driver.groups, check_name("topic", topic))
+
+    def committed(self, topic: str, group: str = "default") -> dict[Partition, int]:
+        """Return the offset of the next record that *group* reads, by partition; nothing if it does not exist.
+
+        Raises:
+            UnavailableError: The engine did not answer.
+        """
+        check_name("group", group)
+        commits = self._guard.safe("committed", self._driver.committed, check_name("topic", topic), group)
+        return {partition: commit.offset for partition, commit in commits.items()}
+
+    def lag(self, topic: str, group: str = "default") -> dict[Partition, int]:
+        """Return how many records *group* has not committed, by partition; all that there are if it does not exist.
+
+        Raises:
+            UnavailableError: The engine did not answer.
+        """
+        committed = self.committed(topic, group)
+        return {
+            partition: each.end - max(each.first, committed.get(partition, 0))
+            for partition, each in self.bounds(topic).items()
+        }
+
+    def truncate(self, topic: str, before: Mapping[int, int] | None = None) -> None:
+        """Remove records for good, whether they were read or not.
+
+        Args:
+            before: By number of the partition, the offset of the first record that stays; `None` removes all.
+
+        Raises:
+            UnsupportedError: The component cannot remove records.
+            InvalidArgumentError: An offset is none.
+            UnavailableError: The engine did not answer. Any of them may be removed.
+        """
+        support = self._features[LogFeature.TRUNCATE]
+        if not support:
+            raise UnsupportedError(
+                f"log {self.name!r}: {type(self._driver).__name__} has no {LogFeature.TRUNCATE}: {support.note}"
+            )
+        if before is None:
+            offsets = {partition: each.end for partition, each in self.bounds(topic).items()}
+        else:
+            check_name("topic", topic)
+            offsets = {Partition(topic, number): offset for number, offset in before.items()}
+        check_offsets(offsets)
+        self._guard.safe("truncate", self._driver.truncate, offsets)
+
+    def close(self) -> None:
+        """Close all consumers, then release the engine. A second `close` does nothing."""
+        with ExitStack() as steps:  # from the last to the first, each of them whatever becomes of the others
+            steps.callback(super().close)
+            for user in list(self._open):
+                steps.callback(user.close)
+
+    def forget(self) -> None:
+        """Drop what a fork copied into this child; consumers stay with the parent."""
+        self._open = WeakSet()
+        super().forget()

@@ -1,0 +1,81 @@
+"""Fixtures and the vocabulary of the suite's tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from capa_core.blocks.log import Log, LogConsumer, LogDriver, LogFeature, LogReader, Partition, Record
+
+SOON_S = 1.0
+"""Within this, what is ready must arrive: an upper bound for slow machines, not a goal."""
+REBALANCED_S = 5.0
+"""Within this, partitions must have moved between consumers that poll."""
+
+
+class Setting:
+    """What every test is given."""
+
+    @pytest.fixture
+    def driver(self) -> Iterator[LogDriver[Any]]:
+        """Give the driver under test. The user's class overrides this."""
+        raise NotImplementedError("override the fixture `driver` and yield a driver to test")
+
+    @pytest.fixture
+    def log(self, driver: LogDriver[Any]) -> Iterator[Log]:
+        """Give the portable type over the driver."""
+        log = Log(driver, name="suite")
+        yield log
+        log.close()
+
+    @pytest.fixture
+    def topic(self) -> str:
+        """Give a name that no other test uses, with characters that an engine may have to escape."""
+        return f"Bestellung/{{ü}}:*?[1] 注文 {uuid4().hex[:8]}"
+
+
+def poll(consumer: LogConsumer | LogReader, count: int, timeout_s: float = 5.0) -> list[Record]:
+    """Poll until there are *count* records or *timeout_s* is over."""
+    end = time.monotonic() + timeout_s
+    records: list[Record] = []
+    while len(records) < count and (left_s := end - time.monotonic()) > 0:
+        records += consumer.poll(count - len(records), left_s)
+    return records
+
+
+def values(records: Sequence[Record]) -> list[bytes]:
+    """Return the values in the order polled."""
+    return [record.value for record in records]
+
+
+def balance(*consumers: LogConsumer, within_s: float = REBALANCED_S) -> None:
+    """Let each of *consumers* poll, with everything paused, until all have partitions and none has most."""
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        for consumer in consumers:
+            consumer.pause(consumer.assignment)
+            assert [] == consumer.poll(1, 0.05) or not consumer.assignment
+        sizes = sorted(len(consumer.assignment) for consumer in consumers)
+        if sizes[0] > 0 and sizes[-1] - sizes[0] <= 1:
+            break
+    for consumer in consumers:
+        consumer.resume(consumer.assignment)
+
+
+def assigned(consumer: LogConsumer, within_s: float = REBALANCED_S) -> frozenset[Partition]:
+    """Poll an empty topic until *consumer* has partitions, and return them."""
+    end = time.monotonic() + within_s
+    while not consumer.assignment and time.monotonic() < end:
+        assert [] == consumer.poll(1, 0.05)
+    return consumer.assignment
+
+
+def needs(driver: LogDriver[Any], feature: LogFeature) -> None:
+    """Skip a test of an ability that the component declares absent."""
+    support = driver.features[feature]
+    if not support:
+        pytest.skip(f"no {feature}: {support.note}")

@@ -1,0 +1,84 @@
+"""Shares of partitions: fair, with as few moves as can be, and never what another consumer works on."""
+
+import pytest
+
+from capa_core.blocks.log import AssignmentListener, Log, Partition
+from capa_core.blocks.log.membership import Ownership, share
+from capa_core.components.memory.log import MemoryLog, MemoryLogSettings
+
+IDLE, BUSY = False, True
+
+
+def partitions(*ownerships):
+    return {Partition("t", number): Ownership(*each) for number, each in enumerate(ownerships)}
+
+
+def numbers(found):
+    return [partition.number for partition in found]
+
+
+def test_a_lone_member_claims_all():
+    assert [0, 1, 2] == numbers(share("a", {"a"}, partitions(*[(None, IDLE)] * 3)).claims)
+
+
+def test_those_that_own_most_keep_one_more():
+    owned = partitions(("a", IDLE), ("b", IDLE), ("b", IDLE))
+
+    assert ([], []) == (share("a", {"a", "b"}, owned).claims, share("b", {"a", "b"}, owned).surplus)
+
+
+def test_an_idle_partition_is_given_up_before_a_busy_one():
+    found = share("a", {"a", "b"}, partitions(("a", IDLE), ("a", BUSY), ("a", BUSY), ("a", IDLE)))
+
+    assert ([3, 0], []) == (numbers(found.surplus), found.draining)
+
+
+def test_a_busy_partition_that_is_due_to_another_drains():
+    found = share("a", {"a", "b"}, partitions(("a", BUSY), ("a", BUSY)))
+
+    assert ([], [1]) == (found.surplus, numbers(found.draining))
+
+
+def test_the_idle_partitions_of_a_member_that_does_not_poll_are_claimed():
+    found = share("a", {"a"}, partitions(("silent", IDLE), ("silent", BUSY), (None, IDLE)))
+
+    assert [0, 2] == numbers(found.claims)
+
+
+def test_those_of_a_member_that_polls_are_not():
+    found = share("a", {"a", "b"}, partitions(("b", IDLE), ("b", IDLE)))
+
+    assert [] == found.claims
+
+
+def _all_busy(log):
+    """A consumer that has polled a record of each partition and committed none."""
+    for partition in log.create_topic("t"):
+        log.append("t", b"x", partition=partition.number)
+
+
+class Wanted(AssignmentListener):
+    def __init__(self):
+        self.partitions = set()
+
+    def wanted(self, partitions):
+        self.partitions |= partitions
+
+
+@pytest.mark.parametrize(("yield_s", "moves"), [(0.0, True), (None, False)])
+def test_uncommitted_partitions_move_after_so_long_or_never(yield_s, moves):
+    driver = MemoryLog(MemoryLogSettings(partitions=2))
+    log, listener = Log(driver), Wanted()
+    _all_busy(log)
+    log.consumer("t")
+    first, second = (
+        driver.consume(["t"], "default", listener, session_s=30, yield_s=yield_s) for _ in range(2)
+    )
+    while len(first.poll(2, 0.1)) == 2:
+        pass
+    for _ in range(4):
+        second.poll(1, 0.05)
+        first.poll(1, 0.05)
+
+    assert {1} == {partition.number for partition in listener.partitions} or moves
+    assert moves == bool(second.assignment())
