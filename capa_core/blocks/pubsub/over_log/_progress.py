@@ -1,0 +1,102 @@
+"""How far a group has come in one partition, where messages are finished in any order.
+
+What is committed is the *low-water mark*, the first offset that is not finished: a crash never skips a message. The
+commit's note holds what is known beyond it, so that the next owner neither repeats what is finished nor loses count
+of deliveries. A note has a limit; what does not fit is delivered again, as at-least-once allows.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+from capa_core.blocks.log.driver import Commit
+
+_NOTE_LIMIT = 4_000
+
+
+class Progress:
+    """The finished offsets and the delivery counts of one partition. Not safe for several threads."""
+
+    def __init__(self, commit: Commit) -> None:
+        self.low = commit.offset
+        self._next = commit.offset
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        self.counts: dict[int, int] = {}
+        _read_note(self, commit)
+
+    def fetched(self, offset: int) -> bool:
+        """Take note of the record at *offset*; return whether it is still to be done."""
+        if offset > self._next:
+            self._finish(self._next, offset)  # offsets without a record, such as those of removed records
+        self._next = max(self._next, offset + 1)
+        return not self.is_done(offset)
+
+    def is_done(self, offset: int) -> bool:
+        """Return whether the message at *offset* is finished."""
+        if offset < self.low:
+            return True
+        place = bisect_left(self._starts, offset + 1) - 1
+        return place >= 0 and offset < self._ends[place]
+
+    def finish(self, offset: int) -> None:
+        """Take note that the message at *offset* is finished."""
+        self.counts.pop(offset, None)
+        self._finish(offset, offset + 1)
+
+    def rewind(self) -> None:
+        """Take note that the records from the low-water mark on are fetched again."""
+        self._next = self.low
+
+    def commit(self) -> Commit:
+        """Return what to commit: the low-water mark, and a note of what is beyond it."""
+        counts = [f"{offset - self.low}={count}" for offset, count in self.counts.items() if count]
+        spans = zip(self._starts, self._ends, strict=True)
+        done = [f"{start - self.low}+{end - start}" for start, end in spans]
+        return Commit(self.low, _within_limit([*counts, *done]))
+
+    def done_from(self, offset: int) -> int:
+        """Return how many offsets beyond the low-water mark, and from *offset* on, are finished."""
+        spans = zip(self._starts, self._ends, strict=True)
+        return sum(max(0, end - max(start, offset)) for start, end in spans)
+
+    def _finish(self, start: int, end: int) -> None:
+        if end <= self.low:
+            return
+        place = bisect_left(self._starts, start)
+        if place and self._ends[place - 1] >= start:
+            place -= 1
+            start = self._starts[place]
+        last = place
+        while last < len(self._starts) and self._starts[last] <= end:
+            end = max(end, self._ends[last])
+            last += 1
+        self._starts[place:last], self._ends[place:last] = [start], [end]
+        if self._starts[0] <= self.low:
+            self.low = self._ends[0]
+            del self._starts[0], self._ends[0]
+
+
+def _read_note(progress: Progress, commit: Commit) -> None:
+    """Add what the note says; one of another client's says nothing."""
+    try:
+        for item in filter(None, commit.note.split(",")):
+            if "+" in item:
+                start, length = map(int, item.split("+"))
+                progress._finish(commit.offset + start, commit.offset + start + length)
+            else:
+                offset, count = map(int, item.split("="))
+                progress.counts[commit.offset + offset] = count
+    except ValueError:
+        return
+
+
+def _within_limit(items: Iterable[str]) -> str:
+    kept, length = [], 0
+    for item in items:
+        length += len(item) + 1
+        if length > _NOTE_LIMIT:
+            break
+        kept.append(item)
+    return ",".join(kept)

@@ -1,0 +1,279 @@
+"""A queue over a log: what is committed, what a crash repeats, who gets what; the rest is the conformance suite's."""
+
+import itertools
+import threading
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from log_queues import MemoryLogPubSub
+
+from capa_core.abilities import How
+from capa_core.blocks.log import Commit, Log, OutgoingRecord
+from capa_core.blocks.pubsub import PubSub, PubSubFeature
+from capa_core.blocks.pubsub.over_log import _consumer
+from capa_core.blocks.pubsub.over_log._codec import retry_topic
+from capa_core.blocks.pubsub.over_log._progress import Progress
+from capa_core.components.memory.log import MemoryLog, MemoryLogSettings
+from capa_core.errors import UnavailableError
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""The machine may be busy: neither test is about time."""
+
+
+@pytest.fixture
+def driver():
+    return MemoryLogPubSub(MemoryLogSettings(partitions=1))
+
+
+@pytest.fixture
+def pubsub(driver):
+    with PubSub(driver) as pubsub:
+        yield pubsub
+
+
+def committed(driver, topic, group="default"):
+    return [commit.offset for commit in driver.log.committed(topic, group).values()]
+
+
+def bodies(messages):
+    return [message.data for message in messages]
+
+
+def drain(consumer, count, timeout_s=5.0):
+    end, messages = time.monotonic() + timeout_s, []
+    while len(messages) < count and time.monotonic() < end:
+        messages += consumer.receive(count, 0.1)
+    return messages
+
+
+# --- progress
+
+
+@unhurried
+@given(st.lists(st.integers(0, 30), max_size=60), st.integers(0, 5))
+def test_the_low_water_mark_is_the_first_offset_that_is_not_finished(finished, low):
+    progress = Progress(Commit(low))
+    for offset in finished:
+        progress.finish(offset)
+    done = {*range(low), *finished}
+
+    assert next(offset for offset in itertools.count() if offset not in done) == progress.low
+    assert [offset in done for offset in range(40)] == [progress.is_done(offset) for offset in range(40)]
+    assert len([offset for offset in done if offset >= progress.low]) == progress.done_from(0)
+
+
+@unhurried
+@given(st.sets(st.integers(0, 50)), st.dictionaries(st.integers(0, 50), st.integers(1, 9)))
+def test_the_next_owner_reads_in_the_note_what_is_done_and_counted(finished, counts):
+    before = Progress(Commit(0))
+    before.counts = dict(counts)
+    for offset in finished:
+        before.finish(offset)
+    after = Progress(before.commit())
+
+    assert (before.low, before.counts) == (after.low, after.counts)
+    assert [before.is_done(offset) for offset in range(60)] == [after.is_done(offset) for offset in range(60)]
+
+
+def test_a_note_stays_within_its_limit():
+    progress = Progress(Commit(0))
+    for offset in range(1, 10_000, 2):
+        progress.finish(offset)
+    after = Progress(progress.commit())
+
+    assert 3_900 < len(progress.commit().note) <= 4_000
+    assert 0 < after.done_from(0) < progress.done_from(0)
+
+
+def test_the_note_of_another_client_says_nothing():
+    assert Progress(Commit(7, "consumer-1@host")).commit() == Commit(7)
+
+
+def test_offsets_without_a_record_are_nobodys_to_finish():
+    progress = Progress(Commit(0))
+    progress.fetched(0)
+    progress.fetched(5)
+    progress.finish(0)
+
+    assert 5 == progress.low
+
+
+# --- what is committed
+
+
+def test_a_commit_never_passes_an_unfinished_message(driver, pubsub):
+    consumer = pubsub.consumer("t", raw=True)
+    pubsub.publish_many("t", [b"0", b"1", b"2"], raw=True)
+    first, second, third = drain(consumer, 3)
+    consumer.ack([second, third])
+    held = committed(driver, "t")
+    consumer.ack([first])
+
+    assert ([0], [3]) == (held, committed(driver, "t"))
+
+
+def test_a_crash_repeats_only_what_is_unfinished(driver, pubsub):
+    consumer = pubsub.consumer("t", raw=True, lease=1)
+    pubsub.publish_many("t", [b"0", b"1", b"2"], raw=True)
+    messages = drain(consumer, 3)
+    consumer.ack(messages[1:])
+    del consumer  # without a close, as a killed process
+    again = drain(pubsub.consumer("t", raw=True), 1)
+
+    assert [(b"0", 2)] == [(message.data, message.delivery_count) for message in again]
+
+
+def test_a_message_that_is_handed_back_lets_the_commit_go_on(driver, pubsub):
+    consumer = pubsub.consumer("t", raw=True)
+    pubsub.publish("t", b"x", raw=True)
+    consumer.nack(drain(consumer, 1), 60)
+
+    assert [1] == committed(driver, "t")
+    assert 1 == pubsub.depth("t")
+    assert 1 == sum(Log(driver.log).lag(retry_topic("t", "default")).values())
+
+
+def test_a_message_with_a_key_waits_in_its_place(driver, pubsub):
+    consumer = pubsub.consumer("t", raw=True)
+    for number in range(3):
+        pubsub.publish("t", b"%d" % number, key="k", raw=True)
+    consumer.nack(drain(consumer, 1), 0.3)
+    meanwhile = consumer.receive(3, 0)
+    again = drain(consumer, 1)
+    consumer.ack(again)
+
+    assert ([], [b"0"], [b"1"]) == (meanwhile, bodies(again), bodies(drain(consumer, 1)))
+    assert [1] == committed(driver, "t")
+
+
+# --- who gets what
+
+
+def test_a_message_stays_where_it_is_until_its_copy_is_stored(driver, pubsub, monkeypatch):
+    consumer = pubsub.consumer("t", raw=True)
+    pubsub.publish("t", b"x", raw=True)
+    messages = drain(consumer, 1)
+    with monkeypatch.context() as broken:
+        broken.setattr(driver.log, "append", _unavailable)
+        with pytest.raises(UnavailableError):
+            consumer.nack(messages)
+    kept = committed(driver, "t")
+    consumer.nack(messages)
+    (again,) = drain(consumer, 1)
+
+    assert ([0], 2) == (kept, again.delivery_count)
+
+
+def _unavailable(*_):
+    raise UnavailableError("no answer")
+
+
+def test_a_handler_longer_than_its_lease_keeps_its_partition(driver):
+    """Also when another consumer joins and all that it could have is worked on."""
+    pubsub = PubSub(driver)
+    runs, done = [], threading.Event()
+
+    def handler(message):
+        runs.append(message.data)
+        done.wait(2.5)
+
+    pubsub.subscribe("t", handler, lease=1, raw=True)
+    pubsub.publish("t", b"x", raw=True)
+    while not runs:
+        time.sleep(0.01)
+    pubsub.subscribe("t", handler, lease=1, raw=True)
+    done.wait(2.5)
+    pubsub.close()
+
+    assert [b"x"] == runs
+    assert [1] == committed(driver, "t")
+
+
+def test_what_is_delayed_does_not_keep_a_partition_from_others():
+    """The owner has fetched messages of both retry partitions that are due in an hour."""
+    driver = MemoryLogPubSub(MemoryLogSettings(partitions=2))
+    with PubSub(driver) as pubsub:
+        first, second = (driver.consume("t", "default", lease_s=30) for _ in range(2))
+        pubsub.publish_many("t", [b"1", b"2"], raw=True)
+        first.nack([delivery.receipt for delivery in first.receive(2, 5) + first.receive(2, 0.1)], 3600)
+        first.receive(1, 0.1)
+        end = time.monotonic() + 5
+        while time.monotonic() < end and not retry_partitions(second):
+            for consumer in (second, first):
+                consumer.receive(1, 0.02)
+
+        assert [1, 1] == [len(retry_partitions(consumer)) for consumer in (first, second)]
+        assert 2 == pubsub.depth("t")
+
+
+def retry_partitions(consumer):
+    own = retry_topic("t", "default")
+    return [partition for partition in consumer._source.assignment() if partition.topic == own]
+
+
+def test_the_messages_of_a_lost_partition_are_lost_leases(driver, pubsub):
+    first = pubsub.consumer("t", raw=True, lease=1)
+    pubsub.publish("t", b"x", raw=True)
+    held = drain(first, 1)
+    found = drain(pubsub.consumer("t", raw=True, lease=30), 1)
+
+    assert [b"x"] == bodies(found)
+    assert [False] == first.extend(held)
+
+
+def test_no_more_is_fetched_than_may_be_held(driver, pubsub, monkeypatch):
+    monkeypatch.setattr(_consumer, "MOST_HELD", 5)
+    consumer = pubsub.consumer("t", raw=True)
+    pubsub.publish_many("t", [b"x"] * 8, raw=True)
+    held = consumer.receive(10, 0.3)
+    nothing = consumer.receive(10, 0.3)
+    consumer.ack(held)
+
+    assert (5, [], 3) == (len(held), nothing, len(drain(consumer, 3)))
+
+
+# --- names and records
+
+
+def test_each_group_of_each_topic_has_a_retry_topic_of_its_own():
+    names = [
+        ("a.b", "c"), ("a", "b.c"), ("a", "b"), ("ab", ""), ("x" * 255, "y" * 255), ("x" * 255, "z" * 255)
+    ]  # fmt: skip
+    topics = {retry_topic(topic, group) for topic, group in names}
+
+    assert len(names) == len(topics)
+    assert 255 >= max(map(len, topics))
+
+
+def test_a_record_of_another_client_is_a_message(driver, pubsub):
+    consumer = pubsub.consumer("t", raw=True)
+    driver.log.append("t", [OutgoingRecord(b"x", b"\xff", {"h": b"v"})])
+    (message,) = drain(consumer, 1)
+
+    assert ("0-0", b"x", "application/octet-stream", {"h": "v"}) == (
+        message.id,
+        message.data,
+        message.content_type,
+        dict(message.attributes),
+    )
+
+
+def test_an_attribute_may_have_any_name(pubsub):
+    attributes = {"capa.id": "mine", "capa.attribute.x": "y", "plain": "z"}
+    consumer = pubsub.consumer("t", raw=True)
+    pubsub.publish("t", b"x", raw=True, id="its own", attributes=attributes)
+    consumer.nack(drain(consumer, 1))
+    (message,) = drain(consumer, 1)
+
+    assert ("its own", attributes) == (message.id, dict(message.attributes))
+
+
+def test_settings_and_abilities_are_those_of_the_log():
+    features = MemoryLogPubSub.features
+
+    assert MemoryLogSettings is MemoryLogPubSub.settings_type
+    assert How.ABSENT is features[PubSubFeature.DURABLE].how
+    assert set(PubSubFeature) == set(features)
+    assert MemoryLog is MemoryLogPubSub.log_type
