@@ -5,25 +5,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery.bootsteps import RUN
 from celery.worker import state
+from kombu import Queue
 
 from capa_celery._queues import GROUP, topic_of
 from capa_celery._revoked import RevocationWatch
-from capa_celery._worker._intake import LONGEST_PAUSE_S, Intake
-from capa_celery._worker._jobs import Jobs, Window
+from capa_celery._worker._jobs import Job, Jobs, Window
 from capa_celery._worker._pool import LOOK_S, Pool
 from capa_celery._worker._stall import StallWatch
+from capa_core.blocks.pubsub import Intake, Message
 from capa_core.errors import CapaError
 
 if TYPE_CHECKING:
     from capa_celery import Celery
 
 logger = logging.getLogger("celery.capa.worker")
+
+LONGEST_PAUSE_S = 10.0
 
 
 class Consumer:
@@ -48,10 +51,10 @@ class Consumer:
         self._pool = pool
         self._ready = ready
         self._window = Window(pool.options.slots, multiplier)
-        self.jobs = pool.jobs = Jobs(app.capa.settings.lease_s, self._window.settled)
+        self.jobs = pool.jobs = Jobs(self._on_settled)
         self._revoked = RevocationWatch(app)
         self._stall = StallWatch(pool, self.jobs, self._window)
-        self._intakes: list[Intake] = []
+        self._intakes: dict[str, Intake] = {}
         self._server: threading.Thread | None = None
         self._finish: Callable[[], None] | None = None
         self._lock = threading.Lock()
@@ -83,35 +86,22 @@ class Consumer:
                 self._finish = self._finish or self._pool.drain
             if self._finish is not None:
                 return False
-            for intake in self._make_intakes():
-                if not self._open(intake):
+            for queue in self.app.amqp.queues.consume_from.values():
+                intake = self._open(queue)
+                if intake is None:
                     return False
-                self._intakes.append(intake)
+                self._intakes[queue.name] = intake
             self._revoked.look()
-            self.jobs.start()
             self._stall.start()
             self._revoked.start()
-            for intake in self._intakes:
-                intake.start()
+            for name, intake in self._intakes.items():
+                intake.start(self._room, partial(self._take, name, intake))
             return True
 
-    def _make_intakes(self) -> Iterator[Intake]:
-        for queue in self.app.amqp.queues.consume_from.values():
-            topic = topic_of(queue)
-            join = partial(
-                self.app.capa.pubsub.consumer,
-                topic.name,
-                GROUP,
-                lease=self.app.capa.settings.lease_s,
-                raw=True,
-                broadcast=topic.broadcast,
-            )
-            yield Intake(queue.name, join, self.jobs, self._window, self._pool.put)
-
-    def _open(self, intake: Intake) -> bool:
+    def _open(self, queue: Queue) -> Intake | None:
         """Join the group of a queue, trying again as Celery's settings say when the broker is away.
 
-        Returns `False` if the worker was stopped before the broker was back.
+        Returns `None` if the worker was stopped before the broker was back.
         """
         conf = self.app.conf
         on_startup = conf.get("broker_connection_retry_on_startup")
@@ -120,16 +110,50 @@ class Consumer:
         while self._finish is None:
             attempt += 1
             try:
-                intake.open()
+                return self._join(queue)
             except CapaError as error:
                 if not (error.retryable and patient) or attempt == conf.broker_connection_max_retries:
                     raise
-                logger.warning("cannot join queue %s, trying again: %s", intake.queue, error)
+                logger.warning("cannot join queue %s, trying again: %s", queue.name, error)
                 self._pause(min(2.0 * attempt, LONGEST_PAUSE_S))
                 state.maybe_shutdown()
-            else:
-                return True
-        return False
+        return None
+
+    def _join(self, queue: Queue) -> Intake:
+        topic = topic_of(queue)
+        return self.app.capa.pubsub.intake(
+            topic.name,
+            GROUP,
+            lease=self.app.capa.settings.lease_s,
+            raw=True,
+            broadcast=topic.broadcast,
+            worked_on=self._worked_on,
+        )
+
+    def _room(self) -> int:
+        """Return how many more jobs the window allows. Those are counted too that the broker has not let go of."""
+        return self._window.size() - max(len(self.jobs), sum(map(len, self._intakes.values())))
+
+    def _take(self, queue: str, intake: Intake, messages: list[Message]) -> None:
+        """Have the pool run messages that an intake received."""
+        if not len(self.jobs):
+            self._window.begin()
+        jobs = [Job(message, intake, queue) for message in messages]
+        self.jobs.add(jobs)
+        try:
+            self._pool.put(jobs)
+        except BaseException:
+            self.jobs.forget(jobs)
+            raise
+
+    def _on_settled(self, count: int) -> None:
+        self._window.settled(count)
+        for intake in self._intakes.values():
+            intake.wake()
+
+    def _worked_on(self, held: Sequence[Message]) -> Sequence[Message]:
+        """Return what the pool works on or will: a lease is not renewed for tasks that nothing can run."""
+        return held if self._pool.is_alive() else ()
 
     def _pause(self, length_s: float) -> None:
         end = time.monotonic() + length_s
@@ -170,7 +194,7 @@ class Consumer:
 
     def _is_own(self, thread: threading.Thread) -> bool:
         """Return whether *thread*, in which a task or a receiver of a signal runs, is one that ends with the worker."""
-        receiving = (intake.thread for intake in self._intakes)
+        receiving = (intake.thread for intake in self._intakes.values())
         return thread in (self._server, *self._pool.threads, *receiving)
 
     def _take_down(self, finish: Callable[[], None]) -> None:
@@ -184,18 +208,17 @@ class Consumer:
                 self._over.set()
 
     def _leave(self, finish: Callable[[], None]) -> None:
-        for intake in self._intakes:
+        for intake in self._intakes.values():
             intake.stop()
         self.jobs.release(self._pool.take_back())  # now, or slots that get free would begin them meanwhile
-        for intake in self._intakes:
+        for intake in self._intakes.values():
             intake.join()
         self._stall.stop()
         self._revoked.stop()
         self.jobs.release(self._pool.take_back())
         finish()
         self.jobs.release(self.jobs.all())
-        self.jobs.stop()
-        for intake in self._intakes:
+        for intake in self._intakes.values():
             intake.close()
 
     def _shall_stop(self) -> bool:

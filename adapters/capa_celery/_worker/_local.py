@@ -110,6 +110,10 @@ class SoloPool(LocalPool):
         super().start()
         signals.worker_process_init.send(sender=self.options.hostname)
 
+    def is_alive(self) -> bool:
+        """Return true: with the main thread, the worker ends."""
+        return True
+
     def supervise(self, stopping: Callable[[], bool]) -> None:
         """Run jobs in the main thread."""
         self._work(stopping)
@@ -135,6 +139,10 @@ class ThreadPool(LocalPool):
         ]
         for thread in self.threads:
             thread.start()
+
+    def is_alive(self) -> bool:
+        """Return whether any of the threads lives."""
+        return any(thread.is_alive() for thread in self.threads)
 
     def supervise(self, stopping: Callable[[], bool]) -> None:
         """Wait in the main thread, where signals are handled."""

@@ -78,6 +78,10 @@ class Pool(ABC):
         """Return since when (monotonic) all slots have been busy with one task each; `None` if one is free."""
 
     @abstractmethod
+    def is_alive(self) -> bool:
+        """Return whether anything is left that can run jobs; if not, their leases are not renewed."""
+
+    @abstractmethod
     def supervise(self, stopping: Callable[[], bool]) -> None:
         """Spend the main thread until *stopping* says so."""
 

@@ -11,8 +11,7 @@ from celery import bootsteps
 from celery.result import _set_task_join_will_block
 
 import capa_celery
-from capa_celery._worker._intake import Intake
-from capa_core import Runtime, default_runtime, use_runtime
+from capa_core import PubSub, Runtime, default_runtime, use_runtime
 from capa_core.errors import SettingsError, UnavailableError
 
 POOLS = ["solo", "threads"]
@@ -206,11 +205,11 @@ def test_a_worker_that_cannot_join_leaves_no_threads_when_it_ends(
 ) -> None:
     tried = threading.Event()
 
-    def refuse(_intake: Intake) -> None:
+    def refuse(*_: object, **__: object) -> None:
         tried.set()
         raise error
 
-    monkeypatch.setattr(Intake, "open", refuse)
+    monkeypatch.setattr(PubSub, "intake", refuse)
     worker = memory_app.WorkController(app=memory_app, pool="threads", concurrency=1)
     threads = threading.active_count()
     thread = threading.Thread(target=worker.start, daemon=True)

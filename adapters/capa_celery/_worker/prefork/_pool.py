@@ -82,6 +82,10 @@ class PreforkPool(Pool):
         slots = [self._slots.of(index) for index in range(self.options.slots)]
         return max(slot.since for slot in slots) if all(slot.running for slot in slots) else None
 
+    def is_alive(self) -> bool:
+        """Return whether there is a child, and somebody to hear what it reports."""
+        return bool(self._pids) and self._reader.is_alive()
+
     def supervise(self, stopping: Callable[[], bool]) -> None:
         """Keep the time limits, and look for what a dead child may have taken unseen."""
         while not stopping():
