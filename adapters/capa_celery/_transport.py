@@ -6,6 +6,7 @@ Task messages do not pass here: `_sender` and the worker speak to pub/sub themse
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
@@ -17,13 +18,13 @@ from capa_celery._errors import unsupported
 from capa_celery._queues import GROUP
 from capa_celery._sender import CONTENT_TYPE
 from capa_core import default_runtime
-from capa_core.blocks.pubsub import Consumer
+from capa_core.blocks.pubsub import Intake, Message
 from capa_core.errors import CapaError
 
 OPTION = "capa_logical_name"
 
-LEASE_S = 3600.0
-"""kombu's own visibility timeout: who pulls by hand gets no lease renewed."""
+LEASE_S = 30.0
+"""Renewed for as long as the channel is open: the messages of a killed process come back after it."""
 
 
 class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
@@ -34,8 +35,8 @@ class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._sources: dict[str, Consumer] = {}
-        self._held: dict[str, tuple[Consumer, Any]] = {}
+        self._intakes: dict[str, Intake] = {}
+        self._held: dict[str, tuple[Intake, Message]] = {}
 
     @property
     def _pubsub(self) -> Any:
@@ -52,15 +53,15 @@ class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
         )
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
-        consumer = self._sources.get(queue)
-        if consumer is None:
-            consumer = self._sources[queue] = self._pubsub.consumer(queue, GROUP, lease=LEASE_S, raw=True)
-        received = consumer.receive(1, timeout or 0.0)
+        intake = self._intakes.get(queue)
+        if intake is None:
+            intake = self._intakes[queue] = self._pubsub.intake(queue, GROUP, lease=LEASE_S, raw=True)
+        received = intake.receive(1, timeout or 0.0)
         if not received:
             raise Empty
         payload = kombu_json.loads(received[0].data)
         tag = payload["properties"]["delivery_tag"] = received[0].id
-        self._held[tag] = (consumer, received[0])
+        self._held[tag] = (intake, received[0])
         payload["properties"].setdefault("delivery_info", {"exchange": "", "routing_key": queue})
         payload["properties"].setdefault("body_encoding", None)
         return payload
@@ -68,17 +69,17 @@ class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         """Acknowledge a message that `basic_get` or a consumer of this channel received."""
         super().basic_ack(delivery_tag, multiple)
-        self._settle(delivery_tag, "ack")
+        self._settle(delivery_tag, Intake.ack)
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Hand a message back, or drop it."""
         self.qos._delivered.pop(delivery_tag, None)
-        self._settle(delivery_tag, "nack" if requeue else "ack")
+        self._settle(delivery_tag, Intake.nack if requeue else Intake.ack)
 
-    def _settle(self, delivery_tag: str, how: str) -> None:
+    def _settle(self, delivery_tag: str, settle: Callable[[Intake, list[Message]], object]) -> None:
         held = self._held.pop(delivery_tag, None)
         if held is not None:
-            getattr(held[0], how)([held[1]])
+            settle(held[0], [held[1]])
 
     def _purge(self, queue: str) -> int:
         return int(self._pubsub.purge(queue))
@@ -101,8 +102,8 @@ class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
     def close(self) -> None:
         """Hand back what was received and not settled."""
         super().close()
-        while self._sources:
-            self._sources.popitem()[1].close()
+        while self._intakes:
+            self._intakes.popitem()[1].close()
 
 
 class Transport(virtual.Transport):  # type: ignore[misc] # kombu is not typed
