@@ -1,4 +1,4 @@
-"""The worker's consumer: intakes in front of a pool, in the place of Celery's consumer."""
+"""The worker's consumer: intakes in front of a pool, in place of Celery's own consumer."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ LONGEST_PAUSE_S = 10.0
 
 
 class Consumer:
-    """Receives from the selected queues until the worker is told to stop. Signals name it as their sender.
+    """Receives from the selected queues until the worker stops. Signals name it as their sender.
 
-    The thread that calls `start` also ends what it began, whoever calls `stop` or `terminate`: the kernel kills
-    processes that were forked to die with it as soon as that thread ends.
+    The thread that calls `start` also takes down what it started, whichever thread calls `stop` or `terminate`: the
+    kernel kills processes that were forked to die with their parent as soon as that thread ends.
     """
 
     connection = None
     task_consumer = None
     pool = None
-    """None of Celery's own: its signal handlers leave the pool to the main thread then."""
+    """`None`, so that Celery's signal handlers leave the pool to the main thread."""
 
     def __init__(
         self, app: Celery, worker: Any, pool: Pool, *, multiplier: int, ready: Callable[[Any], object]
@@ -61,11 +61,11 @@ class Consumer:
         self._over = threading.Event()
 
     def start(self) -> None:
-        """Serve until `stop` or `terminate` is called, or `celery.worker.state` says that the worker shall stop.
+        """Serve until `stop` or `terminate` is called, or `celery.worker.state` asks the worker to stop.
 
         Raises:
-            WorkerShutdown: (celery's) It shall stop when its tasks are done.
-            WorkerTerminate: (celery's) It shall stop at once.
+            WorkerShutdown: (celery's) It was asked to stop when its tasks are done.
+            WorkerTerminate: (celery's) It was asked to stop at once.
         """
         self._server = threading.current_thread()
         try:
@@ -99,7 +99,7 @@ class Consumer:
             return True
 
     def _open(self, queue: Queue) -> Intake | None:
-        """Join the group of a queue, trying again as Celery's settings say when the broker is away.
+        """Join the group of a queue, trying again as Celery's settings allow while the broker is away.
 
         Returns `None` if the worker was stopped before the broker was back.
         """
@@ -131,11 +131,11 @@ class Consumer:
         )
 
     def _room(self) -> int:
-        """Return how many more jobs the window allows. Those are counted too that the broker has not let go of."""
+        """Return how many more jobs the window allows; those settled but not accepted by the broker count too."""
         return self._window.size() - max(len(self.jobs), sum(map(len, self._intakes.values())))
 
     def _take(self, queue: str, intake: Intake, messages: list[Message]) -> None:
-        """Have the pool run messages that an intake received."""
+        """Hand messages that an intake received to the pool."""
         if not len(self.jobs):
             self._window.begin()
         jobs = [Job(message, intake, queue) for message in messages]
@@ -152,7 +152,7 @@ class Consumer:
             intake.wake()
 
     def _worked_on(self, held: Sequence[Message]) -> Sequence[Message]:
-        """Return what the pool works on or will: a lease is not renewed for tasks that nothing can run."""
+        """Return the messages whose leases to renew: none when no process or thread is left to run them."""
         return held if self._pool.is_alive() else ()
 
     def _pause(self, length_s: float) -> None:
@@ -164,7 +164,7 @@ class Consumer:
         """Celery's first step of stopping; the work is in `stop`."""
 
     def stop(self) -> None:
-        """Receive no more, hand back what was not begun, and finish what was.
+        """Receive no more, hand back tasks that were not begun, and finish those that were.
 
         Called from a thread of the worker, or while solo runs a task, it returns at once: `start` does all this
         before it returns.
@@ -172,14 +172,14 @@ class Consumer:
         self._end(self._pool.drain, leaving_tasks=False)
 
     def terminate(self) -> None:
-        """Receive no more, and have everything that is not finished come again now."""
+        """Receive no more, and hand back all tasks that are not finished."""
         self._end(self._pool.abandon, leaving_tasks=True)
 
     def shutdown(self) -> None:
         """Celery's last step of stopping; the work is in `stop`."""
 
     def cancel_active_requests(self) -> None:
-        """Do nothing here, inside a signal handler: `terminate` hands back what runs."""
+        """Do nothing inside a signal handler: `terminate` hands back running tasks."""
 
     def _end(self, finish: Callable[[], None], *, leaving_tasks: bool) -> None:
         self._finish = self._finish or finish
@@ -198,7 +198,7 @@ class Consumer:
         return thread in (self._server, *self._pool.threads, *receiving)
 
     def _take_down(self, finish: Callable[[], None]) -> None:
-        """Do what `stop` says, once; who comes second waits until it is done."""
+        """Take the worker down once; a second call waits for the first."""
         with self._lock:
             if self._over.is_set():
                 return

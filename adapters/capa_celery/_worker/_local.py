@@ -58,7 +58,7 @@ class LocalPool(Pool):
         return max(begun) if len(begun) >= self.options.slots else None
 
     def _work(self, stopping: Callable[[], bool]) -> None:
-        """Run jobs in this thread until told to stop; flush results whenever there is nothing more to do."""
+        """Run jobs in this thread until *stopping* returns true; flush results whenever no job waits."""
         me = threading.get_ident()
         while not stopping():
             job = self._next()
@@ -106,7 +106,7 @@ class SoloPool(LocalPool):
         super().__init__(replace(options, slots=1))
 
     def start(self) -> None:
-        """Prepare the tasks, and tell those who prepare a process for them."""
+        """Prepare the tasks, and send the signal for those that prepare a process."""
         super().start()
         signals.worker_process_init.send(sender=self.options.hostname)
 
@@ -119,7 +119,7 @@ class SoloPool(LocalPool):
         self._work(stopping)
 
     def drain(self) -> None:
-        """Store the last results: the last task has ended when `supervise` returned."""
+        """Store the last results: the last task ended before `supervise` returned."""
         self._finish()
 
     abandon = drain

@@ -1,4 +1,4 @@
-"""What a pool does for the worker, whatever runs in it."""
+"""The contract of pools, which run the worker's tasks in threads or processes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger("celery.capa.worker")
 
 LOOK_S = 0.5
-"""How often a waiting thread looks whether it shall stop."""
+"""How often a waiting thread checks whether it must stop."""
 FLUSH_S = 0.01
 """How long a result may wait for others when the next task has begun already."""
 AGAIN_S = 0.5
-"""How soon the store is tried again that did not take results."""
+"""The pause before results are stored again that the store did not accept."""
 
 
 @dataclass(frozen=True)
 class PoolOptions:
-    """What the command line and the settings say about a pool; limits are in seconds, memory in KiB."""
+    """The options of a pool from command line and settings; limits are in seconds, memory in KiB."""
 
     app: Celery
     hostname: str
@@ -45,7 +45,7 @@ class Pool(ABC):
     """Runs jobs on a number of slots. `put` and `take_back` may be called from any thread.
 
     The order of a life: `start`, in the main thread before any other thread exists; `put`; `supervise` in the
-    main thread until told to stop; `drain`, or `abandon`. In an embedded worker, the thread that runs it is the
+    main thread until the worker stops; `drain`, or `abandon`. In an embedded worker, the thread that runs it is the
     main thread in this sense.
     """
 
@@ -63,7 +63,7 @@ class Pool(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Make processes or threads ready; what forks, forks here."""
+        """Make processes or threads ready. A pool that forks does so here."""
 
     @abstractmethod
     def put(self, jobs: list[Job]) -> None:
@@ -83,29 +83,29 @@ class Pool(ABC):
 
     @abstractmethod
     def supervise(self, stopping: Callable[[], bool]) -> None:
-        """Spend the main thread until *stopping* says so."""
+        """Spend the main thread until *stopping* returns true."""
 
     @abstractmethod
     def drain(self) -> None:
-        """Run what was begun to its end and settle it, then let go of processes and threads."""
+        """Let running tasks end and settle them, then end processes and threads."""
 
     @abstractmethod
     def abandon(self) -> None:
-        """End at once; what was begun comes again."""
+        """End at once; the messages of running tasks come again."""
 
     @property
     def info(self) -> dict[str, Any]:
-        """What `inspect stats` shows."""
+        """The figures that `inspect stats` shows."""
         return {"implementation": self.implementation, "max-concurrency": self.options.slots}
 
     @property
     def num_processes(self) -> int:
-        """How many tasks run at once."""
+        """The number of tasks that run at once."""
         return self.options.slots
 
 
 class Flusher(threading.Thread):
-    """Empties an outbox soon after something was put in, for when whoever filled it is busy with the next task."""
+    """Empties an outbox soon after it was filled, while the thread that filled it runs the next task."""
 
     def __init__(self, outbox: Outbox[Any]) -> None:
         super().__init__(name="capa-results", daemon=True)
@@ -114,7 +114,7 @@ class Flusher(threading.Thread):
         self._stopped = False
 
     def wake(self) -> None:
-        """Say that something was put in."""
+        """Have the outbox emptied soon."""
         if not self._filled.is_set():
             self._filled.set()
 
@@ -136,7 +136,7 @@ class Flusher(threading.Thread):
 
 
 def flush(outbox: Outbox[Any]) -> bool:
-    """Empty the outbox; return whether the store took it. What it does not take is kept for the next time."""
+    """Empty the outbox, and return whether the store accepted it; what it did not accept is kept for the next try."""
     try:
         outbox.flush()
     except CapaError as error:

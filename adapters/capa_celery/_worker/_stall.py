@@ -1,4 +1,4 @@
-"""Hand jobs back that wait behind long tasks, so that another worker can run them."""
+"""Release jobs that wait behind long tasks, so that another worker can run them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STALLED_S = 1.0
 
 
 class StallWatch(threading.Thread):
-    """Looks now and then whether all slots are busy for long while jobs wait; those are released then."""
+    """Releases waiting jobs when all slots have been busy for long."""
 
     def __init__(self, pool: Pool, jobs: Jobs, window: Window) -> None:
         super().__init__(name="capa-stall-watch", daemon=True)

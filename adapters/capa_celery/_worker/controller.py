@@ -18,7 +18,7 @@ from capa_celery._worker._pool import Pool, PoolOptions
 
 
 class PoolStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery is not typed
-    """Makes the pool, before any thread: what forks, forks here."""
+    """Makes the pool before any thread starts, since a pool may fork."""
 
     name = "capa.Pool"
     requires = (components.Timer,)
@@ -59,7 +59,7 @@ class PoolStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery is not t
     terminate = stop
 
     def info(self, w: Any) -> dict[str, Any]:
-        """What `inspect stats` shows."""
+        """The figures that `inspect stats` shows."""
         return {"pool": w.pool.info if w.pool else "N/A"}
 
 
@@ -77,12 +77,12 @@ class ConsumerStep(bootsteps.StartStopStep):  # type: ignore[misc] # as above
         return consumer
 
     def info(self, w: Any) -> dict[str, Any]:  # noqa: ARG002 - Celery's signature
-        """What `inspect stats` shows beside the pool."""
+        """The figures that `inspect stats` shows beside those of the pool."""
         return {}
 
 
 REPLACED = {components.Pool: PoolStep, components.Consumer: ConsumerStep}
-"""Steps of Celery that an application's own steps may require, and what stands in their place."""
+"""Steps of Celery that an application's own steps may require, and their replacements."""
 
 
 class WorkController(CeleryWorkController):  # type: ignore[misc] # as above
@@ -131,11 +131,11 @@ class WorkController(CeleryWorkController):  # type: ignore[misc] # as above
         list(self._reload_modules(modules, force_reload=reload, reloader=reloader))
 
     def stats(self) -> dict[str, Any]:
-        """What `inspect stats` shows."""
+        """The figures that `inspect stats` shows."""
         return {**self.info(), **self.blueprint.info(self), "rusage": self.rusage()}
 
     def on_stopped(self) -> None:
-        """Let go of the process file."""
+        """Release the process file."""
         if self.timer:
             self.timer.stop()
         if self.pidlock:

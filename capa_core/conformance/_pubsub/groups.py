@@ -1,4 +1,4 @@
-"""Who gets which message: groups, competing consumers, broadcast, several processes."""
+"""Distribution of messages: groups, competing consumers, broadcast, several processes."""
 
 from __future__ import annotations
 
@@ -151,6 +151,19 @@ class GroupPromises(Setting):
         assert [True] == other.extend(held)
         assert [b"2"] == bodies(drain(other))
 
+    def test_a_consumer_knows_how_long_it_may_be_silent(
+        self, driver: PubSubDriver[Any], pubsub: PubSub, topic: str
+    ) -> None:
+        """The time that the driver states, through whatever stands between; or else leases are renewed too late."""
+        if not driver.features[PubSubFeature.BROADCAST].by_driver:
+            pytest.skip("to the engine it is a group like any other")
+        bare = driver.consume(topic, "its own", lease_s=30, temporary=True)
+        whole = pubsub.consumer(topic, broadcast=True)
+        bare.close()
+
+        assert bare.silence_s == whole.silence_s
+        assert math.inf == pubsub.consumer(topic).silence_s
+
     def _taken_for_dead(self, pubsub: PubSub, topic: str, silent: Consumer | None = None) -> Consumer:
         """Return a broadcast consumer that was silent until its group went away."""
         silent = silent or pubsub.consumer(topic, broadcast=True, raw=True)
@@ -238,7 +251,7 @@ class GroupPromises(Setting):
             assert eventually(lambda: self._is_forgotten(pubsub, topic, group), 30)
 
     def _is_forgotten(self, pubsub: PubSub, topic: str, group: str) -> bool:
-        """Publish, and say whether nothing is stored for *group*."""
+        """Publish, and return whether nothing is stored for *group*."""
         pubsub.publish(topic, b"x", raw=True)
         pubsub.consumer(topic, raw=True).close()
         return pubsub.depth(topic, group) == 0

@@ -1,4 +1,4 @@
-"""A received message is leased: acknowledged, handed back, extended, or lost to somebody else."""
+"""Leases of received messages: acknowledged, handed back, extended, or lost to another consumer."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class LeasePromises(Setting):
         assert [] == second.receive(1, 0.3)
 
     def test_a_message_comes_back_after_its_lease(self, pubsub: PubSub, topic: str) -> None:
-        """To whoever asks, counted once more."""
+        """To any consumer, counted once more."""
         first, second = pubsub.consumer(topic, lease=1, raw=True), pubsub.consumer(topic, lease=1, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         (lost,) = receive(first, 1)
@@ -88,7 +88,7 @@ class LeasePromises(Setting):
         assert [True] * 4 == extended
 
     def test_extend_tells_what_was_lost(self, pubsub: PubSub, topic: str) -> None:
-        """In the places of those that are somebody else's."""
+        """In the places of those that another consumer has."""
         first, second = pubsub.consumer(topic, lease=1, raw=True), pubsub.consumer(topic, lease=30, raw=True)
         pubsub.publish(topic, b"lost", raw=True)
         lost = receive(first, 1)
@@ -99,7 +99,7 @@ class LeasePromises(Setting):
         assert [False, True] == first.extend([*lost, *held])
 
     def test_ack_after_a_lost_lease_is_silent(self, pubsub: PubSub, topic: str) -> None:
-        """And takes nothing from who has the message now."""
+        """And takes nothing from the consumer that has the message now."""
         first, second = pubsub.consumer(topic, lease=1, raw=True), pubsub.consumer(topic, lease=1, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         lost = receive(first, 1)
@@ -110,7 +110,7 @@ class LeasePromises(Setting):
         assert [b"x"] * 3 == bodies(lost + found + again)
 
     def test_nack_after_a_lost_lease_is_silent(self, pubsub: PubSub, topic: str) -> None:
-        """And takes nothing from who has the message now."""
+        """And takes nothing from the consumer that has the message now."""
         first, second = pubsub.consumer(topic, lease=1, raw=True), pubsub.consumer(topic, lease=30, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         lost = receive(first, 1)

@@ -165,7 +165,7 @@ class SubscribingPromises(Setting):
         pubsub.publish(topic, "1")
         if silence_s != math.inf:
             time.sleep(silence_s + 1)
-        pubsub.consumer(topic, broadcast=True).close()  # whoever joins sweeps away the dead
+        pubsub.consumer(topic, broadcast=True).close()  # joining drops the groups of the dead
         pubsub.publish(topic, "2")
         free.set()
 

@@ -83,11 +83,11 @@ class PreforkPool(Pool):
         return max(slot.since for slot in slots) if all(slot.running for slot in slots) else None
 
     def is_alive(self) -> bool:
-        """Return whether there is a child, and somebody to hear what it reports."""
+        """Return whether there is a child, and a thread to read its reports."""
         return bool(self._pids) and self._reader.is_alive()
 
     def supervise(self, stopping: Callable[[], bool]) -> None:
-        """Keep the time limits, and look for what a dead child may have taken unseen."""
+        """Enforce the time limits, and look for jobs that a dead child took without noting them."""
         while not stopping():
             self._tick()
             time.sleep(TICK_S if len(self.jobs) else IDLE_TICK_S)
@@ -111,7 +111,7 @@ class PreforkPool(Pool):
 
     @property
     def info(self) -> dict[str, Any]:
-        """What `inspect stats` shows."""
+        """The figures that `inspect stats` shows."""
         return {**super().info, "processes": sorted(self._pids.values())}
 
     def _end(self) -> None:
@@ -140,7 +140,7 @@ class PreforkPool(Pool):
         )
 
     def _on_down(self, index: int, status: int) -> None:
-        """Settle what the child leaves behind, and put another in its place."""
+        """Settle the jobs that the child leaves behind, and start another in its place."""
         self._pids.pop(index, None)
         slot = self._slots.of(index)
         blamed = slot.running
@@ -185,7 +185,7 @@ class PreforkPool(Pool):
             elif limit := slot.over_soft_limit(now):
                 number = slot.target = slot.running
                 _kill(pid, signal.SIGUSR1)
-                self._say_soft_limit(number, limit)
+                self._report_soft_limit(number, limit)
         self._find_orphans()
 
     def _find_orphans(self) -> None:
@@ -205,7 +205,7 @@ class PreforkPool(Pool):
         return []
 
     def _lost_outcome(self, job: Job, code: int) -> Outcome:
-        """Return what becomes of the task whose process died: again, unless it has done so often enough."""
+        """Return the outcome of a task whose process died: again, unless it was lost too often."""
         if job.message.delivery_count < self.options.app.capa.settings.max_worker_losses:
             logger.warning("a task of %s took its process down, it will run again", job.queue)
             return AGAIN
@@ -219,7 +219,7 @@ class PreforkPool(Pool):
         self._execution.request(job.arrival, outcomes.append).on_timeout(soft=False, timeout=limit)
         return outcomes[0] if outcomes else DONE
 
-    def _say_soft_limit(self, number: int, limit: float) -> None:
+    def _report_soft_limit(self, number: int, limit: float) -> None:
         job = self.jobs.get(number)
         if job is not None:
             self._execution.request(job.arrival, lambda _outcome: None).on_timeout(soft=True, timeout=limit)
