@@ -50,11 +50,16 @@ class RevocationWatch(threading.Thread):
         self._app = app
         self._stopped = threading.Event()
         self._etag = ""
+        self._state: State | None = None
 
     def look(self, wait_s: float = 0.0) -> None:
         """Take over the list if it has changed; before the first task is received, and then from `run`."""
         try:
-            item = self._app.capa.state.wait(KEY, self._etag, timeout=wait_s)
+            if (
+                self._state is None
+            ):  # once: the last wait, which may outlive the worker, must not open a later runtime's
+                self._state = self._app.capa.state
+            item = self._state.wait(KEY, self._etag, timeout=wait_s)
         except CapaError as error:
             logger.warning("cannot look for revoked tasks now: %s", error)
             self._stopped.wait(wait_s)
