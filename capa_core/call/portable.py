@@ -67,6 +67,14 @@ class Portable(Generic[DriverT]):
         """The types for which `native` has a client."""
         return tuple(self._driver.clients())
 
+    def summary(self) -> str:
+        """Return what the component holds in a few words, such as `12 keys`; `""` where it cannot be known.
+
+        Raises:
+            UnavailableError: The engine did not answer.
+        """
+        return ""
+
     def stop(self) -> None:
         """Take in no more work; what runs goes on. The runtime calls it before it closes anything."""
 
@@ -90,3 +98,8 @@ class Portable(Generic[DriverT]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def counted(count: int, noun: str) -> str:
+    """Return *count* with *noun*, in the plural unless it is one."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

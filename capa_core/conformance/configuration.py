@@ -11,6 +11,7 @@ Each test wants a driver over an empty place of its own. A driver without SAVE a
 
 from __future__ import annotations
 
+from capa_core.conformance._configuration.inspecting import InspectingPromises
 from capa_core.conformance._configuration.limits import LimitPromises
 from capa_core.conformance._configuration.outages import OutagesPromises
 from capa_core.conformance._configuration.reading import ReadingPromises
@@ -27,6 +28,7 @@ class ConfigurationConformance(
     WatchingPromises,
     OutagesPromises,
     LimitPromises,
+    InspectingPromises,
     ContractPromises,
 ):
     """Subclass it, override `driver`, and every test runs against your engine."""

@@ -95,6 +95,14 @@ class InvocationConformance(ContractPromises, ABC):
     def test_declares_every_ability(self, driver: AnyDriver) -> None:
         assert set(InvocationFeature) == set(driver.features)
 
+    def test_endpoints_are_known_without_a_call(self, invocation: Invocation) -> None:
+        invocation.invoke("nothing")
+        endpoints = invocation.inspect()
+
+        assert endpoints
+        assert [] == [endpoint for endpoint in endpoints if not endpoint.url or not endpoint.available]
+        assert invocation.summary()
+
     def test_bytes_go_and_come_back_as_they_are(self, invocation: Invocation) -> None:
         data = bytes(range(256)) * 10
 

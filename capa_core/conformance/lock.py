@@ -360,6 +360,22 @@ class LockConformance(ContractPromises, ABC):
         with pytest.raises(InvalidArgumentError):
             locks.lock("k", lease=lease)
 
+    # Inspecting
+
+    def test_held_locks_are_listed_with_holder_and_token(self, locks: Locks) -> None:
+        _needs(locks, LockFeature.INSPECT)
+        tokens = {name: locks.try_lock(name, "me:ü", lease=30) for name in ODD_NAMES}
+        locks.try_lock("freed", "me")
+        locks.unlock("freed", "me")
+        locks.try_lock("ended", "me", lease=SHORT_S)
+        time.sleep(SHORT_S + 0.1)
+        found = list(locks.inspect())
+
+        assert tokens == {lock.name: lock.token for lock in found}
+        assert {"me:ü"} == {lock.owner for lock in found}
+        assert all(20 < lock.left_s <= 30 for lock in found)
+        assert f"{len(ODD_NAMES)} held" == locks.summary()
+
     # Sharing, forks, crashes
 
     def test_locks_are_shared_if_it_says_so(self, connect: Connect, locks: Locks) -> None:

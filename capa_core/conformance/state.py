@@ -14,6 +14,7 @@ from __future__ import annotations
 from capa_core.conformance._contract import ContractPromises
 from capa_core.conformance._state.etags import EtagPromises
 from capa_core.conformance._state.expiry import ExpiryPromises
+from capa_core.conformance._state.inspecting import InspectingPromises
 from capa_core.conformance._state.life import LifePromises
 from capa_core.conformance._state.limits import LimitPromises
 from capa_core.conformance._state.many import ManyPromises
@@ -34,6 +35,7 @@ class StateConformance(
     WaitingPromises,
     LifePromises,
     LimitPromises,
+    InspectingPromises,
     ContractPromises,
 ):
     """Every promise of `State` and `StateDriver`. Override the fixture `connect`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from capa_core.block import blocks, declaration
 from capa_core.errors import CapaError
@@ -28,6 +28,16 @@ class ComponentReport:
     driver: str
     origin: str
     legacy: tuple[str, ...] = ()
+
+    def component(self, runtime: Runtime) -> Any:
+        """Return the component, built if need be; `None` for one that stands for components yet to be named.
+
+        Raises:
+            SettingsError: Its settings are wrong.
+        """
+        if self.name == "default" and declaration(self.block).one_per_name:
+            return None
+        return runtime.component(self.block, self.name)
 
     def answer(self, runtime: Runtime) -> tuple[bool, str]:
         """Build the component, ask whether it answers, and return that with one line about it or the error."""

@@ -30,6 +30,7 @@ class Bare(ConfigurationDriver[BareSettings]):
         ConfigurationFeature.LABELS: absent("its engine has no variants"),
         ConfigurationFeature.TAGS: absent("its engine has no tags"),
         ConfigurationFeature.DOCUMENTS: absent("its engine has keys only"),
+        ConfigurationFeature.INSPECT: absent("its engine lists nothing"),
     }
 
     def __init__(self) -> None:

@@ -21,7 +21,10 @@ class BareState(StateDriver[MemoryStateSettings]):
         **dict.fromkeys(
             (StateFeature.TTL, StateFeature.BULK, StateFeature.WAIT, StateFeature.INCREMENT), BY_CORE
         ),
-        **dict.fromkeys((StateFeature.TRANSACTION, StateFeature.SCAN), absent("left out for the test")),
+        **dict.fromkeys(
+            (StateFeature.TRANSACTION, StateFeature.SCAN, StateFeature.INSPECT),
+            absent("left out for the test"),
+        ),
         **dict.fromkeys((StateFeature.SHARED, StateFeature.DURABLE), absent("memory of one process")),
     }
 

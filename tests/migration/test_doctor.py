@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
+from capa_core import Runtime
 from capa_migration.cli import main
 
 
@@ -29,7 +31,7 @@ def test_without_settings_the_embedded_default_answers(doctor):
 
     assert 0 == code
     assert "no capa.toml here or above: the embedded default serves everything" in out
-    (line,) = [line for line in out.splitlines() if line.startswith("state ")]
+    (line,) = [line for line in out.splitlines() if re.match(r"state .*embedded default", line)]
     assert ["state", "default", "sqlite", "embedded", "default", "yes"] == line.split()[:6]
 
 
@@ -108,3 +110,47 @@ def test_a_side_that_an_adapter_lacks_exits_with_2_and_is_named(doctor, adapter,
     assert 2 == code
     assert f"{side}: NOT AVAILABLE" in line
     assert f"capa.toml: adapters.{adapter}.side" in line
+
+
+def test_native_clients_limits_and_holdings_are_shown(doctor, tmp_path):
+    with Runtime(start=tmp_path) as runtime:
+        runtime.state().put("k", b"v")
+        runtime.lock().try_lock("nightly", "me", lease=600)
+    _, out, _ = doctor("--json")
+    found = {row["block"]: row for row in json.loads(out)["components"]}
+    _, text, _ = doctor()
+
+    assert ("1 key", "1 held") == (found["state"]["holds"], found["lock"]["holds"])
+    assert ["sqlite3.Connection"] == found["state"]["native"]
+    assert (512, 999_995_904) == (
+        found["state"]["limits"]["max_key_length"],
+        found["state"]["limits"]["max_value_bytes"],
+    )
+    (line,) = [line for line in text.splitlines() if re.match(r"state .*max_key", line)]
+    shown = ["1 key", "sqlite3.Connection", "max_key_length 512, max_value_bytes 999,995,904"]
+    assert shown == re.split(r"  +", line)[2:]
+
+
+def test_queues_are_listed_when_asked_for(doctor, tmp_path):
+    with Runtime(start=tmp_path) as runtime:
+        runtime.pubsub().consumer("orders", "billing", raw=True)
+        runtime.pubsub().publish("orders", b"x", raw=True)
+    _, without, _ = doctor()
+    code, text, _ = doctor("--queues")
+    _, data, _ = doctor("--queues", "--json")
+
+    assert "billing" not in without
+    assert 0 == code
+    (line,) = [line for line in text.splitlines() if line.startswith("orders")]
+    assert ["orders", "billing", "1", "0", "s", "-", "0"] == [*line.split()[:4], *line.split()[5:]]
+    (survey,) = json.loads(data)["queues"]
+    assert ("default", ["orders"]) == (survey["component"], [topic["name"] for topic in survey["topics"]])
+
+
+def test_an_engine_that_does_not_answer_has_no_holdings_and_no_queues(doctor):
+    settings = '[pubsub.default]\ndriver = "redis"\nurl = "redis://127.0.0.1:1/0"\nretries = 0\n'
+    code, out, _ = doctor("--queues", "--json", settings=settings)
+    found = json.loads(out)
+
+    assert (2, []) == (code, found["queues"])
+    assert ["limits" in row for row in found["components"] if row["block"] == "pubsub"] == [False]

@@ -9,6 +9,7 @@ from capa_core.blocks.configuration.driver import (
     ConfigurationFeature,
     ConfigurationItem,
     ConfigurationLimits,
+    GroupStatus,
     Scope,
     Snapshot,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "ConfigurationItem",
     "ConfigurationLimits",
     "ConfigurationView",
+    "GroupStatus",
     "Listener",
     "Scope",
     "Snapshot",

@@ -58,6 +58,11 @@ class Groups:
             self._refresh(group)
         return snapshot
 
+    def is_stale(self, scope: Scope) -> bool:
+        """Return whether this process follows *scope* and goes on with earlier values."""
+        group = self._groups.get(scope)
+        return group is not None and group.loaded and group.view.stale
+
     def refresh(self, scope: Scope) -> None:
         """Read *scope* anew if it is followed, so that views show at once what their own component wrote."""
         group = self._groups.get(scope)

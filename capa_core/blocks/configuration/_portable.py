@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from capa_core.blocks.configuration.driver import (
     ConfigurationFeature,
     ConfigurationItem,
     ConfigurationLimits,
+    GroupStatus,
     Scope,
 )
 from capa_core.blocks.configuration.formats import KEYED, TEXTS, suffix_of
 from capa_core.call import DEFAULT_POLICY, Policy
 from capa_core.call.limits import refuse
-from capa_core.call.portable import Portable
+from capa_core.call.portable import Portable, counted
 from capa_core.call.traits import call_traits
 from capa_core.errors import ClosedError, InvalidArgumentError, UnsupportedError
 
@@ -179,6 +181,31 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
         following = Following(follower)
         entry.follow(following)
         return following.close
+
+    # Inspecting
+
+    def inspect(self) -> Iterator[GroupStatus]:
+        """Yield each group of the engine with version, number of items, place, and whether this process is behind.
+
+        Raises:
+            UnsupportedError: The component has no INSPECT.
+            UnavailableError: The engine did not answer.
+        """
+        self._needs(ConfigurationFeature.INSPECT)
+        return self._inspected()
+
+    def summary(self) -> str:
+        """See `Portable.summary`."""
+        if not self._features[ConfigurationFeature.INSPECT]:
+            return ""
+        return counted(sum(1 for _ in self.inspect()), "group")
+
+    def _inspected(self) -> Iterator[GroupStatus]:
+        try:
+            for status in self._guard.safe("inspect", self._driver.inspect):
+                yield replace(status, stale=self._groups.is_stale(status.scope))
+        except Exception as error:  # noqa: BLE001 - as in Guard: by its Capa name, or as it is
+            self._guard.fail("inspect", error)
 
     # Writing
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from capa_core.abilities import Feature, Level
@@ -30,6 +30,8 @@ class ConfigurationFeature(Feature):
     """Items carry named texts of their own."""
     DOCUMENTS = ("documents", Level.COMMON)
     """A group can be one document (`testjson.json`), whose text is kept whole."""
+    INSPECT = ("inspect", Level.COMMON)
+    """The groups that the engine has can be listed, with version and number of items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,24 @@ class ConfigurationLimits:
     max_document_bytes: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupStatus:
+    """One group at one moment.
+
+    Attributes:
+        version: As of a snapshot.
+        items: How many; `None` where it cannot be read, such as a malformed file.
+        origin: Where it stands in the engine, such as a file.
+        stale: Whether this process goes on with earlier values since the engine did not answer.
+    """
+
+    scope: Scope
+    version: str
+    items: int | None
+    origin: str
+    stale: bool = False
+
+
 class ConfigurationDriver(Driver[SettingsT]):
     """A scope that does not exist reads as an empty snapshot with version `""`; it may come into being later."""
 
@@ -154,3 +174,7 @@ class ConfigurationDriver(Driver[SettingsT]):
         Absent DELETE: never called.
         """
         raise UnsupportedError(f"{type(self).__name__} cannot remove {len(keys)} keys from {scope}")
+
+    def inspect(self) -> Iterator[GroupStatus]:
+        """Yield each group that the engine has, once, in no order. Absent INSPECT: never called."""
+        raise UnsupportedError(f"{type(self).__name__} cannot list its groups")

@@ -5,6 +5,7 @@ from capa_core.blocks.invocation._portable import Invocation
 from capa_core.blocks.invocation._served import Served
 from capa_core.blocks.invocation._service import Application, Call, Service
 from capa_core.blocks.invocation.driver import (
+    EndpointStatus,
     InvocationDriver,
     InvocationFeature,
     InvocationLimits,
@@ -16,6 +17,7 @@ __all__ = [
     "BLOCK",
     "Application",
     "Call",
+    "EndpointStatus",
     "Invocation",
     "InvocationDriver",
     "InvocationFeature",

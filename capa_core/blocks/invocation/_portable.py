@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 from capa_core.blocks.invocation.driver import (
+    EndpointStatus,
     InvocationDriver,
     InvocationLimits,
     InvocationRequest,
@@ -128,6 +129,15 @@ class Invocation(Portable[InvocationDriver[Any]]):
             if span is not None:
                 span.set_attribute("http.response.status_code", response.status)
             return response
+
+    def inspect(self) -> list[EndpointStatus]:
+        """Return the endpoints of the service, as this process knows them; none of them is called."""
+        return self._guard.once("inspect", self._driver.inspect)
+
+    def summary(self) -> str:
+        """See `Portable.summary`."""
+        endpoints = self.inspect()
+        return f"{sum(one.available for one in endpoints)} of {len(endpoints)} endpoints available"
 
     def _left_s(self, timeout_s: float | None) -> float:
         return deadline.remaining_s(self._guard.policy.deadline_s if timeout_s is None else timeout_s)

@@ -67,6 +67,21 @@ class InvocationLimits:
     max_body_bytes: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointStatus:
+    """One address at which a service is reached.
+
+    Attributes:
+        url: Without credentials.
+        available: Whether calls go there now; one that refused a connection is left out for a while.
+        idle: Connections that are kept open and not in use.
+    """
+
+    url: str
+    available: bool
+    idle: int = 0
+
+
 class InvocationDriver(Driver[SettingsT]):
     """Carries a request to one service: which one, its settings say."""
 
@@ -74,6 +89,10 @@ class InvocationDriver(Driver[SettingsT]):
     def limits(self) -> InvocationLimits:
         """The most that a request may have. Read once, before anything is opened."""
         return InvocationLimits()
+
+    @abstractmethod
+    def inspect(self) -> list[EndpointStatus]:
+        """Return the endpoints that are known now, without asking them."""
 
     @abstractmethod
     def call(

@@ -3,9 +3,9 @@
 from capa_core.block import Block, Closing
 from capa_core.blocks.lock._held import Held
 from capa_core.blocks.lock._portable import Lock, Locks
-from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockLimits
+from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockLimits, LockStatus
 
-__all__ = ["BLOCK", "Held", "Lock", "LockDriver", "LockFeature", "LockLimits", "Locks"]
+__all__ = ["BLOCK", "Held", "Lock", "LockDriver", "LockFeature", "LockLimits", "LockStatus", "Locks"]
 
 BLOCK = Block(
     name="lock",

@@ -7,6 +7,7 @@ import random
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
@@ -14,11 +15,11 @@ from typing import Any
 from capa_core.blocks.lock._checks import Duration, check_text, lease_seconds, seconds
 from capa_core.blocks.lock._held import Held, now
 from capa_core.blocks.lock._keeper import Keeper
-from capa_core.blocks.lock.driver import LockDriver, LockLimits
+from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockLimits, LockStatus
 from capa_core.call import DEFAULT_POLICY, Policy, cancellation
 from capa_core.call.portable import Portable
 from capa_core.call.traits import blocking, call_traits
-from capa_core.errors import DeadlineError, LockLostError
+from capa_core.errors import DeadlineError, LockLostError, UnsupportedError
 
 DEFAULT_LEASE = timedelta(seconds=30)
 
@@ -91,6 +92,30 @@ class Locks(Portable[LockDriver[Any]]):
             raise LockLostError(
                 f"{owner!r} does not hold the lock {name!r}: its lease ended, or it never did."
             )
+
+    def inspect(self) -> Iterator[LockStatus]:
+        """Yield each lock that is held, by whatever process: holder, token and what is left of the lease.
+
+        Raises:
+            UnsupportedError: The component has no INSPECT.
+            UnavailableError: The engine did not answer.
+        """
+        support = self._features[LockFeature.INSPECT]
+        if not support:
+            raise UnsupportedError(f"lock {self.name!r} has no {LockFeature.INSPECT}: {support.note}.")
+        return self._inspected()
+
+    def summary(self) -> str:
+        """See `Portable.summary`."""
+        if not self._features[LockFeature.INSPECT]:
+            return ""
+        return f"{sum(1 for _ in self.inspect()):,} held"
+
+    def _inspected(self) -> Iterator[LockStatus]:
+        try:
+            yield from self._guard.safe("inspect", self._driver.inspect)
+        except Exception as error:  # noqa: BLE001 - as in Guard: by its Capa name, or as it is
+            self._guard.fail("inspect", error)
 
     def close(self) -> None:
         """Let go of connections and threads. What is still held counts as lost. A second `close` does nothing."""

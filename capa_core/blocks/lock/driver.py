@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from capa_core.abilities import Feature, Level
@@ -26,6 +27,8 @@ class LockFeature(Feature):
     """Several processes contend for the same locks."""
     DURABLE = ("durable", Level.COMMON)
     """Holders and tokens survive a crash of the engine."""
+    INSPECT = ("inspect", Level.COMMON)
+    """The locks that are held can be listed with holder, token and what is left of the lease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,22 @@ class LockLimits:
     max_name_length: int = LONGEST_NAME
     min_lease_s: float = SHORTEST_LEASE_S
     max_lease_s: float = LONGEST_LEASE_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockStatus:
+    """A lock that is held.
+
+    Attributes:
+        owner: What the engine knows the holder by; for `Locks.lock`, host, process and a random part.
+        token: The fencing token.
+        left_s: Seconds until the lease ends, unless it is renewed.
+    """
+
+    name: str
+    owner: str
+    token: int
+    left_s: float
 
 
 class LockDriver(Driver[SettingsT]):
@@ -69,3 +88,10 @@ class LockDriver(Driver[SettingsT]):
     @abstractmethod
     def release(self, name: str, owner: str) -> bool:
         """Free the lock; `False` if *owner* does not hold it any more (nothing changes then)."""
+
+    def inspect(self) -> Iterator[LockStatus]:
+        """Yield each lock that is held, once, in no order. INSPECT.
+
+        It *must not* hold a lock or a connection between two of them, nor all of them in this process.
+        """
+        raise NotImplementedError

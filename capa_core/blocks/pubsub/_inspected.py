@@ -15,7 +15,7 @@ from capa_core.blocks.pubsub.inspection import (
     dead_letter,
     dead_topic,
 )
-from capa_core.call.portable import Portable
+from capa_core.call.portable import Portable, counted
 from capa_core.errors import UnsupportedError
 
 MOST_BYTES = 65_536
@@ -113,6 +113,12 @@ class Inspected(Portable[PubSubDriver[Any]]):
             count = min(count, check_count("most", most, largest=10**9))
         with Replay(self._guard, self._driver, topic) as replay:
             return replay.move(count)
+
+    def summary(self) -> str:
+        """See `Portable.summary`."""
+        if not self._features[PubSubFeature.INSPECT]:
+            return ""
+        return counted(sum(1 for _ in self.topics()), "topic")
 
     def _listed(self) -> Iterator[str]:
         try:

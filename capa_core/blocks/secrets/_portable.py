@@ -9,7 +9,7 @@ from capa_core.abilities import BY_CORE
 from capa_core.blocks.secrets.driver import SecretsDriver, SecretsFeature, SecretsLimits
 from capa_core.call import DEFAULT_POLICY, Policy
 from capa_core.call.limits import bound, refuse
-from capa_core.call.portable import Portable
+from capa_core.call.portable import Portable, counted
 from capa_core.errors import InvalidArgumentError, NotFoundError, UnsupportedError
 from capa_core.secret import Secret
 
@@ -88,6 +88,10 @@ class Secrets(Portable[SecretsDriver[Any]]):
         Retries: repeated.
         """
         return sorted(self._guard.safe("names", self._driver.names))
+
+    def summary(self) -> str:
+        """See `Portable.summary`."""
+        return counted(len(self.names()), "secret")
 
     def _fields(self, name: str, version: str | None) -> Mapping[str, str]:
         _check_name(name)

@@ -2,9 +2,27 @@
 
 from capa_core.block import Block, Closing
 from capa_core.blocks.state._portable import State
-from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem, StateLimits
+from capa_core.blocks.state.driver import (
+    Delete,
+    Put,
+    StateDriver,
+    StateFeature,
+    StateItem,
+    StateLimits,
+    StateStatus,
+)
 
-__all__ = ["BLOCK", "Delete", "Put", "State", "StateDriver", "StateFeature", "StateItem", "StateLimits"]
+__all__ = [
+    "BLOCK",
+    "Delete",
+    "Put",
+    "State",
+    "StateDriver",
+    "StateFeature",
+    "StateItem",
+    "StateLimits",
+    "StateStatus",
+]
 
 BLOCK = Block(
     name="state",

@@ -21,6 +21,7 @@ from capa_core.blocks.state.driver import (
     StateFeature,
     StateItem,
     StateLimits,
+    StateStatus,
     added,
 )
 from capa_core.errors import DataLossError, UnavailableError, UnsupportedError
@@ -111,6 +112,10 @@ class _Over(StateDriver[Any]):
     def wait(self, key: str, etag: str, timeout_s: float) -> StateItem | None:
         """See `StateDriver.wait`."""
         return self._driver.wait(key, etag, timeout_s)
+
+    def inspect(self, most: int) -> StateStatus:
+        """See `StateDriver.inspect`; what has expired and was not come across yet is counted too."""
+        return self._driver.inspect(most)
 
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """See `Driver.clients`."""

@@ -17,11 +17,19 @@ from capa_core.blocks.state._checks import (
     ttl_seconds,
 )
 from capa_core.blocks.state._compensation import compensated
-from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem, StateLimits
+from capa_core.blocks.state.driver import (
+    Delete,
+    Put,
+    StateDriver,
+    StateFeature,
+    StateItem,
+    StateLimits,
+    StateStatus,
+)
 from capa_core.call import DEFAULT_POLICY, Policy
 from capa_core.call.cancellation import parts
 from capa_core.call.limits import bound, refuse
-from capa_core.call.portable import Portable
+from capa_core.call.portable import Portable, counted
 from capa_core.call.traits import call_traits
 from capa_core.errors import ConflictError, InvalidArgumentError, UnsupportedError
 
@@ -272,6 +280,26 @@ class State(Portable[StateDriver[Any]]):
             return None
 
         return self._guard.waiting("wait", end, wait)
+
+    def inspect(self, *, most: int = 100_000) -> StateStatus:
+        """Return how many keys the component has, and the room that they take.
+
+        Args:
+            most: Where counting ends, for engines that go through the keys to count them.
+
+        Raises:
+            UnsupportedError: The component has no INSPECT.
+            UnavailableError: The engine did not answer.
+        """
+        self._require(StateFeature.INSPECT)
+        return self._guard.safe("inspect", self._driver.inspect, most)
+
+    def summary(self) -> str:
+        """See `Portable.summary`."""
+        if not self._features[StateFeature.INSPECT]:
+            return ""
+        status = self.inspect()
+        return counted(status.keys, "key") + ("" if status.complete else " and more")
 
     def _scanned(self, prefix: str) -> Iterator[str]:
         try:

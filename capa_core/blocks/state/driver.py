@@ -36,6 +36,8 @@ class StateFeature(Feature):
     """Several processes see the same values."""
     DURABLE = ("durable", Level.COMMON)
     """An acknowledged write survives a crash of the process and of the machine."""
+    INSPECT = ("inspect", Level.COMMON)
+    """The number of keys can be asked for, and the room that they take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,21 @@ class StateLimits:
     max_key_length: int = LONGEST_KEY
     max_value_bytes: int | None = None
     max_ttl_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateStatus:
+    """What a component holds at one moment.
+
+    Attributes:
+        keys: How many keys have a value.
+        complete: Whether these are all; if not, counting ended there.
+        size_bytes: Room that the engine takes for them; `None` where it does not tell.
+    """
+
+    keys: int
+    complete: bool = True
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +178,13 @@ class StateDriver(Driver[SettingsT]):
         `None` when *timeout_s* passed first. Must look before it waits, so that a change between the caller's
         `get` and this call is not missed. Only writes with `notify` need to wake it at once; others within 1 s.
         An engine that does not answer must not hold it for more than a second after *timeout_s*.
+        """
+        raise NotImplementedError
+
+    def inspect(self, most: int) -> StateStatus:
+        """Return how many keys there are, counted up to *most*. INSPECT.
+
+        It *must not* hold all keys in this process, nor the engine for long.
         """
         raise NotImplementedError
 

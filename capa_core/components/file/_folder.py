@@ -84,6 +84,27 @@ class Folder:
         self._held[found.path] = held = Held(found, data, digest, settled)
         return held
 
+    def scopes(self) -> Iterator[Scope]:
+        """Yield the scope of each file, once: `<label>/<group>`, `<application>/<label>/<group>`.
+
+        Two files of one group and different formats are one scope, which the first of the formats serves.
+        """
+        seen: set[Scope] = set()
+        for pattern in ("*", "*/*", "*/*/*"):
+            for path in sorted(self.path.glob(pattern)):
+                *folders, name = path.relative_to(self.path).parts
+                if any(part.startswith(".") for part in (*folders, name)) or not path.is_file():
+                    continue
+                application, label = ("", "", *folders)[-2:]
+                stem, suffix = path.stem, path.suffix
+                for group in dict.fromkeys((stem if suffix in formats.KEYED else name, name)):
+                    scope = Scope(application, group, label)
+                    found = self.find(scope)
+                    if found is not None and found.path == path and scope not in seen:
+                        seen.add(scope)
+                        yield scope
+                        break
+
     def place_for(self, scope: Scope, suffix: str) -> tuple[Path, str]:
         """Return where a new file for *scope* goes, and its suffix; *suffix* if the group has none."""
         of_group = formats.suffix_of(scope.group)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -25,11 +25,12 @@ from capa_core.blocks.configuration.driver import (
     ConfigurationFeature,
     ConfigurationItem,
     ConfigurationLimits,
+    GroupStatus,
     Scope,
     Snapshot,
 )
 from capa_core.components.file._folder import Folder, Held, locked, replace_file, text_of
-from capa_core.errors import PermissionDeniedError, UnavailableError
+from capa_core.errors import CapaError, PermissionDeniedError, UnavailableError
 
 SETTLE_S = 0.05
 """How long a file must look the same before a change counts: a writer in the middle of it goes unnoticed."""
@@ -73,6 +74,10 @@ class FileConfiguration(ConfigurationDriver[FileConfigurationSettings]):
         ConfigurationFeature.LABELS: NATIVE,
         ConfigurationFeature.TAGS: absent("files have no place for tags"),
         ConfigurationFeature.DOCUMENTS: NATIVE,
+        ConfigurationFeature.INSPECT: approximate(
+            "a file with keys is listed as a group, also if it is read as a document, and the folder of an application"
+            " as a label"
+        ),
     }
     error_types = {PermissionError: PermissionDeniedError, OSError: UnavailableError}
 
@@ -149,6 +154,20 @@ class FileConfiguration(ConfigurationDriver[FileConfigurationSettings]):
         if self._folder.find(scope) is None:
             return self.version(scope)
         return self._edit(scope, lambda text, suffix, source: formats.deleted(text, suffix, keys, source))
+
+    def inspect(self) -> Iterator[GroupStatus]:
+        """See `ConfigurationDriver.inspect`."""
+        for scope in self._folder.scopes():
+            found = self._folder.find(scope)
+            if found is not None:
+                yield self._status(scope, self._folder.read(found))
+
+    def _status(self, scope: Scope, held: Held) -> GroupStatus:
+        try:
+            items: int | None = len(_snapshot(held, scope).items)
+        except CapaError:  # malformed, or of a kind whose library is missing: `get` says which
+            items = None
+        return GroupStatus(scope=scope, version=held.version, items=items, origin=str(held.found.path))
 
     def ping(self) -> str:
         """See `Driver.ping`."""

@@ -131,6 +131,11 @@ class Endpoint:
         context.sslsocket_class = _TlsSocket
         return context
 
+    @property
+    def idle(self) -> int:
+        """How many connections are open and not in use."""
+        return len(self._idle)
+
     def knock(self, timeout_s: float) -> None:
         """Open a connection and close it again.
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from capa_core.abilities import NATIVE
 from capa_core.blocks.invocation.driver import (
+    EndpointStatus,
     InvocationDriver,
     InvocationFeature,
     InvocationRequest,
@@ -108,6 +109,14 @@ class HttpInvocation(InvocationDriver[HttpInvocationSettings]):
     def not_sent(self, error: Exception) -> bool:
         """See `InvocationDriver.not_sent`."""
         return isinstance(error, NotSentError)
+
+    def inspect(self) -> list[EndpointStatus]:
+        """See `InvocationDriver.inspect`."""
+        now = time.monotonic()
+        return [
+            EndpointStatus(url=one.url, available=one.ejected_until <= now, idle=one.idle)
+            for one in self._endpoints
+        ]
 
     def ping(self) -> str:
         """See `Driver.ping`: a connection is opened; no request is sent, since none is safe for every service."""

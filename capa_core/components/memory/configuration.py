@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +15,7 @@ from capa_core.blocks.configuration.driver import (
     ConfigurationFeature,
     ConfigurationItem,
     ConfigurationLimits,
+    GroupStatus,
     Scope,
     Snapshot,
 )
@@ -49,6 +50,7 @@ class MemoryConfiguration(ConfigurationDriver[MemoryConfigurationSettings]):
         ConfigurationFeature.LABELS: NATIVE,
         ConfigurationFeature.TAGS: NATIVE,
         ConfigurationFeature.DOCUMENTS: NATIVE,
+        ConfigurationFeature.INSPECT: NATIVE,
     }
 
     def __init__(self, settings: MemoryConfigurationSettings) -> None:
@@ -126,6 +128,16 @@ class MemoryConfiguration(ConfigurationDriver[MemoryConfigurationSettings]):
             return self._edited(scope, old, kept, version) if len(kept) < len(old.items) else old
 
         return self._write(scope, change)
+
+    def inspect(self) -> Iterator[GroupStatus]:
+        """See `ConfigurationDriver.inspect`."""
+        with self._changed:
+            self._check_open()
+            held = list(self._snapshots.items())
+        return (
+            GroupStatus(scope=scope, version=one.version, items=len(one.items), origin="memory")
+            for scope, one in held
+        )
 
     def ping(self) -> str:
         """See `Driver.ping`."""

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from capa_core.abilities import NATIVE, absent
 from capa_core.blocks.invocation.driver import (
+    EndpointStatus,
     InvocationDriver,
     InvocationFeature,
     InvocationRequest,
@@ -86,6 +87,11 @@ class MemoryInvocation(InvocationDriver[MemoryInvocationSettings]):
     def not_sent(self, error: Exception) -> bool:
         """See `InvocationDriver.not_sent`."""
         return isinstance(error, UnavailableError)
+
+    def inspect(self) -> list[EndpointStatus]:
+        """See `InvocationDriver.inspect`."""
+        known = self._answer is not None or self.settings.app is not None
+        return [EndpointStatus(url=f"memory://{self.settings.service}", available=known)]
 
     def ping(self) -> str:
         """See `Driver.ping`."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
 from capa_core.abilities import NATIVE, absent
-from capa_core.blocks.lock.driver import LockDriver, LockFeature
+from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockStatus
 
 
 class MemoryLockSettings(BaseModel):
@@ -71,6 +72,18 @@ class MemoryLock(LockDriver[MemoryLockSettings]):
                 return False
             lock.expires = 0.0
             return True
+
+    def inspect(self) -> Iterator[LockStatus]:
+        """See `LockDriver.inspect`: those that are held now."""
+        now = time.monotonic()
+        with self._changing:
+            held = [(name, lock) for name, lock in self._locks.items() if lock.expires > now]
+            return iter(
+                [
+                    LockStatus(name=name, owner=lock.owner, token=lock.token, left_s=lock.expires - now)
+                    for name, lock in held
+                ]
+            )
 
     def ping(self) -> str:
         """See `Driver.ping`."""

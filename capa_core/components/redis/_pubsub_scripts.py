@@ -382,6 +382,7 @@ for level = 0, 9 do
             pending = redis.call('XPENDING', key(level), group.name, '-', '+', 1000)
         end
         redis.call('DEL', base .. ':back:' .. group.name)
+        redis.call('XGROUP', 'SETID', key(level), group.name, '$') -- or what is trimmed counts as not yet delivered
     end
     if redis.call('EXISTS', key(level)) == 1 then redis.call('XTRIM', key(level), 'MAXLEN', '=', 0) end
 end

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import redis
 
 from capa_core.abilities import NATIVE, approximate
-from capa_core.blocks.lock.driver import LockDriver, LockFeature
-from capa_core.components.redis._client import RedisSettings, about, connect, forget, run, run_on
+from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockStatus
+from capa_core.components.redis._client import (
+    RedisSettings,
+    about,
+    connect,
+    forget,
+    glob_escaped,
+    run,
+    run_on,
+)
 from capa_core.components.redis._errors import name_error
 from capa_core.errors import CapaError
 
@@ -45,6 +54,8 @@ end
 """
 _RENEW = _IF_OURS + "return redis.call('PEXPIRE', KEYS[1], ARGV[2])"
 _RELEASE = _IF_OURS + "return redis.call('DEL', KEYS[1])"
+
+_PAGE = 500
 
 
 class RedisLockSettings(RedisSettings):
@@ -89,6 +100,30 @@ class RedisLock(LockDriver[RedisLockSettings]):
     def release(self, name: str, owner: str) -> bool:
         """See `LockDriver.release`."""
         return bool(run(self._client, self._release, self._key(name), owner))
+
+    def inspect(self) -> Iterator[LockStatus]:
+        """See `LockDriver.inspect`: by SCAN, which goes through all keys of the database."""
+        seen: set[bytes] = set()
+        keys = self._client.scan_iter(glob_escaped(f"{self.settings.prefix}{{") + "*}", count=_PAGE)
+        while page := list(islice(keys, _PAGE)):
+            new = [key for key in dict.fromkeys(page) if key not in seen]
+            seen.update(new)
+            yield from self._statuses(new)
+
+    def _statuses(self, keys: Sequence[bytes]) -> Iterator[LockStatus]:
+        with self._client.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.get(key)
+                pipeline.pttl(key)
+            answers = pipeline.execute()
+        for key, held, left_ms in zip(keys, answers[::2], answers[1::2], strict=True):
+            if held is not None and left_ms > 0:
+                token, _, owner = held.decode().partition(":")
+                yield LockStatus(name=self._name(key), owner=owner, token=int(token), left_s=left_ms / 1000)
+
+    def _name(self, key: bytes) -> str:
+        escaped = key.decode()[len(self.settings.prefix) + 1 : -1]
+        return escaped.replace("%7D", "}").replace("%7B", "{").replace("%25", "%")
 
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """See `Driver.clients`: the component's own, which returns bytes. Safe for many threads and across a fork."""

@@ -6,12 +6,21 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, cast
 
 import redis
 
 from capa_core.abilities import NATIVE, approximate
-from capa_core.blocks.state.driver import Delete, Put, StateDriver, StateFeature, StateItem, StateLimits
+from capa_core.blocks.state.driver import (
+    Delete,
+    Put,
+    StateDriver,
+    StateFeature,
+    StateItem,
+    StateLimits,
+    StateStatus,
+)
 from capa_core.components.redis._client import (
     RedisSettings,
     about,
@@ -169,6 +178,11 @@ class RedisState(StateDriver[RedisStateSettings]):
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """See `Driver.clients`: the component's own, which returns bytes. Safe for many threads and across a fork."""
         return {redis.Redis: lambda: self._client}
+
+    def inspect(self, most: int) -> StateStatus:
+        """See `StateDriver.inspect`: by SCAN, which goes through all keys of the database; the server tells no size."""
+        keys = sum(1 for _ in islice(self.scan(""), most + 1))
+        return StateStatus(keys=min(keys, most), complete=keys <= most)
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
         """See `Driver.name_error`."""

@@ -24,7 +24,7 @@ WHERE seq = (SELECT min(seq) FROM message INDEXED BY message_by_turn WHERE queue
 """
 _PEEK = """
 SELECT seq, visible_at, urgency, count, published_at, key, id, content_type, attributes,
-       substr(data, 1, ?5), length(data)
+       ifnull(substr(data, 1, ?5), x''), length(data)
 FROM message WHERE queue = ?1 AND NOT (count = 0 AND ifnull(expires_at <= ?2, 0)) AND seq > ?3 ORDER BY seq LIMIT ?4
 """
 _PURGE = "DELETE FROM message WHERE queue = ?"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from capa_core.abilities import NATIVE, How, Support
-from capa_core.blocks.lock.driver import LockDriver, LockFeature
+from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockStatus
 from capa_core.components.sqlite import _uptime
 from capa_core.components.sqlite._database import Database
 from capa_core.components.sqlite._errors import name_error
@@ -33,8 +34,14 @@ _TAKE = (
     "INSERT INTO lock (name, token, owner, boot, expires_s) VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE"
     " SET token = token + 1, owner = excluded.owner, boot = excluded.boot, expires_s = excluded.expires_s"
 )
+_HELD_AFTER = (
+    "SELECT name, owner, token, expires_s - ?1 FROM lock WHERE name > ?2 AND boot = ?3 AND expires_s > ?1"
+    " ORDER BY name LIMIT ?4"
+)
 _COUNTED = "SELECT token FROM lock WHERE name = ?"
 _RENEW = "UPDATE lock SET expires_s = ? WHERE name = ? AND owner = ? AND boot = ? AND expires_s > ?"
+
+_PAGE = 500
 
 
 class SqliteLockSettings(BaseModel):
@@ -86,6 +93,13 @@ class SqliteLock(LockDriver[SqliteLockSettings]):
         """See `LockDriver.release`."""
         return self._database.write(lambda connection: _renew(connection, name, owner, 0.0))
 
+    def inspect(self) -> Iterator[LockStatus]:
+        """See `LockDriver.inspect`: some at a time, by name."""
+        after = ""
+        while page := self._database.read(partial(_held_after, name=after)):
+            yield from page
+            after = page[-1].name
+
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """See `Driver.clients`: one connection for all who ask, in autocommit mode; see `Database.native`."""
         return {sqlite3.Connection: self._database.native}
@@ -110,6 +124,11 @@ def _holder(connection: sqlite3.Connection, name: str) -> tuple[str, int]:
         _HELD, (name, _uptime.boot(), _uptime.seconds())
     ).fetchone()
     return row or ("", 0)
+
+
+def _held_after(connection: sqlite3.Connection, *, name: str) -> list[LockStatus]:
+    rows = connection.execute(_HELD_AFTER, (_uptime.seconds(), name, _uptime.boot(), _PAGE))
+    return [LockStatus(name=row[0], owner=row[1], token=row[2], left_s=row[3]) for row in rows]
 
 
 def _take(connection: sqlite3.Connection, name: str, owner: str, lease_s: float) -> int:

@@ -21,6 +21,7 @@ from capa_core.blocks.state.driver import (
     StateFeature,
     StateItem,
     StateLimits,
+    StateStatus,
     added,
 )
 from capa_core.components.sqlite._database import Database, largest_row
@@ -49,6 +50,8 @@ _LIST = (
     " AND (expires_s IS NULL OR expires_s > ?) ORDER BY key LIMIT ?"
 )
 _COUNT = "SELECT count(*) FROM state"
+_COUNT_LIVING = "SELECT count(*) FROM (SELECT 1 FROM state WHERE expires_s IS NULL OR expires_s > ? LIMIT ?)"
+_SIZE = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
 
 _PAGE = 500
 _BESIDE_VALUE = 4096
@@ -173,6 +176,16 @@ class SqliteState(StateDriver[SqliteStateSettings]):
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """See `Driver.clients`: one connection for all who ask, in autocommit mode; see `Database.native`."""
         return {sqlite3.Connection: self._database.native}
+
+    def inspect(self, most: int) -> StateStatus:
+        """See `StateDriver.inspect`: the size is that of the file."""
+
+        def count(connection: sqlite3.Connection) -> StateStatus:
+            (keys,) = connection.execute(_COUNT_LIVING, (time.time(), most + 1)).fetchone()
+            (size,) = connection.execute(_SIZE).fetchone()
+            return StateStatus(keys=min(keys, most), complete=keys <= most, size_bytes=size)
+
+        return self._database.read(count)
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
         """See `Driver.name_error`."""

@@ -189,6 +189,12 @@ class InspectingPromises(Setting):
 
         assert (b"012345678901", 10_000) == (seen.data, seen.size)
 
+    def test_an_empty_body_is_seen_as_one(self, inspected: PubSub, topic: str) -> None:
+        """And not as none."""
+        inspected.publish(topic, b"", raw=True)
+
+        assert [(b"", 0)] == [(seen.data, seen.size) for seen in inspected.peek(topic)]
+
     def test_a_dead_letter_says_where_it_comes_from(self, inspected: PubSub, topic: str) -> None:
         """And how often it was delivered."""
         self._kill(inspected, topic, [b"x"])
@@ -267,6 +273,17 @@ class InspectingPromises(Setting):
 
         assert (3, 0) == (count, inspected.purge(topic, "unknown"))
         assert [b"after"] == bodies(drain(consumer))
+
+    def test_emptying_a_topic_empties_every_group(self, pubsub: PubSub, topic: str) -> None:
+        """Also those that have not received anything yet."""
+        first = pubsub.consumer(topic, "first", raw=True)
+        pubsub.consumer(topic, "second", raw=True)
+        pubsub.publish_many(topic, [b"1", b"2"], raw=True)
+        receive(first, 1)
+        count = pubsub.purge(topic)
+
+        assert 2 == count
+        assert (0, 0) == (pubsub.depth(topic, "first"), pubsub.depth(topic, "second"))
 
     def _kill(self, pubsub: PubSub, topic: str, data: list[bytes]) -> list[str]:
         """Publish messages, give up on each, and return their ids."""

@@ -19,6 +19,7 @@ COMMANDS = {
     "migrate": "check, show, apply or undo the rewrite of a project",
     "run": "run an unmodified application on Capa, as a trial",
     "doctor": "show which component serves what, and whether it answers",
+    "queue": "look into topics: list, peek, replay dead letters, purge",
     "explain": "print the reason behind the ID of a message",
     "completion": "print what makes a shell complete these words",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from capa_migration.cli import CLEAN, FAILED, USAGE
@@ -12,6 +13,8 @@ from capa_migration.cli.arguments import Parser
 
 if TYPE_CHECKING:
     from capa_core import Runtime
+    from capa_core.runtime import ComponentReport
+    from capa_migration.queues import Survey
 
 _ABSOLUTE = re.compile(r"(?<![\w.:/-])/[^\s:,;()]+")
 
@@ -19,6 +22,7 @@ _EXAMPLES = """\
 examples:
   capa doctor                        the profile that CAPA_PROFILE names, or the default
   capa doctor --profile production
+  capa doctor --queues               topics, groups, depth, age of the oldest message, dead letters too
   capa doctor --json
 
 Read in the folder where the application starts: capa.toml is looked for there.
@@ -32,6 +36,7 @@ def parser() -> Parser:
     says = "Show which component serves what, which setting chose it, and whether it answers."
     parser = Parser(prog="capa doctor", description=says, epilog=_EXAMPLES)
     parser.add_argument("--profile", metavar="NAME", help="the profile of capa.toml to look at")
+    parser.add_argument("--queues", action="store_true", help="list the topics of each pub/sub component too")
     parser.add_argument("--json", action="store_true", help="print data instead of text")
     return parser
 
@@ -45,6 +50,7 @@ def run(words: list[str]) -> int:
     try:
         with Runtime(profile=arguments.profile) as runtime:
             found = _examine(runtime)
+            surveys = _surveys(runtime, found["components"]) if arguments.queues else []
     except SettingsError as error:
         return _refuse(error, USAGE)
     except CapaError as error:
@@ -52,9 +58,11 @@ def run(words: list[str]) -> int:
     served = (one["available"] for one in found["adapters"])
     code = CLEAN if all(row["answers"] for row in found["components"]) and all(served) else FAILED
     if arguments.json:
-        _print_json({**found, "exit": code})
+        queues = {"queues": [survey.as_data() for survey in surveys]} if arguments.queues else {}
+        _print_json({**found, **queues, "exit": code})
     else:
         _print_text(found)
+        _print_queues(surveys)
     return code
 
 
@@ -72,10 +80,46 @@ def _examine(runtime: Runtime) -> dict[str, Any]:
                 "legacy": list(row.legacy),
                 "answers": answers,
                 "said": line,
+                **(_abilities(runtime, row) if answers else {}),
             }
         )
     file = runtime.loaded.file
     return {"settings": str(file) if file else None, "components": components, "adapters": _adapters(runtime)}
+
+
+def _abilities(runtime: Runtime, row: ComponentReport) -> dict[str, Any]:
+    """Return native types, limits and holdings of a component that answers; nothing for one that is made by name."""
+    component = row.component(runtime)
+    if component is None:
+        return {}
+    return {
+        "native": [f"{kind.__module__}.{kind.__qualname__}" for kind in component.native_types],
+        "limits": {name: value for name, value in asdict(component.limits).items() if value is not None},
+        "holds": _holdings(component),
+    }
+
+
+def _holdings(component: Any) -> str:
+    from capa_core import CapaError
+
+    try:
+        return str(component.summary())
+    except CapaError as error:
+        return f"cannot be known: {error}"
+
+
+def _surveys(runtime: Runtime, components: list[dict[str, Any]]) -> list[Survey]:
+    from capa_core.blocks.pubsub import PubSubFeature
+    from capa_migration.queues import survey
+
+    names = [row["name"] for row in components if row["block"] == "pubsub" and row["answers"]]
+    surveys = []
+    for pubsub in map(runtime.pubsub, names):
+        if support := pubsub.features[PubSubFeature.INSPECT]:
+            surveys.append(survey(pubsub))
+        else:
+            print(f"queues of pubsub {pubsub.name} cannot be listed: {support.note}", file=sys.stderr)
+    return surveys
 
 
 def _adapters(runtime: Runtime) -> list[dict[str, Any]]:
@@ -127,6 +171,7 @@ def _print_text(found: dict[str, Any]) -> None:
     for line in columns(["block", "name", "driver", "chosen by", "answers", ""], rows, right=False):
         print(line)
     print()
+    _print_abilities(found["components"])
     originals = [
         [
             one["adapter"],
@@ -145,6 +190,35 @@ def _print_text(found: dict[str, Any]) -> None:
         print(
             f"\nNext: mend what does not answer ({', '.join(silent)}): start its engine, or correct its settings."
         )
+
+
+def _print_abilities(components: list[dict[str, Any]]) -> None:
+    from capa_migration.formats._columns import columns
+
+    rows = [
+        [
+            row["block"],
+            row["name"],
+            row["holds"] or "-",
+            ", ".join(row["native"]) or "-",
+            ", ".join(f"{name} {value:,}" for name, value in row["limits"].items()) or "-",
+        ]
+        for row in components
+        if "limits" in row
+    ]
+    if rows:
+        for line in columns(["block", "name", "holds", "native client", "limits"], rows, right=False):
+            print(line)
+        print()
+
+
+def _print_queues(surveys: list[Survey]) -> None:
+    from capa_migration.cli.queue_view import shown, topic_lines
+
+    for found in surveys:
+        print(f"\nqueues of pubsub {shown(found.component)}:")
+        for line in topic_lines(found):
+            print(line)
 
 
 def _seen_from_here(text: str) -> str:

@@ -1,0 +1,205 @@
+"""`capa queue list|peek|replay|purge`: look into topics, and look after their dead letters."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from capa_migration.cli import CLEAN, FAILED, USAGE
+from capa_migration.cli.arguments import Parser
+from capa_migration.errors import OptionsError
+
+if TYPE_CHECKING:
+    from capa_core import PubSub
+
+_EXAMPLES = """\
+examples:
+  capa queue list                          topics with their groups: depth, in flight, age, dead letters
+  capa queue peek orders --group billing   the messages that wait for a group, without receiving them
+  capa queue peek orders --dead            the dead letters of a topic, with the reasons
+  capa queue replay orders                 move the dead letters back to the topic
+  capa queue purge orders --dead --yes     remove the dead letters
+
+Read in the folder where the application starts: capa.toml is looked for there.
+exit codes: 0 done; 2 the component does not answer, or cannot do it; 3 wrong usage, or capa.toml is wrong
+"""
+_ACTIONS = {
+    "list": "show topics and groups: depth, in flight, age of the oldest, consumers, dead letters",
+    "peek": "show messages that wait, without receiving them",
+    "replay": "move dead letters back to the topic that they came from",
+    "purge": "remove messages: of a topic, of one group, or dead letters",
+}
+
+
+def run(words: list[str]) -> int:
+    """Run `capa queue` with *words* and return its exit code."""
+    arguments = parser().parse_args(words)
+    from capa_core import CapaError, Runtime
+    from capa_core.errors import SettingsError
+
+    try:
+        with Runtime(profile=arguments.profile) as runtime:
+            code: int = _RUN[arguments.action](runtime.pubsub(arguments.component), arguments)
+    except SettingsError as error:
+        return _refuse(arguments, error, USAGE)
+    except CapaError as error:
+        return _refuse(arguments, error, FAILED)
+    return code
+
+
+def parser() -> Parser:
+    """Return the parser of `capa queue`."""
+    parser = Parser(
+        prog="capa queue", description="Look into the topics of a pub/sub component.", epilog=_EXAMPLES
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
+    for name, says in _ACTIONS.items():
+        example = f"example:\n  capa queue {name}{'' if name == 'list' else ' orders'}"
+        one = actions.add_parser(name, help=says, description=says.capitalize() + ".", epilog=example)
+        one.set_defaults(action=name)
+        _ADD[name](one)
+        _add_common(one)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--component", metavar="NAME", default="default", help="the pub/sub component; `default` if not given"
+    )
+    parser.add_argument("--profile", metavar="NAME", help="the profile of capa.toml")
+    parser.add_argument("--json", action="store_true", help="print data instead of text")
+
+
+def _add_list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help="these topics; all by default")
+    parser.add_argument(
+        "--most", type=_positive, default=1000, metavar="N", help="so many topics at most; 1000 by default"
+    )
+
+
+def _add_peek(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topic", metavar="TOPIC", help="the topic to look into")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--group", metavar="NAME", default="default", help="waiting for this group; `default` if not given"
+    )
+    which.add_argument("--dead", action="store_true", help="the dead letters of the topic")
+    parser.add_argument(
+        "--most", type=_positive, default=10, metavar="N", help="so many messages at most; 10 by default"
+    )
+    parser.add_argument("--after", default="", metavar="POSITION", help="go on behind this message")
+    parser.add_argument(
+        "--bytes", type=_positive, default=400, metavar="N", help="so much of a body; 400 by default"
+    )
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topic", metavar="TOPIC", help="the topic whose dead letters go back to it")
+    parser.add_argument(
+        "--most", type=_positive, metavar="N", help="so many messages at most; all that are there by default"
+    )
+
+
+def _add_purge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topic", metavar="TOPIC", help="the topic to empty")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--group", metavar="NAME", help="the messages of this group alone")
+    which.add_argument("--dead", action="store_true", help="the dead letters of the topic")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if not 1 <= number <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 10000")
+    return number
+
+
+def _list(pubsub: PubSub, arguments: argparse.Namespace) -> int:
+    from capa_migration.cli import queue_view
+    from capa_migration.queues import survey
+
+    found = survey(pubsub, arguments.topics, most=arguments.most)
+    if arguments.json:
+        queue_view.print_json(found.as_data())
+    else:
+        queue_view.print_topics(found)
+    return CLEAN
+
+
+def _peek(pubsub: PubSub, arguments: argparse.Namespace) -> int:
+    from capa_migration.cli import queue_view
+
+    limits = {"most": arguments.most, "after": arguments.after}
+    if arguments.dead:
+        letters = pubsub.dead_letters(arguments.topic, max_bytes=_kept_bytes(arguments), **limits)
+        data = [queue_view.letter_data(letter) for letter in letters]
+        texts = [queue_view.letter_lines(letter, arguments.bytes) for letter in letters]
+        last = letters[-1].message.position if letters else ""
+    else:
+        messages = pubsub.peek(arguments.topic, arguments.group, max_bytes=_kept_bytes(arguments), **limits)
+        data = [queue_view.message_data(message) for message in messages]
+        texts = [queue_view.message_lines(message, arguments.bytes) for message in messages]
+        last = messages[-1].position if messages else ""
+    if arguments.json:
+        queue_view.print_json({"topic": arguments.topic, "messages": data})
+    else:
+        queue_view.print_messages(texts, last if len(texts) == arguments.most else "")
+    return CLEAN
+
+
+def _kept_bytes(arguments: argparse.Namespace) -> int:
+    # A few bytes more than are shown, so that a character of several bytes at the edge is not taken for binary.
+    return int(arguments.bytes) + 4
+
+
+def _replay(pubsub: PubSub, arguments: argparse.Namespace) -> int:
+    from capa_migration.cli import queue_view
+
+    count = pubsub.replay(arguments.topic, most=arguments.most)
+    if arguments.json:
+        queue_view.print_json({"topic": arguments.topic, "replayed": count})
+    else:
+        queue_view.print_line(
+            f"{queue_view.counted(count, 'dead letter')} of {arguments.topic} went back to it"
+        )
+    return CLEAN
+
+
+def _purge(pubsub: PubSub, arguments: argparse.Namespace) -> int:
+    from capa_migration.cli import queue_view
+
+    topic = f"{arguments.topic}.dead" if arguments.dead else arguments.topic
+    what = f"all messages of {topic}" + (f" for group {arguments.group}" if arguments.group else "")
+    if not arguments.yes and not _agrees(queue_view.shown(f"Remove {what} in component {pubsub.name}?")):
+        print("nothing was removed", file=sys.stderr)
+        return CLEAN
+    count = pubsub.purge(topic, arguments.group)
+    if arguments.json:
+        queue_view.print_json({"topic": topic, "group": arguments.group, "removed": count})
+    else:
+        queue_view.print_line(f"{queue_view.counted(count, 'message')} removed from {topic}")
+    return CLEAN
+
+
+def _agrees(question: str) -> bool:
+    """Return whether the person at the terminal agrees; the end of the input is no agreement.
+
+    Raises:
+        OptionsError: There is no terminal to ask at.
+    """
+    if not sys.stdin.isatty():
+        raise OptionsError("purge asks first, and standard input is no terminal: add --yes if you are sure")
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _refuse(arguments: argparse.Namespace, error: Exception, code: int) -> int:
+    print(f"capa queue {arguments.action}: {error}", file=sys.stderr)
+    return code
+
+
+_ADD = {"list": _add_list, "peek": _add_peek, "replay": _add_replay, "purge": _add_purge}
+_RUN = {"list": _list, "peek": _peek, "replay": _replay, "purge": _purge}

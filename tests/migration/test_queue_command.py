@@ -1,0 +1,273 @@
+"""`capa queue`: topics and messages shown safely, dead letters moved back, messages removed on confirmation."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from capa_core import Runtime
+from capa_migration.cli import main
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.server("redis"))])
+def settings(request, tmp_path, monkeypatch):
+    """A folder with a capa.toml whose default pub/sub component is on each engine in turn."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CAPA_PROFILE", raising=False)
+    more = f'url = "{request.getfixturevalue("redis_url")}"\n' if request.param == "redis" else ""
+    (tmp_path / "capa.toml").write_text(f'[pubsub.default]\ndriver = "{request.param}"\n{more}')
+    return tmp_path
+
+
+@pytest.fixture
+def pubsub(settings):
+    with Runtime(start=settings) as runtime:
+        yield runtime.pubsub()
+
+
+@pytest.fixture
+def queue(settings, capsys):
+    def run(*words: str) -> tuple[int, str, str]:
+        code = main(["queue", *words])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def kill(pubsub, topic, *bodies):
+    """Publish *bodies* and give up on each."""
+    with pubsub.consumer(topic, raw=True, max_deliveries=1) as consumer:
+        for body in bodies:
+            pubsub.publish(topic, body, raw=True)
+            consumer.nack(consumer.receive(1, 5))
+
+
+def test_topics_are_listed_with_their_groups_and_dead_letters(queue, pubsub):
+    kill(pubsub, "orders", b"bad")
+    pubsub.consumer("orders", "billing", raw=True)
+    pubsub.publish("orders", b"x", raw=True)
+    pubsub.publish("kept", b"x", raw=True)
+    code, out, _ = queue("list")
+    rows = [re.split(r"  +", line) for line in out.splitlines()]
+
+    assert 0 == code
+    assert ["topic", "group", "depth", "in flight", "oldest", "consumers", "dead letters"] == rows[0]
+    assert ["kept", "(none yet)", "1", "0", "-", "0"] == [*rows[1][:4], *rows[1][5:]]
+    assert [["orders", "billing", "1"], ["orders", "default", "1"]] == [row[:3] for row in rows[2:]]
+    assert "1" == rows[2][6]
+
+
+def test_columns_are_aligned(queue, pubsub):
+    for name in ("a", "much-longer"):
+        pubsub.publish_many(name, [b"x"] * len(name), raw=True)
+    _, out, _ = queue("list")
+    head, *lines = out.splitlines()
+
+    assert [head.index("depth") + len("depth")] * 2 == [
+        line.index("1" * (1 + (at == 1))) + 1 + (at == 1) for at, line in enumerate(lines)
+    ]
+
+
+def test_the_list_is_data_with_json(queue, pubsub):
+    pubsub.consumer("orders", "billing", raw=True)
+    pubsub.publish("orders", b"x", raw=True)
+    _, out, _ = queue("list", "--json")
+    found = json.loads(out)
+    (topic,) = found["topics"]
+
+    assert ("default", True) == (found["component"], found["complete"])
+    assert ("orders", 1, 0, 0) == (topic["name"], topic["depth"], topic["kept"], topic["dead_letters"])
+    assert ("billing", 1) == (topic["groups"][0]["name"], topic["groups"][0]["depth"])
+
+
+def test_no_more_topics_are_listed_than_asked(queue, pubsub):
+    for name in "abc":
+        pubsub.publish(name, b"x", raw=True)
+    _, out, _ = queue("list", "--most", "2")
+
+    assert "… and more: these are 2 topics" in out
+
+
+def test_no_topics_are_no_error(queue):
+    assert (0, "no topics in component default\n", "") == queue("list")
+
+
+def test_peeking_shows_messages_and_receives_none(queue, pubsub):
+    pubsub.consumer("orders", raw=True)
+    pubsub.publish("orders", "für Ärzte", raw=True, id="one", attributes={"h": "v"})
+    first, second = queue("peek", "orders"), queue("peek", "orders")
+
+    assert (0, 0) == (first[0], second[0])
+    assert re.search(r"one  ready, published \d+ s ago, delivered 0 times, text/plain", second[1])
+    assert "  h: v\n  für Ärzte\n" in first[1]
+
+
+def test_a_message_cannot_drive_the_terminal(queue, pubsub):
+    hostile = "\x1b[2J\x1b]0;owned\x07\rover\n\u202ereversed\x9b31m"
+    pubsub.publish(
+        "orders", hostile, raw=True, id="i\x1b[31m", attributes={"h": "\x1b[0m"}, content_type="a\x07b"
+    )
+    _, out, _ = queue("peek", "orders")
+
+    assert [] == [one for one in out if not (one.isprintable() or one == "\n")]
+    assert r"\x1b[2J\x1b]0;owned\x07\rover\n\u202ereversed\x9b31m" in out
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b"\x00\x01\xff" * 100, "00 01 ff 00"),
+        (b"x" * 1000, "x" * 400 + " … and 600 bytes more"),
+        ("ü".encode() * 1000, "ü" * 200 + " … and 1,600 bytes more"),
+        (b"x" + "ü".encode() * 1000, "x" + "ü" * 199 + " … and 1,602 bytes more"),
+        (b"", "(empty)"),
+    ],
+    ids=["binary", "long", "characters", "split-character", "empty"],
+)
+def test_bodies_are_cut_and_say_what_is_left_out(queue, pubsub, body, shown):
+    pubsub.publish("orders", body, raw=True)
+    _, out, _ = queue("peek", "orders")
+
+    assert shown in out
+    assert ("(300 bytes, binary)" in out) == body.startswith(b"\x00")
+
+
+def test_pages_go_on_where_the_last_one_ended(queue, pubsub):
+    pubsub.publish_many("orders", [b"first", b"second", b"third"], raw=True)
+    _, out, _ = queue("peek", "orders", "--most", "2")
+    after = re.search(r"--after (\S+)", out)[1]
+    _, rest, _ = queue("peek", "orders", "--after", after)
+
+    assert "third" not in out
+    assert ("third" in rest, "second" in rest) == (True, False)
+
+
+def test_messages_are_data_with_json(queue, pubsub):
+    pubsub.publish_many("orders", [b"\xff\x00", b"text"], raw=True)
+    _, out, _ = queue("peek", "orders", "--json")
+    binary, text = json.loads(out)["messages"]
+
+    assert ("/wA=", "text", "ready") == (binary["data_base64"], text["data"], text["state"])
+
+
+def test_dead_letters_are_shown_and_go_back(queue, pubsub):
+    kill(pubsub, "orders", b"bad", b"worse")
+    _, seen, _ = queue("peek", "orders", "--dead")
+    replayed = queue("replay", "orders")
+
+    assert "died in group default after 1 delivery" in seen
+    assert (0, "2 dead letters of orders went back to it\n", "") == replayed
+    assert 2 == pubsub.depth("orders")
+    assert (0, "no messages\n", "") == queue("peek", "orders", "--dead")
+
+
+def test_no_more_are_replayed_than_asked(queue, pubsub):
+    kill(pubsub, "orders", b"1", b"2", b"3")
+
+    assert {"topic": "orders", "replayed": 2} == json.loads(
+        queue("replay", "orders", "--most", "2", "--json")[1]
+    )
+    assert 1 == pubsub.depth("orders.dead")
+
+
+def test_purge_removes_what_is_named_and_no_more(queue, pubsub):
+    kill(pubsub, "orders", b"bad")
+    pubsub.consumer("orders", "other", raw=True)
+    pubsub.publish_many("orders", [b"1", b"2"], raw=True)
+    dead = queue("purge", "orders", "--dead", "--yes")
+    group = queue("purge", "orders", "--group", "other", "--yes")
+    left = pubsub.depth("orders")
+    whole = queue("purge", "orders", "--yes", "--json")
+
+    assert (0, "1 message removed from orders.dead\n", "") == dead
+    assert (0, "2 messages removed from orders\n", "") == group
+    assert (2, 0) == (left, pubsub.depth("orders"))
+    assert {"topic": "orders", "group": None, "removed": 2} == json.loads(whole[1])
+
+
+def test_purge_without_a_terminal_wants_to_be_told(queue, pubsub, monkeypatch):
+    pubsub.publish("orders", b"x", raw=True)
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        code, _, err = queue("purge", "orders")
+
+    assert (3, 1) == (code, pubsub.depth("orders"))
+    assert "--yes" in err
+
+
+def at_terminal(words, folder, typed=b""):
+    """Run capa as a person at a terminal does, and return the exit code and all that the terminal got."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from capa_migration.cli import main; raise SystemExit(main())", *words],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=folder,
+        env={**os.environ, "TERM": "xterm", "NO_COLOR": "", "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    os.close(theirs)
+    os.write(ours, typed)
+    said = b""
+    while True:
+        try:
+            piece = os.read(ours, 65_536)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        said += piece
+    os.close(ours)
+    return process.wait(), said.decode()
+
+
+@pytest.mark.parametrize(("typed", "left"), [(b"y\n", 0), (b"n\n", 1), (b"\n", 1), (b"\x04", 1)])
+def test_purge_asks_at_a_terminal(pubsub, settings, typed, left):
+    pubsub.publish("orders", b"x", raw=True)
+    code, said = at_terminal(["queue", "purge", "orders"], settings, typed)
+
+    assert "Remove all messages of orders in component default? [y/N]" in said
+    assert (0, left) == (code, pubsub.depth("orders"))
+
+
+def test_a_terminal_gets_colour_and_a_pipe_none(queue, pubsub, settings):
+    kill(pubsub, "orders", b"bad")
+    _, said = at_terminal(["queue", "list"], settings)
+
+    assert "\x1b[1mtopic" in said
+    assert "\x1b[31morders" in said
+    assert "\x1b" not in queue("list")[1]
+
+
+def test_wrong_usage_exits_with_3(queue):
+    with pytest.raises(SystemExit) as ended:
+        queue("peek", "orders", "--most", "0")
+
+    assert 3 == ended.value.code
+    assert 3 == queue("list", "--profile", "none")[0]
+
+
+def test_an_engine_that_does_not_answer_exits_with_2(queue, settings):
+    (settings / "capa.toml").write_text(
+        '[pubsub.default]\ndriver = "redis"\nurl = "redis://127.0.0.1:1/0"\nretries = 0\n'
+    )
+    code, _, err = queue("list")
+
+    assert 2 == code
+    assert "capa queue list: pubsub 'default'" in err
+
+
+def test_help_has_examples(queue, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["queue", "--help"])
+
+    assert 0 == ended.value.code
+    assert "capa queue replay orders" in capsys.readouterr().out
