@@ -8,20 +8,25 @@ from types import ModuleType
 import pytest
 
 FACE = {
-    "capa_core": "Capa CapaError Configuration Invocation Locks Log Message PubSub Runtime Secret Secrets Service State"
-    " default_runtime use_runtime",
-    "capa_core.runtime": "Runtime default_runtime use_runtime",
+    "capa_core": "Capa CapaError Configuration Invocation Locks Log Message PubSub Runtime Secret"
+    " Secrets Service State default_runtime use_runtime",
+    "capa_core.runtime": "ComponentReport Runtime default_runtime use_runtime",
     "capa_core.blocks.configuration": "BLOCK Change ChangeEvent ChangeKind Configuration ConfigurationDriver"
-    " ConfigurationFeature ConfigurationItem ConfigurationView Listener Scope Snapshot Subscription",
-    "capa_core.blocks.invocation": "Application BLOCK Call Invocation InvocationDriver InvocationFeature"
-    " InvocationRequest InvocationResponse Served Service",
-    "capa_core.blocks.lock": "BLOCK Held Lock LockDriver LockFeature Locks",
-    "capa_core.blocks.log": "AppendResult AssignmentListener BLOCK Bounds Commit Log LogConsumer LogConsumerDriver"
-    " LogDriver LogFeature LogLimits LogReader OutgoingRecord Partition PartitionsHandler Position Record Start",
-    "capa_core.blocks.pubsub": "BLOCK Consumer ConsumerDriver Delivery Draft Handler Message OutgoingMessage PubSub"
-    " PubSubDriver PubSubFeature PublishResult Subscription",
-    "capa_core.blocks.secrets": "BLOCK Secret Secrets SecretsDriver SecretsFeature",
-    "capa_core.blocks.state": "BLOCK Delete Put State StateDriver StateFeature StateItem",
+    " ConfigurationFeature ConfigurationItem ConfigurationLimits ConfigurationView"
+    " GroupStatus Listener Scope Snapshot Subscription",
+    "capa_core.blocks.invocation": "Application BLOCK Call EndpointStatus Invocation InvocationDriver"
+    " InvocationFeature InvocationLimits InvocationRequest InvocationResponse Served"
+    " Service",
+    "capa_core.blocks.lock": "BLOCK Held Lock LockDriver LockFeature LockLimits LockStatus Locks",
+    "capa_core.blocks.log": "AppendResult AssignmentListener BLOCK Bounds Commit Log LogConsumer"
+    " LogConsumerDriver LogDriver LogFeature LogLimits LogReader OutgoingRecord"
+    " Partition PartitionsHandler Position Record Start",
+    "capa_core.blocks.pubsub": "BLOCK Consumer ConsumerDriver DeadLetter Delivery Draft GroupStatus Handler"
+    " Intake Message MessageState OutgoingMessage PeekedMessage PubSub PubSubDriver"
+    " PubSubFeature PubSubLimits PublishResult Subscription TopicStatus",
+    "capa_core.blocks.secrets": "BLOCK Secret Secrets SecretsDriver SecretsFeature SecretsLimits",
+    "capa_core.blocks.state": "BLOCK Delete Put State StateDriver StateFeature StateItem StateLimits"
+    " StateStatus",
 }
 ALIASES = {"Application", "BLOCK", "Handler", "Listener", "PartitionsHandler"}
 """Names of types and values, which cannot have a docstring."""

@@ -10,9 +10,10 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from capa_core.abilities import BY_CORE, Feature, Support
+from capa_core.blocks.pubsub._reason import HANDED_BACK, UNSETTLED
 from capa_core.blocks.pubsub.driver import (
     ConsumerDriver,
     Delivery,
@@ -25,6 +26,7 @@ from capa_core.blocks.pubsub.inspection import (
     DEAD_DELIVERIES,
     DEAD_GROUP,
     DEAD_ID,
+    DEAD_REASON,
     DEAD_TOPIC,
     PeekedMessage,
     TopicStatus,
@@ -309,7 +311,7 @@ class _ExpiringConsumer(_ConsumerOver):
 class DeadLetters(_ConsumerOver):
     """DEAD_LETTER over any consumer: after *max_deliveries* a message moves to `dead_topic`.
 
-    The receipt of a delivery is the delivery below, which has the count and all that a dead letter is made of.
+    The receipt of a delivery is the delivery itself with the one below, so that the reason noted on it is known here.
     """
 
     def __init__(
@@ -327,9 +329,10 @@ class DeadLetters(_ConsumerOver):
 
     def nack(self, receipts: Sequence[object], delay_s: float) -> None:
         """See `ConsumerDriver.nack`: messages without a delivery left move instead."""
-        deliveries = cast("Sequence[Delivery]", receipts)
-        self._bury([delivery for delivery in deliveries if delivery.delivery_count >= self._max_deliveries])
-        left = [delivery for delivery in deliveries if delivery.delivery_count < self._max_deliveries]
+        pairs = cast("Sequence[_Pair]", receipts)
+        spent = [pair for pair in pairs if pair.below.delivery_count >= self._max_deliveries]
+        self._bury([replace(pair.below, reason=pair.given.reason or HANDED_BACK) for pair in spent])
+        left = [pair for pair in pairs if pair.below.delivery_count < self._max_deliveries]
         if left:
             super().nack(_below(left), delay_s)
 
@@ -342,11 +345,10 @@ class DeadLetters(_ConsumerOver):
         return super().extend(_below(receipts))
 
     def _screened(self, deliveries: list[Delivery]) -> list[Delivery]:
-        self._bury([delivery for delivery in deliveries if delivery.delivery_count > self._max_deliveries])
+        spent = [delivery for delivery in deliveries if delivery.delivery_count > self._max_deliveries]
+        self._bury([replace(delivery, reason=UNSETTLED) for delivery in spent])
         return [
-            replace(delivery, receipt=delivery)
-            for delivery in deliveries
-            if delivery.delivery_count <= self._max_deliveries
+            _paired(delivery) for delivery in deliveries if delivery.delivery_count <= self._max_deliveries
         ]
 
     def _bury(self, deliveries: Sequence[Delivery]) -> None:
@@ -367,10 +369,18 @@ class DeadLetters(_ConsumerOver):
             DEAD_GROUP: self._group,
             DEAD_ID: delivery.id,
             DEAD_DELIVERIES: str(delivery.delivery_count),
+            DEAD_REASON: delivery.reason,
         }
         # Two groups may give up on one message: engines that deduplicate by id must keep both.
         ident = f"{delivery.id}.{self._group}"
-        return OutgoingMessage(ident, delivery.data, delivery.content_type, attributes, key=delivery.key)
+        return OutgoingMessage(
+            ident,
+            delivery.data,
+            delivery.content_type,
+            attributes,
+            key=delivery.key,
+            priority=delivery.priority,
+        )
 
 
 # --- small parts
@@ -402,5 +412,18 @@ def _without(attributes: Mapping[str, str], name: str) -> dict[str, str]:
     return {key: value for key, value in attributes.items() if key != name}
 
 
+class _Pair(NamedTuple):
+    """A delivery as the caller has it, and as the consumer below gave it."""
+
+    given: Delivery
+    below: Delivery
+
+
+def _paired(below: Delivery) -> Delivery:
+    given = replace(below)
+    given.receipt = _Pair(given, below)
+    return given
+
+
 def _below(receipts: Sequence[object]) -> list[object]:
-    return [delivery.receipt for delivery in cast("Sequence[Delivery]", receipts)]
+    return [pair.below.receipt for pair in cast("Sequence[_Pair]", receipts)]

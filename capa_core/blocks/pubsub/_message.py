@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from capa_core.blocks.pubsub._reason import reason_of
 from capa_core.blocks.pubsub.driver import Delivery
 from capa_core.errors import CapaError
 
@@ -53,6 +54,14 @@ class Message:
             UnicodeDecodeError: It is something else.
         """
         return self.data.decode()
+
+    def failed(self, error: BaseException) -> None:
+        """Note why handling failed, before a `nack`: the reason of the dead letter that the message may become.
+
+        The type and the first line are kept, 300 characters at most, without what looks like a credential. A
+        subscription does it for errors of its handler.
+        """
+        self.delivery.reason = reason_of(error)
 
     def json(self) -> Any:
         """Return the body read as JSON.

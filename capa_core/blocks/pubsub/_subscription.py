@@ -154,6 +154,7 @@ class Subscription:
                 self._log.warning(
                     "a handler failed, the message comes again", id=message.id, traceback=as_text(error)
                 )
+                message.failed(error)
                 self._finished(slot, message, self._failed)
             else:
                 self._finished(slot, message, self._acked)

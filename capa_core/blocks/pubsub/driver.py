@@ -102,6 +102,7 @@ class Delivery:
         receipt: The engine's handle for `ack`, `nack` and `extend`; opaque, good for this delivery only.
         delivery_count: 1 the first time; approximate where the engine only says "again".
         published_at: Seconds since the epoch, by the engine's or publisher's clock; 0 when unknown.
+        reason: Why handling it failed; the core notes it for the dead letter, a driver leaves it.
     """
 
     id: str
@@ -113,6 +114,7 @@ class Delivery:
     key: str = ""
     priority: int = 0
     published_at: float = 0.0
+    reason: str = ""
 
 
 class ConsumerDriver(ABC):

@@ -9,7 +9,7 @@ import pytest
 
 from capa_core.blocks.pubsub import Draft, MessageState, PubSub, PubSubFeature
 from capa_core.blocks.pubsub.driver import PubSubDriver
-from capa_core.conformance._pubsub.setting import Setting, bodies, drain, receive
+from capa_core.conformance._pubsub.setting import Setting, bodies, drain, eventually, receive
 from capa_core.errors import UnavailableError, UnsupportedError
 
 
@@ -201,7 +201,32 @@ class InspectingPromises(Setting):
         (dead,) = inspected.dead_letters(topic)
 
         assert (topic, "default", 1, b"x") == (dead.topic, dead.group, dead.deliveries, dead.message.data)
+        assert "its consumers handed it back" == dead.reason
         assert dead.message.id != dead.id
+
+    def test_a_dead_letter_has_the_error_of_the_handler(self, inspected: PubSub, topic: str) -> None:
+        """Its type and first line, without credentials."""
+
+        def handler(_message: object) -> None:
+            raise ValueError("no stock at amqp://me:hunter2@there, token=abc\nmore lines")
+
+        inspected.consumer(topic, raw=True).close()
+        inspected.publish(topic, b"x", raw=True)
+        with inspected.subscribe(topic, handler, raw=True, max_deliveries=2, retry_delay=0):
+            assert eventually(lambda: inspected.depth(f"{topic}.dead") == 1)
+        (dead,) = inspected.dead_letters(topic)
+
+        assert (2, "ValueError: no stock at amqp://***@there, token=***") == (dead.deliveries, dead.reason)
+
+    def test_a_dead_letter_of_lost_leases_says_so(self, inspected: PubSub, topic: str) -> None:
+        """There was no error that could be told."""
+        lost = inspected.consumer(topic, raw=True, lease=1)
+        inspected.publish(topic, b"x", raw=True)
+        receive(lost, 1)
+        inspected.consumer(topic, raw=True, max_deliveries=1).receive(1, 2)
+
+        assert eventually(lambda: len(inspected.dead_letters(topic)) == 1)
+        assert "lost their leases" in inspected.dead_letters(topic)[0].reason
 
     def test_dead_letters_go_back_each_once(self, inspected: PubSub, topic: str) -> None:
         """As they were, and none is left."""

@@ -1,0 +1,28 @@
+"""Reasons of dead letters: short, on one line, and without what looks like a credential."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 300
+UNSETTLED = "its consumers ended or lost their leases before they settled it"
+HANDED_BACK = "its consumers handed it back"
+
+_HIDDEN = "***"
+_IN_ADDRESS = re.compile(r"(?<=://)[^\s/@]+(?=@)")
+_NAMED = re.compile(
+    r"(?i)\b([\w.-]*(?:password|passwd|pwd|secret|token|api[_-]?key|authorization|credential)s?[\"']?\s*[:=]\s*)"
+    r"(?:(?:bearer|basic)\s+)?(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"
+)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the type and the first line of *error*, 300 characters at most.
+
+    Credentials in addresses, and values that are named as a password, secret, token or key, are left out.
+    """
+    lines = str(error).strip().splitlines()
+    said = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    said = _NAMED.sub(rf"\1{_HIDDEN}", _IN_ADDRESS.sub(_HIDDEN, said[: 10 * LONGEST]))
+    said = "".join(one if one.isprintable() else " " for one in said)
+    return said if len(said) <= LONGEST else said[: LONGEST - 1] + "…"
