@@ -4,6 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 ARGS ?=
 ONLY ?=
+DIST ?= dist
 
 .DEFAULT_GOAL := help
 .PHONY: help test demo lint lint-style lint-types lint-imports format bench safety docs shims dist clean
@@ -57,7 +58,8 @@ shims: ## write the modules of adapters that follow from their import maps
 
 dist: ## build the sdist and the wheel into dist/
 	@.ci/set-up
-	$(BIN)/python -m build --no-isolation
+	rm -rf $(DIST)
+	$(BIN)/python -m build --no-isolation --outdir $(DIST)
 
 clean: ## remove what was built or installed into this tree
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

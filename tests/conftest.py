@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 # One module for each server: a new file there is all that a new server needs.
 SERVERS = sorted(path.stem for path in Path(__file__).with_name("servers").glob("[!_]*.py"))
 
-pytest_plugins = ["loopback", "parallel", "reporting", *(f"servers.{name}" for name in SERVERS)]
+pytest_plugins = ["loopback", "parallel", "built", "reporting", *(f"servers.{name}" for name in SERVERS)]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from parallel import made_once
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/write-a-rule.md"
 SOURCE = """\
@@ -54,22 +55,25 @@ def _package(folder: Path, name: str, points: str, **modules: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def acme(tmp_path_factory) -> Path:
+def acme(run_folder: Path) -> Path:
     """The package of the page, built and installed by pip."""
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("packages")
+    return made_once(run_folder / "acme", _install_acme)
+
+
+def _install_acme(target: Path) -> None:
+    source = target.with_name("acme-source")
     blocks = re.findall(
         r"^```\w+\n# (pyproject\.toml|acme_rules/\w+\.py)\n(.*?)^```",
         PAGE.read_text(),
         re.MULTILINE | re.DOTALL,
     )
     assert {"pyproject.toml", "acme_rules/retries.py", "acme_rules/prints.py"} == {name for name, _ in blocks}
-    (source / "acme_rules").mkdir()
+    (source / "acme_rules").mkdir(parents=True)
     (source / "acme_rules/__init__.py").touch()
     for name, text in blocks:
         (source / name).write_text(text)
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*pip, "--target", str(target), str(source)], check=True, timeout=50)
-    return target
 
 
 @pytest.fixture
@@ -152,16 +156,6 @@ def test_command_of_the_page_runs_under_the_tool_of_libcst(acme, project):
 
     assert 0 == ran.code, ran.err
     assert 'log.info("hello", name)' in (project / "app.py").read_text()
-
-
-def test_rule_of_the_page_is_tested_as_the_page_says(acme, project):
-    helper = re.findall(
-        r"^```python\n(from capa_codemods.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL
-    )[-1]
-    code = f"{helper}\nfrom acme_rules.retries import Retries\nprint(rewritten(Retries(), sys.argv[1]))"
-    ran = _run(project, acme, code, "import acme\nacme.connect(1)")
-
-    assert ("import acme\nacme.connect(1, retries=3)\n", "") == (ran.out, ran.err)
 
 
 def test_libcst_is_not_imported_for_other_rules(acme, project):

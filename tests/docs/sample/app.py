@@ -1,0 +1,3 @@
+from shop.prices import price
+
+print(price.__name__)
