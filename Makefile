@@ -1,20 +1,24 @@
 # Every target sets up what it needs: Python 3.11, pip and make are enough to begin with.
 
 SHELL := /bin/bash
-BIN := .venv/bin
+export VENV ?= .venv
+BIN := $(VENV)/bin
 ARGS ?=
 ONLY ?=
 DIST ?= dist
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo lint lint-style lint-types lint-imports format bench safety docs shims dist clean
+.PHONY: help test test-all demo lint lint-style lint-types lint-imports format bench safety docs shims dist clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 test: ## run all tests, in parallel (a part, one by one: make test ARGS="tests/core -k etag -n 0")
 	@.ci/set-up servers
 	$(BIN)/pytest -n auto --maxschedchunk 1 $(ARGS)
+
+test-all: ## run all tests on each Python that pyproject.toml names and this machine has
+	@.ci/test-all $(ARGS)
 
 demo: ## move a legacy application to Capa, step by step (on Redis: PROFILE=redis make demo)
 	@.ci/set-up $(if $(filter redis,$(PROFILE)),servers)
@@ -62,4 +66,4 @@ dist: ## build the sdist and the wheel into dist/
 	$(BIN)/python -m build --no-isolation --outdir $(DIST)
 
 clean: ## remove what was built or installed into this tree
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-* build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -30,18 +30,22 @@ class Built:
 @pytest.fixture(scope="session")
 def built_wheel(run_folder: Path) -> Path:
     """Build the wheel from the tree."""
-    return next(made_once(run_folder / "from_tree", lambda folder: _build(folder, "--wheel")).glob("*.whl"))
+    return next(made_once(run_folder / "from_tree", _build_wheel).glob("*.whl"))
 
 
 @pytest.fixture(scope="session")
 def built(built_wheel: Path, run_folder: Path) -> Built:
-    """Build the sdist from the tree too, and a wheel from that."""
-    folder = made_once(run_folder / "through_sdist", _build)
+    """Build the sdist from the tree, and a wheel from that, by `make dist`."""
+    folder = made_once(run_folder / "through_sdist", _make_dist)
     return Built(built_wheel, next(folder.glob("*.tar.gz")), next(folder.glob("*.whl")))
 
 
-def _build(folder: Path, *options: str) -> None:
-    run([sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, *options, ROOT])
+def _build_wheel(folder: Path) -> None:
+    run([sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", folder, ROOT])
+
+
+def _make_dist(folder: Path) -> None:
+    run(["make", "-C", ROOT, "dist", f"BIN={Path(sys.executable).parent}", f"DIST={folder}"])
 
 
 def run(command: Sequence[str | Path]) -> str:

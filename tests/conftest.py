@@ -1,4 +1,4 @@
-"""What every test gets: real servers where installed, no settings from outside, a report at the end."""
+"""Fixtures of every test: real servers where installed, no settings from outside, nothing left behind."""
 
 import gc
 import importlib
@@ -18,8 +18,8 @@ pytest_plugins = ["loopback", "parallel", "built", "reporting", *(f"servers.{nam
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell the report which servers there are; have programs that tests start heed an interrupt."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what runs in the background
+    """Give the servers to the report, and let programs that tests start receive an interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell ignores it for background jobs
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[importlib.import_module("reporting").PROGRAMS] = [
         importlib.import_module(f"servers.{name}").PROGRAM for name in SERVERS
@@ -34,21 +34,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the `CAPA_…` variables of whoever runs the tests from choosing their engines."""
+    """Remove the `CAPA_…` variables of the user who runs the tests: they would choose engines."""
     for name in [name for name in os.environ if name.startswith("CAPA_")]:
         monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _leaks_show_where_they_are() -> Iterator[None]:
-    """Have what was left open found here: the collector would blame a test that happens to run when it does."""
+def _collect_after_each_module() -> Iterator[None]:
+    """Report resources that were left open here: later, the collector would blame an unrelated test."""
     yield
     gc.collect()
 
 
 @pytest.fixture(autouse=True)
-def _log_level_as_python_has_it() -> None:
-    """Take back the level that a program under test, such as Celery's, has set for the whole process."""
+def _default_log_level() -> None:
+    """Reset the log level, which a program under test, such as Celery's, sets for the whole process."""
     logging.getLogger().setLevel(logging.WARNING)
 
 
@@ -59,7 +59,8 @@ def _nothing_embedded_in_the_tree() -> Iterator[None]:
     yield
     new = sorted(_embedded_files() - before)
     assert not new, (
-        f"written into the repository: {new}. Use tmp_path: monkeypatch.chdir, or a runtime of its own"
+        f"written into the repository: {new}. Use tmp_path: monkeypatch.chdir, or a runtime of its own. "
+        "In a parallel run it may have been a test of another worker: each that ran meanwhile fails"
     )
 
 

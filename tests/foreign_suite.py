@@ -1,7 +1,7 @@
 """Run another project's own tests before and after `capa migrate apply`, and compare them test by test.
 
-Each side is a copy of the project's source distribution. Both run in one virtual environment, made once under
-`build/suites/`, with the same requirements; the copies differ in nothing but what the rewrite changed.
+Each side is a copy of the project's source distribution. Both run in one virtual environment, made once for each
+version of Python under `build/suites/`; the copies differ in nothing but what the rewrite changed.
 """
 
 import os
@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / "build" / "suites"
+FOLDER = ROOT / "build" / "suites" / "{}.{}".format(*sys.version_info)
 
-#: Of whoever runs this, and would change what the tests see.
+#: Variables of the user that would change what the tests see.
 _OUTSIDE = ("CAPA_", "PYTEST_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PYTHONPATH")
 
 
 class UnavailableError(Exception):
-    """What is needed from a package index could not be fetched."""
+    """A file could not be fetched from the package index."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Suite:
 
     Attributes:
         project: Its name on the package index.
-        requirements: What its tests need besides Capa, as for pip.
+        requirements: Packages that its tests need besides Capa, as for pip.
         extra: The extra of Capa that the project will need.
         whole: Arguments for pytest that run all that can pass in this surrounding.
         chosen: Arguments that run a part of it, within half a minute.

@@ -211,6 +211,7 @@ def median_lateness_s(consumer, send, delay_s):
     return statistics.median(lateness)
 
 
+@pytest.mark.quiet
 def test_a_delayed_message_wakes_who_waits_when_it_is_due(pubsub):
     consumer = pubsub.consumer("t", raw=True)
     consumer.receive(1, 0.1)
@@ -219,6 +220,7 @@ def test_a_delayed_message_wakes_who_waits_when_it_is_due(pubsub):
     assert is_prompt(consumer, lambda: pubsub.publish("t", b"x", delay=0.4, raw=True), 0.4)
 
 
+@pytest.mark.quiet
 def test_a_message_that_is_handed_back_wakes_another_who_waits(pubsub):
     consumer, other = pubsub.consumer("t", raw=True), pubsub.consumer("t", raw=True)
     pubsub.publish_many("t", [b"x"] * 21, raw=True)

@@ -180,6 +180,7 @@ print(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 """
 
 
+@pytest.mark.quiet
 def test_a_waiting_consumer_costs_next_to_nothing(tmp_path):
     # In a process of its own: threads of other tests must not be counted.
     done = subprocess.run(

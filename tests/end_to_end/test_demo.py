@@ -17,14 +17,18 @@ pytestmark = pytest.mark.timeout(180)
 
 
 def _run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        COMMAND,
-        cwd=ROOT,
-        env=os.environ | {"TMPDIR": str(folder)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=WITHIN_S,
-    )
+    variables = os.environ | {"TMPDIR": str(folder)} | environment
+    with subprocess.Popen(
+        COMMAND, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        try:
+            printed, errors = demo.communicate(timeout=WITHIN_S)
+        except subprocess.TimeoutExpired:
+            demo.send_signal(
+                signal.SIGINT
+            )  # it ends the processes that it has started; killed, it would leave them
+            raise
+    return subprocess.CompletedProcess(COMMAND, demo.returncode, printed, errors)
 
 
 def _pids(printed: str) -> list[int]:

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from parallel import made_once
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
 BIN = Path(sys.executable).parent
@@ -24,9 +26,13 @@ def shop(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def legacy_outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What each of the shop's tests comes to on the legacy SDKs."""
-    return _outcomes(_copy(tmp_path_factory.mktemp("legacy")))
+def legacy_outcomes(run_folder: Path) -> dict[str, str]:
+    """The outcome of each of the shop's tests on the legacy SDKs."""
+
+    def run(folder: Path) -> None:
+        (folder / "outcomes.json").write_text(json.dumps(_outcomes(_copy(folder))))
+
+    return json.loads((made_once(run_folder / "legacy-shop", run) / "outcomes.json").read_text())
 
 
 def _copy(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A Redis of the test's own, and a proxy in front of it that can go silent or cut."""
+"""A Redis server for each test, and a proxy in front of it that can stall or cut connections."""
 
 import pytest
 from tcp_proxy import TcpProxy

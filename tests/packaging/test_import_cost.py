@@ -24,6 +24,7 @@ def test_importing_the_core_imports_nothing_heavy():
     assert "[]\n" == done.stdout
 
 
+@pytest.mark.quiet
 def test_importing_the_core_takes_little_time(compiled):
     runs = [(_cpu_s("pass", compiled), _cpu_s("import capa_core", compiled)) for _ in range(9)]
     bare_s, importing_s = (median(column) for column in zip(*runs, strict=True))

@@ -1,4 +1,4 @@
-"""A server process of our own: on loopback and a free port, in a folder of its own, ended by its own pid."""
+"""Server processes: started on loopback and a free port, in a folder of their own, ended by their own pid."""
 
 import os
 import random
@@ -32,9 +32,9 @@ class ServerProcess:
     """A child process that can be stopped, killed, paused and started again with the same command.
 
     Args:
-        command: What to run. The server must stay in the foreground, so that its pid is ours.
-        folder: Its working folder; what it prints goes to `output.log` there.
-        ready: Says whether the server answers by now.
+        command: The command line. The server must stay in the foreground, so that its pid is ours.
+        folder: Its working folder; its output goes to `output.log` there.
+        ready: Returns whether the server answers.
     """
 
     def __init__(self, command: list[str], folder: Path, ready: Callable[[], bool]) -> None:
@@ -52,7 +52,7 @@ class ServerProcess:
         """Start the server and wait until it answers.
 
         Raises:
-            RuntimeError: It ended or did not answer in time; the message carries its last words.
+            RuntimeError: It ended or did not answer in time; the message carries the end of its output.
         """
         with (self._folder / "output.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -62,7 +62,7 @@ class ServerProcess:
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                raise RuntimeError(f"{self._command[0]} did not start:\n{self._last_words()}")
+                raise RuntimeError(f"{self._command[0]} did not start:\n{self._end_of_output()}")
             time.sleep(0.01)
 
     def stop(self) -> None:
@@ -89,7 +89,7 @@ class ServerProcess:
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let a paused server go on (SIGCONT)."""
+        """Continue a paused server (SIGCONT)."""
         os.kill(self.pid, signal.SIGCONT)
 
     def _running(self) -> subprocess.Popen[bytes]:
@@ -97,5 +97,5 @@ class ServerProcess:
             raise RuntimeError(f"{self._command[0]} is not running: call start() first")
         return self._process
 
-    def _last_words(self) -> str:
+    def _end_of_output(self) -> str:
         return (self._folder / "output.log").read_text(errors="replace")[-2000:]

@@ -1,4 +1,4 @@
-"""A server's program as installed on this machine: where it is, which version, and what to do without it."""
+"""The program of a server: its path and version on this machine, and how to install it."""
 
 import os
 import re
@@ -11,19 +11,19 @@ import pytest
 
 
 def in_ci() -> bool:
-    """Say whether this is a CI run, where a missing server is a failure and not a skip."""
+    """Return whether this is a CI run, where a missing server is a failure and not a skip."""
     return os.environ.get("CI", "").lower() not in {"", "0", "false", "no"}
 
 
 @dataclass(frozen=True)
 class Program:
-    """What a test needs to know of a server before it starts one.
+    """The program of a server, looked up when first asked for.
 
     Args:
-        name: What tests call it: the argument of `@pytest.mark.server(…)`.
+        name: Its name in tests: the argument of `@pytest.mark.server(…)`.
         command: The program's file name, looked up on the path.
-        install: What to type to get it.
-        version_arguments: What makes the program print its version.
+        install: The command that installs it.
+        version_arguments: Arguments with which the program prints its version.
     """
 
     name: str

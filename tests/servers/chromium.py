@@ -1,4 +1,4 @@
-"""A browser for tests: Chromium without a window, driven by chromedriver, with its profile in a folder of its own."""
+"""Browser for tests: Chromium without a window, driven by chromedriver, with its profile in a temporary folder."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -27,9 +27,9 @@ def _open(folder: Path, *, width: int, height: int, dark: bool) -> Any:
         "--disable-dev-shm-usage",
         "--hide-scrollbars",
     ]
-    # Nothing of the browser's own goes out either.
+    # The browser itself must not reach the network either.
     words += ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
-    # Set at the start: what DevTools emulate does not hold for every page that the browser goes to.
+    # Set at the start: emulation by DevTools does not hold for every page that the browser opens.
     words.append(f"--blink-settings=preferredColorScheme={0 if dark else 1}")
     for word in [*words, f"--user-data-dir={folder}", f"--window-size={width},{height}"]:
         options.add_argument(word)
@@ -57,7 +57,7 @@ def open_browser(tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Share one light browser of a desk's size over the whole run; what it stores is seen by the tests that follow."""
+    """Share one browser of a desktop's size over the run of a worker; later tests see what it has stored."""
     found = _open(tmp_path_factory.mktemp("chromium") / "shared", width=1280, height=900, dark=False)
     yield found
     found.quit()

@@ -1,4 +1,4 @@
-"""Redis for tests: one server for the whole run, a database for each test, and servers to break."""
+"""Redis for tests: one server for each worker, a database for each test, and servers to break."""
 
 import itertools
 import socket
@@ -32,10 +32,10 @@ class RedisServer(ServerProcess):
     @classmethod
     @contextmanager
     def started(cls, **config: str | int) -> Iterator[Self]:
-        """Run a server in a temporary folder for the length of a `with` block.
+        """Run a server in a temporary folder, for the length of a `with` block.
 
         Args:
-            config: Settings of redis.conf, with underscores for dashes. What survives a kill needs
+            config: Settings of redis.conf, with underscores for dashes. Data that survives a kill needs
                 `appendonly="yes", appendfsync="always"`.
         """
         with tempfile.TemporaryDirectory(prefix="redis-") as folder:
@@ -66,7 +66,7 @@ class RedisServer(ServerProcess):
             return False
 
     def _ask(self, *commands: str) -> str:
-        """Speak the inline protocol, so that a fixture needs no client library and no pool to close."""
+        """Use the inline protocol, so that a fixture needs no client library and no pool to close."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
             connection.sendall("".join(f"{command}\r\n" for command in commands).encode())
             with connection.makefile("rb") as answers:
@@ -75,14 +75,14 @@ class RedisServer(ServerProcess):
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
-    """Share one server over the whole run; what stops or reconfigures it takes `start_redis` instead."""
+    """Share one server over the whole run of a worker; a test that stops or reconfigures one takes `start_redis`."""
     with RedisServer.started() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def _redis_databases() -> Iterator[int]:
-    """Number the tests: a database comes round again long after whoever held it last has gone."""
+    """Number the tests: a database is used again long after the test that had it has ended."""
     return itertools.cycle(range(1, DATABASES))
 
 

@@ -1,4 +1,4 @@
-"""strace, which kills a program at a chosen system call or lets that call fail: not a server, but as much outside."""
+"""strace: kills a program at a chosen system call, or lets that call fail. No server, but as external as one."""
 
 from ._program import Program
 
