@@ -30,9 +30,10 @@ CALLS = (
 )
 NAMES = tuple(f"{folder}/{number}.py" for folder in ("a", "b") for number in range(3))
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(os, "fork"), reason="needs fork, to kill a child at a chosen call"
-)
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, to kill a child at a chosen call"),
+    pytest.mark.timeout(180),  # it forks some hundred times
+]
 
 
 def _apply(root: Path) -> None:

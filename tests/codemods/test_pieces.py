@@ -63,6 +63,7 @@ def test_only_pieces_around_are_told():
     assert [(9, 22)] == pieces_around(data, [10, 14])
 
 
+@pytest.mark.timeout(180)
 def test_strings_of_libraries_are_the_same_in_pieces():
     files = libraries.installed_files()
     share = max(1, len(files) // FILES)

@@ -36,6 +36,8 @@ def total(numbers):
 """
 LEASE_S = 2
 
+pytestmark = pytest.mark.timeout(180)  # each kill costs a lease and a start
+
 
 class Fleet:
     """Workers of one application that are killed and started anew."""
