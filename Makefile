@@ -15,7 +15,7 @@ help: ## show this list
 
 test: ## run all tests, in parallel (a part, one by one: make test ARGS="tests/core -k etag -n 0")
 	@.ci/set-up servers
-	$(BIN)/pytest -n auto --maxschedchunk 1 $(ARGS)
+	$(BIN)/pytest -n auto $(ARGS)
 
 test-all: ## run all tests on each Python that pyproject.toml names and this machine has
 	@.ci/test-all $(ARGS)
