@@ -38,7 +38,7 @@ class Jobs:
     """The jobs that are not settled, by number. Safe for many threads.
 
     Args:
-        on_settled: Called with how many jobs were just settled; 0 when some were handed back.
+        on_settled: Called with the number of jobs that have ended, and with 0 when there may be room for others.
     """
 
     def __init__(self, on_settled: Callable[[int], None]) -> None:
@@ -69,6 +69,7 @@ class Jobs:
         found = [pair for pair in outcomes if self._known.pop(pair[0].number, None) is not None]
         if not found:
             return
+        self._on_settled(len(found))
         groups: dict[tuple[Intake, bool, float], list[Message]] = {}
         for job, outcome in found:
             groups.setdefault((job.intake, outcome.again, outcome.delay_s), []).append(job.message)
@@ -77,7 +78,7 @@ class Jobs:
                 intake.nack(messages, delay_s)
             else:
                 intake.ack(messages)
-        self._on_settled(len(found))
+        self._on_settled(0)
 
     def release(self, jobs: Iterable[Job]) -> None:
         """Hand back jobs that were not begun, for other workers to take at once."""
