@@ -1,9 +1,11 @@
 """Real worker processes of each kind, on the embedded default and on Redis."""
 
+import os
 import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -188,3 +190,23 @@ def test_children_wait_for_tasks_without_end_while_another_worker_of_the_process
         end.close()
 
     assert [None, None] == timeouts
+
+
+def test_tasks_that_no_process_is_left_to_run_come_to_another_worker(project: Any) -> None:
+    with project.worker("-P", "prefork", "-c", "1") as first:
+        project.app.tasks["proj.mark"].delay("long", 60)
+        project.wait_for_notes(1)
+        for pid in descendants(first.pid):  # first the one that would fork others
+            os.kill(pid, signal.SIGKILL)
+        with project.worker("-P", "prefork", "-c", "1") as second:
+            project.wait_for_notes(2)
+            second.kill()
+        first.kill()
+
+    assert ["begin long"] * 2 == project.notes()
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes below *pid*, parents first."""
+    below = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return below + [deeper for child in below for deeper in descendants(child)]

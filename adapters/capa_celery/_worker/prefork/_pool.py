@@ -83,8 +83,10 @@ class PreforkPool(Pool):
         return max(slot.since for slot in slots) if all(slot.running for slot in slots) else None
 
     def is_alive(self) -> bool:
-        """Return whether there is a child, and a thread to read its reports."""
-        return bool(self._pids) and self._reader.is_alive()
+        """Return whether there is, or will be, a child, and a thread to read its reports."""
+        return self._reader.is_alive() and (
+            self._zygote.is_alive() or any(_exists(pid) for pid in list(self._pids.values()))
+        )
 
     def supervise(self, stopping: Callable[[], bool]) -> None:
         """Enforce the time limits, and look for jobs that a dead child took without noting them."""
@@ -223,6 +225,14 @@ class PreforkPool(Pool):
         job = self.jobs.get(number)
         if job is not None:
             self._execution.request(job.arrival, lambda _outcome: None).on_timeout(soft=True, timeout=limit)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _kill(pid: int, name: signal.Signals) -> None:

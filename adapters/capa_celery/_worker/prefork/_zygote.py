@@ -51,6 +51,13 @@ class Zygote:
         """Have it fork a child for slot *index*."""
         self._orders.send(bytes([1]) + index.to_bytes(4, "big"))
 
+    def is_alive(self) -> bool:
+        """Return whether it lives and so can fork children."""
+        try:
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        except ChildProcessError:
+            return False
+
     def stop(self) -> None:
         """Let it end when its last child has; returns when it has ended."""
         self._orders.close()
