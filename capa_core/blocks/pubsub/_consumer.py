@@ -1,4 +1,4 @@
-"""The pull form: messages in batches, settled by whoever received them."""
+"""Consumers: pull messages in batches, and settle each of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values of the pub/sub block: what is received, what is published in bulk, and what came of it."""
+"""The values of the pub/sub block: received messages, drafts for a batch, and the results of publishing it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """What came of one message of a batch: *error* is `None` if it is stored, as durably as the engine can."""
+    """The result for one message of a batch: *error* is `None` if it is stored, as durably as the engine can."""
 
     id: str
     error: CapaError | None = None

@@ -1,4 +1,4 @@
-"""What users hold to publish and subscribe."""
+"""Publish and subscribe: the portable type over any pub/sub driver."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class PubSub(Inspected):
             max_deliveries: After so many, a message moves to the topic `<topic>.dead`; `None` for never.
             retry_delay: How long a message rests after its first failure; doubles each time, up to a minute.
             raw: Hand over bodies as they were stored, rather than out of their CloudEvent.
-            broadcast: A group of one's own that goes away with the subscription.
+            broadcast: Join a group of its own, which goes away with the subscription.
 
         Raises:
             InvalidArgumentError: An argument is outside these.
@@ -286,7 +286,7 @@ class PubSub(Inspected):
             subscription.close(timeout_s=max(0.0, end - time.monotonic()))
 
     def close(self) -> None:
-        """Stop and drain all subscriptions and consumers, then let go of the engine. A second `close` does nothing."""
+        """Stop and drain all subscriptions and consumers, then release the engine. A second `close` does nothing."""
         with ExitStack() as steps:  # from the last to the first, each of them whatever becomes of the others
             steps.callback(super().close)
             for user in list(self._open):

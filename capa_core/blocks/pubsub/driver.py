@@ -1,7 +1,7 @@
-"""What a pub/sub engine must do to be a component: publish in batches, and let consumers pull in batches.
+"""The contract of pub/sub drivers: publish in batches, and let consumers pull in batches.
 
-Push engines buffer behind `receive`. Batches are where throughput comes from; leases are what make the messages
-of a killed consumer come back in seconds.
+Push engines buffer behind `receive`. Batches give throughput; leases bring the messages of a killed consumer back
+within seconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pub/sub within one process: for tests, and the model of what every other component must do."""
+"""Pub/sub within one process: for tests, and the model for every other component."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
         return [None] * len(messages)
 
     def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
-        """Join the group; the first one that lasts takes what was kept for it."""
+        """Join the group; the first lasting one gets the messages that were kept for it."""
         with self._lock:
             queues = self._topics.setdefault(topic, {})
             if group not in queues:
@@ -131,7 +131,7 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
             return len(queue.clear()) if queue else 0
 
     def ping(self) -> str:
-        """Say what it is."""
+        """See `Driver.ping`."""
         return "memory of this process"
 
     def close(self) -> None:
@@ -166,7 +166,7 @@ class MemoryConsumer(ConsumerDriver):
         queue.consumers += 1
 
     def receive(self, max_messages: int, timeout_s: float) -> list[Delivery]:
-        """Lease what is ready, or wait for it, for the next message to be due, or for a lease to run out."""
+        """Lease ready messages, or wait for one to come, to fall due, or to lose its lease."""
         end = time.monotonic() + timeout_s
         with self._lock:
             while not self._closed:
@@ -202,7 +202,7 @@ class MemoryConsumer(ConsumerDriver):
             return [self._queue.hide(receipt, self._lease_s) for receipt in receipts]
 
     def close(self) -> None:
-        """Hand back what is held; a queue of its own goes away."""
+        """Hand back held messages; a queue of its own goes away."""
         with self._lock:
             if self._closed:
                 return

@@ -1,6 +1,6 @@
 """The SQL of pub/sub: one table of queues, one for each topic and group, and one of the messages in them.
 
-`visible_at` says it all about a message: 0 is ready; a time is hidden until then, be it delayed, handed back or
+`visible_at` is the state of a message: 0 is ready; a time is hidden until then, be it delayed, handed back or
 leased; NULL is behind another message of its key. So one index finds what is ready, most urgent first, as well as
 what comes due next. A receipt is `(seq, count)`: the next delivery of the message has another count.
 
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS queue (
     id INTEGER PRIMARY KEY,
     topic TEXT NOT NULL,
     name TEXT NOT NULL,
-    abandoned_at REAL,  -- when a group of one's own goes away, unless its consumer shows signs of life
+    abandoned_at REAL,  -- when a temporary group goes away, unless its consumer shows signs of life
     UNIQUE (topic, name)
 );
 CREATE TABLE IF NOT EXISTS message (
@@ -118,7 +118,7 @@ def join(connection: sqlite3.Connection, topic: str, group: str, abandoned_at: f
 
 
 def live(connection: sqlite3.Connection, queue: int, abandoned_at: float) -> bool:
-    """Show a sign of life of a group of one's own; `False` if it went away before."""
+    """Show a sign of life of a temporary group; `False` if it went away before."""
     values = (abandoned_at, queue)
     return connection.execute("UPDATE queue SET abandoned_at = ? WHERE id = ?", values).rowcount == 1
 

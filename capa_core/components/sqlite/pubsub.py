@@ -148,7 +148,7 @@ class SqlitePubSub(PubSubDriver[SqlitePubSubSettings]):
 
     @property
     def wakeups(self) -> Wakeups:
-        """Who waits for messages listens here, by topic."""
+        """The signals that wake waiting consumers, by topic."""
         return self._wakeups
 
     def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
@@ -251,7 +251,7 @@ class SqliteConsumer(ConsumerDriver):
         self._driver.wakeups.signal(self._topic)  # also ends a `receive` of this consumer that waits
 
     def _take(self, max_messages: int) -> list[Delivery]:
-        """Lease what is ready, if a look without the write lock says that there is something."""
+        """Lease ready messages, if a look without the write lock finds any."""
         self._show_life()
         if self._due_in_s() > 0:
             return []
