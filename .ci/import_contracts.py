@@ -55,7 +55,10 @@ def _owned(root: Path) -> Iterator[tuple[str, str]]:
     for path in root.glob("capa_core/components/*/engine.toml"):
         for library in _table(path).get("libraries", ()):
             yield library, f"capa_core.components.{path.parent.name}"
-    maps = [*root.glob("adapters/*/import_map.toml"), *root.glob("migration/capa_migration/scan/sdks/*.toml")]
+    maps = [
+        *root.glob("adapters/*/import_map.toml"),
+        *root.glob("migration/capa_migration/rewrite/scan/sdks/*.toml"),
+    ]
     for path in maps:
         sdk = _table(path)["sdk"]
         for library in sdk["roots"]:

@@ -17,7 +17,7 @@ from capa_core import errors
 from capa_core.abilities import meanings
 from capa_core.block import blocks
 from capa_core.engine import engine_of, engines
-from capa_migration.scan.libraries import libraries
+from capa_migration.rewrite.scan.libraries import libraries
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -69,7 +69,7 @@ def libraries_page() -> str:
         "`capa scan` lists those of them that a project asks for or imports. **works** and **limits** were run, with "
         "the version that is named; **blind** no longer sees or does what it is for; **untried** was not run; "
         "**untouched** stands on an SDK whose calls are not moved. To add one, add an entry to a file of "
-        "`migration/capa_migration/scan/companions/`."
+        "`migration/capa_migration/rewrite/scan/companions/`."
     )
     rows = [(one.name, one.sdk, one.kind, f"**{one.verdict}**", one.says, one.tried) for one in libraries()]
     table = _table(["library", "stands on", "is a", "after the rewrite", "that means", "tried with"], rows)

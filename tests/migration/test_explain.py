@@ -9,9 +9,9 @@ import pytest
 
 from capa_codemods.api import reason_id, rule_offers
 from capa_core import errors
-from capa_migration import explain
-from capa_migration.scan.libraries import libraries
-from capa_migration.scan.survey import known_maps
+from capa_migration.rewrite import explain
+from capa_migration.rewrite.scan.libraries import libraries
+from capa_migration.rewrite.scan.survey import known_maps
 
 ID_AT_THE_END = re.compile(r" \[([a-z/_.-]+)\]$")
 

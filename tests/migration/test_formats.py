@@ -11,9 +11,9 @@ import pytest
 
 from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Change, Edit
-from capa_migration import formats
-from capa_migration.formats import sarif
-from capa_migration.report import arrow
+from capa_migration.rewrite import formats
+from capa_migration.rewrite.formats import sarif
+from capa_migration.rewrite.report import arrow
 
 SCHEMA = json.loads(Path(__file__).with_name("sarif-2.1.0.schema.json").read_text())
 

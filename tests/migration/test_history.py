@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from capa_migration.history import Entry, Standing, read, remember
-from capa_migration.scan.sites import Site, Survey
+from capa_migration.rewrite.history import Entry, SdkProgress, read, remember
+from capa_migration.rewrite.scan.sites import Site, Survey
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -36,7 +36,7 @@ def test_a_run_adds_a_line_with_its_numbers(root):
     remember(str(root), lambda: survey(root, full=3, none=2, moved=1), "scan", now=NOON)
     (entry,) = read(str(root)).entries
 
-    assert Entry(NOON, "scan", {"requests": Standing(full=3, partial=0, none=2, moved=1)}) == entry
+    assert Entry(NOON, "scan", {"requests": SdkProgress(full=3, partial=0, none=2, moved=1)}) == entry
     assert (3, 2, 1) == (entry.movable, entry.staying, entry.moved)
 
 

@@ -11,14 +11,14 @@ import zlib
 import pytest
 
 from capa_codemods.findings import Edit, Outcome
-from capa_migration.page import LARGEST_BYTES
-from capa_migration.page.abilities import _engines, needs
-from capa_migration.page.changes import Changes
-from capa_migration.page.packing import packed_lines
-from capa_migration.page.shapes import shapes, that_fit
-from capa_migration.plan import Plan
-from capa_migration.scan.sites import Site, Survey
-from capa_migration.scan.survey import known_maps
+from capa_migration.rewrite.page import LARGEST_BYTES
+from capa_migration.rewrite.page.abilities import _engines, needs
+from capa_migration.rewrite.page.changes import Changes
+from capa_migration.rewrite.page.packing import packed_lines
+from capa_migration.rewrite.page.shapes import shapes, that_fit
+from capa_migration.rewrite.plan import Plan
+from capa_migration.rewrite.scan.sites import Site, Survey
+from capa_migration.rewrite.scan.survey import known_maps
 
 
 def unpacked(html, name):
@@ -194,8 +194,8 @@ def test_every_ability_that_an_import_map_asks_for_is_there():
     ],
 )
 def test_abilities_are_those_that_the_shapes_ask_for(tmp_path, source, expected):
-    from capa_migration.scan.survey import survey
-    from capa_migration.target import Options
+    from capa_migration.rewrite.scan.survey import survey
+    from capa_migration.rewrite.target import Options
 
     (tmp_path / "tasks.py").write_text(source)
     asked = needs(survey(str(tmp_path), Options()), known_maps())["pubsub"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from capa_migration.page.explanations import explanations
-from capa_migration.scan.survey import known_maps
+from capa_migration.rewrite.page.explanations import explanations
+from capa_migration.rewrite.scan.survey import known_maps
 
 
 def _told(*links: str):

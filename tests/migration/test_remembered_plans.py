@@ -9,8 +9,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capa_migration.plan import Plan, make
-from capa_migration.target import Options
+from capa_migration.rewrite.plan import Plan, make
+from capa_migration.rewrite.target import Options
 
 OLD_NS = 10**18
 NAMES = st.sampled_from(["a.py", "b.py", "pkg/c.py", "pkg/celery.py", "requirements.txt", "apollo.py"])

@@ -159,7 +159,7 @@ def test_wrong_usage_exits_with_3_and_says_what(trial, words, said):
 
 
 def test_interpreter_without_capa_is_refused_rather_than_run_on_the_originals(application):
-    site = Path(__file__).parents[2] / "migration/capa_migration/trial/site"
+    site = Path(__file__).parents[2] / "migration/capa_migration/live/trial/site"
     environment = {"PYTHONPATH": str(site), "_CAPA_TRIAL_ROOT": str(application), "PATH": os.environ["PATH"]}
     bare = os.path.realpath(sys.executable)
     if bare == sys.executable:
@@ -202,7 +202,7 @@ def test_import_of_a_module_under_another_name_follows_it_to_another_path(applic
         "import legacy.deep.part as part, legacy.deep.part\nprint(part.__name__, legacy.deep.part.__name__)\n"
     )
     hook = (
-        "from capa_migration.trial import environment as e, hook\n"
+        "from capa_migration.live.trial import environment as e, hook\n"
         f"hook.install({{e.ROOT: {str(application)!r}, e.MAPS: {str(library / 'import_map.toml')!r}}})\n"
         "import runpy; runpy.run_path('forms.py')\n"
     )

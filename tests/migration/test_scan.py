@@ -151,7 +151,7 @@ def test_what_an_sdk_hands_out_but_does_not_own_is_not_counted(capa, tmp_path):
 
 
 def test_every_known_sdk_has_a_map_that_is_right():
-    from capa_migration.scan.survey import known_maps
+    from capa_migration.rewrite.scan.survey import known_maps
 
     roots = {root for one in known_maps() for root in one.roots}
 

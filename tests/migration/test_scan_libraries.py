@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from capa_migration.scan.libraries import libraries
-from capa_migration.scan.survey import known_maps
+from capa_migration.rewrite.scan.libraries import libraries
+from capa_migration.rewrite.scan.survey import known_maps
 
 USES = "import requests\nimport celery\nrequests.get('x')\ncelery.group()\n"
 

@@ -94,7 +94,7 @@ def test_apollo_client_counts_only_with_its_own_distribution(sites):
 
 
 def test_maps_for_the_scan_claim_each_root_once():
-    from capa_migration.scan.survey import known_maps
+    from capa_migration.rewrite.scan.survey import known_maps
 
     roots = [root for one in known_maps() for root in one.roots]
 

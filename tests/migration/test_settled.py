@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from capa_migration.settled import Settled, stamp
+from capa_migration.rewrite.settled import Settled, stamp
 
 OLD_NS = 10**18
 

@@ -126,7 +126,7 @@ def _apply(root: Path) -> tuple[list[PlannedFile], str]:
         seen.extend(files)
         return apply_files(journal, files, *rest)
 
-    with patch("capa_migration.apply.apply_files", watched):
+    with patch("capa_migration.rewrite.apply.apply_files", watched):
         return seen, _run("apply", root)
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from capa_migration.cli import CLEAN, FAILED, WOULD_CHANGE
 from capa_migration.cli.output import as_words, require_place, say, show
 from capa_migration.errors import OptionsError
-from capa_migration.plan import Plan, make
-from capa_migration.target import Options
+from capa_migration.rewrite.plan import Plan, make
+from capa_migration.rewrite.target import Options
 
 if TYPE_CHECKING:
-    from capa_migration.apply import Done, Planning
-    from capa_migration.report import Command, Report
-    from capa_migration.scan.sites import Survey
+    from capa_migration.rewrite.apply import Done, Planning
+    from capa_migration.rewrite.report import Command, Report
+    from capa_migration.rewrite.scan.sites import Survey
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -57,7 +57,7 @@ def apply(arguments: argparse.Namespace) -> int:
     report = _report("apply", arguments, done.plan, done)
     code = show(report, arguments)
     if done.result and done.result.written:
-        from capa_migration.history import remember
+        from capa_migration.rewrite.history import remember
 
         sys.stdout.flush()  # counting for the history can take longer than the rewrite did
         remember(arguments.paths, lambda: report.survey, "apply", exclude=arguments.exclude)
@@ -66,7 +66,7 @@ def apply(arguments: argparse.Namespace) -> int:
 
 def _beside_patch(plan: Plan, *, notes: bool) -> Iterator[str]:
     """Yield what a patch does not say: what could not be done, what was left alone, and the counts."""
-    from capa_migration.report import lines, summary
+    from capa_migration.rewrite.report import lines, summary
 
     left = [outcome._replace(changes=()) for outcome in plan.outcomes]
     yield from lines(Plan(plan.root, 0, left), notes=notes)
@@ -74,8 +74,8 @@ def _beside_patch(plan: Plan, *, notes: bool) -> Iterator[str]:
 
 
 def _write(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None) -> Done:
-    from capa_migration.apply import apply as write
     from capa_migration.cli.terminal import ProgressLine
+    from capa_migration.rewrite.apply import apply as write
 
     with ProgressLine() as progress:
         return write(
@@ -88,7 +88,7 @@ def _write(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None)
 
 
 def _commit(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None) -> Done:
-    from capa_migration import commits
+    from capa_migration.rewrite import commits
 
     plan = _plan(arguments, remember=False)
     commits.refuse(plan.root, plan)
@@ -110,7 +110,7 @@ def _refuse_lone_split(arguments: argparse.Namespace, needed: str) -> None:
 
 
 def _report(command: Command, arguments: argparse.Namespace, plan: Plan, done: Done | None = None) -> Report:
-    from capa_migration.report import Report
+    from capa_migration.rewrite.report import Report
 
     failed = plan.failures or (done is not None and done.troubles)
     would_change = done is None and plan.of("changed")

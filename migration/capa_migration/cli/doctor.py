@@ -14,7 +14,7 @@ from capa_migration.cli.arguments import Parser
 if TYPE_CHECKING:
     from capa_core import Runtime
     from capa_core.runtime import ComponentReport
-    from capa_migration.queues import Survey
+    from capa_migration.live.queues import Survey
 
 _ABSOLUTE = re.compile(r"(?<![\w.:/-])/[^\s:,;()]+")
 
@@ -110,7 +110,7 @@ def _holdings(component: Any) -> str:
 
 def _surveys(runtime: Runtime, components: list[dict[str, Any]]) -> list[Survey]:
     from capa_core.blocks.pubsub import PubSubFeature
-    from capa_migration.queues import survey
+    from capa_migration.live.queues import survey
 
     names = [row["name"] for row in components if row["block"] == "pubsub" and row["answers"]]
     surveys = []
@@ -153,7 +153,7 @@ def _version(distributions: tuple[str, ...]) -> str | None:
 
 
 def _print_text(found: dict[str, Any]) -> None:
-    from capa_migration.formats._columns import columns
+    from capa_migration.rewrite.formats._columns import columns
 
     settings = found["settings"] or "no capa.toml here or above: the embedded default serves everything"
     print(f"settings: {_seen_from_here(settings)}\n")
@@ -193,7 +193,7 @@ def _print_text(found: dict[str, Any]) -> None:
 
 
 def _print_abilities(components: list[dict[str, Any]]) -> None:
-    from capa_migration.formats._columns import columns
+    from capa_migration.rewrite.formats._columns import columns
 
     rows = [
         [

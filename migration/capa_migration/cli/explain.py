@@ -34,8 +34,8 @@ def parser() -> Parser:
 def run(words: list[str]) -> int:
     """Run `capa explain` with *words* and return its exit code."""
     arguments = parser().parse_args(words)
-    from capa_migration import explain
     from capa_migration.cli.output import say
+    from capa_migration.rewrite import explain
 
     found = [explain.explain(arguments.id)] if arguments.id else list(explain.explanations())
     if arguments.json:
@@ -45,7 +45,7 @@ def run(words: list[str]) -> int:
         (one,) = found
         say([f"{one.id}: {one.title}", *(["", *one.text.splitlines()] if one.text else [])], sys.stdout)
     else:
-        from capa_migration.formats._columns import columns
+        from capa_migration.rewrite.formats._columns import columns
 
         say(columns(["ID", "meaning"], [[one.id, one.title] for one in found], right=False), sys.stdout)
     return CLEAN

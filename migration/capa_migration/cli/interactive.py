@@ -9,8 +9,8 @@ from capa_codemods.api import CAPA_TOML, Outcome
 from capa_migration.cli.paint import painted_diff
 from capa_migration.cli.terminal import has_colour
 from capa_migration.errors import OptionsError
-from capa_migration.plan import Plan
-from capa_migration.report import diff
+from capa_migration.rewrite.plan import Plan
+from capa_migration.rewrite.report import diff
 
 _HELP = """\
 y - change this file

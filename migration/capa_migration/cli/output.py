@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from capa_migration import formats
 from capa_migration.errors import OptionsError
+from capa_migration.rewrite import formats
 
 if TYPE_CHECKING:
-    from capa_migration.report import Report
+    from capa_migration.rewrite.report import Report
 
 _TOLD_PATHS = 3
 _ACTED_UPON = re.compile(
@@ -84,7 +84,7 @@ def show(report: Report, arguments: argparse.Namespace) -> int:
 
 def say(lines: Iterable[str], stream: TextIO) -> None:
     """Print *lines* on *stream*, with nothing in them that a terminal acts upon."""
-    from capa_migration.formats.text import lined
+    from capa_migration.rewrite.formats.text import lined
 
     _print(map(_visible, lined(lines)), stream)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from capa_migration.cli.output import put
-from capa_migration.parts import By, parts
-from capa_migration.plan import Plan
-from capa_migration.report import count, diff
+from capa_migration.rewrite.parts import By, parts
+from capa_migration.rewrite.plan import Plan
+from capa_migration.rewrite.report import count, diff
 
 
 def write_patches(plan: Plan, path: str, by: By | None) -> None:

@@ -118,7 +118,7 @@ def _positive(text: str) -> int:
 
 def _list(pubsub: PubSub, arguments: argparse.Namespace) -> int:
     from capa_migration.cli import queue_view
-    from capa_migration.queues import survey
+    from capa_migration.live.queues import survey
 
     found = survey(pubsub, arguments.topics, most=arguments.most)
     if arguments.json:

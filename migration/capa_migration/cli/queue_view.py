@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from capa_migration.formats._columns import columns
+from capa_migration.rewrite.formats._columns import columns
 
 if TYPE_CHECKING:
     from capa_core.blocks.pubsub import DeadLetter, PeekedMessage
-    from capa_migration.queues import Survey, Topic
+    from capa_migration.live.queues import Survey, Topic
 
 _HEAD = ["topic", "group", "depth", "in flight", "oldest", "consumers", "dead letters"]
 _HEX_BYTES = 32

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.arguments import Parser
 from capa_migration.cli.output import add_exclude, add_paths, as_words, put
-from capa_migration.target import Options
+from capa_migration.rewrite.target import Options
 
 if TYPE_CHECKING:
-    from capa_migration.plan import Plan
+    from capa_migration.rewrite.plan import Plan
 
 _EXAMPLES = """\
 examples:
@@ -44,9 +44,9 @@ def parser() -> Parser:
 def run(words: list[str]) -> int:
     """Run `capa report` with *words* and return its exit code."""
     arguments = parser().parse_args(words)
-    from capa_migration import history
     from capa_migration.cli.scan import survey
-    from capa_migration.page import page
+    from capa_migration.rewrite import history
+    from capa_migration.rewrite.page import page
 
     options = Options(exclude=tuple(arguments.exclude))
     found = survey(arguments.paths, options)
@@ -64,7 +64,7 @@ def run(words: list[str]) -> int:
 
 def _plan(paths: list[str], options: Options) -> Plan:
     from capa_migration.cli.terminal import ProgressLine
-    from capa_migration.plan import make
+    from capa_migration.rewrite.plan import make
 
     with ProgressLine() as progress:
         return make(paths, options, remember=False, progress=progress)

@@ -9,13 +9,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from capa_migration import report
-from capa_migration.apply import undo as take_back
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.output import as_words, say
 from capa_migration.cli.terminal import ProgressLine
-from capa_migration.standing import Standing, taken_back
-from capa_migration.standing import status as read_status
+from capa_migration.rewrite import report
+from capa_migration.rewrite.apply import undo as take_back
+from capa_migration.rewrite.status import RewriteStatus, taken_back
+from capa_migration.rewrite.status import status as read_status
 
 
 def undo(arguments: argparse.Namespace) -> int:
@@ -55,7 +55,7 @@ def status(arguments: argparse.Namespace) -> int:
     return CLEAN
 
 
-def _next_step(rewrites: Sequence[Standing], command: str) -> str:
+def _next_step(rewrites: Sequence[RewriteStatus], command: str) -> str:
     if any(one.state != "applied" for one in rewrites):
         return f"A run was cut short. Next: `{command}` or apply again: either takes it back."
     if back := taken_back(rewrites):
@@ -67,13 +67,13 @@ def _next_step(rewrites: Sequence[Standing], command: str) -> str:
     return ""
 
 
-def _line(one: Standing) -> str:
+def _line(one: RewriteStatus) -> str:
     begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.begun))
     rules = ", ".join(one.rules)
     return f"{one.number:04}  {one.state:<9} {begun}  {report.count(one.files, 'file')}  {rules}".rstrip()
 
 
-def _fates(one: Standing) -> str:
+def _fates(one: RewriteStatus) -> str:
     fates = {
         "as written": one.as_written,
         "edited since": one.edited,

@@ -6,7 +6,7 @@ import sys
 
 from capa_migration.cli import USAGE
 from capa_migration.cli.arguments import Parser
-from capa_migration.target import Target
+from capa_migration.rewrite.target import Target
 
 _EXAMPLES = """\
 examples:
@@ -39,7 +39,7 @@ def run(words: list[str]) -> int:
     if not command:
         print("capa run: no command is given: write `capa run -- python app.py`", file=sys.stderr)
         return USAGE
-    from capa_migration.trial.launch import launch
+    from capa_migration.live.trial.launch import launch
 
     root = Target(arguments.root).root
     print(

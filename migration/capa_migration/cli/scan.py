@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.arguments import Parser
 from capa_migration.cli.output import add_exclude, add_options, add_paths, as_words, show
-from capa_migration.target import Options
+from capa_migration.rewrite.target import Options
 
 if TYPE_CHECKING:
-    from capa_migration.scan.sites import Survey
+    from capa_migration.rewrite.scan.sites import Survey
 
 _EXAMPLES = """\
 examples:
@@ -41,9 +41,9 @@ def parser() -> Parser:
 def run(words: list[str]) -> int:
     """Run `capa scan` with *words* and return its exit code."""
     arguments = parser().parse_args(words)
-    from capa_migration import history
-    from capa_migration.plan import make
-    from capa_migration.report import Report
+    from capa_migration.rewrite import history
+    from capa_migration.rewrite.plan import make
+    from capa_migration.rewrite.report import Report
 
     options = Options(exclude=tuple(arguments.exclude))
     found = survey(arguments.paths, options)
@@ -70,7 +70,7 @@ def survey(paths: Sequence[str], options: Options) -> Survey:
     from capa_codemods.api import import_map_paths
     from capa_migration.cli.terminal import ProgressLine
     from capa_migration.errors import OptionsError
-    from capa_migration.scan import survey as scan
+    from capa_migration.rewrite.scan import survey as scan
 
     if not import_map_paths():
         raise OptionsError(

@@ -12,7 +12,7 @@ import capa_celery
 from capa_codemods.import_map import read_import_map
 from capa_codemods.names import Names
 from capa_core.errors import UnsupportedError
-from capa_migration.scan.judge import Judge
+from capa_migration.rewrite.scan.judge import Judge
 
 JUDGE = Judge(Names([read_import_map(str(Path(capa_celery.__file__).with_name("import_map.toml")))]))
 

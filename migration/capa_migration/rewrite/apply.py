@@ -1,0 +1,210 @@
+"""Carry a plan out, and take it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
+
+from capa_codemods.api import (
+    CAPA_TOML,
+    Journal,
+    Outcome,
+    PlannedFile,
+    Progress,
+    Trouble,
+    WriteResult,
+    apply_files,
+    digest,
+    no_progress,
+    read_file,
+    recover_unfinished,
+    splice,
+    uncommitted_changes,
+    undo_newest,
+)
+from capa_migration.errors import DirtyTreeError, OptionsError
+from capa_migration.rewrite.plan import Plan
+from capa_migration.rewrite.target import Target, journal_root
+
+
+class Done(NamedTuple):
+    """What a writing run did to a tree.
+
+    Attributes:
+        recovered: What an earlier run that was killed had left, and what became of it; None if nothing.
+        result: What this run did; None if there was nothing to do.
+        commits: The abbreviated id and the subject of each commit that was made.
+        declined: How many files would have changed and were not wanted.
+    """
+
+    plan: Plan
+    recovered: WriteResult | None
+    result: WriteResult | None
+    commits: tuple[str, ...] = ()
+    declined: int = 0
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The files that now hold what they should."""
+        return self.result.written if self.result else ()
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """The files that were left as they are, in this run or when the earlier one was taken back."""
+        return tuple(trouble for one in (self.recovered, self.result) if one for trouble in one.troubles)
+
+    @property
+    def kept(self) -> Plan:
+        """The plan without the changes that could not be made."""
+        written = set(self.written)
+        kept = [one for one in self.plan.outcomes if one.status != "changed" or one.path in written]
+        return Plan(self.plan.root, self.plan.seen, kept)
+
+
+class Planning(Protocol):
+    """Makes the plan; *remember* keeps the clean files in mind for the next run."""
+
+    def __call__(self, *, remember: bool) -> Plan:
+        """Return the plan."""
+
+
+def apply(
+    paths: str | Sequence[str],
+    make_plan: Planning,
+    *,
+    allow_dirty: bool = False,
+    choose: Callable[[Plan], Plan] | None = None,
+    progress: Progress = no_progress,
+) -> Done:
+    """Carry out the plan that *make_plan* makes for the tree, or the parts of one, at *paths*.
+
+    Args:
+        paths: Folders and files of one project.
+        make_plan: Called once.
+        allow_dirty: Go on in a git work tree with uncommitted changes.
+        choose: Returns the part of the plan to carry out. Other writing runs are refused until it does.
+        progress: Told how many files are written, and of how many.
+
+    Raises:
+        DirtyTreeError: Something is to change beside uncommitted changes, and *allow_dirty* is not given.
+        TargetError: There is nothing at one of *paths*.
+        BusyError: Another run is writing in the tree.
+        JournalError: The journal is damaged.
+        OSError: The journal cannot be written. No file was touched.
+    """
+    target = Target(paths)
+    journal = Journal(target.root)
+    plan = None
+    # What a killed run has left makes the tree dirty by itself: it is taken back first.
+    if not allow_dirty and not journal.records("applying", "undoing"):
+        plan = _plan_beside_dirt(target, make_plan)
+        if plan is not None and not plan.of("changed"):
+            return Done(plan, None, None)
+    with journal.lock():
+        recovered = recover_unfinished(journal)
+        if recovered is not None and not allow_dirty:
+            plan = _plan_beside_dirt(target, make_plan)
+        if plan is None:
+            plan = make_plan(remember=True)
+        wanted = plan if choose is None else choose(plan)
+        files, troubles = _load(wanted)
+        result = apply_files(journal, files, progress) if files else WriteResult(())
+    declined = len(plan.of("changed")) - len(wanted.of("changed"))
+    result = result._replace(troubles=(*troubles, *result.troubles))
+    return Done(wanted, recovered, result, declined=declined)
+
+
+def undo(paths: str | Sequence[str], *, down_to: int | None = None, progress: Progress = no_progress) -> Done:
+    """Take back the newest rewrite of the tree around *paths*, and those before it *down_to* this number.
+
+    A conflict ends it: what is older stays as it is.
+
+    Raises:
+        TargetError: There is nothing at one of *paths*.
+        OptionsError: The journal holds no rewrite of the number *down_to*.
+        BusyError: Another run is writing in the tree.
+        JournalError: The journal is damaged.
+        OSError: The journal cannot be written. No file was touched.
+    """
+    root = journal_root(Target(paths).root)
+    journal = Journal(root)
+    numbers = [record.number for record in journal.records("applying", "applied", "undoing")]
+    if down_to is not None and down_to not in numbers:
+        raise OptionsError(f"{root}: there is no rewrite {down_to}: `capa migrate status` lists them")
+    with _locked(journal):
+        recovered = recover_unfinished(journal)
+        # What a killed run has left is the newest rewrite: taking it back is the undo that was asked for.
+        result = undo_newest(journal, progress) if recovered is None else recovered
+        for _ in range(sum(number >= down_to for number in numbers) - 1 if down_to is not None else 0):
+            older = None if result is None or result.troubles else undo_newest(journal, progress)
+            result = result and _joined(result, older)
+    return Done(Plan(root, 0), recovered, result)
+
+
+def _joined(result: WriteResult, older: WriteResult | None) -> WriteResult:
+    if older is None:
+        return result
+    written = dict.fromkeys(result.written + older.written)
+    return WriteResult(tuple(written), result.merged + older.merged, older.troubles)
+
+
+@contextmanager
+def _locked(journal: Journal) -> Iterator[None]:
+    # Nothing to undo is no reason to leave a folder in the tree.
+    if not journal.records():
+        yield
+        return
+    with journal.lock():
+        yield
+
+
+def _plan_beside_dirt(target: Target, make_plan: Planning) -> Plan | None:
+    """Return the plan if it can be carried out beside what is not committed; None if everything is.
+
+    Raises:
+        DirtyTreeError: It cannot.
+    """
+    found = uncommitted_changes(target.root, target.scopes)
+    if not any(found):
+        return None
+    plan = make_plan(remember=False)
+    if in_the_way := found.beside([outcome.path for outcome in plan.of("changed")]):
+        raise _dirty(target.root, in_the_way)
+    return plan
+
+
+def _dirty(root: str, paths: Sequence[str]) -> DirtyTreeError:
+    shown = ", ".join(paths[:3]) + (", …" if len(paths) > 3 else "")
+    return DirtyTreeError(
+        f"{root} has uncommitted changes in {len(paths)} file{'s'[: len(paths) > 1]} ({shown}): "
+        f"commit or stash them, so that the rewrite stands alone in `git diff`, or pass --allow-dirty"
+    )
+
+
+def _load(plan: Plan) -> tuple[list[PlannedFile], list[Trouble]]:
+    """Read the files to change again, and leave out those that are no longer what was proven."""
+    files, troubles = [], []
+    changed = plan.of("changed")
+    settings = next((outcome.path for outcome in changed if outcome.path == CAPA_TOML), "")
+    for outcome in sorted(changed, key=lambda outcome: outcome.counts_on_settings):
+        try:
+            data = read_file(f"{plan.root}/{outcome.path}")
+        except OSError:
+            data = None
+        planned = _planned(outcome, data)
+        if planned is None:
+            reason = f"{outcome.path} changed while the plan was made: it was left as it is; run again"
+            troubles.append(Trouble(outcome.path, reason))
+        else:
+            files.append(planned._replace(needs=settings if outcome.counts_on_settings else ""))
+    return files, troubles
+
+
+def _planned(outcome: Outcome, data: bytes | None) -> PlannedFile | None:
+    if ("" if data is None else digest(data)) != outcome.digests[0]:
+        return None
+    after = splice(data or b"", outcome.edits)
+    return (
+        PlannedFile(outcome.path, data, after, outcome.edits) if digest(after) == outcome.digests[1] else None
+    )

@@ -1,0 +1,165 @@
+"""Carry a plan out as commits, each of a part that can be looked at, and taken back, by itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from capa_codemods.api import (
+    CodemodError,
+    Journal,
+    Outcome,
+    Trouble,
+    WriteResult,
+    commit_files,
+    git_top_level,
+    refusal_to_commit,
+    uncommitted_changes,
+)
+from capa_migration.errors import CommitError
+from capa_migration.rewrite.apply import Done, Planning, apply, undo
+from capa_migration.rewrite.parts import By, parts
+from capa_migration.rewrite.plan import Plan
+from capa_migration.rewrite.report import count
+
+
+class Step(NamedTuple):
+    """One commit to make.
+
+    Attributes:
+        name: What the commit is about.
+        says: More about it, for the message; may be empty.
+        make_plan: Makes the plan that the commit carries out.
+    """
+
+    name: str
+    says: str
+    make_plan: Planning
+
+
+def by_rule(plan: Plan, planning_for: Callable[[str, Sequence[str]], Planning]) -> Iterator[Step]:
+    """Yield a step for each rule that changes something in *plan*.
+
+    Each step is planned, and proven, on the tree that the one before it has left.
+
+    Args:
+        plan: What all of them would change together.
+        planning_for: Tells how to plan for one rule without the others.
+    """
+    from capa_codemods.api import find_rule, rule_summary
+
+    def place(rule: str) -> tuple[bool, str]:
+        found = find_rule(rule)
+        return found is not None and found.changes_shape, rule
+
+    # Rules for shapes see the names as they have moved, here as in a run without commits.
+    rules = sorted({edit.rule for outcome in plan.of("changed") for edit in outcome.edits}, key=place)
+    for rule in rules:
+        others = [other for other in rules if other != rule]
+        yield Step(rule, rule_summary(rule), planning_for(rule, others))
+
+
+def by_part(plan: Plan, by: By) -> Iterator[Step]:
+    """Yield a step for each owner, or each folder, of what *plan* changes.
+
+    Raises:
+        OptionsError: There is no CODEOWNERS file to go by.
+    """
+    for name, part in parts(plan, by):
+        yield Step(name, "", _same(part))
+
+
+def refuse(root: str, plan: Plan) -> None:
+    """Make sure that *plan* can be committed. Nothing is written.
+
+    Raises:
+        CommitError: There is no git work tree, something in it is not committed, git knows no author, or a program of
+            the repository would have to run.
+    """
+    if git_top_level(root) is None:
+        raise CommitError(
+            f"{root} is in no git work tree: `git init` and commit first, or leave out --commit"
+        )
+    if Journal(root).records("applying", "undoing"):
+        raise CommitError(f"a run was cut short in {root}: `capa migrate undo {root}` first")
+    changing = [outcome.path for outcome in plan.of("changed")]
+    if in_the_way := uncommitted_changes(root).beside(changing):
+        shown = ", ".join(in_the_way[:3])
+        raise CommitError(f"{root} has uncommitted changes ({shown}): commit or stash them first")
+    if (why := refusal_to_commit(root, changing)) is not None:
+        raise CommitError(why)
+
+
+def carry_out(root: str, plan: Plan, steps: Iterable[Step], choose: Callable[[Plan], Plan] | None) -> Done:
+    """Carry out *steps* in the tree at *root*, a commit each, and return the sum of what was done.
+
+    Raises:
+        CodemodError: git refused a commit. Its files hold what they held before; earlier commits stand.
+        BusyError: Another run is writing in the tree.
+        JournalError: The journal is damaged.
+        OSError: The journal cannot be written.
+    """
+    dones: list[Done] = []
+    commits: list[str] = []
+    for step in steps:
+        done = apply(root, step.make_plan, choose=choose)
+        dones.append(done)
+        if done.written:
+            commits.append(_commit(root, step, done))
+    return _sum(plan, dones, tuple(commits))
+
+
+def _commit(root: str, step: Step, done: Done) -> str:
+    subject, message = _message(step, done.kept)
+    try:
+        return f"{commit_files(root, done.written, message)} {subject}"
+    except CodemodError:
+        undo(root)
+        raise
+
+
+def _message(step: Step, plan: Plan) -> tuple[str, str]:
+    changed = plan.of("changed")
+    edits = Counter(edit.rule for outcome in changed for edit in outcome.edits)
+    subject = f"capa: {step.name}: {count(len(changed), 'file')}, {count(edits.total(), 'edit')}"
+    body = [
+        *([f"{step.says[0].upper()}{step.says[1:]}."] if step.says else []),
+        *(f"- {rule}: {count(number, 'edit')}" for rule, number in sorted(edits.items())),
+        "",
+        "Each file is proven: under the old names it says what it said before.",
+    ]
+    return subject, "\n".join([subject, "", *body])
+
+
+def _same(plan: Plan) -> Planning:
+    def make_plan(*, remember: bool) -> Plan:  # noqa: ARG001 - it is made already
+        return plan
+
+    return make_plan
+
+
+def _sum(plan: Plan, dones: Sequence[Done], commits: tuple[str, ...]) -> Done:
+    """Return *dones* as one; a file that several steps have changed is in it once."""
+    outcomes = {outcome.path: outcome for outcome in plan.outcomes if outcome.status != "changed"}
+    written: dict[str, None] = {}
+    troubles: list[Trouble] = []
+    for done in dones:
+        for outcome in done.plan.of("changed"):
+            before = outcomes.get(outcome.path)
+            outcomes[outcome.path] = _after(before, outcome)
+        written |= dict.fromkeys(done.written)
+        troubles += done.troubles
+    merged = Plan(plan.root, plan.seen, sorted(outcomes.values()))
+    result = WriteResult(tuple(written), (), tuple(troubles))
+    return Done(merged, None, result, commits, sum(done.declined for done in dones))
+
+
+def _after(before: Outcome | None, outcome: Outcome) -> Outcome:
+    if before is None or before.status != "changed":
+        return outcome
+    return outcome._replace(
+        edits=before.edits + outcome.edits,
+        changes=before.changes + outcome.changes,
+        digests=(before.digests[0], outcome.digests[1]),
+    )

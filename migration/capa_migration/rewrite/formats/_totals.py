@@ -1,0 +1,15 @@
+"""The line of numbers of each SDK, as a table that any format can lay out."""
+
+from __future__ import annotations
+
+from capa_migration.rewrite.scan.sites import Survey, sums
+
+HEAD = ("SDK", "files", "imports", "calls and uses", "full", "partial", "none", "moved")
+
+
+def totals(survey: Survey) -> list[list[str]]:
+    """Return a row of cells under `HEAD` for each SDK, most used first."""
+    return [
+        [f"{value:,}" if isinstance(value, int) else value for value in line]
+        for line in sums(survey.sites, survey.moved)
+    ]

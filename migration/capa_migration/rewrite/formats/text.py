@@ -1,0 +1,153 @@
+"""Lines for a person at a terminal; for `diff` a patch that `git apply` takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from capa_migration.rewrite.report import Report
+    from capa_migration.rewrite.scan.sites import Site, Survey
+
+_SHOWN_SHAPES = 20
+_SHOWN_PLACES = 10
+"""Places for one reason: that an SDK has no adapter would otherwise be told a hundred times."""
+
+
+def render(report: Report) -> Iterator[str | bytes]:
+    """Yield what the command has to tell, in lines."""
+    if report.command == "diff":
+        from capa_migration.rewrite.report import diff
+
+        yield from diff(report.plan)
+        return
+    yield from lined({"scan": _scan, "check": _check, "apply": _apply}[report.command](report))
+
+
+def lined(lines: Iterable[str]) -> Iterator[str]:
+    """Yield each of *lines* with its end, and with no other in it: the name of a file may hold one."""
+    for line in lines:
+        yield line.replace("\n", "\\x0a") + "\n"
+
+
+def _check(report: Report) -> Iterator[str]:
+    plan = report.plan
+    # The usual end of a check in CI: it loads nothing more.
+    if plan.is_clean and not plan.outcomes:
+        yield f"nothing to do in {plan.seen:,} files"
+        return
+    from capa_migration.rewrite.report import lines, summary
+
+    yield from lines(plan, notes=report.everything)
+    yield f"{summary(plan, 'would change', notes=report.everything)}."
+    if plan.of("changed"):
+        yield f"Next: `capa migrate diff {report.path}` shows it, `capa migrate apply {report.path}` does it."
+
+
+def _apply(report: Report) -> Iterator[str]:
+    from capa_migration.rewrite.report import count, lines, result_lines, summary
+
+    done = report.done
+    assert done is not None  # noqa: S101 - a report of `apply` holds what was done
+    if done.recovered:
+        yield f"an earlier run was cut short: {count(len(done.recovered.written), 'file')} taken back first"
+    kept = done.kept
+    if not (done.written or done.declined or done.troubles or kept.outcomes):
+        yield f"nothing to do in {kept.seen:,} files"
+        return
+    yield from lines(done.plan, notes=report.everything)
+    yield from result_lines([done.recovered, done.result])
+    yield f"{summary(kept, 'changed', notes=report.everything)}."
+    if done.declined:
+        yield f"{count(done.declined, 'file')} left as you said."
+    yield from (f"commit {commit}" for commit in done.commits)
+    if done.commits:
+        yield "Next: run your tests; `git revert` takes a commit back."
+    elif done.written:
+        yield f"Next: run your tests; `capa migrate undo {report.path}` takes all of it back."
+
+
+def _scan(report: Report) -> Iterator[str]:
+    survey = report.survey
+    if not (survey.sites or survey.unread or survey.moved or survey.commands):
+        from capa_migration.rewrite.report import count
+
+        yield f"no SDK is used in {count(survey.seen, 'file')} of Python"
+        return
+    yield from _numbers(survey)
+    yield from _places(report)
+    yield from _companions(survey)
+    yield from _next(report)
+
+
+def _next(report: Report) -> Iterator[str]:
+    survey = report.survey
+    if any(site.support != "none" for site in survey.sites):
+        yield ""
+        yield f"Next: `capa migrate diff {report.path}` shows what the rewrite would change."
+    elif survey.moved:
+        yield ""
+        yield f"Next: `capa migrate check {report.path}` in CI keeps it so."
+
+
+def _numbers(survey: Survey) -> Iterator[str]:
+    from capa_migration.rewrite.formats._columns import columns
+    from capa_migration.rewrite.formats._totals import HEAD, totals
+    from capa_migration.rewrite.scan.sites import shapes
+
+    if rows := totals(survey):
+        yield from columns(HEAD, rows)
+    counted = shapes(survey.sites).most_common()
+    if not counted:
+        return
+    yield ""
+    yield from columns(
+        ["calls and uses", ""], [[name, f"{number:,}"] for (_, name), number in counted[:_SHOWN_SHAPES]]
+    )
+    if len(counted) > _SHOWN_SHAPES:
+        yield f"… and {len(counted) - _SHOWN_SHAPES:,} more shapes (--format json holds them)"
+
+
+def _places(report: Report) -> Iterator[str]:
+    from capa_migration.rewrite.report import shape
+
+    survey = report.survey
+    # What has moved and is not served fails all the same.
+    moved = frozenset(survey.moved)
+    shown, left_out = _told(sorted([*survey.sites, *survey.moved]), everything=report.everything)
+    yield from [""] if shown else []
+    for site in shown:
+        state = "moved, " if site in moved else ""
+        why = (f": {site.reason}" if site.reason else "") + (f" [{site.reason_id}]" if site.reason_id else "")
+        yield f"{site.path}:{site.line}: {shape(site)}: {state}{site.support}{why}"
+    for (sdk, support, reason), number in left_out.items():
+        yield f"… and {number:,} more places of {sdk}: {support}: {reason} (--all lists them)"
+    yield from [""] if survey.commands else []
+    for command in survey.commands:
+        yield f"{command.path}:{command.line}: {command.text}: {command.says} [commands]"
+    for file in survey.unread:
+        place = f"{file.path}:{file.line}" if file.line else file.path
+        yield f"{place}: failed: {file.reason}. Next: {file.next_step}. [unreadable]"
+
+
+def _told(sites: Sequence[Site], *, everything: bool) -> tuple[list[Site], Counter[tuple[str, str, str]]]:
+    """Return the sites to list, and how many are left out for each reason that was given often enough."""
+    if everything:
+        return list(sites), Counter()
+    given: Counter[tuple[str, str, str]] = Counter()
+    shown = []
+    for site in sites:
+        key = (site.sdk, site.support, site.reason)
+        given[key] += site.support != "full"
+        if 0 < given[key] <= _SHOWN_PLACES:
+            shown.append(site)
+    return shown, Counter({key: n - _SHOWN_PLACES for key, n in given.items() if n > _SHOWN_PLACES})
+
+
+def _companions(survey: Survey) -> Iterator[str]:
+    yield from ["", "libraries around the SDKs, after the rewrite:"] if survey.companions else []
+    for one in survey.companions:
+        first, others = one.places[0], len(one.places) - 1
+        more = f" and {others:,} more" if others else ""
+        yield f"{first.path}:{first.line}{more}: {one.says} [{one.library.id}]"

@@ -1,0 +1,199 @@
+"""Remember in `.capa/history` how far the migration of a tree had come at each run.
+
+One line of JSON for each point in time, newest last. A line is added only when the numbers are others than before, or
+a day has passed. The file lies out of sight of git: it is about one working copy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from capa_codemods.api import JournalError, check_folder, make_hidden_folder, open_regular
+from capa_migration.rewrite.scan.sites import Survey, sums
+from capa_migration.rewrite.target import Target
+
+FILE = ".capa/history"
+_LARGEST_BYTES = 4 * 1024 * 1024
+_AT_LEAST = timedelta(days=1)
+
+
+class SdkProgress(NamedTuple):
+    """How the call sites of one SDK stand."""
+
+    full: int
+    partial: int
+    none: int
+    moved: int
+
+
+class Entry(NamedTuple):
+    """The numbers of one run.
+
+    Attributes:
+        by: The command that counted: `scan`, `report` or `apply`.
+        sdks: Each SDK that the tree uses, or used before it moved.
+    """
+
+    at: datetime
+    by: str
+    sdks: Mapping[str, SdkProgress]
+
+    @property
+    def movable(self) -> int:
+        """Call sites that are served and have not moved."""
+        return sum(one.full + one.partial for one in self.sdks.values())
+
+    @property
+    def staying(self) -> int:
+        """Call sites that no adapter serves."""
+        return sum(one.none for one in self.sdks.values())
+
+    @property
+    def moved(self) -> int:
+        """Call sites that have moved."""
+        return sum(one.moved for one in self.sdks.values())
+
+
+class History(NamedTuple):
+    """What a tree remembers.
+
+    Attributes:
+        entries: In the order of time.
+        damaged: The numbers of the lines that cannot be read, from 1.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    damaged: tuple[int, ...] = ()
+
+
+def read(root: str) -> History:
+    """Return the history of the tree at *root*; empty if there is none, or if it cannot be read."""
+    try:
+        check_folder(f"{root}/.capa")
+        opened = open_regular(f"{root}/{FILE}")  # a link could lead to a file that is no history
+    except (OSError, JournalError):
+        return History()
+    if opened is None:
+        return History()
+    with open(opened[0], "rb") as file:
+        return _parsed(file.read(_LARGEST_BYTES))
+
+
+def remember(
+    paths: str | Sequence[str],
+    survey: Callable[[], Survey],
+    by: str,
+    *,
+    exclude: Sequence[str] = (),
+    now: datetime | None = None,
+) -> bool:
+    """Add a line for what *paths* use by now, and say whether one was due and written.
+
+    A rewrite costs a fraction of a scan, so one that is no part of a history does not begin one.
+
+    A part of a tree is not comparable with the whole: nothing is written for it. Neither is for a tree that uses no SDK
+    and never has, or that cannot be written to: a scan must work on what may only be read.
+
+    Args:
+        paths: What the user asked for.
+        survey: Counts it, if that is needed.
+        by: The command: `scan`, `report` or `apply`.
+        exclude: What the user asked to leave out this time.
+        now: Taken for the present time.
+    """
+    target = Target(paths)
+    if exclude or target.scopes or (by == "apply" and not read(target.root).entries):
+        return False
+    found = survey()
+    try:
+        return _append(found.root, by, progress_of(found), now)
+    except (OSError, JournalError):
+        return False
+
+
+def progress_of(survey: Survey) -> dict[str, SdkProgress]:
+    """Return the numbers of *survey* by SDK."""
+    lines = sums(survey.sites, survey.moved)
+    return {
+        line.sdk: SdkProgress(line.full, line.partial, line.none, line.moved)
+        for line in sorted(lines, key=lambda line: line.sdk)
+    }
+
+
+def make_folder(root: str) -> None:
+    """Make the folder for Capa's own files in the tree at *root*, out of sight of git.
+
+    Raises:
+        JournalError: Something else has its name, or it leads out of the tree.
+        OSError: It cannot be made.
+    """
+    make_hidden_folder(f"{root}/.capa")
+
+
+def _append(root: str, by: str, sdks: Mapping[str, SdkProgress], now: datetime | None) -> bool:
+    if not sdks and not os.path.lexists(f"{root}/{FILE}"):
+        return False
+    make_folder(root)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    with open(os.open(f"{root}/{FILE}", flags, 0o666), "r+b", buffering=0) as file:
+        _lock(file.fileno())
+        text = file.read()
+        if text is None:  # a pipe
+            return False
+        # The time is taken under the lock: lines stand in the order of time.
+        entry = Entry(now or datetime.now(UTC), by, sdks)
+        if not _is_due(entry, _parsed(text).entries):
+            return False
+        # What a kill or a full disk has cut short must not spoil this line too.
+        gap = b"" if not text or text.endswith(b"\n") else b"\n"
+        file.write(gap + _line(entry))
+    return True
+
+
+def _is_due(entry: Entry, entries: tuple[Entry, ...]) -> bool:
+    last = entries[-1] if entries else None
+    return last is None or last.sdks != entry.sdks or entry.at - last.at >= _AT_LEAST
+
+
+def _lock(handle: int) -> None:
+    """Wait until no other run looks at the last line: two runs at once must not both find themselves due."""
+    with contextlib.suppress(ImportError):  # where there are no such locks, a line may stand twice
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def _line(entry: Entry) -> bytes:
+    data = {"at": entry.at.isoformat(timespec="seconds"), "by": entry.by}
+    return (
+        json.dumps({**data, "sdks": {sdk: one._asdict() for sdk, one in entry.sdks.items()}}).encode() + b"\n"
+    )
+
+
+def _parsed(text: bytes) -> History:
+    entries, damaged = [], []
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            entries.append(_entry(json.loads(line)))
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+            damaged.append(number)
+    return History(tuple(sorted(entries, key=lambda entry: entry.at)), tuple(damaged))
+
+
+def _entry(data: Any) -> Entry:
+    at = datetime.fromisoformat(data["at"])
+    sdks = {str(sdk): SdkProgress(**one) for sdk, one in data["sdks"].items()}
+    _check(number for one in sdks.values() for number in one)
+    # A time without a zone cannot be put in order with the others.
+    return Entry(at.astimezone(UTC), str(data["by"]), sdks)
+
+
+def _check(numbers: Iterable[object]) -> None:
+    for number in numbers:
+        if type(number) is not int or number < 0:
+            raise ValueError(f"{number!r} is no count")

@@ -1,0 +1,38 @@
+"""Write the report page: one HTML file that needs nothing but a browser, and asks nobody for anything.
+
+What the page shows is gathered here as plain data, packed into the file, and drawn by the scripts in `assets/`. They
+put every text into the page as text, never as HTML, so that a path or a line of code can do nothing there; a content
+security policy that names the page's own scripts by their digests keeps anything else from running or being fetched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from capa_migration.rewrite.plan import Plan
+    from capa_migration.rewrite.scan.sites import Survey
+
+LARGEST_BYTES = 1_900_000
+"""A page stays below this, so that it can be sent by mail and opens at once; diffs that do not fit are left out."""
+
+
+def page(path: str, survey: Survey, plan: Plan) -> str:
+    """Return the report page about the tree at *path*.
+
+    Args:
+        path: As the user gave it, for the command lines that the page shows.
+        survey: What the tree uses.
+        plan: What a rewrite of it would do.
+    """
+    from capa_migration.rewrite import history
+    from capa_migration.rewrite.page.changes import Changes
+    from capa_migration.rewrite.page.contents import contents
+    from capa_migration.rewrite.page.document import document
+    from capa_migration.rewrite.page.packing import packed
+
+    changes = Changes.of(plan)
+    data = contents(path, survey, plan, history.read(survey.root), changes)
+    report = packed(data)
+    room = LARGEST_BYTES - len(report) - len(document(data, "", ""))
+    return document(data, report, changes.packed(room))

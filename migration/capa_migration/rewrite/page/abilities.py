@@ -1,0 +1,96 @@
+"""Which abilities of the blocks an application needs, judging by the shapes it uses, and which engines have them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, NamedTuple
+
+from capa_codemods.api import ImportMap
+from capa_core.abilities import Feature, Support, meanings
+from capa_migration.rewrite.scan.origins import plain
+from capa_migration.rewrite.scan.sites import Survey
+
+Needs = dict[str, dict[str, Counter[str]]]
+"""Block → ability → what asks for it, and how often."""
+
+
+class Engine(NamedTuple):
+    """One component of a block.
+
+    Attributes:
+        features: Label of an ability → how the engine has it; None if the engine's library is not installed.
+    """
+
+    name: str
+    features: Mapping[Feature, Support] | None
+
+
+def abilities(survey: Survey, maps: Iterable[ImportMap]) -> list[dict[str, Any]]:
+    """Return for each block that *survey* needs its engines, and each needed ability with how each engine has it."""
+    return [_block(block, needed) for block, needed in sorted(needs(survey, maps).items())]
+
+
+def needs(survey: Survey, maps: Iterable[ImportMap]) -> Needs:
+    """Return what the call sites of *survey*, moved or not, ask for, as `[needs]` of *maps* says."""
+    shapes = Counter(
+        (plain(site.name), site.arguments) for site in (*survey.sites, *survey.moved) if site.kind != "import"
+    )
+    found: Needs = {}
+    for one in maps:
+        for ability, names in one.needs.items():
+            block, _, label = ability.partition(".")
+            asking = {name: sum(shapes[shape] for shape in shapes if _asks(name, *shape)) for name in names}
+            counted = Counter({name: number for name, number in asking.items() if number})
+            if counted:
+                found.setdefault(block, {}).setdefault(label, Counter()).update(counted)
+    return found
+
+
+def _asks(wanted: str, name: str, arguments: tuple[str, ...]) -> bool:
+    """Say whether the shape *name* with *arguments* is what `[needs]` calls *wanted*."""
+    holder, _, argument = wanted.rstrip(")").partition("(")
+    return f"{name}.".startswith(f"{holder}.") and (not argument or argument in arguments)
+
+
+def _block(block: str, needed: Mapping[str, Counter[str]]) -> dict[str, Any]:
+    engines = list(_engines(block))
+    features = next((engine.features for engine in engines if engine.features), {})
+    known = {feature.label: feature for feature in features}
+    meant = meanings(type(next(iter(features)))) if features else {}
+    return {
+        "block": block,
+        "engines": [{"name": engine.name, "installed": engine.features is not None} for engine in engines],
+        "rows": [
+            {
+                "label": label,
+                "level": feature.level.sign,
+                "meaning": meant.get(label, ""),
+                "asking": counted.most_common(),
+                "cells": [_cell(engine, feature) for engine in engines],
+            }
+            for label, counted in needed.items()
+            if (feature := known.get(label))
+        ],
+    }
+
+
+def _cell(engine: Engine, feature: Feature) -> dict[str, str]:
+    if engine.features is None:
+        return {"how": "unknown", "note": f"not installed: pip install 'capa-core[{engine.name}]'"}
+    support = engine.features[feature]
+    return {"how": support.how.word, "note": support.note}
+
+
+def _engines(block: str) -> Iterator[Engine]:
+    for point in sorted(entry_points(group=f"capa.{block}"), key=lambda point: point.name):
+        yield Engine(point.name, _features(point))
+
+
+def _features(point: EntryPoint) -> Mapping[Feature, Support] | None:
+    try:
+        found: Mapping[Feature, Support] = point.load().features
+    except ModuleNotFoundError:
+        return None
+    return found

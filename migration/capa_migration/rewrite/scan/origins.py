@@ -1,0 +1,170 @@
+"""Follow the names of one file back to the SDK they come from.
+
+An origin is a dotted old name in which `()` stands for a call: after `s = requests.Session()` the origin of `s.get` is
+`requests.Session().get`, and that of `boto3.client("s3").get_object` is `boto3.client('s3').get_object`. Names are
+followed through imports, assignments, `with … as`, annotations and attributes of `self`, one scope at a time. What is
+bound twice to different origins in a scope is followed to the last one in the text: right for nearly all code, and a
+scan counts rather than rewrites.
+
+What the tree itself defines has origins of its own, which are never told: `@` and its path for a module, `&` and its
+place for a class, and `=` before what a function returns.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Protocol
+
+from capa_migration.rewrite.scan.nodes import is_self, last_name
+from capa_migration.rewrite.scan.scope import OwnClass, Scope
+
+_CALL = re.compile(r"\([^()]*\)")
+_WORD = re.compile(r"[\w.-]+")
+_OF_ONE = frozenset({"Annotated", "ClassVar", "Final", "Optional", "Union"})
+"""What may stand around a class in an annotation of an object of it."""
+_MOST_BASES = 20
+"""As many classes above each other are followed; those of a wrong text may be above themselves."""
+
+
+class Around(Protocol):
+    """What the tree around one file tells of its other modules, and of the classes in them."""
+
+    @property
+    def path(self) -> str:
+        """The file."""
+
+    @property
+    def classes(self) -> dict[str, OwnClass]:
+        """Origin of a class of the tree → the class, of all files that were read."""
+
+    def origin(self, module: str, level: int, name: str) -> str | None:
+        """Return the origin of *name* of a *module*, which *level* dots stand before, or whose origin it is."""
+
+    def all_of(self, module: str, level: int) -> Mapping[str, str]:
+        """Return all that `from module import *` brings, each with its origin."""
+
+
+class Origins:
+    """The origins of the names in one file.
+
+    Attributes:
+        roots: The top-level names of the SDKs.
+        around: What is known of the rest of the tree.
+    """
+
+    def __init__(self, roots: Mapping[str, object], returns: Mapping[str, str], around: Around) -> None:
+        """Follow names that begin with one of *roots*; *returns* is what `[returns]` of the import maps says."""
+        self.roots = roots
+        self._returns = {name: to for name, to in returns.items() if not to.endswith("()")}
+        self._objects = {name: to for name, to in returns.items() if to.endswith("()")}
+        self.around = around
+
+    def of(self, node: ast.AST | None, scope: Scope) -> str | None:
+        """Return the origin of the expression *node* in *scope*, or None if it comes from no SDK."""
+        match node:
+            case ast.Name(id=name):
+                found = scope.find(name)
+            case ast.Attribute():
+                found = self._of_attribute(node, scope)
+            case ast.Call(func=ast.Name(id="super"), args=[]):
+                found = scope.own.base
+            case ast.Call(func=func):
+                called = self.of(func, scope)
+                found = self.result_of(called, node) if called else None
+            case ast.Await(value=value) | ast.NamedExpr(value=value) | ast.Starred(value=value):
+                found = self.of(value, scope)
+            case ast.IfExp(body=body, orelse=orelse):
+                found = self.of(body, scope) or self.of(orelse, scope)
+            case ast.BoolOp(values=values):
+                found = next((one for value in values if (one := self.of(value, scope))), None)
+            case _:
+                found = None
+        return found or None
+
+    def imported(self, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+        """Yield the old names that an import statement brings in: modules, and names of modules."""
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.partition(".")[0] in self.roots)
+        elif not node.level and node.module and node.module.partition(".")[0] in self.roots:
+            for alias in node.names:
+                yield node.module if alias.name == "*" else f"{node.module}.{alias.name}"
+
+    def result_of(self, called: str, call: ast.Call | None = None) -> str | None:
+        """Return the origin of what *called* returns; `{}` in `[returns]` is the first argument of the *call*."""
+        if called.startswith("="):
+            return called[1:]
+        if called.startswith(("@", "&")):
+            return f"{called}()" if called in self.around.classes else None
+        returned = self._returns.get(plain(called), called)
+        if "{}" not in returned:
+            return f"{returned}()"
+        first = getattr(call.args[0], "value", None) if call is not None and call.args else None
+        is_word = isinstance(first, str) and _WORD.fullmatch(first)
+        return returned.format(repr(first) if is_word else "")
+
+    def is_listed(self, called: str) -> bool:
+        """Say whether `[returns]` tells what *called* returns."""
+        return plain(called) in self._returns
+
+    def annotated(self, node: ast.AST | None, scope: Scope) -> str | None:
+        """Return the origin of an object that is annotated with *node*."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node = _parsed(node.value)
+        if isinstance(node, ast.Subscript):
+            return self.annotated(node.slice, scope) if last_name(node.value) in _OF_ONE else None
+        if isinstance(node, ast.Tuple):
+            return next((one for item in node.elts if (one := self.annotated(item, scope))), None)
+        if isinstance(node, ast.BinOp):
+            return self.annotated(node.left, scope) or self.annotated(node.right, scope)
+        origin = self.of(node, scope)
+        return self.result_of(origin) if origin else None
+
+    def _of_attribute(self, node: ast.Attribute, scope: Scope) -> str | None:
+        if is_self(node.value) and node.attr in scope.own.names:
+            return scope.own.names[node.attr]
+        origin = self.of(node.value, scope)
+        if origin is None and is_self(node.value):
+            return self._inherited(scope.own.base, node.attr)
+        return self._attribute(origin, node.attr) if origin else None
+
+    def _attribute(self, origin: str, name: str) -> str | None:
+        if origin.startswith("@"):
+            return self.around.origin(origin, 0, name)
+        if origin.startswith("&"):
+            return self._held(origin, name)
+        return None if origin.startswith("=") else f"{self._object(origin)}.{name}"
+
+    def _held(self, origin: str, name: str) -> str | None:
+        """Return the origin of *name* of a class of the tree, or of an object of one."""
+        for _ in range(_MOST_BASES):
+            own = self.around.classes.get(origin.removesuffix("()"))
+            if own is None or own.base is None or name in own.names:
+                return own.names.get(name) if own else None
+            if not own.base.startswith("&"):
+                return self._inherited(own.base, name)
+            origin = own.base
+        return None
+
+    def _inherited(self, base: str | None, name: str) -> str | None:
+        """Return the origin of *name* as objects have it from *base*; what every object has is not worth telling."""
+        return self._attribute(base, name) if base and not name.startswith("__") else None
+
+    def _object(self, origin: str) -> str:
+        """Return the object that *origin* is under the name of its class, if it has one: `app.control`."""
+        return origin if origin.endswith(")") else self._objects.get(plain(origin), origin)
+
+
+@lru_cache(maxsize=4_096)
+def _parsed(annotation: str) -> ast.expr | None:
+    try:
+        return ast.parse(annotation, mode="eval").body
+    except (SyntaxError, ValueError):
+        return None
+
+
+def plain(origin: str) -> str:
+    """Return *origin* without its calls: the name under which an import map speaks of it."""
+    return _CALL.sub("", origin)

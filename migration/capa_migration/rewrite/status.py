@@ -1,0 +1,99 @@
+"""The status of each rewrite in the journal of a tree: how many of its files still hold what it wrote."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from capa_codemods.api import Journal, JournalEntry, JournalRecord, digest, read_file
+from capa_migration.rewrite.target import Target, journal_root
+
+
+class RewriteStatus(NamedTuple):
+    """One rewrite in the journal.
+
+    Attributes:
+        files: How many it changed; the sum of the last four.
+        begun: When, in seconds since the epoch.
+        rules: Whose edits it holds.
+        as_written: Files that hold what it wrote, later rewrites aside.
+        edited: Files that hold something else by now.
+        original: Files that hold again what they held before it: taken back, and not by Capa.
+        gone: Files that are not there any more, or out of reach.
+    """
+
+    number: int
+    state: str
+    files: int
+    begun: float
+    rules: tuple[str, ...]
+    as_written: int = 0
+    edited: int = 0
+    original: int = 0
+    gone: int = 0
+
+
+def status(paths: str | Sequence[str]) -> tuple[str, list[RewriteStatus]]:
+    """Return the root of the tree around *paths* and the rewrites in its journal, oldest first.
+
+    Raises:
+        TargetError: There is nothing at one of *paths*.
+        JournalError: The journal is damaged.
+    """
+    root = journal_root(Target(paths).root)
+    records = Journal(root).records("applying", "applied", "undoing")
+    rewrites = [record.entries() for record in records]
+    fates = _fates(root, rewrites)
+    return root, [_status(*one) for one in zip(records, rewrites, fates, strict=True)]
+
+
+def taken_back(rewrites: Sequence[RewriteStatus]) -> list[RewriteStatus]:
+    """Return the newest of *rewrites*, oldest first, whose files all hold the original again."""
+    kept = max((at for at, one in enumerate(rewrites, 1) if one.original != one.files), default=0)
+    return list(rewrites[kept:])
+
+
+def _status(record: JournalRecord, entries: Sequence[JournalEntry], fates: Counter[str]) -> RewriteStatus:
+    rules = sorted({edit.rule for entry in entries for edit in entry.edits})
+    begun = os.stat(f"{record.place}/originals").st_mtime
+    return RewriteStatus(record.number, record.state, len(entries), begun, tuple(rules), **fates)
+
+
+def _fates(root: str, rewrites: Sequence[Sequence[JournalEntry]]) -> list[Counter[str]]:
+    """Count for each of *rewrites*, oldest first, what became of its files. Each file is read once."""
+    by_path: dict[str, list[tuple[int, JournalEntry]]] = {}
+    for number, entries in enumerate(rewrites):
+        for entry in entries:
+            by_path.setdefault(entry.path, []).append((number, entry))
+    counted: list[Counter[str]] = [Counter() for _ in rewrites]
+    for path, steps in by_path.items():
+        for number, fate in _fates_of_file(_held(f"{root}/{path}"), steps):
+            counted[number][fate] += 1
+    return counted
+
+
+def _fates_of_file(now: str, steps: Sequence[tuple[int, JournalEntry]]) -> Iterator[tuple[int, str]]:
+    """Yield for each rewrite of one file which count of `RewriteStatus` it adds to, if the file has the digest *now*.
+
+    From the newest on, so that what one rewrite has left as it was can be judged as if that one were taken back.
+    """
+    for at, (number, entry) in reversed(list(enumerate(steps))):
+        earlier = {one for _, step in steps[:at] for one in (step.before, step.after)}
+        if now == entry.after:
+            yield number, "as_written"
+            now = entry.before
+        elif now in {entry.before, *earlier}:
+            yield number, "original"
+        else:
+            yield number, "edited" if now else "gone"
+
+
+def _held(path: str) -> str:
+    """Return the digest of what the file at *path* holds; empty if it is not there, as in the journal."""
+    try:
+        data = read_file(path)
+    except OSError:
+        return ""
+    return "" if data is None else digest(data)
