@@ -1,11 +1,12 @@
-"""What every lock driver must do, as tests over the portable type.
+"""Conformance of lock drivers, tested over the portable type.
 
     class TestMyLock(LockConformance):
         @pytest.fixture
         def connect(self, my_server):
             return lambda: MyLock(MySettings(url=my_server.url))
 
-What a driver declares is what is measured: what it has is tested on it, and what it has not must be missing.
+Declared abilities are measured in both directions: those that a driver has are tested, and the others must be
+missing.
 """
 
 from __future__ import annotations
@@ -59,12 +60,12 @@ class LockConformance(ContractPromises, ABC):
         with Locks(driver, name="conformance") as locks:
             yield locks
 
-    # What it declares
+    # Declared abilities
 
     def test_declares_every_ability(self, driver: LockDriver[Any]) -> None:
         assert set(LockFeature) == set(driver.features)
 
-    def test_gives_a_reason_for_what_it_has_not(self, driver: LockDriver[Any]) -> None:
+    def test_gives_a_reason_for_each_missing_ability(self, driver: LockDriver[Any]) -> None:
         assert [] == [
             feature for feature, support in driver.features.items() if not support and not support.note
         ]
@@ -74,7 +75,7 @@ class LockConformance(ContractPromises, ABC):
             feature for feature, support in driver.features.items() if feature.level == 0 and not support
         ]
 
-    # The driver's own promises
+    # The driver itself
 
     def test_the_owner_that_holds_it_gets_the_same_token_again(self, driver: LockDriver[Any]) -> None:
         assert driver.acquire("k", "me", 10) == driver.acquire("k", "me", 10)
@@ -109,7 +110,7 @@ class LockConformance(ContractPromises, ABC):
         assert driver.acquire("k", "you", SHORT_S) is not None
 
     @pytest.mark.parametrize("call", ["renew", "release"])
-    def test_who_does_not_hold_it_can_neither_renew_nor_release(
+    def test_an_owner_that_does_not_hold_it_can_neither_renew_nor_release(
         self, driver: LockDriver[Any], call: str
     ) -> None:
         never = _try(driver, call, "k", "me")
@@ -173,7 +174,7 @@ class LockConformance(ContractPromises, ABC):
         assert None not in taken
         assert [None] * len(ODD_NAMES) == refused
 
-    # Taking
+    # Acquiring
 
     def test_with_holds_it_for_the_length_of_the_block(self, locks: Locks) -> None:
         with locks.lock("k"):
@@ -187,7 +188,7 @@ class LockConformance(ContractPromises, ABC):
 
         assert locks.lock("k").try_acquire() is not None
 
-    def test_waiting_in_vain_ends_in_time(self, locks: Locks) -> None:
+    def test_a_wait_for_a_lock_that_stays_held_ends_in_time(self, locks: Locks) -> None:
         locks.try_lock("k", "another")
         started = time.monotonic()
         with pytest.raises(DeadlineError, match="'k' was held by others"):
@@ -195,7 +196,7 @@ class LockConformance(ContractPromises, ABC):
 
         assert 0.25 < time.monotonic() - started < 0.3 + SLOW_MACHINE_S
 
-    def test_whoever_waits_gets_it_when_it_is_released(self, locks: Locks) -> None:
+    def test_a_waiter_gets_it_when_it_is_released(self, locks: Locks) -> None:
         held = locks.lock("k").acquire()
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(locks.lock("k").acquire, timeout=10)
@@ -207,7 +208,7 @@ class LockConformance(ContractPromises, ABC):
         assert held.token < token
         assert time.monotonic() - freed < SLOW_MACHINE_S
 
-    def test_whoever_waits_gets_it_when_the_lease_of_a_dead_holder_ends(self, locks: Locks) -> None:
+    def test_a_waiter_gets_it_when_the_lease_of_a_dead_holder_ends(self, locks: Locks) -> None:
         locks.try_lock("k", "dead", lease=SHORT_S)
 
         locks.lock("k").acquire(timeout=SHORT_S + 1).release()
@@ -286,23 +287,23 @@ class LockConformance(ContractPromises, ABC):
 
         assert (False, []) == (held.lost.is_set(), lost)
 
-    def test_the_holder_is_told_when_another_has_taken_it(
+    def test_the_holder_is_notified_when_another_has_acquired_it(
         self, driver: LockDriver[Any], locks: Locks
     ) -> None:
         held = locks.lock("k", lease=SHORT_S).acquire()
-        told = threading.Event()
-        held.on_lost(lambda lost: told.set() if lost is held else None)
-        _rob(driver, held)
+        notified = threading.Event()
+        held.on_lost(lambda lost: notified.set() if lost is held else None)
+        _steal(driver, held)
 
         assert held.lost.wait(SHORT_S + SLOW_MACHINE_S)
-        assert told.wait(SLOW_MACHINE_S)
+        assert notified.wait(SLOW_MACHINE_S)
 
-    def test_who_asks_late_is_told_too(self, driver: LockDriver[Any], locks: Locks) -> None:
+    def test_a_callback_added_after_the_loss_is_called(self, driver: LockDriver[Any], locks: Locks) -> None:
         held = self._lost(driver, locks.lock("k", lease=SHORT_S))
-        told: list[Held] = []
-        held.on_lost(told.append)
+        seen: list[Held] = []
+        held.on_lost(seen.append)
 
-        assert [held] == told
+        assert [held] == seen
 
     def test_a_lost_lock_fails_its_check_and_its_release(self, driver: LockDriver[Any], locks: Locks) -> None:
         held = self._lost(driver, locks.lock("k", lease=SHORT_S))
@@ -313,50 +314,50 @@ class LockConformance(ContractPromises, ABC):
 
     def test_releasing_does_not_free_the_lock_of_another(self, driver: LockDriver[Any], locks: Locks) -> None:
         held = locks.lock("k", lease=30).acquire()
-        _rob(driver, held)
+        _steal(driver, held)
         with pytest.raises(LockLostError):
             held.release()
 
         assert locks.try_lock("k", "third") is None
 
-    def test_the_end_of_the_block_says_that_the_lock_was_lost(
+    def test_the_end_of_the_block_reports_that_the_lock_was_lost(
         self, driver: LockDriver[Any], locks: Locks
     ) -> None:
         with pytest.raises(LockLostError), locks.lock("k", lease=30) as held:
-            _rob(driver, held)
+            _steal(driver, held)
 
     def test_an_error_in_the_block_is_not_hidden_by_the_loss(
         self, driver: LockDriver[Any], locks: Locks
     ) -> None:
         with pytest.raises(KeyError) as caught, locks.lock("k", lease=30) as held:
-            _rob(driver, held)
+            _steal(driver, held)
             raise KeyError("mine")
 
         assert "was lost" in "".join(caught.value.__notes__)
 
-    # Owners of one's own
+    # Owners managed by the caller
 
-    def test_unlock_frees_what_try_lock_took(self, locks: Locks) -> None:
+    def test_unlock_frees_a_lock_acquired_by_try_lock(self, locks: Locks) -> None:
         locks.try_lock("k", "me")
         locks.unlock("k", "me")
 
         assert locks.try_lock("k", "you") is not None
 
-    def test_unlock_refuses_who_does_not_hold_it(self, locks: Locks) -> None:
+    def test_unlock_refuses_an_owner_that_does_not_hold_it(self, locks: Locks) -> None:
         locks.try_lock("k", "me")
 
         with pytest.raises(LockLostError, match="'you' does not hold"):
             locks.unlock("k", "you")
 
     @pytest.mark.parametrize("name", ["", "x" * 513, "half \ud800 pair", b"bytes", None], ids=repr)
-    def test_what_is_no_name_is_refused(self, locks: Locks, name: Any) -> None:
+    def test_an_invalid_name_is_refused(self, locks: Locks, name: Any) -> None:
         with pytest.raises(InvalidArgumentError):
             locks.lock(name)
         with pytest.raises(InvalidArgumentError):
             locks.try_lock("k", name)
 
     @pytest.mark.parametrize("lease", [0, 0.05, -1, timedelta(days=2), "10", float("nan")], ids=repr)
-    def test_what_is_no_lease_is_refused(self, locks: Locks, lease: Any) -> None:
+    def test_an_invalid_lease_is_refused(self, locks: Locks, lease: Any) -> None:
         with pytest.raises(InvalidArgumentError):
             locks.lock("k", lease=lease)
 
@@ -378,12 +379,12 @@ class LockConformance(ContractPromises, ABC):
 
     # Sharing, forks, crashes
 
-    def test_locks_are_shared_if_it_says_so(self, connect: Connect, locks: Locks) -> None:
+    def test_locks_are_shared_if_declared(self, connect: Connect, locks: Locks) -> None:
         locks.try_lock("k", "me")
         with Locks(connect()) as other:
             assert bool(locks.features[LockFeature.SHARED]) == (other.try_lock("k", "you") is None)
 
-    def test_holders_and_tokens_last_if_it_says_so(self, connect: Connect) -> None:
+    def test_holders_and_tokens_last_if_declared(self, connect: Connect) -> None:
         with Locks(connect()) as first:
             token = first.try_lock("k", "me", lease=30) or 0
             lasts = bool(first.features[LockFeature.DURABLE] or first.features[LockFeature.SHARED])
@@ -421,10 +422,10 @@ class LockConformance(ContractPromises, ABC):
 
     # Closing
 
-    def test_ping_says_something_about_the_engine(self, locks: Locks) -> None:
+    def test_ping_describes_the_engine(self, locks: Locks) -> None:
         assert locks.ping()
 
-    def test_closing_tells_the_holders(self, driver: LockDriver[Any]) -> None:
+    def test_closing_notifies_the_holders(self, driver: LockDriver[Any]) -> None:
         locks = Locks(driver)
         held = locks.lock("k").acquire()
         locks.close()
@@ -440,7 +441,7 @@ class LockConformance(ContractPromises, ABC):
 
         locks.close()
 
-    def test_calls_after_close_say_so(self, driver: LockDriver[Any]) -> None:
+    def test_calls_after_close_raise(self, driver: LockDriver[Any]) -> None:
         locks = Locks(driver)
         lock = locks.lock("k")
         locks.close()
@@ -452,13 +453,13 @@ class LockConformance(ContractPromises, ABC):
     def _lost(self, driver: LockDriver[Any], lock: Lock) -> Held:
         """Return a lock that was held and then lost to another."""
         held = lock.acquire()
-        _rob(driver, held)
+        _steal(driver, held)
         assert held.lost.wait(lock.lease_s)
         return held
 
 
-def _rob(driver: LockDriver[Any], held: Held) -> None:
-    """Give the lock to another, as if its lease had ended unseen."""
+def _steal(driver: LockDriver[Any], held: Held) -> None:
+    """Give the lock to another owner, as if its lease had ended unnoticed."""
     assert driver.release(held.name, held.owner)
     assert driver.acquire(held.name, "another", 60) is not None
 

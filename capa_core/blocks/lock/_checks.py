@@ -1,4 +1,4 @@
-"""Checks of what callers pass in."""
+"""Checks of the arguments of lock calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Duration = timedelta | float
 
 
 def check_text(what: str, text: object) -> None:
-    """Refuse what is not 1 to 512 characters of Unicode.
+    """Check that *text* is 1 to 512 characters of Unicode.
 
     Raises:
         InvalidArgumentError: It is not.

@@ -1,4 +1,4 @@
-"""What users hold to be the only one who does something."""
+"""Locks by name: acquire and release them on whatever engine serves the component."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
 from capa_core.blocks.lock._checks import Duration, check_text, lease_seconds, seconds
-from capa_core.blocks.lock._held import Held, now
-from capa_core.blocks.lock._keeper import Keeper
+from capa_core.blocks.lock._held import Held
+from capa_core.blocks.lock._lease import Lease, now
+from capa_core.blocks.lock._renewer import LeaseRenewer
 from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockLimits, LockStatus
 from capa_core.call import DEFAULT_POLICY, Policy, cancellation
 from capa_core.call.portable import Portable
@@ -30,7 +31,7 @@ _LONGEST_POLL_S = 0.25
 class Locks(Portable[LockDriver[Any]]):
     """Locks by name, on whatever engine serves this component. Safe for many threads.
 
-    A lock is a lease: whoever dies or hangs loses it when the lease ends. So a lock alone never keeps a paused
+    A lock is a lease: a holder that dies or hangs loses it when the lease ends. So a lock alone never keeps a paused
     holder from writing late; the token does (see `Held.token`).
 
         with locks.lock("nightly-report", lease=timedelta(seconds=30)) as held:
@@ -44,7 +45,7 @@ class Locks(Portable[LockDriver[Any]]):
         self, driver: LockDriver[Any], *, name: str = "default", policy: Policy = DEFAULT_POLICY
     ) -> None:
         super().__init__("lock", driver, name, policy)
-        self._keeper = Keeper(driver, self._guard)
+        self._renewer = LeaseRenewer(driver, self._guard)
         self._limits = driver.limits
 
     @property
@@ -54,22 +55,22 @@ class Locks(Portable[LockDriver[Any]]):
 
     @call_traits(immediate=True)
     def lock(self, name: str, *, lease: Duration = DEFAULT_LEASE, timeout: Duration | None = None) -> Lock:
-        """Return the lock *name*, which is not taken by that.
+        """Return the lock *name* without acquiring it.
 
         Args:
             name: 1 to 512 characters; any Unicode.
             lease: How long after the death of its holder the lock is free: 0.1 s to a day. It is renewed while held.
-            timeout: How long `with` waits for it; `None` for the component's `deadline_s`.
+            timeout: How long `with` waits for the lock; `None` for the component's `deadline_s`.
         """
         check_text("the name of a lock", name)
         timeout_s = self._guard.policy.deadline_s if timeout is None else seconds("timeout", timeout)
-        return Lock(self, name, lease_seconds(lease, self._limits), timeout_s)
+        return Lock(self._acquired, name, lease_seconds(lease, self._limits), timeout_s)
 
     def try_lock(self, name: str, owner: str, *, lease: Duration = DEFAULT_LEASE) -> int | None:
-        """Take the lock for *owner* and return its token, or `None` at once if another has it.
+        """Acquire the lock for *owner* and return its token, or `None` at once if another owner holds it.
 
-        It is not renewed: call again with the same owner to start the lease anew. This and `unlock` are for those
-        who keep the owner themselves; else `lock` is what you want.
+        It is not renewed: call again with the same owner to start the lease anew. This and `unlock` are for callers
+        that manage the owner themselves; for all others there is `lock`.
 
         Retries: repeated; the same owner gets the same token.
         """
@@ -80,10 +81,10 @@ class Locks(Portable[LockDriver[Any]]):
         )
 
     def unlock(self, name: str, owner: str) -> None:
-        """Free the lock that *owner* took by `try_lock`.
+        """Free the lock that *owner* acquired by `try_lock`.
 
         Raises:
-            LockLostError: *owner* does not hold it (any more). Nothing changed.
+            LockLostError: *owner* does not hold it, or no longer. Nothing changed.
             UnavailableError: The engine did not answer. The lock is free when its lease ends, at the latest.
         """
         check_text("the name of a lock", name)
@@ -118,17 +119,17 @@ class Locks(Portable[LockDriver[Any]]):
             self._guard.fail("inspect", error)
 
     def close(self) -> None:
-        """Let go of connections and threads. What is still held counts as lost. A second `close` does nothing."""
-        self._keeper.close()
+        """Release connections and threads. Locks that are still held count as lost. A second `close` does nothing."""
+        self._renewer.close()
         super().close()
 
     def forget(self) -> None:
-        """Drop what a fork copied into this child; locks stay with the parent. The runtime calls it."""
-        self._keeper.forget()
+        """Drop the state that a fork copied into this child; locks stay with the parent. The runtime calls it."""
+        self._renewer.forget()
         super().forget()
 
-    def take(self, name: str, owner: str, lease_s: float) -> Held | None:
-        """Try once to take the lock for *owner*, and keep it renewed if that succeeds. For `Lock`."""
+    def _acquired(self, name: str, owner: str, lease_s: float) -> Held | None:
+        """Try once to acquire the lock for *owner*, and have it renewed from then on."""
         started = 0.0
 
         def acquire() -> int | None:
@@ -139,58 +140,64 @@ class Locks(Portable[LockDriver[Any]]):
         token = self._guard.safe("acquire", acquire)
         if token is None:
             return None
-        held = Held(self._keeper, name, owner=owner, token=token, lease_s=lease_s, started=started)
-        self._keeper.keep(held)
-        return held
+        lease = Lease(name, owner=owner, token=token, lease_s=lease_s, started=started)
+        self._renewer.add(lease)
+        return Held(lease, self._renewer.release)
 
 
 @blocking()
 class Lock:
-    """One lock that can be taken, again and again, by many threads: each time by one of them. Not re-entrant."""
+    """One lock, which many threads may acquire again and again, one at a time. Not re-entrant."""
 
-    def __init__(self, locks: Locks, name: str, lease_s: float, timeout_s: float) -> None:
+    def __init__(
+        self,
+        acquire: Callable[[str, str, float], Held | None],
+        name: str,
+        lease_s: float,
+        timeout_s: float,
+    ) -> None:
         self.name = name
         self.lease_s = lease_s
         self.timeout_s = timeout_s
-        self._locks = locks
+        self._acquire = acquire
         self._entered = threading.local()
 
     @call_traits(waits=True, opens=True)
     def acquire(self, *, timeout: Duration | None = None) -> Held:
-        """Wait until the lock is free, take it, and keep it renewed until it is released.
+        """Wait until the lock is free, acquire it, and have it renewed until it is released.
 
         Args:
-            timeout: How long to wait while others have it; 0 tries once. `None` for what the lock was made with.
+            timeout: How long to wait while others hold it; 0 tries once. `None` for the timeout of this object.
                 An engine that does not answer may take its own `timeout_s` on top.
 
         Raises:
-            DeadlineError: Others had it all the time.
-            UnavailableError: The engine did not answer. The lock may be taken until the lease ends.
+            DeadlineError: Others held it all the time.
+            UnavailableError: The engine did not answer. The lock may be held until the lease ends.
 
-        Retries: repeated; the engine knows its holder again.
+        Retries: repeated; the engine recognises its holder.
         """
         timeout_s = self.timeout_s if timeout is None else seconds("timeout", timeout)
         owner = _new_owner()
         end = time.monotonic() + timeout_s
         pause_s = _FIRST_POLL_S
-        while (held := self._locks.take(self.name, owner, self.lease_s)) is None:
+        while (held := self._acquire(self.name, owner, self.lease_s)) is None:
             left_s = end - time.monotonic()
             if left_s <= 0 or cancellation.requested():
                 raise DeadlineError(
                     f"the lock {self.name!r} was held by others for {timeout_s:g} s. Try again, or wait longer."
                 )
-            # Jitter, so that those who began to wait together do not ask together for ever.
+            # Jitter, so that waiters that began together do not go on asking together.
             cancellation.sleep(min(left_s, random.uniform(pause_s / 2, pause_s)))  # noqa: S311 - no secret
             pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)
         return held
 
     def try_acquire(self) -> Held | None:
-        """Take the lock if it is free now, and return `None` if it is not.
+        """Acquire the lock if it is free now, else return `None`.
 
         Raises:
-            UnavailableError: The engine did not answer. The lock may be taken until the lease ends.
+            UnavailableError: The engine did not answer. The lock may be held until the lease ends.
         """
-        return self._locks.take(self.name, _new_owner(), self.lease_s)
+        return self._acquire(self.name, _new_owner(), self.lease_s)
 
     def __enter__(self) -> Held:
         held = self.acquire()
@@ -203,11 +210,11 @@ class Lock:
         self._stack().pop().__exit__(kind, error, trace)
 
     def _stack(self) -> list[Held]:
-        """What this thread entered, for two threads may be at `with` at once."""
+        """Return the locks that this thread entered: several threads may be inside `with` one after the other."""
         stack: list[Held] = self._entered.__dict__.setdefault("stack", [])
         return stack
 
 
 def _new_owner() -> str:
-    """Return a name that no other holder has, and that tells a human which process it is."""
+    """Return a name that no other holder has, and by which a person finds the process."""
     return f"{socket.gethostname()}/{os.getpid()}/{os.urandom(8).hex()}"

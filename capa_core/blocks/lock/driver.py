@@ -1,4 +1,4 @@
-"""What an engine must do to be a lock component: leases with fencing tokens."""
+"""The driver contract of locks: leases with fencing tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class LockFeature(Feature):
     """Abilities of locks."""
 
     LEASE = ("lease", Level.ALWAYS)
-    """A lock whose holder died is free after its lease."""
+    """The lock of a dead holder is free after its lease."""
     FENCING = ("fencing", Level.ALWAYS)
     """Each acquisition has a number above all earlier ones of that lock."""
     RENEW = ("renew", Level.ALWAYS)
@@ -63,7 +63,7 @@ class LockStatus:
 
 
 class LockDriver(Driver[SettingsT]):
-    """Names are 1 to 512 characters; owners are unique texts that the portable type makes."""
+    """Leases by name. Names are 1 to 512 characters; owners are unique texts that the portable type makes."""
 
     @property
     def limits(self) -> LockLimits:
@@ -72,10 +72,10 @@ class LockDriver(Driver[SettingsT]):
 
     @abstractmethod
     def acquire(self, name: str, owner: str, lease_s: float) -> int | None:
-        """Take the lock and return its fencing token, or `None` at once if somebody else has it.
+        """Acquire the lock and return its fencing token, or `None` at once if another owner holds it.
 
         Tokens *must* grow with each acquisition of *name*, also after the lock was free for long. Where a count
-        could get lost, begin at the milliseconds since the epoch, which no earlier count has reached.
+        could get lost, it *must* begin at the milliseconds since the epoch, which no earlier count has reached.
 
         A second `acquire` by the owner that holds it starts the lease anew and returns the same token, so that a
         repeat after a lost answer is safe. The lease begins no earlier than the call.
@@ -83,11 +83,11 @@ class LockDriver(Driver[SettingsT]):
 
     @abstractmethod
     def renew(self, name: str, owner: str, lease_s: float) -> bool:
-        """Start the lease anew; `False` if *owner* does not hold the lock any more."""
+        """Start the lease anew and return `True`; return `False` if *owner* no longer holds the lock."""
 
     @abstractmethod
     def release(self, name: str, owner: str) -> bool:
-        """Free the lock; `False` if *owner* does not hold it any more (nothing changes then)."""
+        """Free the lock and return `True`; change nothing and return `False` if *owner* no longer holds it."""
 
     def inspect(self) -> Iterator[LockStatus]:
         """Yield each lock that is held, once, in no order. INSPECT.
