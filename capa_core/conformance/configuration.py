@@ -1,4 +1,4 @@
-"""What every configuration driver must do, as tests over the driver and over the portable type.
+"""Conformance of configuration drivers, tested on the driver and over the portable type.
 
     class TestMyConfiguration(ConfigurationConformance):
         @pytest.fixture

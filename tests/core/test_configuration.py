@@ -119,7 +119,7 @@ def test_a_full_disk_does_not_keep_values_from_being_served(engine, tmp_path):
     ):
         assert "1" == configuration.view()["a"]
 
-    assert ["the last known good values cannot be kept"] == [entry["event"] for entry in logs]
+    assert ["the last known good values cannot be stored"] == [entry["event"] for entry in logs]
 
 
 def test_scopes_whose_names_look_alike_are_kept_apart(engine, tmp_path):

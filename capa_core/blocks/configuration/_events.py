@@ -1,4 +1,4 @@
-"""What a listener is told."""
+"""Change events and the subscriptions of listeners."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from capa_core.call.traits import blocking
 
 
 class ChangeKind(Enum):
-    """What happened to a key."""
+    """The kind of change of a key."""
 
     ADDED = "ADDED"
     MODIFIED = "MODIFIED"
@@ -47,7 +47,7 @@ Listener = Callable[[ChangeEvent], object]
 
 
 def compare(scope: Scope, old: Snapshot, new: Snapshot) -> ChangeEvent | None:
-    """Return the event that leads from *old* to *new*, or `None` if nothing that a reader sees differs."""
+    """Return the event that leads from *old* to *new*, or `None` if no reader can see a difference."""
     before = {key: item.value for key, item in old.items.items()}
     after = {key: item.value for key, item in new.items.items()}
     changes = {
@@ -68,7 +68,7 @@ def _change(key: str, before: Mapping[str, str], after: Mapping[str, str]) -> Ch
 
 @blocking("ConfigurationSubscription")
 class Subscription:
-    """One listener's place; `close`, or the end of a `with` block, ends it."""
+    """The subscription of one listener; `close`, or the end of a `with` block, ends it."""
 
     __slots__ = ("__weakref__", "_closed", "_keys", "_prefixes", "listener")
 
@@ -93,7 +93,7 @@ class Subscription:
 
     def close(self) -> None:
         """End it: no event that comes later is delivered. Twice does nothing."""
-        # No lock: a finalizer may call this in any thread, whatever locks that holds. The group drops it later.
+        # No lock: a finalizer may call this in any thread, whatever locks that thread holds. The group drops it later.
         self._closed = True
 
     def __enter__(self) -> Self:

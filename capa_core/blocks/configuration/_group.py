@@ -1,4 +1,4 @@
-"""One scope that is followed: what it serves, who follows it, and how its last refresh went."""
+"""One followed scope: its view, its followers and subscriptions, and the state of its last refresh."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONGEST_PAUSE_S = 30.0
 
 
 class Following:
-    """One follower's place. Ending it takes no lock, for the reason that `Subscription.close` gives."""
+    """The place of one follower. Ending it takes no lock, for the reason that `Subscription.close` gives."""
 
     __slots__ = ("closed", "function")
 
@@ -30,10 +30,10 @@ class Following:
 
 
 class Group:
-    """Changed by one thread at a time, which holds `lock`; read by any.
+    """The state of one scope. Changed by one thread at a time, which holds `lock`; read by any.
 
     Attributes:
-        seen: The version that the engine was last seen with, be it readable or not.
+        seen: The version that the engine had last, whether it was readable or not.
         loaded: Whether the view serves anything yet.
         failures: Refreshes that failed since the last good one.
         reachable: Whether the engine answered the last time, if only with something unreadable.
@@ -54,7 +54,7 @@ class Group:
     def __init__(self, scope: Scope) -> None:
         self.view = ConfigurationView(scope)
         self.lock = threading.RLock()
-        # Tuples that are replaced: whoever is iterating over the old one is not disturbed.
+        # Tuples that are replaced: a thread that iterates over the old one is not disturbed.
         self.followers: tuple[Following, ...] = ()
         self.subscriptions: tuple[Subscription, ...] = ()
         self.seen = ""
@@ -65,11 +65,11 @@ class Group:
 
     @property
     def scope(self) -> Scope:
-        """What is followed."""
+        """The scope."""
         return self.view.scope
 
     def serve(self, snapshot: Snapshot) -> ChangeEvent | None:
-        """Serve *snapshot* and return how it differs from the one before; `None` for the first one."""
+        """Serve *snapshot* and return its difference from the one before; `None` for the first one."""
         event = compare(self.scope, self.view.snapshot, snapshot) if self.loaded else None
         self.view.swap(snapshot)
         self.seen = snapshot.version
@@ -77,7 +77,7 @@ class Group:
         return event
 
     def fail(self, pause_s: float, *, reachable: bool) -> bool:
-        """Note that a refresh failed and is tried again after *pause_s*, doubled each time; whether it is the first."""
+        """Note a failed refresh, to be retried after *pause_s*, doubled each time; return whether it is the first."""
         self.view.mark(stale=True)
         self.reachable = reachable
         self.retry_at = time.monotonic() + min(pause_s * 2**self.failures, LONGEST_PAUSE_S)
@@ -85,13 +85,13 @@ class Group:
         return self.failures == 1
 
     def recover(self) -> bool:
-        """Note that a refresh went well; whether the one before had not."""
+        """Note a good refresh; return whether the view was stale before."""
         was_stale, self.failures = self.view.stale, 0
         self.view.mark(stale=False)
         return was_stale
 
     def join(self, subscription: Subscription) -> None:
-        """Deliver events to *subscription* from now on, after those that were there before."""
+        """Deliver events to *subscription* from now on, after those added before."""
         with self.lock:
             self.subscriptions = (*(one for one in self.subscriptions if not one.closed), subscription)
 
@@ -102,7 +102,7 @@ class Group:
             self.followers = (*(one for one in self.followers if not one.closed), following)
 
     def drop_closed(self) -> None:
-        """Let go of what was closed; the caller holds the lock."""
+        """Drop closed subscriptions and followers; the caller holds the lock."""
         self.subscriptions = tuple(one for one in self.subscriptions if not one.closed)
         self.followers = tuple(one for one in self.followers if not one.closed)
 

@@ -1,12 +1,12 @@
-"""All groups of one component: read, kept, refreshed, and how the engine's failures are borne."""
+"""All groups of one component: reading, caching, refreshing, and handling of the engine's failures."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from capa_core.blocks.configuration._group import Group
-from capa_core.blocks.configuration._keep import Keep
-from capa_core.blocks.configuration._teller import Teller
+from capa_core.blocks.configuration._notifier import Notifier
+from capa_core.blocks.configuration._snapshot_cache import SnapshotCache
 from capa_core.blocks.configuration._watcher import Watcher
 from capa_core.blocks.configuration.driver import ConfigurationDriver, Scope, Snapshot
 from capa_core.call import Guard, telemetry
@@ -14,29 +14,29 @@ from capa_core.errors import CapaError
 
 
 class Groups:
-    """Safe for many threads.
+    """The groups that a component follows. Safe for many threads.
 
     Args:
-        keep: Where last known good values go, or `None`.
-        poll_s: Seconds between two looks at an engine that cannot tell of changes, and before the first retry.
+        cache: Where last known good values are stored; `None` stores none.
+        poll_s: Seconds between two polls of an engine that cannot watch, and before the first retry.
     """
 
     def __init__(
-        self, driver: ConfigurationDriver[Any], guard: Guard, *, keep: Keep | None, poll_s: float
+        self, driver: ConfigurationDriver[Any], guard: Guard, *, cache: SnapshotCache | None, poll_s: float
     ) -> None:
         self._driver = driver
         self._guard = guard
-        self._keep = keep
+        self._cache = cache
         self._poll_s = poll_s
-        self._kept: dict[Scope, str] = {}
+        self._cached_versions: dict[Scope, str] = {}
         self._groups: dict[Scope, Group] = {}
-        self._teller = Teller(guard.name)
+        self._notifier = Notifier(guard.name)
         self._watcher = Watcher(
             driver, self._groups, name=guard.name, refresh=self._refresh, fail=self._fail, poll_s=poll_s
         )
 
     def open(self, scope: Scope) -> Group:
-        """Return the group that follows *scope*, reading it from the engine first if nobody did."""
+        """Return the group that follows *scope*, reading it from the engine the first time."""
         group = self._groups.get(scope) or self._groups.setdefault(scope, Group(scope))
         if not group.loaded:
             with group.lock:
@@ -64,29 +64,28 @@ class Groups:
         return group is not None and group.loaded and group.view.stale
 
     def refresh(self, scope: Scope) -> None:
-        """Read *scope* anew if it is followed, so that views show at once what their own component wrote."""
+        """Read *scope* anew if it is followed, so that views show at once the writes of their own component."""
         group = self._groups.get(scope)
         if group is not None and group.loaded:
             self._refresh(group)
 
     def stop(self, timeout_s: float) -> None:
-        """End both threads; what has happened is told. Views go on serving what they have."""
+        """End both threads, delivering the queued events. Views go on serving their last snapshots."""
         self._watcher.stop(timeout_s)
-        self._teller.stop(timeout_s)
+        self._notifier.stop(timeout_s)
 
     def forget(self) -> None:
         """Start anew in a forked child, whose driver has forgotten already."""
         for group in self._groups.values():
             group.forget()
-        self._teller.forget()
+        self._notifier.forget()
         self._watcher.forget()
 
     def _load(self, group: Group) -> None:
         try:
             snapshot = self._guard.safe("get", self._driver.get, group.scope)
         except CapaError as error:
-            kept = self._last_known(group.scope, error)
-            group.serve(kept)
+            group.serve(self._last_known(group.scope, error))
             group.fail(self._poll_s, reachable=False)
         else:
             group.serve(snapshot)
@@ -96,18 +95,18 @@ class Groups:
         if not error.retryable:
             raise error
         group = self._groups.get(scope)
-        kept = group.view.snapshot if group is not None and group.loaded else None
-        if kept is None and self._keep is not None:
-            kept = self._keep.load(scope)
-        if kept is None:
+        last = group.view.snapshot if group is not None and group.loaded else None
+        if last is None and self._cache is not None:
+            last = self._cache.load(scope)
+        if last is None:
             raise error
         self._log().warning(
-            "the engine does not answer; serving what was last read", scope=str(scope), error=str(error)
+            "the engine does not answer; serving the values read last", scope=str(scope), error=str(error)
         )
-        return kept
+        return last
 
     def _refresh(self, group: Group) -> None:
-        # The lock is held from the reading to the serving, or a slow thread would put old values over newer ones.
+        # The lock is held from the reading to the serving, else a slow thread would put old values over newer ones.
         with group.lock:
             try:
                 snapshot = self._guard.once("get", self._driver.get, group.scope)
@@ -123,7 +122,7 @@ class Groups:
         group.drop_closed()
         if event is not None:
             self._run_followers(group)
-            self._teller.tell(event, group)
+            self._notifier.notify(event, group)
         self._remember(group.scope, snapshot)
 
     def _run_followers(self, group: Group) -> None:
@@ -131,30 +130,29 @@ class Groups:
             try:
                 following.function(group.view)
             except Exception as error:  # noqa: BLE001 - one that fails keeps its old value, the others go on
-                # A value that does not fit is no fault of the code: a traceback would only bury the message.
+                # A value that does not fit is no fault of the code: a traceback would only hide the message.
                 log = self._log().error if isinstance(error, CapaError) else self._log().exception
-                log("what follows a change keeps its old value", scope=str(group.scope), error=str(error))
+                log("a follower failed and keeps its old value", scope=str(group.scope), error=str(error))
 
     def _fail(self, group: Group, error: Exception) -> None:
         named = self._guard.named(error)
         if group.fail(self._poll_s, reachable=named is not None and not named.retryable):
             self._log().warning(
-                "configuration cannot be refreshed; the values before stay",
+                "configuration cannot be refreshed; the values read before stay",
                 scope=str(group.scope),
                 error=str(error),
             )
 
     def _remember(self, scope: Scope, snapshot: Snapshot) -> None:
-        if self._keep is None or self._kept.get(scope) == snapshot.version:
+        if self._cache is None or self._cached_versions.get(scope) == snapshot.version:
             return
-        self._kept[scope] = (
-            snapshot.version
-        )  # also if it fails: the next try, and warning, is for the next version
+        # Also if it fails: the next try, and warning, is for the next version.
+        self._cached_versions[scope] = snapshot.version
         try:
-            self._keep.save(scope, snapshot)
+            self._cache.save(scope, snapshot)
         except OSError as error:
             self._log().warning(
-                "the last known good values cannot be kept", scope=str(scope), error=str(error)
+                "the last known good values cannot be stored", scope=str(scope), error=str(error)
             )
 
     def _log(self) -> Any:

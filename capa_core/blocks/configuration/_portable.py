@@ -1,4 +1,4 @@
-"""What users hold to read configuration and to learn of its changes."""
+"""Live configuration: read keys and documents, watch their changes, write them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from capa_core.abilities import BY_CORE, How
 from capa_core.blocks.configuration._events import Listener, Subscription
 from capa_core.blocks.configuration._group import Follower, Following
 from capa_core.blocks.configuration._groups import Groups
-from capa_core.blocks.configuration._keep import Keep
+from capa_core.blocks.configuration._snapshot_cache import SnapshotCache
 from capa_core.blocks.configuration._view import ConfigurationView
 from capa_core.blocks.configuration.driver import (
     ConfigurationDriver,
@@ -37,8 +37,8 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
     """Keys and documents in groups, live. Safe for many threads.
 
     Args:
-        folder: Where last known good values are kept, in a folder `configuration`; `None` keeps none.
-        poll_s: Seconds between two looks at an engine that cannot tell of changes; `None` takes the driver
+        folder: Where last known good values are stored, in a folder `configuration`; `None` stores none.
+        poll_s: Seconds between two polls of an engine that cannot watch; `None` takes the driver
             settings' `poll_s`, or 1.
     """
 
@@ -55,11 +55,11 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
         self._features = {
             key: BY_CORE if not how and key in _COMPENSATED else how for key, how in driver.features.items()
         }
-        keeps = folder is not None and not driver.features[ConfigurationFeature.LAST_KNOWN_GOOD].by_driver
+        caches = not driver.features[ConfigurationFeature.LAST_KNOWN_GOOD].by_driver
         self._groups = Groups(
             driver,
             self._guard,
-            keep=Keep(folder / "configuration" / name) if folder is not None and keeps else None,
+            cache=SnapshotCache(folder / "configuration" / name) if folder is not None and caches else None,
             poll_s=poll_s or getattr(driver.settings, "poll_s", None) or POLL_S,
         )
         self._lock = threading.Lock()
@@ -93,7 +93,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
 
         Raises:
             InvalidArgumentError: A name is malformed.
-            SettingsError: What the engine holds is malformed; the message names the place.
+            SettingsError: The content in the engine is malformed; the message names the place.
             UnavailableError: The engine did not answer, and nothing was read before.
         """
         items = self._groups.read(self._scope(application, group, label)).items
@@ -123,13 +123,13 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
 
         Raises:
             InvalidArgumentError: A name is malformed.
-            SettingsError: What the engine holds is malformed; the message names the place.
+            SettingsError: The content in the engine is malformed; the message names the place.
             UnavailableError: The engine did not answer and nothing was read before, in this process or an earlier
                 one. With a last known good value there is no error: the view is `stale` until the engine answers.
         """
         return self._groups.open(self._scope(application, group, label)).view
 
-    # Learning of changes
+    # Watching
 
     @call_traits(opens=True, handler="listener")
     def watch(
@@ -144,13 +144,13 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
     ) -> Subscription:
         """Call *listener* with a `ChangeEvent` after each change of the group, until the subscription is closed.
 
-        Listeners are called one after the other in the order in which they came, by one thread of the component; each
-        sees the views already changed, which go on changing while a slow one runs. What one raises is logged, and the
-        others are called all the same.
+        Listeners are called one after the other in the order in which they were added, by one thread of the component;
+        each sees the views already changed, which go on changing while a slow one runs. An exception of a listener is
+        logged, and the others are called all the same.
 
         Args:
-            keys: Only for events that change one of these, or a key with one of *prefixes*.
-            prefixes: See *keys*. Without both, every event counts.
+            keys: Only events that change one of these, or a key with one of *prefixes*, are delivered.
+            prefixes: See *keys*. Without both, every event is delivered.
 
         Raises:
             InvalidArgumentError: A name is malformed.
@@ -164,11 +164,11 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
     def follow(
         self, follower: Follower, *, application: str = "", group: str = "application", label: str = ""
     ) -> Callable[[], None]:
-        """Call *follower* with the view now, and again as part of each change before any listener hears of it.
+        """Call *follower* with the view now, and again as part of each change, before any listener is called.
 
-        For what is computed from the values and must never be older than they are. It must be quick, and must not
-        call this component: it is called while the group is locked. What it raises now goes to the caller; what it
-        raises at a change is logged.
+        For results that are computed from the values and must never be older than they are. It must be quick, and must
+        not call this component: it is called while the group is locked. An exception that it raises now goes to the
+        caller; one that it raises at a change is logged.
 
         Returns:
             A function that ends it; it may be called anywhere, also by a finalizer.
@@ -219,7 +219,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
     ) -> str:
         """Write these items, leave the others, and return the new version. Views of this component follow at once.
 
-        What is written belongs to exactly this application and label: it hides what they fell back to before.
+        The items belong to exactly this application and label: they hide those that the two fell back to before.
 
         Raises:
             InvalidArgumentError: A name is malformed, or a key does not fit the document.
@@ -275,7 +275,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
     # Life cycle
 
     def close(self) -> None:
-        """End the watching and let go of the engine. Views go on serving what they have. Twice does nothing."""
+        """End the watching and release the engine. Views go on serving their last snapshots. Twice does nothing."""
         with self._lock:
             closed, self._closed = self._closed, True
         if not closed:
@@ -283,7 +283,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
             super().close()
 
     def forget(self) -> None:
-        """Drop what a fork copied into this child, and watch again if the parent did. The runtime calls it."""
+        """Drop the state that a fork copied into this child; watch again if the parent did. The runtime calls it."""
         self._lock = threading.Lock()
         super().forget()
         self._groups.forget()

@@ -1,4 +1,4 @@
-"""What is read a million times a second: a live, read-only mapping of one scope."""
+"""A live, read-only mapping of one scope, fast enough to be read a million times a second."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ConfigurationView(Mapping[str, str]):
 
     @property
     def version(self) -> str:
-        """The version of what is served; `""` if the scope does not exist."""
+        """The version of the present snapshot; `""` if the scope does not exist."""
         return self._snapshot.version
 
     @property
@@ -65,7 +65,7 @@ class ConfigurationView(Mapping[str, str]):
 
     @property
     def stale(self) -> bool:
-        """Whether the engine did not answer last time, or holds something unreadable, so that this may be old."""
+        """Whether the last refresh failed (no answer, or unreadable content), so that the values may be old."""
         return self._stale
 
     def __repr__(self) -> str:

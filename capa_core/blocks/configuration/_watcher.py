@@ -1,4 +1,4 @@
-"""The one thread of a configuration component that notices changes, of all its groups."""
+"""Detection of changes, by one thread for all groups of a configuration component."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from capa_core.blocks.configuration._group import Group
 from capa_core.blocks.configuration.driver import ConfigurationDriver, ConfigurationFeature, Scope
 
 WATCH_S = 5.0
-"""How long one `watch` of a driver may last: what a new scope waits at most where the driver cannot be woken."""
+"""How long one `watch` of a driver may last: a new scope waits no longer, even if the driver cannot be woken."""
 
 
 class Watcher:
     """Asks the driver which scopes changed, and has them refreshed.
 
     Args:
-        groups: What is watched; others add to it while the thread runs.
+        groups: The watched groups; other threads add to them while the thread runs.
         refresh: Reads one group from the engine; must not raise for an engine that fails.
         fail: Notes for one group that the engine failed with an error.
-        poll_s: Seconds between two looks where the driver cannot watch.
+        poll_s: Seconds between two polls where the driver cannot watch.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Watcher:
         self._woken = threading.Event()
 
     def wake(self) -> None:
-        """Look at once at what there is to do, in a thread that is started if it does not run."""
+        """Check for changes at once, in a thread that is started if it does not run."""
         with self._lock:
             if self._thread is None and not self._stopped:
                 self._thread = threading.Thread(

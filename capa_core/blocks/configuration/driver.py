@@ -1,4 +1,4 @@
-"""What a configuration engine must do to be a component."""
+"""The driver contract of configuration: items and documents by scope, versions, watching."""
 
 from __future__ import annotations
 

@@ -127,4 +127,4 @@ class Down(ConfigurationDriver[Any]):
 
     def _check(self) -> None:
         if self.is_down:
-            raise UnavailableError("nobody answers")
+            raise UnavailableError("no answer")

@@ -1,4 +1,4 @@
-"""What is read is what was written, and a version tells whether it changed."""
+"""Reading: the items as they were written, with a version that changes with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parts of the suite share."""
+"""The fixtures that all parts of the suite share."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class Suite(ABC):
             yield portable
 
     def write(self, driver: Driver, scope: Scope, items: Mapping[str, str]) -> None:
-        """Put *items* into the engine as somebody else would."""
+        """Put *items* into the engine as another process would."""
         driver.save(scope, [ConfigurationItem(key, value) for key, value in items.items()])
 
     def write_document(self, driver: Driver, scope: Scope, content: str) -> None:
-        """Put a document into the engine as somebody else would."""
+        """Put a document into the engine as another process would."""
         driver.save_document(scope, content)
 
-    # What a test asks before it begins
+    # Preconditions of tests
 
     def has(self, driver: Driver, *features: Feature) -> None:
         """Go on only if the driver declares all of *features*."""

@@ -26,7 +26,7 @@ from capa_core.errors import (
 
 
 class VariantsPromises(Suite):
-    """What not every engine has."""
+    """Abilities that not every engine has."""
 
     def test_a_missing_label_falls_back_if_labels_are_declared(self, driver: Driver) -> None:
         self.write(driver, GROUP, {"a": "1"})

@@ -74,7 +74,7 @@ class WatchingPromises(Suite):
         with pytest.raises(UnsupportedError):
             driver.watch({GROUP: ""}, 0.1)
 
-    def test_a_view_follows_a_change_that_somebody_else_made(
+    def test_a_view_follows_a_change_by_another_process(
         self, driver: Driver, configuration: Configuration
     ) -> None:
         view = configuration.view()
@@ -126,17 +126,17 @@ class WatchingPromises(Suite):
             (c.old, c.new, c.kind) for c in events[1].changes.values()
         ]
 
-    def test_listeners_are_told_in_order_and_one_that_fails_stops_nobody(
+    def test_listeners_are_called_in_order_and_a_failing_one_stops_no_other(
         self, driver: Driver, configuration: Configuration
     ) -> None:
-        told: list[str] = []
-        configuration.watch(lambda event: told.append("first"))
+        called: list[str] = []
+        configuration.watch(lambda event: called.append("first"))
         configuration.watch(lambda event: 1 / 0)
-        configuration.watch(lambda event: told.append("third"))
+        configuration.watch(lambda event: called.append("third"))
         self.write(driver, GROUP, {"a": "1"})
-        until(lambda: len(told) == 2)
+        until(lambda: len(called) == 2)
 
-        assert ["first", "third"] == told
+        assert ["first", "third"] == called
 
     def test_a_listener_sees_the_view_changed(self, driver: Driver, configuration: Configuration) -> None:
         view, seen = configuration.view(), []

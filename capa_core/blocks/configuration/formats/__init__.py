@@ -29,7 +29,7 @@ def items(text: str, suffix: str, source: str) -> dict[str, str]:
     Args:
         text: The whole document, without a byte order mark.
         suffix: One of `KEYED`; anything else has no keys.
-        source: What an error calls the document, such as a path.
+        source: The name of the document in errors, such as a path.
 
     Raises:
         SettingsError: The text is malformed; the message names *source* and the line.

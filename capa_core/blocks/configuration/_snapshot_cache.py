@@ -1,4 +1,4 @@
-"""The last known good values on disk, for a start while the engine is down."""
+"""Last known good values on disk, for a start while the engine is down."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typing import Any
 from capa_core.blocks.configuration.driver import ConfigurationItem, Scope, Snapshot
 
 
-class Keep:
+class SnapshotCache:
     """One file for each scope in a folder. Many processes may share it: a file is replaced as a whole."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def save(self, scope: Scope, snapshot: Snapshot) -> None:
-        """Keep *snapshot*, readable by this user only, safe against a power cut.
+        """Store *snapshot*, readable by this user only, safe against a power cut.
 
         Raises:
-            OSError: The disk is full or the folder cannot be written; what was kept before is still there.
+            OSError: The disk is full or the folder cannot be written; the snapshot stored before is still there.
         """
-        text = json.dumps(_kept(scope, snapshot), ensure_ascii=False)
+        text = json.dumps(_stored(scope, snapshot), ensure_ascii=False)
         path = self.path(scope)
         if _text(path) == text:
             return
@@ -43,11 +43,11 @@ class Keep:
             raise
 
     def load(self, scope: Scope) -> Snapshot | None:
-        """Return what was kept, or `None` if there is nothing or it is damaged."""
+        """Return the stored snapshot, or `None` if there is none or it is damaged."""
         text = _text(self.path(scope))
         try:
-            kept = json.loads(text or "null")
-            return _snapshot(kept) if kept and kept["scope"] == asdict(scope) else None
+            stored = json.loads(text or "null")
+            return _snapshot(stored) if stored and stored["scope"] == asdict(scope) else None
         except (ValueError, KeyError, TypeError):
             return None
 
@@ -66,11 +66,11 @@ def _text(path: Path) -> str | None:
         return None
 
 
-def _kept(scope: Scope, snapshot: Snapshot) -> dict[str, Any]:
+def _stored(scope: Scope, snapshot: Snapshot) -> dict[str, Any]:
     items = [[item.key, item.value, item.version, dict(item.tags)] for item in snapshot.items.values()]
     return {"scope": asdict(scope), "version": snapshot.version, "content": snapshot.content, "items": items}
 
 
-def _snapshot(kept: dict[str, Any]) -> Snapshot:
-    items = {item[0]: ConfigurationItem(*item) for item in kept["items"]}
-    return Snapshot(items, kept["version"], kept["content"])
+def _snapshot(stored: dict[str, Any]) -> Snapshot:
+    items = {item[0]: ConfigurationItem(*item) for item in stored["items"]}
+    return Snapshot(items, stored["version"], stored["content"])

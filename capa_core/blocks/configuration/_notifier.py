@@ -1,4 +1,4 @@
-"""The thread that calls listeners, so that a slow one does not keep values from being refreshed."""
+"""Delivery of change events to listeners, on a thread apart, so that a slow listener does not delay refreshes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from capa_core.blocks.configuration._events import ChangeEvent, Subscription
 from capa_core.blocks.configuration._group import Group
 from capa_core.call import telemetry
 
-_Told = tuple[ChangeEvent, tuple[Subscription, ...]]
+_Notification = tuple[ChangeEvent, tuple[Subscription, ...]]
 
 
-class Teller:
+class Notifier:
     """Calls listeners one after the other, in the order of the changes; its thread starts with the first event."""
 
     def __init__(self, name: str) -> None:
@@ -20,28 +20,28 @@ class Teller:
         self._stopped = False
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._events: SimpleQueue[_Told | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Notification | None] = SimpleQueue()
 
-    def tell(self, event: ChangeEvent, group: Group) -> None:
-        """Have *event* delivered to those who listen to *group* now; the caller holds the group's lock."""
+    def notify(self, event: ChangeEvent, group: Group) -> None:
+        """Have *event* delivered to the present listeners of *group*, whose lock the caller holds."""
         if group.subscriptions:
-            self._events.put((event, group.subscriptions))
+            self._queue.put((event, group.subscriptions))
             self._start()
 
     def stop(self, timeout_s: float) -> None:
-        """Deliver what is waiting and end the thread, waiting up to *timeout_s* for it. Twice does nothing."""
+        """Deliver the queued events and end the thread, waiting up to *timeout_s* for it. Twice does nothing."""
         with self._lock:
             self._stopped = True
             thread = self._thread
-        self._events.put(None)
+        self._queue.put(None)
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout_s)
 
     def forget(self) -> None:
-        """Start anew in a forked child: what waited there is told in the parent."""
+        """Start anew in a forked child: the parent delivers the events that were queued there."""
         self._thread = None
         self._lock = threading.Lock()
-        self._events = SimpleQueue()
+        self._queue = SimpleQueue()
 
     def _start(self) -> None:
         with self._lock:
@@ -51,9 +51,9 @@ class Teller:
                 self._thread.start()
 
     def _run(self) -> None:
-        while (told := self._events.get()) is not None:
-            event, listeners = told
-            for subscription in listeners:
+        while (notification := self._queue.get()) is not None:
+            event, subscriptions = notification
+            for subscription in subscriptions:
                 if not subscription.closed and subscription.wants(event):
                     self._call(subscription, event)
 
@@ -62,7 +62,7 @@ class Teller:
             subscription.listener(event)
         except Exception as error:  # noqa: BLE001 - one listener must not keep the change from the others
             telemetry.logger("configuration", self._name).exception(
-                "a listener failed; the others are told all the same",
+                "a listener failed; the others are called all the same",
                 scope=str(event.scope),
                 listener=repr(subscription.listener),
                 error=str(error),
