@@ -52,9 +52,10 @@ safety: ## strike a rewrite at every system call, and rewrite every library ther
 	@.ci/set-up servers
 	PYTHONPATH=tests $(BIN)/python -m rewrite_safety $(ONLY)
 
-docs: ## write the pages of docs/reference that are read off the code
+docs: ## write the pages of docs/reference and the types of capa_core.aio that are read off the code
 	@.ci/set-up
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/generate_aio.py
 
 shims: ## write the modules of adapters that follow from their import maps
 	@.ci/set-up

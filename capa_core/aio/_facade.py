@@ -116,8 +116,7 @@ def facade_type(blocking: type) -> type[Facade]:
     name = facade_name(blocking)
     if name not in Facade.types:
         base = ClosableFacade if hasattr(blocking, "__exit__") else Facade
-        made = type(name, (base,), {"__module__": "capa_core.aio", "__doc__": blocking.__doc__})
-        Facade.types[name] = made
+        type(name, (base,), {"__module__": "capa_core.aio", "__doc__": blocking.__doc__})  # registers itself
     return Facade.types[name]
 
 

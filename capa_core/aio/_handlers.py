@@ -107,13 +107,14 @@ class LoopHandler:
         while True:
             try:
                 return outcome.result(_LOOK_S)
-            except TimeoutError as error:
+            except TimeoutError:
                 if outcome.done():
                     raise  # the handler's own
                 if stopped and not loop.is_running():
                     outcome.cancel()
-                    self._end(error)
+                    break
                 stopped = not loop.is_running()
+        self._end(None)
 
     def _merged_context(self) -> Context:
         """Return the context of whoever gave the handler, overlaid with all that this thread has set."""
@@ -122,7 +123,7 @@ class LoopHandler:
             merged.run(variable.set, value)
         return merged
 
-    def _end(self, cause: Exception) -> NoReturn:
+    def _end(self, cause: Exception | None) -> NoReturn:
         """Close the subscription without waiting for handlers, so that their messages go to others at once."""
         message = f"the event loop of the handler {self._handler!r} has ended"
         subscription, self._subscription = self._subscription, None

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from capa_core.aio._calls import in_thread
-from capa_core.aio._facade import Facade, Opening, wrapped
+from capa_core.aio._facade import Facade, Opening, unwrapped, wrapped
 from capa_core.aio._handlers import LoopHandler, adapted
 from capa_core.blocks import invocation
 
@@ -37,7 +37,7 @@ class Service(Facade):
         if handler is None:
             return partial(self.register, method, verbs=verbs)
         answer = adapted(handler, wrapped)
-        self._blocking.register(method, answer, verbs=verbs)
+        self._blocking.register(method, partial(_answered, answer), verbs=verbs)
         if isinstance(answer, LoopHandler) and not answer.join_loop():
             self._without_loop.append(answer)
         return handler
@@ -53,3 +53,8 @@ class Service(Facade):
     async def _serve(self, serve: Callable[[], invocation.Served]) -> Any:
         self.join_loop()
         return wrapped(await in_thread(serve, lambda served: served.close()))
+
+
+def _answered(answer: Callable[[invocation.Call], Any], call: invocation.Call) -> Any:
+    """Return the answer to *call*, which may be the response of another service that async code has got."""
+    return unwrapped(answer(call))

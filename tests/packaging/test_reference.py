@@ -9,6 +9,14 @@ DOCS = Path(__file__).parents[2] / "docs"
 GENERATOR = runpy.run_path(str(DOCS / "generate.py"))
 
 
+def test_the_types_of_async_code_are_up_to_date():
+    generator = runpy.run_path(str(DOCS / "generate_aio.py"))
+
+    assert generator["stub"]() == generator["STUB"].read_text(encoding="utf-8"), (
+        "call `make docs` and commit what it writes"
+    )
+
+
 @pytest.mark.parametrize("name", GENERATOR["PAGES"])
 def test_a_written_page_is_up_to_date(name):
     page = (DOCS / "reference" / name).read_text(encoding="utf-8")

@@ -33,7 +33,7 @@ class Served:
             raise UnavailableError(
                 f"cannot listen on {host}:{port}: {error.strerror}. Free the port or choose another."
             ) from error
-        self.url = f"http://{host}:{listener.getsockname()[1]}"
+        self.url: str = f"http://{host}:{listener.getsockname()[1]}"
         self._channels: dict[int, Any] = {}
         self._server: Any = create_server(
             application,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeVar, Union, overload
 from urllib.parse import parse_qs, unquote
 
 from capa_core.blocks.invocation.driver import InvocationRequest, InvocationResponse
@@ -80,6 +80,7 @@ class Call:
 
 
 Handler = Callable[[Call], Any]
+HandlerT = TypeVar("HandlerT", bound=Handler)
 
 
 @blocking()
@@ -94,6 +95,14 @@ class Service:
         self.name = name
         self._handlers: dict[str, tuple[Handler, frozenset[str]]] = {}
         self._log = telemetry.logger("invocation", name)
+
+    @overload
+    def register(self, method: str, handler: HandlerT, *, verbs: Iterable[str] = ...) -> HandlerT: ...
+
+    @overload
+    def register(
+        self, method: str, handler: None = None, *, verbs: Iterable[str] = ...
+    ) -> Callable[[HandlerT], HandlerT]: ...
 
     @call_traits(immediate=True, handler="handler")
     def register(
