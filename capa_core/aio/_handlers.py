@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from capa_core.call import deadline, telemetry
+from capa_core.call.handlers import is_async
 from capa_core.errors import InvalidArgumentError, UnavailableError
 
 _LOOK_S = 0.5
@@ -26,12 +27,6 @@ def adapted(handler: Any, wrap: Callable[[Any], Any]) -> Any:
     if is_async(handler):
         return LoopHandler(handler, wrap)
     return partial(_call, handler, wrap) if callable(handler) else handler
-
-
-def is_async(handler: object) -> bool:
-    """Return whether calling *handler* makes a coroutine; objects with `async def __call__` included."""
-    method = getattr(handler, "__call__", None)  # noqa: B004 - to look at it, not to ask whether it is there
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(method)
 
 
 class LoopHandler:

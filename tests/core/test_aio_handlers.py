@@ -7,7 +7,7 @@ from contextvars import ContextVar
 import pytest
 import structlog
 
-from capa_core import Runtime, aio
+from capa_core import Runtime, Service, aio
 from capa_core.aio._facade import wrapped
 from capa_core.aio._handlers import LoopHandler
 from capa_core.call import deadline
@@ -190,6 +190,20 @@ def test_a_failed_handler_gets_its_message_again(runtime):
         return counts
 
     assert [1, 2] == asyncio.run(main())
+
+
+@pytest.mark.parametrize("give", ["watch", "follow", "on_lost", "register"])
+def test_an_async_handler_is_refused_where_there_is_no_loop_for_it(runtime, give):
+    async def handle(_argument) -> None: ...
+
+    calls = {
+        "watch": lambda: runtime.configuration().watch(handle),
+        "follow": lambda: runtime.configuration().follow(handle),
+        "on_lost": lambda: runtime.lock().lock("k").acquire().on_lost(handle),
+        "register": lambda: Service("orders").register("reserve", handle),
+    }
+    with pytest.raises(InvalidArgumentError, match="no event loop"):
+        calls[give]()
 
 
 # In which context

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(180)  # checkers begin without a cache, and rea
 
 
 def mypy(folder):
-    """Return the lines with errors by file, as mypy --strict finds them."""
+    """Return the errors that mypy --strict finds: file, line, message."""
     command = [
         sys.executable,
         "-m",
@@ -33,7 +33,7 @@ def mypy(folder):
 
 
 def pyright(folder):
-    """Return the same as pyright finds it: basedpyright's build of it, whose wheels bring all that it needs."""
+    """Return the errors that pyright finds, in the build of basedpyright, whose wheels bring all that it needs."""
     settings = folder / "pyrightconfig.json"
     settings.write_text(
         json.dumps({"include": [str(FOLDER)], "extraPaths": [str(ROOT)], "typeCheckingMode": "strict"})

@@ -24,6 +24,15 @@ def runtime():
         yield runtime
 
 
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def each_engine(request, tmp_path):
+    """A runtime on an engine that can be waited for in each block."""
+    url = {"url": request.getfixturevalue("redis_url")} if request.param == "redis" else {}
+    tables = {block: {"default": {"driver": request.param, **url}} for block in ("lock", "pubsub", "state")}
+    with Runtime(tables, start=tmp_path, environ={}) as runtime:
+        yield runtime
+
+
 @pytest.fixture
 def few_waits(monkeypatch):
     monkeypatch.setattr(_calls, "WAITS", 3)
@@ -116,9 +125,9 @@ def test_a_cancelled_wait_frees_its_thread(runtime, few_waits):
     assert asyncio.run(main())
 
 
-def test_a_message_received_after_the_cancellation_goes_to_the_next(runtime):
-    async def main() -> str:
-        pubsub = aio.pubsub(runtime=runtime)
+def test_a_message_received_after_the_cancellation_goes_to_the_next(each_engine):
+    async def main() -> tuple[str, int]:
+        pubsub = aio.pubsub(runtime=each_engine)
         async with pubsub.consumer("t", lease=600) as consumer:
             receiving = asyncio.create_task(consumer.receive(timeout=30))
             await asyncio.sleep(0.05)
@@ -149,9 +158,9 @@ def test_a_result_that_meets_the_cancellation_is_taken_back(turns):
     assert taken_back.wait(AT_ONCE_S)
 
 
-def test_a_lock_acquired_after_the_cancellation_is_released(runtime):
+def test_a_lock_acquired_after_the_cancellation_is_released(each_engine):
     async def main() -> bool:
-        lock = aio.lock(runtime=runtime).lock("k")
+        lock = aio.lock(runtime=each_engine).lock("k")
         async with lock:
             waiting = [asyncio.create_task(lock.acquire(timeout=30)) for _ in range(20)]
             await asyncio.sleep(0.1)
@@ -225,6 +234,19 @@ def test_an_iterator_left_early_is_closed():
     asyncio.run(main())
 
     assert closed.wait(AT_ONCE_S)
+
+
+def test_a_wait_in_parts_is_woken_as_one(each_engine):
+    """Waits of async code are made in parts, so that they can be cancelled: in the second part, too."""
+
+    async def main() -> bytes:
+        state = aio.state(runtime=each_engine)
+        waiting = asyncio.create_task(state.wait("k", timeout=20))
+        await asyncio.sleep(1.3)
+        await state.put("k", b"came", notify=True)
+        return (await waiting).value
+
+    assert b"came" == asyncio.run(main())
 
 
 def test_a_timeout_of_asyncio_bounds_a_wait(runtime):

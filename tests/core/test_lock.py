@@ -1,4 +1,4 @@
-"""What the portable locks do on their own account: repeats, renewal, the news of a loss."""
+"""Locks above their drivers: retries, renewal, and the signal of a loss."""
 
 import os
 import socket
@@ -153,10 +153,10 @@ def test_a_callback_that_fails_is_logged_and_keeps_no_other_from_its_call():
 def test_the_thread_that_renews_ends_with_the_last_lock():
     before = set(threading.enumerate())
     with Locks(MemoryLock(MemoryLockSettings())).lock("k", lease=0.3):
-        (keeper,) = set(threading.enumerate()) - before
-    keeper.join(1)
+        (renewer,) = set(threading.enumerate()) - before
+    renewer.join(1)
 
-    assert not keeper.is_alive()
+    assert not renewer.is_alive()
 
 
 def test_two_threads_may_be_at_with_on_one_lock():

@@ -24,6 +24,7 @@ from capa_core.blocks.configuration.driver import (
 )
 from capa_core.blocks.configuration.formats import KEYED, TEXTS, suffix_of
 from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call.handlers import check_plain
 from capa_core.call.limits import refuse
 from capa_core.call.portable import Portable, counted
 from capa_core.call.traits import call_traits
@@ -153,9 +154,10 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
             prefixes: See *keys*. Without both, every event is delivered.
 
         Raises:
-            InvalidArgumentError: A name is malformed.
+            InvalidArgumentError: A name is malformed, or *listener* is no plain function.
             UnavailableError: As for `view`.
         """
+        check_plain("listener", listener)
         entry = self._groups.open(self._scope(application, group, label))
         subscription = Subscription(listener, keys, prefixes)
         entry.join(subscription)
@@ -174,9 +176,10 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
             A function that ends it; it may be called anywhere, also by a finalizer.
 
         Raises:
-            InvalidArgumentError: A name is malformed.
+            InvalidArgumentError: A name is malformed, or *follower* is no plain function.
             UnavailableError: As for `view`.
         """
+        check_plain("follower", follower)
         entry = self._groups.open(self._scope(application, group, label))
         following = Following(follower)
         entry.follow(following)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote
 
 from capa_core.blocks.invocation.driver import InvocationRequest, InvocationResponse
 from capa_core.call import deadline, telemetry
+from capa_core.call.handlers import check_plain
 from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import (
     AlreadyExistsError,
@@ -116,9 +117,11 @@ class Service:
 
         Raises:
             AlreadyExistsError: The method has a handler already.
+            InvalidArgumentError: *handler* is no plain function.
         """
         if handler is None:
             return lambda function: self.register(method, function, verbs=verbs)
+        check_plain("handler", handler)
         key = method.strip("/")
         if key in self._handlers:
             raise AlreadyExistsError(f"service {self.name!r}: method {key!r} is registered already")

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from capa_core.blocks.lock._lease import Lease
+from capa_core.call.handlers import check_plain
 from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import CapaError
 
@@ -37,7 +38,12 @@ class Held:
 
     @call_traits(handler="callback")
     def on_lost(self, callback: Callable[[Held], object]) -> None:
-        """Call *callback* with this object, once, from another thread, when the lock is lost; at once if it is."""
+        """Call *callback* with this object, once, from another thread, when the lock is lost; at once if it is.
+
+        Raises:
+            InvalidArgumentError: *callback* is no plain function.
+        """
+        check_plain("callback", callback)
         self._lease.on_lost(partial(callback, self))
 
     @call_traits(immediate=True)

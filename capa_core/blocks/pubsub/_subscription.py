@@ -8,7 +8,6 @@ messages in batches and hands back failed ones.
 
 from __future__ import annotations
 
-import inspect
 import threading
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from capa_core.blocks.pubsub._intake import Intake
 from capa_core.blocks.pubsub._message import Message
 from capa_core.blocks.pubsub._threads import SupervisedThread, as_text
 from capa_core.call import telemetry
+from capa_core.call.handlers import is_async
 from capa_core.call.traits import blocking, call_traits
 from capa_core.forks import first_use
 
@@ -215,8 +215,7 @@ class Subscription:
 
 def _loop_for(handler: Handler, name: str) -> HandlerLoop | None:
     """Return a running loop if calling *handler* makes a coroutine; objects with `async def __call__` included."""
-    method = getattr(handler, "__call__", None)  # noqa: B004 - to look at it, not to ask whether it is there
-    if not (inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(method)):
+    if not is_async(handler):
         return None
     with first_use:
         from capa_core.blocks.pubsub._loop import (

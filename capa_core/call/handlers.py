@@ -1,0 +1,28 @@
+"""Handlers that callers give: whether they are `async def`, and which calls have no event loop for those."""
+
+from __future__ import annotations
+
+import inspect
+
+from capa_core.errors import InvalidArgumentError
+
+
+def is_async(handler: object) -> bool:
+    """Return whether calling *handler* makes a coroutine; objects with `async def __call__` included."""
+    method = getattr(handler, "__call__", None)  # noqa: B004 - to look at it, not to ask whether it is there
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(method)
+
+
+def check_plain(what: str, handler: object) -> None:
+    """Check that *handler* can be called by a thread: the coroutine of an `async def` one would never run.
+
+    Raises:
+        InvalidArgumentError: It cannot be called, or is `async def`.
+    """
+    if not callable(handler):
+        raise InvalidArgumentError(f"{what} {handler!r} cannot be called: give a function")
+    if is_async(handler):
+        raise InvalidArgumentError(
+            f"{what} {handler!r} is `async def`, and this call has no event loop to run it on. "
+            f"Give it through capa_core.aio, or give a plain function."
+        )
