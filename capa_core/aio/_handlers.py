@@ -84,9 +84,13 @@ class LoopHandler:
     def _begin(self, argument: Any, outcome: Future[Any]) -> None:
         if not outcome.set_running_or_notify_cancel():
             return  # the loop was stopped for so long that the caller went on
-        task = asyncio.ensure_future(self._handler(self._wrap(argument)))
+        task = asyncio.get_running_loop().create_task(self._run(argument))
         self._tasks.add(task)  # the loop itself keeps no strong reference
         task.add_done_callback(partial(self._finish, outcome))
+
+    async def _run(self, argument: Any) -> Any:
+        # Called inside the task: a handler that takes other arguments fails there, where its caller learns of it.
+        return await self._handler(self._wrap(argument))
 
     def _finish(self, outcome: Future[Any], task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -103,8 +107,8 @@ class LoopHandler:
             try:
                 return outcome.result(_LOOK_S)
             except TimeoutError:
-                if outcome.done():
-                    raise  # the handler's own
+                if outcome.done():  # meanwhile, or the error is the handler's own
+                    return outcome.result()
                 if stopped and not loop.is_running():
                     outcome.cancel()
                     break

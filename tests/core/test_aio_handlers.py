@@ -206,6 +206,17 @@ def test_an_async_handler_is_refused_where_there_is_no_loop_for_it(runtime, give
         calls[give]()
 
 
+def test_a_handler_that_takes_other_arguments_fails_its_caller(loop):
+    async def handle() -> None: ...
+
+    async def main() -> None:
+        handler = LoopHandler(handle, wrapped)
+        with pytest.raises(TypeError, match="argument"):
+            await asyncio.to_thread(handler, "argument")
+
+    loop.run_until_complete(main())
+
+
 # In which context
 
 
