@@ -1,13 +1,11 @@
 """The async facade: the same results and errors, awaited; iterators iterated; context carried along."""
 
 import asyncio
-import re
 import threading
-from pathlib import Path
 
 import pytest
 
-from capa_core import Runtime, Service, aio, use_runtime
+from capa_core import Runtime, Service, aio
 from capa_core.call import deadline
 from capa_core.errors import InvalidArgumentError
 
@@ -63,17 +61,6 @@ def test_an_iterator_is_iterated_without_blocking():
         return [item async for item in aio.Facade(Portable()).scan("k")]
 
     assert ["k1", "k2"] == asyncio.run(main())
-
-
-def test_the_guide_for_async_code_runs_as_it_stands(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    guide = Path(__file__).parents[2] / "docs" / "how-to" / "async.md"
-    names = {"__name__": "guide"}
-    with use_runtime(Runtime(start=tmp_path, environ={})) as runtime, runtime:
-        for example in re.findall(
-            r"^```python\n(.*?)^```", guide.read_text("utf-8"), re.MULTILINE | re.DOTALL
-        ):
-            exec(compile(example, guide, "exec"), names)
 
 
 async def _await(awaitable):

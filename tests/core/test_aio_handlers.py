@@ -192,7 +192,7 @@ def test_a_failed_handler_gets_its_message_again(runtime):
     assert [1, 2] == asyncio.run(main())
 
 
-@pytest.mark.parametrize("give", ["watch", "follow", "on_lost", "register"])
+@pytest.mark.parametrize("give", ["watch", "follow", "on_lost", "register", "intake", "log"])
 def test_an_async_handler_is_refused_where_there_is_no_loop_for_it(runtime, give):
     async def handle(_argument) -> None: ...
 
@@ -200,6 +200,8 @@ def test_an_async_handler_is_refused_where_there_is_no_loop_for_it(runtime, give
         "watch": lambda: runtime.configuration().watch(handle),
         "follow": lambda: runtime.configuration().follow(handle),
         "on_lost": lambda: runtime.lock().lock("k").acquire().on_lost(handle),
+        "intake": lambda: runtime.pubsub().intake("t", on_lost=handle),
+        "log": lambda: runtime.log().consumer("t", on_revoked=handle),
         "register": lambda: Service("orders").register("reserve", handle),
     }
     with pytest.raises(InvalidArgumentError, match="no event loop"):

@@ -30,6 +30,7 @@ from capa_core.blocks.log.driver import (
     Start,
 )
 from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call.handlers import check_plain
 from capa_core.call.limits import bound, refuse
 from capa_core.call.portable import Portable
 from capa_core.call.traits import call_traits
@@ -167,6 +168,9 @@ class Log(Portable[LogDriver[Any]]):
             InvalidArgumentError: An argument is outside these.
             UnavailableError: The engine did not answer.
         """
+        for name, handler in (("on_assigned", on_assigned), ("on_revoked", on_revoked), ("on_lost", on_lost)):
+            if handler is not None:
+                check_plain(name, handler)
         names = [topics] if isinstance(topics, str) else list(topics)
         if not names:
             raise InvalidArgumentError("no topics: give one, or several")

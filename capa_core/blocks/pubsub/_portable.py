@@ -20,6 +20,7 @@ from capa_core.blocks.pubsub._message import Draft, PublishResult
 from capa_core.blocks.pubsub._subscription import Handler, Subscription
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubLimits
 from capa_core.call import DEFAULT_POLICY, Policy, telemetry
+from capa_core.call.handlers import check_plain
 from capa_core.call.traits import call_traits
 from capa_core.engine import system_of
 from capa_core.errors import CapaError, InvalidArgumentError
@@ -237,6 +238,9 @@ class PubSub(Inspected):
             InvalidArgumentError: An argument is outside what `subscribe` allows.
             UnavailableError: The engine did not answer.
         """
+        for name, function in (("worked_on", worked_on), ("on_lost", on_lost)):
+            if function is not None:
+                check_plain(name, function)
         lease_s = check_lease(lease)
         consumer = self._join(topic, group, lease_s, max_deliveries, raw=raw, broadcast=broadcast)
         log = telemetry.logger("pubsub", self.name)
