@@ -117,6 +117,19 @@ def catalog(page: Path) -> Place:
 
 
 @pytest.fixture
+def orders(page: Path) -> Place:
+    """The folder of the page, with a topic `orders` and a message that waits for its group `billing`."""
+
+    def publish() -> Path:
+        pubsub = default_runtime().pubsub()
+        pubsub.consumer("orders", "billing").close()
+        pubsub.publish("orders", {"id": 41})
+        return page
+
+    return publish
+
+
+@pytest.fixture
 def configured(page: Path) -> Place:
     """The folder of the page, with values for the group `application`, and a document."""
 

@@ -19,7 +19,7 @@ RUN = {"python", "shell", "toml"}
 SHOWN = {"diff", "text", "yaml"}
 NOTES = {"in", "until", "answers", "not run"}
 
-_FENCE = re.compile(r"^```(\w*)$")
+_FENCE = re.compile(r"^```(.*)$")
 _NOTE = re.compile(r"^<!-- ([a-z ]+): ?(.*) -->$")
 
 
@@ -65,6 +65,7 @@ def blocks(page: Path) -> Iterator[Block]:
             opened = number, fence.group(1)
         elif note and not opened:
             notes = notes | {note.group(1): note.group(2)}
+    assert not opened, f"{page}: the block that begins with line {opened[0] + 1} has no end"
 
 
 def indented(page: Path) -> list[str]:
