@@ -1,4 +1,4 @@
-"""Which key of a document means which field: `max-connections`, `maxConnections` and `max_connections` are one.
+"""Relaxed binding of keys of a document to fields: `max-connections`, `maxConnections` and `max_connections` are one.
 
 Source: "Relaxed Binding" in the reference documentation of Spring Boot.
 """

@@ -1,4 +1,4 @@
-"""Locks across a fork: one that a thread of the parent held stays held for ever in the child, so that gets new ones."""
+"""Locks across a fork: a lock that a thread of the parent held would stay held in the child, so it gets new ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class HasLocks(Protocol):
-    """What makes its locks in a method of their own."""
+    """An object that makes its locks in a method."""
 
     def make_locks(self) -> None:
         """Make all locks, in `__init__` and again in a forked child."""
@@ -17,7 +17,7 @@ class HasLocks(Protocol):
 _alive: weakref.WeakSet[HasLocks] = weakref.WeakSet()
 
 
-def lock_anew(one: HasLocks) -> None:
+def renew_locks_after_fork(one: HasLocks) -> None:
     """Make the locks of *one*, now and in each forked child."""
     one.make_locks()
     _alive.add(one)

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from capa_apollo._forks import lock_anew
+from capa_apollo._forks import renew_locks_after_fork
 from capa_core import default_runtime
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Live(Generic[T]):
         self._value: Any = None
         self._stops: list[Callable[[], None]] = []
         self._afters: list[Callable[[T], object]] = []
-        lock_anew(self)
+        renew_locks_after_fork(self)
 
     def make_locks(self) -> None:
         """Make the locks."""

@@ -13,7 +13,7 @@ import wrapt
 
 from capa_apollo._convert import validated
 from capa_apollo._fields import fields_of, fitted
-from capa_apollo._forks import lock_anew
+from capa_apollo._forks import renew_locks_after_fork
 from capa_apollo._live import Live
 from capa_apollo._space import Space
 from capa_core import default_runtime
@@ -32,7 +32,7 @@ State = Mapping[str, Any]
 
 
 class Source(Protocol):
-    """Where the values come from."""
+    """The source of the values."""
 
     namespace: str
 
@@ -67,7 +67,7 @@ class LiveClass:
         self._per_runtime: weakref.WeakKeyDictionary[Runtime, Instances] = weakref.WeakKeyDictionary()
         self.runtime: Runtime | None = None
         self.latest: Instances | None = None
-        lock_anew(self)
+        renew_locks_after_fork(self)
         wrapt.wrap_function_wrapper(decorated, "__init__", self._initialise)
         if self._is_plain:
             for name in inspect.get_annotations(decorated):
@@ -145,7 +145,7 @@ class Instances(Live[State]):
 
     @property
     def state(self) -> State:
-        """What each instance consists of at present."""
+        """The present values of each instance."""
         return self._value  # type: ignore[no-any-return]
 
     def _accept(self, value: State) -> None:

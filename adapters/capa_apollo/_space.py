@@ -1,4 +1,4 @@
-"""Where Apollo's names lead: appId is the application, a namespace is a group, a cluster is a label."""
+"""Apollo's names in the configuration block: appId is the application, a namespace a group, a cluster a label."""
 
 from __future__ import annotations
 

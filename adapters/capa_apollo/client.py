@@ -1,4 +1,4 @@
-"""The part that all `ApolloClient`s share: namespaces held as plain dicts that are swapped at each change."""
+"""The part that all `ApolloClient`s share: namespaces held as plain dicts that each change replaces."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from capa_apollo._forks import lock_anew
+from capa_apollo._forks import renew_locks_after_fork
 from capa_apollo._space import DEFAULT_CLUSTER, Space, space_at, texts
 from capa_apollo.config import ConfigChangeEvent, subscribe_in
 
@@ -33,7 +33,7 @@ class Namespaces:
         self._listener: Callable[[ConfigChangeEvent], object] | None = None
         self._subscriptions: dict[str, Subscription] = {}
         self._stopped = False
-        lock_anew(self)
+        renew_locks_after_fork(self)
 
     def make_locks(self) -> None:
         """Make the locks."""
@@ -42,7 +42,7 @@ class Namespaces:
 
     @property
     def space(self) -> Space:
-        """Where the client's values are; found at the first use, since constructing a client reads nothing."""
+        """The space of the client's values; found at the first use, since constructing a client reads nothing."""
         if self._space is None:
             self._space = self._space_of()
         return self._space
@@ -60,23 +60,23 @@ class Namespaces:
         return texts(self.space.view(namespace))
 
     def listen(self, listener: Callable[[ConfigChangeEvent], object]) -> None:
-        """Tell *listener* of changes of each namespace that is open, now or later."""
+        """Call *listener* for changes of each namespace that is open, now or later."""
         with self._lock:
             self._listener = listener
             for namespace in list(self._subscriptions):
                 self._subscriptions.pop(namespace).close()
                 self._subscribe(namespace)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Follow changes again after `stop`."""
         with self._lock:
             if self._stopped:
                 self._stopped = False
                 for namespace in list(self._cache):
-                    self._take(namespace, self.space.view(namespace))
+                    self._apply(namespace, self.space.view(namespace))
 
     def stop(self) -> None:
-        """Leave the cache as it is from now on, and tell nobody."""
+        """Leave the cache as it is from now on, and call no listener."""
         self._stopped = True
         with self._changed:
             self._changed.notify_all()
@@ -92,7 +92,7 @@ class Namespaces:
 
         def follow(view: ConfigurationView) -> None:
             if (alive := own()) is not None:
-                alive._take(namespace, view)
+                alive._apply(namespace, view)
 
         stop = space.configuration.follow(follow, **space.scope(namespace))
         weakref.finalize(self, stop).atexit = False
@@ -101,14 +101,14 @@ class Namespaces:
     def _subscribe(self, namespace: str) -> None:
         own = weakref.ref(self)
 
-        def tell(event: ConfigChangeEvent) -> None:
+        def notify(event: ConfigChangeEvent) -> None:
             alive = own()
             if alive is not None and not alive._stopped and alive._listener is not None:
                 alive._listener(event)
 
-        self._subscriptions[namespace] = subscribe_in(self.space, tell, namespace)
+        self._subscriptions[namespace] = subscribe_in(self.space, notify, namespace)
 
-    def _take(self, namespace: str, view: ConfigurationView) -> None:
+    def _apply(self, namespace: str, view: ConfigurationView) -> None:
         if self._stopped and namespace in self._cache:
             return
         self._cache[namespace] = self._shape(namespace, texts(view))
@@ -165,7 +165,7 @@ class ApolloClient:
 
     def start(self, *_args: object, **_kwargs: object) -> None:
         """Do nothing the first time, since values are live from the first reading; go on after `stop`."""
-        self._namespaces.go_on()
+        self._namespaces.resume()
 
     def stop(self) -> None:
         """Leave the values as they are from now on. Twice does nothing."""
@@ -210,4 +210,4 @@ CONNECTION_ARGUMENTS = frozenset(
         *("enable_scheduled_updates", "enable_long_pool_updates", "_notification_map", "notification_map"),
     }
 )
-"""What the packages take about connections and polling, for which there is nothing left to do."""
+"""Arguments of the packages about connections and polling, which are accepted and without effect."""

@@ -22,7 +22,7 @@ ClassT = TypeVar("ClassT", bound=type)
 
 
 class CloudConfig:
-    """What `cloud_config` returns: a decorator of a class, a descriptor, or by itself with `get`.
+    """The result of `cloud_config`: a decorator of a class, a descriptor, or by itself with `get`.
 
     Args:
         namespace: A document such as `testjson.json`, or a set of properties.

@@ -1,4 +1,4 @@
-"""`Config`: one namespace by key, with types, and what its listeners are told. In the words of Apollo's Java client."""
+"""`Config`: one namespace by key, with types, and the events of its listeners, as in Apollo's Java client."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PropertyChangeType(Enum):
-    """What happened to a key."""
+    """The kind of a change of a key."""
 
     ADDED = "ADDED"
     MODIFIED = "MODIFIED"
@@ -140,14 +140,14 @@ class Config:
         interested_keys: Collection[str] | None = None,
         interested_key_prefixes: Collection[str] | None = None,
     ) -> None:
-        """Tell *listener* of changes, of any or only of those that touch these keys or prefixes; twice is once."""
+        """Call *listener* for changes: any, or those of these keys or prefixes. Added twice, it is called once."""
         if listener not in self._subscriptions:
             self._subscriptions[listener] = subscribe(
                 listener, self.namespace, self.app_id, interested_keys or (), interested_key_prefixes or ()
             )
 
     def remove_change_listener(self, listener: ChangeListener) -> bool:
-        """Tell *listener* no more; whether it was told before."""
+        """Stop calling *listener*; return whether it was called before."""
         subscription = self._subscriptions.pop(listener, None)
         if subscription is not None:
             subscription.close()
@@ -171,7 +171,7 @@ def get_config(namespace: str = "application", app_id: str = "") -> Config:
 def subscribe(
     listener: ChangeListener, namespace: str, app_id: str, keys: Collection[str], prefixes: Collection[str]
 ) -> Subscription:
-    """Tell *listener* of changes in the default runtime, until the subscription is closed."""
+    """Call *listener* for changes in the default runtime, until the subscription is closed."""
     runtime = default_runtime()
     name = plain(namespace, runtime)
     return subscribe_in(own_space(runtime, app_id), listener, name, (frozenset(keys), tuple(prefixes)))
@@ -180,15 +180,15 @@ def subscribe(
 def subscribe_in(
     space: Space, listener: ChangeListener, namespace: str, interested: Interest = (frozenset(), ())
 ) -> Subscription:
-    """Tell *listener* of changes of a namespace in *space*, until the subscription is closed."""
+    """Call *listener* for changes of a namespace in *space*, until the subscription is closed."""
 
-    def tell(event: ChangeEvent) -> None:
+    def notify(event: ChangeEvent) -> None:
         changes = _changes(event, space.app_id, namespace)
-        told = ConfigChangeEvent(space.app_id, namespace, changes, interested)
-        if told.interested_changed_keys():
-            listener(told)
+        seen = ConfigChangeEvent(space.app_id, namespace, changes, interested)
+        if seen.interested_changed_keys():
+            listener(seen)
 
-    return space.configuration.watch(tell, **space.scope(namespace))
+    return space.configuration.watch(notify, **space.scope(namespace))
 
 
 def _changes(event: ChangeEvent, app_id: str, namespace: str) -> dict[str, ConfigChange]:

@@ -1,4 +1,4 @@
-"""`config_change_listener`: functions and methods that are told of changes."""
+"""`config_change_listener`: functions and methods that are called for changes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def config_change_listener(
     interested_key_prefixes: Texts = (),
     app_id: str = "",
 ) -> Callable[[FunctionT], FunctionT]:
-    """Tell a function, or a method of each living instance, of changes with a `ConfigChangeEvent`.
+    """Call a function, or a method of each living instance, with a `ConfigChangeEvent` for each change.
 
         @config_change_listener("application", interested_key_prefixes="db.")
         def reconnect(event): ...
@@ -79,7 +79,7 @@ def listen() -> None:
 
 
 class _Wanted:
-    """What one decorator asked for."""
+    """The arguments of one decorator."""
 
     def __init__(self, namespace: Texts, keys: Texts, prefixes: Texts, app_id: str) -> None:
         self._texts = (namespace, keys, prefixes)
@@ -110,15 +110,15 @@ class _Method:
 
 
 def _called(listener: Any) -> ChangeListener:
-    def tell(event: ConfigChangeEvent) -> None:
+    def notify(event: ConfigChangeEvent) -> None:
         function = listener() if isinstance(listener, weakref.WeakMethod) else listener
         if function is None:
             return
-        told = function(event)
-        if inspect.iscoroutine(told):
-            asyncio.run(told)
+        result = function(event)
+        if inspect.iscoroutine(result):
+            asyncio.run(result)
 
-    return tell
+    return notify
 
 
 def _split(texts: Texts, runtime: Runtime) -> list[str]:

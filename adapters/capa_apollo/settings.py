@@ -6,7 +6,7 @@ from capa_core.shims.settings import AdapterSettings
 
 
 class ApolloSettings(AdapterSettings):
-    """What decorators and `Config` need to know, since nobody hands them a client.
+    """Settings of decorators and `Config`, which are given no client.
 
     Attributes:
         app_id: The appId; `""` reads what belongs to no application.

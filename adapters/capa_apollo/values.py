@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 import wrapt
 
 from capa_apollo._convert import converter
-from capa_apollo._forks import lock_anew
+from capa_apollo._forks import renew_locks_after_fork
 from capa_apollo._sources import Resolved
 from capa_core import default_runtime
 from capa_core.errors import InvalidArgumentError
@@ -181,7 +181,7 @@ class _Setter:
     def __init__(self, owner: type) -> None:
         self._values: dict[str, Value] = {}
         self._instances: weakref.WeakValueDictionary[int, object] = weakref.WeakValueDictionary()
-        lock_anew(self)
+        renew_locks_after_fork(self)
         wrapt.wrap_function_wrapper(owner, "__init__", self._initialise)
 
     def make_locks(self) -> None:

@@ -63,14 +63,14 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """Send a task by name; the arguments are those of `celery.Celery.send_task`."""
-        plain = len(args) == 2 and _fast_path.takes(options) and self._fast_path_is_open
+        plain = len(args) == 2 and _fast_path.accepts(options) and self._has_fast_path
         if not plain or self.current_worker_task:
             return super().send_task(name, *args, **options)
         return _fast_path.send(self, name, args[0], args[1], options)
 
     @cached_property
-    def _fast_path_is_open(self) -> bool:
-        return not self.capa.is_legacy and _fast_path.is_open(self)
+    def _has_fast_path(self) -> bool:
+        return not self.capa.is_legacy and _fast_path.is_available(self)
 
     def _get_backend(self) -> Any:
         if self.capa.is_legacy:
@@ -80,7 +80,7 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
         return backend_of(self)
 
     def legacy_backend(self) -> Any:
-        """Return the result backend that the original would use: one that the application brings itself."""
+        """Return the result backend that the original would use, such as one that the application brings itself."""
         return super()._get_backend()
 
     def producer_or_acquire(self, producer: Any = None) -> Any:
@@ -91,7 +91,7 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
 
     @cached_property
     def own_producer(self) -> Any:
-        """The producer that code which asks the application for one is given."""
+        """The producer for code that gets one from the application."""
         return self.amqp.Producer(self.connection_for_write(), auto_declare=False)
 
     def _connection(self, url: Any, *args: Any, **options: Any) -> Any:

@@ -25,7 +25,7 @@ LONGEST_WAIT_S = 1.0
 
 
 def backend_of(app: Celery) -> Any:
-    """Return the backend that *app* asks for: Capa's in place of every backend that ships with Celery.
+    """Return the result backend of *app*: Capa's in place of every backend that ships with Celery.
 
     No backend stays none, and one that the application brings itself, such as `django-db`, stays its own.
     """
@@ -75,7 +75,7 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
         return [found.get(key) for key in keys]
 
     def set(self, key: str, value: str | bytes) -> None:
-        """Store *value* for as long as results are kept, and wake who waits for it."""
+        """Store *value* for as long as results are kept, and wake the callers that wait for it."""
         self.store.put(key, _bytes(value), ttl=self.expires or None, notify=True)
 
     def delete(self, key: str) -> None:
@@ -83,11 +83,11 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
         self.store.delete(key)
 
     def as_uri(self, include_password: bool = False) -> str:  # noqa: ARG002 - there is none
-        """Return what serves, for banners and logs."""
+        """Return the logical address, for banners and logs."""
         return str(self.url)
 
     def exception_safe_to_retry(self, exc: Exception) -> bool:
-        """Tell `result_backend_always_retry` which errors may pass."""
+        """Return whether `result_backend_always_retry` may try again after *exc*."""
         return isinstance(exc, CapaError) and exc.retryable
 
     def _store_result(
@@ -98,7 +98,7 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
         meta["task_id"] = bytes_to_str(task_id)
         key, value = self.get_key_for_task(task_id), _bytes(self.encode(meta))
         if state == states.SUCCESS and _first_delivery(request):
-            # Nobody else ran this message before, so there is no earlier SUCCESS to keep: spare the look.
+            # First delivery: no other run can have stored a SUCCESS, so the read is skipped.
             self._put_success(key, value)
         else:
             self._put_unless_success(key, value)

@@ -1,4 +1,4 @@
-"""Beat: Celery's scheduler with its memory in Capa's state, and a lock so that of several beats only one sends."""
+"""Beat: Celery's scheduler with its last runs in Capa's state, and a lock so that one of several beats sends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPLACED = frozenset({None, "celery.beat:PersistentScheduler", "celery.beat.Pers
 OURS = "capa_celery._beat:Scheduler"
 LEASE_S = 30.0
 STANDBY_S = 5.0
-"""How often a beat looks whether the one that sends has gone."""
+"""Seconds between two attempts of a waiting beat to acquire the lock."""
 
 
 class Scheduler(CeleryScheduler):  # type: ignore[misc] # celery is not typed
@@ -65,7 +65,7 @@ class Scheduler(CeleryScheduler):  # type: ignore[misc] # celery is not typed
 
     @property
     def info(self) -> str:
-        """What the banner says about it."""
+        """The line of the banner about the schedule."""
         return f"    . schedule -> {self.app.capa.backend_uri}"
 
     @property
@@ -80,7 +80,9 @@ class Scheduler(CeleryScheduler):  # type: ignore[misc] # celery is not typed
             if self._held is not None:
                 self._remember(self.app.capa.state.get_json(self._key) or {})
         except CapaError as error:
-            logger.warning("beat: cannot tell who sends, trying again: %s", error)
+            logger.warning(
+                "beat: lock or last runs could not be read, nothing was sent, trying again: %s", error
+            )
             return False
         return self._held is not None
 
@@ -95,7 +97,7 @@ class Scheduler(CeleryScheduler):  # type: ignore[misc] # celery is not typed
 
 
 def scheduler_for(wanted: Any) -> Any:
-    """Return the scheduler to use for the one that is asked for: Capa's in place of the one that keeps a file."""
+    """Return the scheduler to use in place of *wanted*: Capa's in place of the one that keeps a file."""
     return OURS if wanted in REPLACED else wanted
 
 

@@ -2,8 +2,8 @@
 
 Beside the saved group there are, for a group id, the size (`.n`), a number for each part (`.s`), the parts by that
 number (`.p<number>`), the count of stored parts (`.d`) and the claim to send the body (`.c`). A part is stored before
-it is counted, and counted again each time its message comes again, so the count never stays behind the parts; who
-sees it reach the size looks at the parts themselves. The last one to do so sees them all, whatever crashed before.
+it is counted, and counted again each time its message comes again, so the count never stays behind the parts. A part
+that sees it reach the size reads the parts themselves; the last one to do so sees them all, whatever crashed before.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Chords:
         return _first_of_each(parts)
 
     def _claim(self, group_id: str, task_id: str) -> bool:
-        """Return whether the body is this part's to send: nobody's yet, or its own from before a crash."""
+        """Return whether this part sends the body: no part has claimed it yet, or this one did before a crash."""
         key = self._chord_key(group_id, "c")
         try:
             self.store.put(key, task_id.encode(), ttl=self._chord_ttl(), if_etag="")

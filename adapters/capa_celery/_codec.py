@@ -1,7 +1,7 @@
 """The bytes of a task message: Celery's headers, properties and body in kombu's JSON envelope.
 
 The envelope is the one that kombu puts on Redis: `body`, `content-type`, `content-encoding`, `headers`,
-`properties`. Text bodies are kept as text and binary ones as base64, which `properties.body_encoding` tells.
+`properties`. Text bodies are kept as text and binary ones as base64, as `properties.body_encoding` states.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MARK, TEXT_MARK = b'"__type__"', '"__type__"'
 
 @dataclass(slots=True)
 class Envelope:
-    """A task message apart: everything but the body is decoded."""
+    """The parts of a task message; all but the body are decoded."""
 
     headers: dict[str, Any]
     properties: dict[str, Any]
@@ -44,7 +44,7 @@ def pack_body(body: object, serializer: str | None, compressor: str | None) -> t
 
 
 def encode(envelope: Envelope) -> bytes:
-    """Return the envelope as the engine stores it."""
+    """Return the envelope as the component stores it."""
     properties, body = envelope.properties, envelope.body
     if isinstance(body, bytes):
         properties = {**properties, "body_encoding": "base64"}

@@ -1,4 +1,4 @@
-"""`app.control`: what of remote control is served."""
+"""Remote control: `revoke` and `purge`; every other command raises."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from capa_celery._revoked import revoke
 
 
 class Inspect(CeleryInspect):  # type: ignore[misc] # celery is not typed
-    """Asks workers about themselves, which is not served yet."""
+    """Inspection of workers, which is not served: each command raises."""
 
     def _request(self, command: str, **_: Any) -> NoReturn:
-        raise _no_such(command)
+        raise _unsupported_command(command)
 
 
 class Control(CeleryControl):  # type: ignore[misc] # as above
-    """Commands to all workers. `revoke` and `purge` are served; others raise rather than reach nobody."""
+    """Commands to all workers. `revoke` and `purge` are served; others raise rather than reach no worker."""
 
     Inspect = Inspect
 
@@ -29,7 +29,7 @@ class Control(CeleryControl):  # type: ignore[misc] # as above
         Raises:
             UnsupportedError: Always.
         """
-        raise _no_such(command)
+        raise _unsupported_command(command)
 
     def revoke(self, task_id: Any, destination: Any = None, terminate: bool = False, **_: Any) -> None:
         """Have workers skip a task, or a list of them, that has not begun.
@@ -38,7 +38,7 @@ class Control(CeleryControl):  # type: ignore[misc] # as above
             UnsupportedError: *terminate* is asked for, or only some workers are to know.
         """
         if terminate or destination:
-            raise _no_such("revoke with terminate= or destination=")
+            raise _unsupported_command("revoke with terminate= or destination=")
         revoke(self.app.capa.state, [task_id] if isinstance(task_id, str) else list(task_id))
 
     def purge(self, connection: Any = None) -> int:  # noqa: ARG002 - Celery's signature
@@ -49,7 +49,7 @@ class Control(CeleryControl):  # type: ignore[misc] # as above
     discard_all = purge
 
 
-def _no_such(command: str) -> Exception:
+def _unsupported_command(command: str) -> Exception:
     return unsupported(
         f"The remote control command {command!r}",
         instead="Look at the queues and results with `capa doctor`, and stop workers with signals.",

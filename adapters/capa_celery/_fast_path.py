@@ -1,8 +1,8 @@
-"""The short way of a plain `delay()`: what the original would do for it, without the questions it asks first.
+"""Fast path of a plain `delay()`: the steps of the original's `send_task` without its checks.
 
-It steps aside, and the original's `send_task` runs, for every call that asks for more than a queue or a priority,
-inside a running task (whose children and root must be kept), and wherever the original's function, message or
-protocol has been replaced.
+The original's `send_task` runs instead for every call with more options than a queue or a priority, inside a running
+task (whose children and root must be kept), and wherever the original's function, message or protocol has been
+replaced.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from capa_celery._backend import CapaBackend
 if TYPE_CHECKING:
     from capa_celery._app import Celery
 
-ASKS_FOR_MORE = frozenset(
+SPECIAL_OPTIONS = frozenset(
     [
         "countdown",
         "eta",
@@ -55,12 +55,12 @@ ASKS_FOR_MORE = frozenset(
     ]
 )
 NUMBERS = frozenset({int, float, bool, type(None)})
-MOST_PLAIN = 30
+MAX_PLAIN = 30
 REPR_LEVELS = 3
-"""What `saferepr` does by itself; another `task_repr_maxlevels` is the original's business."""
+"""The default of `saferepr`; with another `task_repr_maxlevels` the original sends."""
 
 
-def is_open(app: Celery) -> bool:
+def is_available(app: Celery) -> bool:
     """Return whether *app* makes and sends plain messages in the original's way."""
     conf = app.conf
     return (
@@ -72,11 +72,11 @@ def is_open(app: Celery) -> bool:
     )
 
 
-def takes(options: dict[str, Any]) -> bool:
-    """Return whether a call with *options* is plain: from `Task.apply_async`, with nothing that needs a thought."""
+def accepts(options: dict[str, Any]) -> bool:
+    """Return whether a call with *options* is plain: it comes from `Task.apply_async` and sets no special option."""
     if options.get("task_type") is None:
         return False
-    return all(options[name] is None for name in ASKS_FOR_MORE & options.keys())
+    return all(options[name] is None for name in SPECIAL_OPTIONS & options.keys())
 
 
 def send(app: Celery, name: str, args: Any, kwargs: Any, options: dict[str, Any]) -> Any:
@@ -90,7 +90,7 @@ def send(app: Celery, name: str, args: Any, kwargs: Any, options: dict[str, Any]
         raise TypeError("task args must be a list or tuple")
     if not isinstance(kwargs, Mapping):
         raise TypeError("task keyword arguments must be a mapping")
-    options = {key: value for key, value in options.items() if key not in ASKS_FOR_MORE}
+    options = {key: value for key, value in options.items() if key not in SPECIAL_OPTIONS}
     sending = app.amqp
     task_id = options.pop("task_id", None) or uuid()
     ignored = options.pop("ignore_result", None)
@@ -129,9 +129,9 @@ def send(app: Celery, name: str, args: Any, kwargs: Any, options: dict[str, Any]
 
 
 def _shown(whole: Any, values: Iterable[Any], longest: int) -> str:
-    """Return what `saferepr` shows of arguments; of a few numbers and plain words that is what `repr` shows."""
-    plain = len(whole) < MOST_PLAIN and all(
-        type(value) in NUMBERS or (type(value) is str and len(value) < MOST_PLAIN and value.isalnum())
+    """Return the text that `saferepr` gives for arguments; for a few numbers and plain words `repr` gives the same."""
+    plain = len(whole) < MAX_PLAIN and all(
+        type(value) in NUMBERS or (type(value) is str and len(value) < MAX_PLAIN and value.isalnum())
         for value in values
     )
     return repr(whole) if plain else str(saferepr(whole, longest))
@@ -139,5 +139,5 @@ def _shown(whole: Any, values: Iterable[Any], longest: int) -> str:
 
 @lru_cache(maxsize=1)
 def _origin(_pid: int) -> str:
-    """Return the name of this process; asked with its id, since a fork has another."""
+    """Return the name of this process; called with its id, since a fork has another."""
     return str(anon_nodename())

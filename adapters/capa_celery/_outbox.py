@@ -1,4 +1,4 @@
-"""Results on their way to the store, many at a time, in a worker."""
+"""Batches of results in a worker: stored together, and then reported as done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST = 100
+MAX_BATCH = 100
 """How many finished tasks are gathered at most before their results are stored."""
 
 
@@ -49,7 +49,7 @@ class Outbox(Generic[T]):
         """Take a finished task to report with the next trip; return whether that should be made now."""
         with self._lock:
             self._done.append(task)
-            return len(self._done) >= MOST
+            return len(self._done) >= MAX_BATCH
 
     def __bool__(self) -> bool:
         return bool(self._done or self._values)
@@ -79,7 +79,7 @@ class Outbox(Generic[T]):
             self._report(done)
 
     def _write(self, values: dict[str, tuple[bytes, float | None]]) -> None:
-        if len(values) == 1:  # an idle worker's: somebody may be waiting, and this is the shorter way
+        if len(values) == 1:  # an idle worker's: a caller may be waiting, and this takes less time
             ((key, (value, ttl)),) = values.items()
             self._store().put(key, value, ttl=ttl, notify=True)
             return

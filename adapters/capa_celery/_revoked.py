@@ -22,7 +22,7 @@ logger = logging.getLogger("celery.capa.worker")
 KEY = "celery-revoked"
 KEPT_S = 10_800.0
 """As long as Celery's own workers remember a revocation."""
-MOST = 10_000
+MAX_REVOKED = 10_000
 WAIT_S = 5.0
 
 
@@ -34,7 +34,7 @@ def revoke(store: State, task_ids: Iterable[str]) -> None:
         listed: dict[str, float] = json.loads(present.value) if present else {}
         listed = {task_id: until for task_id, until in listed.items() if until > time.time()}
         listed.update(dict.fromkeys(task_ids, expires))
-        newest = dict(sorted(listed.items(), key=lambda pair: pair[1])[-MOST:])
+        newest = dict(sorted(listed.items(), key=lambda pair: pair[1])[-MAX_REVOKED:])
         try:
             store.put_json(KEY, newest, ttl=KEPT_S, if_etag=present.etag if present else "", notify=True)
         except ConflictError:
@@ -61,7 +61,7 @@ class RevocationWatch(threading.Thread):
                 self._state = self._app.capa.state
             item = self._state.wait(KEY, self._etag, timeout=wait_s)
         except CapaError as error:
-            logger.warning("cannot look for revoked tasks now: %s", error)
+            logger.warning("the list of revoked tasks could not be read, trying again: %s", error)
             self._stopped.wait(wait_s)
             return
         if item is not None:
@@ -75,5 +75,5 @@ class RevocationWatch(threading.Thread):
             self.look(WAIT_S)
 
     def stop(self) -> None:
-        """End the watch. Its thread ends with its last wait; nobody has to wait for that."""
+        """End the watch. Its thread ends with its last wait, which need not be awaited."""
         self._stopped.set()

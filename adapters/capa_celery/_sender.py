@@ -1,4 +1,4 @@
-"""Publish task messages: Celery's arguments, defaults, signals and errors in front, Capa's pub/sub behind."""
+"""Publishing of task messages: Celery's arguments, defaults, signals and errors in front, Capa's pub/sub behind."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ class Sender:
         times: tuple[float, float | None],
         policy: Mapping[str, Any],
     ) -> None:
-        """Try again as kombu's retry policy says; `max_retries=None` never gives up."""
+        """Try again by kombu's retry policy; `max_retries=None` means without limit."""
         most, longest = policy.get("max_retries", 3), policy.get("interval_max", 0.2)
         pause_s, step_s = policy.get("interval_start", 0), policy.get("interval_step", 0.2)
         for attempt in itertools.count(1):

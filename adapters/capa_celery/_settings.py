@@ -7,11 +7,11 @@ from pydantic import Field
 from capa_core.shims.settings import AdapterSettings
 
 NAME = "celery"
-"""The logical name of queues, results, schedule and locks where no legacy address says another."""
+"""The logical name of queues, results, schedule and locks where no legacy address names another."""
 
 
 class CelerySettings(AdapterSettings):
-    """What an application may tune; none of it changes what its code says.
+    """Settings of an application on Capa; none of them changes the meaning of its code.
 
     With the `side` `legacy`, Celery's own broker transport, result backend, worker and beat serve the application,
     on the addresses of its own settings.
@@ -19,10 +19,10 @@ class CelerySettings(AdapterSettings):
     Attributes:
         lease_s: Seconds after which the tasks of a killed worker come back. A running task of any length keeps
             its lease, so this need not be longer than the longest task.
-        early_acks: Take `acks_late=False` at its word: such a task is gone from its queue before it starts, so
+        early_acks: Obey `acks_late=False`: such a task is removed from its queue before it starts, so
             it runs at most once, and is lost if its worker dies.
         max_worker_losses: How many times a task may take its worker process down before it is marked as failed
-            with `WorkerLostError`, so that one bad task cannot kill processes for ever.
+            with `WorkerLostError`, so that one bad task cannot kill processes without end.
     """
 
     lease_s: float = Field(default=30.0, ge=1, le=43_200)

@@ -1,9 +1,9 @@
 """The deadline of the call in progress.
 
-The original waits for ever when no `timeout=` is given. Here such a call gets a deadline for the whole of it:
+The original waits without limit when no `timeout=` is given. Here such a call gets a deadline for the whole of it:
 connecting, redirects, and the body unless it is streamed. It travels in a context variable and not in the
 `timeout` argument, because adapters, hooks and mock libraries of the application look at that argument: an
-adapter that sets its own timeout "if none was given" must still be told that none was given.
+adapter that sets its own timeout "if none was given" must still see that none was given.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from capa_requests._settings import settings
 
-#: No `timeout=` was given. `None` is what a caller gives who wants to wait for ever.
+#: No `timeout=` was given. `None` is a timeout too: wait without limit.
 UNSET: Final[Any] = object()
 
 _ends_at: ContextVar[float | None] = ContextVar("capa_requests_deadline", default=None)
@@ -44,7 +44,7 @@ def end(token: Token[float | None]) -> None:
 
 
 def in_progress() -> bool:
-    """Tell whether a call is in progress, with or without a deadline."""
+    """Return whether a call is in progress, with or without a deadline."""
     return _ends_at.get() is not None
 
 
@@ -76,7 +76,7 @@ def connect_s(moment: float) -> float:
 
 
 def explanation() -> str:
-    """Say why a call without `timeout=` timed out, and what can be done."""
+    """Return the reason why a call without `timeout=` timed out, and what to do about it."""
     return (
         f"no timeout= was given, so the default deadline of {settings().timeout_s:g} s for the whole call applied; "
         "pass timeout=, or set timeout_s under [adapters.requests] in capa.toml"

@@ -1,4 +1,4 @@
-"""What a request takes from the process's environment, worked out once for each state of the environment.
+"""Proxies, CA bundle and netrc logins of the process's environment, found once for each state of it.
 
 The original reads proxies, the CA bundle and netrc anew for each request, which costs more than the exchange
 with the server. The answers depend on nothing but the variables of the process (and on the netrc file), so
@@ -88,7 +88,7 @@ def netrc_auth(url: str, origin: str) -> tuple[str, str] | None:
     if snapshot is None:
         return requests.sessions.get_netrc_auth(url)
     for path in snapshot.netrc_files:
-        # Mostly there is none, and telling so by an exception costs as much as all the rest here.
+        # Mostly there is none, and an exception for that costs as much as all the rest here.
         if not os.access(path, os.F_OK):
             continue
         found = os.stat(path)  # noqa: PTH116 - half the cost

@@ -1,4 +1,4 @@
-"""Turning urllib3's failures into the exceptions that the original raises for them."""
+"""The exceptions that the original raises for urllib3's failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be sent, and how long it may take."""
+"""One request as it is sent, and the time that each step may take."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 
 class Exchange(NamedTuple):
-    """A request as it goes out, and how long each step may take.
+    """A request as it is sent, and the time that each step may take.
 
     Attributes:
         target: Path and query, encoded.
         chunked: Whether the body goes out in pieces, each with its length.
-        ends_at: The moment at which all must be done; it stands in for the two timeouts.
+        ends_at: The moment by which all must be done; it replaces the two timeouts.
         repeatable: Whether the server may see it twice.
-        shared: Whether connections are shared with calls that know nothing of each other: none of them may fail
-            for what another left behind.
+        shared: Whether connections are shared by unrelated calls: none of them may fail because of a connection
+            that another one used.
     """
 
     method: str

@@ -1,7 +1,7 @@
-"""Snapshots of what the shorter ways skip of `requests`, `urllib3` and `http.client`.
+"""Snapshots of the functions that the fast paths skip in `requests`, `urllib3` and `http.client`.
 
 Mock libraries (`responses`, `requests-mock`), instrumentation and applications replace some of these functions. Each
-shorter way asks its snapshot first, and lets the original run where one has changed.
+fast path asks its snapshot first, and lets the original run where one has changed.
 """
 
 import http.client
@@ -63,9 +63,9 @@ SPEAKING = AttributeSnapshot(
     (urllib3.response, "HTTPResponse BaseHTTPResponse"),
 )
 
-#: Skipped of a session by the shorter way through `Session.request`.
+#: Skipped of a session by the fast path through `Session.request`.
 SESSION_PREPARING = MethodSnapshot(requests.sessions.Session, "prepare_request merge_environment_settings")
-#: Skipped of an adapter by the shorter way through `HTTPAdapter.send`.
+#: Skipped of an adapter by the fast path through `HTTPAdapter.send`.
 ADAPTER_CONNECTING = MethodSnapshot(
     requests.adapters.HTTPAdapter,
     "get_connection_with_tls_context build_connection_pool_key_attributes get_connection request_url",

@@ -1,7 +1,7 @@
-"""Speaking HTTP over a connection for plain requests: all headers text, the body whole.
+"""HTTP/1.1 over a connection for plain requests: all headers are text, the body is whole.
 
 `http.client` checks, encodes and buffers each header by itself. A plain head is written as one string, checked
-by one regular expression, and sent together with the body. What is not plain goes through the connection's own
+by one regular expression, and sent together with the body. Other requests go through the connection's own
 `request` and `getresponse`.
 """
 
@@ -23,7 +23,7 @@ from capa_requests._exchange import Exchange
 from capa_requests._reading import WireResponse
 from capa_requests._urllib3 import accepted
 
-#: The value may not begin with a space, nor hold control characters, nor what Latin-1 has no byte for.
+#: The value may not begin with a space, nor hold control characters or characters outside Latin-1.
 _HEAD = re.compile(
     r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ /[!-~]* HTTP/1\.1\r\n"
     r"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: (?:[!-~\x80-\xff][\t -~\x80-\xff]*)?\r\n)+"
@@ -73,7 +73,7 @@ def _host(connection: Any) -> str:
 
 
 def send(connection: Any, parts: tuple[bytes, bytes]) -> None:
-    """Send what `message` made.
+    """Send head and body as `message` returned them.
 
     Raises:
         OSError: It could not be sent.
@@ -95,7 +95,7 @@ def receive(connection: Any, request: Exchange) -> HTTPResponse:
     """Return the answer, its body unread.
 
     Raises:
-        http.client.HTTPException: What came is not HTTP.
+        http.client.HTTPException: The bytes received are not HTTP.
         OSError: The connection broke or timed out.
     """
     sock = connection.sock
@@ -144,7 +144,7 @@ def _headers(answer: WireResponse, request: Exchange) -> HTTPHeaderDict:
 
 
 def _collected(pairs: Iterable[tuple[str, str]]) -> HTTPHeaderDict:
-    """Return what `HTTPHeaderDict(pairs)` does, without a call for each of them."""
+    """Return the same as `HTTPHeaderDict(pairs)`, without a call for each pair."""
     headers = HTTPHeaderDict()
     container = headers._container
     for name, value in pairs:

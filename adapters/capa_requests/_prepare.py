@@ -94,7 +94,7 @@ def _prepare_headers(prepared: PreparedRequest, headers: Any, session_headers: A
 
 
 def _valid(headers: Any) -> bool:
-    """Tell whether all headers are plain text without anything that the original would refuse."""
+    """Return whether all headers are plain text without anything that the original would refuse."""
     try:
         text = "\n".join(chain.from_iterable(headers._store.values()))
     except TypeError:  # bytes, or what is no header at all

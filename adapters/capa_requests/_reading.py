@@ -1,7 +1,7 @@
-"""Reading an answer off the wire as `http.client` does, without an e-mail parser.
+"""Responses read off the wire as `http.client` does, without an e-mail parser.
 
 `http.client` hands the headers to the parser of the `email` package, which takes longer than the kernel takes
-for the whole exchange. Header blocks of plain `Name: value` lines are taken apart here; any other block (folded
+for the whole exchange. Header blocks of plain `Name: value` lines are parsed here; any other block (folded
 lines, stray carriage returns, lines without a colon) goes through `http.client.parse_headers` as ever.
 """
 
@@ -36,7 +36,7 @@ class DeadlineReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        """Read what has come into *buffer*.
+        """Read the bytes received into *buffer*.
 
         Raises:
             TimeoutError: The moment has come.
@@ -75,7 +75,7 @@ else:
 
 
 class _Makefile:
-    """What `http.client.HTTPResponse` asks of a socket."""
+    """The part of a socket that `http.client.HTTPResponse` uses."""
 
     def __init__(self, reader: DeadlineReader) -> None:
         self._reader = reader
@@ -101,7 +101,7 @@ class WireResponse(_HTTPResponse):
         """Read the status and the headers.
 
         Raises:
-            http.client.HTTPException: What came is not HTTP.
+            http.client.HTTPException: The bytes received are not HTTP.
             OSError: The connection broke or timed out.
         """
         begun: Any = self.headers

@@ -1,4 +1,4 @@
-"""Building the original's `Response` from urllib3's, and reading its body, without what changes nothing."""
+"""The original's `Response`: built from urllib3's and read, without the steps that change nothing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from requests.utils import get_encoding_from_headers
 from urllib3._collections import HTTPHeaderDict
 from urllib3.response import HTTPResponse
 
-from capa_requests._answers import Answer
 from capa_requests._reading import WireResponse
+from capa_requests._service_response import ServiceResponse
 
 _COOKIES = {"set-cookie", "set-cookie2"}
 
@@ -23,7 +23,7 @@ _COOKIES = {"set-cookie", "set-cookie2"}
 def build(
     adapter: HTTPAdapter, request: PreparedRequest, raw: Any, headers: CaseInsensitiveDict[str] | None = None
 ) -> Response:
-    """Return what `adapter.build_response(request, raw)` returns.
+    """Return the same as `adapter.build_response(request, raw)`.
 
     Args:
         headers: Those of *raw*, if the caller has them in this form.
@@ -35,7 +35,7 @@ def build(
     response.raw = raw
     response.reason = raw.reason
     response.url = request.url
-    _witness(raw).without_cookies = response.headers._store.keys().isdisjoint(_COOKIES)
+    _own_part(raw).without_cookies = response.headers._store.keys().isdisjoint(_COOKIES)
     if sets_cookies(raw):
         extract_cookies_to_jar(response.cookies, request, raw)  # type: ignore[no-untyped-call]
     response.request = request
@@ -44,7 +44,7 @@ def build(
 
 
 def _headers(raw: Any) -> CaseInsensitiveDict[str]:
-    """Return what `CaseInsensitiveDict(raw.headers)` does, without two calls for each header."""
+    """Return the same as `CaseInsensitiveDict(raw.headers)`, without two calls for each header."""
     if type(raw.headers) is not HTTPHeaderDict:
         return CaseInsensitiveDict(raw.headers)
     headers: Any = CaseInsensitiveDict()
@@ -55,13 +55,13 @@ def _headers(raw: Any) -> CaseInsensitiveDict[str]:
 
 
 def sets_cookies(raw: Any) -> bool:
-    """Tell whether reading cookies from *raw* could find any."""
-    return not getattr(_witness(raw), "without_cookies", False)
+    """Return whether reading cookies from *raw* could find any."""
+    return not getattr(_own_part(raw), "without_cookies", False)
 
 
-def _witness(raw: Any) -> Any:
-    """Return the object behind *raw* that nobody else writes to."""
-    return raw if type(raw) is Answer else getattr(raw, "_original_response", None)
+def _own_part(raw: Any) -> Any:
+    """Return the object behind *raw* that no other code writes to."""
+    return raw if type(raw) is ServiceResponse else getattr(raw, "_original_response", None)
 
 
 def read(response: Any) -> None:
@@ -69,12 +69,12 @@ def read(response: Any) -> None:
 
     Raises:
         ChunkedEncodingError: The body ended early.
-        ContentDecodingError: It is not encoded as its headers say.
+        ContentDecodingError: Its encoding is not the one of its headers.
         ConnectionError: It did not come in time.
         SSLError: The connection broke.
     """
     raw = response.raw
-    if type(raw) is Answer and response._content is False and (body := raw.take()) is not None:
+    if type(raw) is ServiceResponse and response._content is False and (body := raw.whole_body()) is not None:
         response._content, response._content_consumed = body, True
         return
     if response._content is not False or response._content_consumed or not _readable_at_once(raw):
@@ -94,7 +94,7 @@ def read(response: Any) -> None:
 
 
 def _readable_at_once(raw: Any) -> bool:
-    """Tell whether reading all of *raw* at once ends as reading it in pieces does.
+    """Return whether reading all of *raw* at once ends as reading it in pieces does.
 
     Only `http.client` misses what a body lacks by itself, and closes it at its end. For any other body (of a mock
     library, of an adapter of the application) urllib3 does so, and only when it is read in pieces.

@@ -1,4 +1,4 @@
-"""Hosts that capa.toml names as services, reached through Capa instead of a socket of their own."""
+"""Services: hosts that capa.toml names, reached through the invocation block instead of a socket."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from requests.models import PreparedRequest, Response
 
 from capa_core.shims import current_runtime
 from capa_requests import _deadline, _response
-from capa_requests._answers import Answer, headers_of
+from capa_requests._service_response import ServiceResponse, headers_of
 
 if TYPE_CHECKING:
     from capa_core.errors import CapaError
@@ -48,7 +48,7 @@ def send(
         )
     except CapaError as error:
         raise _translated(error, request) from error
-    raw = Answer(answer, method=str(request.method), target=target)
+    raw = ServiceResponse(answer, method=str(request.method), target=target)
     return _response.build(adapter, request, raw, headers_of(answer))
 
 
@@ -73,7 +73,7 @@ def _whole(body: Any) -> bytes:
 
 
 def _timeout_s(timeout: Any) -> float | None:
-    """Return the seconds for the whole call; `None` for what the service's own settings say."""
+    """Return the seconds for the whole call; `None` for the limit of the service's own settings."""
     if timeout is None:
         ends_at = _deadline.ends_at()
         return None if ends_at is None else max(_deadline.left_s(ends_at), 0.001)

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How calls behave that do not say it themselves.
+    """Defaults of calls that do not set them.
 
     Args:
         timeout_s: Within how many seconds a call without `timeout=` ends, body included; 0 for no deadline.
         share_connections: Whether `capa_requests.get` and the like keep connections open for the next call.
-        is_legacy: Whether the original serves all calls, in its own way: without services, deadline and shorter ways.
+        is_legacy: Whether the original serves all calls: without services, default deadline and fast paths.
     """
 
     timeout_s: float = 60.0

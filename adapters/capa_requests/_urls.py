@@ -1,4 +1,4 @@
-"""Telling plain URLs, which no step of preparing changes, from all others.
+"""Plain URLs, which no step of preparing changes.
 
 Most URLs of an application are plain: lower-case scheme and host, no user, no fragment, only characters that
 need no quoting. For these one regular expression replaces the three parsers that the original runs. All others

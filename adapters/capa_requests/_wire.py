@@ -1,8 +1,8 @@
 """One request over a connection of urllib3's pool, below `HTTPConnectionPool.urlopen`.
 
 Pools, connections, sockets and TLS are urllib3's own, so the original's path and this one share them; the
-connection itself writes the request and builds the answer. What is left out is what `urlopen` does around them
-again and again (copying timeouts and headers, encoding the target), and the e-mail parser (see `_reading`).
+connection itself writes the request and builds the answer. Left out are the steps that `urlopen` repeats around
+them (copying timeouts and headers, encoding the target), and the e-mail parser (see `_reading`).
 Failures and retries are counted by the same `Retry` object, and so end in the same exceptions.
 """
 
@@ -27,7 +27,7 @@ from capa_requests._reading import WireResponse
 #: The server may have answered before it closed the connection: the answer is worth reading.
 _ANSWER_MAY_BE_THERE = {errno.EPIPE, errno.EPROTOTYPE, errno.ECONNRESET}
 
-#: What using a kept connection ends in that the server has closed, or left something else than an answer on.
+#: Failures of a kept connection that the server has closed, or on which it left other bytes than a response.
 _STALE = (ConnectionError, BadStatusLine, SSLEOFError, SSLZeroReturnError)
 
 #: Some servers send a body where HTTP has none. It would be read as the next answer.

@@ -20,7 +20,7 @@ from urllib3.poolmanager import PoolManager
 from urllib3.response import HTTPResponse
 
 from capa_core import shims
-from capa_requests import _deadline, _handed_on, _originals, _reading, _response, _services, _urls
+from capa_requests import _deadline, _delegation, _originals, _reading, _response, _services, _urls
 from capa_requests._errors import as_requests_error
 from capa_requests._exchange import Exchange
 from capa_requests._pools import Pools
@@ -43,11 +43,11 @@ class HTTPAdapter(_original.HTTPAdapter):
     """The original's adapter: same arguments, pools and exceptions.
 
     A host that capa.toml names as a service is reached through Capa. Every other is reached over the adapter's
-    own urllib3 pools: by a shorter way than the original's unless something that this way leaves out has been
+    own urllib3 pools: by a faster path than the original's unless a function that this path skips has been
     replaced (see `_originals`) or a proxy is used.
     """
 
-    #: Whether connections are shared with calls that know nothing of each other (see `Exchange`).
+    #: Whether connections are shared by unrelated calls (see `Exchange`).
     _shared = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -74,8 +74,8 @@ class HTTPAdapter(_original.HTTPAdapter):
         # Replaced, or of a class that stands between: `class Both(OurAdapter, TheirAdapter)`.
         if following.send is not _originals.adapter_send:
             call = (self, args[0] if args else kwargs.get("request"))
-            if not _handed_on.comes_back(call):
-                with _handed_on.to_the_original(call):
+            if not _delegation.is_in_progress(call):
+                with _delegation.delegating(call):
                     return super().send(*args, **kwargs)
         if _deadline.in_progress():
             return self._dispatch(*args, **kwargs)
@@ -100,7 +100,7 @@ class HTTPAdapter(_original.HTTPAdapter):
         if address is not None and (service := _services.find(address.host, address.port)) is not None:
             return _services.send(service, self, request, address.target, stream=stream, timeout=timeout)
         limits = _limits(timeout)
-        if address is None or limits is None or not self._may_shorten(request, proxies):
+        if address is None or limits is None or not self._can_use_fast_path(request, proxies):
             timeout = _timeout_until_deadline(request, timeout)
             return _originals.adapter_send(self, request, stream, timeout, verify, cert, proxies)
         pool = self._pool(request, address, verify, cert)
@@ -116,7 +116,7 @@ class HTTPAdapter(_original.HTTPAdapter):
             return _response.build(self, request, raw)
         return self.build_response(request, raw)
 
-    def _may_shorten(self, request: PreparedRequest, proxies: Any) -> bool:
+    def _can_use_fast_path(self, request: PreparedRequest, proxies: Any) -> bool:
         return (
             _originals.WIRE.unchanged()
             and _originals.ADAPTER_CONNECTING.inherited_by(self)
@@ -167,7 +167,7 @@ class HTTPAdapter(_original.HTTPAdapter):
         return pool
 
     def _forget_connections(self) -> None:
-        """Start with no connection, and leave those there are untouched: in a forked child, they are the parent's."""
+        """Start without connections, and leave the old ones alone: in a forked child, they are the parent's."""
         for manager in (self.poolmanager, *self.proxy_manager.values()):
             # Not cleared: the lock of the old container may be held by a thread that is not in this process.
             manager.pools = RecentlyUsedContainer(manager.pools._maxsize)
@@ -182,7 +182,7 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def _limits(timeout: Any) -> tuple[float | None, float | None] | None:
-    """Return the timeouts to connect and to read; `None` for what the original should judge."""
+    """Return the timeouts to connect and to read; `None` for values that the original must judge."""
     connect, read = timeout if isinstance(timeout, tuple) and len(timeout) == 2 else (timeout, timeout)
     for value in (connect, read):
         if value is not None and (type(value) not in {int, float} or value <= 0):

@@ -1,4 +1,4 @@
-"""`requests.sessions`, with a `Session` that prepares and sends by a shorter way.
+"""`requests.sessions`, with a `Session` that prepares and sends by a faster path.
 
 Names that are not defined here are the original module's own, for reading and for patching.
 """
@@ -31,8 +31,8 @@ _theirs: Any = _original
 class Session(_original.Session):
     """The original's session, with all its attributes and methods.
 
-    What differs: a call without `timeout=` has the deadline of the settings, and preparing and sending leave
-    out what would change nothing. Each step that is overridden in a subclass, or replaced, is taken as it is.
+    Two things differ: a call without `timeout=` has the deadline of the settings, and preparing and sending skip
+    steps that would change nothing. A step that is overridden in a subclass, or replaced, is taken as it is.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Session(_original.Session):
         """Prepare a request, send it, follow redirects, and return the last answer.
 
         `timeout` is the seconds to wait for a connection and for each part of the answer, or a pair of them; `None`
-        waits for ever. Left out, the whole call has the deadline of `[adapters.requests] timeout_s`.
+        waits without limit. Left out, the whole call has the deadline of `[adapters.requests] timeout_s`.
 
         Raises:
             RequestException: What the original raises.
@@ -56,12 +56,12 @@ class Session(_original.Session):
             return super().request(*args, **kwargs)
         token = _deadline.begin(_deadline.given(args, kwargs, 8))
         try:
-            way = self._shorter if self._may_shorten() else super().request
-            return way(*args, **kwargs)
+            path = self._fast_path if self._can_use_fast_path() else super().request
+            return path(*args, **kwargs)
         finally:
             _deadline.end(token)
 
-    def _shorter(  # noqa: PLR0917 - the original's
+    def _fast_path(  # noqa: PLR0917 - the original's
         self,
         method: Any,
         url: Any,
@@ -101,7 +101,7 @@ class Session(_original.Session):
         settings = self._settings(prepared, proxies, stream, verify, cert)
         return self.send(prepared, timeout=timeout, allow_redirects=allow_redirects, **settings)
 
-    def _may_shorten(self) -> bool:
+    def _can_use_fast_path(self) -> bool:
         return (
             self._is_followed_by_the_original()
             and _originals.PREPARING.unchanged()
@@ -114,7 +114,7 @@ class Session(_original.Session):
         return following.request is _originals.session_request and following.send is _originals.session_send
 
     def _settings(self, prepared: PreparedRequest, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """Return what `merge_environment_settings` does."""
+        """Return the same as `merge_environment_settings`."""
         url = str(prepared.url)
         if proxies or self.proxies or not _originals.ENVIRONMENT.unchanged():
             return self.merge_environment_settings(url, proxies or {}, stream, verify, cert)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from capa_apollo._space import space_at
-from capa_apollo._tuples import CONFIGURATIONS, TupleListener, tell
+from capa_apollo._tuple_listeners import CONFIGURATIONS, TupleListener, notify
 from capa_apollo.client import Namespaces
 from capa_apollo.config import ConfigChangeEvent
 from capa_core.blocks.configuration import formats
@@ -52,7 +52,7 @@ class ApolloClient:
         self.stopping = False
         self._notification_map = dict(notification_map or {"application": -1})
         self._cache: dict[str, dict[str, Any]] = {}
-        self._namespaces = Namespaces(self._space, self._cache, _shaped)
+        self._namespaces = Namespaces(self._space, self._cache, _as_cached)
         for namespace in self._notification_map:
             self._opened(namespace)
         if need_hot_update and change_listener is not None:
@@ -71,7 +71,7 @@ class ApolloClient:
     def get_json_from_net(self, namespace: str = "application") -> dict[str, Any] | None:
         """Return `{"configurations": {…}}` straight from the engine, or `None` if it does not answer."""
         try:
-            return _shaped(namespace, self._namespaces.read(namespace))
+            return _as_cached(namespace, self._namespaces.read(namespace))
         except CapaError as error:
             logging.getLogger(__name__).warning("Apollo namespace %s cannot be read: %s", namespace, error)
             return None
@@ -105,7 +105,7 @@ class ApolloClient:
         return base64.b64encode(signed.digest()).decode()
 
     def stop(self) -> None:
-        """Leave the values as they are from now on, and tell nobody. Twice does nothing."""
+        """Leave the values as they are from now on, and call no listener. Twice does nothing."""
         self.stopping = True
         self._namespaces.stop()
 
@@ -125,10 +125,10 @@ class ApolloClient:
 
     def _told(self, event: ConfigChangeEvent) -> None:
         if self.change_listener is not None:
-            tell(self.change_listener, event)
+            notify(self.change_listener, event)
 
 
-def _shaped(namespace: str, held: dict[str, str]) -> dict[str, Any]:
+def _as_cached(namespace: str, held: dict[str, str]) -> dict[str, Any]:
     if namespace.endswith((".yaml", ".yml")) and "content" in held:
         return {CONFIGURATIONS: formats.tree(held["content"], formats.suffix_of(namespace), namespace)}
     return {CONFIGURATIONS: held}

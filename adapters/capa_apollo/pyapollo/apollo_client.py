@@ -78,14 +78,14 @@ class ApolloClient:
     ) -> None:
         """Read the namespaces named so far; they are live from then on. Twice does nothing more.
 
-        Signals are left alone and eventlet is not needed, whatever the arguments say. A thread is started only for a
+        Signals are left alone and eventlet is not needed, whatever the arguments are. A thread is started only for a
         subclass that has a `_listener` or `_long_poll` of its own.
         """
         del use_eventlet, eventlet_monkey_patch, catch_signals
         self._stopping = self.stopped = False
         if not self._cache:
             self._long_poll()
-        self._namespaces.go_on()
+        self._namespaces.resume()
         if self._has_own_loop():
             threading.Thread(target=self._listener, daemon=True).start()
 
@@ -110,7 +110,7 @@ class ApolloClient:
     # What subclasses of the original override or call
 
     def _long_poll(self) -> None:
-        """Read the namespaces that were not read yet; if there are none, wait for a change, but not for ever."""
+        """Read the namespaces that were not read yet; if there are none, wait for a change, with a limit."""
         missing = [name for name in self._notification_map if name not in self._cache]
         for name in missing:
             self._namespaces.open(name)

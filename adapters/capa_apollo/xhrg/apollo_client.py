@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from capa_apollo._space import DEFAULT_CLUSTER, space_at
-from capa_apollo._tuples import ACTIONS, CONFIGURATIONS, TupleListener, shaped, tell
+from capa_apollo._tuple_listeners import ACTIONS, CONFIGURATIONS, TupleListener, as_cached, notify
 from capa_apollo.client import CONNECTION_ARGUMENTS, Namespaces
 from capa_apollo.config import ConfigChangeEvent, PropertyChangeType
 from capa_core.errors import CapaError
@@ -55,7 +55,7 @@ class ApolloClient:
         self._change_listener = change_listener
         self._value_change_listeners = value_change_listeners if value_change_listeners is not None else []
         self._notification_map = dict(_notification_map or dict.fromkeys(_names(namespaces), -1))
-        self._namespaces = Namespaces(self._space, self._cache, shaped)
+        self._namespaces = Namespaces(self._space, self._cache, as_cached)
         if change_listener is not None and start_hot_update:
             self._namespaces.listen(self._told)
         if auto_update_enabled:
@@ -76,13 +76,13 @@ class ApolloClient:
     def get_json_from_net(self, namespace: str = "application") -> dict[str, dict[str, str]] | None:
         """Return `{"configurations": {…}}` straight from the engine, or `None` if it does not answer."""
         try:
-            return shaped(namespace, self._namespaces.read(namespace))
+            return as_cached(namespace, self._namespaces.read(namespace))
         except CapaError as error:
             _log_unread(namespace, error)
             return None
 
     def add_value_change_listener(self, listener: EventListener) -> None:
-        """Tell *listener* of changes as `{"action", "namespace", "key", "value", "old_value"}`."""
+        """Call *listener* for each change with `{"action", "namespace", "key", "value", "old_value"}`."""
         self._value_change_listeners.append(listener)
 
     def update_configs(self) -> None:
@@ -91,14 +91,14 @@ class ApolloClient:
             self._opened(namespace)
 
     def start(self) -> None:
-        """Tell listeners from now on; also after `stop`. Twice does nothing more."""
+        """Call listeners from now on, also after `stop`. Twice does the same as once."""
         self._stopping = False
-        self._namespaces.go_on()
+        self._namespaces.resume()
         self._namespaces.listen(self._told)
         self.update_configs()
 
     def stop(self) -> None:
-        """Leave the values as they are from now on, and tell nobody. Twice does nothing."""
+        """Leave the values as they are from now on, and call no listener. Twice does nothing."""
         self._stopping = True
         self._namespaces.stop()
 
@@ -115,7 +115,7 @@ class ApolloClient:
 
     def _told(self, event: ConfigChangeEvent) -> None:
         if self._change_listener is not None:
-            tell(self._change_listener, event)
+            notify(self._change_listener, event)
         for listener in self._value_change_listeners:
             for change in event.changes.values():
                 deleted = change.change_type is PropertyChangeType.DELETED

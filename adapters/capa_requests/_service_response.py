@@ -1,4 +1,4 @@
-"""The answer of a service as urllib3's response, made only as far as it is looked at."""
+"""The response of a service in the form of urllib3's, built when an attribute of it is first read."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Pieces(io.RawIOBase):
 
 
 class _Head:
-    """The part of `http.client.HTTPResponse` that the cookie jars of the original look at."""
+    """The part of `http.client.HTTPResponse` that the cookie jars of the original read."""
 
     def __init__(self, headers: list[tuple[str, str]]) -> None:
         self.msg = HTTPMessage()
@@ -59,11 +59,11 @@ class _Head:
         return None
 
 
-class Answer(HTTPResponse):
-    """The answer of a service, as `requests.Response.raw`.
+class ServiceResponse(HTTPResponse):
+    """The response of a service, as `requests.Response.raw`.
 
-    Making urllib3's response takes longer than asking a service in this process, and hardly anybody looks at it.
-    So it is made when an attribute of it is read for the first time.
+    Building urllib3's response takes longer than a call to a service in this process, and hardly any program reads it.
+    So it is built when an attribute of it is first read.
     """
 
     def __init__(self, answer: InvocationResponse, *, method: str, target: str) -> None:
@@ -77,10 +77,10 @@ class Answer(HTTPResponse):
     def __getattr__(self, name: str) -> Any:
         if "_fp" in self.__dict__ or "_asked" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self._make()
+        self._build()
         return getattr(self, name)
 
-    def _make(self) -> None:
+    def _build(self) -> None:
         answer, (method, target) = self._answer, self._asked
         body = io.BytesIO(answer.body) if answer.stream is None else io.BufferedReader(_Pieces(answer.stream))
         super().__init__(
@@ -101,13 +101,13 @@ class Answer(HTTPResponse):
 
     @property
     def closed(self) -> bool:
-        """Whether there is nothing more to read; asked of every answer that is dropped."""
+        """Whether there is nothing more to read; read for every response that is dropped."""
         if "_fp" in self.__dict__:
             return super().closed
         return self._answer.stream is None
 
-    def take(self) -> bytes | None:
-        """Return all of the body at once; `None` if it has been begun, comes in pieces, or is encoded."""
+    def whole_body(self) -> bytes | None:
+        """Return all of the body at once; `None` if reading has begun, it comes in pieces, or it is encoded."""
         answer = self._answer
         encoded = any(name.lower() == "content-encoding" for name, _ in answer.headers)
         if "_fp" in self.__dict__ or answer.stream is not None or encoded or self._asked[0] == "HEAD":

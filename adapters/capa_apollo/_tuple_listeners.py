@@ -17,7 +17,7 @@ ACTIONS = {
 CONFIGURATIONS = "configurations"
 
 
-def tell(listener: TupleListener, event: ConfigChangeEvent) -> None:
+def notify(listener: TupleListener, event: ConfigChangeEvent) -> None:
     """Call *listener* for each change: those of old keys first, then what was added; `delete` carries the old value.
 
     As in the originals, an error ends the calls for this event and is logged.
@@ -33,6 +33,6 @@ def tell(listener: TupleListener, event: ConfigChangeEvent) -> None:
         logging.getLogger(__name__).exception("an Apollo change listener failed")
 
 
-def shaped(_namespace: str, held: dict[str, str]) -> dict[str, dict[str, str]]:
+def as_cached(_namespace: str, held: dict[str, str]) -> dict[str, dict[str, str]]:
     """Return the texts of a namespace as these clients cache them."""
     return {CONFIGURATIONS: held}
