@@ -23,46 +23,11 @@ from typing import TYPE_CHECKING
 from capa_codemods import __version__
 
 if TYPE_CHECKING:
-    from capa_codemods.capa_toml import CapaTomlPlan, plan_capa_toml
     from capa_codemods.command_lines.cells import cell_commands
     from capa_codemods.command_lines.command_file import CommandFile
     from capa_codemods.command_lines.found import SimpleCommand
     from capa_codemods.command_lines.judged import StartedCommand, started_command
     from capa_codemods.discovery import import_map_paths, source_files
-    from capa_codemods.engine.apply import (
-        Progress,
-        Trouble,
-        WriteResult,
-        apply_files,
-        no_progress,
-        recover_unfinished,
-        undo_newest,
-    )
-    from capa_codemods.engine.calls import calls_in_strings, is_ignored, with_argument
-    from capa_codemods.engine.document import Document
-    from capa_codemods.engine.facts import ImportedName, ImportStatement, StringUse
-    from capa_codemods.engine.find import list_files
-    from capa_codemods.engine.git import git_top_level, is_git_ignored
-    from capa_codemods.engine.git_changes import (
-        UncommittedChanges,
-        commit_files,
-        refusal_to_commit,
-        uncommitted_changes,
-    )
-    from capa_codemods.engine.journal import Journal, JournalEntry, JournalRecord, PlannedFile
-    from capa_codemods.engine.journal_folder import (
-        MIGRATE_FOLDER,
-        check_folder,
-        make_hidden_folder,
-        make_migrate_folder,
-    )
-    from capa_codemods.engine.meaning import Meanings
-    from capa_codemods.engine.notebook_file import NotebookFile
-    from capa_codemods.engine.older_syntax import tree_in_older_syntax
-    from capa_codemods.engine.python_file import PythonFile, walk_statements
-    from capa_codemods.engine.splice import splice
-    from capa_codemods.engine.unified import unified_diff
-    from capa_codemods.engine.write import digest, open_regular, read_file, replace_file
     from capa_codemods.errors import (
         BusyError,
         CodemodError,
@@ -75,24 +40,60 @@ if TYPE_CHECKING:
         remedy_for,
     )
     from capa_codemods.findings import Change, Edit, Finding, Level, Outcome, Setting
-    from capa_codemods.import_map import ImportMap, NameLine, Support, read_import_map, reason_id
     from capa_codemods.limits import LARGEST_BYTES
     from capa_codemods.manifests.asked import asks_for
     from capa_codemods.manifests.conda_file import CondaFile
     from capa_codemods.manifests.ini_file import SetupCfg, ToxIni
+    from capa_codemods.manifests.requirement import capa_requirement
     from capa_codemods.manifests.requirements_file import RequirementsFile
     from capa_codemods.manifests.script_header import ScriptHeader
     from capa_codemods.manifests.setup_file import SetupFile
     from capa_codemods.manifests.toml_manifest import Pipfile, PyprojectFile
-    from capa_codemods.many import each_file, rare_garbage_collection
-    from capa_codemods.names import CAPA_DISTRIBUTION, Names, normalized_name, spellings_pattern
+    from capa_codemods.pipeline.capa_toml import CapaTomlPlan, plan_capa_toml
+    from capa_codemods.pipeline.each_file import each_file, rare_garbage_collection
+    from capa_codemods.pipeline.rewrite import Rewrite, crashed_outcome
     from capa_codemods.project import CAPA_TOML, Project, is_manifest
-    from capa_codemods.requirement import capa_requirement
-    from capa_codemods.rewrite import Rewrite, crashed_outcome
+    from capa_codemods.read.calls import calls_in_strings, is_ignored, with_argument
+    from capa_codemods.read.document import Document
+    from capa_codemods.read.facts import ImportedName, ImportStatement, StringUse
+    from capa_codemods.read.files import digest, open_regular, read_file
+    from capa_codemods.read.find import list_files
+    from capa_codemods.read.git import git_top_level, is_git_ignored
+    from capa_codemods.read.meaning import Meanings
+    from capa_codemods.read.notebook_file import NotebookFile
+    from capa_codemods.read.older_syntax import tree_in_older_syntax
+    from capa_codemods.read.python_file import PythonFile, walk_statements
     from capa_codemods.rule import Rule
     from capa_codemods.rules import RuleOffer, find_rule, rule_offers, rule_summary
     from capa_codemods.rules.strings import moved_patch_target
-    from capa_codemods.sieve import Sieve
+    from capa_codemods.sdks.import_map import ImportMap, NameLine, Support, read_import_map, reason_id
+    from capa_codemods.sdks.names import CAPA_DISTRIBUTION, Names, normalized_name, spellings_pattern
+    from capa_codemods.sdks.sieve import Sieve
+    from capa_codemods.write.apply import (
+        Progress,
+        Trouble,
+        WriteResult,
+        apply_files,
+        no_progress,
+        recover_unfinished,
+        undo_newest,
+    )
+    from capa_codemods.write.git_commit import (
+        UncommittedChanges,
+        commit_files,
+        refusal_to_commit,
+        uncommitted_changes,
+    )
+    from capa_codemods.write.journal import Journal, JournalEntry, JournalRecord, PlannedFile
+    from capa_codemods.write.journal_folder import (
+        MIGRATE_FOLDER,
+        check_folder,
+        make_hidden_folder,
+        make_migrate_folder,
+    )
+    from capa_codemods.write.replace import replace_file
+    from capa_codemods.write.splice import splice
+    from capa_codemods.write.unified_diff import unified_diff
 
 __all__ = [
     "CAPA_DISTRIBUTION",
@@ -197,36 +198,11 @@ __all__ = [
 ]
 
 _MODULES = {
-    "capa_toml": ("CapaTomlPlan", "plan_capa_toml"),
     "command_lines.cells": ("cell_commands",),
     "command_lines.command_file": ("CommandFile",),
     "command_lines.found": ("SimpleCommand",),
     "command_lines.judged": ("StartedCommand", "started_command"),
     "discovery": ("import_map_paths", "source_files"),
-    "engine.apply": (
-        "Progress",
-        "Trouble",
-        "WriteResult",
-        "apply_files",
-        "no_progress",
-        "recover_unfinished",
-        "undo_newest",
-    ),
-    "engine.calls": ("calls_in_strings", "is_ignored", "with_argument"),
-    "engine.document": ("Document",),
-    "engine.facts": ("ImportStatement", "ImportedName", "StringUse"),
-    "engine.find": ("list_files",),
-    "engine.git": ("git_top_level", "is_git_ignored"),
-    "engine.git_changes": ("UncommittedChanges", "commit_files", "refusal_to_commit", "uncommitted_changes"),
-    "engine.journal": ("Journal", "JournalEntry", "JournalRecord", "PlannedFile"),
-    "engine.journal_folder": ("MIGRATE_FOLDER", "check_folder", "make_hidden_folder", "make_migrate_folder"),
-    "engine.meaning": ("Meanings",),
-    "engine.notebook_file": ("NotebookFile",),
-    "engine.older_syntax": ("tree_in_older_syntax",),
-    "engine.python_file": ("PythonFile", "walk_statements"),
-    "engine.splice": ("splice",),
-    "engine.unified": ("unified_diff",),
-    "engine.write": ("digest", "open_regular", "read_file", "replace_file"),
     "errors": (
         "BusyError",
         "CodemodError",
@@ -239,24 +215,50 @@ _MODULES = {
         "remedy_for",
     ),
     "findings": ("Change", "Edit", "Finding", "Level", "Outcome", "Setting"),
-    "import_map": ("ImportMap", "NameLine", "Support", "read_import_map", "reason_id"),
     "limits": ("LARGEST_BYTES",),
     "manifests.asked": ("asks_for",),
     "manifests.conda_file": ("CondaFile",),
     "manifests.ini_file": ("SetupCfg", "ToxIni"),
+    "manifests.requirement": ("capa_requirement",),
     "manifests.requirements_file": ("RequirementsFile",),
     "manifests.script_header": ("ScriptHeader",),
     "manifests.setup_file": ("SetupFile",),
     "manifests.toml_manifest": ("Pipfile", "PyprojectFile"),
-    "many": ("each_file", "rare_garbage_collection"),
-    "names": ("CAPA_DISTRIBUTION", "Names", "normalized_name", "spellings_pattern"),
+    "pipeline.capa_toml": ("CapaTomlPlan", "plan_capa_toml"),
+    "pipeline.each_file": ("each_file", "rare_garbage_collection"),
+    "pipeline.rewrite": ("Rewrite", "crashed_outcome"),
     "project": ("CAPA_TOML", "Project", "is_manifest"),
-    "requirement": ("capa_requirement",),
-    "rewrite": ("Rewrite", "crashed_outcome"),
+    "read.calls": ("calls_in_strings", "is_ignored", "with_argument"),
+    "read.document": ("Document",),
+    "read.facts": ("ImportStatement", "ImportedName", "StringUse"),
+    "read.files": ("digest", "open_regular", "read_file"),
+    "read.find": ("list_files",),
+    "read.git": ("git_top_level", "is_git_ignored"),
+    "read.meaning": ("Meanings",),
+    "read.notebook_file": ("NotebookFile",),
+    "read.older_syntax": ("tree_in_older_syntax",),
+    "read.python_file": ("PythonFile", "walk_statements"),
     "rule": ("Rule",),
     "rules": ("RuleOffer", "find_rule", "rule_offers", "rule_summary"),
     "rules.strings": ("moved_patch_target",),
-    "sieve": ("Sieve",),
+    "sdks.import_map": ("ImportMap", "NameLine", "Support", "read_import_map", "reason_id"),
+    "sdks.names": ("CAPA_DISTRIBUTION", "Names", "normalized_name", "spellings_pattern"),
+    "sdks.sieve": ("Sieve",),
+    "write.apply": (
+        "Progress",
+        "Trouble",
+        "WriteResult",
+        "apply_files",
+        "no_progress",
+        "recover_unfinished",
+        "undo_newest",
+    ),
+    "write.git_commit": ("UncommittedChanges", "commit_files", "refusal_to_commit", "uncommitted_changes"),
+    "write.journal": ("Journal", "JournalEntry", "JournalRecord", "PlannedFile"),
+    "write.journal_folder": ("MIGRATE_FOLDER", "check_folder", "make_hidden_folder", "make_migrate_folder"),
+    "write.replace": ("replace_file",),
+    "write.splice": ("splice",),
+    "write.unified_diff": ("unified_diff",),
 }
 _HOMES = {name: f"capa_codemods.{module}" for module, names in _MODULES.items() for name in names}
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from capa_codemods.encodings import text_in
-from capa_codemods.engine.write import read_file
-from capa_codemods.names import Names, spellings_pattern
+from capa_codemods.read.encodings import text_in
+from capa_codemods.read.files import read_file
+from capa_codemods.sdks.names import Names, spellings_pattern
 
 CAPA_TOML = "capa.toml"
 MANIFEST_NAMES = ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "tox.ini")

@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
-from capa_codemods.engine.document import Document
 from capa_codemods.findings import Edit, Finding, Setting
 from capa_codemods.project import Project
+from capa_codemods.read.document import Document
 
 D = TypeVar("D", bound=Document)
 

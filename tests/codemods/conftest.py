@@ -9,14 +9,14 @@ from typing import NamedTuple
 import pytest
 from rewrite_safety.plans import BEFORE
 
-from capa_codemods.engine.journal import Journal
-from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Outcome
-from capa_codemods.import_map import read_import_map
-from capa_codemods.names import Names
+from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.project import Project
-from capa_codemods.rewrite import Rewrite
 from capa_codemods.rules import all_rules
+from capa_codemods.sdks.import_map import read_import_map
+from capa_codemods.sdks.names import Names
+from capa_codemods.write.journal import Journal
+from capa_codemods.write.splice import splice
 
 MAPS = sorted((Path(__file__).parent / "maps").glob("*.toml"))
 

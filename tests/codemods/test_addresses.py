@@ -8,11 +8,11 @@ import sys
 import pytest
 import redis
 
-from capa_codemods.engine.splice import splice
+from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.project import Project
-from capa_codemods.rewrite import Rewrite
 from capa_codemods.rules.addresses import Addresses
 from capa_codemods.rules.imports import Imports
+from capa_codemods.write.splice import splice
 
 CELERY = "from celery import Celery\n"
 REDIS = "import redis\n"

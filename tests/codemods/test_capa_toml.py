@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from capa_codemods.capa_toml import plan_capa_toml
-from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Outcome, Setting
+from capa_codemods.pipeline.capa_toml import plan_capa_toml
+from capa_codemods.write.splice import splice
 
 CACHE = Setting(
     "r", 1, ("state", "cache"), (("driver", "redis"), ("url", "redis://a"), ("legacy", ("redis://a",)))

@@ -9,11 +9,11 @@ from capa_codemods.command_lines.celery import celery_command
 from capa_codemods.command_lines.command_file import CommandFile
 from capa_codemods.discovery import import_map_paths
 from capa_codemods.findings import Finding
-from capa_codemods.import_map import read_import_map
-from capa_codemods.names import Names
+from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.project import Project
-from capa_codemods.rewrite import Rewrite
 from capa_codemods.rules.commands import Commands
+from capa_codemods.sdks.import_map import read_import_map
+from capa_codemods.sdks.names import Names
 
 
 @pytest.fixture

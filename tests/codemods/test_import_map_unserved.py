@@ -3,8 +3,8 @@
 import pytest
 
 from capa_codemods.errors import ImportMapError
-from capa_codemods.import_map import parse_import_map
-from capa_codemods.names import Names
+from capa_codemods.sdks.import_map import parse_import_map
+from capa_codemods.sdks.names import Names
 
 
 def parsed(*unserved):

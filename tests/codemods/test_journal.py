@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from rewrite_safety.plans import AFTER, BEFORE, planned
 
-from capa_codemods.engine.apply import apply_files, recover_unfinished, undo_newest
-from capa_codemods.engine.journal import JournalRecord
-from capa_codemods.engine.journal_folder import make_migrate_folder
 from capa_codemods.errors import JournalError
+from capa_codemods.write.apply import apply_files, recover_unfinished, undo_newest
+from capa_codemods.write.journal import JournalRecord
+from capa_codemods.write.journal_folder import make_migrate_folder
 
 
 def test_damaged_original_is_not_written_back(root, journal):

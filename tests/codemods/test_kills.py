@@ -12,8 +12,8 @@ import pytest
 from rewrite_safety.plans import AFTER, BEFORE, planned
 from rewrite_safety.tree import MEMORY
 
-from capa_codemods.engine.apply import apply_files, recover_unfinished, undo_newest
-from capa_codemods.engine.journal import Journal
+from capa_codemods.write.apply import apply_files, recover_unfinished, undo_newest
+from capa_codemods.write.journal import Journal
 
 CALLS = (
     "open",

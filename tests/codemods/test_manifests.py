@@ -321,7 +321,7 @@ def test_pyproject_proof_refuses_other_changes(names, new):
 
     file = PyprojectFile("pyproject.toml", b'[project]\ndependencies = ["requests"]\n')
 
-    assert file.flaw(new.encode(), (), names)
+    assert file.flaw(new.encode(), names)
 
 
 def test_requirements_proof_refuses_other_changes(names):
@@ -329,8 +329,8 @@ def test_requirements_proof_refuses_other_changes(names):
 
     file = RequirementsFile("requirements.txt", b"requests\nflask\n")
 
-    assert "requirements of others differ" == file.flaw(b"requests\ncapa-core[requests]\n", (), names)
-    assert None is file.flaw(b"requests\ncapa-core[requests]\nflask\n", (), names)
+    assert "requirements of others differ" == file.flaw(b"requests\ncapa-core[requests]\n", names)
+    assert None is file.flaw(b"requests\ncapa-core[requests]\nflask\n", names)
 
 
 def test_what_is_asked_for_is_what_pip_would_read(rewritten):

@@ -262,7 +262,7 @@ def test_script_whose_header_asks_for_no_sdk_stays(rewritten, source):
 def test_proof_refuses_other_changes(names, kind, before, after):
     path = kind.suffixes[0] if kind is not CondaFile else "environment.yml"
 
-    assert kind(path, before.encode()).flaw(after.encode(), (), names)
+    assert kind(path, before.encode()).flaw(after.encode(), names)
 
 
 READS_PIPFILE = "parser.read('Pipfile')\n"

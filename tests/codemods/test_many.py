@@ -7,26 +7,26 @@ import signal
 
 import pytest
 
-from capa_codemods import many
+from capa_codemods.pipeline import each_file
 
 PATHS = [f"{number}.py" for number in range(40)]
 
 
 @pytest.fixture(params=[1, 100], ids=["two processes", "one process"])
 def pays_above(request, monkeypatch):
-    monkeypatch.setattr(many, "PAYS_ABOVE", request.param)
+    monkeypatch.setattr(each_file, "PAYS_ABOVE", request.param)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
 
 
 @pytest.fixture
 def two_processes(monkeypatch):
-    monkeypatch.setattr(many, "PAYS_ABOVE", 1)
+    monkeypatch.setattr(each_file, "PAYS_ABOVE", 1)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
 
 
 @pytest.mark.usefixtures("pays_above")
 def test_answers_come_in_the_order_of_the_files():
-    answers = list(many.each_file(lambda path: path if int(path[:-3]) % 3 else None, PATHS, str.upper))
+    answers = list(each_file.each_file(lambda path: path if int(path[:-3]) % 3 else None, PATHS, str.upper))
 
     assert [path if number % 3 else None for number, path in enumerate(PATHS)] == answers
 
@@ -39,7 +39,7 @@ def test_what_the_work_raises_is_raised():
         return path
 
     with pytest.raises(KeyError, match="7.py"):
-        list(many.each_file(work, PATHS, str.upper))
+        list(each_file.each_file(work, PATHS, str.upper))
 
 
 @pytest.mark.usefixtures("two_processes")
@@ -51,7 +51,7 @@ def test_files_that_take_their_process_down_are_answered_for_and_no_other_is():
             os.kill(os.getpid(), signal.SIGKILL)
         return path
 
-    answers = list(many.each_file(work, PATHS, str.upper))
+    answers = list(each_file.each_file(work, PATHS, str.upper))
 
     assert [path.upper() if path in fatal else path for path in PATHS] == answers
 
@@ -67,12 +67,12 @@ def test_work_that_raises_after_a_process_went_down_ends_the_others_too():
         return path * 20_000
 
     with pytest.raises(KeyError, match="5.py"):
-        list(many.each_file(work, PATHS, str.upper))
+        list(each_file.each_file(work, PATHS, str.upper))
 
 
 @pytest.mark.usefixtures("two_processes")
 def test_large_answers_do_not_block_the_processes():
-    answers = many.each_file(lambda path: path * 100_000, PATHS, str.upper)
+    answers = each_file.each_file(lambda path: path * 100_000, PATHS, str.upper)
 
     assert [path * 100_000 for path in PATHS] == list(answers)
 
@@ -81,7 +81,7 @@ def test_large_answers_do_not_block_the_processes():
 def test_leaving_early_leaves_no_process_behind(monkeypatch):
     fork, started = os.fork, []
     monkeypatch.setattr("os.fork", lambda: started.append(fork()) or started[-1])
-    answers = many.each_file(str.upper, PATHS, str.upper)
+    answers = each_file.each_file(str.upper, PATHS, str.upper)
     next(answers)
     answers.close()
 

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from capa_codemods.engine.splice import splice
+from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.project import Project
-from capa_codemods.rewrite import Rewrite
 from capa_codemods.rules.native import Native
+from capa_codemods.write.splice import splice
 
 SETTINGS = '[configuration.settings]\ndriver = "file"\nlegacy = ["http://APOLLO:8080"]\n'
 HEAD = "from capa_apollo.pyapollo.apollo_client import ApolloClient\n"

@@ -51,15 +51,17 @@ def test_byte_order_mark_is_counted(rewritten):
     [(b"import requests", b"import capa_celery as requests"), (b"return x", b"return (x)"), (b"'a'", b"'b'")],
 )
 def test_proof_of_a_newer_file_refuses_other_changes(names, before, after):
-    from capa_codemods.engine.python_file import PythonFile
-    from capa_codemods.engine.splice import splice
+    from capa_codemods.file_rewrite import FileRewrite
     from capa_codemods.findings import Edit
+    from capa_codemods.proof import flaw_of
+    from capa_codemods.read.python_file import PythonFile
+    from capa_codemods.write.splice import splice
 
     data = b"import requests\n" + NEWER.encode()
     start = data.index(before)
     edits = (Edit(start, start + len(before), after, "test"),)
 
-    assert PythonFile("a.py", data).flaw(splice(data, edits), edits, names)
+    assert flaw_of(FileRewrite(PythonFile("a.py", data), (), edits, splice(data, edits)), names)
 
 
 def test_what_no_parser_can_read_is_a_finding(rewritten):

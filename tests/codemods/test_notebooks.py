@@ -265,8 +265,9 @@ def test_half_a_letter_is_no_python(rewritten):
     ],
 )
 def test_proof_refuses_other_changes(names, new):
-    from capa_codemods.engine.notebook_file import NotebookFile
+    from capa_codemods.proof.notebook import flaw_of_notebook
+    from capa_codemods.read.notebook_file import NotebookFile
 
     file = NotebookFile("book.ipynb", _notebook(["import requests"]).encode())
 
-    assert file.flaw(new.encode(), (), names)
+    assert flaw_of_notebook(file, new.encode(), names)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from capa_codemods.engine.older_syntax import tree_in_older_syntax
+from capa_codemods.read.older_syntax import tree_in_older_syntax
 
 pytestmark = pytest.mark.skipif(
     sys.version_info >= (3, 12), reason="this interpreter knows the syntax itself"

@@ -9,13 +9,13 @@ import time
 import pytest
 from rewrite_safety import libraries
 
-from capa_codemods.engine import pieces
-from capa_codemods.engine.pieces import pieces_around
-from capa_codemods.engine.python_file import PythonFile
-from capa_codemods.engine.string_uses import string_uses
 from capa_codemods.errors import UnreadableError
+from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.project import Project
-from capa_codemods.rewrite import Rewrite
+from capa_codemods.read import pieces
+from capa_codemods.read.pieces import pieces_around
+from capa_codemods.read.python_file import PythonFile
+from capa_codemods.read.string_uses import string_uses
 from capa_codemods.rules.imports import Imports
 from capa_codemods.rules.strings import Strings
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from capa_codemods.engine.splice import splice
-from capa_codemods.import_map import parse_import_map
-from capa_codemods.names import Names
+from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.project import Project
-from capa_codemods.rewrite import Rewrite
 from capa_codemods.rules import all_rules
+from capa_codemods.sdks.import_map import parse_import_map
+from capa_codemods.sdks.names import Names
+from capa_codemods.write.splice import splice
 
 MAP = {
     "sdk": {"name": "sdk", "package": "capa_sdk", "extra": "sdk", "roots": ["sdk"], "distributions": ["sdk"]},

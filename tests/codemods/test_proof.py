@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from capa_codemods.engine.python_file import PythonFile
-from capa_codemods.engine.splice import ordered, splice
+from capa_codemods.file_rewrite import FileRewrite
 from capa_codemods.findings import Edit
+from capa_codemods.proof import flaw_of
+from capa_codemods.read.python_file import PythonFile
+from capa_codemods.write.splice import ordered_edits, splice
 
 OLD = b"import os, requests\nfrom requests import get\nx = get('requests.get')\n\n\ndef f():\n    return x\n"
 
 
 def _flaw(names, old: bytes, before: bytes, after: bytes) -> str | None:
     start = old.index(before)
-    edits = ordered([Edit(start, start + len(before), after, "test")])
-    return PythonFile("a.py", old).flaw(splice(old, edits), edits, names)
+    edits = ordered_edits([Edit(start, start + len(before), after, "test")])
+    return flaw_of(FileRewrite(PythonFile("a.py", old), (), edits, splice(old, edits)), names)
 
 
 @pytest.mark.parametrize(
@@ -82,20 +84,22 @@ def test_import_that_binds_something_else_is_a_flaw(names, old, new):
 
 
 def test_bytes_changed_outside_the_edits_are_a_flaw(names):
-    edits = ordered([Edit(10, 18, b"capa_requests as requests", "test")])
+    edits = ordered_edits([Edit(10, 18, b"capa_requests as requests", "test")])
     new = splice(OLD, edits).replace(b"return x", b"return  x")
 
-    assert "bytes outside the edits differ" == PythonFile("a.py", OLD).flaw(new, edits, names)
+    assert "bytes outside the edits differ" == flaw_of(
+        FileRewrite(PythonFile("a.py", OLD), (), edits, new), names
+    )
 
 
 def test_overlapping_edits_are_refused():
     with pytest.raises(ValueError, match="edits of a and b overlap at byte 3"):
-        ordered([Edit(0, 4, b"x", "a"), Edit(3, 5, b"y", "b")])
+        ordered_edits([Edit(0, 4, b"x", "a"), Edit(3, 5, b"y", "b")])
 
 
 def test_failed_proof_leaves_the_file_and_says_so(names, tmp_path, monkeypatch):
+    from capa_codemods.pipeline.rewrite import Rewrite
     from capa_codemods.project import Project
-    from capa_codemods.rewrite import Rewrite
     from capa_codemods.rules.imports import Imports
 
     monkeypatch.setattr(

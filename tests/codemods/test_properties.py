@@ -7,13 +7,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rewrite_safety.libraries import installed_files
 
-from capa_codemods.engine.merge import without_edits
-from capa_codemods.engine.splice import inverse, ordered, splice
-from capa_codemods.engine.unified import unified_diff
 from capa_codemods.findings import Edit
+from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.project import Project
-from capa_codemods.rewrite import Rewrite
 from capa_codemods.rules import all_rules
+from capa_codemods.write.merge import without_edits
+from capa_codemods.write.splice import inverse_edits, ordered_edits, splice
+from capa_codemods.write.unified_diff import unified_diff
 
 
 @pytest.mark.timeout(300)
@@ -31,7 +31,7 @@ def _spliced(draw):
     data = draw(st.binary(max_size=60))
     cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=8, unique=True)))
     pairs = zip(cuts[::2], cuts[1::2], strict=False)
-    return data, ordered(Edit(start, end, draw(st.binary(max_size=9)), "r") for start, end in pairs)
+    return data, ordered_edits(Edit(start, end, draw(st.binary(max_size=9)), "r") for start, end in pairs)
 
 
 @given(_spliced())
@@ -39,7 +39,7 @@ def test_splice_and_back_is_identity(case):
     data, edits = case
     new = splice(data, edits)
 
-    assert data == splice(new, inverse(data, edits))
+    assert data == splice(new, inverse_edits(data, edits))
     assert data == without_edits(new, new, data, edits)
 
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import pytest
 
-from capa_codemods.engine.splice import splice
+from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.project import Project
-from capa_codemods.rewrite import Rewrite
 from capa_codemods.rules.requests_timeout import RequestsTimeout
+from capa_codemods.write.splice import splice
 
 
 class Result(NamedTuple):

@@ -8,18 +8,18 @@ from typing import ClassVar
 
 import pytest
 
-from capa_codemods.combine import combined
-from capa_codemods.command import CommandRule
-from capa_codemods.consult import fault
-from capa_codemods.engine import apart
-from capa_codemods.engine.python_file import PythonFile
-from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Edit, Outcome, Setting
+from capa_codemods.libcst_commands.rule import CommandRule
 from capa_codemods.manifests.setup_file import SetupFile
+from capa_codemods.pipeline.kinds import joined_outcome
+from capa_codemods.pipeline.rewrite import Rewrite
+from capa_codemods.pipeline.run_rule import rule_fault
 from capa_codemods.project import Project
-from capa_codemods.rewrite import Rewrite
+from capa_codemods.read import libcst_process
+from capa_codemods.read.python_file import PythonFile
 from capa_codemods.rule import Rule
 from capa_codemods.rules.imports import Imports
+from capa_codemods.write.splice import splice
 
 
 class _Replacing(Rule[PythonFile]):
@@ -77,7 +77,7 @@ def test_what_two_kinds_make_of_one_file_is_proven_on_top_of_each_other(names):
 
     one = Outcome("setup.py", "changed", edits=(Edit(0, 1, b"one", "one"),))
     other = Outcome("setup.py", "changed", edits=(Edit(2, 3, b"other", "other"),))
-    outcome = combined(b"a+b", [(SetupFile, one), (Refusing, other)], names)
+    outcome = joined_outcome(b"a+b", [(SetupFile, one), (Refusing, other)], names)
 
     assert ("failed", ()) == (outcome.status, outcome.edits)
     assert outcome.reason.endswith("b'one+b' must not become b'one+other'")
@@ -196,8 +196,11 @@ def test_command_that_is_none_is_named(examined):
 def test_next_question_has_an_answer_when_the_process_has_died(examined):
     rule = CommandRule("noop", "acme 1.0", NOOP)
     examined("x = 1\n", rule)
-    apart._running[1].kill()
+    libcst_process._running[1].kill()
     first, second = examined("x = 1\n", rule)[1], examined("x = 1\n", rule)[1]
 
     assert () == second.findings
-    assert first.findings in {(), (fault(rule, "failed: its process went down, or took more than a minute"),)}
+    assert first.findings in {
+        (),
+        (rule_fault(rule, "failed: its process went down, or took more than a minute"),),
+    }

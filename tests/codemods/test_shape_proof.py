@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from capa_codemods.engine.calls import calls_in_strings, with_argument
-from capa_codemods.engine.differ import edits_between
-from capa_codemods.engine.meaning import Meanings
-from capa_codemods.engine.python_file import PythonFile
-from capa_codemods.engine.shape import flaw_of_shape
-from capa_codemods.engine.splice import ordered, splice
+from capa_codemods.file_rewrite import FileRewrite
 from capa_codemods.findings import Edit
+from capa_codemods.proof.shape import flaw_of_shape
+from capa_codemods.read.calls import calls_in_strings, with_argument
+from capa_codemods.read.meaning import Meanings
+from capa_codemods.read.python_file import PythonFile
+from capa_codemods.write.difference import edits_between
+from capa_codemods.write.splice import ordered_edits, splice
 
 OLD = """\
 import os
@@ -35,8 +36,8 @@ def one(a):
 
 
 def _flaw(new: str, old: str = OLD) -> str | None:
-    edits = ordered(edits_between(old.encode(), new.encode(), "test"))
-    return flaw_of_shape(PythonFile("a.py", old.encode()), new.encode(), edits)
+    edits = ordered_edits(edits_between(old.encode(), new.encode(), "test"))
+    return flaw_of_shape(FileRewrite(PythonFile("a.py", old.encode()), (), edits, new.encode()))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,9 @@ def test_result_that_python_refuses_is_a_flaw(start, end, new, flaw):
     at = data.index(start.encode())
     edits = (Edit(at, at + len(end.encode()), new, "test"),)
 
-    assert flaw in (flaw_of_shape(PythonFile("a.py", data), splice(data, edits), edits) or "")
+    assert flaw in (
+        flaw_of_shape(FileRewrite(PythonFile("a.py", data), (), edits, splice(data, edits))) or ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,9 @@ def test_result_that_python_refuses_is_a_flaw(start, end, new, flaw):
 )
 def test_statement_that_has_come_to_stand_elsewhere_is_a_flaw(old, at, new):
     edits = (Edit(at, at, new, "test"),)
-    flaw = flaw_of_shape(PythonFile("a.py", old.encode()), splice(old.encode(), edits), edits)
+    flaw = flaw_of_shape(
+        FileRewrite(PythonFile("a.py", old.encode()), (), edits, splice(old.encode(), edits))
+    )
 
     assert flaw is not None
 
@@ -100,7 +105,9 @@ def test_bytes_changed_outside_the_edits_are_a_flaw():
     edits = (Edit(0, 0, b"import re\n", "test"),)
     new = splice(data, edits).replace(b"return b", b"return  b")
 
-    assert "bytes outside the edits differ" == flaw_of_shape(PythonFile("a.py", data), new, edits)
+    assert "bytes outside the edits differ" == flaw_of_shape(
+        FileRewrite(PythonFile("a.py", data), (), edits, new)
+    )
 
 
 @pytest.mark.parametrize("module", [argparse, ast, ftplib, json.decoder, http.cookiejar, inspect])
@@ -114,10 +121,10 @@ def test_argument_for_every_call_of_a_module_is_proven(module):
         if all(keyword.arg for keyword in call.keywords)
         if (edit := with_argument(file, call, "timeout_s=60", "test"))
     }
-    done = ordered(edits.values())
+    done = ordered_edits(edits.values())
 
     assert done
-    assert None is flaw_of_shape(file, splice(file.data, done), done)
+    assert None is flaw_of_shape(FileRewrite(file, (), done, splice(file.data, done)))
 
 
 def test_edits_between_two_texts_are_as_small_as_they_can_be():

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.errors import UnreadableError
-from capa_codemods.literals import search_for
+from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.project import Project
-from capa_codemods.rewrite import Rewrite
+from capa_codemods.read.python_file import PythonFile
 from capa_codemods.rules import all_rules
-from capa_codemods.sieve import Sieve
+from capa_codemods.sdks.sieve import Sieve
+from capa_codemods.sdks.word_search import search_for
 
 SIEVE = Sieve(["requests", "celery", "boto3"])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from capa_codemods.engine.syntax import parse
 from capa_codemods.errors import UnreadableError
+from capa_codemods.read.syntax import parse
 
 
 def step(source):

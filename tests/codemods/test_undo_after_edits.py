@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from capa_codemods.engine.apply import WriteResult, apply_files, undo_newest
-from capa_codemods.engine.journal import Journal, PlannedFile
-from capa_codemods.engine.splice import ordered, splice
 from capa_codemods.findings import Edit
+from capa_codemods.write.apply import WriteResult, apply_files, undo_newest
+from capa_codemods.write.journal import Journal, PlannedFile
+from capa_codemods.write.splice import ordered_edits, splice
 
 BEFORE = b"import os\nimport requests\n\nx = 1\n\npatch('requests.get')\n"
-EDITS = ordered(
+EDITS = ordered_edits(
     [
         Edit(17, 25, b"capa_requests as requests", "imports"),
         Edit(41, 49, b"capa_requests", "strings"),

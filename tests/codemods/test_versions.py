@@ -2,7 +2,7 @@
 
 import pytest
 
-from capa_codemods.versions import are_apart
+from capa_codemods.manifests.versions import are_apart
 
 NEEDED = ">=2.32,<3"
 

@@ -10,15 +10,16 @@ import struct
 import pytest
 from rewrite_safety.plans import AFTER, BEFORE, planned
 
-from capa_codemods.engine import write
-from capa_codemods.engine.apply import apply_files, undo_newest
-from capa_codemods.engine.journal import Journal, PlannedFile
 from capa_codemods.errors import BusyError, ConflictError
+from capa_codemods.read.files import read_file
+from capa_codemods.write import replace
+from capa_codemods.write.apply import apply_files, undo_newest
+from capa_codemods.write.journal import Journal, PlannedFile
 
 
 def _replace(root, **changes):
     arguments = {"temporary": f"{root}/.capa-1.tmp", "expected": BEFORE, **changes}
-    write.replace_file(f"{root}/a.py", AFTER, **arguments)
+    replace.replace_file(f"{root}/a.py", AFTER, **arguments)
 
 
 def test_link_is_not_replaced_by_a_file_that_is_made(root):
@@ -81,7 +82,7 @@ def test_access_list_of_the_file_is_kept_and_that_of_the_folder_not_taken(root):
     _set_access_list(root / "a.py", "system.posix_acl_access", group=1234)
     before = os.getxattr(root / "a.py", "system.posix_acl_access")
 
-    write.replace_file(f"{root}/a.py", BEFORE, temporary=f"{root}/.capa-1.tmp", expected=AFTER)
+    replace.replace_file(f"{root}/a.py", BEFORE, temporary=f"{root}/.capa-1.tmp", expected=AFTER)
 
     assert before == os.getxattr(root / "a.py", "system.posix_acl_access")
 
@@ -175,7 +176,7 @@ def test_what_is_no_regular_file_is_not_read(root, make):
     path = root / "b.py"
     make(path)
 
-    assert None is write.read_file(str(path))
+    assert None is read_file(str(path))
 
 
 def test_apply_then_undo_is_identity(root, journal):

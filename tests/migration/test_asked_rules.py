@@ -103,16 +103,16 @@ def test_made_file_that_has_been_edited_since_is_not_deleted(capa, shop):
 
 
 def test_file_that_is_made_meanwhile_is_a_conflict(capa, shop, monkeypatch):
-    from capa_codemods.engine import write
+    from capa_codemods.write import replace
 
-    check = write._check
+    check = replace._check
 
     def make_it_first(path, expected):
         if path.endswith("capa.toml"):
             (shop / "capa.toml").write_text("# mine\n")
         check(path, expected)
 
-    monkeypatch.setattr(write, "_check", make_it_first)
+    monkeypatch.setattr(replace, "_check", make_it_first)
     ran = capa("migrate", "apply", shop, "--only", "addresses")
 
     assert 2 == ran.code

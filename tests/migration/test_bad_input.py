@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from capa_codemods.engine.journal import Journal
+from capa_codemods.write.journal import Journal
 
 
 def _as_anybody(words: list[str]) -> subprocess.CompletedProcess[str]:

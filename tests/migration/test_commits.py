@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from capa_codemods.engine.journal import Journal
+from capa_codemods.write.journal import Journal
 
 
 @pytest.fixture

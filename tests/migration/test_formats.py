@@ -9,8 +9,8 @@ from urllib.parse import quote
 import jsonschema
 import pytest
 
-from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Change, Edit
+from capa_codemods.write.splice import splice
 from capa_migration.rewrite import formats
 from capa_migration.rewrite.formats import sarif
 from capa_migration.rewrite.report import arrow

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from capa_codemods.engine.journal import PlannedFile
-from capa_codemods.engine.splice import ordered
 from capa_codemods.findings import Edit
+from capa_codemods.write.journal import PlannedFile
+from capa_codemods.write.splice import ordered_edits
 
 BEFORE, AFTER = b"import requests\nx = 1\n", b"import capa_requests as requests\nx = 1\n"
-EDITS = ordered([Edit(7, 15, b"capa_requests as requests", "imports")])
+EDITS = ordered_edits([Edit(7, 15, b"capa_requests as requests", "imports")])
 
 
 def planned(*names: str) -> list[PlannedFile]:

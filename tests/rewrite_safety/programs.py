@@ -14,12 +14,12 @@ import pysource_codegen
 from rewrite_safety.libraries import moves
 from rewrite_safety.oracle import Oracle, is_outside_kept
 
-from capa_codemods.engine.splice import splice
-from capa_codemods.import_map import read_import_map
-from capa_codemods.names import Names
+from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.project import Project
-from capa_codemods.rewrite import Rewrite
 from capa_codemods.rules import all_rules
+from capa_codemods.sdks.import_map import read_import_map
+from capa_codemods.sdks.names import Names
+from capa_codemods.write.splice import splice
 
 NODES = 400
 FORMS = (

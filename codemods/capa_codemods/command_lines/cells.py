@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from capa_codemods.command_lines.found import SimpleCommand
 from capa_codemods.command_lines.simple import simple_commands
 from capa_codemods.command_lines.statements import statements
-from capa_codemods.engine.notebook_file import Cell
+from capa_codemods.read.notebook_file import Cell
 
 _FOR_A_SHELL = re.compile(r"%%(?:bash|sh|!|system|script\s+(?:\S*/)?(?:ba)?sh)\b")
 _COMMAND = re.compile(r"[ \t]*(?:\w+\s*=\s*)?(?:!{1,2}|%(?=(?:pip|conda|mamba|uv)\s))(?P<command>.*)")

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from capa_codemods.command_lines.found import SimpleCommand
-from capa_codemods.engine.document import Document
-from capa_codemods.findings import Edit
-from capa_codemods.names import Names
+from capa_codemods.read.document import Document
+from capa_codemods.sdks.names import Names
 
 # `Dockerfile.prod`: what is usual behind the dot.
 _STAGES = tuple(
@@ -60,7 +59,3 @@ class CommandFile(Document):
 
         found = simple_commands(statements(self.path, self.data.decode(errors="replace")))
         return tuple(sorted(found, key=lambda one: one.line))
-
-    def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
-        """Refuse: nothing is known of how to prove a change."""
-        return "a file of commands is not edited"

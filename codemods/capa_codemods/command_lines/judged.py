@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from capa_codemods.command_lines.celery import CeleryCommand, celery_command
 from capa_codemods.command_lines.found import SimpleCommand
-from capa_codemods.import_map import CommandLine
-from capa_codemods.names import Names
+from capa_codemods.sdks.import_map import CommandLine
+from capa_codemods.sdks.names import Names
 
 PROGRAM = "celery"
 _ORDER = ("none", "partial", "full")

@@ -11,16 +11,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from capa_codemods.engine.write import read_file
 from capa_codemods.errors import UnreadableError
 from capa_codemods.manifests.conda_file import CondaFile
 from capa_codemods.manifests.ini_file import IniFile, SetupCfg, ToxIni
+from capa_codemods.manifests.requirement import read_requirement
 from capa_codemods.manifests.requirements_file import RequirementsFile
 from capa_codemods.manifests.setup_file import SetupFile
 from capa_codemods.manifests.toml_manifest import Pipfile, PyprojectFile
-from capa_codemods.names import normalized_name, spellings_pattern
 from capa_codemods.project import Project
-from capa_codemods.requirement import read_requirement
+from capa_codemods.read.files import read_file
+from capa_codemods.sdks.names import normalized_name, spellings_pattern
 
 _Manifest = PyprojectFile | Pipfile | IniFile | SetupFile | CondaFile | RequirementsFile
 _KINDS: tuple[type[_Manifest], ...] = (

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from capa_codemods.findings import Edit
 from capa_codemods.manifests.lines import Line, LineManifest, Listed, is_capa
-from capa_codemods.names import Names
+from capa_codemods.manifests.requirement import read_requirement
 from capa_codemods.project import is_conda
-from capa_codemods.requirement import read_requirement
+from capa_codemods.sdks.names import Names
 
 _KEY = re.compile(r"([A-Za-z_][\w-]*)[ \t]*:[ \t]*(?:#.*)?$")
 _ITEM = re.compile(
@@ -84,7 +83,7 @@ class CondaFile(LineManifest):
                     yield Line(found["text"], start, end, f"{found['indent']}- ", is_host=in_pip)
             at += len(line.encode())
 
-    def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
+    def flaw(self, new: bytes, names: Names) -> str | None:  # noqa: ARG002
         """Read *new* and compare: nothing but what is asked of Capa may differ."""
         before, after = _read(self.data), _read(new)
         if before is None or after is None:

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from capa_codemods.engine.document import Document
 from capa_codemods.findings import Edit, Finding
-from capa_codemods.names import Names
 from capa_codemods.project import Project
+from capa_codemods.read.document import ComparedDocument
+from capa_codemods.sdks.names import Names
 
 _REFERENCE = re.compile(
     r"(?:[\w.-]+\s*=\s*)?(?P<module>[A-Za-z_][\w.]*)(?:\s*:\s*(?P<name>[A-Za-z_][\w.]*))?(?:\s*\[[^\]]*\])?"
@@ -33,7 +33,7 @@ class Entry(NamedTuple):
     line: int
 
 
-class ManifestOfName(Document):
+class ManifestOfName(ComparedDocument):
     """A manifest that is known by its name, one of `suffixes`, and may have entry points."""
 
     @classmethod

@@ -9,11 +9,10 @@ from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 from capa_codemods.errors import UnreadableError
-from capa_codemods.findings import Edit
 from capa_codemods.manifests.entry_points import Entry, ManifestOfName, original
 from capa_codemods.manifests.lines import Line, LineManifest, Listed, is_capa
-from capa_codemods.names import Names
-from capa_codemods.requirement import read_requirement
+from capa_codemods.manifests.requirement import read_requirement
+from capa_codemods.sdks.names import Names
 
 _SECTION = re.compile(r"\[([^\]\r\n]+)\]")
 _OPTION = re.compile(r"([^\s#;\[=:][^=:\r\n]*)[=:][ \t]*")
@@ -101,7 +100,7 @@ class IniFile(ManifestOfName, LineManifest):
         begin = self.text.rfind("\n", 0, row.start) + 1
         return "    " if row.is_first else self.text[begin : row.start]
 
-    def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
+    def flaw(self, new: bytes, names: Names) -> str | None:
         """Read *new* and compare: nothing but what is asked of Capa and the modules of entry points may differ."""
         try:
             after = type(self)(self.path, new)

@@ -12,8 +12,14 @@ from capa_codemods.findings import Edit, Finding
 from capa_codemods.manifests.lines import Line, LineManifest, Listed
 from capa_codemods.manifests.locks import stale_locks
 from capa_codemods.manifests.pins import contradictions
+from capa_codemods.manifests.requirement import (
+    Missing,
+    capa_requirement,
+    missing,
+    read_requirement,
+    with_extras,
+)
 from capa_codemods.project import Project
-from capa_codemods.requirement import Missing, capa_requirement, missing, read_requirement, with_extras
 from capa_codemods.rule import Rule
 
 M = TypeVar("M", bound=LineManifest)

@@ -6,10 +6,10 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from capa_codemods.encodings import text_in
-from capa_codemods.engine.document import Document, decoded
-from capa_codemods.names import CAPA_DISTRIBUTION, Names
-from capa_codemods.requirement import read_requirement
+from capa_codemods.manifests.requirement import read_requirement
+from capa_codemods.read.document import ComparedDocument, decoded
+from capa_codemods.read.encodings import text_in
+from capa_codemods.sdks.names import CAPA_DISTRIBUTION, Names
 
 
 class Line(NamedTuple):
@@ -44,7 +44,7 @@ class Listed(NamedTuple):
     advice: str = "add it by hand"
 
 
-class LineManifest(Document):
+class LineManifest(ComparedDocument):
     """A manifest whose lists have one requirement a line."""
 
     def __init__(self, path: str, data: bytes) -> None:

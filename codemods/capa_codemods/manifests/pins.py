@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from capa_codemods.findings import Finding
-from capa_codemods.names import Names
-from capa_codemods.requirement import capa_requirement, read_requirement
-from capa_codemods.versions import are_apart
+from capa_codemods.manifests.requirement import capa_requirement, read_requirement
+from capa_codemods.manifests.versions import are_apart
+from capa_codemods.sdks.names import Names
 
 P = TypeVar("P")
 

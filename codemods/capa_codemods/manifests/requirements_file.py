@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from capa_codemods.findings import Edit
 from capa_codemods.manifests.lines import Line, LineManifest, Listed, is_capa
-from capa_codemods.names import Names
+from capa_codemods.manifests.requirement import read_requirement
 from capa_codemods.project import is_requirements
-from capa_codemods.requirement import read_requirement
+from capa_codemods.sdks.names import Names
 
 _LOGICAL = re.compile(r"[^\r\n]*?(?:\\(?:\r\n|\r|\n)[^\r\n]*?)*(?=\r\n|\r|\n|\Z)")
 _COMMENT = re.compile(r"(?:^|\s)#.*", re.DOTALL)
@@ -99,7 +98,7 @@ class RequirementsFile(LineManifest):
         found = _NOT_BY_HAND.search(head[0]) if head else None
         return found[1].strip() if found else ""
 
-    def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
+    def flaw(self, new: bytes, names: Names) -> str | None:  # noqa: ARG002
         """Read *new* and compare: nothing but what is asked of Capa may differ."""
         before, after = (
             [line.text for line in one.requirements if not is_capa(line.text)]

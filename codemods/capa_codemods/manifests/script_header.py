@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 
-from capa_codemods.engine.document import Document
 from capa_codemods.manifests.toml_manifest import TomlManifest
-from capa_codemods.names import Names
+from capa_codemods.read.document import Document
+from capa_codemods.sdks.names import Names
 
 _BEGIN = "# /// script"
 _END = "# ///"

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from capa_codemods.engine.syntax import Places, parse
 from capa_codemods.errors import UnreadableError
-from capa_codemods.findings import Edit
 from capa_codemods.manifests.entry_points import Entry, ManifestOfName, original
 from capa_codemods.manifests.lines import is_capa
-from capa_codemods.names import Names
+from capa_codemods.read.syntax import Places, parse
+from capa_codemods.sdks.names import Names
 
 _LISTS = frozenset({"install_requires", "setup_requires", "tests_require"})
 _NO_REQUIREMENTS = frozenset(
@@ -119,7 +118,7 @@ class SetupFile(ManifestOfName):
         value = str(getattr(node, "value", ""))
         return Item(value, len(self.data[:start].decode()), len(self.data[:end].decode()), node.lineno)
 
-    def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
+    def flaw(self, new: bytes, names: Names) -> str | None:
         """Parse *new* and compare: nothing but what is asked of Capa and the modules of entry points may differ."""
         after = type(self)(self.path, new)
         if not after.tree.body:

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
-from capa_codemods.engine.document import decoded
 from capa_codemods.errors import UnreadableError
-from capa_codemods.findings import Edit
 from capa_codemods.manifests.entry_points import Entry, ManifestOfName, original
 from capa_codemods.manifests.lines import is_capa
-from capa_codemods.names import CAPA_DISTRIBUTION, Names, normalized_name
+from capa_codemods.read.document import decoded
+from capa_codemods.sdks.names import CAPA_DISTRIBUTION, Names, normalized_name
 
 # Comments and multi-line strings are matched so that what looks like a string inside them is none.
 _TOKEN = re.compile(
@@ -133,7 +132,7 @@ class TomlManifest(ManifestOfName):
         """Return where the character number *at* begins in the bytes."""
         return len(self.source[:at].encode())
 
-    def flaw(self, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:  # noqa: ARG002
+    def flaw(self, new: bytes, names: Names) -> str | None:
         """Read *new* and compare: nothing but what is asked of Capa and the modules of entry points may differ."""
         try:
             after = type(self)(self.path, new).tables

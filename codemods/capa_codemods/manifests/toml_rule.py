@@ -11,18 +11,18 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeGuard, TypeVar
 
-from capa_codemods.engine.splice import ordered, splice
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.manifests.entry_points import moved_entries
 from capa_codemods.manifests.inserted import inserted, replaced
 from capa_codemods.manifests.locks import stale_locks
 from capa_codemods.manifests.pins import contradictions
+from capa_codemods.manifests.requirement import Missing, capa_requirement, missing, with_extras
 from capa_codemods.manifests.toml_manifest import Path, TomlManifest, extras_of
-from capa_codemods.names import CAPA_DISTRIBUTION, normalized_name
 from capa_codemods.project import Project
-from capa_codemods.requirement import Missing, capa_requirement, missing, with_extras
 from capa_codemods.rule import Rule
+from capa_codemods.sdks.names import CAPA_DISTRIBUTION, normalized_name
+from capa_codemods.write.splice import ordered_edits, splice
 
 M = TypeVar("M", bound=TomlManifest)
 
@@ -135,7 +135,7 @@ class TomlRule(Rule[M]):
         expected = _with(file.tables, path, wanted)
         for edits in tries:
             try:
-                after = type(file)(file.path, splice(file.data, ordered(edits)))
+                after = type(file)(file.path, splice(file.data, ordered_edits(edits)))
             except UnreadableError:
                 continue
             if after.tables == expected:

@@ -9,9 +9,9 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from capa_codemods.discovery import COMMANDS, package_of, rule_entries
-from capa_codemods.engine.document import Document
-from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.errors import RuleError
+from capa_codemods.read.document import Document
+from capa_codemods.read.python_file import PythonFile
 from capa_codemods.rule import OURS, Rule
 
 
@@ -38,7 +38,7 @@ class RuleOffer(NamedTuple):
             assert self.ours is not None  # noqa: S101 - one of the two is there
             return self.ours()
         if self.is_command:
-            from capa_codemods.command import CommandRule
+            from capa_codemods.libcst_commands.rule import CommandRule
 
             return CommandRule(self.id, self.package, self.entry.value)
         return _loaded(self, self.entry)

@@ -30,11 +30,11 @@ from typing import Any, ClassVar, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
 from capa_codemods.discovery import drivers
-from capa_codemods.engine.meaning import Meanings
-from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.engines import scheme
 from capa_codemods.findings import Edit, Finding, Setting
 from capa_codemods.project import Project, legacy_of
+from capa_codemods.read.meaning import Meanings
+from capa_codemods.read.python_file import PythonFile
 from capa_codemods.rule import Rule
 
 _CELERY = frozenset({"celery.Celery", "celery.app.Celery", "celery.app.base.Celery"})

@@ -20,9 +20,9 @@ from capa_codemods.command_lines.installs import installed
 from capa_codemods.command_lines.judged import StartedCommand, started_command
 from capa_codemods.command_lines.plugins import plugins
 from capa_codemods.findings import Edit, Finding, Level
-from capa_codemods.import_map import reason_id
+from capa_codemods.sdks.import_map import reason_id
+from capa_codemods.manifests.requirement import capa_requirement, missing_extras
 from capa_codemods.project import Project
-from capa_codemods.requirement import capa_requirement, missing_extras
 from capa_codemods.rule import Rule
 
 

@@ -20,13 +20,13 @@ import re
 from collections.abc import Iterator
 from itertools import groupby
 
-from capa_codemods.engine.facts import ImportedName, ImportStatement
-from capa_codemods.engine.python_file import PythonFile
 from capa_codemods.findings import Edit, Finding
-from capa_codemods.import_map import reason_id
-from capa_codemods.names import Names, Target
+from capa_codemods.sdks.import_map import reason_id
 from capa_codemods.project import Project
+from capa_codemods.read.facts import ImportedName, ImportStatement
+from capa_codemods.read.python_file import PythonFile
 from capa_codemods.rule import Rule
+from capa_codemods.sdks.names import Names, Target
 
 _GAPS = re.compile(rb"[ \t\f]|\\(?:\r\n|\r|\n)")
 

@@ -20,12 +20,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from capa_codemods.engine.calls import calls_in_strings, is_ignored, with_argument
-from capa_codemods.engine.meaning import Meanings
-from capa_codemods.engine.python_file import PythonFile
-from capa_codemods.engine.write import read_file
 from capa_codemods.findings import Edit
 from capa_codemods.project import Project, legacy_of
+from capa_codemods.read.calls import calls_in_strings, is_ignored, with_argument
+from capa_codemods.read.files import read_file
+from capa_codemods.read.meaning import Meanings
+from capa_codemods.read.python_file import PythonFile
 from capa_codemods.rule import Rule
 
 _CLIENTS = frozenset({"capa_apollo.pyapollo.apollo_client.ApolloClient", "capa_apollo.pyapollo.ApolloClient"})

@@ -17,11 +17,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from capa_codemods.engine.document import keeps_away
-from capa_codemods.engine.notebook_file import Cell, NotebookFile
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.project import Project
+from capa_codemods.read.document import line_ignores
+from capa_codemods.read.notebook_file import Cell, NotebookFile
 from capa_codemods.rule import Rule
 from capa_codemods.rules.commands import Commands
 from capa_codemods.rules.imports import Imports
@@ -49,7 +49,7 @@ class Notebooks(Rule[NotebookFile]):
         from capa_codemods.command_lines.cells import cell_commands
 
         for simple in cell_commands(cell):
-            if not any(keeps_away(cell.lines[simple.line - 1], one) for one in (self.id, Commands.id)):
+            if not any(line_ignores(cell.lines[simple.line - 1], one) for one in (self.id, Commands.id)):
                 placed = simple._replace(line=file.lines(cell)[simple.line - 1])
                 yield from Commands().said_of(placed, project)
 
@@ -58,7 +58,7 @@ class Notebooks(Rule[NotebookFile]):
             python = file.python(cell)
         except UnreadableError as error:
             ids = (self.id, *(rule.id for rule in _RULES))
-            if not any(keeps_away(line, one) for line in cell.data.splitlines() for one in ids):
+            if not any(line_ignores(line, one) for line in cell.data.splitlines() for one in ids):
                 yield Finding(self.id, error.line, "warning", str(error), "change it by hand")
             return
         lines = file.lines(cell)

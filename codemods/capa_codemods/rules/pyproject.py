@@ -22,11 +22,11 @@ from collections.abc import Iterator
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.manifests.ini_file import ToxIni
+from capa_codemods.manifests.requirement import capa_requirement, missing_extras, read_requirement
 from capa_codemods.manifests.toml_manifest import PyprojectFile
 from capa_codemods.manifests.toml_rule import TomlRule
-from capa_codemods.names import CAPA_DISTRIBUTION
 from capa_codemods.project import Project
-from capa_codemods.requirement import capa_requirement, missing_extras, read_requirement
+from capa_codemods.sdks.names import CAPA_DISTRIBUTION
 
 
 class Pyproject(TomlRule[PyprojectFile]):

@@ -21,14 +21,14 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from capa_codemods.engine.calls import calls_in_strings, is_ignored, with_argument
-from capa_codemods.engine.meaning import Meanings
-from capa_codemods.engine.python_file import PythonFile
-from capa_codemods.engine.syntax import parse
-from capa_codemods.engine.write import read_file
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.project import Project
+from capa_codemods.read.calls import calls_in_strings, is_ignored, with_argument
+from capa_codemods.read.files import read_file
+from capa_codemods.read.meaning import Meanings
+from capa_codemods.read.python_file import PythonFile
+from capa_codemods.read.syntax import parse
 from capa_codemods.rule import Rule
 
 DEFAULT_S = 60

@@ -15,9 +15,9 @@ from capa_codemods.findings import Edit, Finding
 from capa_codemods.manifests.entry_points import moved_entries
 from capa_codemods.manifests.inserted import inserted, replaced
 from capa_codemods.manifests.pins import contradictions
+from capa_codemods.manifests.requirement import Missing, missing, with_extras
 from capa_codemods.manifests.setup_file import Item, SetupFile
 from capa_codemods.project import Project
-from capa_codemods.requirement import Missing, missing, with_extras
 from capa_codemods.rule import Rule
 
 

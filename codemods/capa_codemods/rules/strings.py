@@ -27,14 +27,14 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from capa_codemods.engine.facts import StringUse
-from capa_codemods.engine.holders import Holders
-from capa_codemods.engine.python_file import PythonFile
-from capa_codemods.engine.splice import splice
 from capa_codemods.findings import Edit, Finding
-from capa_codemods.names import Names
 from capa_codemods.project import Project
+from capa_codemods.read.facts import StringUse
+from capa_codemods.read.patch_holders import Holders
+from capa_codemods.read.python_file import PythonFile
 from capa_codemods.rule import Rule
+from capa_codemods.sdks.names import Names
+from capa_codemods.write.splice import splice
 
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[^\W\d]\w*(?:\.[^\W\d]\w*)*)?")
 

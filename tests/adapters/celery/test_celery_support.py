@@ -9,8 +9,8 @@ from celery.app.control import Control, Inspect
 from celery.result import AsyncResult, GroupResult, ResultSet
 
 import capa_celery
-from capa_codemods.import_map import read_import_map
-from capa_codemods.names import Names
+from capa_codemods.sdks.import_map import read_import_map
+from capa_codemods.sdks.names import Names
 from capa_core.errors import UnsupportedError
 from capa_migration.rewrite.scan.judge import Judge
 

@@ -1,0 +1,79 @@
+"""Commands of LibCST as rules: the command writes the file as it likes, and what differs becomes edits.
+
+The command runs in LibCST's own process, never here. A file that LibCST does not give back byte for byte is left
+alone, so what differs is what the command did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from capa_codemods.errors import RuleFailedError
+from capa_codemods.findings import Edit, Finding
+from capa_codemods.project import Project
+from capa_codemods.read import libcst_process
+from capa_codemods.read.python_file import PythonFile
+from capa_codemods.rule import Rule
+from capa_codemods.write.difference import edits_between
+
+
+class CommandRule(Rule[PythonFile]):
+    """One `libcst.codemod.CodemodCommand` that a package registers."""
+
+    reads = PythonFile
+    changes_shape = True
+    words = ("",)  # which files it concerns is known to the command alone
+    settings = None  # they are the arguments of its `__init__`
+    source = None
+
+    def __init__(self, name: str, package: str, value: str) -> None:
+        """Stand for the command at *value*, such as `acme_rules.commands:AddTimeout`."""
+        self.id = name  # type: ignore[misc]  # one class stands for all commands
+        self.summary = f"the LibCST command {value}"  # type: ignore[misc]
+        self.package = package
+        self._value = value
+
+    def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding]:
+        """Yield what the command does to *file*, and its warnings.
+
+        Raises:
+            RuleFailedError: It raised, or took its process down. Nothing was yielded.
+        """
+        answer = libcst_process.ask_libcst(
+            "capa_codemods.libcst_commands.answers",
+            {
+                "source": file.data.decode("latin-1"),
+                "folder": f"{project.root}/src" if file.path.startswith("src/") else project.root,
+                "path": f"{project.root}/{file.path}",
+                "command": self._value,
+                "settings": dict(project.settings.get(self.id, {})),
+            },
+        )
+        if answer is None:
+            raise RuleFailedError("its process went down, or took more than a minute")
+        if error := answer.get("error"):
+            raise RuleFailedError(error)
+        for warning in answer["warnings"]:
+            yield Finding(self.id, 1, "note", warning, "see what the command says of itself")
+        if refused := answer.get("refused"):
+            yield Finding(self.id, 1, "warning", refused, "change the file by hand")
+        else:
+            yield from self._whole(
+                file, list(edits_between(file.data, answer["result"].encode("latin-1"), self.id))
+            )
+
+    def _whole(self, file: PythonFile, edits: list[Edit]) -> Iterator[Edit | Finding]:
+        """Yield *edits*, or none where a comment keeps some away: an import may be of no use without what it is for."""
+        lines = {
+            line
+            for edit in edits
+            for line in range(file.line_of(edit.start), file.line_of(max(edit.start, edit.end - 1)) + 1)
+        }
+        free = [line for line in sorted(lines) if not file.ignores(line, self.id)]
+        if len(free) == len(lines):
+            yield from edits
+        elif free:
+            message = "a comment keeps it from one line, so it changes none of the file"
+            yield Finding(
+                self.id, free[0], "note", message, "change the file by hand, or take the comment out"
+            )

@@ -1,0 +1,208 @@
+"""Examine files with the rules, prove what they would become, and say so. Nothing is written here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from capa_codemods.errors import UnreadableError
+from capa_codemods.file_rewrite import FileRewrite
+from capa_codemods.findings import Outcome
+from capa_codemods.pipeline.kinds import joined
+from capa_codemods.pipeline.names import proven_names
+from capa_codemods.pipeline.run_rule import run_rule
+from capa_codemods.project import Project
+from capa_codemods.read.document import Document
+from capa_codemods.read.files import read_file, read_file_with_stat
+from capa_codemods.read.python_file import PythonFile
+from capa_codemods.rule import OURS, Rule
+from capa_codemods.sdks.sieve import Sieve
+
+
+class _Readers(NamedTuple):
+    """The rules that read one kind of document: for files that name an SDK, and for files with words of their own."""
+
+    plain: list[Rule[Any]]
+    worded: list[tuple[Rule[Any], list[bytes]]]
+
+
+class Rewrite:
+    """A choice of rules over one tree."""
+
+    def __init__(self, project: Project, rules: Iterable[Rule[Any]]) -> None:
+        """Apply *rules* to the files of *project*."""
+        self.project = project
+        self._rules = tuple(rules)
+        self._readers: dict[type[Document], _Readers] = {}
+        for rule in self._rules:
+            readers = self._readers.setdefault(rule.reads, _Readers([], []))
+            if rule.words:
+                readers.worded.append((rule, [word.encode() for word in rule.words]))
+            else:
+                readers.plain.append(rule)
+        self._by_last_letter: dict[str, list[type[Document]]] = {}
+        self._kinds_of: dict[str, list[type[Document]]] = {}
+        self._sieves: dict[frozenset[str], Sieve] = {}
+
+    def without(self, rules: Collection[str]) -> Rewrite:
+        """Return the same rewrite less *rules*."""
+        return Rewrite(self.project, [rule for rule in self._rules if rule.id not in rules])
+
+    def concerns(self, path: str) -> bool:
+        """Say by its name whether a rule reads the file at *path*."""
+        return bool(self._kinds(path))
+
+    def glance(self, path: str) -> tuple[os.stat_result | None, bool]:
+        """Return what the file at *path* was before it was read, and whether a rule could have anything to say of it.
+
+        Nothing and False if it is not there; nothing and True if it is out of reach, which `examine` tells of.
+        """
+        place = f"{self.project.root}/{path}"
+        try:
+            found = read_file_with_stat(place)
+            if found is not None:
+                return found[1], bool(self._wanted(path, found[0]))
+        except OSError:
+            may_concern = True  # `examine` says why it cannot be read
+        else:
+            may_concern = False  # a link, a pipe
+        try:
+            return os.lstat(place), may_concern
+        except OSError:
+            return None, may_concern
+
+    def examine(self, path: str) -> Outcome:
+        """Read the file at *path*, relative to the root, and return what would become of it."""
+        try:
+            data = read_file(f"{self.project.root}/{path}")
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror or error}"
+            return Outcome(
+                path, "failed", reason=reason, next_step="allow reading it, or leave it out with --exclude"
+            )
+        if data is None:  # a link, a pipe, or gone by now: not a file of this tree
+            return Outcome(path, "clean")
+        return self.examine_data(path, data)
+
+    def remark(self, path: str) -> Outcome | None:
+        """Return what `examine` returns, or None if there is nothing to say about the file."""
+        outcome = self.examine(path)
+        return outcome if outcome.status != "clean" or outcome.findings or outcome.settings else None
+
+    def examine_data(self, path: str, data: bytes) -> Outcome:
+        """Return what would become of a file at *path* that holds *data*."""
+        wanted = self._wanted(path, data)
+        rewrites: list[FileRewrite] = []
+        unreadable: list[UnreadableError] = []
+        for kind, rules in wanted:
+            try:
+                rewrites.append(self._rewritten(kind, path, data, rules))
+            except UnreadableError as error:
+                unreadable.append(error)
+        outcome = joined(rewrites, self.project.names).outcome() if rewrites else Outcome(path, "clean")
+        if unreadable:
+            outcome = _failed(outcome, unreadable[0])
+        return _with_unknown_rules(outcome, data, wanted) if wanted and b"capa:" in data else outcome
+
+    def _wanted(self, path: str, data: bytes) -> list[tuple[type[Document], list[Rule[Any]]]]:
+        """Return the kinds that the file can be read as, each with the rules that may have something to say."""
+        found = []
+        for kind in self._kinds(path):
+            readers = self._readers[kind]
+            rules = [rule for rule, words in readers.worded if any(word in data for word in words)]
+            if readers.plain and kind.may_concern(data, self.project.names):
+                rules = rules if self._names_itself_alone(kind, path, data) else readers.plain + rules
+            if rules:
+                found.append((kind, rules))
+        return found
+
+    def _names_itself_alone(self, kind: type[Document], path: str, data: bytes) -> bool:
+        """Say whether the file is of a copy of an SDK, such as a vendored one, and names no other."""
+        copies = self.project.copies_around(path) if kind is PythonFile else frozenset()
+        if not copies:
+            return False
+        if copies not in self._sieves:
+            self._sieves[copies] = Sieve(self.project.names.roots.keys() - copies)
+        return not self._sieves[copies].imports_or_quotes(data)
+
+    def _kinds(self, path: str) -> list[type[Document]]:
+        """Return the kinds that the file can be read as."""
+        # Every file of a tree is asked, and those that concern a rule again when they have been read.
+        kinds = self._kinds_of.get(path)
+        if kinds is None:
+            kinds = self._kinds_of[path] = self._kinds_by_name(path)
+        return kinds
+
+    def _kinds_by_name(self, path: str) -> list[type[Document]]:
+        # Most kinds are ruled out by the last letter of their suffixes.
+        last = path[-1:]
+        if last not in self._by_last_letter:
+            self._by_last_letter[last] = [
+                kind for kind in self._readers if any(suffix[-1:] in last for suffix in kind.suffixes)
+            ]
+        possible = self._by_last_letter[last]
+        return [kind for kind in possible if path.endswith(kind.suffixes) and kind.claims(path)]
+
+    def _rewritten(
+        self, kind: type[Document], path: str, data: bytes, rules: Sequence[Rule[Any]]
+    ) -> FileRewrite:
+        """Return the file, read as *kind*, with what *rules* yield and what of it is proven.
+
+        Raises:
+            UnreadableError: It is no document of this kind.
+        """
+        if kind is PythonFile and (found := self._unchanged_in_part(path, data, rules)):
+            return found
+        file = kind(path, data)
+        rewrite = self._run([rule for rule in rules if not rule.changes_shape], file)
+        rewrite = proven_names(rewrite, self.project)
+        shaping = [rule for rule in rules if rule.changes_shape]
+        if shaping and rewrite.flaw is None:
+            from capa_codemods.pipeline.shapes import with_shapes
+
+            rewrite = with_shapes(rewrite, shaping, self.project)
+        return rewrite
+
+    def _unchanged_in_part(self, path: str, data: bytes, rules: Sequence[Rule[Any]]) -> FileRewrite | None:
+        """Return the results of *rules* for a part of the Python file, where they are those for the whole: no edits."""
+        if any(rule.changes_shape or rule.package != OURS for rule in rules):
+            return None
+        part = PythonFile.in_part(path, data, self.project.names)
+        if part is None:
+            return None
+        found = self._run(rules, part)
+        # A warning may be due to what the rest of the file would say; whether there are edits is not.
+        depends = any(result.warns and not result.rule.is_local for result in found.results)
+        return None if found.edits or found.flaw or depends else found
+
+    def _run(self, rules: Iterable[Rule[Any]], file: Document) -> FileRewrite:
+        return FileRewrite.of(file, [run_rule(rule, file, self.project) for rule in rules])
+
+
+def _failed(outcome: Outcome, error: UnreadableError) -> Outcome:
+    """Return *outcome* of a file that cannot be read as one of its kinds, and therefore is left as it is."""
+    return Outcome(
+        outcome.path,
+        "failed",
+        findings=outcome.findings,
+        reason=str(error),
+        line=error.line,
+        next_step=error.next_step,
+        settings=outcome.settings,
+    )
+
+
+def _with_unknown_rules(
+    outcome: Outcome, data: bytes, wanted: Sequence[tuple[type[Document], list[Rule[Any]]]]
+) -> Outcome:
+    from capa_codemods.pipeline.ignore_comments import unknown_rules
+
+    kind = next((kind for kind, _ in wanted if kind.is_python), wanted[0][0])
+    return outcome._replace(findings=(*outcome.findings, *unknown_rules(kind, outcome.path, data)))
+
+
+def crashed_outcome(path: str) -> Outcome:
+    """Return the outcome of a file that takes the process down that parses it."""
+    step = "change its imports by hand, or leave it out with --exclude"
+    return Outcome(path, "failed", reason="Python's parser crashes on it", next_step=step)

@@ -1,0 +1,105 @@
+"""Say whether a call patches or finds a module, from what it is called on.
+
+    mocker.patch("requests.get")       the name says it, as `mock`, `monkeypatch` and `mp` do
+    m.setattr("requests.get", fake)    where the file binds `m` to one of these: `with monkeypatch.context() as m`
+    self.patch("requests.get")         where a `def patch(self, …)` of the file calls one of these
+    client.patch("requests.json")      not certain: it may be a request
+
+A name that the file binds to more than one thing counts only if all of them patch.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cached_property
+
+from capa_codemods.read.string_uses import dotted_name
+
+_PATCHES = re.compile(r"(?:\w*_)?(?:mock|mocker|mp|patcher|monkey\w*)|asynctest")
+_FINDS = re.compile(r"(?:\w*_)?util|importlib|PathFinder")
+_CLASSES = frozenset({"MonkeyPatch", "MockerFixture", "MockFixture"})
+
+
+class Holders:
+    """What the names of one file that calls are made on stand for."""
+
+    def __init__(self, tree: ast.Module | None) -> None:
+        """Look at the bindings of *tree* when a name does not say enough; None if there is no tree."""
+        self._tree = tree
+
+    def is_meant(self, callee: str) -> bool:
+        """Say whether *callee*, which ends with `patch`, `setattr`, `find_spec` or such, takes the name of a module."""
+        holder, dot, tail = callee.removesuffix(".multiple").rpartition(".")
+        if not holder:
+            return not dot  # with a dot it is a method of what another call returns
+        known = _FINDS if tail == "find_spec" else _PATCHES
+        if known.fullmatch(holder.rpartition(".")[2]):
+            return True
+        origins = self._origins.get(holder, ())
+        return bool(origins) and all(_stands_for(known, *origin) for origin in origins)
+
+    @cached_property
+    def _origins(self) -> dict[str, list[tuple[str, bool]]]:
+        """Name → each dotted name that it is bound to, with whether it is an object that this makes."""
+        found: dict[str, list[tuple[str, bool]]] = {}
+        for node in ast.walk(self._tree) if self._tree else ():
+            for name, value in _bindings(node):
+                found.setdefault(name, []).append(value)
+        return found
+
+
+def _stands_for(known: re.Pattern[str], origin: str, is_made: bool) -> bool:
+    holder, _, tail = origin.rpartition(".")
+    if not is_made:
+        return known.fullmatch(tail) is not None
+    holder = holder.rpartition(".")[2]
+    return tail in _CLASSES or (tail == "context" and (holder in _CLASSES or bool(known.fullmatch(holder))))
+
+
+def _bindings(node: ast.AST) -> Iterator[tuple[str, tuple[str, bool]]]:
+    match node:
+        case ast.Import(names=aliases):
+            yield from ((alias.asname, (alias.name, False)) for alias in aliases if alias.asname)
+        case ast.ImportFrom(module=module, names=aliases):
+            yield from (
+                (alias.asname, (f"{module}.{alias.name}", False)) for alias in aliases if alias.asname
+            )
+        case ast.Assign(targets=targets, value=value):
+            yield from ((dotted_name(target), _origin(value)) for target in targets)
+        case ast.AnnAssign(target=target, value=ast.expr() as value):
+            yield dotted_name(target), _origin(value)
+        case ast.withitem(optional_vars=ast.expr() as target, context_expr=value):
+            yield dotted_name(target), _origin(value)
+        case ast.arg(arg=name, annotation=ast.Constant(value=str(dotted))):
+            yield name, (dotted, True)
+        case ast.arg(arg=name, annotation=ast.expr() as annotation):
+            yield name, (dotted_name(annotation), True)
+        case ast.FunctionDef(name="patch"):
+            yield from (("self", (called, False)) for called in _holders_of_patch(node))
+        case ast.FunctionDef(name=name, decorator_list=[_, *_]):
+            yield from ((name, _origin(value)) for value in _given(node))
+        case _:
+            pass
+
+
+def _origin(value: ast.expr) -> tuple[str, bool]:
+    is_made = isinstance(value, ast.Call)
+    return dotted_name(value.func if isinstance(value, ast.Call) else value), is_made
+
+
+def _given(fixture: ast.FunctionDef) -> Iterator[ast.expr]:
+    """Yield what a test gets that takes *fixture* as an argument."""
+    for node in ast.walk(fixture):
+        if isinstance(node, (ast.Return, ast.Yield)) and node.value is not None:
+            yield node.value
+
+
+def _holders_of_patch(method: ast.FunctionDef) -> Iterator[str]:
+    """Yield what *method*, a helper of the name `patch`, calls a `patch` on; `mock` where it calls it by its name."""
+    for node in ast.walk(method):
+        callee = dotted_name(node.func) if isinstance(node, ast.Call) else ""
+        holder, _, tail = callee.rpartition(".")
+        if tail == "patch":
+            yield holder if "." in callee else "mock"

@@ -1,0 +1,138 @@
+"""What the strings of a syntax tree are used for: to whom they are passed, where they stand."""
+
+from __future__ import annotations
+
+import ast
+from bisect import bisect_left, bisect_right
+from collections.abc import Container, Iterator, Sequence
+
+from capa_codemods.read.facts import StringUse
+
+_NOWHERE = StringUse("", -1, 0, "", 0, "value", "")
+_IMPORTED = _NOWHERE._replace(callee="import_module", place="argument")
+# What a type checker reads: names that the module binds, which stay as they are.
+_TYPES = frozenset({"annotation", "returns"})
+
+
+def string_uses(
+    tree: ast.Module, lines: Sequence[int], imported: Container[int]
+) -> Iterator[tuple[ast.Constant, StringUse]]:
+    """Yield the string literals of *tree* outside annotations, and of f-strings the beginning, each with its use.
+
+    Args:
+        lines: The lines to look at, sorted: most of a tree need not be entered.
+        imported: The `id` of nodes that are known to get imported wherever they stand.
+    """
+    queue: list[tuple[ast.AST, StringUse]] = [(tree, _NOWHERE)]
+    while queue:
+        node, use = queue.pop()
+        if isinstance(node, ast.Constant):
+            if isinstance(node.value, str):
+                yield node, _IMPORTED if id(node) in imported else use
+        else:
+            queue.extend(child for child in _parts(node, use) if reaches(child[0], lines))
+
+
+def reaches(node: ast.AST, lines: Sequence[int]) -> bool:
+    """Say whether one of *lines*, which are sorted, is in *node*."""
+    first, last = getattr(node, "lineno", None), getattr(node, "end_lineno", None)
+    if first is None or last is None:
+        return True
+    first = min((decorator.lineno for decorator in getattr(node, "decorator_list", ())), default=first)
+    return bisect_left(lines, first) < bisect_right(lines, last)
+
+
+def dotted_name(node: ast.AST) -> str:
+    """Return `a.b.c` for a name or a chain of attributes; what is no name at its beginning becomes empty parts."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    parts.append(node.id if isinstance(node, ast.Name) else "")
+    return ".".join(reversed(parts))
+
+
+def _parts(node: ast.AST, use: StringUse) -> Iterator[tuple[ast.AST, StringUse]]:
+    """Do as `_uses` does, for a text that is put together too."""
+    head, rest = _built(node) if use.place == "argument" else (None, [])
+    if head is not None:
+        yield head, use._replace(place="built")
+        yield from ((one, _NOWHERE) for one in rest)
+    elif not isinstance(node, ast.JoinedStr):
+        yield from _uses(node, use)
+
+
+def _uses(node: ast.AST, use: StringUse) -> Iterator[tuple[ast.AST, StringUse]]:
+    """Yield the children of *node*, which has itself a *use*, each with what a string there is used for."""
+    if isinstance(node, ast.Call):
+        yield from _uses_in_call(node)
+    elif isinstance(node, ast.Subscript):
+        yield node.value, _NOWHERE
+        yield node.slice, _NOWHERE._replace(place="subscript", holder=dotted_name(node.value))
+    elif isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            yield from [(key, _NOWHERE._replace(place="key"))] if key else []
+            held_by = str(key.value) if isinstance(key, ast.Constant) else ""
+            yield value, _NOWHERE._replace(holder=held_by)
+    elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        yield node.value, _NOWHERE._replace(holder=dotted_name(targets[0]))
+        yield from ((target, _NOWHERE) for target in targets)
+    elif isinstance(node, ast.arguments):
+        yield from _uses_in_defaults(node)
+    elif isinstance(node, (ast.List, ast.Tuple, ast.Set)) and use.place == "value":
+        yield from ((one, use) for one in node.elts)
+    else:
+        for field, child in ast.iter_fields(node):
+            if field not in _TYPES:
+                yield from (
+                    (one, _NOWHERE)
+                    for one in (child if isinstance(child, list) else [child])
+                    if isinstance(one, ast.AST)
+                )
+
+
+def _uses_in_defaults(node: ast.arguments) -> Iterator[tuple[ast.AST, StringUse]]:
+    positional = [*node.posonlyargs, *node.args]
+    named = [*positional[len(positional) - len(node.defaults) :], *node.kwonlyargs]
+    for one, default in zip(named, [*node.defaults, *node.kw_defaults], strict=True):
+        if default is not None:
+            yield default, _NOWHERE._replace(place="default", holder=one.arg)
+
+
+def _uses_in_call(node: ast.Call) -> Iterator[tuple[ast.AST, StringUse]]:
+    callee = dotted_name(node.func)
+    use = _NOWHERE._replace(callee=callee, place="argument")
+    yield node.func, _NOWHERE
+    yield from ((keyword.value, use._replace(position=keyword.arg or "**")) for keyword in node.keywords)
+    patched = getattr(node.args[0], "value", None) if node.args and callee.endswith("patch.dict") else None
+    for number, argument in enumerate(node.args):
+        if number == 0 and callee.endswith("__import__") and _is_relative(node):
+            continue
+        if isinstance(patched, str) and isinstance(argument, ast.Dict):
+            # `patch.dict("sys.modules", {"requests": …})` sets items of what its first argument names.
+            key_use = _NOWHERE._replace(place="subscript", holder=patched)
+            yield from ((key, key_use) for key in argument.keys if key)
+            yield from ((value, _NOWHERE) for value in argument.values)
+        else:
+            yield argument, use._replace(position=number)
+
+
+def _is_relative(call: ast.Call) -> bool:
+    """Say whether this call of `__import__` may look in the package of the file: not without a level of 0."""
+    levels = [*call.args[4:5], *(keyword.value for keyword in call.keywords if keyword.arg == "level")]
+    return any(getattr(level, "value", None) != 0 for level in levels)
+
+
+def _built(node: ast.AST) -> tuple[ast.Constant | None, list[ast.expr]]:
+    """Return the literal with which the text begins that *node* puts together, if it does, and its other parts."""
+    match node:
+        case ast.BinOp(left=left, op=ast.Add() | ast.Mod(), right=right):
+            head, rest = (left, []) if isinstance(left, ast.Constant) else _built(left)
+            return head, [*rest, right]
+        case ast.JoinedStr(values=[ast.Constant() as head, *_]):
+            return head, []
+        case ast.Call(func=ast.Attribute(value=ast.Constant() as head, attr="format"), args=args):
+            return head, args
+        case _:
+            return None, []

@@ -1,0 +1,297 @@
+"""Keep, next to the tree, what is needed to take a rewrite back, whatever happens in the middle of it.
+
+Each rewrite has a folder in `.capa/migrate/journal/`. Its name ends with the state, and only a rename changes the
+state, so a kill leaves one state or the other:
+
+    0001.draft     being prepared, or no longer needed: no file of the tree depends on it; swept away by the next run
+    0001.applying  files are being replaced: the next run that writes takes back what was done
+    0001.applied   done; what `undo` works on, newest first
+    0001.undoing   files are being put back: the next run that writes goes on with it
+
+A folder holds `plan.json` (for each file the digests before and after and the edits) and `originals`, the bytes of
+each file before, compressed. Both are on disk before the first file is touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from capa_codemods.errors import BusyError, JournalError
+from capa_codemods.findings import Edit
+from capa_codemods.read.files import digest, open_regular, read_file
+from capa_codemods.read.git import tracks
+from capa_codemods.write.journal_folder import MIGRATE_FOLDER, check_folder, make_migrate_folder
+from capa_codemods.write.replace import sync_folder
+
+_VERSION = 1
+_NEVER_OURS = frozenset({"", "..", ".git", ".capa"})  # parts of a path; the empty one begins an absolute path
+
+
+class JournalEntry(NamedTuple):
+    """One file of a rewrite.
+
+    Attributes:
+        path: Relative to the root of the tree.
+        before: Digest of the bytes before; empty if the rewrite made the file.
+        after: Digest of the bytes after.
+        size: Length of the bytes before.
+        offset: Where they begin in `originals`.
+        edits: What was done, as offsets into the bytes before.
+    """
+
+    path: str
+    before: str
+    after: str
+    size: int
+    offset: int
+    edits: tuple[Edit, ...]
+
+
+class PlannedFile(NamedTuple):
+    """One file that is going to be replaced: *before* (None: it is made) becomes *after*.
+
+    *needs* is the file that must have been replaced before, if there is one: without it, this one stays too.
+    """
+
+    path: str
+    before: bytes | None
+    after: bytes
+    edits: tuple[Edit, ...]
+    needs: str = ""
+
+
+class JournalRecord:
+    """One rewrite in the journal."""
+
+    def __init__(self, folder: str, number: int, state: str) -> None:
+        """Name the record *number* in *folder*; nothing is read yet."""
+        self.number = number
+        self.state = state
+        self._folder = folder
+
+    @property
+    def place(self) -> str:
+        """Where the record lies now."""
+        return f"{self._folder}/{self.number:04}.{self.state}"
+
+    def entries(self) -> list[JournalEntry]:
+        """Return the files of this rewrite.
+
+        Raises:
+            JournalError: The plan is damaged, or names a file outside the tree.
+        """
+        try:
+            plan = json.loads(read_file(f"{self.place}/plan.json") or b"")
+            if plan["version"] != _VERSION:
+                raise JournalError(
+                    f"{self.place} was written by another version of Capa: undo it with that version"
+                )
+            entries = [_entry(item) for item in plan["files"]]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise JournalError(
+                f"{self.place}/plan.json is damaged ({error}): restore the tree by hand"
+            ) from error
+        for entry in entries:
+            if not _NEVER_OURS.isdisjoint(entry.path.lower().split("/")):
+                raise JournalError(
+                    f"{self.place} names {entry.path}, which no rewrite touches: it is not ours; delete it"
+                )
+        return entries
+
+    def original(self, entry: JournalEntry) -> bytes:
+        """Return the bytes of *entry* before the rewrite.
+
+        Raises:
+            JournalError: They are not what was stored.
+        """
+        try:
+            opened = open_regular(f"{self.place}/originals")
+            if opened is None:
+                raise JournalError(
+                    f"{self.place}/originals is gone: restore {entry.path} from version control"
+                )
+            with open(opened[0], "rb") as file:
+                file.seek(entry.offset)
+                # Never more than was stored: a forged journal must not fill the memory.
+                unpacker, data = zlib.decompressobj(), b""
+                while not unpacker.eof and len(data) <= entry.size and (chunk := file.read(1 << 16)):
+                    data += unpacker.decompress(chunk, entry.size + 1 - len(data))
+        except (OSError, zlib.error) as error:
+            raise JournalError(f"{self.place}/originals is damaged at {entry.path} ({error})") from error
+        if digest(data) != entry.before:
+            raise JournalError(
+                f"{self.place}/originals does not hold {entry.path}: restore it from version control"
+            )
+        return data
+
+    def temporary(self, root: str, index: int, path: str) -> str:
+        """Return the name beside *path* that only this record uses for its file number *index*."""
+        folder = os.path.dirname(f"{root}/{path}")
+        return f"{folder}/.capa-{self.number:04}-{index}.tmp"
+
+    def write_plan(self, items: list[dict[str, Any]]) -> None:
+        """Put the plan on disk, in one step."""
+        temporary = f"{self.place}/plan.tmp"
+        try:
+            with open(temporary, "w", encoding="ascii") as plan:
+                json.dump({"version": _VERSION, "files": items}, plan)
+                _settle(plan)
+            os.replace(temporary, f"{self.place}/plan.json")
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        sync_folder(self.place)
+
+    def keep(self, paths: Collection[str]) -> None:
+        """Forget all files but *paths*: the others were left as they are, so there is nothing to take back."""
+        items = json.loads(read_file(f"{self.place}/plan.json") or b"")["files"]
+        self.write_plan([item for item in items if item["path"] in paths])
+
+    def become(self, state: str) -> None:
+        """Move on to *state*, durably."""
+        before = self.place
+        self.state = state
+        os.rename(before, self.place)
+        sync_folder(self._folder)
+
+    def drop(self) -> None:
+        """Forget this record: no file of the tree depends on it any more.
+
+        What cannot be deleted now is deleted by the next run that writes.
+
+        Raises:
+            OSError: The record cannot be given up.
+        """
+        if self.state != "draft":
+            self.become("draft")
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self.place):
+                os.unlink(f"{self.place}/{name}")
+            os.rmdir(self.place)
+
+
+class Journal:
+    """The journal of one tree."""
+
+    def __init__(self, root: str) -> None:
+        """Look at the tree at *root*; nothing is made before something is written."""
+        self.root = root
+        self.folder = f"{root}/{MIGRATE_FOLDER}/journal"
+
+    def records(self, *states: str) -> list[JournalRecord]:
+        """Return the records in one of *states*, oldest first.
+
+        Raises:
+            JournalError: Something that leads elsewhere has the name of the journal or of a record.
+            OSError: The journal is there and cannot be listed.
+        """
+        check_folder(self.folder)
+        try:
+            names = os.listdir(self.folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        split = [name.partition(".") for name in names]
+        found = [
+            JournalRecord(self.folder, int(number), state)
+            for number, _, state in split
+            if number.isdecimal() and (state in states or not states)
+        ]
+        for record in found:
+            check_folder(record.place)
+        return sorted(found, key=lambda record: record.number)
+
+    def begin(self, files: Sequence[PlannedFile]) -> JournalRecord:
+        """Write down a rewrite of *files* and return its record, in the state `applying`.
+
+        Raises:
+            OSError: The journal cannot be written. Nothing was touched.
+        """
+        make_migrate_folder(self.root)
+        os.makedirs(self.folder, exist_ok=True)
+        last = max((record.number for record in self.records()), default=0)
+        record = JournalRecord(self.folder, last + 1, "draft")
+        os.mkdir(record.place)
+        try:
+            with open(f"{record.place}/originals", "wb") as blob:
+                items = [_item(file, blob) for file in files]
+                _settle(blob)
+            record.write_plan(items)
+            record.become("applying")
+        except OSError:
+            record.drop()
+            raise
+        return record
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other writing runs out of the tree while the block runs. A killed run holds nothing.
+
+        Raises:
+            BusyError: Another run is writing.
+            JournalError: The journal came with the repository, or its place leads elsewhere.
+            OSError: The lock cannot be made.
+        """
+        make_migrate_folder(self.root)
+        handle = _open_lock(f"{self.root}/{MIGRATE_FOLDER}/lock")
+        try:
+            self._take(handle)
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # what it kept others out of is done, whatever closing it says
+                os.close(handle)
+
+    def _take(self, handle: int) -> None:
+        import fcntl
+
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(
+                f"another run of capa is writing in {self.root}: wait until it is done, then run again"
+            ) from None
+        if self.records() and tracks(self.root, MIGRATE_FOLDER):
+            raise JournalError(
+                f"{self.folder} was committed with the repository, so anybody may have written it: delete it, "
+                f"or if it is yours take it out of version control: git rm -r --cached {MIGRATE_FOLDER}"
+            )
+
+
+def _open_lock(path: str) -> int:
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        return os.open(path, flags, 0o644)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise JournalError(f"{path} is a link: delete it and run again") from error
+        raise
+
+
+def _item(file: PlannedFile, blob: Any) -> dict[str, Any]:
+    offset = blob.tell()
+    # Level 1: the originals of a large rewrite should cost less than reading them did.
+    blob.write(zlib.compress(file.before or b"", 1))
+    return {
+        "path": file.path,
+        "before": "" if file.before is None else digest(file.before),
+        "after": digest(file.after),
+        "size": len(file.before or b""),
+        "offset": offset,
+        "edits": [[edit.start, edit.end, edit.new.decode("latin-1"), edit.rule] for edit in file.edits],
+    }
+
+
+def _entry(item: dict[str, Any]) -> JournalEntry:
+    edits = tuple(Edit(start, end, new.encode("latin-1"), rule) for start, end, new, rule in item["edits"])
+    return JournalEntry(item["path"], item["before"], item["after"], item["size"], item["offset"], edits)
+
+
+def _settle(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,60 @@
+"""The folder in a tree where the rewrite keeps its journal and its cache."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from capa_codemods.errors import JournalError
+from capa_codemods.read.files import read_file
+
+MIGRATE_FOLDER = ".capa/migrate"
+
+
+def make_migrate_folder(root: str) -> None:
+    """Make the folder for caches and journals in the tree at *root*, out of sight of git.
+
+    Raises:
+        JournalError: Something else has its name, or it leads out of the tree.
+        OSError: It cannot be made.
+    """
+    check_folder(f"{root}/.capa")
+    make_hidden_folder(f"{root}/{MIGRATE_FOLDER}")
+
+
+def make_hidden_folder(folder: str) -> None:
+    """Make *folder*, which is Capa's own, out of sight of git.
+
+    Raises:
+        JournalError: Something else has its name, or it is a link.
+        OSError: It cannot be made.
+    """
+    check_folder(folder)
+    os.makedirs(folder, exist_ok=True)
+    ignore = f"{folder}/.gitignore"
+    if os.path.lexists(ignore) and read_file(ignore) != b"":
+        return
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(ignore)  # empty: what a killed run may leave
+    # Another run may make it at the same time.
+    with contextlib.suppress(FileExistsError), open(ignore, "x", encoding="ascii") as file:
+        file.write("*\n")
+
+
+def check_folder(place: str) -> None:
+    """Refuse what stands at *place*, if anything does, unless it is a folder: a tree is a stranger's until proven.
+
+    Raises:
+        JournalError: It is something else, or a link, which may lead anywhere.
+    """
+    if os.path.islink(place) or (os.path.lexists(place) and not os.path.isdir(place)):
+        raise JournalError(f"{place} is not a folder of this tree: move it away and run again")
+
+
+def sweep(root: str) -> None:
+    """Delete what killed runs have left half written beside the journal. Call it with the journal's lock held."""
+    folder = f"{root}/{MIGRATE_FOLDER}"
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name.endswith(".tmp"):
+                os.unlink(f"{folder}/{name}")
