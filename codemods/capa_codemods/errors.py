@@ -1,11 +1,11 @@
-"""What can go wrong in a rewrite, as one tree.
+"""The errors of a rewrite, as one tree.
 
     CodemodError
     ├── ImportMapError   an adapter's import_map.toml is wrong
     ├── RuleError        a rule of another package cannot be used
     ├── RuleFailedError  a rule could not do its part for one file
     ├── UnreadableError  a file cannot be read as what its name says it is
-    ├── ConflictError    a file changed under our hands; it was left as it is
+    ├── ConflictError    a file changed during the rewrite; it was left as it is
     ├── JournalError     the journal in .capa/ is missing, damaged or not to be trusted
     └── BusyError        another run is writing in the same tree
 
@@ -16,7 +16,7 @@ Every message says what happened, to which thing, and what to do next.
 def remedy_for(error: OSError) -> str:
     """Return what to do about *error*, met in writing."""
     steps = {13: "allow writing there", 30: "mount it for writing", 28: "make room"}
-    return steps.get(error.errno or 0, "mend that")
+    return steps.get(error.errno or 0, "correct that")
 
 
 class CodemodError(Exception):
@@ -32,7 +32,7 @@ class RuleError(CodemodError):
 
 
 class RuleFailedError(CodemodError):
-    """A rule could not do its part for one file, and the message says why. What other rules do to the file stands."""
+    """A rule failed on one file, for the reason in the message. The edits of other rules are kept."""
 
 
 class UnreadableError(CodemodError):
@@ -44,7 +44,7 @@ class UnreadableError(CodemodError):
     """
 
     def __init__(self, reason: str, *, line: int = 0, next_step: str) -> None:
-        """Say why a file cannot be read, and what to do."""
+        """Keep why the file cannot be read, and the next step."""
         super().__init__(reason)
         self.line = line
         self.next_step = next_step

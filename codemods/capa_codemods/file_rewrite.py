@@ -16,7 +16,7 @@ from capa_codemods.write.splice import inverse_edits, ordered_edits, splice
 
 
 class RuleResult(NamedTuple):
-    """What one rule yields for one document, less what a comment in the document tells Capa to ignore."""
+    """The items that one rule yields for one document, less those that a comment in the document switches off."""
 
     rule: Rule[Any]
     edits: tuple[Edit, ...] = ()
@@ -37,7 +37,7 @@ class FileRewrite(NamedTuple):
         results: One for each rule that was run, in the order of running.
         edits: The edits of all *results*, by place.
         after: The bytes of the file with *edits*.
-        flaw: Why the edits must not be used; None where no flaw is known. Only a proof says that there is none.
+        flaw: Why the edits must not be used; None where no flaw is known. Only a proof shows that there is none.
     """
 
     file: Document
@@ -72,22 +72,22 @@ class FileRewrite(NamedTuple):
     def outcome(self) -> Outcome:
         """Return what becomes of the file: unchanged without edits, failed with a flaw."""
         findings = [finding for result in self.results for finding in result.findings]
-        said = Outcome(
+        outcome = Outcome(
             self.file.path,
             "clean",
             findings=tuple(sorted(findings, key=lambda finding: finding.line)),
             settings=tuple(setting for result in self.results for setting in result.settings),
         )
         if self.flaw is not None:
-            return said._replace(
+            return outcome._replace(
                 status="failed",
                 reason=f"the rewrite could not be proven: {self.flaw}",
                 next_step="it was left as it is: change it by hand, and report the file as a fault of Capa",
             )
         if not self.edits:
-            return said
+            return outcome
         changes = (change_of(self.file.data, self.file.line_starts, edit) for edit in self.edits)
-        return said._replace(
+        return outcome._replace(
             status="changed",
             edits=self.edits,
             changes=tuple(changes),

@@ -1,4 +1,4 @@
-"""What a rule says about a file, and what became of the file."""
+"""The values that rules yield for a file, and the outcome for the file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Edit(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """Something a rule saw and left alone.
+    """A place that a rule found and left alone.
 
     `note` is for what may well be right as it is; `warning` for what will keep a call on the original SDK; `error`
     for what a rule could not do by its own fault.
@@ -32,12 +32,12 @@ class Finding(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What a rule wants to stand in the tree's capa.toml, because of *line* of the file that it was given.
+    """A setting that a rule needs in the tree's capa.toml, because of *line* of the file that it was given.
 
     Attributes:
         table: The path of the table, such as `("state", "cache")`.
         values: Its keys and values. A list is added to the list that stands there. Where any other value differs from
-            the one that stands there, the table is about something else: nothing is written, and a finding says so.
+            the one that stands there, the table is about something else: nothing is written, and a finding reports it.
     """
 
     rule: str
@@ -56,7 +56,7 @@ class Change(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of one file.
+    """The outcome for one file.
 
     Attributes:
         path: Relative to the root of the tree, with forward slashes.

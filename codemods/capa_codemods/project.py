@@ -1,4 +1,4 @@
-"""What the files around a file say about it: which roots are the SDK, and which are the user's own modules."""
+"""One tree: which roots mean an SDK in a file of it, and which mean the user's own modules."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class Project:
 
     @cached_property
     def capa_toml(self) -> Mapping[str, Any]:
-        """What the tree's capa.toml holds; nothing if there is none, or it is not TOML."""
+        """The content of the tree's capa.toml; empty if there is none, or it is not TOML."""
         import tomllib
 
         try:
@@ -193,7 +193,7 @@ def legacy_of(table: object) -> list[str]:
 
 
 def is_manifest(path: str) -> bool:
-    """Say whether the file at *path* names the distributions that a project needs."""
+    """Return whether the file at *path* names the distributions that a project needs."""
     if not path.lower().endswith(_MANIFEST_ENDINGS):  # every file of a tree is asked, and most say no here
         return False
     name = path.rpartition("/")[2]
@@ -201,7 +201,7 @@ def is_manifest(path: str) -> bool:
 
 
 def is_requirements(path: str) -> bool:
-    """Say whether *path* is a pip requirements file by its name or its folder."""
+    """Return whether *path* is a pip requirements file by its name or its folder."""
     folder, _, name = path.rpartition("/")
     in_folder = folder.rpartition("/")[2] == "requirements" and name.endswith((".txt", ".in"))
     # pip refuses extras in a constraints file.
@@ -209,7 +209,7 @@ def is_requirements(path: str) -> bool:
 
 
 def is_conda(path: str) -> bool:
-    """Say whether *path* is a conda environment by its name."""
+    """Return whether *path* is a conda environment by its name."""
     # What conda-lock makes has a name like one.
     return _CONDA.fullmatch(path.rpartition("/")[2]) is not None and "-lock." not in path
 

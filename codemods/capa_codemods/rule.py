@@ -1,4 +1,4 @@
-"""What a rule is: one file, one class, one kind of document."""
+"""The contract of a rule: one file, one class, one kind of document."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Rule(ABC, Generic[D]):
     """One change that is made wherever it fits.
 
     A rule keeps no state between files, so that files can be examined in any order and in several processes.
-    Run on its own result it must say nothing: twice gives the same as once.
+    Run on its own result it must yield no edit: twice gives the same as once.
     """
 
     id: ClassVar[str]
     """Short and stable: it stands in `--only`, `--skip`, `# capa: ignore[…]` and every report."""
 
     summary: ClassVar[str]
-    """What changes, in one line."""
+    """The change, in one line."""
 
     reads: ClassVar[type[Document]]
     """The kind of document that `check` is given."""
@@ -39,7 +39,7 @@ class Rule(ABC, Generic[D]):
     statements that it edits."""
 
     is_local: ClassVar[bool] = False
-    """Whether what it says of a statement depends on nothing else in the file, so that the file may be read in part."""
+    """Whether the result for a statement depends on nothing else in the file, so that the file may be read in part."""
 
     words: ClassVar[tuple[str, ...]] = ()
     """Only a file that holds one of these, before names move, is given to `check`; without any, a file that may name
@@ -53,7 +53,7 @@ class Rule(ABC, Generic[D]):
 
     @abstractmethod
     def check(self, file: D, project: Project) -> Iterator[Edit | Finding | Setting]:
-        """Yield what to change in *file*, and what was seen and left alone.
+        """Yield the edits of *file*, and findings about places that are left alone.
 
         Must not touch a disk but through *project*, and must not raise for any document its kind can read.
         """
@@ -65,5 +65,5 @@ class Rule(ABC, Generic[D]):
 
     @property
     def source(self) -> str | None:
-        """The file whose change may change what the rule says; None if that is not known."""
+        """The file whose change may change the results of the rule; None if that is not known."""
         return getattr(sys.modules.get(type(self).__module__), "__file__", None)

@@ -186,7 +186,7 @@ def test_journal_that_fails_at_the_end_says_so_and_is_taken_back(root, journal, 
         patch.setattr(
             JournalRecord, "become", lambda record, to: _full() if to == "applied" else become(record, to)
         )
-        with pytest.raises(JournalError, match="now that files have been: mend that, then run again"):
+        with pytest.raises(JournalError, match="now that files have been: correct that, then run again"):
             apply_files(journal, planned("a.py"))
     assert AFTER == (root / "a.py").read_bytes()
 

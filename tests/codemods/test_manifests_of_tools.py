@@ -192,7 +192,7 @@ def test_hostile_file_is_done_with_quickly(rewritten, path, source):
 def test_broken_ini_file_is_a_finding(rewritten, source):
     outcome = rewritten(source, "tox.ini").outcome
 
-    assert ("failed", "mend it and run again") == (outcome.status, outcome.next_step)
+    assert ("failed", "correct it and run again") == (outcome.status, outcome.next_step)
     assert outcome.reason.startswith("cannot be read")
 
 

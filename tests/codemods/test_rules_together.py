@@ -8,10 +8,11 @@ from typing import ClassVar
 
 import pytest
 
+from capa_codemods.file_rewrite import FileRewrite, RuleResult
 from capa_codemods.findings import Edit, Outcome, Setting
 from capa_codemods.libcst_commands.rule import CommandRule
 from capa_codemods.manifests.setup_file import SetupFile
-from capa_codemods.pipeline.kinds import joined_outcome
+from capa_codemods.pipeline.kinds import joined
 from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.pipeline.run_rule import rule_fault
 from capa_codemods.project import Project
@@ -72,12 +73,15 @@ def test_of_two_rules_on_one_place_the_first_goes_first(examined):
 
 def test_what_two_kinds_make_of_one_file_is_proven_on_top_of_each_other(names):
     class Refusing(SetupFile):
-        def flaw(self, new, edits, names):
+        def flaw(self, new, names):
             return f"{self.data!r} must not become {new!r}"
 
-    one = Outcome("setup.py", "changed", edits=(Edit(0, 1, b"one", "one"),))
-    other = Outcome("setup.py", "changed", edits=(Edit(2, 3, b"other", "other"),))
-    outcome = joined_outcome(b"a+b", [(SetupFile, one), (Refusing, other)], names)
+    def rewrite(kind, edit):
+        return FileRewrite.of(kind("setup.py", b"a+b"), [RuleResult(_rule(edit.rule, b"", b""), (edit,))])
+
+    one = rewrite(SetupFile, Edit(0, 1, b"one", "one"))
+    other = rewrite(Refusing, Edit(2, 3, b"other", "other"))
+    outcome = joined([one, other], names).outcome()
 
     assert ("failed", ()) == (outcome.status, outcome.edits)
     assert outcome.reason.endswith("b'one+b' must not become b'one+other'")

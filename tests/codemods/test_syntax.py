@@ -28,7 +28,7 @@ def step(source):
     ],
 )
 def test_python_3_that_is_broken_or_newer_is_to_be_mended(source):
-    expected = "mend the file; if it is for a newer Python, run capa with that Python"
+    expected = "correct the file; if it is for a newer Python, run capa with that Python"
 
     assert expected == step(f"{source}\n")
 

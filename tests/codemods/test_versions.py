@@ -2,7 +2,7 @@
 
 import pytest
 
-from capa_codemods.manifests.versions import are_apart
+from capa_codemods.manifests.versions import are_disjoint
 
 NEEDED = ">=2.32,<3"
 
@@ -16,8 +16,8 @@ NEEDED = ">=2.32,<3"
     ],
 )  # fmt: skip
 def test_ranges_that_may_meet_are_not_apart(asked):
-    assert not are_apart(asked, NEEDED)
-    assert not are_apart(NEEDED, asked)
+    assert not are_disjoint(asked, NEEDED)
+    assert not are_disjoint(NEEDED, asked)
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,10 @@ def test_ranges_that_may_meet_are_not_apart(asked):
         "==3", "==3.0.1", "~2.25", "^1.2", "^0.3.1", "~=1.9", "2.25.1", "=2.31", "=2.31=py_0", ">=2,<2.32", "(<2)",
     ],
 )  # fmt: skip
-def test_ranges_that_cannot_meet_are_apart(asked):
-    assert are_apart(asked, NEEDED)
-    assert are_apart(NEEDED, asked)
+def test_ranges_that_cannot_meet_are_disjoint(asked):
+    assert are_disjoint(asked, NEEDED)
+    assert are_disjoint(NEEDED, asked)
 
 
 def test_any_version_is_apart_from_none():
-    assert not are_apart("==0.0.1", "any")
+    assert not are_disjoint("==0.0.1", "any")

@@ -18,7 +18,7 @@ _WITH_VALUE = frozenset({"-A", "--app", "-b", "--broker", "-l", "--loglevel", "-
 
 
 class CeleryCommand(NamedTuple):
-    """What a command asks of Celery.
+    """One command line of Celery.
 
     Attributes:
         subcommand: `worker`, `beat`, …; empty if only options are given.

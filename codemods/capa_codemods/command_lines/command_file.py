@@ -21,7 +21,7 @@ _ENDINGS = (
     *(".yml", ".yaml", ".tpl", ".conf", ".ini", ".cfg", ".toml"),
 )
 _STAGED = ("Dockerfile", "Procfile")
-# Scripts without an ending, as in `bin`; those for another program than a shell are told by their first line.
+# Scripts without an ending, as in `bin`; those for another program than a shell are known by their first line.
 _SCRIPTS = ("start", "run", "entrypoint", "docker-entrypoint", "worker", "beat", "flower", "celery", "celeryd",
             "celerybeat", "celery-worker", "celery-beat", "start-worker", "run-worker", "release",
             "post_compile")  # fmt: skip
@@ -36,14 +36,14 @@ class CommandFile(Document):
 
     @classmethod
     def claims(cls, path: str) -> bool:
-        """Say by its name whether commands may stand in the file at *path*."""
+        """Return by its name whether commands may stand in the file at *path*."""
         name = path.rpartition("/")[2]
         is_lock = name.startswith("pylock.")  # full of addresses, and of no commands
         return not is_lock and (name in _WHOLE or name.endswith(_ENDINGS) or name.startswith(_STAGED))
 
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
-        """Say whether *data* may name a distribution of an SDK, or the program of one."""
+        """Return whether *data* may name a distribution of an SDK, or the program of one."""
         words = (b"CELERY_BIN", b"flower", b"celery.contrib")
         return any(word in data for word in words) or names.may_require(data.decode(errors="replace"))
 

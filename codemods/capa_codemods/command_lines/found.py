@@ -1,4 +1,4 @@
-"""What is found: a statement, then the simple commands in it."""
+"""Statements, and the simple commands in them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KNOWN = re.compile(r"celery|flower|install|add|inject", re.IGNORECASE)
 
 
 class Statement(NamedTuple):
-    """What may be a command: a *text* for a shell, or else the *words* of one command."""
+    """A possible command: a *text* for a shell, or else the *words* of one command."""
 
     line: int
     text: str = ""

@@ -1,4 +1,4 @@
-"""Say of a command how well the migrated application serves it, from the import maps."""
+"""Support of the commands that start an SDK, from the import maps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class StartedCommand(NamedTuple):
     line: int
     words: tuple[str, ...]
     asked: CeleryCommand
-    told: tuple[CommandLine, ...]
+    lines: tuple[CommandLine, ...]
 
 
 def started_command(simple: SimpleCommand, names: Names) -> StartedCommand | None:
@@ -28,11 +28,11 @@ def started_command(simple: SimpleCommand, names: Names) -> StartedCommand | Non
     asked = celery_command(simple.words)
     if asked is None:
         return None
-    told = sorted(_told(asked, names), key=lambda line: _ORDER.index(line.support))
-    return StartedCommand(simple.line, simple.words, asked, tuple(told))
+    lines = sorted(_lines_about(asked, names), key=lambda line: _ORDER.index(line.support))
+    return StartedCommand(simple.line, simple.words, asked, tuple(lines))
 
 
-def _told(asked: CeleryCommand, names: Names) -> Iterator[CommandLine]:
+def _lines_about(asked: CeleryCommand, names: Names) -> Iterator[CommandLine]:
     for one in names.maps:
         for line in one.commands:
             if line.name == f"{PROGRAM} {asked.starts}".strip() and _speaks_of(line, asked):

@@ -1,4 +1,4 @@
-"""Recognise the modules that pytest is told to load."""
+"""Modules that a command line has pytest load."""
 
 from __future__ import annotations
 

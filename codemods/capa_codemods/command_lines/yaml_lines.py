@@ -31,7 +31,7 @@ _WORDS = ("entrypoint", "command", "args")
 
 
 class _Value(NamedTuple):
-    """What stands behind a key or a dash: a text, or words; *end* is the number of the line after it."""
+    """The value behind a key or a dash: a text, or words; *end* is the number of the line after it."""
 
     line: int
     end: int

@@ -15,7 +15,7 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
         return {"error": "LibCST is not installed: pip install 'capa-core[migrate]'"}
     try:
         return _run(question)
-    except Exception as error:  # noqa: BLE001 - a stranger's command: whatever it raises is told to its maker
+    except Exception as error:  # noqa: BLE001 - a command of another package: its error is reported
         frame = traceback.extract_tb(error.__traceback__)[-1]
         return {"error": f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"}
 

@@ -27,7 +27,7 @@ _KINDS: tuple[type[_Manifest], ...] = (
     *(PyprojectFile, Pipfile, SetupCfg, ToxIni),
     *(SetupFile, CondaFile, RequirementsFile),
 )
-# Below such a key, of whatever tool, something may be asked for.
+# Below such a key, of any tool, something may be asked for.
 _ASKING = re.compile(r"requir|depend|deps|install|packages|source|commands", re.IGNORECASE)
 # What they hold, of a dependency, is a part or a condition of it.
 _PARTS = frozenset({"extras", "markers"})
@@ -36,7 +36,7 @@ _ELSEWHERE = ("file:", "attr:")
 
 
 def asks_for(manifest: str, project: Project, distributions: Sequence[str]) -> bool:
-    """Say whether *manifest*, a path, asks for one of *distributions*; also yes where it names one and may."""
+    """Return whether *manifest*, a path, asks for one of *distributions*; also yes where it names one and may."""
     named = spellings_pattern(distributions)
     if not named.search(project.text_of(manifest)):
         return False

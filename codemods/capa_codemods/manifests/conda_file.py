@@ -31,7 +31,7 @@ class CondaFile(LineManifest):
 
     @classmethod
     def claims(cls, path: str) -> bool:
-        """Say whether *path* has the name of a conda environment."""
+        """Return whether *path* has the name of a conda environment."""
         return path.endswith(cls.suffixes) and is_conda(path)
 
     @cached_property

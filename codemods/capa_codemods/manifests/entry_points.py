@@ -38,12 +38,12 @@ class ManifestOfName(ComparedDocument):
 
     @classmethod
     def claims(cls, path: str) -> bool:
-        """Say whether *path* has the name of such a manifest."""
+        """Return whether *path* has the name of such a manifest."""
         return path.rpartition("/")[2] in cls.suffixes
 
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
-        """Say whether *data* may name a distribution, or a module, of an SDK."""
+        """Return whether *data* may name a distribution, or a module, of an SDK."""
         text = data.decode(errors="replace")
         # Before a dot, as in `requests.help:main`, a name is none of a distribution.
         return names.may_require(text) or names.may_require(text.replace(".", " "))
@@ -60,8 +60,10 @@ def moved_entries(
             continue
         target = _target(found["module"], found["name"] or "", project.names)
         if target is None:
-            said = f"the entry point `{entry.text}` stays on the original: {owner.package} does not list it"
-            yield Finding(rule, entry.line, "warning", said, "name what is meant by hand")
+            message = (
+                f"the entry point `{entry.text}` stays on the original: {owner.package} does not list it"
+            )
+            yield Finding(rule, entry.line, "warning", message, "name what is meant by hand")
         else:
             start = entry.start + found.start("module")
             yield Edit(start, start + len(found["module"]), target.encode(), rule)

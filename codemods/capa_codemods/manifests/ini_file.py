@@ -136,7 +136,7 @@ def _values(text: str) -> dict[str, dict[str, str]]:
         line = getattr(error, "lineno", 0) or 0
         reason = str(error).splitlines()[0]
         raise UnreadableError(
-            f"cannot be read: {reason}", line=line, next_step="mend it and run again"
+            f"cannot be read: {reason}", line=line, next_step="correct it and run again"
         ) from error
     return {name: dict(parser.items(name)) for name in parser.sections()}
 

@@ -1,4 +1,4 @@
-"""Put one more string into a list that stands in a manifest, in the way its neighbour stands there."""
+"""Add a string to a list in a manifest, formatted like its neighbour."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Text(Protocol):
 
     @property
     def end(self) -> int:
-        """What follows its last character."""
+        """The offset after its last character."""
 
 
 def inserted(file: TextFile, beside: Text, text: str, rule: str) -> list[Edit]:

@@ -26,15 +26,15 @@ M = TypeVar("M", bound=LineManifest)
 
 
 class LineRule(Rule[M]):
-    """What the rules for such manifests do; each names its kind of file."""
+    """The rule for such manifests; each subclass names its kind of file."""
 
     def check(self, file: M, project: Project) -> Iterator[Edit | Finding]:
         """Yield the edits that add or extend Capa's lines, and what to do where none is certain."""
-        said = [item for listed in file.lists for item in self._listed(listed, file, project)]
-        yield from said
+        items = [item for listed in file.lists for item in self._listed(listed, file, project)]
+        yield from items
         asked = ((line.text, line.start) for listed in file.lists for line in listed.lines)
         yield from contradictions(self.id, asked, file.line_of, project.names)
-        if any(isinstance(item, Edit) for item in said):
+        if any(isinstance(item, Edit) for item in items):
             yield from stale_locks(self.id, file.path, project)
 
     def _listed(self, listed: Listed, file: M, project: Project) -> Iterator[Edit | Finding]:
@@ -64,8 +64,8 @@ class LineRule(Rule[M]):
         if sdks:
             asked = ", ".join(sorted({_name(line) for line in sdks}))
             wanted = capa_requirement(extra for lack in lacks for extra in lack.extras)
-            said = f"asks for {asked} and not for {wanted}: {listed.doubt}"
-            yield Finding(self.id, file.line_of(sdks[-1].start), "warning", said, listed.advice)
+            message = f"asks for {asked} and not for {wanted}: {listed.doubt}"
+            yield Finding(self.id, file.line_of(sdks[-1].start), "warning", message, listed.advice)
 
 
 def _name(line: Line) -> str:

@@ -1,4 +1,4 @@
-"""What manifests have in common that ask for one distribution a line."""
+"""Manifests that ask for one distribution a line."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class LineManifest(ComparedDocument):
 
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
-        """Say whether *data* may name a distribution of an SDK."""
+        """Return whether *data* may name a distribution of an SDK."""
         return names.may_require(text_in(data))
 
     @property
@@ -72,6 +72,6 @@ class LineManifest(ComparedDocument):
 
 
 def is_capa(text: str) -> bool:
-    """Say whether the requirement *text* is of Capa."""
+    """Return whether the requirement *text* is of Capa."""
     requirement = read_requirement(text)
     return requirement is not None and requirement.name == CAPA_DISTRIBUTION

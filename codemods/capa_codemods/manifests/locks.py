@@ -30,5 +30,5 @@ def stale_locks(rule: str, path: str, project: Project) -> Iterator[Finding]:
         if name.startswith(beginning):
             for lock, command in commands.items():
                 if os.path.lexists(os.path.join(project.root, folder, lock)):
-                    said, step = f"{lock} does not know of the change", f"run `{command.format(name)}`"
-                    yield Finding(rule, 1, "warning", said, step)
+                    message, step = f"{lock} does not know of the change", f"run `{command.format(name)}`"
+                    yield Finding(rule, 1, "warning", message, step)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from capa_codemods.findings import Finding
 from capa_codemods.manifests.requirement import capa_requirement, read_requirement
-from capa_codemods.manifests.versions import are_apart
+from capa_codemods.manifests.versions import are_disjoint
 from capa_codemods.sdks.names import Names
 
 P = TypeVar("P")
@@ -20,8 +20,8 @@ def contradictions(
     for text, place in asked:
         found = read_requirement(text)
         owner = names.required(found.name) if found else None
-        if found and owner and are_apart(found.versions, owner.versions):
-            said = f"`{found.name}{found.versions}` excludes {capa_requirement([owner.extra])}"
-            said += f", which needs {found.name}{owner.versions}"
+        if found and owner and are_disjoint(found.versions, owner.versions):
+            message = f"`{found.name}{found.versions}` excludes {capa_requirement([owner.extra])}"
+            message += f", which needs {found.name}{owner.versions}"
             step = "move to such a version first, on the original"
-            yield Finding(rule, line_of(place), "warning", said, step)
+            yield Finding(rule, line_of(place), "warning", message, step)

@@ -19,7 +19,7 @@ _OPTIONS = re.compile(r"\s--\w.*", re.DOTALL)
 
 
 class Requirement(NamedTuple):
-    """What a requirement asks for.
+    """One requirement.
 
     Attributes:
         name: The name of a distribution, normalised.
@@ -50,7 +50,7 @@ class Missing(NamedTuple):
         return capa_requirement(self.extras) + (f"; {self.marker}" if self.marker else "")
 
     def is_for(self, text: str, names: Names) -> bool:
-        """Say whether the requirement *text* is of an SDK that needs them."""
+        """Return whether the requirement *text* is of an SDK that needs them."""
         found = read_requirement(text)
         owner = names.required(found.name) if found else None
         return (
@@ -61,7 +61,7 @@ class Missing(NamedTuple):
         )
 
     def fits(self, text: str) -> bool:
-        """Say whether the requirement *text* is of Capa and may ask for them too."""
+        """Return whether the requirement *text* is of Capa and may ask for them too."""
         found = read_requirement(text)
         return found is not None and found.name == CAPA_DISTRIBUTION and found.marker == self.marker
 

@@ -38,7 +38,7 @@ class RequirementsFile(LineManifest):
 
     @classmethod
     def claims(cls, path: str) -> bool:
-        """Say whether *path* has the name of a requirements file."""
+        """Return whether *path* has the name of a requirements file."""
         return path.endswith(cls.suffixes) and is_requirements(path)
 
     @property
@@ -93,7 +93,7 @@ class RequirementsFile(LineManifest):
 
     @property
     def refusal(self) -> str:
-        """The line in the head of the file that says not to edit it; empty if there is none."""
+        """The line in the head of the file that forbids editing it; empty if there is none."""
         head = _HEAD.match(self.text)
         found = _NOT_BY_HAND.search(head[0]) if head else None
         return found[1].strip() if found else ""

@@ -1,4 +1,4 @@
-"""Read the header of a script that says what it needs (PEP 723): TOML in comments."""
+"""The header of a script that lists its requirements (PEP 723): TOML in comments."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class ScriptHeader(TomlManifest):
 
     @classmethod
     def claims(cls, path: str) -> bool:
-        """Say whether *path* may be a script."""
+        """Return whether *path* may be a script."""
         return path.endswith(cls.suffixes)
 
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
-        """Say whether *data* has a header and may name a distribution of an SDK."""
+        """Return whether *data* has a header and may name a distribution of an SDK."""
         # What names no SDK in its code is every other file of a tree, and need not ask for one.
         return (
             names.sieve.names(data)

@@ -64,7 +64,7 @@ class TomlManifest(ManifestOfName):
             found = re.search(r"at line (\d+)", str(error))
             line = int(found[1]) if found else 0
             raise UnreadableError(
-                f"not TOML: {error}", line=line, next_step="mend it and run again"
+                f"not TOML: {error}", line=line, next_step="correct it and run again"
             ) from error
 
     @cached_property
@@ -218,7 +218,7 @@ class PyprojectFile(TomlManifest):
 
     @property
     def is_dynamic(self) -> bool:
-        """Whether what the project needs is told elsewhere, or some of it: in setup.py, a file, a plug-in."""
+        """Whether some requirements of the project are listed elsewhere: in setup.py, a file, a plug-in."""
         found = next((value for _, value in self._at(("project.dynamic",))), None)
         return isinstance(found, list) and any("dependencies" in str(one) for one in found)
 
@@ -239,7 +239,7 @@ class Pipfile(TomlManifest):
 
     @property
     def dependency_tables(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Yield the tables from distribution to version: each group has one, by whatever name."""
+        """Yield the tables from distribution to version: each group has one, under any name."""
         for name, table in self.tables.items():
             if isinstance(table, dict) and name not in _NO_GROUPS:
                 yield (name,), table

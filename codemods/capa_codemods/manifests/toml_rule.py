@@ -39,14 +39,14 @@ _CONDITIONS = frozenset(
 
 
 class _Sought(NamedTuple):
-    """What is to stand in a manifest: *text*, beside what is there."""
+    """An addition to a manifest: *text*, beside a present entry."""
 
     beside: str
     text: str
 
 
 class TomlRule(Rule[M]):
-    """What the rules for such manifests do; each names its kind of file."""
+    """The rule for such manifests; each subclass names its kind of file."""
 
     def check(self, file: M, project: Project) -> Iterator[Edit | Finding]:
         """Yield the edits that ask for Capa, and the commands for the lock files beside."""
@@ -101,15 +101,18 @@ class TomlRule(Rule[M]):
             return
         for key, extra in sdks.items():
             if extra not in (*present, *extras):
-                said = f"{'.'.join(path)}: {key} is asked for under a condition and {capa_requirement([extra])} is not"
+                place, wanted = ".".join(path), capa_requirement([extra])
+                message = f"{place}: {key} is asked for under a condition and {wanted} is not"
                 step = f"ask for it by hand, with `{_condition(table[key])}` too"
-                yield Finding(self.id, file.line_with(key), "warning", said, step)
+                yield Finding(self.id, file.line_with(key), "warning", message, step)
         if set(extras) <= set(present):
             return
         beside = list(always)[-1]
         if doubt := self.doubt(file, project):
-            said = f"{'.'.join(path)}: asks for {beside} and not for {capa_requirement(extras)}: {doubt[0]}"
-            yield Finding(self.id, file.line_with(beside), "warning", said, doubt[1])
+            message = (
+                f"{'.'.join(path)}: asks for {beside} and not for {capa_requirement(extras)}: {doubt[0]}"
+            )
+            yield Finding(self.id, file.line_with(beside), "warning", message, doubt[1])
         else:
             yield from self._extras(file, path, table, beside, extras)
 
@@ -141,8 +144,8 @@ class TomlRule(Rule[M]):
             if after.tables == expected:
                 yield from edits
                 return
-        said = f"no place was found in {'.'.join(path)} for {sought.text}"
-        yield Finding(self.id, file.line_with(sought.beside), "warning", said, "add it by hand")
+        message = f"no place was found in {'.'.join(path)} for {sought.text}"
+        yield Finding(self.id, file.line_with(sought.beside), "warning", message, "add it by hand")
 
 
 def _condition(value: object) -> str:

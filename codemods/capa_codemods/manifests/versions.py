@@ -1,4 +1,4 @@
-"""Ranges of versions, and whether two of them can be told to have none in common."""
+"""Ranges of versions, and whether two of them are known to have no version in common."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class _Range(NamedTuple):
     high: Release | None = None
 
 
-def are_apart(one: str, other: str) -> bool:
-    """Say whether no version is in both ranges, which are written as pip, Poetry, Pipenv or conda take them.
+def are_disjoint(one: str, other: str) -> bool:
+    """Return whether no version is in both ranges, which are written as pip, Poetry, Pipenv or conda take them.
 
     In doubt, as of what is behind the numbers (`rc1`) or of `||`, they are not.
     """

@@ -1,12 +1,11 @@
-"""capa.toml: have it hold what rules ask for; comments, order and what stands there already are kept.
+"""capa.toml: add the settings that rules need; comments, order and present settings are kept.
 
     [state.cache]                          →  [state.cache]
     driver = "redis"  # the old one           legacy = ["redis://redis.internal:6379"]
                                               driver = "redis"  # the old one
 
-A table that is not there is put at the end; the file is made if there is none. A table that says otherwise, whoever
-asked for it, is left as it is. The result must be TOML that says
-exactly what was asked for and what it said before.
+A missing table is added at the end, a missing file is created. A table that has another value for a key is left as it
+is. The result must be TOML that holds exactly the present settings and those that were added.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _LIST = r"^[ \t]*{}[ \t]*=[ \t]*\[([ \t]*\r?\n[ \t]*)?"
 
 
 class CapaTomlPlan(NamedTuple):
-    """What becomes of a capa.toml: its outcome, None if nothing, and the settings that it cannot take."""
+    """The plan for a capa.toml: its outcome, None if nothing changes, and the settings that it cannot hold."""
 
     outcome: Outcome | None
     refused: frozenset[Setting] = frozenset()
@@ -50,7 +49,7 @@ def plan_capa_toml(root: str, outcomes: Iterable[Outcome]) -> CapaTomlPlan:
         tree = tomllib.loads(text)
     except (OSError, ValueError, RecursionError, UnreadableError) as error:
         reason = f"cannot be read, and {len(settings)} settings should stand in it: {error}"
-        failed = Outcome(CAPA_TOML, "failed", reason=reason, next_step="mend it and run again")
+        failed = Outcome(CAPA_TOML, "failed", reason=reason, next_step="correct it and run again")
         return CapaTomlPlan(failed, frozenset(settings))
     return _made(data, text, tree, settings)
 
@@ -108,7 +107,7 @@ def _wanted(tree: dict[str, Any], setting: Setting) -> dict[str, Any]:
     for key in setting.table:
         table = table.setdefault(key, {})
         if not isinstance(table, dict):
-            return tree  # not a place for settings, and Capa says so when it reads the file
+            return tree  # no table stands there, which is reported when Capa reads the file
     is_new = setting.table and _at(tree, setting.table) is None
     for key, value in setting.values:
         if isinstance(value, (list, tuple)):

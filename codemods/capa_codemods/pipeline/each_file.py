@@ -1,4 +1,4 @@
-"""Do one thing to many files: in order, in two processes when that pays, and in spite of a parser that crashes."""
+"""Work on many files: in order, in two processes when that pays, and in spite of a parser that crashes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SELDOM = 100_000
 
 
 def each_file(work: Work[T], paths: Sequence[str], crashed: Callable[[str], T]) -> Iterator[T | None]:
-    """Yield what *work* returns for each of *paths*, in order; None is for a file not worth a word.
+    """Yield what *work* returns for each of *paths*, in order; None for a file with nothing to report.
 
     *crashed* gives the answer for a file that takes its process down. What *work* raises is raised here.
     """
@@ -104,7 +104,7 @@ def _answer(work: Work[Any], path: str) -> bytes:
 
 @contextlib.contextmanager
 def rare_garbage_collection() -> Iterator[None]:
-    """Look for garbage less often: a syntax tree is many objects, none of which refers back to another."""
+    """Collect garbage less often while the block runs: a syntax tree is many objects without cycles."""
     before = gc.get_threshold()
     gc.set_threshold(_SELDOM, *before[1:])
     try:

@@ -1,4 +1,4 @@
-"""Comments that keep a rule away, `# capa: ignore[imports]`, where there is no rule of that name."""
+"""Comments that switch a rule off, `# capa: ignore[imports]`, and name a rule that does not exist."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from capa_codemods.rules import rule_offers
 
 
 def unknown_rules(kind: type[Document], path: str, data: bytes) -> Iterator[Finding]:
-    """Yield a finding for each name in a comment of the file that is no rule's, so that nobody relies on it."""
+    """Yield a finding for each name in such a comment of the file that no rule has: the comment has no effect."""
     if ignored_rules(data) is None:  # no need to read it once more
         return
     try:
         comments = kind(path, data).ignoring
     except UnreadableError:
-        return  # told of elsewhere, and nothing is changed that a comment could keep
+        return  # reported elsewhere, and nothing is changed in it
     known = [offer.id for offer in rule_offers()]
     for line, names in comments:
         yield from (_finding(line, name, known) for name in names if name not in known)
@@ -26,6 +26,6 @@ def unknown_rules(kind: type[Document], path: str, data: bytes) -> Iterator[Find
 
 def _finding(line: int, name: str, known: list[str]) -> Finding:
     near = difflib.get_close_matches(name, known, 1)
-    said = f"there is no rule `{name}`, so the comment keeps none of that name away"
+    message = f"there is no rule `{name}`, so the comment keeps none of that name away"
     step = f"write `{near[0]}`" if near else "`capa migrate check --list-rules` shows all"
-    return Finding("ignore", line, "warning", said, step)
+    return Finding("ignore", line, "warning", message, step)

@@ -1,4 +1,4 @@
-"""Examine files with the rules, prove what they would become, and say so. Nothing is written here."""
+"""Examine files with a choice of rules. Nothing is written here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from capa_codemods.errors import UnreadableError
-from capa_codemods.file_rewrite import FileRewrite
+from capa_codemods.file_rewrite import FileRewrite, RuleResult
 from capa_codemods.findings import Outcome
 from capa_codemods.pipeline.kinds import joined
 from capa_codemods.pipeline.names import proven_names
@@ -50,13 +50,13 @@ class Rewrite:
         return Rewrite(self.project, [rule for rule in self._rules if rule.id not in rules])
 
     def concerns(self, path: str) -> bool:
-        """Say by its name whether a rule reads the file at *path*."""
+        """Return by its name whether a rule reads the file at *path*."""
         return bool(self._kinds(path))
 
     def glance(self, path: str) -> tuple[os.stat_result | None, bool]:
         """Return what the file at *path* was before it was read, and whether a rule could have anything to say of it.
 
-        Nothing and False if it is not there; nothing and True if it is out of reach, which `examine` tells of.
+        Nothing and False if it is not there; nothing and True if it is out of reach, which `examine` reports.
         """
         place = f"{self.project.root}/{path}"
         try:
@@ -64,7 +64,7 @@ class Rewrite:
             if found is not None:
                 return found[1], bool(self._wanted(path, found[0]))
         except OSError:
-            may_concern = True  # `examine` says why it cannot be read
+            may_concern = True  # `examine` reports why it cannot be read
         else:
             may_concern = False  # a link, a pipe
         try:
@@ -86,7 +86,7 @@ class Rewrite:
         return self.examine_data(path, data)
 
     def remark(self, path: str) -> Outcome | None:
-        """Return what `examine` returns, or None if there is nothing to say about the file."""
+        """Return what `examine` returns, or None if there is nothing to report about the file."""
         outcome = self.examine(path)
         return outcome if outcome.status != "clean" or outcome.findings or outcome.settings else None
 
@@ -106,7 +106,7 @@ class Rewrite:
         return _with_unknown_rules(outcome, data, wanted) if wanted and b"capa:" in data else outcome
 
     def _wanted(self, path: str, data: bytes) -> list[tuple[type[Document], list[Rule[Any]]]]:
-        """Return the kinds that the file can be read as, each with the rules that may have something to say."""
+        """Return the kinds that the file can be read as, each with the rules that may yield something."""
         found = []
         for kind in self._kinds(path):
             readers = self._readers[kind]
@@ -118,7 +118,7 @@ class Rewrite:
         return found
 
     def _names_itself_alone(self, kind: type[Document], path: str, data: bytes) -> bool:
-        """Say whether the file is of a copy of an SDK, such as a vendored one, and names no other."""
+        """Return whether the file is of a copy of an SDK, such as a vendored one, and names no other."""
         copies = self.project.copies_around(path) if kind is PythonFile else frozenset()
         if not copies:
             return False
@@ -155,8 +155,8 @@ class Rewrite:
         if kind is PythonFile and (found := self._unchanged_in_part(path, data, rules)):
             return found
         file = kind(path, data)
-        rewrite = self._run([rule for rule in rules if not rule.changes_shape], file)
-        rewrite = proven_names(rewrite, self.project)
+        results = self._run([rule for rule in rules if not rule.changes_shape], file)
+        rewrite = proven_names(FileRewrite.of(file, results), self.project)
         shaping = [rule for rule in rules if rule.changes_shape]
         if shaping and rewrite.flaw is None:
             from capa_codemods.pipeline.shapes import with_shapes
@@ -171,13 +171,14 @@ class Rewrite:
         part = PythonFile.in_part(path, data, self.project.names)
         if part is None:
             return None
-        found = self._run(rules, part)
-        # A warning may be due to what the rest of the file would say; whether there are edits is not.
-        depends = any(result.warns and not result.rule.is_local for result in found.results)
-        return None if found.edits or found.flaw or depends else found
+        results = self._run(rules, part)
+        # A warning may depend on the rest of the file; whether there are edits does not.
+        if any(result.edits or (result.warns and not result.rule.is_local) for result in results):
+            return None
+        return FileRewrite.of(part, results)
 
-    def _run(self, rules: Iterable[Rule[Any]], file: Document) -> FileRewrite:
-        return FileRewrite.of(file, [run_rule(rule, file, self.project) for rule in rules])
+    def _run(self, rules: Iterable[Rule[Any]], file: Document) -> list[RuleResult]:
+        return [run_rule(rule, file, self.project) for rule in rules]
 
 
 def _failed(outcome: Outcome, error: UnreadableError) -> Outcome:

@@ -24,7 +24,7 @@ def run_rule(rule: Rule[Any], file: Document, project: Project) -> RuleResult:
         items = list(rule.check(file, project))
     except RuleFailedError as error:
         return RuleResult(rule, findings=(rule_fault(rule, f"failed: {error}"),))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's rule: whatever it raises is reported
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a rule of another package: its error is reported
         return RuleResult(rule, findings=(rule_fault(rule, f"raised {_described(error)}"),))
     for item in items:
         if wrong := _wrong_item(item, file):

@@ -1,8 +1,8 @@
-"""Have the rules for changes of shape edit a file, each proven by itself and all of them together.
+"""Run the rules that change shapes on a file, each proven by itself and all of them together.
 
 They are given the file as it is once its names have moved, so that one run does what two would.
 A rule whose edits cannot be proven, or that would change its own result again, is left out for this file, and a
-finding says so; what the other rules do to the file stands.
+finding reports it; the edits of the other rules are kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Proofs that a rewritten file says what it said before, one for each way in which a file can be changed.
+"""Proofs that a rewritten file means the same under its new names, one for each way in which a file can be changed.
 
     names       imports and strings under new names, everything else the same tree     all rules
     notebook    the same for each code cell, everything else the same JSON             all rules

@@ -65,7 +65,7 @@ class _Extent(NamedTuple):
 
 
 class _Comparison:
-    """Two trees side by side; `difference` tells of the first place where they must not differ and do."""
+    """Two trees side by side; `difference` names the first place where they must not differ and do."""
 
     def __init__(self, edits: Sequence[Edit], old: Places, new: Places, data: bytes) -> None:
         self._edits = edits
@@ -75,19 +75,19 @@ class _Comparison:
         self.difference = "the syntax tree differs"
 
     def block(self, old: Sequence[ast.stmt], new: Sequence[ast.stmt]) -> bool:
-        """Say whether the statements *new* are *old*, but for those that an edit has made, replaced or removed."""
+        """Return whether the statements *new* are *old*, but for those that an edit has made, replaced or removed."""
         left = list(new)
         for node in old:
             found = next((at for at, one in enumerate(left) if self._begins(node, one)), None)
             if found is not None and self._same(node, left[found]):
                 del left[: found + 1]
             elif not self._is_free(node):
-                self._tell(node)
+                self._note_difference(node)
                 return False
         return True
 
     def _same(self, old: ast.AST, new: ast.AST) -> bool:
-        """Say whether *new* is *old* but for the smallest nodes that hold an edit."""
+        """Return whether *new* is *old* but for the smallest nodes that hold an edit."""
         if self._stands(old, new):
             return True
         extent = self._extent(old)
@@ -117,7 +117,7 @@ class _Comparison:
         return type(old) is type(new) and repr(old) == repr(new)
 
     def _stands(self, old: ast.AST, new: ast.AST) -> bool:
-        """Say whether *new* is *old* as it was, where the edits have shifted it."""
+        """Return whether *new* is *old* as it was, where the edits have shifted it."""
         extent = self._extent(old)
         if extent is None:
             return False
@@ -129,7 +129,7 @@ class _Comparison:
         return one is not None and other is not None and self._shift.of(one.start) == other.start
 
     def _is_free(self, node: ast.AST) -> bool:
-        """Say whether *node* is the smallest that holds an edit, or holds a part of one."""
+        """Return whether *node* is the smallest that holds an edit, or holds a part of one."""
         extent = self._extent(node)
         if extent is None:
             return False
@@ -152,7 +152,7 @@ class _Comparison:
         return _Extent(self._indent(first.start), last.end)
 
     def _indents_anew(self, edit: Edit, start: int) -> bool:
-        """Say whether *edit* changes what stands before *start* in its line: that statement may change its block."""
+        """Return whether *edit* changes what stands before *start* in its line: that statement may change its block."""
         begin = self._indent(start)
         before = edit.new or self._data[: edit.start]
         return begin < edit.end < start or (begin == edit.end and not before.endswith((b"\n", b"\r")))
@@ -165,7 +165,7 @@ class _Comparison:
     def _extent(self, node: ast.AST) -> _Extent | None:
         return _extent(node, self._old)
 
-    def _tell(self, node: ast.AST) -> None:
+    def _note_difference(self, node: ast.AST) -> None:
         self.difference = f"the syntax tree differs outside the edits at line {getattr(node, 'lineno', 0)}"
 
 

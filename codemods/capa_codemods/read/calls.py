@@ -22,7 +22,7 @@ def calls_in_strings(tree: ast.Module) -> Iterator[int]:
 
 
 def is_ignored(file: PythonFile, node: ast.stmt | ast.expr, rule: str) -> bool:
-    """Say whether a comment on one of the lines of *node* keeps *rule* away: its edits make sense together only."""
+    """Return whether a comment on one of the lines of *node* keeps *rule* away: its edits make sense together only."""
     return any(file.ignores(line, rule) for line in range(node.lineno, (node.end_lineno or node.lineno) + 1))
 
 

@@ -53,13 +53,13 @@ class Document(ABC):
 
     @classmethod
     def claims(cls, path: str) -> bool:
-        """Say whether a file of this name is of this kind: any that ends like one, if the kind says nothing else."""
+        """Return whether a file of this name is of this kind: unless a kind overrides this, by its ending."""
         return path.endswith(cls.suffixes)
 
     @classmethod
     @abstractmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
-        """Say cheaply whether a rule could have anything to say. Must not miss; may be wrong the other way."""
+        """Return cheaply whether a rule could yield anything. Must not miss a file; may let through too many."""
 
     def line_of(self, offset: int) -> int:
         """Return the line, from 1, that holds the byte at *offset*."""
@@ -76,7 +76,7 @@ class Document(ABC):
         return self.line_of(item.start) if isinstance(item, Edit) else item.line
 
     def ignores(self, line: int, rule: str) -> bool:
-        """Say whether a comment, `# capa: ignore` or `# capa: ignore[rule]`, keeps *rule* from *line*.
+        """Return whether a comment, `# capa: ignore` or `# capa: ignore[rule]`, keeps *rule* from *line*.
 
         It stands on *line* itself, or on the first or the last line of the statement around it.
         """
@@ -106,7 +106,7 @@ class Document(ABC):
         return 0 < line <= len(self.line_starts) and line_ignores(self._comment(line), rule)
 
     def _comment(self, line: int) -> bytes:
-        """Return of *line* what may be a comment: all of it where the two cannot be told apart."""
+        """Return the part of *line* that may be a comment: all of it where comments and strings look the same."""
         known = self._logical_lines
         return known.comments.get(line, b"") if known and line <= known.read else self.line_text(line)
 
@@ -124,7 +124,7 @@ class ComparedDocument(Document):
 
 
 def line_ignores(line: bytes, rule: str) -> bool:
-    """Say whether a comment to Capa in *line* keeps all rules or *rule* away."""
+    """Return whether a comment to Capa in *line* keeps all rules or *rule* away."""
     names = ignored_rules(line)
     return names is not None and (not names or rule in names)
 

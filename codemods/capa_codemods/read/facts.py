@@ -1,4 +1,4 @@
-"""What a rule needs to know of a Python file: its import statements and its strings, each with its place."""
+"""Facts about a Python file: its import statements and its strings, each with its place."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def _walk(root: str) -> Iterator[str]:
         except FileNotFoundError:
             continue
         except OSError:
-            yield folder or "./"  # named, so that whoever asked can say what was not looked at
+            yield folder or "./"  # listed, so that the caller can report what was not read
             continue
         if folder and "pyvenv.cfg" in names:
             continue  # a virtual environment, whatever its name

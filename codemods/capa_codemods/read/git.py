@@ -1,6 +1,6 @@
-"""Ask git, without running anything that the repository brings along.
+"""Questions to git, without running programs of the repository.
 
-Hooks and the file-system monitor are programs that a stranger may have written: they are switched off.
+Hooks and the file-system monitor are programs of the repository: they are switched off.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def listed_files(root: str) -> list[str] | None:
 
 
 def tracks(root: str, path: str) -> bool:
-    """Say whether git holds anything at *path*, which is in the tree at *root*."""
+    """Return whether git holds anything at *path*, which is in the tree at *root*."""
     return git_top_level(root) is not None and bool(ask_git(root, "ls-files", "-z", "--", path))
 
 
 def is_git_ignored(root: str, path: str) -> bool:
-    """Say whether git leaves *path*, which is in the tree at *root*, out of that tree."""
+    """Return whether git leaves *path*, which is in the tree at *root*, out of that tree."""
     return git_top_level(root) is not None and ask_git(root, "check-ignore", "-q", "--", path) is not None
 
 

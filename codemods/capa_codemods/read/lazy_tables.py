@@ -75,7 +75,7 @@ def _modules(value: ast.expr) -> Iterator[ast.Constant]:
 
 
 def _read(name: ast.Name, parents: dict[int, ast.AST]) -> str | None:
-    """Say what is done with what *name* holds: `import`, `keys`, or None for anything else."""
+    """Return the use of the value of *name*: `import`, `keys`, or None for anything else."""
     above = parents[id(name)]
     if isinstance(above, ast.Compare) and name in above.comparators:
         return "keys"

@@ -1,4 +1,4 @@
-"""Ask LibCST, which runs in a process of its own.
+"""Questions to LibCST, which runs in a process of its own.
 
 It takes long to import, and its native part can take the process down. So it runs as `python -m
 capa_codemods.read.libcst_process`, which stays for as long as it answers. A question after which it does not has no
@@ -76,7 +76,7 @@ def _end() -> None:
         process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                with contextlib.suppress(OSError):  # a question is left that nobody will read
+                with contextlib.suppress(OSError):  # a question may be left that is never read
                     pipe.close()
     _running = None
 

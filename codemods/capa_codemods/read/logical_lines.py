@@ -10,12 +10,12 @@ _BETWEEN = {tokenize.ENCODING, tokenize.COMMENT, tokenize.NL, tokenize.INDENT, t
 
 
 class LogicalLines(NamedTuple):
-    """What is known of the lines of a file, counted from 1.
+    """The logical lines of a file, counted from 1.
 
     Attributes:
         longer: Of each line of what runs over several, the first and the last of them.
         comments: Line → its comment.
-        read: How many lines are known. Of those after it this interpreter cannot tell comments from strings.
+        read: How many lines are known. In those after it this interpreter cannot distinguish comments from strings.
     """
 
     longer: dict[int, tuple[int, int]]

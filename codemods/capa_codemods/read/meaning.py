@@ -1,4 +1,4 @@
-"""What a name means in one file, where there is only one thing that it can mean.
+"""The meaning of a name in one file, where only one is possible.
 
     requests.get                       `import requests` and nothing else binds `requests` where it is read
     requests.Session()                 an object that this call has made; also through a name or `self.name`
@@ -20,7 +20,7 @@ _SCOPES = (*_FUNCTIONS, ast.ClassDef)
 
 
 class _Binding(NamedTuple):
-    """What one statement binds a name to: an imported dotted name, a value, or something unknown (neither)."""
+    """One binding of a name by a statement: to an imported dotted name, to a value, or to neither, which is unknown."""
 
     scope: _Scope
     dotted: str = ""
@@ -199,7 +199,7 @@ def _own(node: ast.AST) -> list[ast.AST]:
 
 
 def _unknown_names(node: ast.AST) -> Iterator[str]:
-    """Yield the names that *node* binds to what cannot be told."""
+    """Yield the names that *node* binds to an unknown value."""
     match node:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             yield name

@@ -26,7 +26,7 @@ def read_newer(data: bytes) -> tuple[list[ImportStatement], list[StringUse]] | N
 
 
 def same_but_for(old: bytes, new: bytes) -> bool:
-    """Say whether *old* and *new* are the same tree, import statements and strings aside."""
+    """Return whether *old* and *new* are the same tree, import statements and strings aside."""
     found = ask_libcst(__name__, {"source": old.decode("latin-1"), "other": new.decode("latin-1")})
     return found is not None and bool(found["same"])
 

@@ -24,7 +24,7 @@ _PYTHON_CELL_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")
 
 
 class Piece(NamedTuple):
-    """One string of a cell's source: what it says, and where it begins in the text of the file, after its quote."""
+    """One string of a cell's source: its text, and where it begins in the text of the file, after its quote."""
 
     text: str
     start: int
@@ -38,12 +38,12 @@ class Cell(NamedTuple):
 
     @property
     def source(self) -> str:
-        """What the cell says, with its magics as comments of the same length."""
+        """The text of the cell, with its magics as comments of the same length."""
         return _LINE_MAGIC.sub(r"\1#", self.text)
 
     @property
     def text(self) -> str:
-        """What the cell says."""
+        """The text of the cell."""
         return "".join(piece.text for piece in self.pieces)
 
     @property
@@ -53,7 +53,7 @@ class Cell(NamedTuple):
 
     @property
     def lines(self) -> list[bytes]:
-        """The lines of what the cell says, without their ends."""
+        """The lines of the cell, without their ends."""
         return _bytes(self.text).splitlines()
 
     @property
@@ -80,7 +80,7 @@ class NotebookFile(Document):
             pieces = _pieces(self.text) if _is_notebook(self.tree) else None
         except (ValueError, RecursionError) as error:
             raise UnreadableError(
-                f"not JSON: {error}", next_step="mend the notebook, or leave it out"
+                f"not JSON: {error}", next_step="correct the notebook, or leave it out with --exclude"
             ) from error
         if pieces is None:
             raise UnreadableError(
@@ -90,11 +90,11 @@ class NotebookFile(Document):
 
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
-        """Say whether *data* names one of the roots anywhere."""
+        """Return whether *data* names one of the roots anywhere."""
         return names.sieve.names(data)
 
     def ignores(self, line: int, rule: str) -> bool:  # noqa: ARG002
-        """Say no: a line of JSON may hold many of several cells. What a comment keeps, the Python of its cell says."""
+        """Return False: a line of JSON may hold several lines of cells. Comments count in the Python of each cell."""
         return False
 
     @property
@@ -161,7 +161,7 @@ class NotebookFile(Document):
 
     @cached_property
     def _letter_starts(self) -> list[int]:
-        """Where each line begins in the text, in letters."""
+        """The place in the text, in letters, where each line begins."""
         lengths = (len(line.decode()) for line in self.data.splitlines(keepends=True))
         return list(accumulate(lengths, initial=0))
 
@@ -183,7 +183,7 @@ def _is_notebook(tree: Any) -> bool:
 
 
 def _is_for_python(tree: Any) -> bool:
-    """Say whether the kernel of the notebook *tree* runs Python, or none is named."""
+    """Return whether the kernel of the notebook *tree* runs Python, or none is named."""
     metadata = tree.get("metadata")
     places = (("kernelspec", "language"), ("language_info", "name"))
     named = [_text_at(metadata, *place).lower() for place in places]

@@ -1,4 +1,4 @@
-"""Say whether a call patches or finds a module, from what it is called on.
+"""Return whether a call patches or finds a module, from what it is called on.
 
     mocker.patch("requests.get")       the name says it, as `mock`, `monkeypatch` and `mp` do
     m.setattr("requests.get", fake)    where the file binds `m` to one of these: `with monkeypatch.context() as m`
@@ -23,14 +23,14 @@ _CLASSES = frozenset({"MonkeyPatch", "MockerFixture", "MockFixture"})
 
 
 class Holders:
-    """What the names of one file that calls are made on stand for."""
+    """The meaning of the names in one file on which `patch` and the like are called."""
 
     def __init__(self, tree: ast.Module | None) -> None:
-        """Look at the bindings of *tree* when a name does not say enough; None if there is no tree."""
+        """Use the bindings of *tree* where a name alone is not enough; None if there is no tree."""
         self._tree = tree
 
     def is_meant(self, callee: str) -> bool:
-        """Say whether *callee*, which ends with `patch`, `setattr`, `find_spec` or such, takes the name of a module."""
+        """Return whether *callee*, which ends with `patch`, `setattr` or the like, takes the name of a module."""
         holder, dot, tail = callee.removesuffix(".multiple").rpartition(".")
         if not holder:
             return not dot  # with a dot it is a method of what another call returns

@@ -1,7 +1,7 @@
 """Cut a module where definitions begin, so that only those pieces need to be parsed that are of interest.
 
 A line that begins with `def`, `class`, `async` or `@`, in a class after four blanks, begins a statement, unless it
-stands in a string. What is a string is told without a parser: it begins at the first quote that is in no comment and no
+stands in a string. Strings are found without a parser: one begins at the first quote that is in no comment and no
 other string. Where the cut is wrong nevertheless, in brackets or before an `else`, the piece is no Python. What is no
 Python as a whole may be cut into pieces that are: so nothing may be changed on the word of pieces alone.
 """
@@ -29,7 +29,7 @@ _F_STRINGS_NEST = sys.version_info >= (3, 12)
 
 
 def pieces_around(data: bytes, offsets: Iterable[int]) -> list[tuple[int, int]] | None:
-    """Return where the pieces of *data* that hold *offsets* begin and end, in order; None if it cannot be told."""
+    """Return where the pieces of *data* that hold *offsets* begin and end, in order; None if that is not certain."""
     if _F_STRINGS_NEST and _F_STRING.search(data):
         return None  # a quote in such a string may begin another
     starts = sorted({0, *_starts(data)})

@@ -97,7 +97,7 @@ class PythonFile(Document):
 
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
-        """Say whether *data* may import or quote one of the roots."""
+        """Return whether *data* may import or quote one of the roots."""
         return names.sieve.imports_or_quotes(data)
 
     def imports(self, offsets: Sequence[int]) -> Sequence[ImportStatement]:

@@ -1,4 +1,4 @@
-"""What the strings of a syntax tree are used for: to whom they are passed, where they stand."""
+"""Uses of the strings of a syntax tree: the calls that they are passed to, and their places."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def string_uses(
 
 
 def reaches(node: ast.AST, lines: Sequence[int]) -> bool:
-    """Say whether one of *lines*, which are sorted, is in *node*."""
+    """Return whether one of *lines*, which are sorted, is in *node*."""
     first, last = getattr(node, "lineno", None), getattr(node, "end_lineno", None)
     if first is None or last is None:
         return True
@@ -119,7 +119,7 @@ def _uses_in_call(node: ast.Call) -> Iterator[tuple[ast.AST, StringUse]]:
 
 
 def _is_relative(call: ast.Call) -> bool:
-    """Say whether this call of `__import__` may look in the package of the file: not without a level of 0."""
+    """Return whether this call of `__import__` may look in the package of the file: not without a level of 0."""
     levels = [*call.args[4:5], *(keyword.value for keyword in call.keywords if keyword.arg == "level")]
     return any(getattr(level, "value", None) != 0 for level in levels)
 

@@ -10,7 +10,7 @@ from capa_codemods.errors import UnreadableError
 
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=]", re.MULTILINE)
 _BOM = b"\xef\xbb\xbf"
-# What the parser says of Python 2, and where it stops (`\0`) when it has no name for what it sees.
+# The parser's messages about Python 2, and where it stops (`\0`) when it has no message.
 _PYTHON_2 = re.compile(
     r"""Missing[ ]parentheses[ ]in[ ]call[ ]to | multiple[ ]exception[ ]types[ ]must[ ]be
     | parameters[ ]cannot[ ]be[ ]parenthesized | leading[ ]zeros[ ]in[ ]decimal
@@ -59,7 +59,7 @@ def parse(data: bytes) -> ast.Module:
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
         reason = str(error) or "its expressions are nested too deeply"
         raise UnreadableError(
-            f"cannot be parsed: {reason}", next_step="mend the file, or change its imports by hand"
+            f"cannot be parsed: {reason}", next_step="correct the file, or change its imports by hand"
         ) from error
 
 
@@ -81,7 +81,7 @@ def _encoding(data: bytes) -> str | None:
         raise UnreadableError(
             f"not Python {_version()}: {error.msg}",
             line=1,
-            next_step="mend the encoding that its first lines declare",
+            next_step="correct the encoding that its first lines declare",
         ) from error
     return None if name in {"utf-8", "utf-8-sig", "ascii"} or data.isascii() else name
 
@@ -98,4 +98,4 @@ def _advice(error: SyntaxError) -> str:
         return "it looks like Python 2: port it to Python 3 first, or leave it out with --exclude"
     if "codec can't decode" in error.msg or "encoding" in error.msg:
         return "save it in UTF-8, or declare its encoding in the first line"
-    return "mend the file; if it is for a newer Python, run capa with that Python"
+    return "correct the file; if it is for a newer Python, run capa with that Python"

@@ -105,7 +105,7 @@ def _is_rule(value: object, module: str) -> bool:
 
 
 def _loaded(offer: RuleOffer, entry: EntryPoint) -> Rule[Any]:
-    step = f"mend or update it, or leave it out with --skip {offer.id}"
+    step = f"correct or update it, or leave it out with --skip {offer.id}"
     who = f"the rule `{offer.id}` of {offer.package}"
     try:
         rule = entry.load()()

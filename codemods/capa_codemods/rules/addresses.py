@@ -9,16 +9,16 @@
     redis.Redis(host="cache.internal", db=1)            →   [state.cache-internal-1]
                                                             …
 
-The call goes where it went: the adapter takes `capa://NAME` for the logical name, and an address that stays in other
-code for the name whose `legacy` holds it. Where Celery is still the original, which knows nothing of names, only the
+The call reaches the same server: the adapter resolves `capa://NAME` as the logical name, and an address that stays in
+other code as the name whose `legacy` holds it. Where Celery is still the original, only the
 table is made; with `keep = true` that is so everywhere, and the code goes on working on the original. redis-py has no
 adapter: its calls go on as before, and the name is there for new code. Where a block had no table, `[<block>.default]`
 keeps the embedded default for its other names.
 
-Seen are `Celery(broker=…, backend=…)`, `app.conf.broker_url = …`, `app.conf.update(result_backend=…)`,
+The rule reads `Celery(broker=…, backend=…)`, `app.conf.broker_url = …`, `app.conf.update(result_backend=…)`,
 `redis.Redis(…)`, its pools and `from_url(…)`. A password is not copied: the URL refers to a secret, and a warning says
 which. Left alone: addresses that are not written out, and engines for which no component is installed, which a note
-names. An address that says more than where (several of them, a query) gets a table and stays in the code.
+names. An address that holds more than one place (several addresses, a query) gets a table and stays in the code.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _POSITIONS = ("host", "port", "db", "password")
 
 
 class _Address(NamedTuple):
-    """An address as the code has it; *password* says whether there is one, and nothing of it is kept.
+    """An address as the code has it; *password* is whether there is one, and nothing of it is kept.
 
     *literal* is the string that is the address and nothing else, if there is one.
     """
@@ -73,7 +73,7 @@ class _Address(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The logical name: the host, and what tells this address from others there."""
+        """The logical name: the host, and what distinguishes this address from others there."""
         port = "" if self.port == scheme(self.scheme).port else f"-{self.port}"
         path = f"-{self.path}" if self.path else ""
         tls = "-tls" if scheme(self.scheme).tls else ""
@@ -113,9 +113,9 @@ class Addresses(Rule[PythonFile]):
             root = called.partition(".")[0]
             if root in project.names.roots and project.refusal(root, file.path):
                 continue
-            said = list(self._named(address, node.lineno, project))
-            yield from said
-            is_new = any(isinstance(item, Setting) for item in said)
+            items = list(self._named(address, node.lineno, project))
+            yield from items
+            is_new = any(isinstance(item, Setting) for item in items)
             if root == "redis" and is_new:
                 message = (
                     f"redis-py serves this call as before; for new code it is the state `{address.name}`"

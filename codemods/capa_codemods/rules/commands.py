@@ -1,13 +1,13 @@
 """Commands in Dockerfiles, compose files, Procfiles, units, workflows, Makefiles and scripts: read, never changed.
 
-    celery -A proj worker            nothing to say: it starts the migrated application as it is
+    celery -A proj worker            nothing: it starts the migrated application as it is
     celery -A proj inspect ping      a warning: remote control is not served
     celery -A proj worker -P gevent  a warning: the pool is not served, and with `multi start` the same
     RUN pip install requests         a warning: capa-core[requests] would be missing there
     pytest -p celery.contrib.pytest  a warning: the plug-in is the original's, in `addopts` too
 
-Celery's own program loads the application that `-A` names, and the application is Capa's. So no command needs another
-spelling, and what would not work needs a decision.
+Celery's own program loads the application that `-A` names, and the application is Capa's. So no command is changed,
+and one that would not work is reported for a decision.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from capa_codemods.command_lines.installs import installed
 from capa_codemods.command_lines.judged import StartedCommand, started_command
 from capa_codemods.command_lines.plugins import plugins
 from capa_codemods.findings import Edit, Finding, Level
-from capa_codemods.sdks.import_map import reason_id
 from capa_codemods.manifests.requirement import capa_requirement, missing_extras
 from capa_codemods.project import Project
 from capa_codemods.rule import Rule
+from capa_codemods.sdks.import_map import reason_id
 
 
 class Commands(Rule[CommandFile]):
@@ -38,9 +38,9 @@ class Commands(Rule[CommandFile]):
     def check(self, file: CommandFile, project: Project) -> Iterator[Edit | Finding]:
         """Yield a finding for each such command."""
         for simple in file.commands:
-            yield from self.said_of(simple, project)
+            yield from self.findings_of(simple, project)
 
-    def said_of(self, simple: SimpleCommand, project: Project) -> Iterator[Finding]:
+    def findings_of(self, simple: SimpleCommand, project: Project) -> Iterator[Finding]:
         """Yield what there is to say of one command."""
         if found := started_command(simple, project.names):
             yield from self._started(found)
@@ -49,20 +49,22 @@ class Commands(Rule[CommandFile]):
             yield from self._loaded(simple, project)
 
     def _started(self, found: StartedCommand) -> Iterator[Finding]:
-        for line in found.told:
+        for line in found.lines:
             level: Level = "warning" if line.support == "none" else "note"
-            said = f"`{' '.join(found.words)}`: {line.reason}"
+            message = f"`{' '.join(found.words)}`: {line.reason}"
             step = f"`capa explain {reason_id(line.see)}`" if line.see else "name it with -A"
-            yield Finding(self.id, found.line, level, said, step)
+            yield Finding(self.id, found.line, level, message, step)
 
     def _installed(self, simple: SimpleCommand, project: Project) -> Iterator[Finding]:
         missing = missing_extras(installed(simple.words), project.names)
         if missing:
-            said = f"`{' '.join(simple.words)}` installs an SDK and not {capa_requirement(missing)}"
-            yield Finding(self.id, simple.line, "warning", said, f"add '{capa_requirement(missing)}' to it")
+            message = f"`{' '.join(simple.words)}` installs an SDK and not {capa_requirement(missing)}"
+            yield Finding(
+                self.id, simple.line, "warning", message, f"add '{capa_requirement(missing)}' to it"
+            )
 
     def _loaded(self, simple: SimpleCommand, project: Project) -> Iterator[Finding]:
         for module in plugins(simple.words):
             if new := project.names.modules.get(module):
-                said = f"`-p {module}` loads the plug-in of the original into pytest"
-                yield Finding(self.id, simple.line, "warning", said, f"name {new} there")
+                message = f"`-p {module}` loads the plug-in of the original into pytest"
+                yield Finding(self.id, simple.line, "warning", message, f"name {new} there")

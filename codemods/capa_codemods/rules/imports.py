@@ -8,7 +8,7 @@
                                               from celery import unserved
 
 Left alone: relative imports, modules that the import map does not list, names that it lists as not served, roots
-that are the user's own modules here, and what cannot be told apart by its bytes. Each is reported.
+that are the user's own modules here, and names whose place in the bytes is ambiguous. Each is reported.
 
 Safe because every use of the bound name stays as it is: no scope is analysed, and the proof compares what each
 statement binds.
@@ -21,11 +21,11 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from capa_codemods.findings import Edit, Finding
-from capa_codemods.sdks.import_map import reason_id
 from capa_codemods.project import Project
 from capa_codemods.read.facts import ImportedName, ImportStatement
 from capa_codemods.read.python_file import PythonFile
 from capa_codemods.rule import Rule
+from capa_codemods.sdks.import_map import reason_id
 from capa_codemods.sdks.names import Names, Target
 
 _GAPS = re.compile(rb"[ \t\f]|\\(?:\r\n|\r|\n)")

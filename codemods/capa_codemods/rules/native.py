@@ -167,7 +167,7 @@ def _plain(url: str) -> tuple[str, str | None, int | None, str]:
 
 
 def _is_only_read(name: str, tree: ast.Module) -> bool:
-    """Say whether the file binds *name* once and does nothing with it but to read values and to start."""
+    """Return whether the file binds *name* once and does nothing with it but to read values and to start."""
     uses = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
     known = {
         id(node.func.value)
@@ -208,7 +208,7 @@ def _reads(tree: ast.Module) -> Iterator[ast.Call]:
 
 
 def _is_plain(call: ast.Call) -> bool:
-    """Say whether every argument of *call* has its counterpart, and the namespace is no document."""
+    """Return whether every argument of *call* has its counterpart, and the namespace is no document."""
     names = [keyword.arg for keyword in call.keywords]
     if not 1 <= len(call.args) <= 2 or any(isinstance(argument, ast.Starred) for argument in call.args):
         return False

@@ -5,10 +5,10 @@
 
 Everything else of the file keeps its bytes: outputs, metadata, indentation. Left alone: notebooks in other languages,
 cells for other programs (`%%bash`), and cells that are no Python once their magics are taken for comments; those are
-reported. Of commands (`!celery …`, `%pip install requests`, `%%bash`) it says what `commands` says of scripts.
+reported. Of commands (`!celery …`, `%pip install requests`, `%%bash`) it reports what `commands` reports of scripts.
 
 A comment `# capa: ignore[imports]`, `[strings]`, `[commands]` or `[notebooks]` counts as in a file; in a cell that
-cannot be read it keeps the report away. As a choice, `notebooks` stands for itself: `--only imports` takes Python files
+cannot be read it suppresses the report. As a choice, `notebooks` stands for itself: `--only imports` takes Python files
 alone, and `--skip strings` leaves out no strings of cells.
 """
 
@@ -51,7 +51,7 @@ class Notebooks(Rule[NotebookFile]):
         for simple in cell_commands(cell):
             if not any(line_ignores(cell.lines[simple.line - 1], one) for one in (self.id, Commands.id)):
                 placed = simple._replace(line=file.lines(cell)[simple.line - 1])
-                yield from Commands().said_of(placed, project)
+                yield from Commands().findings_of(placed, project)
 
     def _cell(self, file: NotebookFile, cell: Cell, project: Project) -> Iterator[Edit | Finding]:
         try:
@@ -73,8 +73,8 @@ class Notebooks(Rule[NotebookFile]):
             return item._replace(rule=self.id, line=line)
         start, last = file.place(cell, item.start), file.place(cell, item.end - 1)
         if start is None or last is None or b"\n" in file.data[start:last]:
-            said = f"an import in cell {cell.number} runs over several strings of the file"
-            return Finding(self.id, line, "warning", said, "change it by hand")
+            message = f"an import in cell {cell.number} runs over several strings of the file"
+            return Finding(self.id, line, "warning", message, "change it by hand")
         # What is edited is a name, so its last letter is one byte.
         return Edit(
             start, last + 1, json.dumps(item.new.decode(), ensure_ascii=False)[1:-1].encode(), self.id

@@ -11,8 +11,8 @@
 PEP 621 dependencies and optional dependencies, PEP 735 groups, build requirements (setup.py may import the SDK), and
 the lists and tables of Poetry, PDM, uv, Hatch, tox, Pixi, Rye and Flit. Order, comments and markers are kept. Where
 no place can be found that gives exactly that, or a table asks for the SDK under a condition (`optional = true`,
-`markers`, `python`), the finding says what to add by hand; so it does for what Pixi asks of conda. Lock files are
-never edited: a finding names the command that makes them again.
+`markers`, `python`), the finding names the line to add by hand, as for requirements that Pixi takes from conda. Lock
+files are never edited: a finding names the command that makes them again.
 """
 
 from __future__ import annotations
@@ -50,9 +50,10 @@ class Pyproject(TomlRule[PyprojectFile]):
             for key in table:
                 owner = project.names.required(key)
                 if owner and not brought & {owner.extra, "all"}:
-                    said = f"{'.'.join(path)}: {key} is asked of conda, which has no {capa_requirement([owner.extra])}"
+                    wanted = capa_requirement([owner.extra])
+                    message = f"{'.'.join(path)}: {key} is asked of conda, which has no {wanted}"
                     step = "ask for it in [tool.pixi.pypi-dependencies]"
-                    yield Finding(self.id, file.line_with(key), "warning", said, step)
+                    yield Finding(self.id, file.line_with(key), "warning", message, step)
 
     def _of_tox(self, file: PyprojectFile, project: Project) -> Iterator[Finding]:
         try:
@@ -61,5 +62,5 @@ class Pyproject(TomlRule[PyprojectFile]):
             return  # what tox cannot read either asks for nothing
         for listed in lists:
             if missing := missing_extras((line.text for line in listed.lines), project.names):
-                said = f"legacy_tox_ini asks for an SDK and not for {capa_requirement(missing)}"
-                yield Finding(self.id, file.line_with("legacy_tox_ini"), "warning", said, "add it by hand")
+                message = f"legacy_tox_ini asks for an SDK and not for {capa_requirement(missing)}"
+                yield Finding(self.id, file.line_with("legacy_tox_ini"), "warning", message, "add it by hand")

@@ -1,4 +1,4 @@
-"""Calls of requests without `timeout=`, which wait for ever: they get the configured one.
+"""Calls of requests without `timeout=`, which may wait forever: they get the configured one.
 
     requests.get(url)                      →  requests.get(url, timeout=60)
     with requests.Session() as s:             with requests.Session() as s:
@@ -7,8 +7,8 @@
 The seconds are `seconds` in `[tool.capa.migrate.requests-timeout]`, else `timeout_s` in `[adapters.requests]` of
 capa.toml, else 60, which is capa_requests' own default. With `timeout_s = 0` there is nothing to give.
 
-The functions of the module and the methods of a `Session` are meant, through `capa_requests` too, where the file leaves
-no doubt what is called. Left alone and noted: `**kwargs` and `*args`, sessions that are handed to other code or have
+The rule edits calls of the module's functions and of a `Session`'s methods, through `capa_requests` too, where it is
+certain what is called. Left alone and noted: `**kwargs` and `*args`, sessions that are handed to other code or have
 an adapter or a method of their own, since these may set a timeout, calls whose method is replaced here or in another
 file that is no test, calls with `stream=`, where a pause may be right, and calls inside f-strings.
 """
@@ -75,8 +75,8 @@ class RequestsTimeout(Rule[PythonFile]):
             if not is_open or is_ignored(file, call, self.id):
                 continue
             doubt = _doubt(call, doubtful)
-            told = (f"{holder}.{verb}", f"{holder}.request", _SESSION_METHOD)
-            doubt = next((replaced[name] for name in told if name in replaced), doubt)
+            names = (f"{holder}.{verb}", f"{holder}.request", _SESSION_METHOD)
+            doubt = next((replaced[name] for name in names if name in replaced), doubt)
             if id(call) in in_strings:
                 doubt = "it stands in an f-string"
             edit = None if doubt else with_argument(file, call, f"timeout={text}", self.id)
@@ -179,7 +179,7 @@ def _doubtful_sessions(tree: ast.Module, meanings: Meanings, project: Project) -
             adapter = meanings.of(node.args[1]) if len(node.args) == 2 else None
             if not adapter or project.names.original(adapter) not in _ADAPTERS:
                 found[ast.unparse(node.func.value)] = "an adapter of its session may set one"
-    # Which of them are one session is not told apart.
+    # Two such objects may be one session.
     aliases = set(_aliases(tree, meanings, project))
     reason = next((found[name] for name in sorted(aliases) if name in found), "")
     return {**dict.fromkeys(aliases if reason else (), reason), **found}

@@ -37,8 +37,8 @@ class SetupPy(Rule[SetupFile]):
         yield from moved_entries(self.id, file.entries, file.path, project)
         for lack in missing((item.value for item in file.loose), project.names):
             line = next(item.line for item in file.loose if lack.is_for(item.value, project.names))
-            said = f"asks for an SDK and not for {lack.text}: the list is not literal in `setup(…)`"
-            yield Finding(self.id, line, "warning", said, "add it by hand")
+            message = f"asks for an SDK and not for {lack.text}: the list is not literal in `setup(…)`"
+            yield Finding(self.id, line, "warning", message, "add it by hand")
 
     def _list(self, items: Sequence[Item], file: SetupFile, project: Project) -> Iterator[Edit | Finding]:
         for lack in missing((item.value for item in items), project.names):
@@ -51,8 +51,8 @@ class SetupPy(Rule[SetupFile]):
         last = ours or next(item for item in reversed(items) if lack.is_for(item.value, project.names))
         written = file.text[last.start : last.end]
         if written[1:-1] != last.value:
-            said = f"asks for an SDK and not for {lack.text}: the string beside is joined or escaped"
-            yield Finding(self.id, last.line, "warning", said, "add it by hand")
+            message = f"asks for an SDK and not for {lack.text}: the string beside is joined or escaped"
+            yield Finding(self.id, last.line, "warning", message, "add it by hand")
         elif ours:
             yield from replaced(file, ours, with_extras(ours.value, lack.extras), self.id)
         else:

@@ -18,7 +18,7 @@ Left alone and reported: `def f(target="requests.Session.send")`, whose call may
 `getLogger("requests")` (loggers keep their names), `d.get("celery")`,
 `sys.modules["requests"]`, `patch.dict("sys.modules", …)`, settings that name a dotted path, literals that are joined
 or escaped, names that are put together (`import_module("celery." + name)`, `import_module(".result", "celery")`), and
-lazy imports of other shapes. In doubt a string is only a string.
+lazy imports of other shapes. In doubt a string is left alone.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _TARGETS = frozenset({"target", "path"})
 
 
 class _Aim(NamedTuple):
-    """What a string names: *rest* (attributes, dotted) of the served *module*; no module if none is served."""
+    """The name in a string: *rest* (attributes, dotted) of the served *module*; no module if none is served."""
 
     module: str
     rest: str
@@ -142,7 +142,7 @@ def _is_package(use: StringUse) -> bool:
 
 
 def _may_be_patched(use: StringUse, names: Names) -> bool:
-    """Say whether *use*, a class or what it has, is the default of a parameter that tells what to patch or import."""
+    """Return whether *use*, a class or what it has, is the default of a parameter for a thing to patch or import."""
     module = names.module_of(use.value)
     if module is None or use.place != "default" or use.holder not in _TARGETS:
         return False
@@ -260,5 +260,5 @@ def _may_be_label(dotted: str, module: str) -> bool:
 
 def _is_known(dotted: str, names: Names) -> bool:
     owner = names.owner(dotted)
-    is_told = names.is_unserved(dotted) or names.nearest_line(dotted) is not None
-    return is_told or (owner is not None and dotted in owner.returns)
+    is_known = names.is_unserved(dotted) or names.nearest_line(dotted) is not None
+    return is_known or (owner is not None and dotted in owner.returns)

@@ -226,9 +226,7 @@ def _check_places(result: ImportMap) -> None:
         if new.partition(".")[0] != result.package:
             raise ImportMapError(f"{result.path}: [modules] {old} goes to {new}, outside {result.package}")
         if outer := next((one for one in result.unserved if f"{old}.".startswith(f"{one}.")), None):
-            raise ImportMapError(
-                f"{result.path}: [modules] {old} is in {outer}, which is said to be unserved"
-            )
+            raise ImportMapError(f"{result.path}: [modules] {old} is in {outer}, which is listed as unserved")
     for ability in result.needs:
         if not _ABILITY.fullmatch(ability):
             raise ImportMapError(

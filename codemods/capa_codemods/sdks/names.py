@@ -15,20 +15,20 @@ CAPA_DISTRIBUTION = "capa-core"
 
 
 class Target(NamedTuple):
-    """Where a name of a `from` import comes from: `from module import name`."""
+    """The new place of a name: `from module import name`."""
 
     module: str
     name: str
 
 
 class Names:
-    """Answer where an old name went.
+    """Old names and their new names.
 
     Attributes:
         maps: The import maps, in the order given.
         roots: Old top-level name → its import map.
         modules: Old module → new module, of all maps.
-        sieve: Tells from the bytes of a Python file whether it may concern the roots.
+        sieve: Finds from the bytes of a Python file whether it may concern the roots.
     """
 
     def __init__(self, maps: Iterable[ImportMap]) -> None:
@@ -74,7 +74,7 @@ class Names:
         return dotted or None
 
     def is_unserved(self, dotted: str) -> bool:
-        """Say whether *dotted* is known to be a module that no adapter has, or below one."""
+        """Return whether *dotted* is known to be a module that no adapter has, or below one."""
         while dotted and dotted not in self._unserved:
             dotted = dotted.rpartition(".")[0]
         return bool(dotted)
@@ -114,7 +114,7 @@ class Names:
         return self._distributions.get(normalized_name(distribution))
 
     def may_require(self, text: str) -> bool:
-        """Say whether *text*, or as much of it as is ever parsed, names a distribution that brings an SDK."""
+        """Return whether *text*, or as much of it as is ever parsed, names a distribution that brings an SDK."""
         return self._required.search(text, 0, LARGEST_BYTES) is not None
 
 

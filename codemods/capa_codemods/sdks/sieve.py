@@ -1,7 +1,7 @@
-"""Say from the bytes alone whether a file can concern the rules, so that only few files need to be parsed.
+"""A filter that finds from the bytes alone whether a file can concern the rules, so that few files are parsed.
 
 A file is let through if the name of a root stands where an import statement or a string could name it. That is never
-missed; a comment or a docstring that looks the same is let through too, and the syntax tree tells them apart.
+missed. A comment or a docstring that looks the same is let through too; the syntax tree distinguishes them.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class Sieve:
         self._searches = [(literal, search_for([literal])) for literal in self._literals]
 
     def names(self, data: bytes) -> bool:
-        """Say whether *data* holds the name of a root anywhere."""
+        """Return whether *data* holds the name of a root anywhere."""
         # A file may be asked about for several kinds, one after the other.
         if data is not self._asked:
             self._asked, self._answer = data, self._search(data)
         return self._answer
 
     def imports_or_quotes(self, data: bytes) -> bool:
-        """Say whether *data* may import a root, or name it in a string that matters."""
+        """Return whether *data* may import a root, or name it in a string that matters."""
         if not self.names(data):
             return False
         return any(_is_quoted(data, *place) or _is_imported(data, place[0]) for place in self._places(data))
@@ -98,7 +98,7 @@ def _is_imported(data: bytes, start: int) -> bool:
 
 
 def _imports_lazily(data: bytes) -> bool:
-    """Say whether names of *data* may be imported when they are first asked for, from a table."""
+    """Return whether names of *data* may be imported when they are first asked for, from a table."""
     return b"__getattr__" in data and (b"import_module" in data or b"__import__" in data)
 
 

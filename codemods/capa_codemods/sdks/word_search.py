@@ -1,4 +1,4 @@
-"""Say whether bytes hold one of a few words, as fast as the machine can."""
+"""Return whether bytes hold one of a few words, as fast as the machine can."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Holds = Callable[[bytes], bool]
 
 
 def search_for(words: Iterable[bytes]) -> Holds:
-    """Return what says whether the bytes that it is given hold one of *words*."""
+    """Return a predicate: whether bytes hold one of *words*."""
     listed = tuple(words)
     find = _strstr()
     if find is None or any(b"\0" in word for word in listed):

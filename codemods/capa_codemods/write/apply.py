@@ -27,7 +27,7 @@ class Trouble(NamedTuple):
 
 
 class WriteResult(NamedTuple):
-    """What a writing run did.
+    """The result of a writing run.
 
     Attributes:
         written: Files that now hold what they should, in the order of writing.
@@ -41,7 +41,7 @@ class WriteResult(NamedTuple):
 
 
 def no_progress(done: int, total: int) -> None:
-    """Tell nobody how far it is."""
+    """Report no progress."""
 
 
 def apply_files(
@@ -50,7 +50,7 @@ def apply_files(
     """Replace *files*, journal first. Call it with the journal's lock held and nothing unfinished.
 
     A file that cannot be written, or has changed since it was read, is left and reported; the others are written.
-    *progress* is told before each file how many are done, and of how many.
+    *progress* is called before each file with how many are done, and of how many.
 
     Raises:
         OSError: The journal cannot be written. Nothing was touched.
@@ -78,7 +78,7 @@ def undo_newest(journal: Journal, progress: Progress = no_progress) -> WriteResu
     """Take back the newest rewrite; None if there is none. Call it with the journal's lock held.
 
     A file that the user has edited since keeps the edits, if they are on other lines. Else it is left as it is and
-    named, and the rewrite stays in the journal, so that undo can be run again when the conflict is mended.
+    named, and the rewrite stays in the journal, so that undo can be run again when the conflict is resolved.
 
     Raises:
         JournalError: The journal is damaged, and nothing was touched; or it could no longer be written afterwards.
@@ -145,8 +145,8 @@ def _close(record: JournalRecord, rewritten: Sequence[str], troubles: Sequence[T
             record.drop()
     except OSError as error:
         raise JournalError(
-            f"{record.place} cannot be written ({error.strerror or error}) now that files have been: mend that, then "
-            f"run again: what was begun is taken back first"
+            f"{record.place} cannot be written ({error.strerror or error}) now that files have been: correct that, "
+            f"then run again: what was begun is taken back first"
         ) from error
 
 
@@ -164,14 +164,14 @@ def _free_place(journal: Journal, record: JournalRecord, index: int, path: str) 
 
 
 class _Older:
-    """What the files held before and after the rewrites that are older than one."""
+    """The content of files before and after the rewrites that are older than one."""
 
     def __init__(self, journal: Journal, record: JournalRecord) -> None:
         self._journal = journal
         self._number = record.number
 
     def held(self, path: str, found: str) -> bool:
-        """Say whether the file at *path* held what has the digest *found*, as far as the journal knows."""
+        """Return whether the file at *path* held what has the digest *found*, as far as the journal knows."""
         return found in self._digests.get(path, ())
 
     @cached_property
@@ -226,5 +226,4 @@ def _check_place(root: str, path: str) -> None:
 def _reason(error: OSError | CodemodError) -> str:
     if isinstance(error, CodemodError):
         return str(error)
-    said = error.strerror or error
-    return f"cannot be written: {said}; it was left as it is: {remedy_for(error)} and run again"
+    return f"cannot be written: {error.strerror or error}; it was left as it is: {remedy_for(error)} and run again"

@@ -1,4 +1,4 @@
-"""What is not committed in a work tree, and how to commit a rewrite, without running what the repository brings along.
+"""Uncommitted changes of a work tree, and commits of a rewrite, without running programs of the repository.
 
 A file's filter is such a program: where the repository's own settings name one, it is switched off, and a file that
 would have to go through it is not committed.
@@ -15,7 +15,7 @@ from capa_codemods.read.git import ask_git, git_top_level, run_git
 
 
 class UncommittedChanges(NamedTuple):
-    """What in a work tree is not committed; a folder ends in `/`, and the tree as a whole is empty."""
+    """The changes of a work tree that are not committed; a folder ends in `/`, and the tree as a whole is empty."""
 
     changed: tuple[str, ...] = ()
     untracked: tuple[str, ...] = ()
@@ -98,9 +98,9 @@ def commit_files(root: str, paths: Sequence[str], message: str) -> str:
     )
     listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
     _must(root, *quiet, "add", *listed, given=_listed(paths))
-    said = ("--no-verify", "--no-gpg-sign", "--cleanup=whitespace", "--message", message)
+    options = ("--no-verify", "--no-gpg-sign", "--cleanup=whitespace", "--message", message)
     try:
-        _must(root, *quiet, "commit", "--quiet", "--only", *said, *listed, given=_listed(paths))
+        _must(root, *quiet, "commit", "--quiet", "--only", *options, *listed, given=_listed(paths))
     except CodemodError:
         ask_git(root, *quiet, "reset", "--quiet", *listed, given=_listed(paths))
         raise
@@ -119,8 +119,8 @@ def _filter_keys(root: str) -> list[str]:
     """Return the settings by which the repository itself names programs to run on its files."""
     pattern = r"^filter\..*\.(clean|process)$"
     # With all that is included, and with the place of each: `--local` would hide what a file that it includes sets.
-    told = ask_git(root, "config", "--show-scope", "--name-only", "-z", "--get-regexp", pattern)
-    words = os.fsdecode(told or b"").split("\0")
+    found = ask_git(root, "config", "--show-scope", "--name-only", "-z", "--get-regexp", pattern)
+    words = os.fsdecode(found or b"").split("\0")
     scopes = zip(words[::2], words[1::2], strict=False)
     return [key for scope, key in scopes if scope in {"local", "worktree"}]
 
@@ -128,6 +128,6 @@ def _filter_keys(root: str) -> list[str]:
 def _must(root: str, *arguments: str, given: bytes = b"") -> bytes:
     done = run_git(root, arguments, given)
     if done is None or done.returncode:
-        said = os.fsdecode(done.stderr).strip() if done else "it is not installed"
-        raise CodemodError(f"git could not commit in {root}: {said}")
+        reason = os.fsdecode(done.stderr).strip() if done else "it is not installed"
+        raise CodemodError(f"git could not commit in {root}: {reason}")
     return done.stdout

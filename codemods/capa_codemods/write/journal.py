@@ -1,4 +1,4 @@
-"""Keep, next to the tree, what is needed to take a rewrite back, whatever happens in the middle of it.
+"""The journal of a tree: what is needed to take a rewrite back, even one that was killed.
 
 Each rewrite has a folder in `.capa/migrate/journal/`. Its name ends with the state, and only a rename changes the
 state, so a kill leaves one state or the other:
@@ -77,7 +77,7 @@ class JournalRecord:
 
     @property
     def place(self) -> str:
-        """Where the record lies now."""
+        """The folder of the record now."""
         return f"{self._folder}/{self.number:04}.{self.state}"
 
     def entries(self) -> list[JournalEntry]:
@@ -181,7 +181,7 @@ class Journal:
     """The journal of one tree."""
 
     def __init__(self, root: str) -> None:
-        """Look at the tree at *root*; nothing is made before something is written."""
+        """Open the journal of the tree at *root*; nothing is created before something is written."""
         self.root = root
         self.folder = f"{root}/{MIGRATE_FOLDER}/journal"
 
@@ -244,7 +244,7 @@ class Journal:
             self._take(handle)
             yield
         finally:
-            with contextlib.suppress(OSError):  # what it kept others out of is done, whatever closing it says
+            with contextlib.suppress(OSError):  # the work that it guarded is done, even if closing it fails
                 os.close(handle)
 
     def _take(self, handle: int) -> None:

@@ -1,4 +1,4 @@
-"""Take edits back out of a file that has been edited since, if nobody touched the same lines."""
+"""Take edits back out of a file that has been edited since, if the edits are on other lines."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def without_edits(after: bytes, now: bytes, before: bytes, edits: Sequence[Edit]
 
 
 class _Moves:
-    """Where the lines of one text stand in another, whatever ends them there."""
+    """The places of the lines of one text in another, line ends aside."""
 
     def __init__(self, after: bytes, now: bytes) -> None:
         self._starts, self._now_starts = starts_of_lines(after), starts_of_lines(now)

@@ -1,4 +1,4 @@
-"""Replace a file so that whoever looks, whenever, sees the old bytes or the new ones and nothing else."""
+"""Replace a file in one step: at every moment it holds the old bytes or the new ones."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def replace_file(path: str, new: bytes, *, temporary: str, expected: bytes | Non
     Args:
         path: Absolute path. Its folder is there.
         new: All of its new content.
-        temporary: Absolute path in the same folder that nobody else uses; gone afterwards.
+        temporary: Absolute path in the same folder that nothing else uses; gone afterwards.
         expected: What the file holds now, None if nothing may be there.
 
     Raises:
-        ConflictError: The file does not hold *expected*, or nobody may write to it.
+        ConflictError: The file does not hold *expected*, or it is read-only.
         OSError: It could not be written. The file is as it was.
     """
     try:
@@ -107,7 +107,7 @@ def _copy_attributes(source: str, handle: int) -> None:
     mode = stat.S_IMODE(found.st_mode)
     # What the file is made with is not always ours: a folder may hand down its group.
     if (found.st_uid, found.st_gid) != (made.st_uid, made.st_gid) and not _give(handle, found):
-        mode &= ~(stat.S_ISUID | stat.S_ISGID)  # they would lend the rights of somebody else
+        mode &= ~(stat.S_ISUID | stat.S_ISGID)  # they would lend the rights of another user
     if hasattr(os, "listxattr"):
         _copy_extended(source, handle)
     os.fchmod(handle, mode)

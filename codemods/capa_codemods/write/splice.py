@@ -43,7 +43,7 @@ def inverse_edits(data: bytes, edits: Sequence[Edit]) -> tuple[Edit, ...]:
 
 
 class Shift:
-    """Where the bytes of the old text are in the new one, of edits that are ordered."""
+    """The places of the bytes of the old text in the new one, for edits that are ordered."""
 
     def __init__(self, edits: Sequence[Edit]) -> None:
         """Prepare for *edits*."""
@@ -52,7 +52,7 @@ class Shift:
         self._sums = [0, *accumulate(len(edit.new) - (edit.end - edit.start) for edit in edits)]
 
     def touches(self, start: int, end: int) -> bool:
-        """Say whether an edit lies between *start* and *end*, or touches one of them."""
+        """Return whether an edit lies between *start* and *end*, or touches one of them."""
         return bisect_left(self._ends, start) < bisect_right(self._starts, end)
 
     def of(self, offset: int) -> int:
