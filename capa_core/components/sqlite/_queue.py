@@ -70,12 +70,15 @@ SCHEMA = (_TABLES, _UNIQUE_IDS)
 _TARGETS = "SELECT id, name, abandoned_at FROM queue WHERE topic = ?"
 _ADD = """
 INSERT INTO message (queue, visible_at, urgency, due, expires_at, published_at, key, id, content_type, attributes, data)
-VALUES (?1, ?2, ?3, ?2, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+VALUES (:queue, :due, :urgency, :due, :expires_at, :published_at, :key, :id, :content_type, :attributes, :data)
 """
 _ADD_WITH_KEY = """
 INSERT INTO message (queue, visible_at, urgency, due, expires_at, published_at, key, id, content_type, attributes, data)
-VALUES (?1, CASE WHEN EXISTS (SELECT 1 FROM message WHERE queue = ?1 AND key = ?6 AND key <> '') THEN NULL ELSE ?2 END,
-        ?3, ?2, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+VALUES (
+    :queue,
+    CASE WHEN EXISTS (SELECT 1 FROM message WHERE queue = :queue AND key = :key AND key <> '') THEN NULL ELSE :due END,
+    :urgency, :due, :expires_at, :published_at, :key, :id, :content_type, :attributes, :data
+)
 """
 _WAKE = "UPDATE message SET visible_at = 0 WHERE queue = ? AND visible_at > 0 AND visible_at <= ?"
 _LEASE = """
@@ -88,7 +91,7 @@ _REMOVE = "DELETE FROM message WHERE seq = ? AND count = ?"
 _REMOVE_WITH_KEY = "DELETE FROM message WHERE seq = ? AND count = ? RETURNING queue, key"
 _NEXT_OF_KEY = """
 UPDATE message SET visible_at = due
-WHERE seq = (SELECT min(seq) FROM message WHERE queue = ?1 AND key = ?2 AND key <> '') AND visible_at IS NULL
+WHERE seq = (SELECT min(seq) FROM message WHERE queue = ? AND key = ? AND key <> '') AND visible_at IS NULL
 """
 _HIDE = "UPDATE message SET visible_at = ? WHERE seq = ? AND count = ?"
 _RELEASE = "UPDATE message SET visible_at = 0, count = count - 1 WHERE seq = ? AND count = ?"
@@ -227,19 +230,19 @@ def _made(cursor: sqlite3.Cursor) -> int:
     return cursor.lastrowid
 
 
-def _row(queue: int, message: OutgoingMessage, now: float) -> tuple[object, ...]:
-    return (
-        queue,
-        now + message.delay_s if message.delay_s else 0,
-        9 - message.priority,
-        None if message.ttl_s is None else now + message.ttl_s,
-        now,
-        message.key,
-        message.id,
-        message.content_type,
-        json.dumps(dict(message.attributes)) if message.attributes else "",
-        message.data,
-    )
+def _row(queue: int, message: OutgoingMessage, now: float) -> dict[str, object]:
+    return {
+        "queue": queue,
+        "due": now + message.delay_s if message.delay_s else 0,
+        "urgency": 9 - message.priority,
+        "expires_at": None if message.ttl_s is None else now + message.ttl_s,
+        "published_at": now,
+        "key": message.key,
+        "id": message.id,
+        "content_type": message.content_type,
+        "attributes": json.dumps(dict(message.attributes)) if message.attributes else "",
+        "data": message.data,
+    }
 
 
 def _delivery(row: tuple[int, int, int, float | None, float, str, str, str, str, bytes]) -> Delivery:

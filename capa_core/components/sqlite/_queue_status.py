@@ -15,8 +15,8 @@ _QUEUES = """
 SELECT id, name, abandoned_at IS NOT NULL FROM queue
 WHERE topic = ? AND ifnull(abandoned_at > ?, 1) ORDER BY name
 """
-_DEPTH = "SELECT count(*) FROM message WHERE queue = ?1 AND NOT (count = 0 AND ifnull(expires_at <= ?2, 0))"
-_IN_FLIGHT = "SELECT count(*) FROM message WHERE queue = ?1 AND visible_at > ?2 AND count > 0"
+_DEPTH = "SELECT count(*) FROM message WHERE queue = ? AND NOT (count = 0 AND ifnull(expires_at <= ?, 0))"
+_IN_FLIGHT = "SELECT count(*) FROM message WHERE queue = ? AND visible_at > ? AND count > 0"
 # The first number of the index is that of the oldest: no row is read to find it.
 _OLDEST = """
 SELECT published_at FROM message
@@ -24,8 +24,8 @@ WHERE seq = (SELECT min(seq) FROM message INDEXED BY message_by_turn WHERE queue
 """
 _PEEK = """
 SELECT seq, visible_at, urgency, count, published_at, key, id, content_type, attributes,
-       ifnull(substr(data, 1, ?5), x''), length(data)
-FROM message WHERE queue = ?1 AND NOT (count = 0 AND ifnull(expires_at <= ?2, 0)) AND seq > ?3 ORDER BY seq LIMIT ?4
+       ifnull(substr(data, 1, ?), x''), length(data)
+FROM message WHERE queue = ? AND NOT (count = 0 AND ifnull(expires_at <= ?, 0)) AND seq > ? ORDER BY seq LIMIT ?
 """
 _PURGE = "DELETE FROM message WHERE queue = ?"
 
@@ -53,7 +53,7 @@ def peek(
     queue = _queue(connection, topic, group) or _queue(connection, topic, KEPT)
     if queue is None:
         return []
-    values = (queue, time.time(), int(after or 0), most, max_bytes)
+    values = (max_bytes, queue, time.time(), int(after or 0), most)
     return [_peeked(row) for row in connection.execute(_PEEK, values)]
 
 

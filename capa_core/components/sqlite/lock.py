@@ -35,8 +35,8 @@ _TAKE = (
     " SET token = token + 1, owner = excluded.owner, boot = excluded.boot, expires_s = excluded.expires_s"
 )
 _HELD_AFTER = (
-    "SELECT name, owner, token, expires_s - ?1 FROM lock WHERE name > ?2 AND boot = ?3 AND expires_s > ?1"
-    " ORDER BY name LIMIT ?4"
+    "SELECT name, owner, token, expires_s - ? FROM lock WHERE name > ? AND boot = ? AND expires_s > ?"
+    " ORDER BY name LIMIT ?"
 )
 _COUNTED = "SELECT token FROM lock WHERE name = ?"
 _RENEW = "UPDATE lock SET expires_s = ? WHERE name = ? AND owner = ? AND boot = ? AND expires_s > ?"
@@ -127,7 +127,8 @@ def _holder(connection: sqlite3.Connection, name: str) -> tuple[str, int]:
 
 
 def _held_after(connection: sqlite3.Connection, *, name: str) -> list[LockStatus]:
-    rows = connection.execute(_HELD_AFTER, (_uptime.seconds(), name, _uptime.boot(), _PAGE))
+    now = _uptime.seconds()
+    rows = connection.execute(_HELD_AFTER, (now, name, _uptime.boot(), now, _PAGE))
     return [LockStatus(name=row[0], owner=row[1], token=row[2], left_s=row[3]) for row in rows]
 
 
