@@ -79,7 +79,7 @@ def test_strings_of_libraries_are_the_same_in_pieces():
 
                 assert _strings(file.tree) == _strings(ast.Module(body, [])), path
                 assert _imports(file.tree) == _imports(ast.Module(body, [])), path
-    assert cut > FILES / 4
+    assert cut > FILES / 5
 
 
 def _strings(tree: ast.Module) -> list[tuple[int, int, object]]:

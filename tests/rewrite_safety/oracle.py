@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,13 @@ from capa_codemods.findings import Edit
 
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _Fact = tuple[str, tuple[str, str] | None]
+
+
+def _parsed(source: bytes) -> ast.Module:
+    with warnings.catch_warnings():
+        # Python 3.12 and later warn of unknown escapes in other people's strings.
+        warnings.simplefilter("ignore", SyntaxWarning)
+        return ast.parse(source)
 
 
 class _Imports(NamedTuple):
@@ -37,7 +45,7 @@ class Oracle:
 
     def difference(self, old: bytes, new: bytes) -> str:
         """Return where the two files are not the same program, or nothing."""
-        queue: list[tuple[object, object]] = [(ast.parse(old), ast.parse(new))]
+        queue: list[tuple[object, object]] = [(_parsed(old), _parsed(new))]
         while queue:
             one, other = queue.pop()
             if isinstance(one, ast.Constant) and isinstance(other, ast.Constant):
