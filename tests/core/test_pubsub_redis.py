@@ -152,7 +152,7 @@ def test_consumers_that_died_are_forgotten_once_they_hold_nothing(pubsub, client
     client.xreadgroup("default", "60000|dead but holding", {stream: ">"})
     client.xreadgroup("default", "60000|dead", {stream: ">"})
     time.sleep(0.2)
-    consumer._driver._next_forget = 0.0
+    consumer._driver._consumer._next_forget = 0.0
     consumer.receive(1, 0.05)
 
     names = {info["name"] for info in client.xinfo_consumers(stream, "default")}
@@ -184,7 +184,7 @@ def test_an_urgent_message_overtakes_among_many(pubsub):
 def test_a_waiting_consumer_takes_no_more_than_it_asked_for(pubsub):
     consumer, other = pubsub.consumer("t", raw=True), pubsub.consumer("t", raw=True)
     pubsub.publish_many("t", [Draft(data=b"x", priority=level) for level in range(10)], raw=True)
-    with_group = consumer._driver._await_new(4, 0.01)
+    with_group = consumer._driver._consumer._await_new(4, 0.01)
 
     assert 4 == len(with_group)
     assert 6 == len(consumer.receive(10))
