@@ -25,7 +25,6 @@ from capa_core.blocks.invocation._service import HandlerT
 from capa_core.blocks.invocation._service import Service as _BlockingService
 from capa_core.blocks.invocation.driver import EndpointStatus, InvocationLimits, InvocationRequest
 from capa_core.blocks.invocation.driver import InvocationResponse as _BlockingInvocationResponse
-from capa_core.blocks.lock._checks import Duration
 from capa_core.blocks.lock._held import Held as _BlockingHeld
 from capa_core.blocks.lock._portable import Lock as _BlockingLock
 from capa_core.blocks.lock._portable import Locks as _BlockingLocks
@@ -48,9 +47,9 @@ from capa_core.blocks.pubsub.driver import PubSubLimits
 from capa_core.blocks.pubsub.inspection import DeadLetter, PeekedMessage, TopicStatus
 from capa_core.blocks.secrets._portable import Secrets as _BlockingSecrets
 from capa_core.blocks.secrets.driver import SecretsLimits
-from capa_core.blocks.state._portable import Duration as _StateDuration
 from capa_core.blocks.state._portable import State as _BlockingState
 from capa_core.blocks.state.driver import Delete, Put, StateItem, StateLimits, StateStatus
+from capa_core.call.checks import Duration
 from capa_core.driver import ClientT
 from capa_core.runtime._report import ComponentReport
 from capa_core.runtime._runtime import ModelT
@@ -534,7 +533,7 @@ class State:
         key: str,
         value: bytes,
         *,
-        ttl: _StateDuration | None = None,
+        ttl: Duration | None = None,
         if_etag: str | None = None,
         notify: bool = False,
     ) -> str: ...
@@ -543,19 +542,19 @@ class State:
         key: str,
         value: Any,
         *,
-        ttl: _StateDuration | None = None,
+        ttl: Duration | None = None,
         if_etag: str | None = None,
         notify: bool = False,
     ) -> str: ...
     async def put_many(
-        self, values: Mapping[str, bytes], *, ttl: _StateDuration | None = None, notify: bool = False
+        self, values: Mapping[str, bytes], *, ttl: Duration | None = None, notify: bool = False
     ) -> dict[str, str]: ...
     async def delete(self, key: str, *, if_etag: str | None = None) -> bool: ...
     async def delete_many(self, keys: Iterable[str]) -> int: ...
     async def transact(self, operations: Sequence[Put | Delete]) -> None: ...
     def scan(self, prefix: str = "") -> AsyncIterator[str]: ...
-    async def increment(self, key: str, by: int = 1, *, ttl: _StateDuration | None = None) -> int: ...
-    async def wait(self, key: str, etag: str = "", *, timeout: _StateDuration) -> StateItem | None: ...
+    async def increment(self, key: str, by: int = 1, *, ttl: Duration | None = None) -> int: ...
+    async def wait(self, key: str, etag: str = "", *, timeout: Duration) -> StateItem | None: ...
     async def inspect(self, *, most: int = 100000) -> StateStatus: ...
     @property
     def blocking(self) -> _BlockingState: ...

@@ -108,29 +108,57 @@ class Guard:
     ) -> T:
         try:
             return function(*args, **kwargs)
-        except Exception as first:  # noqa: BLE001 - as above
-            last = first
+        except Exception as error:  # noqa: BLE001 - as above
+            first = error
+        try:
+            return self._again(first, lambda: function(*args, **kwargs), last_start, _harmless)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.fail(operation, error)
+
+    def repeated(
+        self, function: Callable[[], T], last_start: float, harmless: Callable[[Exception], bool]
+    ) -> T:
+        """Call *function*, and again after a retryable error, for a caller that names and traces errors itself.
+
+        Args:
+            last_start: The time (monotonic) after which no try is begun.
+            harmless: Whether a repeat after this error can do no harm.
+
+        Raises:
+            Exception: The error of the last try as the driver raised it; hand it to `fail`.
+        """
+        try:
+            return function()
+        except Exception as error:  # noqa: BLE001 - as above
+            first = error
+        return self._again(first, function, last_start, harmless)
+
+    def _again(
+        self,
+        error: Exception,
+        function: Callable[[], T],
+        last_start: float,
+        harmless: Callable[[Exception], bool],
+    ) -> T:
+        """Repeat *function*, which failed with *error*, until it succeeds or may not be repeated."""
         for attempt in range(self.policy.retries):
-            if not self._may_repeat(last, last_start):
+            pause_s = self._pause_s(attempt)
+            if not harmless(error) or not self._may_repeat(error, last_start - pause_s):
                 break
-            time.sleep(self.pause_s(attempt))
+            time.sleep(pause_s)
             try:
-                return function(*args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - as above
-                last = error
-        self.fail(operation, last)
+                return function()
+            except Exception as next_error:  # noqa: BLE001 - as above
+                error = next_error
+        raise error
 
     def _may_repeat(self, error: Exception, last_start: float) -> bool:
         named = self.named(error)
         if named is None or not named.retryable or time.monotonic() > last_start:
             return False
-        return self.spend_retry()
-
-    def spend_retry(self) -> bool:
-        """Return whether the budget allows one more retry, and count it."""
         return self._budget.take()
 
-    def pause_s(self, attempt: int) -> float:
+    def _pause_s(self, attempt: int) -> float:
         """Return how long to wait before retry number *attempt* (from 0), with full jitter."""
         return random.uniform(0, min(2.0, self.policy.backoff_s * 2**attempt))  # noqa: S311 - no secret
 
@@ -155,3 +183,9 @@ class Guard:
     def _traced(self, operation: str, call: Callable[[], T]) -> T:
         with telemetry.span(f"{self.block} {operation}", self._attributes):
             return call()
+
+
+def _harmless(error: Exception) -> bool:
+    """Return whether a repeat does no harm after any error: so it is in calls that are safe to repeat."""
+    del error
+    return True

@@ -111,7 +111,7 @@ class InvocationConformance(ContractPromises, ABC):
     def test_a_value_goes_as_json(self, invocation: Invocation) -> None:
         response = invocation.invoke("json", {"a": [1, "ü"]})
 
-        assert b'{"got":{"a":[1,"\\u00fc"]}}' == response.body
+        assert '{"got":{"a":[1,"ü"]}}'.encode() == response.body
         assert "application/json" == response.header("content-type")
 
     def test_a_value_without_a_json_form_is_refused_before_sending(self, invocation: Invocation) -> None:

@@ -163,7 +163,7 @@ def test_keys_given_as_one_text_are_a_mistake():
 
 @pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}], ids=["object", "nan", "set"])
 def test_what_has_no_json_form_is_refused(value):
-    with pytest.raises(InvalidArgumentError, match="'k' has no JSON form"):
+    with pytest.raises(InvalidArgumentError, match="'k', of type .*, has no JSON form"):
         State(MemoryState(MemoryStateSettings())).put_json("k", value)
 
 

@@ -1,8 +1,7 @@
-"""What users hold to call one service."""
+"""Invocation: call a service by name, and repeat a call only where that does no harm."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
@@ -16,6 +15,7 @@ from capa_core.blocks.invocation.driver import (
     InvocationResponse,
 )
 from capa_core.call import DEFAULT_POLICY, Policy, deadline, telemetry
+from capa_core.call.body import encoded
 from capa_core.call.limits import bound, refuse
 from capa_core.call.portable import Portable
 from capa_core.call.traits import blocking, call_traits
@@ -69,7 +69,7 @@ class Invocation(Portable[InvocationDriver[Any]]):
             UnavailableError: The service did not answer. It may have done the call unless it was never reached.
             DeadlineError: The time ran out. The service may have done the call.
         """
-        body, content_type = _encoded(data)
+        body, content_type = encoded(data)
         pairs = _pairs(headers)
         if body and not any(name.lower() == "content-type" for name, _ in pairs):
             pairs.append(("Content-Type", content_type))
@@ -146,21 +146,14 @@ class Invocation(Portable[InvocationDriver[Any]]):
         self, request: InvocationRequest, left_s: float, repeat: bool, stream: bool
     ) -> InvocationResponse:
         end = time.monotonic() + left_s
-        for attempt in range(self._guard.policy.retries + 1):
-            try:
-                return self._driver.call(request, end - time.monotonic(), stream=stream)
-            except Exception as error:  # noqa: BLE001 - each driver raises its own; the guard names it
-                pause_s = self._guard.pause_s(attempt)
-                if not self._may_repeat(error, repeat, attempt, end - pause_s):
-                    self._fail(error, left_s, end)
-                time.sleep(pause_s)
-        raise AssertionError("unreachable: the last attempt raises")
-
-    def _may_repeat(self, error: Exception, repeat: bool, attempt: int, end: float) -> bool:
-        named = self._guard.named(error)
-        allowed = attempt < self._guard.policy.retries and named is not None and named.retryable
-        harmless = repeat or self._driver.not_sent(error)
-        return allowed and harmless and time.monotonic() < end and self._guard.spend_retry()
+        try:
+            return self._guard.repeated(
+                lambda: self._driver.call(request, end - time.monotonic(), stream=stream),
+                end,
+                lambda error: repeat or self._driver.not_sent(error),
+            )
+        except Exception as error:  # noqa: BLE001 - each driver raises its own; the guard names it
+            self._fail(error, left_s, end)
 
     def _fail(self, error: Exception, left_s: float, end: float) -> NoReturn:
         if time.monotonic() >= end and not isinstance(error, CapaError) and self._guard.named(error):
@@ -172,14 +165,3 @@ class Invocation(Portable[InvocationDriver[Any]]):
 
 def _pairs(headers: Headers) -> list[tuple[str, str]]:
     return list(headers.items()) if isinstance(headers, Mapping) else list(headers)
-
-
-def _encoded(data: Any) -> tuple[bytes, str]:
-    if isinstance(data, bytes | bytearray | memoryview):
-        return bytes(data), "application/octet-stream"
-    if isinstance(data, str):
-        return data.encode(), "text/plain; charset=utf-8"
-    try:
-        return json.dumps(data, separators=(",", ":")).encode(), "application/json"
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"data of type {type(data).__name__} has no JSON form: {error}") from error

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote
 
 from capa_core.blocks.invocation.driver import InvocationRequest, InvocationResponse
 from capa_core.call import deadline, telemetry
+from capa_core.call.body import encoded
 from capa_core.call.handlers import check_plain
 from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import (
@@ -206,11 +207,12 @@ def _response(result: Any) -> InvocationResponse:
         return result
     if result is None:
         return InvocationResponse(204, "No Content", [])
-    if isinstance(result, bytes):
-        return _with_body(HTTPStatus.OK, result, "application/octet-stream")
-    if isinstance(result, str):
-        return _with_body(HTTPStatus.OK, result.encode(), "text/plain; charset=utf-8")
-    return _with_body(HTTPStatus.OK, json.dumps(result, separators=(",", ":")).encode(), "application/json")
+    try:
+        body, content_type = encoded(result)
+    except InvalidArgumentError as error:
+        # The method's mistake and not the caller's, which `InvalidArgumentError` would become on the wire.
+        raise TypeError(f"a method returned what cannot be sent: {error}") from error
+    return _with_body(HTTPStatus.OK, body, content_type)
 
 
 def _problem(status: HTTPStatus, detail: str, code: str = "") -> InvocationResponse:

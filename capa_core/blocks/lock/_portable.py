@@ -12,12 +12,13 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
-from capa_core.blocks.lock._checks import Duration, check_text, lease_seconds, seconds
+from capa_core.blocks.lock._checks import check_text, lease_seconds
 from capa_core.blocks.lock._held import Held
 from capa_core.blocks.lock._lease import Lease, now
 from capa_core.blocks.lock._renewer import LeaseRenewer
 from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockLimits, LockStatus
 from capa_core.call import DEFAULT_POLICY, Policy, cancellation
+from capa_core.call.checks import Duration, seconds
 from capa_core.call.portable import Portable
 from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import DeadlineError, LockLostError, UnsupportedError

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 from capa_core.blocks.log.driver import LONGEST_NAME, OutgoingRecord, Partition
+from capa_core.call.checks import check_printable
 from capa_core.errors import InvalidArgumentError
 
 LEAST_SESSION_S = 1.0
@@ -19,11 +20,7 @@ def check_name(what: str, name: object) -> str:
     Raises:
         InvalidArgumentError: It is not 1 to 255 printable characters.
     """
-    if not isinstance(name, str) or not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
-        raise InvalidArgumentError(
-            f"{what} {name!r} is not usable: give 1 to {LONGEST_NAME} printable characters"
-        )
-    return name
+    return check_printable(what, name, LONGEST_NAME)
 
 
 def check_record(record: OutgoingRecord) -> OutgoingRecord:
@@ -45,31 +42,6 @@ def check_record(record: OutgoingRecord) -> OutgoingRecord:
         if not isinstance(name, str) or not isinstance(value, bytes):
             raise InvalidArgumentError(f"header {name!r}: names are text and values bytes")
     return record
-
-
-def check_count(what: str, value: object, *, most: int = 10_000) -> int:
-    """Return *value* if it is a whole number from 1 to *most*.
-
-    Raises:
-        InvalidArgumentError: It is not.
-    """
-    if not isinstance(value, int) or not 1 <= value <= most:
-        raise InvalidArgumentError(f"{what} is {value!r}: give a whole number from 1 to {most}")
-    return value
-
-
-def seconds(what: str, value: object, *, least: float = 0.0, most: float = float("inf")) -> float:
-    """Return a span of time in seconds.
-
-    Raises:
-        InvalidArgumentError: It is no span of time, or outside *least* to *most*.
-    """
-    given = value.total_seconds() if isinstance(value, timedelta) else value
-    if not isinstance(given, int | float) or not least <= given <= most:
-        raise InvalidArgumentError(
-            f"{what} is {value!r}: give a timedelta or seconds, from {least:g} to {most:g}"
-        )
-    return float(given)
 
 
 def epoch_seconds(value: datetime | float | None) -> float | None:

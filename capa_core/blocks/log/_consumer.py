@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from capa_core.blocks.log._checks import check_count, check_offsets, epoch_seconds, seconds
+from capa_core.blocks.log._checks import check_offsets, epoch_seconds
 from capa_core.blocks.log.driver import (
     AssignmentListener,
     Commit,
@@ -20,6 +20,7 @@ from capa_core.blocks.log.driver import (
 )
 from capa_core.call import Guard
 from capa_core.call.cancellation import parts
+from capa_core.call.checks import check_count, seconds
 from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import ClosedError, InvalidArgumentError, UnsupportedError
 

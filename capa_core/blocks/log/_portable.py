@@ -16,7 +16,6 @@ from capa_core.blocks.log._checks import (
     check_offsets,
     check_record,
     epoch_seconds,
-    seconds,
 )
 from capa_core.blocks.log._consumer import CallBacks, LogConsumer, LogReader, PartitionsHandler, offsets_of
 from capa_core.blocks.log.driver import (
@@ -30,6 +29,7 @@ from capa_core.blocks.log.driver import (
     Start,
 )
 from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call.checks import seconds
 from capa_core.call.handlers import check_plain
 from capa_core.call.limits import bound, refuse
 from capa_core.call.portable import Portable

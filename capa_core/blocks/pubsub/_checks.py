@@ -1,14 +1,12 @@
-"""Checks of arguments that all of the block share."""
+"""Limits of names, leases, priorities and batches."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from capa_core.blocks.pubsub.driver import LONGEST_LEASE_S, LONGEST_NAME
-from capa_core.errors import InvalidArgumentError
+from capa_core.call.checks import LARGEST_COUNT, Duration, check_count, check_printable, seconds
 
 SHORTEST_LEASE_S = 1.0
-MOST_MESSAGES = 10_000
+MOST_MESSAGES = LARGEST_COUNT
 
 
 def check_name(what: str, name: object) -> str:
@@ -17,50 +15,19 @@ def check_name(what: str, name: object) -> str:
     Raises:
         InvalidArgumentError: It is empty, longer than 255 characters, or has control characters.
     """
-    if not isinstance(name, str) or not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
-        raise InvalidArgumentError(
-            f"{what} {name!r} is not usable: give 1 to {LONGEST_NAME} printable characters"
-        )
-    return name
-
-
-def seconds(what: str, value: object, *, least: float = 0.0, most: float = float("inf")) -> float:
-    """Return a span of time in seconds.
-
-    Raises:
-        InvalidArgumentError: It is no span of time, or outside *least* to *most*.
-    """
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if not isinstance(value, int | float) or not least <= value <= most:
-        raise InvalidArgumentError(
-            f"{what} is {value!r}: give a timedelta or seconds, from {least:g} to {most:g}"
-        )
-    return float(value)
-
-
-def check_count(what: str, value: object, *, largest: int = MOST_MESSAGES) -> int:
-    """Return *value* if it is a whole number from 1 to *largest*.
-
-    Raises:
-        InvalidArgumentError: It is not.
-    """
-    if not isinstance(value, int) or not 1 <= value <= largest:
-        raise InvalidArgumentError(f"{what} is {value!r}: give a whole number from 1 to {largest}")
-    return value
+    return check_printable(what, name, LONGEST_NAME)
 
 
 def check_priority(value: object) -> None:
-    """Let 0 (normal) to 9 (most urgent) pass.
+    """Accept 0 (normal) to 9 (most urgent).
 
     Raises:
         InvalidArgumentError: It is anything else.
     """
-    if not isinstance(value, int) or not 0 <= value <= 9:
-        raise InvalidArgumentError(f"priority is {value!r}: give 0 (normal) to 9 (most urgent)")
+    check_count("priority", value, least=0, most=9)
 
 
-def check_lease(lease: timedelta | float, most: float = LONGEST_LEASE_S) -> float:
+def check_lease(lease: Duration, most: float = LONGEST_LEASE_S) -> float:
     """Return the lease in seconds, 1 to *most*.
 
     Raises:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from capa_core.blocks.pubsub._body import JSON, dumps, is_json
+from capa_core.call.body import JSON, dumps, is_json
 from capa_core.errors import InvalidArgumentError
 
 CONTENT_TYPE = "application/cloudevents+json"

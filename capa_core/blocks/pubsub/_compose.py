@@ -9,11 +9,12 @@ from typing import Any, NoReturn
 
 from capa_core.abilities import How
 from capa_core.blocks.pubsub import _cloudevents
-from capa_core.blocks.pubsub._body import encoded
-from capa_core.blocks.pubsub._checks import check_priority, seconds
+from capa_core.blocks.pubsub._checks import check_priority
 from capa_core.blocks.pubsub._message import Draft
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature
 from capa_core.call import telemetry
+from capa_core.call.body import encoded
+from capa_core.call.checks import seconds
 from capa_core.call.limits import bound, refuse
 from capa_core.errors import UnsupportedError
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Any, Self
 
 from capa_core.blocks.pubsub import _cloudevents
-from capa_core.blocks.pubsub._checks import check_count, seconds
 from capa_core.blocks.pubsub._message import Message
 from capa_core.blocks.pubsub.driver import ConsumerDriver, Delivery
 from capa_core.call import Guard, telemetry
 from capa_core.call.cancellation import parts
+from capa_core.call.checks import check_count, seconds
 from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import ClosedError
 

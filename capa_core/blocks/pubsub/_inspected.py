@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from capa_core.blocks.pubsub._checks import check_count, check_name
+from capa_core.blocks.pubsub._checks import check_name
 from capa_core.blocks.pubsub._replay import Replay
 from capa_core.blocks.pubsub.driver import PubSubDriver, PubSubFeature
 from capa_core.blocks.pubsub.inspection import (
@@ -15,6 +15,7 @@ from capa_core.blocks.pubsub.inspection import (
     dead_letter,
     dead_topic,
 )
+from capa_core.call.checks import check_count
 from capa_core.call.portable import Portable, counted
 from capa_core.errors import UnsupportedError
 
@@ -110,7 +111,7 @@ class Inspected(Portable[PubSubDriver[Any]]):
         dead = dead_topic(check_name("topic", topic))
         count = self._guard.safe("depth", self._driver.depth, dead, "default")
         if most is not None:
-            count = min(count, check_count("most", most, largest=10**9))
+            count = min(count, check_count("most", most, most=10**9))
         with Replay(self._guard, self._driver, topic) as replay:
             return replay.move(count)
 

@@ -12,12 +12,13 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Self
 
-from capa_core.blocks.pubsub._checks import MOST_MESSAGES, seconds
+from capa_core.blocks.pubsub._checks import MOST_MESSAGES
 from capa_core.blocks.pubsub._consumer import Consumer
 from capa_core.blocks.pubsub._leases import ACK, RELEASE, Leases, OnLost, Outcome, WorkedOn, clock
 from capa_core.blocks.pubsub._message import Message
 from capa_core.blocks.pubsub._threads import SupervisedThread
 from capa_core.call import cancellation
+from capa_core.call.checks import seconds
 from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import ClosedError
 

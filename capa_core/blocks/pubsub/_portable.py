@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from weakref import WeakSet
 
-from capa_core.blocks.pubsub._checks import check_count, check_lease, check_name, seconds
+from capa_core.blocks.pubsub._checks import check_lease, check_name
 from capa_core.blocks.pubsub._compensation import DeadLetters, compensated, in_batches
 from capa_core.blocks.pubsub._compose import Composer, new_id
 from capa_core.blocks.pubsub._consumer import Consumer
@@ -20,6 +20,7 @@ from capa_core.blocks.pubsub._message import Draft, PublishResult
 from capa_core.blocks.pubsub._subscription import Handler, Subscription
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubLimits
 from capa_core.call import DEFAULT_POLICY, Policy, telemetry
+from capa_core.call.checks import check_count, seconds
 from capa_core.call.handlers import check_plain
 from capa_core.call.traits import call_traits
 from capa_core.engine import system_of

@@ -1,19 +1,17 @@
-"""What users hold to keep values by key."""
+"""State: values by key, with etags, a time to live, transactions, counters and a wait for changes."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, NoReturn
 
 from capa_core.blocks.state._checks import (
     check_key,
     check_number,
-    check_text,
     check_value,
-    seconds,
+    finite_seconds,
     ttl_seconds,
 )
 from capa_core.blocks.state._compensation import compensated
@@ -27,14 +25,13 @@ from capa_core.blocks.state.driver import (
     StateStatus,
 )
 from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call.body import dumps
 from capa_core.call.cancellation import parts
+from capa_core.call.checks import Duration, check_unicode
 from capa_core.call.limits import bound, refuse
 from capa_core.call.portable import Portable, counted
 from capa_core.call.traits import call_traits
 from capa_core.errors import ConflictError, InvalidArgumentError, UnsupportedError
-
-Duration = timedelta | float
-"""A span of time: a `timedelta`, or seconds."""
 
 
 class State(Portable[StateDriver[Any]]):
@@ -150,10 +147,7 @@ class State(Portable[StateDriver[Any]]):
             ConflictError: *if_etag* is not the present etag. Nothing was stored.
             InvalidArgumentError: *value* has no JSON form. Nothing was stored.
         """
-        try:
-            data = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-        except (TypeError, ValueError) as error:
-            raise InvalidArgumentError(f"the value for {key!r} has no JSON form: {error}") from error
+        data = dumps(value, f"the value for {key!r}")
         return self.put(key, data, ttl=ttl, if_etag=if_etag, notify=notify)
 
     def put_many(
@@ -235,7 +229,7 @@ class State(Portable[StateDriver[Any]]):
             UnsupportedError: The component cannot list keys.
         """
         self._require(StateFeature.SCAN)
-        check_text(prefix)
+        check_unicode("a prefix", prefix)
         return self._scanned(prefix)
 
     def increment(self, key: str, by: int = 1, *, ttl: Duration | None = None) -> int:
@@ -270,7 +264,7 @@ class State(Portable[StateDriver[Any]]):
             timeout: The deadline of this call, in place of the component's own.
         """
         check_key(key)
-        end = time.monotonic() + seconds("timeout", timeout)
+        end = time.monotonic() + finite_seconds("timeout", timeout)
 
         def wait() -> StateItem | None:
             for part_s in parts(max(0.0, end - time.monotonic())):

@@ -295,7 +295,11 @@ class Database:
         connection.execute(f"PRAGMA user_version={max(found, self._version)}")
 
     def _until_free(self, function: Callable[[], T]) -> T:
-        """Call *function* until no other process is in its way."""
+        """Call *function* until no other process holds the file.
+
+        A wait and not a retry, which is the portable type's: SQLite refuses these statements at once, without its
+        busy timeout, while another process opens the same new file.
+        """
         end = time.monotonic() + self.timeout_s
         while True:
             try:

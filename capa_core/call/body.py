@@ -1,4 +1,4 @@
-"""From what users publish to bytes and a content type."""
+"""Bodies of messages and calls: from values to bytes and a content type."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 
 
-def encoded(data: Any, content_type: str | None) -> tuple[bytes, str]:
-    """Return *data* as bytes, and what they are.
+def encoded(data: Any, content_type: str | None = None) -> tuple[bytes, str]:
+    """Return *data* as bytes with *content_type*, or with the one of its form.
 
     Bytes and text stay what they are; everything else becomes compact JSON in UTF-8.
 
@@ -29,17 +29,17 @@ def encoded(data: Any, content_type: str | None) -> tuple[bytes, str]:
     return dumps(data), content_type or JSON
 
 
-def dumps(value: Any) -> bytes:
-    """Return *value* as compact JSON in UTF-8.
+def dumps(value: Any, what: str = "the data") -> bytes:
+    """Return *value* as compact JSON in UTF-8; *what* names it in the error.
 
     Raises:
-        InvalidArgumentError: It has no form in JSON (NaN and infinities have none).
+        InvalidArgumentError: It has no form in JSON; NaN and infinities have none.
     """
     try:
         return json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(
-            f"a message of type {type(value).__name__} cannot be published: {error}. "
+            f"{what}, of type {type(value).__name__}, has no JSON form: {error}. "
             "Give bytes, text, or what JSON holds"
         ) from error
 
