@@ -15,21 +15,25 @@ from capa_core.blocks.log.driver import Partition, Record
 
 
 class Entry:
-    """One message. It is ready when *due* is 0, else hidden until then."""
+    """One message.
+
+    Attributes:
+        batch: The number of the poll that fetched it.
+        due: 0 while it is ready, else the time (monotonic) until which it is hidden.
+        turn: Counts the deliveries by this consumer: a receipt is of one of them.
+        leased: Whether somebody works on it.
+        held: Whether it is this consumer's, rather than finished or another's.
+    """
 
     __slots__ = ("batch", "due", "held", "leased", "record", "turn")
 
     def __init__(self, record: Record, batch: int) -> None:
         self.record = record
         self.batch = batch
-        """The number of the poll that fetched it."""
         self.due = 0.0
         self.turn = 0
-        """Counts the deliveries by this consumer: a receipt is of one of them."""
         self.leased = False
-        """Whether somebody works on it."""
         self.held = True
-        """Whether the message is this consumer's, rather than finished or another's."""
 
 
 class Receipt:
