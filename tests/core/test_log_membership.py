@@ -5,6 +5,7 @@ import pytest
 from capa_core.blocks.log import AssignmentListener, Log, Partition
 from capa_core.blocks.log.membership import Ownership, share
 from capa_core.components.memory.log import MemoryLog, MemoryLogSettings
+from capa_core.errors import UnavailableError
 
 IDLE, BUSY = False, True
 
@@ -55,6 +56,37 @@ def _all_busy(log):
     """A consumer that has polled a record of each partition and committed none."""
     for partition in log.create_topic("t"):
         log.append("t", b"x", partition=partition.number)
+
+
+class Failing(AssignmentListener):
+    """Cannot free a partition at first."""
+
+    def __init__(self):
+        self.failures = 1
+
+    def wanted(self, partitions):
+        if self.failures:
+            self.failures -= 1
+            raise UnavailableError("no answer")
+
+
+def test_a_call_back_that_fails_loses_no_record():
+    driver = MemoryLog(MemoryLogSettings(partitions=3))
+    log = Log(driver)
+    _all_busy(log)
+    log.consumer("t")
+    first, second = (
+        driver.consume(["t"], "default", Failing(), session_s=30, yield_s=None) for _ in range(2)
+    )
+    polled = []
+    while len(polled) < 3:
+        polled += first.poll(3, 0.1)
+    second.poll(1, 0)
+    log.append("t", b"y", partition=0)
+    with pytest.raises(UnavailableError):
+        first.poll(3, 0)
+
+    assert [b"y"] == [record.value for record in first.poll(3, 0)]
 
 
 class Wanted(AssignmentListener):

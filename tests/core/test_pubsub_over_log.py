@@ -166,7 +166,46 @@ def test_a_message_stays_where_it_is_until_its_copy_is_stored(driver, pubsub, mo
     assert ([0], 2) == (kept, again.delivery_count)
 
 
-def _unavailable(*_):
+def test_an_ack_whose_commit_fails_is_committed_by_its_retry(driver, pubsub, monkeypatch):
+    consumer = pubsub.consumer("t", raw=True)
+    pubsub.publish("t", b"x", raw=True)
+    messages = drain(consumer, 1)
+    group = consumer._driver._consumer._consumer
+    with monkeypatch.context() as broken:
+        broken.setattr(group._consumer, "commit", _unavailable)
+        with pytest.raises(UnavailableError):
+            group.ack([message.delivery.receipt for message in messages])
+    before = committed(driver, "t")
+    group.ack([message.delivery.receipt for message in messages])
+
+    assert ([0], [1]) == (before, committed(driver, "t"))
+
+
+def test_messages_that_cannot_be_counted_are_not_hidden(driver, pubsub, monkeypatch):
+    consumer = pubsub.consumer("t", raw=True)
+    pubsub.publish("t", b"x", raw=True)
+    group = consumer._driver._consumer._consumer
+    with monkeypatch.context() as broken:
+        broken.setattr(group._consumer, "commit", _unavailable)
+        with pytest.raises(UnavailableError):
+            consumer.receive(1, 1)
+
+    assert [1] == [message.delivery_count for message in drain(consumer, 1)]
+
+
+def test_a_change_of_partitions_that_fails_loses_no_record(driver, pubsub, monkeypatch):
+    """The progress of a new partition cannot be read at first, or that of one that goes cannot be stored."""
+    consumer = pubsub.consumer("t", raw=True)
+    pubsub.publish("t", b"x", raw=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(driver.log, "committed", _unavailable)
+        with pytest.raises(UnavailableError):
+            consumer.receive(1, 1)
+
+    assert [b"x"] == bodies(drain(consumer, 1))
+
+
+def _unavailable(*_, **__):
     raise UnavailableError("no answer")
 
 

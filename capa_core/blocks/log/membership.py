@@ -238,6 +238,7 @@ class GroupConsumer(_Polling):
         self._assigned: frozenset[Partition] = frozenset()
         self._draining: set[Partition] = set()
         self._draining_since = 0.0
+        self._undelivered: list[Record] = []
 
     def assignment(self) -> frozenset[Partition]:
         """See `LogConsumerDriver.assignment`."""
@@ -261,6 +262,12 @@ class GroupConsumer(_Polling):
             raise self._not_ours(offsets)
 
     def _look(self, max_records: int, waits_s: float) -> tuple[list[Record], float]:
+        if self._undelivered:
+            records, self._undelivered = (
+                self._undelivered[:max_records],
+                self._undelivered[max_records:],
+            )
+            return records, RECHECK_S
         outcome = self._store.turn(
             Turn(
                 group=self._group,
@@ -272,7 +279,11 @@ class GroupConsumer(_Polling):
                 waits_s=waits_s,
             )
         )
-        changed = self._take_note(outcome)
+        try:
+            changed = self._take_note(outcome)
+        except BaseException:  # of a call-back: the positions are behind the records already
+            self._undelivered = [record for record in outcome.records if record.partition in self._assigned]
+            raise
         return outcome.records, 0.0 if changed else outcome.again_s
 
     def _take_note(self, outcome: Outcome) -> bool:
@@ -285,7 +296,11 @@ class GroupConsumer(_Polling):
         if lost:
             self._listener.lost(lost)
         if gained:
-            self._listener.assigned(gained)
+            try:
+                self._listener.assigned(gained)
+            except BaseException:
+                self._assigned -= gained  # so that the next turn calls it again, before a record is fetched
+                raise
         return self._give_up(outcome) or bool(lost or gained)
 
     def _give_up(self, outcome: Outcome) -> bool:

@@ -155,7 +155,14 @@ class _Messages(ConsumerDriver):
                 self._held.lease(entry, self._lease_s)
         if not taken:
             return []
-        self._commit({entry.record.partition for entry in taken}, wait=False)
+        try:
+            self._commit({entry.record.partition for entry in taken}, wait=False)
+        except BaseException:  # nobody sees them: they must not stay hidden for the lease
+            with self._lock:
+                for entry in [entry for entry in taken if entry.held]:
+                    self._count(entry, -1)
+                    self._held.show(entry, 0.0)
+            raise
         with self._lock:
             return [self._delivery(entry) for entry in taken if entry.held]
 
@@ -231,6 +238,7 @@ class GroupMessages(_Messages, AssignmentListener):
         self._retry_topic = retry_topic(topic, group)
         self._retry_partitions = log.partitions(self._retry_topic)
         self._committing = threading.Lock()
+        self._failed: set[Partition] = set()
         self._consumer = log.consume([topic, self._retry_topic], group, self, session_s=lease_s, yield_s=None)
 
     @property
@@ -280,13 +288,17 @@ class GroupMessages(_Messages, AssignmentListener):
 
     def _commit(self, partitions: Collection[Partition], *, wait: bool) -> None:
         with self._committing:
-            commits = self._commits(partitions)
+            # A commit that failed is made up by the next one, such as a retry of an `ack` that has nothing left to do.
+            wanted, wait = self._failed.union(partitions), wait or bool(self._failed)
+            commits = self._commits(wanted)
             if not commits:
                 return
+            self._failed = wanted
             try:
                 self._consumer.commit(commits, wait=wait)
             except ConflictError:
                 self._commit_one_by_one(commits, wait=wait)
+            self._failed = set()
 
     def _commit_one_by_one(self, partitions: Collection[Partition], *, wait: bool) -> None:
         """Find out which partitions went to other consumers, and commit the others."""
