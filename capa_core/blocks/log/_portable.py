@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,7 +32,7 @@ from capa_core.call import DEFAULT_POLICY, Policy
 from capa_core.call.checks import seconds
 from capa_core.call.handlers import check_plain
 from capa_core.call.limits import bound, refuse
-from capa_core.call.portable import Portable
+from capa_core.call.portable import Portable, counted
 from capa_core.call.traits import call_traits
 from capa_core.errors import CapaError, InvalidArgumentError, NotFoundError, UnsupportedError
 
@@ -231,6 +231,26 @@ class Log(Portable[LogDriver[Any]]):
         """
         return self._guard.safe("create_topic", self._driver.create_topic, check_name("topic", topic))
 
+    def topics(self) -> Iterator[str]:
+        """Yield the name of each topic once, in no order; those that come meanwhile may be missing.
+
+        Raises:
+            UnsupportedError: The component has no INSPECT.
+            UnavailableError: The engine did not answer.
+        """
+        support = self._features[LogFeature.INSPECT]
+        if not support:
+            raise UnsupportedError(
+                f"log {self.name!r} has no {LogFeature.INSPECT}: {support.note}. Use the engine's own tools."
+            )
+        return self._listed()
+
+    def summary(self) -> str:
+        """See `Portable.summary`."""
+        if not self._features[LogFeature.INSPECT]:
+            return ""
+        return counted(sum(1 for _ in self.topics()), "topic")
+
     def partitions(self, topic: str) -> list[Partition]:
         """Return the partitions of *topic*; none if it does not exist.
 
@@ -307,6 +327,12 @@ class Log(Portable[LogDriver[Any]]):
             steps.callback(super().close)
             for user in list(self._open):
                 steps.callback(user.close)
+
+    def _listed(self) -> Iterator[str]:
+        try:
+            yield from self._guard.safe("topics", self._driver.topics)
+        except Exception as error:  # noqa: BLE001 - as in Guard: by its Capa name, or as it is
+            self._guard.fail("topics", error)
 
     def forget(self) -> None:
         """Drop what a fork copied into this child; consumers stay with the parent."""

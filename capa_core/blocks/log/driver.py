@@ -7,7 +7,7 @@ committed offset for each partition. Kafka is the model; anything that can numbe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -32,6 +32,8 @@ class LogFeature(Feature):
     """Several processes append to and read from the same topics."""
     DURABLE = ("durable", Level.COMMON)
     """An appended record and a committed offset survive a crash of the process and of the machine."""
+    INSPECT = ("inspect", Level.COMMON)
+    """Topics can be listed; the groups, bounds and lag of each can be read anyway."""
 
 
 class Start(Enum):
@@ -226,6 +228,13 @@ class LogDriver(Driver[SettingsT]):
     @abstractmethod
     def partitions(self, topic: str) -> list[Partition]:
         """Return the partitions of *topic*; none if it does not exist. Must not make it."""
+
+    def topics(self) -> Iterator[str]:
+        """Yield the name of each topic once, in no order. INSPECT.
+
+        It *must not* hold a lock or a connection between two names.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def bounds(self, partitions: Collection[Partition]) -> dict[Partition, Bounds]:

@@ -125,6 +125,11 @@ class MemoryLogStore(LogStore):
         """See `LogDriver.partitions`."""
         return [Partition(topic, number) for number in range(len(self._topics.get(topic, ())))]
 
+    def topics(self) -> list[str]:
+        """Return the names of all topics."""
+        with self._lock:
+            return list(self._topics)
+
     def bounds(self, partitions: Collection[Partition]) -> dict[Partition, Bounds]:
         """See `LogDriver.bounds`."""
         with self._lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -70,6 +70,10 @@ class MemoryLog(LogDriver[MemoryLogSettings]):
     def partitions(self, topic: str) -> list[Partition]:
         """See `LogDriver.partitions`."""
         return self._store.partitions(topic)
+
+    def topics(self) -> Iterator[str]:
+        """See `LogDriver.topics`."""
+        return iter(self._store.topics())
 
     def bounds(self, partitions: Collection[Partition]) -> dict[Partition, Bounds]:
         """See `LogDriver.bounds`."""

@@ -59,6 +59,12 @@ def made(connection: sqlite3.Connection, topic: str, count: int) -> dict[Partiti
     return found
 
 
+def topics_after(connection: sqlite3.Connection, last: str, most: int) -> list[str]:
+    """Return up to *most* names of topics behind *last*, in order."""
+    query = "SELECT DISTINCT topic FROM part WHERE topic > ? ORDER BY topic LIMIT ?"
+    return [topic for (topic,) in connection.execute(query, (last, most))]
+
+
 def parts(connection: sqlite3.Connection, topic: str) -> dict[Partition, Bounds]:
     """Return the partitions of *topic* with the records that they hold."""
     rows = connection.execute(_PARTS, (topic,))

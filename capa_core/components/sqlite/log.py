@@ -7,7 +7,7 @@ import random
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,7 @@ from capa_core.errors import CapaError, InvalidArgumentError
 _SCHEMA = _log_records.SCHEMA + _log_groups.SCHEMA
 _TIDY_PAUSE_S = 5.0
 _TIDY_BATCH = 2_000
+_PAGE = 500
 _BESIDE_RECORD = 1_000_000
 
 
@@ -106,6 +107,13 @@ class SqliteLog(LogDriver[SqliteLogSettings]):
     def partitions(self, topic: str) -> list[Partition]:
         """See `LogDriver.partitions`."""
         return list(self._database.read(lambda connection: _log_records.parts(connection, topic)))
+
+    def topics(self) -> Iterator[str]:
+        """See `LogDriver.topics`: in pages, so that no connection is held between two names."""
+        last = ""
+        while page := self._database.read(partial(_log_records.topics_after, last=last, most=_PAGE)):
+            yield from page
+            last = page[-1]
 
     def bounds(self, partitions: Collection[Partition]) -> dict[Partition, Bounds]:
         """See `LogDriver.bounds`."""

@@ -11,7 +11,7 @@ import pytest
 
 from capa_core.blocks.log import Bounds, Log, LogDriver, LogFeature, OutgoingRecord
 from capa_core.conformance._log.setting import Setting, poll, values
-from capa_core.errors import InvalidArgumentError, NotFoundError
+from capa_core.errors import InvalidArgumentError, NotFoundError, UnsupportedError
 
 
 class AppendingPromises(Setting):
@@ -113,6 +113,19 @@ class AppendingPromises(Setting):
 
         assert made == log.create_topic(topic) == log.partitions(topic)
         assert [b"x"] == values(poll(log.reader(topic), 1))
+
+    def test_topics_are_listed(self, log: Log, topic: str) -> None:
+        """Each once; refused where it is declared absent."""
+        names = [f"{topic}.{number}" for number in range(3)]
+        for name in names:
+            log.append_many(name, [b"x"] * 2)
+        if not log.features[LogFeature.INSPECT]:
+            with pytest.raises(UnsupportedError):
+                log.topics()
+            return
+
+        assert sorted(names) == sorted(name for name in log.topics() if name.startswith(topic))
+        assert "topics" in log.summary()
 
     def test_an_empty_batch_is_nothing(self, log: Log, topic: str) -> None:
         assert [] == log.append_many(topic, [])
