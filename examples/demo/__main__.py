@@ -21,11 +21,11 @@ ENDING = """
 On your own repository:
 
     pip install 'capa-core[migrate,requests,celery,apollo]'
-    capa scan PATH                 what is there, and what is not served yet
+    capa scan PATH                 list the SDKs in use, and each call that is not served
     capa run -- python app.py      a trial: the imports are redirected, no file changes
-    capa migrate diff PATH         what would change
-    capa migrate apply PATH        change it; `capa migrate undo PATH` takes it back
-    capa doctor                    which engine serves what, and whether it answers
+    capa migrate diff PATH         show the changes
+    capa migrate apply PATH        make them; `capa migrate undo PATH` undoes them
+    capa doctor                    the component behind each block, and whether it answers
 """
 
 

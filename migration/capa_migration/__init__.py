@@ -1,1 +1,1 @@
-"""Everything around the rewrite: scan, plan, apply, undo, report, and a trial run of an unmodified application."""
+"""The migration tool: scan, plan, apply, undo, report, and a trial run of an unmodified application."""

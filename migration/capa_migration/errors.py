@@ -1,9 +1,9 @@
-"""What can go wrong in a migration, as one tree.
+"""The errors of a migration, as one tree.
 
 MigrationError     the request cannot be carried out as it stands; nothing was done
-├── TargetError    the path given is not there, or is nothing that can be migrated
+├── TargetError    the path does not exist, or holds nothing that can be migrated
 ├── DirtyTreeError the git work tree has changes that are not committed
-├── CommitError    what is to change cannot be committed
+├── CommitError    the planned changes cannot be committed
 └── OptionsError   an option, or [tool.capa.migrate] in pyproject.toml, is wrong
 """
 
@@ -13,7 +13,7 @@ class MigrationError(Exception):
 
 
 class TargetError(MigrationError):
-    """The path given is not there, or is nothing that can be migrated."""
+    """The path does not exist, or holds nothing that can be migrated."""
 
 
 class DirtyTreeError(MigrationError):
@@ -21,8 +21,8 @@ class DirtyTreeError(MigrationError):
 
 
 class CommitError(MigrationError):
-    """What is to change cannot be committed: the message says what stands in the way."""
+    """The planned changes cannot be committed. The message names the obstacle."""
 
 
 class OptionsError(MigrationError):
-    """An option is wrong. The message names it and the nearest right one."""
+    """An option is wrong. The message names it and the nearest valid one."""

@@ -47,7 +47,7 @@ def test_component_that_does_not_answer_exits_with_2_and_is_named(doctor):
     code, out, _ = doctor(settings='[state.cache]\ndriver = "redis"\nurl = "redis://127.0.0.1:1/0"\n')
 
     assert 2 == code
-    assert "Next: mend what does not answer (state cache)" in out
+    assert "Next: start the engine of each component that does not answer (state cache)" in out
 
 
 def test_profile_can_be_chosen(doctor):

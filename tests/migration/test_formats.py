@@ -200,7 +200,7 @@ def test_output_without_a_folder_is_refused_before_anything_is_applied(capa, pro
     ran = capa("migrate", "apply", project, "-o", tmp_path / "no" / "report.txt")
 
     assert (3, before) == (ran.code, snapshot(project))
-    assert f"{tmp_path}/no/report.txt: its folder is not there or cannot be written to" in ran.err
+    assert f"{tmp_path}/no/report.txt: its folder does not exist or cannot be written to" in ran.err
 
 
 def test_unknown_format_is_refused_with_the_known_ones(capa, project):

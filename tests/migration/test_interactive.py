@@ -72,7 +72,7 @@ def test_each_question_comes_with_its_diff_on_standard_error(answering):
 def test_help_says_what_quitting_does(answering):
     ran, _ = answering("?\nq\n")
 
-    assert "q - ask no more: change the files said yes to, and leave this one and the rest" in ran.err
+    assert "q - quit: change the files answered with y, leave this one and the rest" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,10 @@ def test_without_a_terminal_nobody_can_be_asked(capa, project, monkeypatch, snap
     ran = capa("migrate", "apply", project, "-i")
 
     assert (3, before) == (ran.code, snapshot(project))
-    assert "-i asks about each file, and standard input is no terminal: run it at one, or look at" in ran.err
+    assert (
+        "-i asks about each file, and standard input is not a terminal: run it in a terminal, or review"
+        in ran.err
+    )
 
 
 def test_at_a_real_terminal_control_c_changes_nothing(capa_process, project, snapshot):
@@ -136,7 +139,7 @@ def test_at_a_real_terminal_control_c_changes_nothing(capa_process, project, sna
 
     assert b"\x1b[32m+import capa_requests as requests\x1b[0m" in said
     assert last.startswith(b"\r\ncapa migrate: interrupted")
-    assert last.endswith(b"was begun\r\n")
+    assert last.endswith(b"the unfinished rewrite\r\n")
     assert (130, before) == (code, snapshot(project))
 
 
@@ -161,5 +164,5 @@ def test_code_that_counts_on_a_capa_toml_that_is_not_wanted_is_left(capa, tmp_pa
     monkeypatch.setattr(sys, "stdin", Keyboard("y\nn\n"))
     ran = capa("migrate", "apply", tmp_path, "-i", "--only", "addresses")
 
-    assert "app.py: left as it is too: it counts on capa.toml\n" in ran.err
+    assert "app.py: left as it is too: it depends on capa.toml\n" in ran.err
     assert "Celery(broker='redis://h')" in (tmp_path / "app.py").read_text()

@@ -114,7 +114,7 @@ def test_undo_down_to_a_number_that_is_not_there_is_refused(capa, project):
 def test_undo_without_a_rewrite_says_so_and_leaves_no_trace(capa, project):
     ran = capa("migrate", "undo", project)
 
-    assert (0, f"{project}: nothing to undo: no rewrite is in its journal\n") == (ran.code, ran.out)
+    assert (0, f"{project}: nothing to undo: its journal holds no rewrite\n") == (ran.code, ran.out)
     assert not (project / ".capa").exists()
 
 
@@ -369,7 +369,7 @@ def test_wrong_usage_in_a_process_of_its_own(capa_process):
 
     assert 3 == ran.returncode
     assert "unrecognized arguments: --frob" in ran.stderr
-    assert "--help` shows what is possible" in ran.stderr
+    assert "--help` lists the options" in ran.stderr
 
 
 @pytest.mark.parametrize(

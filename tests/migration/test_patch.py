@@ -118,7 +118,7 @@ def test_split_by_needs_something_to_cut(capa, project, action, needed):
     ran = capa("migrate", action, project, "--split-by", "folder")
 
     assert 3 == ran.code
-    assert f"--split-by says how to cut what {needed} writes: give {needed} too" in ran.err
+    assert f"--split-by cuts the output of {needed}: give {needed} too" in ran.err
 
 
 def test_patch_that_cannot_be_written_leaves_the_old_one(capa, project, tmp_path):

@@ -164,7 +164,7 @@ def test_dead_letters_are_shown_and_go_back(queue, pubsub):
     replayed = queue("replay", "orders")
 
     assert "died in group default after 1 delivery" in seen
-    assert (0, "2 dead letters of orders went back to it\n", "") == replayed
+    assert (0, "2 dead letters of orders moved back to it\n", "") == replayed
     assert 2 == pubsub.depth("orders")
     assert (0, "no messages\n", "") == queue("peek", "orders", "--dead")
 

@@ -143,8 +143,8 @@ def test_nothing_is_written(trial, application):
         ([], "no command is given"),
         (["--"], "no command is given"),
         (["--", "no-such-program"], "there is no program `no-such-program`"),
-        (["--", "python", "-I", "app.py"], "with `-I` Python ignores what redirects the imports"),
-        (["--", "python", "-uE", "app.py"], "with `-uE` Python ignores"),
+        (["--", "python", "-I", "app.py"], "`-I` makes Python ignore the redirection of imports"),
+        (["--", "python", "-uE", "app.py"], "`-uE` makes Python ignore"),
         (
             ["--root", "/no/such/place", "--", "python", "app.py"],
             "/no/such/place: there is no such file or folder",
@@ -168,7 +168,7 @@ def test_interpreter_without_capa_is_refused_rather_than_run_on_the_originals(ap
     ran = subprocess.run([bare, "app.py"], cwd=application, capture_output=True, text=True, env=environment)
 
     assert (3, "") == (ran.returncode, ran.stdout)
-    assert "install capa-core with the migrate extra beside the application" in ran.stderr
+    assert "install capa-core with the migrate extra into the environment of the application" in ran.stderr
 
 
 MAP = """\

@@ -93,7 +93,7 @@ def test_a_rewrite_that_was_made_again_hides_no_older_one(capa, project, git, fa
     capa("migrate", "apply", project)
 
     assert [(0, 0, 3, 0), (3, 0, 0, 0)] == fates()
-    assert f"`capa migrate undo {project}` takes the newest back" in capa("migrate", "status", project).out
+    assert f"`capa migrate undo {project}` undoes the newest" in capa("migrate", "status", project).out
 
 
 def test_a_file_that_the_rewrite_made_is_back_when_it_is_not_there(capa, project, fates):

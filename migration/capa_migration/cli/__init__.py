@@ -14,16 +14,16 @@ CLEAN, WOULD_CHANGE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes; docs/reference/exit-codes.md."""
 
 COMMANDS = {
-    "scan": "show which SDKs a project uses, where and how, and what of it Capa serves",
-    "report": "write the page that shows how a migration stands",
+    "scan": "list the SDKs that a project uses, each place, and how well Capa serves it",
+    "report": "write the report page: SDKs in use, coverage, changes, progress",
     "migrate": "check, show, apply or undo the rewrite of a project",
     "run": "run an unmodified application on Capa, as a trial",
-    "doctor": "show which component serves what, and whether it answers",
-    "queue": "look into topics: list, peek, replay dead letters, purge",
+    "doctor": "show the component behind each block, and whether it answers",
+    "queue": "inspect topics: list, peek, replay dead letters, purge",
     "explain": "print the reason behind the ID of a message",
-    "completion": "print what makes a shell complete these words",
+    "completion": "print a completion script for a shell",
 }
-"""The commands: each a module beside this one with `parser()`, and `run(words)` that returns an exit code."""
+"""The commands: each is a module of this folder with `parser()`, and `run(words)` that returns an exit code."""
 
 _HELP = """\
 usage: capa COMMAND ...
@@ -32,26 +32,26 @@ Run an application built on vendor SDKs on any cloud: change import paths, choos
 
 {commands}
 
-`capa COMMAND --help` says more. To begin, in the folder of your project:
+`capa COMMAND --help` describes a command. First steps, in the folder of your project:
 
-  capa scan .                what is there
-  capa migrate diff .        what would change
-  capa migrate apply .       change it; `capa migrate undo .` takes it back
+  capa scan .                list the SDKs in use
+  capa migrate diff .        show the changes
+  capa migrate apply .       make them; `capa migrate undo .` undoes them
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv* and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    # File names may be no Unicode, and the terminal may know few letters: show what can be shown.
+    # File names may not be Unicode, and the terminal may have few characters: escape the others.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     if words and words[0] in COMMANDS:
-        return _guarded(words[0], words[1:])
+        return _run_guarded(words[0], words[1:])
     if words[:1] in (["--version"], ["-V"]):
         return _print_version()
-    shown = _HELP.format(commands="\n".join(f"  {name:<11} {what}" for name, what in COMMANDS.items()))
+    shown = _HELP.format(commands="\n".join(f"  {name:<11} {summary}" for name, summary in COMMANDS.items()))
     if not words or words[0] in {"-h", "--help"}:
         print(shown)
         return CLEAN if words else USAGE
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return USAGE
 
 
-def _guarded(command: str, words: list[str]) -> int:
+def _run_guarded(command: str, words: list[str]) -> int:
     from capa_codemods.api import BusyError, CodemodError
     from capa_migration.errors import MigrationError
 
@@ -71,7 +71,8 @@ def _guarded(command: str, words: list[str]) -> int:
         return FAILED
     except KeyboardInterrupt:
         print(
-            f"capa {command}: interrupted; no file is torn, and the next run that writes takes back what was begun",
+            f"capa {command}: interrupted; no file is half written, "
+            f"and the next run that writes undoes the unfinished rewrite",
             file=sys.stderr,
         )
         return INTERRUPTED
@@ -79,12 +80,12 @@ def _guarded(command: str, words: list[str]) -> int:
         print(f"capa {command}: {error}", file=sys.stderr)
         return USAGE
     except (CodemodError, OSError) as error:
-        print(f"capa {command}: {_said(error)}", file=sys.stderr)
+        print(f"capa {command}: {_message(error)}", file=sys.stderr)
         return FAILED
     return int(code)
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     from capa_codemods.api import remedy_for
 
     if isinstance(error, OSError):
@@ -95,7 +96,7 @@ def _said(error: Exception) -> str:
 
 def _print_version() -> int:
     from capa_codemods.api import (
-        __version__,  # what `importlib.metadata` would say, which takes longer to load
+        __version__,  # `importlib.metadata` has it too, and takes longer to load
     )
 
     print(f"capa {__version__}")

@@ -1,4 +1,4 @@
-"""A parser whose errors end with the exit code for a wrong command line."""
+"""Argument parser: usage errors exit with 3, help keeps its layout."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that keeps the layout of its epilogue and exits with 3 on a usage error."""
 
     def __init__(self, **options: object) -> None:
-        """Take what `ArgumentParser` takes, by keyword."""
-        # A shortened option would change its meaning when another of the same beginning comes.
+        """Accept the keywords of `ArgumentParser`."""
+        # A shortened option would change its meaning when a longer one with the same beginning is added.
         fixed = {"allow_abbrev": False, "formatter_class": _Layout}
         super().__init__(**{**options, **fixed})  # type: ignore[arg-type]
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and where to read on, and exit."""
-        self.exit(USAGE, f"{self.prog}: {message}\n`{self.prog} --help` shows what is possible\n")
+        """Print *message* and the command for help, and exit with 3."""
+        self.exit(USAGE, f"{self.prog}: {message}\n`{self.prog} --help` lists the options\n")
 
 
 class _Layout(argparse.RawDescriptionHelpFormatter):
-    """Keeps the lines of an epilogue, and is as wide as the terminal.
+    """The layout of help: an epilogue as written, lines as wide as the terminal.
 
-    argparse would load `shutil`, and compression with it, to learn how wide that is: even to take arguments in.
+    argparse would load `shutil`, and compression with it, to find that width, even when no help is printed.
     """
 
     def __init__(self, prog: str) -> None:

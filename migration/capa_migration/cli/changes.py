@@ -1,4 +1,4 @@
-"""`capa migrate check|diff|apply`: what a rewrite would change, shown or done."""
+"""`capa migrate check|diff|apply`: plan a rewrite, show it or carry it out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED, WOULD_CHANGE
-from capa_migration.cli.output import as_words, require_place, say, show
+from capa_migration.cli.output import print_lines, require_output_folder, shell_words, show
 from capa_migration.errors import OptionsError
 from capa_migration.rewrite.plan import Plan, make
 from capa_migration.rewrite.target import Options
@@ -39,14 +39,14 @@ def diff(arguments: argparse.Namespace) -> int:
         return show(report, arguments)
     if not arguments.patch:
         show(report, arguments)
-    say(_beside_patch(plan, notes=arguments.notes), sys.stderr)
+    print_lines(_lines_beside_patch(plan, notes=arguments.notes), sys.stderr)
     return report.exit_code
 
 
 def apply(arguments: argparse.Namespace) -> int:
     """Carry out `capa migrate apply` and return its exit code."""
     _refuse_lone_split(arguments, "commit")
-    require_place(arguments)
+    require_output_folder(arguments)
     choose = None
     if arguments.interactive:
         from capa_migration.cli import interactive
@@ -64,8 +64,8 @@ def apply(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _beside_patch(plan: Plan, *, notes: bool) -> Iterator[str]:
-    """Yield what a patch does not say: what could not be done, what was left alone, and the counts."""
+def _lines_beside_patch(plan: Plan, *, notes: bool) -> Iterator[str]:
+    """Yield the lines that a patch cannot hold: failures, findings and the counts."""
     from capa_migration.rewrite.report import lines, summary
 
     left = [outcome._replace(changes=()) for outcome in plan.outcomes]
@@ -106,7 +106,7 @@ def _planning_for(arguments: argparse.Namespace, rule: str, others: Sequence[str
 
 def _refuse_lone_split(arguments: argparse.Namespace, needed: str) -> None:
     if arguments.split_by and not getattr(arguments, needed):
-        raise OptionsError(f"--split-by says how to cut what --{needed} writes: give --{needed} too")
+        raise OptionsError(f"--split-by cuts the output of --{needed}: give --{needed} too")
 
 
 def _report(command: Command, arguments: argparse.Namespace, plan: Plan, done: Done | None = None) -> Report:
@@ -116,7 +116,7 @@ def _report(command: Command, arguments: argparse.Namespace, plan: Plan, done: D
     would_change = done is None and plan.of("changed")
     return Report(
         command,
-        as_words(arguments.paths),
+        shell_words(arguments.paths),
         FAILED if failed else WOULD_CHANGE if would_change else CLEAN,
         plan=lambda: plan,
         survey=lambda: _survey(arguments),

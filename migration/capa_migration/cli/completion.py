@@ -1,4 +1,4 @@
-"""`capa completion`: a script for a shell, made from the parsers of the commands."""
+"""`capa completion`: completion scripts for shells, made from the parsers of the commands."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def parser() -> Parser:
     """Return the parser of `capa completion`."""
     parser = Parser(
         prog="capa completion",
-        description="Print what makes a shell complete the words of capa.",
+        description="Print a script that completes the words of capa in a shell.",
         epilog=_EXAMPLES,
     )
-    parser.add_argument("shell", choices=["bash", "zsh", "fish"], help="which shell")
+    parser.add_argument("shell", choices=["bash", "zsh", "fish"], help="the shell")
     return parser
 
 
@@ -41,22 +41,22 @@ def run(words: list[str]) -> int:
     whole = _whole()
     for action in _actions(whole):
         if action.metavar in {"PATH", "FILE"}:
-            action.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab's way to be told
+            action.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab reads it
         elif action.metavar == "RULE":
             action.choices = _rules()
-    # shtab lets zsh complete the first of several paths alone.
+    # Without this zsh completes only the first of several paths.
     print(shtab.complete(whole, arguments.shell).replace('"(*)::', '"*:'))
     return CLEAN
 
 
 def _whole() -> Parser:
-    """Return one parser for all commands, which else are loaded one at a time."""
+    """Return one parser for all commands."""
     whole = Parser(prog="capa")
     whole.add_argument("--version", "-V", action="store_true", help="print the version")
     commands = whole.add_subparsers(parser_class=Parser)
-    for name, says in COMMANDS.items():
+    for name, summary in COMMANDS.items():
         own = import_module(f"capa_migration.cli.{name}").parser()
-        commands.add_parser(name, help=says, description=says, parents=[own], add_help=False)
+        commands.add_parser(name, help=summary, description=summary, parents=[own], add_help=False)
     return whole
 
 

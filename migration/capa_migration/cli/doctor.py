@@ -1,4 +1,4 @@
-"""`capa doctor`."""
+"""`capa doctor`: the component behind each block, its setting, and whether it answers."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ examples:
   capa doctor --queues               topics, groups, depth, age of the oldest message, dead letters too
   capa doctor --json
 
-Read in the folder where the application starts: capa.toml is looked for there.
-exit codes: 0 every component answers; 2 one does not, its own settings are wrong, or an adapter lacks its side;
+Run it in the folder where the application starts: capa.toml is searched from there.
+exit codes: 0 every component answers; 2 one does not or has wrong settings, or an adapter lacks its side;
 3 capa.toml is wrong
 """
 
 
 def parser() -> Parser:
     """Return the parser of `capa doctor`."""
-    says = "Show which component serves what, which setting chose it, and whether it answers."
-    parser = Parser(prog="capa doctor", description=says, epilog=_EXAMPLES)
-    parser.add_argument("--profile", metavar="NAME", help="the profile of capa.toml to look at")
+    description = "Show the component behind each block, the setting that chose it, and whether it answers."
+    parser = Parser(prog="capa doctor", description=description, epilog=_EXAMPLES)
+    parser.add_argument("--profile", metavar="NAME", help="the profile of capa.toml")
     parser.add_argument("--queues", action="store_true", help="list the topics of each pub/sub component too")
     parser.add_argument("--json", action="store_true", help="print data instead of text")
     return parser
@@ -58,8 +58,10 @@ def run(words: list[str]) -> int:
     served = (one["available"] for one in found["adapters"])
     code = CLEAN if all(row["answers"] for row in found["components"]) and all(served) else FAILED
     if arguments.json:
+        from capa_migration.cli.queue_view import print_json
+
         queues = {"queues": [survey.as_data() for survey in surveys]} if arguments.queues else {}
-        _print_json({**found, **queues, "exit": code})
+        print_json({**found, **queues, "exit": code})
     else:
         _print_text(found)
         _print_queues(surveys)
@@ -67,7 +69,7 @@ def run(words: list[str]) -> int:
 
 
 def _examine(runtime: Runtime) -> dict[str, Any]:
-    """Return what serves what, with an answer from each component, and which originals are installed."""
+    """Return the components, each with its answer, and the adapters with their originals."""
     components = []
     for row in runtime.report():
         answers, line = row.answer(runtime)
@@ -88,7 +90,7 @@ def _examine(runtime: Runtime) -> dict[str, Any]:
 
 
 def _abilities(runtime: Runtime, row: ComponentReport) -> dict[str, Any]:
-    """Return native types, limits and holdings of a component that answers; nothing for one that is made by name."""
+    """Return native types, limits and holdings of a component that answers; nothing for one that is built by name."""
     component = row.component(runtime)
     if component is None:
         return {}
@@ -105,7 +107,7 @@ def _holdings(component: Any) -> str:
     try:
         return str(component.summary())
     except CapaError as error:
-        return f"cannot be known: {error}"
+        return f"unknown: {error}"
 
 
 def _surveys(runtime: Runtime, components: list[dict[str, Any]]) -> list[Survey]:
@@ -156,15 +158,15 @@ def _print_text(found: dict[str, Any]) -> None:
     from capa_migration.rewrite.formats._columns import columns
 
     settings = found["settings"] or "no capa.toml here or above: the embedded default serves everything"
-    print(f"settings: {_seen_from_here(settings)}\n")
+    print(f"settings: {_relative_to_here(settings)}\n")
     rows = [
         [
             row["block"],
             row["name"],
             row["driver"],
-            _seen_from_here(row["origin"]),
+            _relative_to_here(row["origin"]),
             "yes" if row["answers"] else "NO",
-            _seen_from_here(row["said"]),
+            _relative_to_here(row["said"]),
         ]
         for row in found["components"]
     ]
@@ -178,7 +180,7 @@ def _print_text(found: dict[str, Any]) -> None:
             one["installed"] or "-",
             one["supported"],
             one["side"] if one["available"] else f"{one['side']}: NOT AVAILABLE",
-            _seen_from_here(one["origin"]),
+            _relative_to_here(one["origin"]),
         ]
         for one in found["adapters"]
     ]
@@ -188,7 +190,8 @@ def _print_text(found: dict[str, Any]) -> None:
     silent = [f"{row['block']} {row['name']}" for row in found["components"] if not row["answers"]]
     if silent:
         print(
-            f"\nNext: mend what does not answer ({', '.join(silent)}): start its engine, or correct its settings."
+            f"\nNext: start the engine of each component that does not answer ({', '.join(silent)}), "
+            f"or correct its settings."
         )
 
 
@@ -221,15 +224,9 @@ def _print_queues(surveys: list[Survey]) -> None:
             print(line)
 
 
-def _seen_from_here(text: str) -> str:
+def _relative_to_here(text: str) -> str:
     """Return *text* with each absolute path in it relative to the current folder, where that is shorter."""
     return _ABSOLUTE.sub(lambda found: min(found[0], os.path.relpath(found[0]), key=len), text)
-
-
-def _print_json(data: dict[str, Any]) -> None:
-    import json
-
-    print(json.dumps(data, indent=2))
 
 
 def _refuse(error: Exception, code: int) -> int:

@@ -1,4 +1,4 @@
-"""`capa explain`."""
+"""`capa explain`: the reason behind the ID of a message."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _EXAMPLES = """\
 examples:
   capa explain                        every ID, with one line about each
   capa explain celery/remote-control  the reason behind a message of `capa scan`
-  capa explain requests-timeout       what a rule changes and leaves
-  capa explain unavailable            what an error means
+  capa explain requests-timeout       the effect of a rule
+  capa explain unavailable            the meaning of an error
 
 exit codes: 0 done; 3 no message has this ID
 """
@@ -34,7 +34,7 @@ def parser() -> Parser:
 def run(words: list[str]) -> int:
     """Run `capa explain` with *words* and return its exit code."""
     arguments = parser().parse_args(words)
-    from capa_migration.cli.output import say
+    from capa_migration.cli.output import print_lines
     from capa_migration.rewrite import explain
 
     found = [explain.explain(arguments.id)] if arguments.id else list(explain.explanations())
@@ -43,9 +43,13 @@ def run(words: list[str]) -> int:
         print(json.dumps(data[0] if arguments.id else data, indent=2))
     elif arguments.id:
         (one,) = found
-        say([f"{one.id}: {one.title}", *(["", *one.text.splitlines()] if one.text else [])], sys.stdout)
+        print_lines(
+            [f"{one.id}: {one.title}", *(["", *one.text.splitlines()] if one.text else [])], sys.stdout
+        )
     else:
         from capa_migration.rewrite.formats._columns import columns
 
-        say(columns(["ID", "meaning"], [[one.id, one.title] for one in found], right=False), sys.stdout)
+        print_lines(
+            columns(["ID", "meaning"], [[one.id, one.title] for one in found], right=False), sys.stdout
+        )
     return CLEAN

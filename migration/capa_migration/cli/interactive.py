@@ -1,4 +1,4 @@
-"""Ask about each file, as `git add -p` asks about each hunk: the diff, a question, one letter and Enter."""
+"""Questions about each file, as `git add -p` asks about each hunk: the diff, a question, one letter and Enter."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ _HELP = """\
 y - change this file
 n - leave this file as it is
 a - change this file and all that follow
-q - ask no more: change the files said yes to, and leave this one and the rest
+q - quit: change the files answered with y, leave this one and the rest
 d - show the diff again
-? - show this
+? - show this help
 Control-C leaves every file as it is.
 """
 
 
 def require_terminal() -> None:
-    """Make sure that there is somebody to ask.
+    """Make sure that a user can answer.
 
     Raises:
-        OptionsError: Standard input is no terminal.
+        OptionsError: Standard input is not a terminal.
     """
     if not sys.stdin.isatty():
         raise OptionsError(
-            "-i asks about each file, and standard input is no terminal: "
-            "run it at one, or look at `capa migrate diff` and choose with --only, --skip and --exclude"
+            "-i asks about each file, and standard input is not a terminal: "
+            "run it in a terminal, or review `capa migrate diff` and choose with --only, --skip and --exclude"
         )
 
 
 def choose(plan: Plan) -> Plan:
-    """Return *plan* with those of its changes that the user wants."""
+    """Return *plan* without the changes that the user declines."""
     changed = plan.of("changed")
     wanted = {outcome.path for outcome in _wanted(plan, changed)}
     if any(outcome.path == CAPA_TOML for outcome in changed) and CAPA_TOML not in wanted:
         for outcome in changed:
             if outcome.path in wanted and outcome.counts_on_settings:
                 wanted.remove(outcome.path)
-                sys.stderr.write(f"{outcome.path}: left as it is too: it counts on {CAPA_TOML}\n")
+                sys.stderr.write(f"{outcome.path}: left as it is too: it depends on {CAPA_TOML}\n")
     kept = [outcome for outcome in plan.outcomes if outcome.status != "changed" or outcome.path in wanted]
     return Plan(plan.root, plan.seen, kept)
 
@@ -72,7 +72,7 @@ def _answer(plan: Plan, outcome: Outcome, question: str) -> str:
         except KeyboardInterrupt:
             sys.stderr.write("\n")
             raise
-        answer = line.strip().lower()[:1] if line else "q"  # the end of the input is no yes
+        answer = line.strip().lower()[:1] if line else "q"  # the end of the input declines the rest
         if not line:
             sys.stderr.write("\n")
         if answer in {"y", "n", "a", "q"}:

@@ -12,20 +12,20 @@ from capa_migration.cli.output import add_exclude, add_options, add_paths
 _EXAMPLES = """\
 examples:
   capa migrate check .                      exit code 1 if anything would change
-  capa migrate diff src --patch capa.patch  a patch that `git apply` takes
+  capa migrate diff src --patch capa.patch  a patch for `git apply`
   capa migrate apply . --only imports       one rule alone
   capa migrate apply . -i                   ask about each file
   capa migrate apply . --commit             a commit for each rule
-  capa migrate undo .                       byte for byte what was there before
+  capa migrate undo .                       restore every byte of the originals
 
 exit codes: 0 nothing to do, or all done; 1 something would change; 2 failed on some files; 3 wrong usage
 """
 _ACTIONS = {
-    "check": "say what would change, and exit with 1 if anything would",
+    "check": "list the changes, and exit with 1 if there are any",
     "diff": "print the changes as a unified diff",
-    "apply": "make the changes, each file proven, all of them undoable",
-    "undo": "take the newest rewrite back",
-    "status": "say what has been applied, and whether a run was cut short",
+    "apply": "make the changes: each file proven, all undoable",
+    "undo": "undo the newest rewrite",
+    "status": "list the rewrites that were applied, and whether a run was cut short",
 }
 _PLANNED = ("check", "diff", "apply")
 
@@ -45,9 +45,12 @@ def parser(action: str | None = None) -> Parser:
     parser = Parser(prog="capa migrate", description="Rewrite a project to Capa.", epilog=_EXAMPLES)
     actions = parser.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
     for name in [action] if action else _ACTIONS:
-        says = _ACTIONS[name]
+        summary = _ACTIONS[name]
         one = actions.add_parser(
-            name, help=says, description=says.capitalize() + ".", epilog=f"example:\n  capa migrate {name} ."
+            name,
+            help=summary,
+            description=summary.capitalize() + ".",
+            epilog=f"example:\n  capa migrate {name} .",
         )
         one.set_defaults(action=name)
         _add_arguments(one, name)
@@ -62,8 +65,8 @@ def _add_arguments(parser: argparse.ArgumentParser, action: str) -> None:
     else:
         parser.add_argument("--json", action="store_true", help="print data instead of text")
     if action == "undo":
-        says = "the newest and those before it, down to number N of `status`"
-        parser.add_argument("--to", type=int, metavar="N", help=says)
+        newest = "the newest and those before it, down to number N of `status`"
+        parser.add_argument("--to", type=int, metavar="N", help=newest)
     if action == "diff":
         _add_patch_options(parser)
     if action == "apply":
@@ -75,7 +78,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--only", action="append", default=[], metavar="RULE", help="run this rule; may be repeated"
     )
     parser.add_argument(
-        "--skip", action="append", default=[], metavar="RULE", help="do not run it; may be repeated"
+        "--skip", action="append", default=[], metavar="RULE", help="leave this rule out; may be repeated"
     )
     parser.add_argument(
         "--with",
@@ -87,7 +90,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_exclude(parser)
     parser.add_argument(
-        "--notes", action="store_true", help="show what was seen and is probably right as it is"
+        "--notes", action="store_true", help="show notes too: findings that probably need no change"
     )
     parser.add_argument("--list-rules", action="store_true", help="show the rules and exit")
 

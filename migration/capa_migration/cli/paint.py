@@ -1,4 +1,4 @@
-"""Colour for a person at a terminal, put over what is printed plain elsewhere."""
+"""Terminal colours for diffs, and for lines that begin with a place."""
 
 from __future__ import annotations
 

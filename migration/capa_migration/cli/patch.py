@@ -1,17 +1,17 @@
-"""Write a plan as patches."""
+"""Patch files of a plan: one for all of it, or one for each part."""
 
 from __future__ import annotations
 
 import os
 
-from capa_migration.cli.output import put
+from capa_migration.cli.output import write_file
 from capa_migration.rewrite.parts import By, parts
 from capa_migration.rewrite.plan import Plan
 from capa_migration.rewrite.report import count, diff
 
 
 def write_patches(plan: Plan, path: str, by: By | None) -> None:
-    """Write what *plan* would change to *path*, or to a file beside it for each of the parts *by* which it is cut.
+    """Write the changes of *plan* to *path*, or to one file for each part, cut *by* owner or folder.
 
     Raises:
         OptionsError: A file cannot be written, or there is no CODEOWNERS file to go by.
@@ -23,12 +23,12 @@ def write_patches(plan: Plan, path: str, by: By | None) -> None:
     taken: set[str] = set()
     for part in parts(plan, by):
         slug, number = part.slug, 2
-        while slug.lower() in taken:  # two names may differ only in what no file name can hold
+        while slug.lower() in taken:  # two names may differ only in characters that a slug drops
             slug, number = f"{part.slug}-{number}", number + 1
         taken.add(slug.lower())
         _write(f"{stem}-{slug}{suffix}", part.name, part.plan)
 
 
 def _write(path: str, name: str, plan: Plan) -> None:
-    put(path, b"".join(diff(plan)))
+    write_file(path, b"".join(diff(plan)))
     print(f"{path}: {f'{name}: ' if name != path else ''}{count(len(plan.of('changed')), 'file')}")

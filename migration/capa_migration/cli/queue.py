@@ -1,4 +1,4 @@
-"""`capa queue list|peek|replay|purge`: look into topics, and look after their dead letters."""
+"""`capa queue list|peek|replay|purge`: inspect topics, replay and remove messages."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ examples:
   capa queue replay orders                 move the dead letters back to the topic
   capa queue purge orders --dead --yes     remove the dead letters
 
-Read in the folder where the application starts: capa.toml is looked for there.
-exit codes: 0 done; 2 the component does not answer, or cannot do it; 3 wrong usage, or capa.toml is wrong
+Run it in the folder where the application starts: capa.toml is searched from there.
+exit codes: 0 done; 2 the component does not answer, or lacks the ability; 3 wrong usage, or capa.toml is wrong
 """
 _ACTIONS = {
     "list": "show topics and groups: depth, in flight, age of the oldest, consumers, dead letters",
@@ -51,12 +51,12 @@ def run(words: list[str]) -> int:
 def parser() -> Parser:
     """Return the parser of `capa queue`."""
     parser = Parser(
-        prog="capa queue", description="Look into the topics of a pub/sub component.", epilog=_EXAMPLES
+        prog="capa queue", description="Inspect the topics of a pub/sub component.", epilog=_EXAMPLES
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
-    for name, says in _ACTIONS.items():
+    for name, summary in _ACTIONS.items():
         example = f"example:\n  capa queue {name}{'' if name == 'list' else ' orders'}"
-        one = actions.add_parser(name, help=says, description=says.capitalize() + ".", epilog=example)
+        one = actions.add_parser(name, help=summary, description=summary.capitalize() + ".", epilog=example)
         one.set_defaults(action=name)
         _ADD[name](one)
         _add_common(one)
@@ -74,30 +74,33 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def _add_list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help="these topics; all by default")
     parser.add_argument(
-        "--most", type=_positive, default=1000, metavar="N", help="so many topics at most; 1000 by default"
+        "--most", type=_positive, default=1000, metavar="N", help="at most N topics; 1000 by default"
     )
 
 
 def _add_peek(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("topic", metavar="TOPIC", help="the topic to look into")
+    parser.add_argument("topic", metavar="TOPIC", help="the topic to inspect")
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        "--group", metavar="NAME", default="default", help="waiting for this group; `default` if not given"
+        "--group",
+        metavar="NAME",
+        default="default",
+        help="messages that wait for this group; `default` if not given",
     )
     which.add_argument("--dead", action="store_true", help="the dead letters of the topic")
     parser.add_argument(
-        "--most", type=_positive, default=10, metavar="N", help="so many messages at most; 10 by default"
+        "--most", type=_positive, default=10, metavar="N", help="at most N messages; 10 by default"
     )
-    parser.add_argument("--after", default="", metavar="POSITION", help="go on behind this message")
+    parser.add_argument("--after", default="", metavar="POSITION", help="continue after this message")
     parser.add_argument(
-        "--bytes", type=_positive, default=400, metavar="N", help="so much of a body; 400 by default"
+        "--bytes", type=_positive, default=400, metavar="N", help="at most N bytes of a body; 400 by default"
     )
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", metavar="TOPIC", help="the topic whose dead letters go back to it")
     parser.add_argument(
-        "--most", type=_positive, metavar="N", help="so many messages at most; all that are there by default"
+        "--most", type=_positive, metavar="N", help="at most N messages; all that are there by default"
     )
 
 
@@ -112,7 +115,7 @@ def _add_purge(parser: argparse.ArgumentParser) -> None:
 def _positive(text: str) -> int:
     number = int(text) if text.isdecimal() else 0
     if not 1 <= number <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 10000")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
     return number
 
 
@@ -150,7 +153,7 @@ def _peek(pubsub: PubSub, arguments: argparse.Namespace) -> int:
 
 
 def _kept_bytes(arguments: argparse.Namespace) -> int:
-    # A few bytes more than are shown, so that a character of several bytes at the edge is not taken for binary.
+    # A few bytes more than are shown, so that a character of several bytes at the edge does not look binary.
     return int(arguments.bytes) + 4
 
 
@@ -162,7 +165,7 @@ def _replay(pubsub: PubSub, arguments: argparse.Namespace) -> int:
         queue_view.print_json({"topic": arguments.topic, "replayed": count})
     else:
         queue_view.print_line(
-            f"{queue_view.counted(count, 'dead letter')} of {arguments.topic} went back to it"
+            f"{queue_view.counted(count, 'dead letter')} of {arguments.topic} moved back to it"
         )
     return CLEAN
 
@@ -171,8 +174,8 @@ def _purge(pubsub: PubSub, arguments: argparse.Namespace) -> int:
     from capa_migration.cli import queue_view
 
     topic = f"{arguments.topic}.dead" if arguments.dead else arguments.topic
-    what = f"all messages of {topic}" + (f" for group {arguments.group}" if arguments.group else "")
-    if not arguments.yes and not _agrees(queue_view.shown(f"Remove {what} in component {pubsub.name}?")):
+    subject = f"all messages of {topic}" + (f" for group {arguments.group}" if arguments.group else "")
+    if not arguments.yes and not _confirms(queue_view.shown(f"Remove {subject} in component {pubsub.name}?")):
         print("nothing was removed", file=sys.stderr)
         return CLEAN
     count = pubsub.purge(topic, arguments.group)
@@ -183,14 +186,16 @@ def _purge(pubsub: PubSub, arguments: argparse.Namespace) -> int:
     return CLEAN
 
 
-def _agrees(question: str) -> bool:
-    """Return whether the person at the terminal agrees; the end of the input is no agreement.
+def _confirms(question: str) -> bool:
+    """Return whether the user confirms *question*; the end of the input does not.
 
     Raises:
-        OptionsError: There is no terminal to ask at.
+        OptionsError: Standard input is not a terminal.
     """
     if not sys.stdin.isatty():
-        raise OptionsError("purge asks first, and standard input is no terminal: add --yes if you are sure")
+        raise OptionsError(
+            "purge asks for confirmation, and standard input is not a terminal: add --yes to remove without asking"
+        )
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

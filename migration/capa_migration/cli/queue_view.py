@@ -1,4 +1,4 @@
-"""Topics and messages as text and data. Nothing in a message reaches the terminal as more than characters."""
+"""Topics and messages as text and as data. Control characters of a message never reach the terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def shown(text: str) -> str:
 
 
 def print_json(data: Any) -> None:
-    """Print *data*."""
+    """Print *data* as JSON."""
     print(json.dumps(data, indent=2))
 
 
@@ -54,8 +54,8 @@ def topic_lines(found: Survey) -> Iterator[str]:
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield lines with names to the left and numbers to the right."""
-    names = columns(_HEAD[:2], [row[:2] for row in rows], right=False)
-    width = max(len(line) for line in columns(_HEAD[:2], [row[:2] for row in rows], right=False))
+    names = list(columns(_HEAD[:2], [row[:2] for row in rows], right=False))
+    width = max(map(len, names))
     numbers = columns(_HEAD[2:], [row[2:] for row in rows])
     first = max(len(row[2]) for row in [_HEAD, *rows])
     for name, line in zip(names, numbers, strict=True):
@@ -109,7 +109,7 @@ def _age(seconds: float | None) -> str:
 
 
 def print_messages(texts: Sequence[Iterable[str]], after: str) -> None:
-    """Print each message as a paragraph; *after* is where a next page begins, `""` if there is none."""
+    """Print each message as a paragraph; *after* is the position before the next page, `""` if there is none."""
     if not texts:
         print("no messages")
     for at, lines in enumerate(texts):
@@ -122,7 +122,7 @@ def print_messages(texts: Sequence[Iterable[str]], after: str) -> None:
 
 
 def message_lines(message: PeekedMessage, most: int) -> Iterator[str]:
-    """Yield a message as lines: what it is, its attributes, its body as far as *most* bytes."""
+    """Yield a message as lines: its metadata, its attributes, and at most *most* bytes of its body."""
     about = [
         message.state.value,
         f"published {_age(max(0.0, time.time() - message.published_at))} ago",
@@ -138,7 +138,7 @@ def message_lines(message: PeekedMessage, most: int) -> Iterator[str]:
 
 
 def letter_lines(letter: DeadLetter, most: int) -> Iterator[str]:
-    """Yield a dead letter as lines: why it died, then as a message."""
+    """Yield a dead letter as lines: its reason, then its message."""
     deliveries = f"{letter.deliveries:,} deliver{'y' if letter.deliveries == 1 else 'ies'}"
     reason = letter.reason or "no reason was recorded"
     yield shown(f"{letter.id}  died in group {letter.group} after {deliveries}: {reason}")
@@ -148,7 +148,7 @@ def letter_lines(letter: DeadLetter, most: int) -> Iterator[str]:
 
 
 def body_text(message: PeekedMessage, most: int) -> str:
-    """Return the body on one line: text with escapes, or the first bytes in hex, and how much is left out."""
+    """Return the body on one line: text with escapes, or its first bytes in hex, and the number of bytes left out."""
     if not message.size:
         return "(empty)"
     text = _text(message.data, most, whole=len(message.data) == message.size)
@@ -159,11 +159,11 @@ def body_text(message: PeekedMessage, most: int) -> str:
 
 
 def _text(data: bytes, most: int, *, whole: bool) -> str | None:
-    """Return as much of *data* as *most* bytes have room for, or `None` if it is no text."""
+    """Return the text of the first *most* bytes of *data*, or `None` if they are not text."""
     cut = data[:most]
     end = len(cut)
     is_all = whole and len(data) <= most
-    for back in range(1 if is_all else 4):  # a character that the cut has split
+    for back in range(1 if is_all else 4):  # the cut may have split a character
         try:
             text = cut[: end - back].decode()
         except UnicodeDecodeError:
@@ -181,7 +181,7 @@ def _cut(text: str, most: int = 400) -> str:
 
 
 def message_data(message: PeekedMessage) -> dict[str, Any]:
-    """Return a message as what JSON holds: the body as text where it is UTF-8, else in Base64."""
+    """Return a message as data for JSON: the body as text where it is UTF-8, else in Base64."""
     data = {**asdict(message), "attributes": dict(message.attributes), "state": message.state.value}
     body = data.pop("data")
     text = _text(body, len(body), whole=len(body) == message.size)
@@ -191,7 +191,7 @@ def message_data(message: PeekedMessage) -> dict[str, Any]:
 
 
 def letter_data(letter: DeadLetter) -> dict[str, Any]:
-    """Return a dead letter as what JSON holds."""
+    """Return a dead letter as data for JSON."""
     return {
         "id": letter.id,
         "topic": letter.topic,

@@ -1,4 +1,4 @@
-"""`capa report`."""
+"""`capa report`: write the report page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.arguments import Parser
-from capa_migration.cli.output import add_exclude, add_paths, as_words, put
+from capa_migration.cli.output import add_exclude, add_paths, shell_words, write_file
 from capa_migration.rewrite.target import Options
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """\
 examples:
-  capa report . --open                 look at it
-  capa report . --output report.html   give it to somebody: it is one file
+  capa report . --open                 open it in the browser
+  capa report . --output report.html   one file, to pass on
 
-exit codes: 0 done; 2 some files could not be read or proven, and are named in it; 3 wrong usage
+exit codes: 0 done; 2 some files could not be read or proven, and the page names them; 3 wrong usage
 """
 
 
@@ -26,7 +26,7 @@ def parser() -> Parser:
     """Return the parser of `capa report`."""
     parser = Parser(
         prog="capa report",
-        description="Write the page that shows how a migration stands: what is used, what moves, what changes.",
+        description="Write the report page of a migration: SDKs in use, coverage, changes and progress.",
         epilog=_EXAMPLES,
     )
     add_paths(parser)
@@ -34,9 +34,9 @@ def parser() -> Parser:
         "--output",
         "-o",
         metavar="FILE",
-        help="where to write it; .capa/report.html in the project by default",
+        help="the file to write; .capa/report.html in the project by default",
     )
-    parser.add_argument("--open", action="store_true", help="show it in the browser")
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
     add_exclude(parser)
     return parser
 
@@ -55,7 +55,7 @@ def run(words: list[str]) -> int:
     if not arguments.output:
         history.make_folder(found.root)
     place = arguments.output or f"{found.root}/.capa/report.html"
-    put(place, page(as_words(arguments.paths), found, plan).encode(errors="backslashreplace"))
+    write_file(place, page(shell_words(arguments.paths), found, plan).encode(errors="backslashreplace"))
     print(f"{place}: the page is written. Next: open it in a browser.")
     if arguments.open:
         _open(place)
@@ -75,4 +75,4 @@ def _open(place: str) -> None:
     from pathlib import Path
 
     if not webbrowser.open(Path(os.path.abspath(place)).as_uri()):
-        print("no browser was found here: copy the file to where one is")
+        print("no browser was found here: open the file on a machine that has one")

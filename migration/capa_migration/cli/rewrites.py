@@ -1,4 +1,4 @@
-"""`capa migrate undo|status`: the rewrites that a tree's journal holds."""
+"""`capa migrate undo|status`: the rewrites in the journal of a tree."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from capa_migration.cli import CLEAN, FAILED
-from capa_migration.cli.output import as_words, say
+from capa_migration.cli.output import print_lines, shell_words
 from capa_migration.cli.terminal import ProgressLine
 from capa_migration.rewrite import report
-from capa_migration.rewrite.apply import undo as take_back
-from capa_migration.rewrite.status import RewriteStatus, taken_back
+from capa_migration.rewrite.apply import undo as undo_rewrites
+from capa_migration.rewrite.status import RewriteStatus, restored
 from capa_migration.rewrite.status import status as read_status
 
 
 def undo(arguments: argparse.Namespace) -> int:
     """Carry out `capa migrate undo` and return its exit code."""
     with ProgressLine() as progress:
-        done = take_back(arguments.paths, down_to=arguments.to, progress=progress)
+        done = undo_rewrites(arguments.paths, down_to=arguments.to, progress=progress)
     code = FAILED if done.troubles else CLEAN
     if arguments.json:
         data = {"root": done.plan.root, "result": report.result_data(done.result), "exit": code}
         return _print_json(data, code)
     if done.result is None:
-        print(f"{done.plan.root}: nothing to undo: no rewrite is in its journal")
+        print(f"{done.plan.root}: nothing to undo: its journal holds no rewrite")
         return code
-    say(report.result_lines([done.result]), sys.stdout)
+    print_lines(report.result_lines([done.result]), sys.stdout)
     if not (done.result.written or done.troubles):
         print("nothing to restore: all files hold the original again")
         return code
@@ -42,7 +42,7 @@ def status(arguments: argparse.Namespace) -> int:
     root, rewrites = read_status(arguments.paths)
     if arguments.json:
         return _print_json({"root": root, "rewrites": [one._asdict() for one in rewrites]}, CLEAN)
-    paths = as_words(arguments.paths)
+    paths = shell_words(arguments.paths)
     if not rewrites:
         print(f"{root}: no rewrite has been applied. Next: `capa migrate check {paths}`.")
         return CLEAN
@@ -50,20 +50,20 @@ def status(arguments: argparse.Namespace) -> int:
         print(_line(one))
         if one.as_written != one.files:
             print(f"      {_fates(one)}")
-    if said := _next_step(rewrites, f"capa migrate undo {paths}"):
-        print(said)
+    if step := _next_step(rewrites, f"capa migrate undo {paths}"):
+        print(step)
     return CLEAN
 
 
 def _next_step(rewrites: Sequence[RewriteStatus], command: str) -> str:
     if any(one.state != "applied" for one in rewrites):
-        return f"A run was cut short. Next: `{command}` or apply again: either takes it back."
-    if back := taken_back(rewrites):
+        return f"A run was cut short. Next: `{command}` or apply again: either undoes it."
+    if back := restored(rewrites):
         which = f"rewrite {back[0].number}" if len(back) == 1 else f"the newest {len(back)} rewrites"
         words = command if len(back) == 1 else f"{command} --to {back[0].number}"
         return f"All files of {which} hold the original again. Next: `{words}` clears the journal."
     if len(rewrites) > 1:
-        return f"`{command}` takes the newest back, `{command} --to {rewrites[0].number}` all of them."
+        return f"`{command}` undoes the newest, `{command} --to {rewrites[0].number}` all of them."
     return ""
 
 

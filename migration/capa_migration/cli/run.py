@@ -1,4 +1,4 @@
-"""`capa run`."""
+"""`capa run`: run an unmodified application on the adapters, as a trial."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ examples:
   capa run -- celery -A proj worker
   capa run -- pytest
 
-Nothing is written. Imports that stand in files of the project, and in its child processes, come from the adapters; all
-other code has the originals. exit code: that of the command; 3 wrong usage
+Nothing is written. Imports in files of the project come from the adapters, in child processes too; all other code gets
+the originals. exit code: that of the command; 3 wrong usage
 """
 
 
@@ -33,7 +33,7 @@ def parser() -> Parser:
 
 
 def run(words: list[str]) -> int:
-    """Run `capa run` with *words*; if all is well it never returns: the process becomes the application."""
+    """Run `capa run` with *words*; on success it does not return: the process becomes the application."""
     own, command = _split(words)
     arguments = parser().parse_args(own)
     if not command:

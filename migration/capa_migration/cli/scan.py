@@ -1,4 +1,4 @@
-"""`capa scan`."""
+"""`capa scan`: list the SDKs that a project uses, and each place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.arguments import Parser
-from capa_migration.cli.output import add_exclude, add_options, add_paths, as_words, show
+from capa_migration.cli.output import add_exclude, add_options, add_paths, shell_words, show
 from capa_migration.rewrite.target import Options
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ exit codes: 0 done; 2 some files could not be read; 3 wrong usage
 def parser() -> Parser:
     """Return the parser of `capa scan`."""
     parser = Parser(
-        prog="capa scan", description="Show which SDKs a project uses, where and how.", epilog=_EXAMPLES
+        prog="capa scan", description="List the SDKs that a project uses, and each place.", epilog=_EXAMPLES
     )
     add_paths(parser)
     parser.add_argument(
@@ -51,7 +51,7 @@ def run(words: list[str]) -> int:
     return show(
         Report(
             "scan",
-            as_words(arguments.paths),
+            shell_words(arguments.paths),
             FAILED if found.unread else CLEAN,
             plan=lambda: make(arguments.paths, options, remember=False),
             survey=lambda: found,
@@ -62,7 +62,7 @@ def run(words: list[str]) -> int:
 
 
 def survey(paths: Sequence[str], options: Options) -> Survey:
-    """Return what the tree at *paths* uses of the SDKs, with a line of progress.
+    """Return the SDKs and call sites of the tree at *paths*, and show progress.
 
     Raises:
         OptionsError: No adapter is installed.

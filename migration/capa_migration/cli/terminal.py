@@ -1,4 +1,4 @@
-"""What a person at a terminal gets and nobody else: whether to use colour, and a line of progress."""
+"""Terminal output: whether to use colour, and a progress line."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _EVERY_S = 0.2
 
 
 def has_colour(stream: TextIO) -> bool:
-    """Say whether to use colour on *stream*.
+    """Return whether *stream* is to have colour.
 
-    NO_COLOR (https://no-color.org) goes before FORCE_COLOR (https://force-color.org), both before what the stream is.
+    NO_COLOR (https://no-color.org) overrides FORCE_COLOR (https://force-color.org); both override the kind of stream.
     """
     if os.environ.get("NO_COLOR"):
         return False
@@ -24,7 +24,7 @@ def has_colour(stream: TextIO) -> bool:
 
 
 class ProgressLine:
-    """One line on standard error with the rate and what is left, for runs of more than a second at a terminal."""
+    """A progress line on standard error with rate and time left, for runs of more than a second at a terminal."""
 
     def __init__(self) -> None:
         """Start the clock."""
@@ -33,7 +33,7 @@ class ProgressLine:
         self._width = 0
 
     def __call__(self, done: int, total: int) -> None:
-        """Show that *done* of *total* files are done, if it is time to; 0 as long as none is begun."""
+        """Show that *done* of *total* files are done, at most five times a second; *done* is 0 until one is begun."""
         if not self._wanted:
             return
         now = time.monotonic()
@@ -42,18 +42,18 @@ class ProgressLine:
         if now - self._begun < _QUIET_S or now - self._shown < _EVERY_S:
             return
         self._shown = now
-        told = f"{done:,} of {total:,} files"
+        text = f"{done:,} of {total:,} files"
         if done:
             rate = done / max(now - self._prepared, _EVERY_S)
-            told += f", {rate:,.0f}/s, {_duration((total - done) / rate)} left"
-        self._show(told)
+            text += f", {rate:,.0f}/s, {_duration((total - done) / rate)} left"
+        self._show(text)
 
     def __enter__(self) -> Self:
         """Show progress until the block ends."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._width:
             self._show("")
             self._width = 0

@@ -1,1 +1,1 @@
-"""Support for the time in which original and adapters run side by side."""
+"""Running applications during a migration: trial runs, and the state of queues."""

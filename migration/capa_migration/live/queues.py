@@ -16,7 +16,7 @@ DEAD = ".dead"
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic with the number of its dead letters."""
+    """A topic with the number of its dead letters."""
 
     status: TopicStatus
     dead: int
@@ -35,7 +35,7 @@ class Survey:
     complete: bool
 
     def as_data(self) -> dict[str, Any]:
-        """Return it as what JSON holds."""
+        """Return the survey as data for JSON."""
         topics = [
             {**asdict(topic.status), "depth": topic.status.depth, "dead_letters": topic.dead}
             for topic in self.topics

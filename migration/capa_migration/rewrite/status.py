@@ -49,7 +49,7 @@ def status(paths: str | Sequence[str]) -> tuple[str, list[RewriteStatus]]:
     return root, [_status(*one) for one in zip(records, rewrites, fates, strict=True)]
 
 
-def taken_back(rewrites: Sequence[RewriteStatus]) -> list[RewriteStatus]:
+def restored(rewrites: Sequence[RewriteStatus]) -> list[RewriteStatus]:
     """Return the newest of *rewrites*, oldest first, whose files all hold the original again."""
     kept = max((at for at, one in enumerate(rewrites, 1) if one.original != one.files), default=0)
     return list(rewrites[kept:])

@@ -1,5 +1,5 @@
-"""Run an unmodified application as if it had been rewritten.
+"""Trial runs: an unmodified application runs as if it had been rewritten.
 
-What the rewrite does to the text, the trial does when the text is run: an import that stands in a file of the project
-comes from the adapter, an import anywhere else from the original.
+The trial maps names when the code runs as the rewrite maps them in its text: an import in a file of the project comes
+from the adapter, an import anywhere else from the original.
 """

@@ -1,7 +1,7 @@
-"""Redirect the imports that stand in files of the project, and the names that its tests patch.
+"""Redirection of imports in files of the project, and of the names that its tests patch.
 
-`__import__` is replaced rather than a finder added: a finder is not told who imports, and the adapters themselves must
-go on importing the originals.
+`__import__` is replaced rather than a finder added: a finder does not know the importing module, and the adapters
+themselves must go on importing the originals.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FOREIGN = ("/site-packages/", "/dist-packages/")
 
 
 def install(variables: Mapping[str, str]) -> None:
-    """Redirect the imports of the project that *variables* name, from now on, in this process.
+    """Redirect the imports of the project that *variables* name, in this process.
 
     Raises:
         ImportMapError: An adapter's import map is wrong.
@@ -42,32 +42,32 @@ class Redirect:
     """The redirection of one project's imports."""
 
     def __init__(self, root: str, names: Names, adapters: Sequence[str]) -> None:
-        """Redirect what *names* knows in the files below *root* that are in none of the folders *adapters*."""
+        """Redirect the names in *names* for files below *root*, except those in the folders *adapters*."""
         self._root = root.rstrip("/") + "/"
         self._names = names
         self._adapters = tuple(f"{os.path.realpath(folder)}/" for folder in adapters)
-        self._answers: dict[tuple[str, str], bool] = {}
+        self._decisions: dict[tuple[str, str], bool] = {}
         self._project = Project(root, names, [])
         self._listed: Project | None = None
         self._import: Callable[..., ModuleType] = builtins.__import__
         self._import_module = importlib.import_module
 
     def install(self) -> None:
-        """Take the place of `__import__` and of `importlib.import_module`."""
+        """Replace `__import__` and `importlib.import_module`."""
         builtins.__import__ = self._redirected
         importlib.import_module = self._redirected_module
 
     def _redirected(
         self,
         name: str,
-        globals: Mapping[str, Any] | None = None,  # noqa: A002 - the name it is called with
+        globals: Mapping[str, Any] | None = None,  # noqa: A002 - callers pass it by this name
         locals: Mapping[str, Any] | None = None,  # noqa: A002
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
         if level == 0:
             root = name.partition(".")[0]
-            if root in self._names.roots and globals is not None and self._is_ours(root, globals):
+            if root in self._names.roots and globals is not None and self._is_in_project(root, globals):
                 return self._moved(name, globals, fromlist or ())
             if root in {"unittest", "mock", "_pytest"}:
                 module = self._import(name, globals, locals, fromlist, level)
@@ -77,15 +77,15 @@ class Redirect:
 
     def _redirected_module(self, name: str, package: str | None = None) -> ModuleType:
         root = name.partition(".")[0]
-        if root in self._names.roots and self._is_ours(root, sys._getframe(1).f_globals):
+        if root in self._names.roots and self._is_in_project(root, sys._getframe(1).f_globals):
             name = self._names.modules.get(name, name)
         return self._import_module(name, package)
 
     def _moved(self, name: str, globals: Mapping[str, Any], fromlist: Sequence[str]) -> ModuleType:  # noqa: A002
         if not fromlist:
             new_root = self._names.new_root(name)
-            if new_root is None and name in self._names.modules and _binds_the_end(sys._getframe(2)):
-                return self._leading_to(name)
+            if new_root is None and name in self._names.modules and _binds_last_module(sys._getframe(2)):
+                return self._package_chain(name)
             if new_root is None:
                 return self._import(name, globals, None, None, 0)
             self._import_module(self._names.modules[name])
@@ -96,7 +96,7 @@ class Redirect:
             for target, one in zip(targets, fromlist, strict=True)
         ):
             return self._import(targets[0].module, globals, None, fromlist, 0)
-        # `from module import a, b` takes its names from one module: make one that holds each from its own.
+        # `from module import a, b` reads its names from one module: make one that holds each from its own.
         gathered = ModuleType(name)
         for target, one in zip(targets, fromlist, strict=True):
             source = self._import(target.module, globals, None, (target.name,), 0)
@@ -104,8 +104,8 @@ class Redirect:
                 setattr(gathered, one, getattr(source, target.name))
         return gathered
 
-    def _leading_to(self, name: str) -> ModuleType:
-        """Return a module from which the attributes that *name* has after its root lead to the new module."""
+    def _package_chain(self, name: str) -> ModuleType:
+        """Return a module whose attributes, along the dotted *name*, lead to the new module."""
         found = self._import_module(self._names.modules[name])
         *above, _ = parts = name.split(".")
         for length in range(len(above), 0, -1):
@@ -114,14 +114,14 @@ class Redirect:
             found = holder
         return found
 
-    def _is_ours(self, root: str, globals: Mapping[str, Any]) -> bool:  # noqa: A002
+    def _is_in_project(self, root: str, globals: Mapping[str, Any]) -> bool:  # noqa: A002
         path = globals.get("__file__")
         if not isinstance(path, str):
             return globals.get("__name__") == "__main__"  # `python -c`, or a prompt
         key = (root, path)
-        if key not in self._answers:
-            self._answers[key] = self._is_redirected(root, os.path.realpath(path))
-        return self._answers[key]
+        if key not in self._decisions:
+            self._decisions[key] = self._is_redirected(root, os.path.realpath(path))
+        return self._decisions[key]
 
     def _is_redirected(self, root: str, path: str) -> bool:
         if not path.startswith(self._root) or path.startswith(self._adapters):
@@ -140,16 +140,16 @@ class Redirect:
         return self._listed
 
     def _redirect_patches(self) -> None:
-        """Let `patch("requests.get")` and `monkeypatch.setattr("requests.get", …)` land where the project looks."""
+        """Redirect `patch("requests.get")` and `monkeypatch.setattr("requests.get", …)` to the new modules."""
         from capa_migration.live.trial.patching import redirect_patches
 
         redirect_patches(self._names)
 
 
-def _binds_the_end(frame: FrameType) -> bool:
-    """Say whether *frame* is at an `import a.b as c`, which binds the module at the end, not the one at the root.
+def _binds_last_module(frame: FrameType) -> bool:
+    """Return whether *frame* is at an `import a.b as c`, which binds the last module, not the root.
 
-    `__import__` is called alike for it and for `import a.b`; only what the bytecode does next differs.
+    `__import__` gets the same call for it and for `import a.b`; only the next bytecode differs.
     """
     following = frame.f_lasti + 2
     return frame.f_code.co_code[following : following + 1] == _IMPORT_FROM

@@ -1,4 +1,4 @@
-"""Start a command whose Python processes, and their children, have the imports of the project redirected."""
+"""Start of a trial: Python processes of a command, and their children, redirect the imports of the project."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ISOLATED = re.compile(r"-[a-zA-Z]*[IES][a-zA-Z]*$")
 
 
 def launch(root: str, command: Sequence[str]) -> None:
-    """Become *command*: on success this process is it, and nothing after this call runs.
+    """Replace this process by *command*; on success the call does not return.
 
     Args:
         root: Absolute path of the project; the files below it are redirected.
         command: A program and its arguments. `python` means the interpreter that runs this.
 
     Raises:
-        OptionsError: There is no such program, or it would not load what redirects the imports.
+        OptionsError: There is no such program, or it would ignore the redirection of imports.
     """
     variables = child_environment(root, os.environ)
     program = _program(command[0], variables["PATH"])
@@ -36,7 +36,7 @@ def launch(root: str, command: Sequence[str]) -> None:
 
 
 def child_environment(root: str, variables: dict[str, str] | os._Environ[str]) -> dict[str, str]:
-    """Return *variables* with what makes Python processes redirect the imports of the project at *root*."""
+    """Return *variables*, extended so that Python processes redirect the imports of the project at *root*."""
     here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "site")
     above = variables.get("PYTHONPATH")
     return {
@@ -44,7 +44,7 @@ def child_environment(root: str, variables: dict[str, str] | os._Environ[str]) -
         environment.ROOT: root,
         environment.MAPS: os.pathsep.join(import_map_paths()),
         "PYTHONPATH": os.pathsep.join([here, above] if above else [here]),
-        # `python` and `celery` are those beside this interpreter, as in an activated environment.
+        # `python` and `celery` are those of this interpreter's folder, as in an activated environment.
         "PATH": os.pathsep.join([os.path.dirname(sys.executable), variables.get("PATH", os.defpath)]),
     }
 
@@ -54,9 +54,7 @@ def _program(word: str, path: str) -> str:
         return sys.executable
     found = shutil.which(word, path=path)
     if found is None:
-        raise OptionsError(
-            f"there is no program `{word}`: write what you would type to start your application"
-        )
+        raise OptionsError(f"there is no program `{word}`: give the command that starts your application")
     return found
 
 
@@ -66,5 +64,5 @@ def _refuse_isolated(command: Sequence[str]) -> None:
             return
         if _ISOLATED.match(word):
             raise OptionsError(
-                f"with `{word}` Python ignores what redirects the imports: leave it out for the trial"
+                f"`{word}` makes Python ignore the redirection of imports: leave it out for the trial"
             )

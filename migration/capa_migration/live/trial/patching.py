@@ -1,4 +1,4 @@
-"""Let the patches of a project's tests land where its redirected imports look.
+"""Patches of a project's tests: they land where its redirected imports look.
 
 `unittest.mock` and pytest resolve a target by importing it themselves, so their own helper functions are wrapped.
 Where a version has no such helper, patches land on the original, as they do without the trial.
@@ -21,7 +21,7 @@ _HELPERS = (
 
 
 def redirect_patches(names: Names) -> None:
-    """Wrap the helpers of those libraries that are loaded, each once."""
+    """Wrap the helpers of the libraries that are loaded, each once."""
     for module_name, helper_name in _HELPERS:
         module = sys.modules.get(module_name)
         helper = getattr(module, helper_name, None)

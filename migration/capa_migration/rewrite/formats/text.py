@@ -22,10 +22,10 @@ def render(report: Report) -> Iterator[str | bytes]:
 
         yield from diff(report.plan)
         return
-    yield from lined({"scan": _scan, "check": _check, "apply": _apply}[report.command](report))
+    yield from with_line_ends({"scan": _scan, "check": _check, "apply": _apply}[report.command](report))
 
 
-def lined(lines: Iterable[str]) -> Iterator[str]:
+def with_line_ends(lines: Iterable[str]) -> Iterator[str]:
     """Yield each of *lines* with its end, and with no other in it: the name of a file may hold one."""
     for line in lines:
         yield line.replace("\n", "\\x0a") + "\n"
