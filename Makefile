@@ -54,6 +54,7 @@ safety: ## strike a rewrite at every system call, and rewrite every library ther
 
 docs: ## write the pages of docs/reference and the types of capa_core.aio that are read off the code
 	@.ci/set-up
+	$(BIN)/python docs/generate_core.py
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/generate_aio.py
 

@@ -14,6 +14,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from capa_core.client import Capa
+    from capa_core.errors import CapaError
+    from capa_core.runtime import Runtime, default_runtime, use_runtime
+
+# Written by `make docs` from the blocks: imports
+if TYPE_CHECKING:
     from capa_core.blocks.configuration import Configuration
     from capa_core.blocks.invocation import Invocation, Service
     from capa_core.blocks.lock import Locks
@@ -21,26 +27,14 @@ if TYPE_CHECKING:
     from capa_core.blocks.pubsub import Message, PubSub
     from capa_core.blocks.secrets import Secret, Secrets
     from capa_core.blocks.state import State
-    from capa_core.client import Capa
-    from capa_core.errors import CapaError
-    from capa_core.runtime import Runtime, default_runtime, use_runtime
+# End of what is written
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Capa",
     "CapaError",
-    "Configuration",
-    "Invocation",
-    "Locks",
-    "Log",
-    "Message",
-    "PubSub",
     "Runtime",
-    "Secret",
-    "Secrets",
-    "Service",
-    "State",
     "default_runtime",
     "use_runtime",
 ]
@@ -48,20 +42,37 @@ __all__ = [
 _HOMES = {
     "Capa": "capa_core.client",
     "CapaError": "capa_core.errors",
+    "Runtime": "capa_core.runtime",
+    "default_runtime": "capa_core.runtime",
+    "use_runtime": "capa_core.runtime",
+}
+
+# Written by `make docs` from the blocks: names
+__all__ += [
+    "Configuration",
+    "Invocation",
+    "Locks",
+    "Log",
+    "Message",
+    "PubSub",
+    "Secret",
+    "Secrets",
+    "Service",
+    "State",
+]
+_HOMES |= {
     "Configuration": "capa_core.blocks.configuration",
     "Invocation": "capa_core.blocks.invocation",
     "Locks": "capa_core.blocks.lock",
     "Log": "capa_core.blocks.log",
     "Message": "capa_core.blocks.pubsub",
     "PubSub": "capa_core.blocks.pubsub",
-    "Runtime": "capa_core.runtime",
     "Secret": "capa_core.blocks.secrets",
     "Secrets": "capa_core.blocks.secrets",
     "Service": "capa_core.blocks.invocation",
     "State": "capa_core.blocks.state",
-    "default_runtime": "capa_core.runtime",
-    "use_runtime": "capa_core.runtime",
 }
+# End of what is written
 
 
 def __getattr__(name: str) -> object:

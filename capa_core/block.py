@@ -42,8 +42,8 @@ class Block:
         embedded: The driver that serves it when nothing is configured.
         closing: When its components are closed.
         face: The names that `capa_core` itself offers.
-        one_per_name: Whether each name has a component of its own, also where `default` holds the settings: a
-            service is a place of its own, whereas stores share what serves `default`.
+        one_per: The kind of thing that a name is, such as a service, where each name has a component of its own also if
+            `default` holds the settings; empty where names without a table share the component `default`.
         keeps_files: Whether the portable type keeps files, in the folder that it is given as `folder`.
         in_client: Whether the flat client `Capa` has calls of it: Dapr and Layotto have common names for them.
     """
@@ -55,7 +55,7 @@ class Block:
     embedded: str
     closing: Closing
     face: tuple[str, ...]
-    one_per_name: bool = False
+    one_per: str = ""
     keeps_files: bool = False
     in_client: bool = True
 

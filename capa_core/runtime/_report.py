@@ -35,14 +35,15 @@ class ComponentReport:
         Raises:
             SettingsError: Its settings are wrong.
         """
-        if self.name == "default" and declaration(self.block).one_per_name:
+        if self.name == "default" and declaration(self.block).one_per:
             return None
         return runtime.component(self.block, self.name)
 
     def answer(self, runtime: Runtime) -> tuple[bool, str]:
         """Build the component, ask whether it answers, and return that with one line about it or the error."""
-        if self.name == "default" and declaration(self.block).one_per_name:
-            return True, f"each name of {self.block} is looked up when it is first called"
+        if self.name == "default" and declaration(self.block).one_per:
+            kind = declaration(self.block).one_per
+            return True, f"each {kind} is looked up by its own name when it is called"
         try:
             return True, runtime.component(self.block, self.name).ping()
         except CapaError as error:

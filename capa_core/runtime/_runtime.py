@@ -20,18 +20,23 @@ from capa_core.runtime._layers import PREFIX, find_file
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from capa_core.blocks.configuration import Configuration
-    from capa_core.blocks.invocation import Application, Invocation
-    from capa_core.blocks.lock import Locks
-    from capa_core.blocks.log import Log
-    from capa_core.blocks.pubsub import PubSub
-    from capa_core.blocks.secrets import Secrets
-    from capa_core.blocks.state import State
+    from capa_core.blocks.invocation import Application
     from capa_core.runtime._addresses_index import AddressIndex
     from capa_core.runtime._report import ComponentReport
     from capa_core.runtime._settings import Loaded
 
     ModelT = TypeVar("ModelT", bound=BaseModel)
+
+# Written by `make docs` from the blocks: imports
+if TYPE_CHECKING:
+    from capa_core.blocks.configuration import Configuration
+    from capa_core.blocks.invocation import Invocation
+    from capa_core.blocks.lock import Locks
+    from capa_core.blocks.log import Log
+    from capa_core.blocks.pubsub import PubSub
+    from capa_core.blocks.secrets import Secrets
+    from capa_core.blocks.state import State
+# End of what is written
 
 _alive: weakref.WeakSet[Runtime] = weakref.WeakSet()
 
@@ -81,20 +86,16 @@ class Runtime:
 
     # Blocks
 
+    # Written by `make docs` from the blocks: accessors
     @call_traits(immediate=True)
-    def state(self, name: str = "default") -> State:
-        """Return the state component that serves *name*."""
-        return cast("State", self.component("state", name))
+    def configuration(self, name: str = "default") -> Configuration:
+        """Return the configuration component that serves *name*."""
+        return cast("Configuration", self.component("configuration", name))
 
     @call_traits(immediate=True)
-    def pubsub(self, name: str = "default") -> PubSub:
-        """Return the pub/sub component that serves *name*."""
-        return cast("PubSub", self.component("pubsub", name))
-
-    @call_traits(immediate=True)
-    def log(self, name: str = "default") -> Log:
-        """Return the log component that serves *name*."""
-        return cast("Log", self.component("log", name))
+    def invocation(self, service: str) -> Invocation:
+        """Return the invocation component that serves *service*."""
+        return cast("Invocation", self.component("invocation", service))
 
     @call_traits(immediate=True)
     def lock(self, name: str = "default") -> Locks:
@@ -102,9 +103,14 @@ class Runtime:
         return cast("Locks", self.component("lock", name))
 
     @call_traits(immediate=True)
-    def configuration(self, name: str = "default") -> Configuration:
-        """Return the configuration component that serves *name*."""
-        return cast("Configuration", self.component("configuration", name))
+    def log(self, name: str = "default") -> Log:
+        """Return the log component that serves *name*."""
+        return cast("Log", self.component("log", name))
+
+    @call_traits(immediate=True)
+    def pubsub(self, name: str = "default") -> PubSub:
+        """Return the pubsub component that serves *name*."""
+        return cast("PubSub", self.component("pubsub", name))
 
     @call_traits(immediate=True)
     def secrets(self, name: str = "default") -> Secrets:
@@ -112,9 +118,11 @@ class Runtime:
         return cast("Secrets", self.component("secrets", name))
 
     @call_traits(immediate=True)
-    def invocation(self, service: str) -> Invocation:
-        """Return the way to *service*: hosted in this process, or as `[invocation.<service>]` says."""
-        return cast("Invocation", self.component("invocation", service))
+    def state(self, name: str = "default") -> State:
+        """Return the state component that serves *name*."""
+        return cast("State", self.component("state", name))
+
+    # End of what is written
 
     @call_traits(immediate=True)
     def component(self, block: str, name: str) -> Any:
@@ -150,7 +158,7 @@ class Runtime:
             return self._built[block, name]
 
     def _owner(self, block: str, name: str) -> str:
-        if declaration(block).one_per_name:
+        if declaration(block).one_per:
             return name
         found = self.loaded.table(block, name)
         return found[0] if found else "default"

@@ -20,10 +20,15 @@ each_block = pytest.mark.parametrize("block", blocks().values(), ids=list(blocks
 def _types_of(function):
     """The annotations of *function*, with the names that its module imports for type checkers alone."""
     module = inspect.getmodule(function)
-    (early,) = (node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.If))
-    early.body = [node for node in early.body if isinstance(node, ast.ImportFrom)]
+    tree = ast.parse(inspect.getsource(module))
+    early = [node for each in tree.body if isinstance(each, ast.If) for node in each.body]
     names = dict(vars(module))
-    exec(compile(ast.Module(early.body, []), "early", "exec"), names)
+    exec(
+        compile(
+            ast.Module([node for node in early if isinstance(node, ast.ImportFrom)], []), "early", "exec"
+        ),
+        names,
+    )
     return typing.get_type_hints(function, names)
 
 
@@ -50,7 +55,7 @@ def test_the_runtime_has_an_accessor_with_the_exact_type(block):
     (_, name) = inspect.signature(accessor).parameters.values()
 
     assert block.portable is _types_of(accessor)["return"]
-    assert (inspect.Parameter.empty if block.one_per_name else "default") == name.default
+    assert (inspect.Parameter.empty if block.one_per else "default") == name.default
 
 
 @each_block

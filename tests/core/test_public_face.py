@@ -80,8 +80,8 @@ def test_what_is_imported_late_is_what_type_checkers_see():
     import capa_core
 
     tree = ast.parse(inspect.getsource(capa_core))
-    (early,) = (node for node in tree.body if isinstance(node, ast.If))
-    seen = {name.name: node.module for node in early.body for name in node.names}
+    early = [node for each in tree.body if isinstance(each, ast.If) for node in each.body]
+    seen = {name.name: node.module for node in early for name in node.names}
 
     assert seen == capa_core._HOMES
     assert set(capa_core.__all__) == set(seen)

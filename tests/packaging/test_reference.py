@@ -7,6 +7,7 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 GENERATOR = runpy.run_path(str(DOCS / "generate.py"))
+CORE = runpy.run_path(str(DOCS / "generate_core.py"))
 
 
 def test_the_types_of_async_code_are_up_to_date():
@@ -30,3 +31,10 @@ def test_the_entries_of_a_docstring_are_read_with_their_further_lines():
     )
 
     assert {"url": "Where it is, and how.", "port": "Which."} == GENERATOR["_entries"](text, "Attributes")
+
+
+@pytest.mark.parametrize("path", CORE["FILES"], ids=lambda path: path.name)
+def test_a_written_part_of_the_core_is_up_to_date(path):
+    text = path.read_text(encoding="utf-8")
+
+    assert CORE["written"](text, CORE["FILES"][path]) == text, "call `make docs` and commit what it writes"

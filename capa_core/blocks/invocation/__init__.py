@@ -36,5 +36,5 @@ BLOCK = Block(
     embedded="http",
     closing=Closing.INTAKE,
     face=("Invocation", "Service"),
-    one_per_name=True,
+    one_per="service",
 )
