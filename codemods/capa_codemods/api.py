@@ -5,10 +5,11 @@
     rule                Rule, and what its `check` yields: Edit, Finding (with a Level), Setting
     files               Document and its kinds: PythonFile, NotebookFile, CommandFile, and one for each kind of manifest
     Python              Meanings, calls_in_strings, with_argument, is_ignored, walk_statements; ImportStatement,
-                        ImportedName and StringUse, which say where an import or a string stands
+                        ImportedName and StringUse: the places of an import and of a string
     surroundings        Project (one tree), Names (old and new names), ImportMap and its NameLine
     run                 rule_offers → Rewrite → Outcome (with a Change for each edit) → splice, unified_diff
-    write and undo      Journal, PlannedFile, apply_files, undo_newest, recover_unfinished → WriteResult
+    write and undo      Outcome → planned_file → PlannedFile; Journal, apply_files, undo_newest, recover_unfinished
+                        → WriteResult
     errors              CodemodError and below; remedy_for an OSError
 
 All other modules may be moved or renamed without notice. The contract of each name is its docstring. A name is imported
@@ -66,7 +67,8 @@ if TYPE_CHECKING:
     from capa_codemods.rule import Rule
     from capa_codemods.rules import RuleOffer, find_rule, rule_offers, rule_summary
     from capa_codemods.rules.strings import moved_patch_target
-    from capa_codemods.sdks.import_map import ImportMap, NameLine, Support, read_import_map, reason_id
+    from capa_codemods.sdks.import_map import ImportMap, NameLine, Support, reason_id
+    from capa_codemods.sdks.import_map_file import read_import_map
     from capa_codemods.sdks.names import CAPA_DISTRIBUTION, Names, normalized_name, spellings_pattern
     from capa_codemods.sdks.sieve import Sieve
     from capa_codemods.write.apply import (
@@ -84,13 +86,14 @@ if TYPE_CHECKING:
         refusal_to_commit,
         uncommitted_changes,
     )
-    from capa_codemods.write.journal import Journal, JournalEntry, JournalRecord, PlannedFile
+    from capa_codemods.write.journal import Journal, JournalEntry, JournalRecord
     from capa_codemods.write.journal_folder import (
         MIGRATE_FOLDER,
         check_folder,
         make_hidden_folder,
         make_migrate_folder,
     )
+    from capa_codemods.write.planned import PlannedFile, planned_file
     from capa_codemods.write.replace import replace_file
     from capa_codemods.write.splice import splice
     from capa_codemods.write.unified_diff import unified_diff
@@ -175,6 +178,7 @@ __all__ = [
     "normalized_name",
     "open_regular",
     "plan_capa_toml",
+    "planned_file",
     "rare_garbage_collection",
     "read_file",
     "read_import_map",
@@ -241,7 +245,8 @@ _MODULES = {
     "rule": ("Rule",),
     "rules": ("RuleOffer", "find_rule", "rule_offers", "rule_summary"),
     "rules.strings": ("moved_patch_target",),
-    "sdks.import_map": ("ImportMap", "NameLine", "Support", "read_import_map", "reason_id"),
+    "sdks.import_map": ("ImportMap", "NameLine", "Support", "reason_id"),
+    "sdks.import_map_file": ("read_import_map",),
     "sdks.names": ("CAPA_DISTRIBUTION", "Names", "normalized_name", "spellings_pattern"),
     "sdks.sieve": ("Sieve",),
     "write.apply": (
@@ -254,8 +259,9 @@ _MODULES = {
         "undo_newest",
     ),
     "write.git_commit": ("UncommittedChanges", "commit_files", "refusal_to_commit", "uncommitted_changes"),
-    "write.journal": ("Journal", "JournalEntry", "JournalRecord", "PlannedFile"),
+    "write.journal": ("Journal", "JournalEntry", "JournalRecord"),
     "write.journal_folder": ("MIGRATE_FOLDER", "check_folder", "make_hidden_folder", "make_migrate_folder"),
+    "write.planned": ("PlannedFile", "planned_file"),
     "write.replace": ("replace_file",),
     "write.splice": ("splice",),
     "write.unified_diff": ("unified_diff",),

@@ -13,7 +13,7 @@ from capa_codemods.findings import Outcome
 from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.project import Project
 from capa_codemods.rules import all_rules
-from capa_codemods.sdks.import_map import read_import_map
+from capa_codemods.sdks.import_map_file import read_import_map
 from capa_codemods.sdks.names import Names
 from capa_codemods.write.journal import Journal
 from capa_codemods.write.splice import splice

@@ -12,7 +12,7 @@ from capa_codemods.findings import Finding
 from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.project import Project
 from capa_codemods.rules.commands import Commands
-from capa_codemods.sdks.import_map import read_import_map
+from capa_codemods.sdks.import_map_file import read_import_map
 from capa_codemods.sdks.names import Names
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from capa_codemods.errors import ImportMapError
-from capa_codemods.sdks.import_map import parse_import_map
+from capa_codemods.sdks.import_map_file import parse_import_map
 
 
 def parsed(needs):

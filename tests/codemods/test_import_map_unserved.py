@@ -3,7 +3,7 @@
 import pytest
 
 from capa_codemods.errors import ImportMapError
-from capa_codemods.sdks.import_map import parse_import_map
+from capa_codemods.sdks.import_map_file import parse_import_map
 from capa_codemods.sdks.names import Names
 
 
@@ -27,7 +27,7 @@ def test_what_is_below_an_unserved_module_is_unserved_too(name, expected):
     ("unserved", "said"),
     [
         ("y.c", "map.toml: [sdk] unserved y.c is under none of the roots ['x']"),
-        ("x.a", "map.toml: [modules] x.a.b is in x.a, which is said to be unserved"),
+        ("x.a", "map.toml: [modules] x.a.b is in x.a, which is listed as unserved"),
     ],
 )
 def test_a_wrong_line_is_named(unserved, said):

@@ -11,7 +11,7 @@ import pytest
 from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.project import Project
 from capa_codemods.rules import all_rules
-from capa_codemods.sdks.import_map import parse_import_map
+from capa_codemods.sdks.import_map_file import parse_import_map
 from capa_codemods.sdks.names import Names
 from capa_codemods.write.splice import splice
 

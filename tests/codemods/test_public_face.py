@@ -20,8 +20,8 @@ SetupFile Sieve SimpleCommand StartedCommand StringUse Support ToxIni Trouble Un
 WriteResult __version__ apply_files asks_for calls_in_strings capa_requirement cell_commands check_folder commit_files
 crashed_outcome digest each_file find_rule git_top_level import_map_paths is_git_ignored is_ignored is_manifest
 list_files make_hidden_folder make_migrate_folder moved_patch_target no_progress normalized_name open_regular
-plan_capa_toml rare_garbage_collection read_file read_import_map reason_id recover_unfinished refusal_to_commit
-remedy_for replace_file rule_offers rule_summary source_files spellings_pattern splice started_command
+plan_capa_toml planned_file rare_garbage_collection read_file read_import_map reason_id recover_unfinished
+refusal_to_commit remedy_for replace_file rule_offers rule_summary source_files spellings_pattern splice started_command
 tree_in_older_syntax uncommitted_changes undo_newest unified_diff walk_statements with_argument
 """
 VALUES = {"CAPA_DISTRIBUTION", "CAPA_TOML", "LARGEST_BYTES", "MIGRATE_FOLDER", "__version__"}

@@ -6,7 +6,8 @@ import pytest
 
 from capa_codemods.findings import Edit
 from capa_codemods.write.apply import WriteResult, apply_files, undo_newest
-from capa_codemods.write.journal import Journal, PlannedFile
+from capa_codemods.write.journal import Journal
+from capa_codemods.write.planned import PlannedFile
 from capa_codemods.write.splice import ordered_edits, splice
 
 BEFORE = b"import os\nimport requests\n\nx = 1\n\npatch('requests.get')\n"

@@ -14,7 +14,8 @@ from capa_codemods.errors import BusyError, ConflictError
 from capa_codemods.read.files import read_file
 from capa_codemods.write import replace
 from capa_codemods.write.apply import apply_files, undo_newest
-from capa_codemods.write.journal import Journal, PlannedFile
+from capa_codemods.write.journal import Journal
+from capa_codemods.write.planned import PlannedFile
 
 
 def _replace(root, **changes):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from capa_codemods.findings import Edit
-from capa_codemods.write.journal import PlannedFile
+from capa_codemods.write.planned import PlannedFile
 from capa_codemods.write.splice import ordered_edits
 
 BEFORE, AFTER = b"import requests\nx = 1\n", b"import capa_requests as requests\nx = 1\n"

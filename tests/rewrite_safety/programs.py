@@ -17,7 +17,7 @@ from rewrite_safety.oracle import Oracle, is_outside_kept
 from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.project import Project
 from capa_codemods.rules import all_rules
-from capa_codemods.sdks.import_map import read_import_map
+from capa_codemods.sdks.import_map_file import read_import_map
 from capa_codemods.sdks.names import Names
 from capa_codemods.write.splice import splice
 

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from capa_codemods.errors import CodemodError, JournalError, remedy_for
 from capa_codemods.read.files import digest, read_file
-from capa_codemods.write.journal import Journal, JournalEntry, JournalRecord, PlannedFile
+from capa_codemods.write.journal import Journal, JournalEntry, JournalRecord
 from capa_codemods.write.journal_folder import MIGRATE_FOLDER, sweep
 from capa_codemods.write.merge import without_edits
+from capa_codemods.write.planned import PlannedFile
 from capa_codemods.write.replace import remove, replace_file
 from capa_codemods.write.splice import splice
 

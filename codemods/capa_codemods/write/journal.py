@@ -27,6 +27,7 @@ from capa_codemods.findings import Edit
 from capa_codemods.read.files import digest, open_regular, read_file
 from capa_codemods.read.git import tracks
 from capa_codemods.write.journal_folder import MIGRATE_FOLDER, check_folder, make_migrate_folder
+from capa_codemods.write.planned import PlannedFile
 from capa_codemods.write.replace import sync_folder
 
 _VERSION = 1
@@ -51,19 +52,6 @@ class JournalEntry(NamedTuple):
     size: int
     offset: int
     edits: tuple[Edit, ...]
-
-
-class PlannedFile(NamedTuple):
-    """One file that is going to be replaced: *before* (None: it is made) becomes *after*.
-
-    *needs* is the file that must have been replaced before, if there is one: without it, this one stays too.
-    """
-
-    path: str
-    before: bytes | None
-    after: bytes
-    edits: tuple[Edit, ...]
-    needs: str = ""
 
 
 class JournalRecord:

@@ -9,17 +9,15 @@ from typing import NamedTuple, Protocol
 from capa_codemods.api import (
     CAPA_TOML,
     Journal,
-    Outcome,
     PlannedFile,
     Progress,
     Trouble,
     WriteResult,
     apply_files,
-    digest,
     no_progress,
+    planned_file,
     read_file,
     recover_unfinished,
-    splice,
     uncommitted_changes,
     undo_newest,
 )
@@ -192,19 +190,10 @@ def _load(plan: Plan) -> tuple[list[PlannedFile], list[Trouble]]:
             data = read_file(f"{plan.root}/{outcome.path}")
         except OSError:
             data = None
-        planned = _planned(outcome, data)
+        planned = planned_file(outcome, data)
         if planned is None:
             reason = f"{outcome.path} changed while the plan was made: it was left as it is; run again"
             troubles.append(Trouble(outcome.path, reason))
         else:
             files.append(planned._replace(needs=settings if outcome.counts_on_settings else ""))
     return files, troubles
-
-
-def _planned(outcome: Outcome, data: bytes | None) -> PlannedFile | None:
-    if ("" if data is None else digest(data)) != outcome.digests[0]:
-        return None
-    after = splice(data or b"", outcome.edits)
-    return (
-        PlannedFile(outcome.path, data, after, outcome.edits) if digest(after) == outcome.digests[1] else None
-    )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import capa_apollo
-from capa_codemods.sdks.import_map import read_import_map
+from capa_codemods.sdks.import_map_file import read_import_map
 
 PATH = Path(capa_apollo.__file__).with_name("import_map.toml")
 ROOT = Path(__file__).parents[3]

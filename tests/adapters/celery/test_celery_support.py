@@ -9,7 +9,7 @@ from celery.app.control import Control, Inspect
 from celery.result import AsyncResult, GroupResult, ResultSet
 
 import capa_celery
-from capa_codemods.sdks.import_map import read_import_map
+from capa_codemods.sdks.import_map_file import read_import_map
 from capa_codemods.sdks.names import Names
 from capa_core.errors import UnsupportedError
 from capa_migration.rewrite.scan.judge import Judge
