@@ -142,7 +142,7 @@ def test_after_a_run_that_was_cut_short_undo_comes_first(capa, project, reposito
     ran = capa("migrate", "apply", project, "--commit")
 
     assert 3 == ran.code
-    assert f"a run was cut short in {project}: `capa migrate undo {project}` first" in ran.err
+    assert f"a run was cut short in {project}: run `capa migrate undo {project}` first" in ran.err
 
 
 def test_files_that_fail_are_left_out_of_the_commits(capa, project, repository):
@@ -174,7 +174,7 @@ def test_outside_git_there_is_nothing_to_commit_to(capa, project):
     ran = capa("migrate", "apply", project, "--commit")
 
     assert 3 == ran.code
-    assert "is in no git work tree: `git init` and commit first, or leave out --commit" in ran.err
+    assert "is not in a git work tree: run `git init` and commit first, or leave out --commit" in ran.err
 
 
 def test_without_an_author_nothing_is_begun(capa, project, git, monkeypatch, snapshot):

@@ -75,7 +75,8 @@ def test_paths_in_two_projects_that_no_project_holds_are_refused(capa, tmp_path,
 
     assert 3 == ran.code
     assert (
-        f"{tmp_path}/one and {tmp_path}/two belong to no project together: give the paths of one" in ran.err
+        f"{tmp_path}/one and {tmp_path}/two have no project in common: give the paths of one project"
+        in ran.err
     )
     assert not (tmp_path / ".capa").exists()
 
@@ -116,7 +117,7 @@ def test_path_that_no_project_holds_is_refused(capa, project, git, word):
     ran = capa("migrate", word, project / "made", project / "made")
 
     assert 3 == ran.code
-    assert "made: nothing here is a file of the project at" in ran.err
+    assert "made: no file of the project at" in ran.err
 
 
 def test_second_apply_before_a_commit_has_nothing_to_do(capa, project, git):

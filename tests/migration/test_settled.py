@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from capa_migration.rewrite.settled import Settled, stamp
+from capa_migration.rewrite.settled import SettledFiles, stamp
 
 OLD_NS = 10**18
 
@@ -26,12 +26,12 @@ def remembered(tmp_path):
     """Remember the files of the tree as clean, and return what a later run still has to look at."""
 
     def run(*names: str, between: object = lambda: None) -> set[str]:
-        first = Settled(str(tmp_path / "settled"), "options")
+        first = SettledFiles(str(tmp_path / "settled"), "options")
         for name in names:
             first.add(name, stamp(str(tmp_path / name)))
         first.save([], [".py"], "", [])
         between()
-        return set(Settled.open(str(tmp_path / "settled"), "options").not_clean(str(tmp_path), names))
+        return set(SettledFiles.open(str(tmp_path / "settled"), "options").not_clean(str(tmp_path), names))
 
     return run
 
@@ -81,7 +81,7 @@ def test_other_options_remember_nothing(file, tmp_path, remembered):
     remembered("a.py")
 
     assert {"a.py"} == set(
-        Settled.open(str(tmp_path / "settled"), "others").not_clean(str(tmp_path), ["a.py"])
+        SettledFiles.open(str(tmp_path / "settled"), "others").not_clean(str(tmp_path), ["a.py"])
     )
 
 

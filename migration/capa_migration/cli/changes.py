@@ -15,7 +15,7 @@ from capa_migration.rewrite.plan import Plan, make
 from capa_migration.rewrite.target import Options
 
 if TYPE_CHECKING:
-    from capa_migration.rewrite.apply import Done, Planning
+    from capa_migration.rewrite.apply import MakePlan, RunResult
     from capa_migration.rewrite.report import Command, Report
     from capa_migration.rewrite.scan.sites import Survey
 
@@ -73,7 +73,7 @@ def _lines_beside_patch(plan: Plan, *, notes: bool) -> Iterator[str]:
     yield f"{summary(plan, 'would change', notes=notes)}."
 
 
-def _write(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None) -> Done:
+def _write(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None) -> RunResult:
     from capa_migration.cli.terminal import ProgressLine
     from capa_migration.rewrite.apply import apply as write
 
@@ -87,19 +87,19 @@ def _write(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None)
         )
 
 
-def _commit(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None) -> Done:
+def _commit(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None) -> RunResult:
     from capa_migration.rewrite import commits
 
     plan = _plan(arguments, remember=False)
-    commits.refuse(plan.root, plan)
+    commits.require_committable(plan.root, plan)
     if arguments.split_by:
         steps = commits.by_part(plan, arguments.split_by)
     else:
-        steps = commits.by_rule(plan, partial(_planning_for, arguments))
+        steps = commits.by_rule(plan, partial(_make_plan_for, arguments))
     return commits.carry_out(plan.root, plan, steps, choose)
 
 
-def _planning_for(arguments: argparse.Namespace, rule: str, others: Sequence[str]) -> Planning:
+def _make_plan_for(arguments: argparse.Namespace, rule: str, others: Sequence[str]) -> MakePlan:
     chosen = {"only": [rule], "skip": list(others)}
     return partial(_plan, argparse.Namespace(**{**vars(arguments), **chosen}))
 
@@ -109,7 +109,9 @@ def _refuse_lone_split(arguments: argparse.Namespace, needed: str) -> None:
         raise OptionsError(f"--split-by cuts the output of --{needed}: give --{needed} too")
 
 
-def _report(command: Command, arguments: argparse.Namespace, plan: Plan, done: Done | None = None) -> Report:
+def _report(
+    command: Command, arguments: argparse.Namespace, plan: Plan, done: RunResult | None = None
+) -> Report:
     from capa_migration.rewrite.report import Report
 
     failed = plan.failures or (done is not None and done.troubles)

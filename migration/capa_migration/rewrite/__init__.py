@@ -1,1 +1,1 @@
-"""The rewrite of a repository around capa_codemods: scan, plan, apply, report."""
+"""The rewrite of a repository with capa_codemods: scan, plan, apply, report."""

@@ -1,4 +1,4 @@
-"""Carry a plan out, and take it back."""
+"""Plans carried out in a tree, and undone."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from capa_migration.rewrite.plan import Plan
 from capa_migration.rewrite.target import Target, journal_root
 
 
-class Done(NamedTuple):
-    """What a writing run did to a tree.
+class RunResult(NamedTuple):
+    """The result of a run that writes in a tree.
 
     Attributes:
-        recovered: What an earlier run that was killed had left, and what became of it; None if nothing.
-        result: What this run did; None if there was nothing to do.
+        recovered: The undo of an earlier run that was killed; None if there was none.
+        result: The files of this run; None if there was nothing to do.
         commits: The abbreviated id and the subject of each commit that was made.
-        declined: How many files would have changed and were not wanted.
+        declined: Number of files whose changes the user declined.
     """
 
     plan: Plan
@@ -44,12 +44,12 @@ class Done(NamedTuple):
 
     @property
     def written(self) -> tuple[str, ...]:
-        """The files that now hold what they should."""
+        """The files that hold their new text."""
         return self.result.written if self.result else ()
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
-        """The files that were left as they are, in this run or when the earlier one was taken back."""
+        """The files that could not be written, in this run or in the undo of the earlier one."""
         return tuple(trouble for one in (self.recovered, self.result) if one for trouble in one.troubles)
 
     @property
@@ -60,8 +60,8 @@ class Done(NamedTuple):
         return Plan(self.plan.root, self.plan.seen, kept)
 
 
-class Planning(Protocol):
-    """Makes the plan; *remember* keeps the clean files in mind for the next run."""
+class MakePlan(Protocol):
+    """Function that makes a plan; *remember* caches the clean files for the next run."""
 
     def __call__(self, *, remember: bool) -> Plan:
         """Return the plan."""
@@ -69,23 +69,23 @@ class Planning(Protocol):
 
 def apply(
     paths: str | Sequence[str],
-    make_plan: Planning,
+    make_plan: MakePlan,
     *,
     allow_dirty: bool = False,
     choose: Callable[[Plan], Plan] | None = None,
     progress: Progress = no_progress,
-) -> Done:
+) -> RunResult:
     """Carry out the plan that *make_plan* makes for the tree, or the parts of one, at *paths*.
 
     Args:
         paths: Folders and files of one project.
         make_plan: Called once.
         allow_dirty: Go on in a git work tree with uncommitted changes.
-        choose: Returns the part of the plan to carry out. Other writing runs are refused until it does.
-        progress: Told how many files are written, and of how many.
+        choose: Returns the part of the plan to carry out. Other runs that write are refused until it does.
+        progress: Called with the number of files written and the number of all.
 
     Raises:
-        DirtyTreeError: Something is to change beside uncommitted changes, and *allow_dirty* is not given.
+        DirtyTreeError: There are uncommitted changes in the way, and *allow_dirty* is not given.
         TargetError: There is nothing at one of *paths*.
         BusyError: Another run is writing in the tree.
         JournalError: The journal is damaged.
@@ -94,15 +94,15 @@ def apply(
     target = Target(paths)
     journal = Journal(target.root)
     plan = None
-    # What a killed run has left makes the tree dirty by itself: it is taken back first.
+    # The changes of a killed run are uncommitted changes too: they are undone first.
     if not allow_dirty and not journal.records("applying", "undoing"):
-        plan = _plan_beside_dirt(target, make_plan)
+        plan = _plan_beside_uncommitted(target, make_plan)
         if plan is not None and not plan.of("changed"):
-            return Done(plan, None, None)
+            return RunResult(plan, None, None)
     with journal.lock():
         recovered = recover_unfinished(journal)
         if recovered is not None and not allow_dirty:
-            plan = _plan_beside_dirt(target, make_plan)
+            plan = _plan_beside_uncommitted(target, make_plan)
         if plan is None:
             plan = make_plan(remember=True)
         wanted = plan if choose is None else choose(plan)
@@ -110,13 +110,15 @@ def apply(
         result = apply_files(journal, files, progress) if files else WriteResult(())
     declined = len(plan.of("changed")) - len(wanted.of("changed"))
     result = result._replace(troubles=(*troubles, *result.troubles))
-    return Done(wanted, recovered, result, declined=declined)
+    return RunResult(wanted, recovered, result, declined=declined)
 
 
-def undo(paths: str | Sequence[str], *, down_to: int | None = None, progress: Progress = no_progress) -> Done:
-    """Take back the newest rewrite of the tree around *paths*, and those before it *down_to* this number.
+def undo(
+    paths: str | Sequence[str], *, down_to: int | None = None, progress: Progress = no_progress
+) -> RunResult:
+    """Undo the newest rewrite of the tree around *paths*, and those before it *down_to* this number.
 
-    A conflict ends it: what is older stays as it is.
+    A conflict ends it: older rewrites stay as they are.
 
     Raises:
         TargetError: There is nothing at one of *paths*.
@@ -132,12 +134,12 @@ def undo(paths: str | Sequence[str], *, down_to: int | None = None, progress: Pr
         raise OptionsError(f"{root}: there is no rewrite {down_to}: `capa migrate status` lists them")
     with _locked(journal):
         recovered = recover_unfinished(journal)
-        # What a killed run has left is the newest rewrite: taking it back is the undo that was asked for.
+        # The unfinished rewrite of a killed run is the newest one: its undo is the one that was asked for.
         result = undo_newest(journal, progress) if recovered is None else recovered
         for _ in range(sum(number >= down_to for number in numbers) - 1 if down_to is not None else 0):
             older = None if result is None or result.troubles else undo_newest(journal, progress)
             result = result and _joined(result, older)
-    return Done(Plan(root, 0), recovered, result)
+    return RunResult(Plan(root, 0), recovered, result)
 
 
 def _joined(result: WriteResult, older: WriteResult | None) -> WriteResult:
@@ -157,22 +159,22 @@ def _locked(journal: Journal) -> Iterator[None]:
         yield
 
 
-def _plan_beside_dirt(target: Target, make_plan: Planning) -> Plan | None:
-    """Return the plan if it can be carried out beside what is not committed; None if everything is.
+def _plan_beside_uncommitted(target: Target, make_plan: MakePlan) -> Plan | None:
+    """Return the plan if no uncommitted change is in its way; None if everything is committed.
 
     Raises:
-        DirtyTreeError: It cannot.
+        DirtyTreeError: An uncommitted change is in its way.
     """
     found = uncommitted_changes(target.root, target.scopes)
     if not any(found):
         return None
     plan = make_plan(remember=False)
     if in_the_way := found.beside([outcome.path for outcome in plan.of("changed")]):
-        raise _dirty(target.root, in_the_way)
+        raise _dirty_tree(target.root, in_the_way)
     return plan
 
 
-def _dirty(root: str, paths: Sequence[str]) -> DirtyTreeError:
+def _dirty_tree(root: str, paths: Sequence[str]) -> DirtyTreeError:
     shown = ", ".join(paths[:3]) + (", …" if len(paths) > 3 else "")
     return DirtyTreeError(
         f"{root} has uncommitted changes in {len(paths)} file{'s'[: len(paths) > 1]} ({shown}): "
@@ -181,7 +183,7 @@ def _dirty(root: str, paths: Sequence[str]) -> DirtyTreeError:
 
 
 def _load(plan: Plan) -> tuple[list[PlannedFile], list[Trouble]]:
-    """Read the files to change again, and leave out those that are no longer what was proven."""
+    """Read the files to change again, and leave out those that have changed since they were proven."""
     files, troubles = [], []
     changed = plan.of("changed")
     settings = next((outcome.path for outcome in changed if outcome.path == CAPA_TOML), "")

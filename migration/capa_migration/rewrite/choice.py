@@ -1,4 +1,4 @@
-"""Choose the rules that a run is to have, and look at their settings."""
+"""Rules of a run: chosen by its options, with their settings checked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def select(offered: Iterable[RuleOffer], options: Options) -> list[Rule[Any]]:
-    """Return those of the rules *offered* that *options* ask for; the others of other packages are not imported.
+    """Return the rules among *offered* that *options* ask for; unwanted rules of other packages are not imported.
 
     A rule that changes shapes is asked for by name: in `only`, or in `asked`.
 

@@ -1,4 +1,4 @@
-"""Carry a plan out as commits, each of a part that can be looked at, and taken back, by itself."""
+"""Plans carried out as commits: each part can be reviewed and reverted by itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from capa_codemods.api import (
     uncommitted_changes,
 )
 from capa_migration.errors import CommitError
-from capa_migration.rewrite.apply import Done, Planning, apply, undo
+from capa_migration.rewrite.apply import MakePlan, RunResult, apply, undo
 from capa_migration.rewrite.parts import By, parts
 from capa_migration.rewrite.plan import Plan
 from capa_migration.rewrite.report import count
@@ -28,24 +28,24 @@ class Step(NamedTuple):
     """One commit to make.
 
     Attributes:
-        name: What the commit is about.
-        says: More about it, for the message; may be empty.
+        name: The rule, owner or folder of the commit.
+        summary: A sentence for the message; may be empty.
         make_plan: Makes the plan that the commit carries out.
     """
 
     name: str
-    says: str
-    make_plan: Planning
+    summary: str
+    make_plan: MakePlan
 
 
-def by_rule(plan: Plan, planning_for: Callable[[str, Sequence[str]], Planning]) -> Iterator[Step]:
+def by_rule(plan: Plan, make_plan_for: Callable[[str, Sequence[str]], MakePlan]) -> Iterator[Step]:
     """Yield a step for each rule that changes something in *plan*.
 
     Each step is planned, and proven, on the tree that the one before it has left.
 
     Args:
-        plan: What all of them would change together.
-        planning_for: Tells how to plan for one rule without the others.
+        plan: The changes of all rules together.
+        make_plan_for: Returns the function that plans for one rule without the others.
     """
     from capa_codemods.api import find_rule, rule_summary
 
@@ -53,11 +53,11 @@ def by_rule(plan: Plan, planning_for: Callable[[str, Sequence[str]], Planning]) 
         found = find_rule(rule)
         return found is not None and found.changes_shape, rule
 
-    # Rules for shapes see the names as they have moved, here as in a run without commits.
+    # Rules that change shapes see the new names, here as in a run without commits.
     rules = sorted({edit.rule for outcome in plan.of("changed") for edit in outcome.edits}, key=place)
     for rule in rules:
         others = [other for other in rules if other != rule]
-        yield Step(rule, rule_summary(rule), planning_for(rule, others))
+        yield Step(rule, rule_summary(rule), make_plan_for(rule, others))
 
 
 def by_part(plan: Plan, by: By) -> Iterator[Step]:
@@ -67,10 +67,10 @@ def by_part(plan: Plan, by: By) -> Iterator[Step]:
         OptionsError: There is no CODEOWNERS file to go by.
     """
     for name, part in parts(plan, by):
-        yield Step(name, "", _same(part))
+        yield Step(name, "", _unchanging(part))
 
 
-def refuse(root: str, plan: Plan) -> None:
+def require_committable(root: str, plan: Plan) -> None:
     """Make sure that *plan* can be committed. Nothing is written.
 
     Raises:
@@ -79,38 +79,40 @@ def refuse(root: str, plan: Plan) -> None:
     """
     if git_top_level(root) is None:
         raise CommitError(
-            f"{root} is in no git work tree: `git init` and commit first, or leave out --commit"
+            f"{root} is not in a git work tree: run `git init` and commit first, or leave out --commit"
         )
     if Journal(root).records("applying", "undoing"):
-        raise CommitError(f"a run was cut short in {root}: `capa migrate undo {root}` first")
+        raise CommitError(f"a run was cut short in {root}: run `capa migrate undo {root}` first")
     changing = [outcome.path for outcome in plan.of("changed")]
     if in_the_way := uncommitted_changes(root).beside(changing):
         shown = ", ".join(in_the_way[:3])
         raise CommitError(f"{root} has uncommitted changes ({shown}): commit or stash them first")
-    if (why := refusal_to_commit(root, changing)) is not None:
-        raise CommitError(why)
+    if (reason := refusal_to_commit(root, changing)) is not None:
+        raise CommitError(reason)
 
 
-def carry_out(root: str, plan: Plan, steps: Iterable[Step], choose: Callable[[Plan], Plan] | None) -> Done:
-    """Carry out *steps* in the tree at *root*, a commit each, and return the sum of what was done.
+def carry_out(
+    root: str, plan: Plan, steps: Iterable[Step], choose: Callable[[Plan], Plan] | None
+) -> RunResult:
+    """Carry out *steps* in the tree at *root*, a commit each, and return the sum of their results.
 
     Raises:
-        CodemodError: git refused a commit. Its files hold what they held before; earlier commits stand.
+        CodemodError: git refused a commit. Its files are restored; earlier commits stay.
         BusyError: Another run is writing in the tree.
         JournalError: The journal is damaged.
         OSError: The journal cannot be written.
     """
-    dones: list[Done] = []
+    results: list[RunResult] = []
     commits: list[str] = []
     for step in steps:
         done = apply(root, step.make_plan, choose=choose)
-        dones.append(done)
+        results.append(done)
         if done.written:
             commits.append(_commit(root, step, done))
-    return _sum(plan, dones, tuple(commits))
+    return _sum(plan, results, tuple(commits))
 
 
-def _commit(root: str, step: Step, done: Done) -> str:
+def _commit(root: str, step: Step, done: RunResult) -> str:
     subject, message = _message(step, done.kept)
     try:
         return f"{commit_files(root, done.written, message)} {subject}"
@@ -124,27 +126,27 @@ def _message(step: Step, plan: Plan) -> tuple[str, str]:
     edits = Counter(edit.rule for outcome in changed for edit in outcome.edits)
     subject = f"capa: {step.name}: {count(len(changed), 'file')}, {count(edits.total(), 'edit')}"
     body = [
-        *([f"{step.says[0].upper()}{step.says[1:]}."] if step.says else []),
+        *([f"{step.summary[0].upper()}{step.summary[1:]}."] if step.summary else []),
         *(f"- {rule}: {count(number, 'edit')}" for rule, number in sorted(edits.items())),
         "",
-        "Each file is proven: under the old names it says what it said before.",
+        "Each file is proven: with its new names mapped back, its syntax tree is the old one.",
     ]
     return subject, "\n".join([subject, "", *body])
 
 
-def _same(plan: Plan) -> Planning:
-    def make_plan(*, remember: bool) -> Plan:  # noqa: ARG001 - it is made already
+def _unchanging(plan: Plan) -> MakePlan:
+    def make_plan(*, remember: bool) -> Plan:  # noqa: ARG001 - the plan is made already
         return plan
 
     return make_plan
 
 
-def _sum(plan: Plan, dones: Sequence[Done], commits: tuple[str, ...]) -> Done:
-    """Return *dones* as one; a file that several steps have changed is in it once."""
+def _sum(plan: Plan, results: Sequence[RunResult], commits: tuple[str, ...]) -> RunResult:
+    """Return *results* as one; a file that several steps have changed is in it once."""
     outcomes = {outcome.path: outcome for outcome in plan.outcomes if outcome.status != "changed"}
     written: dict[str, None] = {}
     troubles: list[Trouble] = []
-    for done in dones:
+    for done in results:
         for outcome in done.plan.of("changed"):
             before = outcomes.get(outcome.path)
             outcomes[outcome.path] = _after(before, outcome)
@@ -152,7 +154,7 @@ def _sum(plan: Plan, dones: Sequence[Done], commits: tuple[str, ...]) -> Done:
         troubles += done.troubles
     merged = Plan(plan.root, plan.seen, sorted(outcomes.values()))
     result = WriteResult(tuple(written), (), tuple(troubles))
-    return Done(merged, None, result, commits, sum(done.declined for done in dones))
+    return RunResult(merged, None, result, commits, sum(done.declined for done in results))
 
 
 def _after(before: Outcome | None, outcome: Outcome) -> Outcome:

@@ -1,7 +1,7 @@
-"""Remember in `.capa/history` how far the migration of a tree had come at each run.
+"""The history of a migration: the numbers of each run, in `.capa/history`.
 
-One line of JSON for each point in time, newest last. A line is added only when the numbers are others than before, or
-a day has passed. The file lies out of sight of git: it is about one working copy.
+One line of JSON for each point in time, newest last. A line is added only when the numbers have changed, or a
+day has passed. git ignores the file: it is about one working copy.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from capa_migration.rewrite.scan.sites import Survey, sums
 from capa_migration.rewrite.target import Target
 
 FILE = ".capa/history"
-_LARGEST_BYTES = 4 * 1024 * 1024
-_AT_LEAST = timedelta(days=1)
+_MAX_BYTES = 4 * 1024 * 1024
+_MAX_AGE = timedelta(days=1)
 
 
 class SdkProgress(NamedTuple):
-    """How the call sites of one SDK stand."""
+    """The call sites of one SDK in numbers."""
 
     full: int
     partial: int
@@ -35,7 +35,7 @@ class Entry(NamedTuple):
     """The numbers of one run.
 
     Attributes:
-        by: The command that counted: `scan`, `report` or `apply`.
+        by: The command of the run: `scan`, `report` or `apply`.
         sdks: Each SDK that the tree uses, or used before it moved.
     """
 
@@ -60,7 +60,7 @@ class Entry(NamedTuple):
 
 
 class History(NamedTuple):
-    """What a tree remembers.
+    """The history of one tree.
 
     Attributes:
         entries: In the order of time.
@@ -81,7 +81,7 @@ def read(root: str) -> History:
     if opened is None:
         return History()
     with open(opened[0], "rb") as file:
-        return _parsed(file.read(_LARGEST_BYTES))
+        return _parsed(file.read(_MAX_BYTES))
 
 
 def remember(
@@ -92,19 +92,19 @@ def remember(
     exclude: Sequence[str] = (),
     now: datetime | None = None,
 ) -> bool:
-    """Add a line for what *paths* use by now, and say whether one was due and written.
+    """Add a line with the present numbers of *paths*, and return whether one was due and written.
 
-    A rewrite costs a fraction of a scan, so one that is no part of a history does not begin one.
+    An `apply` costs a fraction of a scan, so it adds a line only where there is a history already.
 
-    A part of a tree is not comparable with the whole: nothing is written for it. Neither is for a tree that uses no SDK
-    and never has, or that cannot be written to: a scan must work on what may only be read.
+    Nothing is written for a part of a tree, which is not comparable with the whole, nor for a tree that has never used
+    an SDK, nor for one that cannot be written to: a scan must work on a read-only tree.
 
     Args:
-        paths: What the user asked for.
-        survey: Counts it, if that is needed.
+        paths: The paths that the user gave.
+        survey: Makes the survey, if one is needed.
         by: The command: `scan`, `report` or `apply`.
-        exclude: What the user asked to leave out this time.
-        now: Taken for the present time.
+        exclude: The paths that the user left out.
+        now: The time of the line; the present by default.
     """
     target = Target(paths)
     if exclude or target.scopes or (by == "apply" and not read(target.root).entries):
@@ -126,10 +126,10 @@ def progress_of(survey: Survey) -> dict[str, SdkProgress]:
 
 
 def make_folder(root: str) -> None:
-    """Make the folder for Capa's own files in the tree at *root*, out of sight of git.
+    """Make the folder for Capa's own files in the tree at *root*; git ignores it.
 
     Raises:
-        JournalError: Something else has its name, or it leads out of the tree.
+        JournalError: The name is taken by something else, or leads out of the tree.
         OSError: It cannot be made.
     """
     make_hidden_folder(f"{root}/.capa")
@@ -145,11 +145,11 @@ def _append(root: str, by: str, sdks: Mapping[str, SdkProgress], now: datetime |
         text = file.read()
         if text is None:  # a pipe
             return False
-        # The time is taken under the lock: lines stand in the order of time.
+        # The time is taken under the lock, so that lines are in the order of time.
         entry = Entry(now or datetime.now(UTC), by, sdks)
         if not _is_due(entry, _parsed(text).entries):
             return False
-        # What a kill or a full disk has cut short must not spoil this line too.
+        # A line that a kill or a full disk has cut short must not spoil this one too.
         gap = b"" if not text or text.endswith(b"\n") else b"\n"
         file.write(gap + _line(entry))
     return True
@@ -157,12 +157,12 @@ def _append(root: str, by: str, sdks: Mapping[str, SdkProgress], now: datetime |
 
 def _is_due(entry: Entry, entries: tuple[Entry, ...]) -> bool:
     last = entries[-1] if entries else None
-    return last is None or last.sdks != entry.sdks or entry.at - last.at >= _AT_LEAST
+    return last is None or last.sdks != entry.sdks or entry.at - last.at >= _MAX_AGE
 
 
 def _lock(handle: int) -> None:
-    """Wait until no other run looks at the last line: two runs at once must not both find themselves due."""
-    with contextlib.suppress(ImportError):  # where there are no such locks, a line may stand twice
+    """Lock the file: of two runs at once only one may add a line."""
+    with contextlib.suppress(ImportError):  # without such locks a line may be added twice
         import fcntl
 
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -189,11 +189,11 @@ def _entry(data: Any) -> Entry:
     at = datetime.fromisoformat(data["at"])
     sdks = {str(sdk): SdkProgress(**one) for sdk, one in data["sdks"].items()}
     _check(number for one in sdks.values() for number in one)
-    # A time without a zone cannot be put in order with the others.
+    # A time without a zone cannot be compared with the others.
     return Entry(at.astimezone(UTC), str(data["by"]), sdks)
 
 
 def _check(numbers: Iterable[object]) -> None:
     for number in numbers:
         if type(number) is not int or number < 0:
-            raise ValueError(f"{number!r} is no count")
+            raise ValueError(f"{number!r} is not a count")

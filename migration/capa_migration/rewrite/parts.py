@@ -1,4 +1,4 @@
-"""Cut a plan into parts that different people can look at: one for each owner, or each folder at the top."""
+"""Parts of a plan, for separate reviews: one for each owner, or each folder at the top."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from capa_migration.rewrite.plan import Plan
 
 By = Literal["owner", "folder"]
 
-NOBODY = "no owner"
-TOP = "top folder"
+NO_OWNER = "no owner"
+TOP_FOLDER = "top folder"
 
 _CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
-"""Where GitHub looks, in its order; the first one counts."""
+"""The places that GitHub reads, in its order; the first one counts."""
 
 
 class Part(NamedTuple):
@@ -47,7 +47,7 @@ def parts(plan: Plan, by: By) -> list[Part]:
 
 
 def _folder(path: str) -> str:
-    return path.partition("/")[0] if "/" in path else TOP
+    return path.partition("/")[0] if "/" in path else TOP_FOLDER
 
 
 def _owner_by_codeowners(root: str) -> Callable[[str], str]:
@@ -62,7 +62,7 @@ def _owner_by_codeowners(root: str) -> Callable[[str], str]:
 
     def owner(path: str) -> str:
         named = owners.of(f"{prefix}/{path}" if prefix else path)
-        return " ".join(name for _, name in named) or NOBODY
+        return " ".join(name for _, name in named) or NO_OWNER
 
     return owner
 
@@ -75,7 +75,7 @@ def _codeowners(top: str) -> str:
                 # The library takes a name in a comment for an owner.
                 return re.sub(r"\s#.*", "", data.decode())
         except (OSError, ValueError) as error:
-            raise OptionsError(f"{top}/{name}: cannot be read: {error}: mend it and run again") from error
+            raise OptionsError(f"{top}/{name}: cannot be read: {error}: fix it and run again") from error
     raise OptionsError(
         f"{top}: there is no {', '.join(_CODEOWNERS)}: write one of them, or use --split-by folder"
     )

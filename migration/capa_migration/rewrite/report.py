@@ -1,4 +1,4 @@
-"""What a command has to tell, whatever the format it is told in."""
+"""The report of a command, the same for every format, and the lines, counts and data that formats share."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from capa_codemods.api import Change, Finding, Outcome, WriteResult
-    from capa_migration.rewrite.apply import Done
+    from capa_migration.rewrite.apply import RunResult
     from capa_migration.rewrite.plan import Plan
     from capa_migration.rewrite.scan.sites import Site, Survey
 
 SCHEMA = 1
 """Goes up when a field of the data changes its meaning or goes away; new fields may come at any time."""
 
-_TOLD = 240
+_MAX_SHOWN_CHARS = 240
 
 Command = Literal["scan", "check", "diff", "apply"]
 
 
 class Report:
-    """What one command has to tell. What it did not need itself is made when a format asks for it.
+    """The outcome of one command. Plan and survey are made when a format first asks for them.
 
     Attributes:
         command: The command that was given.
-        path: The paths as the user gave them, for the command lines that come next.
-        exit_code: What the command ends with.
-        everything: Whether also that is wanted which needs no attention: notes, and places that are served in full.
-        done: What `apply` did; None for the commands that only look.
+        path: The paths as the user gave them, for the next commands to show.
+        exit_code: The exit code of the command.
+        everything: Whether to show also notes and places that are served in full.
+        done: The result of `apply`; None for the commands that only read.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class Report:
         plan: Callable[[], Plan],
         survey: Callable[[], Survey],
         everything: bool = False,
-        done: Done | None = None,
+        done: RunResult | None = None,
     ) -> None:
-        """Tell of *command*; *plan* and *survey* are called at most once each."""
+        """Report on *command*; *plan* and *survey* are called at most once each."""
         self.command = command
         self.path = path
         self.exit_code = exit_code
@@ -54,12 +54,12 @@ class Report:
 
     @cached_property
     def plan(self) -> Plan:
-        """What the rewrite would do, or for `apply` what it set out to do."""
+        """The plan of the rewrite; for `apply` the one that was carried out."""
         return self._plan()
 
     @cached_property
     def survey(self) -> Survey:
-        """What the tree uses of the SDKs, as it is now."""
+        """The SDKs and call sites of the tree, as it is now."""
         return self._survey()
 
     @cached_property
@@ -69,7 +69,7 @@ class Report:
 
     @cached_property
     def prefix(self) -> str:
-        """Where the tree lies in its repository: empty, or ending in `/`."""
+        """The path of the tree in its repository: empty, or ending in `/`."""
         from capa_codemods.api import git_top_level
 
         above = os.path.relpath(self.root, git_top_level(self.root) or self.root)
@@ -87,13 +87,13 @@ def arrow(change: Change) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return *text* in one line: of a long one what it begins with."""
-    told = " ⏎ ".join(line.strip() for line in text.splitlines() if line.strip())
-    return told if len(told) <= _TOLD else f"{told[:_TOLD]}…"
+    """Return *text* in one line, the beginning only of a long one."""
+    line = " ⏎ ".join(part.strip() for part in text.splitlines() if part.strip())
+    return line if len(line) <= _MAX_SHOWN_CHARS else f"{line[:_MAX_SHOWN_CHARS]}…"
 
 
 def shape(site: Site) -> str:
-    """Return what stands at *site*: `requests.get(*, timeout=)`."""
+    """Return the code shape at *site*: `requests.get(*, timeout=)`."""
     if site.kind == "import":
         return f"import of {site.name}"
     if site.kind == "use":
@@ -103,7 +103,7 @@ def shape(site: Site) -> str:
 
 
 def lines(plan: Plan, *, notes: bool) -> Iterator[str]:
-    """Yield one line for each change, failure and finding: `path:line: what`."""
+    """Yield one line for each change, failure and finding, after its `path:line:`."""
     for outcome in plan.outcomes:
         place = f"{outcome.path}:{outcome.line}:" if outcome.line else f"{outcome.path}:"
         if outcome.status == "failed":
@@ -112,8 +112,8 @@ def lines(plan: Plan, *, notes: bool) -> Iterator[str]:
             yield f"{outcome.path}:{change.line}: {change.rule}: {arrow(change)}"
         for finding in outcome.findings:
             if notes or finding.level != "note":
-                said = f"{finding.level}: {finding.message}. Next: {finding.next_step}."
-                yield f"{outcome.path}:{finding.line}: {said} [{finding.rule}]"
+                text = f"{finding.level}: {finding.message}. Next: {finding.next_step}."
+                yield f"{outcome.path}:{finding.line}: {text} [{finding.rule}]"
 
 
 def summary(plan: Plan, verb: str, *, notes: bool = False) -> str:

@@ -15,13 +15,13 @@ class RewriteStatus(NamedTuple):
     """One rewrite in the journal.
 
     Attributes:
-        files: How many it changed; the sum of the last four.
-        begun: When, in seconds since the epoch.
-        rules: Whose edits it holds.
-        as_written: Files that hold what it wrote, later rewrites aside.
-        edited: Files that hold something else by now.
-        original: Files that hold again what they held before it: taken back, and not by Capa.
-        gone: Files that are not there any more, or out of reach.
+        files: Number of files that it changed; the sum of the last four.
+        begun: Start, in seconds since the epoch.
+        rules: The rules of its edits.
+        as_written: Files that hold the text it wrote, later rewrites aside.
+        edited: Files that have been edited since.
+        original: Files that hold the original again, restored by something else than Capa.
+        gone: Files that are gone, or cannot be read.
     """
 
     number: int
@@ -50,7 +50,7 @@ def status(paths: str | Sequence[str]) -> tuple[str, list[RewriteStatus]]:
 
 
 def restored(rewrites: Sequence[RewriteStatus]) -> list[RewriteStatus]:
-    """Return the newest of *rewrites*, oldest first, whose files all hold the original again."""
+    """Return the newest of *rewrites* whose files all hold the original again; both oldest first."""
     kept = max((at for at, one in enumerate(rewrites, 1) if one.original != one.files), default=0)
     return list(rewrites[kept:])
 
@@ -62,7 +62,7 @@ def _status(record: JournalRecord, entries: Sequence[JournalEntry], fates: Count
 
 
 def _fates(root: str, rewrites: Sequence[Sequence[JournalEntry]]) -> list[Counter[str]]:
-    """Count for each of *rewrites*, oldest first, what became of its files. Each file is read once."""
+    """Count the states of the files of each of *rewrites*, oldest first. Each file is read once."""
     by_path: dict[str, list[tuple[int, JournalEntry]]] = {}
     for number, entries in enumerate(rewrites):
         for entry in entries:
@@ -77,7 +77,7 @@ def _fates(root: str, rewrites: Sequence[Sequence[JournalEntry]]) -> list[Counte
 def _fates_of_file(now: str, steps: Sequence[tuple[int, JournalEntry]]) -> Iterator[tuple[int, str]]:
     """Yield for each rewrite of one file which count of `RewriteStatus` it adds to, if the file has the digest *now*.
 
-    From the newest on, so that what one rewrite has left as it was can be judged as if that one were taken back.
+    It goes from the newest to the oldest: below a rewrite that is as written, the file is judged by the text before it.
     """
     for at, (number, entry) in reversed(list(enumerate(steps))):
         earlier = {one for _, step in steps[:at] for one in (step.before, step.after)}
@@ -91,7 +91,7 @@ def _fates_of_file(now: str, steps: Sequence[tuple[int, JournalEntry]]) -> Itera
 
 
 def _held(path: str) -> str:
-    """Return the digest of what the file at *path* holds; empty if it is not there, as in the journal."""
+    """Return the digest of the file at *path*; empty if there is none, as in the journal."""
     try:
         data = read_file(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""From a path that a user gave to a tree: where its root is, and what its pyproject.toml asks for."""
+"""The target of a run: the tree around the user's paths, and the options in its pyproject.toml."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Target:
 
     Attributes:
         root: Absolute path of the tree; `.capa/` lies here.
-        scopes: The parts of it that were asked for, relative with forward slashes; empty for all of it.
+        scopes: The parts of it that the user named, relative with forward slashes; empty for all of it.
     """
 
     def __init__(self, paths: str | Sequence[str]) -> None:
-        """Find the tree around *paths*. Paths in several projects are in the tree around all of these.
+        """Find the tree around *paths*. For paths in several projects it is the tree around all of these.
 
         Raises:
             TargetError: There is nothing at one of *paths*, or no tree is around all of them.
@@ -34,13 +34,13 @@ class Target:
         self.root = roots.pop() if len(roots) == 1 else _around(sorted(roots))
         folder = os.path.commonpath([*folders])
         if self.root != folder and len(absolute) == 1 and is_git_ignored(self.root, absolute[0]):
-            # The tree around knows nothing of it: the asked part is a tree of its own.
+            # git ignores the part in the tree around it: the part is a tree of its own.
             self.root = folder
         scopes = tuple(os.path.relpath(path, self.root).replace(os.sep, "/") for path in absolute)
         self.scopes = () if "." in scopes else scopes
 
     def within(self, paths: list[str]) -> list[str]:
-        """Return those of *paths* that were asked for."""
+        """Return the *paths* that are in the scopes."""
         if not self.scopes:
             return paths
         named, inside = set(self.scopes), tuple(f"{scope}/" for scope in self.scopes)
@@ -48,14 +48,14 @@ class Target:
 
 
 class Options:
-    """What a run is to do, from the command line first, else from pyproject.toml.
+    """Options of a run, from the command line first, else from pyproject.toml.
 
     Attributes:
         only: Rules to run; empty for all.
         skip: Rules not to run.
         exclude: Folders and files, relative to the root, to leave out.
         roots: Folders, relative to the root, that are on `sys.path` when the application runs.
-        asked: Rules to run beside the usual ones: `--with`, and `with` in pyproject.toml.
+        asked: Rules to run in addition to the usual ones: `--with`, and `with` in pyproject.toml.
         settings: Rule → the keys of `[tool.capa.migrate.<rule>]`.
         source: The pyproject.toml that they have been filled from; empty before.
     """
@@ -89,16 +89,16 @@ class Options:
         """Return these options with `[tool.capa.migrate]` of the tree at *root* for those that are not given.
 
         Raises:
-            OptionsError: The table is wrong, or what is to be left out is not there.
+            OptionsError: The table is wrong, or a path to leave out does not exist.
         """
-        for name in self.exclude:  # a table may well name what is not there yet, such as build/
+        for name in self.exclude:  # a table may name a folder that does not exist yet, such as build/
             if not os.path.lexists(f"{root}/{name.strip('/')}"):
                 raise OptionsError(
-                    f"--exclude {name}: nothing there in {root}: name it as seen from that folder"
+                    f"--exclude {name}: no such file or folder in {root}: give a path relative to that folder"
                 )
         path = f"{root}/pyproject.toml"
         table = _table(path)
-        # A table in the table holds the settings of the rule that it is named after.
+        # A sub-table holds the settings of the rule with its name.
         settings = {key: value for key, value in table.items() if isinstance(value, dict)}
         listed = {key: _listed(path, key, value) for key, value in table.items() if key not in settings}
         _refuse_patterns(path, root, listed.get("exclude", ()))
@@ -107,7 +107,7 @@ class Options:
         return Options(*given, asked=asked, settings=settings, source=path)
 
     def place_of(self, rule: str, key: str = "") -> str:
-        """Return the file and the line where pyproject.toml names *rule*, or sets *key* of it, to begin a message with.
+        """Return the place where pyproject.toml names *rule*, or sets *key* of it, as the beginning of a message.
 
         Empty if only the command line names it.
         """
@@ -141,14 +141,16 @@ def _around(roots: Sequence[str]) -> str:
     """Return the root of the tree that holds all of *roots*.
 
     Raises:
-        TargetError: They share nothing but a folder that is no project, such as the home of their user. A journal there
-            would make it the root of every tree below.
+        TargetError: Their common folder is not a project, such as a home folder. A journal there would make it the root
+            of every tree below.
     """
     root = _root_of(os.path.commonpath(roots))
     if _is_project(root) or _has_journal(root):
         return root
     if any(map(_is_project, roots)) or root == os.path.dirname(root):
-        raise TargetError(f"{' and '.join(roots[:2])} belong to no project together: give the paths of one")
+        raise TargetError(
+            f"{' and '.join(roots[:2])} have no project in common: give the paths of one project"
+        )
     return root
 
 
@@ -176,25 +178,25 @@ def _table(path: str) -> dict[str, Any]:
         return {}
     if len(data) > LARGEST_BYTES:
         raise OptionsError(
-            f"{path}: {len(data) // 1024 // 1024} MB are no settings: make it smaller and run again"
+            f"{path}: {len(data) // 1024 // 1024} MB is too large for settings: make it smaller and run again"
         )
     import tomllib
 
     try:
         table = tomllib.loads(data.decode()).get("tool", {}).get("capa", {}).get("migrate", {})
     except (ValueError, RecursionError) as error:
-        raise OptionsError(f"{path}: not TOML: {error}: mend it and run again") from error
+        raise OptionsError(f"{path}: not TOML: {error}: fix it and run again") from error
     if not isinstance(table, dict):
         raise OptionsError(
-            f"{_place(path) or path}: [tool.capa.migrate] must be a table: write it so, and run again"
+            f"{_place(path) or path}: [tool.capa.migrate] must be a table: make it one and run again"
         )
     return table
 
 
 def _place(path: str, *words: str) -> str:
-    """Return *path* and the line of `[tool.capa.migrate]` where *words* stand one after another; empty if they do not.
+    """Return *path* and the line of `[tool.capa.migrate]` where *words* follow one another; empty if they do not.
 
-    Only messages need it: the reader of TOML tells no lines.
+    Only messages need it: the TOML parser gives no lines.
     """
     text = (read_file(path, follow_link=True) or b"").decode()
     at = 0

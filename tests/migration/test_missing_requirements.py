@@ -1,10 +1,10 @@
-"""Code that moves while no manifest would bring Capa along is told of, once for each SDK."""
+"""Missing requirements: one warning for each SDK that moves while no manifest would install Capa."""
 
 import json
 
 import pytest
 
-SAID = "no manifest asks for requests, so none will ask for capa-core[requests]"
+MESSAGE = "no manifest requires requests, so none will require capa-core[requests]"
 
 
 @pytest.fixture
@@ -23,11 +23,11 @@ def findings(capa, tmp_path):
 
 
 def test_the_first_manifest_is_named_once(findings):
-    assert [("pyproject.toml", SAID)] == findings({"docs/requirements.txt": "sphinx\n"})
+    assert [("pyproject.toml", MESSAGE)] == findings({"docs/requirements.txt": "sphinx\n"})
 
 
 @pytest.mark.parametrize("line", ["requests", "capa-core[requests]"])
-def test_one_manifest_that_asks_is_enough(findings, line):
+def test_one_manifest_that_requires_it_is_enough(findings, line):
     assert [] == findings({"docs/requirements.txt": f"{line}\n"})
 
 
@@ -44,8 +44,8 @@ MENTIONS = {
 
 
 @pytest.mark.parametrize("manifest", MENTIONS)
-def test_manifest_that_only_speaks_of_it_does_not_ask(findings, manifest):
-    assert [SAID] == [message for _, message in findings({manifest: MENTIONS[manifest]})]
+def test_manifest_that_only_mentions_it_does_not_require_it(findings, manifest):
+    assert [MESSAGE] == [message for _, message in findings({manifest: MENTIONS[manifest]})]
 
 
 @pytest.mark.parametrize(
@@ -72,19 +72,19 @@ def test_manifest_that_only_speaks_of_it_does_not_ask(findings, manifest):
         ("requirements.txt", "git+https://github.com/psf/requests.git\n"),
     ],
 )
-def test_manifest_that_asks_or_may_ask_is_enough(findings, manifest, text):
+def test_manifest_that_requires_it_or_may_is_enough(findings, manifest, text):
     assert [] == findings({manifest: text})
 
 
-def test_script_that_asks_for_itself_needs_no_manifest(capa, tmp_path):
+def test_script_with_its_own_requirements_needs_no_manifest(capa, tmp_path):
     (tmp_path / "requirements.txt").write_text("flask\n")
     (tmp_path / "a.py").write_text("# /// script\n# dependencies = ['requests']\n# ///\nimport requests\n")
 
-    assert SAID not in capa("migrate", "check", tmp_path).out
+    assert MESSAGE not in capa("migrate", "check", tmp_path).out
 
 
-def test_nothing_is_said_once_the_code_has_moved(capa, tmp_path, findings):
+def test_there_is_no_warning_once_the_code_has_moved(capa, tmp_path, findings):
     findings({})
     capa("migrate", "apply", tmp_path / "tree")
 
-    assert SAID not in capa("migrate", "check", tmp_path / "tree").out
+    assert MESSAGE not in capa("migrate", "check", tmp_path / "tree").out

@@ -1,4 +1,4 @@
-"""Warn where code moves to Capa and no manifest would bring Capa along: another package brings the SDK."""
+"""Missing requirements: code moves to Capa and no manifest would install it, as another package installs the SDK."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ _RULE = "manifests"
 _IMPORTS = "imports"
 
 
-def unasked(project: Project, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Return *outcomes* with a warning at the first manifest for each SDK that moves and that none asks for.
+def with_missing_requirements(project: Project, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return *outcomes* with a warning at the first manifest for each SDK that moves and that no manifest requires.
 
-    A tree without a manifest says elsewhere what it needs, and gets no warning.
+    A tree without a manifest keeps its requirements elsewhere, and gets no warning.
     """
     findings = tuple(_findings(project, outcomes)) if project.manifests else ()
     if not findings:
         return list(outcomes)
     place = min(project.manifests, key=lambda path: (path.count("/"), path))
-    told = next((one for one in outcomes if one.path == place), Outcome(place, "clean"))
+    first = next((one for one in outcomes if one.path == place), Outcome(place, "clean"))
     others = [one for one in outcomes if one.path != place]
-    return [*others, told._replace(findings=(*told.findings, *findings))]
+    return [*others, first._replace(findings=(*first.findings, *findings))]
 
 
 def _findings(project: Project, outcomes: Sequence[Outcome]) -> Iterator[Finding]:
-    # What asks for Capa itself, such as a script with a header, needs no manifest.
+    # A file that requires Capa itself, such as a script with a header, needs no manifest.
     lacking = (
         one for one in outcomes if not any(CAPA_DISTRIBUTION.encode() in edit.new for edit in one.edits)
     )
@@ -38,6 +38,6 @@ def _findings(project: Project, outcomes: Sequence[Outcome]) -> Iterator[Finding
             asks_for(manifest, project, wanted) for manifest in project.manifests
         ):
             message = (
-                f"no manifest asks for {owner.name}, so none will ask for {capa_requirement([owner.extra])}"
+                f"no manifest requires {owner.name}, so none will require {capa_requirement([owner.extra])}"
             )
             yield Finding(_RULE, 1, "warning", message, "add it here, or where the application is installed")
