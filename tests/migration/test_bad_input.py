@@ -127,7 +127,7 @@ def test_interrupted_apply_is_shown_and_taken_back_by_the_next(capa, capa_proces
 
     assert "0001  applying" in shown.out
     assert "A run was cut short." in shown.out
-    assert "an earlier run was cut short: 3 files taken back first" in again.out
+    assert "an earlier run was cut short: 3 files undone first" in again.out
     assert (0, before) == (undone.code, snapshot(project))
 
 

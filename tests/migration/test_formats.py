@@ -87,7 +87,7 @@ def test_sarif_after_apply_holds_what_is_left(capa, odd):
 
 
 def test_sarif_holds_no_more_results_than_github_takes_and_the_gravest(capa, odd, monkeypatch):
-    monkeypatch.setattr(sarif, "_MOST_RESULTS", 2)
+    monkeypatch.setattr(sarif, "_MAX_RESULTS", 2)
 
     run = _sarif(capa("migrate", "check", odd, "--format", "sarif").out)
     (told,) = run["invocations"][0]["toolExecutionNotifications"]

@@ -81,7 +81,7 @@ def test_help_says_what_quitting_does(answering):
 def test_what_was_declined_is_counted(answering, answers, said):
     ran, _ = answering(answers)
 
-    assert (f"{said} as you said.\n" in ran.out) if said else "left as" not in ran.out
+    assert (f"{said} as you chose.\n" in ran.out) if said else "left as" not in ran.out
     assert "nothing to do" not in ran.out
 
 

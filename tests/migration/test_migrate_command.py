@@ -23,7 +23,7 @@ def test_check_changes_nothing_and_exits_with_1(capa, project, snapshot):
     assert before == snapshot(project)
     assert "app/api.py:1: imports: import requests → import capa_requests as requests\n" in ran.out
     assert "3 files would change, 3 proven; 5 files looked at." in ran.out
-    assert f"`capa migrate apply {project}` does it." in ran.out
+    assert f"`capa migrate apply {project}` makes them." in ran.out
 
 
 def test_check_of_a_clean_tree_exits_with_0(capa, project):
@@ -43,7 +43,7 @@ def test_apply_changes_what_check_said(capa, project, snapshot):
     assert '@patch("capa_requests.get")' in (project / "tests/test_api.py").read_text()
     assert "import requests\n" == (project / "README.md").read_text()
     assert "3 files changed, 3 proven" in ran.out
-    assert f"`capa migrate undo {project}` takes all of it back." in ran.out
+    assert f"`capa migrate undo {project}` undoes all of it." in ran.out
 
 
 def test_second_apply_changes_nothing(capa, project, snapshot):

@@ -15,7 +15,7 @@ from capa_migration.rewrite.page import LARGEST_BYTES
 from capa_migration.rewrite.page.abilities import _engines, needs
 from capa_migration.rewrite.page.changes import Changes
 from capa_migration.rewrite.page.packing import packed_lines
-from capa_migration.rewrite.page.shapes import shapes, that_fit
+from capa_migration.rewrite.page.shapes import fitting, shapes
 from capa_migration.rewrite.plan import Plan
 from capa_migration.rewrite.scan.sites import Site, Survey
 from capa_migration.rewrite.scan.survey import known_maps
@@ -139,7 +139,7 @@ def test_five_thousand_changed_files_fit_in_a_page(tmp_path):
 
 def test_a_shape_with_very_many_places_lists_some_and_counts_all():
     sites = [Site("a.py", line, "requests", "call", "requests.get", (), "full") for line in range(1_200)]
-    (row,) = that_fit(shapes(Survey("/", 1, tuple(sites), ())))
+    (row,) = fitting(shapes(Survey("/", 1, tuple(sites), ())))
 
     assert (1_200, 1_000) == (row["count"], len(row["places"]))
 
@@ -148,7 +148,7 @@ def test_an_sdk_of_very_many_shapes_leaves_room_for_the_others():
     many = [Site("a.py", 1, "boto3", "call", f"boto3.f{n}", (), "none") for n in range(45_000)]
     few = [Site("a.py", 1, "requests", "call", f"requests.f{n}", (), "full") for n in range(10)]
 
-    kept = that_fit(shapes(Survey("/", 1, (*many, *few), ())))
+    kept = fitting(shapes(Survey("/", 1, (*many, *few), ())))
 
     assert (5_000, 10) == (len(kept), sum(row["sdk"] == "requests" for row in kept))
     assert all(row["places"] for row in kept)
@@ -159,7 +159,7 @@ def test_very_many_places_of_one_sdk_leave_room_for_those_of_another():
     many = [Site("a.py", n, "boto3", "call", f"boto3.f{n % 50}", (), "none") for n in range(50_000)]
     one = Site("a.py", 1, "requests", "call", "requests.get", (), "full")
 
-    kept = that_fit(shapes(Survey("/", 1, (*many, one), ())))
+    kept = fitting(shapes(Survey("/", 1, (*many, one), ())))
 
     assert [["a.py", 1]] == kept[-1]["places"]
 

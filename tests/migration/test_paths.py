@@ -30,7 +30,7 @@ def test_undo_takes_the_paths_that_apply_took(capa, project, snapshot):
     paths = [project / "app/api.py", project / "tests"]
     ran = capa("migrate", "apply", *paths)
 
-    assert f"`capa migrate undo {paths[0]} {paths[1]}` takes all of it back." in ran.out
+    assert f"`capa migrate undo {paths[0]} {paths[1]}` undoes all of it." in ran.out
     assert "0001  applied" in capa("migrate", "status", *paths).out
     assert "2 files restored.\n" == capa("migrate", "undo", *paths).out
     assert before == snapshot(project)
@@ -41,14 +41,14 @@ def test_next_step_names_the_paths_as_a_shell_takes_them(capa, project):
 
     ran = capa("migrate", "check", project / "a b.py", project / "app/api.py")
 
-    assert f"`capa migrate apply '{project}/a b.py' {project}/app/api.py` does it." in ran.out
+    assert f"`capa migrate apply '{project}/a b.py' {project}/app/api.py` makes them." in ran.out
 
 
 def test_next_step_does_not_tell_many_paths(capa, project):
     ran = capa("migrate", "check", *([project / "app/api.py"] * 4))
 
     assert (
-        f"`capa migrate apply {project}/app/api.py {project}/app/api.py {project}/app/api.py …` does it."
+        f"`capa migrate apply {project}/app/api.py {project}/app/api.py {project}/app/api.py …` makes them."
         in ran.out
     )
 

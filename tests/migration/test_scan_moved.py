@@ -104,7 +104,10 @@ def test_the_formats_for_reviews_tell_it_too(capa, tmp_path):
 def test_with_nothing_left_to_move_the_next_step_is_to_keep_it_so(capa, tmp_path):
     (tmp_path / "a.py").write_text("import capa_requests\n")
 
-    assert f"\nNext: `capa migrate check {tmp_path}` in CI keeps it so.\n" in capa("scan", tmp_path).out
+    assert (
+        f"\nNext: `capa migrate check {tmp_path}` in CI reports new uses of the originals.\n"
+        in capa("scan", tmp_path).out
+    )
 
 
 def test_with_nothing_that_can_move_no_rewrite_is_offered(capa, tmp_path):

@@ -90,7 +90,7 @@ class SettledFiles:
         return fresh
 
     def outcome_of(self, relative: str, found: str, listing: str) -> str | None:
-        """Return the cached outcome of the file with the stamp *found* among the files *listing*; None if there is none."""
+        """Return the cached outcome of the file with the stamp *found* among the files *listing*, or None."""
         line = f"{found} {relative}"
         outcome = self._known.get(line) if listing == self._listing else None
         if outcome is not None:

@@ -1,4 +1,4 @@
-"""Explanations: the ID that a message carries, and the paragraph behind it.
+"""Explanations: the paragraph behind the ID of each message.
 
 An ID is one of
 
@@ -24,7 +24,7 @@ class Explanation(NamedTuple):
 
     Attributes:
         title: One line.
-        text: Markdown; may be empty where the title says everything.
+        text: Markdown; empty where the title is enough.
         page: The page below docs/, with its anchor, that holds it.
     """
 
@@ -41,7 +41,7 @@ class Explanation(NamedTuple):
 
 
 def explanations() -> Iterator[Explanation]:
-    """Yield every explanation there is, by kind, then by ID."""
+    """Yield all explanations, by kind, then by ID."""
     for kind in _KINDS:
         yield from kind()
 

@@ -1,4 +1,4 @@
-"""The pages of docs/differences, cut into sections: the wheel carries them beside this package."""
+"""The pages of docs/differences, cut into sections: the wheel ships them inside this package."""
 
 from __future__ import annotations
 

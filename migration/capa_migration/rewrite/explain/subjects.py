@@ -12,7 +12,7 @@ _TEXTS = {
         read is skipped; delete it.
         """,
     "journal": """
-        a rewrite that can no longer be taken back in full
+        a rewrite that can no longer be undone in full
 
         `.capa/migrate` holds the old bytes of each rewritten file. `capa migrate undo` restores what it can read there.
         """,

@@ -1,17 +1,17 @@
-"""Write what a command has to tell, in the format that is asked for.
+"""Output formats of a report.
 
 A format is one module of this folder, and its name is the word after `--format`: a new file is a new format, and
-nothing else names it. It is imported only when asked for, and holds one function:
+nothing else names it. It is imported only when it is chosen, and holds one function:
 
     def render(report: Report) -> Iterator[str | bytes]:
         ...
 
-It yields the document in pieces, line ends included. Text goes out in the encoding of where it goes; bytes, as in a
-patch of files in any encoding, go out as they are. It writes nothing itself: `--output FILE` puts the document in place
+It yields the document in pieces, line ends included. Text is written in the encoding of the stream; bytes, as in a
+patch of files in any encoding, are written as they are. It writes nothing itself: `--output FILE` writes the document
 as a whole.
 
-`report.survey` and `report.plan` are made when first asked for; asking for both costs a second pass over the tree.
-Names with a leading underscore are parts of formats, and no formats.
+`report.survey` and `report.plan` are made when first read; reading both costs a second pass over the tree.
+Modules with a leading underscore are shared by formats.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Render = Callable[["Report"], Iterator[str | bytes]]
 
 
 def names() -> list[str]:
-    """Return the names of the formats there are, sorted."""
+    """Return the names of all formats, sorted."""
     found = {name.partition(".")[0] for folder in __path__ for name in os.listdir(folder)}
     return sorted(name for name in found if not name.startswith("_"))
 
 
 def load(name: str) -> Render:
-    """Return what renders the format *name*, one of `names()`."""
+    """Return the render function of the format *name*, one of `names()`."""
     render: Render = import_module(f"{__name__}.{name}").render
     return render

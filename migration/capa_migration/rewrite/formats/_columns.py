@@ -1,4 +1,4 @@
-"""Rows in columns."""
+"""Tables as lines of aligned columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line of numbers of each SDK, as a table that any format can lay out."""
+"""The table of totals, a row for each SDK, for any format to lay out."""
 
 from __future__ import annotations
 

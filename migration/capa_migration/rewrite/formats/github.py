@@ -1,7 +1,7 @@
-"""Annotations on the lines of a pull request, as GitHub Actions reads them off a step's output.
+"""Annotations on the lines of a pull request: workflow commands that GitHub Actions reads from the output of a step.
 
 https://docs.github.com/actions/reference/workflow-commands-for-github-actions. GitHub shows ten warnings and ten errors
-of a step; what could not be done comes first.
+of a step; errors come first.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from capa_migration.rewrite.remarks import Remark, gravest_first, remarks_of
 from capa_migration.rewrite.report import Report
 
-_WORDS = {"error": "error", "warning": "warning", "note": "notice"}
+_COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 def render(report: Report) -> Iterator[str | bytes]:
@@ -26,7 +26,7 @@ def _annotation(remark: Remark, prefix: str) -> str:
         properties["line"] = str(remark.line)
     properties["title"] = f"capa: {remark.id}"
     given = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    return f"::{_WORDS[remark.level]} {given}::{_text(f'{remark.message}. Next: {remark.next_step}.')}\n"
+    return f"::{_COMMANDS[remark.level]} {given}::{_text(f'{remark.message}. Next: {remark.next_step}.')}\n"
 
 
 def _text(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The report page: all that is known of a tree, in one file for a browser."""
+"""The report page: survey, plan and history of a tree in one HTML file."""
 
 from __future__ import annotations
 

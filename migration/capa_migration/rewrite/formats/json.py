@@ -1,4 +1,4 @@
-"""All that was found, as data: the fields are those of the tool's own records; `schema` says which."""
+"""Survey, plan or result as JSON; the fields are those of the tool's own records, of the version `schema`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A summary for a comment on a pull request: numbers, what needs a person, and the rest folded away."""
+"""A summary for a comment on a pull request: the numbers, then folded lists of changes and remarks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from capa_migration.rewrite.remarks import Remark, remarks_of
 from capa_migration.rewrite.report import Report, count, one_line
 
-_MOST_ROWS = 100
+_MAX_ROWS = 100
 """A comment on GitHub may have 65,536 characters."""
 
 
@@ -53,7 +53,7 @@ def _migrate(report: Report) -> Iterator[str]:
         for outcome in changed
         for change in outcome.changes
     ]
-    yield from _folded("Changes", len(rows), _table(("where", "before", "after"), rows[:_MOST_ROWS]))
+    yield from _folded("Changes", len(rows), _table(("where", "before", "after"), rows[:_MAX_ROWS]))
     if report.done is None:
         yield f"\nNext: `capa migrate apply {report.path}`.\n"
 
@@ -69,14 +69,14 @@ def _remarks(title: str, remarks: Sequence[Remark]) -> Iterator[str]:
         ]
         for one in remarks
     ]
-    yield from _folded(title, len(rows), _table(("where", "what", "next"), rows[:_MOST_ROWS]))
+    yield from _folded(title, len(rows), _table(("where", "what", "next"), rows[:_MAX_ROWS]))
 
 
 def _folded(title: str, number: int, body: Iterable[str]) -> Iterator[str]:
     yield f"\n<details><summary>{title} ({number:,})</summary>\n\n"
     yield from body
-    if number > _MOST_ROWS:
-        yield f"\n… and {number - _MOST_ROWS:,} more.\n"
+    if number > _MAX_ROWS:
+        yield f"\n… and {number - _MAX_ROWS:,} more.\n"
     yield "\n</details>\n"
 
 
@@ -88,7 +88,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: bool = 
 
 
 def _code(text: str) -> str:
-    """Return *text* as code in a cell; inside a table even code needs its bars escaped."""
+    """Return *text* as code in a cell; inside a table even code must escape `|`."""
     line = one_line(text).replace("|", "\\|")
     if not line:
         return ""
@@ -102,7 +102,7 @@ def _runs_of_ticks(line: str) -> list[str]:
 
 
 def _cell(text: str) -> str:
-    """Return prose for a cell: what is in backticks stays code, and nothing else is markup."""
+    """Return prose for a cell: text in backticks stays code, and nothing else is markup."""
     parts = " ".join(text.split()).replace("|", "\\|").split("`")
     if len(parts) % 2 == 0:
         return _escaped("`".join(parts))

@@ -1,4 +1,4 @@
-"""SARIF 2.1.0, for code scanning: a result for each remark, with the edit that puts it right where there is one.
+"""SARIF 2.1.0, for code scanning: a result for each remark, with the edit that resolves it, if there is one.
 
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 """
@@ -18,14 +18,14 @@ from capa_migration.rewrite.remarks import Remark, gravest_first, remarks_of
 from capa_migration.rewrite.report import Report
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-_MOST_RESULTS = 25_000
-"""What GitHub takes of one run: a log with more is rejected as a whole."""
+_MAX_RESULTS = 25_000
+"""GitHub's limit for one run: a log with more is rejected as a whole."""
 
 
 def render(report: Report) -> Iterator[str | bytes]:
     """Yield one log of one run."""
     found = gravest_first(remarks_of(report))
-    remarks = found[:_MOST_RESULTS]
+    remarks = found[:_MAX_RESULTS]
     ids = sorted({remark.id for remark in remarks})
     sources = _Sources(report.root)
     run = {
@@ -39,7 +39,7 @@ def render(report: Report) -> Iterator[str | bytes]:
 
 
 class _Sources:
-    """The files that edits are about, each read once."""
+    """The files of the edits, each read once."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -50,11 +50,11 @@ class _Sources:
 
 
 def _invocation(report: Report, left_out: int) -> dict[str, Any]:
-    told: dict[str, Any] = {"executionSuccessful": report.exit_code < 2, "exitCode": report.exit_code}
+    invocation: dict[str, Any] = {"executionSuccessful": report.exit_code < 2, "exitCode": report.exit_code}
     if left_out:
         text = f"{left_out:,} more results are left out: --format json holds them."
-        told["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": text}}]
-    return told
+        invocation["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": text}}]
+    return invocation
 
 
 def _driver(ids: list[str]) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _result(remark: Remark, ids: list[str], prefix: str, sources: _Sources) -> d
         "level": remark.level,
         "message": {"text": f"{remark.message}. Next: {remark.next_step}."},
         "locations": [{"physicalLocation": place}],
-        # Steady while lines move: what is said about which file.
+        # Independent of lines, which move: ID, path and message.
         "partialFingerprints": {
             "capa/v1": digest(f"{remark.id}\0{remark.path}\0{remark.message}".encode(errors="replace"))
         },

@@ -1,4 +1,4 @@
-"""Lines for a person at a terminal; for `diff` a patch that `git apply` takes."""
+"""Lines for a terminal; for `diff` a patch for `git apply`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from capa_migration.rewrite.report import Report
     from capa_migration.rewrite.scan.sites import Site, Survey
 
-_SHOWN_SHAPES = 20
-_SHOWN_PLACES = 10
-"""Places for one reason: that an SDK has no adapter would otherwise be told a hundred times."""
+_MAX_SHAPES = 20
+_MAX_PLACES = 10
+"""Places for one reason: a missing adapter would otherwise fill a hundred lines."""
 
 
 def render(report: Report) -> Iterator[str | bytes]:
-    """Yield what the command has to tell, in lines."""
+    """Yield the report in lines, or the patch."""
     if report.command == "diff":
         from capa_migration.rewrite.report import diff
 
@@ -26,14 +26,14 @@ def render(report: Report) -> Iterator[str | bytes]:
 
 
 def with_line_ends(lines: Iterable[str]) -> Iterator[str]:
-    """Yield each of *lines* with its end, and with no other in it: the name of a file may hold one."""
+    """Yield each of *lines* with its line end; any other, as in the name of a file, is escaped."""
     for line in lines:
         yield line.replace("\n", "\\x0a") + "\n"
 
 
 def _check(report: Report) -> Iterator[str]:
     plan = report.plan
-    # The usual end of a check in CI: it loads nothing more.
+    # The usual outcome in CI: load nothing more.
     if plan.is_clean and not plan.outcomes:
         yield f"nothing to do in {plan.seen:,} files"
         return
@@ -42,7 +42,7 @@ def _check(report: Report) -> Iterator[str]:
     yield from lines(plan, notes=report.everything)
     yield f"{summary(plan, 'would change', notes=report.everything)}."
     if plan.of("changed"):
-        yield f"Next: `capa migrate diff {report.path}` shows it, `capa migrate apply {report.path}` does it."
+        yield f"Next: `capa migrate diff {report.path}` shows them, `capa migrate apply {report.path}` makes them."
 
 
 def _apply(report: Report) -> Iterator[str]:
@@ -51,7 +51,7 @@ def _apply(report: Report) -> Iterator[str]:
     done = report.done
     assert done is not None  # noqa: S101 - a report of `apply` holds what was done
     if done.recovered:
-        yield f"an earlier run was cut short: {count(len(done.recovered.written), 'file')} taken back first"
+        yield f"an earlier run was cut short: {count(len(done.recovered.written), 'file')} undone first"
     kept = done.kept
     if not (done.written or done.declined or done.troubles or kept.outcomes):
         yield f"nothing to do in {kept.seen:,} files"
@@ -60,12 +60,12 @@ def _apply(report: Report) -> Iterator[str]:
     yield from result_lines([done.recovered, done.result])
     yield f"{summary(kept, 'changed', notes=report.everything)}."
     if done.declined:
-        yield f"{count(done.declined, 'file')} left as you said."
+        yield f"{count(done.declined, 'file')} left as you chose."
     yield from (f"commit {commit}" for commit in done.commits)
     if done.commits:
-        yield "Next: run your tests; `git revert` takes a commit back."
+        yield "Next: run your tests; `git revert` undoes a commit."
     elif done.written:
-        yield f"Next: run your tests; `capa migrate undo {report.path}` takes all of it back."
+        yield f"Next: run your tests; `capa migrate undo {report.path}` undoes all of it."
 
 
 def _scan(report: Report) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _next(report: Report) -> Iterator[str]:
         yield f"Next: `capa migrate diff {report.path}` shows what the rewrite would change."
     elif survey.moved:
         yield ""
-        yield f"Next: `capa migrate check {report.path}` in CI keeps it so."
+        yield f"Next: `capa migrate check {report.path}` in CI reports new uses of the originals."
 
 
 def _numbers(survey: Survey) -> Iterator[str]:
@@ -103,24 +103,26 @@ def _numbers(survey: Survey) -> Iterator[str]:
         return
     yield ""
     yield from columns(
-        ["calls and uses", ""], [[name, f"{number:,}"] for (_, name), number in counted[:_SHOWN_SHAPES]]
+        ["calls and uses", ""], [[name, f"{number:,}"] for (_, name), number in counted[:_MAX_SHAPES]]
     )
-    if len(counted) > _SHOWN_SHAPES:
-        yield f"… and {len(counted) - _SHOWN_SHAPES:,} more shapes (--format json holds them)"
+    if len(counted) > _MAX_SHAPES:
+        yield f"… and {len(counted) - _MAX_SHAPES:,} more shapes (--format json holds them)"
 
 
 def _places(report: Report) -> Iterator[str]:
     from capa_migration.rewrite.report import shape
 
     survey = report.survey
-    # What has moved and is not served fails all the same.
+    # A call that has moved and is not served fails too.
     moved = frozenset(survey.moved)
-    shown, left_out = _told(sorted([*survey.sites, *survey.moved]), everything=report.everything)
+    shown, left_out = _listed(sorted([*survey.sites, *survey.moved]), everything=report.everything)
     yield from [""] if shown else []
     for site in shown:
         state = "moved, " if site in moved else ""
-        why = (f": {site.reason}" if site.reason else "") + (f" [{site.reason_id}]" if site.reason_id else "")
-        yield f"{site.path}:{site.line}: {shape(site)}: {state}{site.support}{why}"
+        reason = (f": {site.reason}" if site.reason else "") + (
+            f" [{site.reason_id}]" if site.reason_id else ""
+        )
+        yield f"{site.path}:{site.line}: {shape(site)}: {state}{site.support}{reason}"
     for (sdk, support, reason), number in left_out.items():
         yield f"… and {number:,} more places of {sdk}: {support}: {reason} (--all lists them)"
     yield from [""] if survey.commands else []
@@ -131,8 +133,8 @@ def _places(report: Report) -> Iterator[str]:
         yield f"{place}: failed: {file.reason}. Next: {file.next_step}. [unreadable]"
 
 
-def _told(sites: Sequence[Site], *, everything: bool) -> tuple[list[Site], Counter[tuple[str, str, str]]]:
-    """Return the sites to list, and how many are left out for each reason that was given often enough."""
+def _listed(sites: Sequence[Site], *, everything: bool) -> tuple[list[Site], Counter[tuple[str, str, str]]]:
+    """Return the sites to list, and the number left out for each reason that is listed often enough."""
     if everything:
         return list(sites), Counter()
     given: Counter[tuple[str, str, str]] = Counter()
@@ -140,9 +142,9 @@ def _told(sites: Sequence[Site], *, everything: bool) -> tuple[list[Site], Count
     for site in sites:
         key = (site.sdk, site.support, site.reason)
         given[key] += site.support != "full"
-        if 0 < given[key] <= _SHOWN_PLACES:
+        if 0 < given[key] <= _MAX_PLACES:
             shown.append(site)
-    return shown, Counter({key: n - _SHOWN_PLACES for key, n in given.items() if n > _SHOWN_PLACES})
+    return shown, Counter({key: n - _MAX_PLACES for key, n in given.items() if n > _MAX_PLACES})
 
 
 def _companions(survey: Survey) -> Iterator[str]:

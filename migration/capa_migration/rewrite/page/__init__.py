@@ -1,8 +1,8 @@
-"""Write the report page: one HTML file that needs nothing but a browser, and asks nobody for anything.
+"""The report page: one HTML file that needs only a browser and fetches nothing.
 
-What the page shows is gathered here as plain data, packed into the file, and drawn by the scripts in `assets/`. They
-put every text into the page as text, never as HTML, so that a path or a line of code can do nothing there; a content
-security policy that names the page's own scripts by their digests keeps anything else from running or being fetched.
+This package gathers the contents as plain data and packs them into the file; the scripts in `assets/` draw them. They
+put every text into the page as text, never as HTML, so that a path or a line of code cannot act there; a content
+security policy with the digests of the page's own scripts keeps anything else from running or being fetched.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from capa_migration.rewrite.scan.sites import Survey
 
 LARGEST_BYTES = 1_900_000
-"""A page stays below this, so that it can be sent by mail and opens at once; diffs that do not fit are left out."""
+"""The limit of a page, so that it can be sent by mail and opens at once; diffs that do not fit are left out."""
 
 
 def page(path: str, survey: Survey, plan: Plan) -> str:
     """Return the report page about the tree at *path*.
 
     Args:
-        path: As the user gave it, for the command lines that the page shows.
-        survey: What the tree uses.
-        plan: What a rewrite of it would do.
+        path: As the user gave it, for the commands that the page shows.
+        survey: The SDKs and call sites of the tree.
+        plan: The plan of its rewrite.
     """
     from capa_migration.rewrite import history
     from capa_migration.rewrite.page.changes import Changes

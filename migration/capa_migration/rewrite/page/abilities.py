@@ -1,4 +1,4 @@
-"""Which abilities of the blocks an application needs, judging by the shapes it uses, and which engines have them."""
+"""Abilities of the blocks that an application needs, by the shapes it uses, and the engines that have them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from capa_migration.rewrite.scan.origins import plain
 from capa_migration.rewrite.scan.sites import Survey
 
 Needs = dict[str, dict[str, Counter[str]]]
-"""Block → ability → what asks for it, and how often."""
+"""Block → ability → the names that need it, each with its count."""
 
 
 class Engine(NamedTuple):
-    """One component of a block.
+    """One engine of a block.
 
     Attributes:
-        features: Label of an ability → how the engine has it; None if the engine's library is not installed.
+        features: Feature → its support on the engine; None if the engine's library is not installed.
     """
 
     name: str
@@ -28,12 +28,12 @@ class Engine(NamedTuple):
 
 
 def abilities(survey: Survey, maps: Iterable[ImportMap]) -> list[dict[str, Any]]:
-    """Return for each block that *survey* needs its engines, and each needed ability with how each engine has it."""
+    """Return each block that *survey* needs, with its engines and the support of each needed ability."""
     return [_block(block, needed) for block, needed in sorted(needs(survey, maps).items())]
 
 
 def needs(survey: Survey, maps: Iterable[ImportMap]) -> Needs:
-    """Return what the call sites of *survey*, moved or not, ask for, as `[needs]` of *maps* says."""
+    """Return the abilities that the call sites of *survey*, moved or not, need by `[needs]` of *maps*."""
     shapes = Counter(
         (plain(site.name), site.arguments) for site in (*survey.sites, *survey.moved) if site.kind != "import"
     )
@@ -41,15 +41,15 @@ def needs(survey: Survey, maps: Iterable[ImportMap]) -> Needs:
     for one in maps:
         for ability, names in one.needs.items():
             block, _, label = ability.partition(".")
-            asking = {name: sum(shapes[shape] for shape in shapes if _asks(name, *shape)) for name in names}
+            asking = {name: sum(shapes[shape] for shape in shapes if _needs(name, *shape)) for name in names}
             counted = Counter({name: number for name, number in asking.items() if number})
             if counted:
                 found.setdefault(block, {}).setdefault(label, Counter()).update(counted)
     return found
 
 
-def _asks(wanted: str, name: str, arguments: tuple[str, ...]) -> bool:
-    """Say whether the shape *name* with *arguments* is what `[needs]` calls *wanted*."""
+def _needs(wanted: str, name: str, arguments: tuple[str, ...]) -> bool:
+    """Return whether the shape *name* with *arguments* matches *wanted* of `[needs]`."""
     holder, _, argument = wanted.rstrip(")").partition("(")
     return f"{name}.".startswith(f"{holder}.") and (not argument or argument in arguments)
 

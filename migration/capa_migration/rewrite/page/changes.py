@@ -1,4 +1,4 @@
-"""The files that a rewrite would change, and those that it has changed, each with its proof and its diff."""
+"""Changed files: those that a rewrite would change and those that it has changed, with proof and diff."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from capa_migration.rewrite.plan import Plan
 
 State = Literal["ready", "written"]
 
-_LONGEST_DIFF_BYTES = 200_000
-"""A diff longer than that is nobody's reading, and would crowd out a hundred others."""
+_MAX_DIFF_BYTES = 200_000
+"""A longer diff is not read in a page, and would take the room of a hundred others."""
 
 
 class Change(NamedTuple):
-    """One file.
+    """One changed file.
 
     Attributes:
-        state: Whether it is still to be written, or has been.
+        state: `ready` to be written, or `written`.
         before: SHA-256 of the bytes before; empty if the rewrite made the file.
         after: SHA-256 of the bytes that were proven.
     """
@@ -44,7 +44,7 @@ class Change(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """All of them, in the order of paths; *flaws* are journals that cannot be read, and why."""
+    """All changed files, in the order of paths; *flaws* are the reasons why a journal cannot be read."""
 
     root: str
     files: tuple[Change, ...]
@@ -52,7 +52,7 @@ class Changes(NamedTuple):
 
     @classmethod
     def of(cls, plan: Plan) -> Changes:
-        """Return what *plan* would change and what the journal of its tree says was changed."""
+        """Return the changes of *plan* and those in the journal of its tree."""
         journal, flaws = Journal(plan.root), []
         files = [_ready(outcome) for outcome in plan.of("changed")]
         try:
@@ -67,7 +67,7 @@ class Changes(NamedTuple):
         return len({file.path for file in self.files if file.state == state})
 
     def packed(self, room: int) -> str:
-        """Return the files, with as many diffs as *room* letters hold, as `packed_lines` has it."""
+        """Return the files packed by `packed_lines`, with as many diffs as *room* characters hold."""
         return packed_lines(self._items(), room)
 
     def _items(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -77,7 +77,7 @@ class Changes(NamedTuple):
             yield {**short, "diff": diff.decode(errors="replace")} if diff else short, short
 
     def _diff(self, file: Change) -> bytes | None:
-        """Return the unified diff of *file*; None if it is too long, or the bytes before are not to be had."""
+        """Return the unified diff of *file*; None if it is too long, or the bytes before are lost."""
         try:
             if file.record and file.entry:
                 data = file.record.original(file.entry)
@@ -88,7 +88,7 @@ class Changes(NamedTuple):
         if file.before and digest(data) != file.before:
             return None
         diff = unified_diff(file.path, data, file.edits)
-        return diff if len(diff) <= _LONGEST_DIFF_BYTES else None
+        return diff if len(diff) <= _MAX_DIFF_BYTES else None
 
 
 def _ready(outcome: Outcome) -> Change:

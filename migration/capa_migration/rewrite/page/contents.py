@@ -1,4 +1,4 @@
-"""All that the page shows, but for the diffs, as plain data."""
+"""The contents of the page as plain data, without the diffs."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from capa_migration.rewrite.page.abilities import abilities
 from capa_migration.rewrite.page.changes import Changes
 from capa_migration.rewrite.page.explanations import explanations
 from capa_migration.rewrite.page.findings import findings
-from capa_migration.rewrite.page.shapes import shapes, that_fit
+from capa_migration.rewrite.page.shapes import fitting, shapes
 from capa_migration.rewrite.plan import Plan
 from capa_migration.rewrite.scan.sites import Survey, sums
 from capa_migration.rewrite.scan.survey import known_maps
 
-_MOST_FINDINGS = 3_000
+_MAX_FINDINGS = 3_000
 
 
 def contents(path: str, survey: Survey, plan: Plan, history: History, changes: Changes) -> dict[str, Any]:
     """Return the data of the page about the tree at *path*."""
     maps, found = known_maps(), shapes(survey)
-    kept = that_fit(found)
+    kept = fitting(found)
     remarks = findings(survey, plan, history, changes)
     return {
-        # Where the tree lies on this machine is nobody's business who gets the page.
+        # Not the whole path: it would disclose the folders of this machine to readers of the page.
         "name": os.path.basename(survey.root) or survey.root,
         "path": path,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -40,8 +40,8 @@ def contents(path: str, survey: Survey, plan: Plan, history: History, changes: C
         "explanations": explanations(kept),
         "abilities": abilities(survey, maps),
         "changes": len(changes.files),
-        "findings": remarks[:_MOST_FINDINGS],
-        "findings_left_out": len(remarks[_MOST_FINDINGS:]),
+        "findings": remarks[:_MAX_FINDINGS],
+        "findings_left_out": len(remarks[_MAX_FINDINGS:]),
         "history": [
             {
                 "at": entry.at.isoformat(),
@@ -71,7 +71,7 @@ def _numbers(survey: Survey, plan: Plan, changes: Changes) -> dict[str, int]:
 
 
 def _sdks(survey: Survey) -> list[dict[str, Any]]:
-    """Return a line of numbers for each SDK, most used first; files, imports and calls are of what has moved too."""
+    """Return a line of numbers for each SDK, most used first; files, imports and calls include moved ones."""
     wholes = {line.sdk: line for line in sums([*survey.sites, *survey.moved])}
     left = {line.sdk: line for line in sums(survey.sites, survey.moved)}
     kinds = ("full", "partial", "none", "moved")

@@ -1,4 +1,4 @@
-"""Put the page together from its assets: everything inside, nothing fetched."""
+"""The document of the page, built from its assets: everything inside, nothing fetched."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SCRIPTS = (
     *("numbers.js", "inventory.js", "explanations.js", "shapes.js", "abilities.js"),
     *("diff.js", "changes.js", "findings.js", "progress.js", "main.js"),
 )
-"""In the order in which they need each other."""
+"""In the order of their dependencies."""
 
 
 def document(data: dict[str, Any], report: str, changes: str) -> str:
     """Return the HTML of a page.
 
     Args:
-        data: What `contents` returned; its plain numbers stand in the page for whoever has no scripts.
-        report: The same, packed.
+        data: The result of `contents`; its plain numbers are in the HTML for browsers without scripts.
+        report: The same data, packed.
         changes: The files of the rewrite, packed.
     """
     style, theme = _asset("page.css"), _asset("theme.js")

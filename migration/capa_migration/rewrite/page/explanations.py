@@ -1,4 +1,4 @@
-"""The sections of docs/differences that reasons on the page refer to, so that the page needs nothing beside it."""
+"""Explanations inside the page: the sections of docs/differences that its reasons refer to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Call sites, grouped by their shape: one row for all places where the same name is called with the same arguments."""
+"""Shapes: call sites grouped by name and arguments, one row for all their places."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from typing import Any
 from capa_migration.rewrite.report import shape
 from capa_migration.rewrite.scan.sites import Site, Survey
 
-_MOST_SHAPES = 5_000
-_MOST_PLACES = 40_000
+_MAX_SHAPES = 5_000
+_MAX_PLACES = 40_000
 """In the whole page: more would take the room from the diffs. The rest is listed by `capa scan --all`."""
-_MOST_PLACES_OF_ONE = 1_000
+_MAX_PLACES_OF_ONE = 1_000
 
 
 def shapes(survey: Survey) -> list[dict[str, Any]]:
-    """Return the shapes of *survey*: what is not served first, then what is in part, then the most frequent."""
+    """Return the shapes of *survey*: unserved ones first, then those served in part, each by frequency."""
     rows = [*_rows(survey.sites, moved=False), *_rows(survey.moved, moved=True)]
     return sorted(rows, key=_order)
 
 
-def that_fit(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return those of *rows* that find room, in their order, with as many of their places as do.
+def fitting(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the *rows* that fit into the page, in their order, with as many of their places as fit.
 
-    What one SDK uses in very many shapes must not push all of another off the page: of each SDK, and of how well it
-    is served, the most frequent shapes come first.
+    An SDK with very many shapes must not push all of another off the page: the most frequent shapes of each SDK and
+    each level of support are taken first.
     """
-    held: Counter[tuple[str, int]] = Counter()
+    taken: Counter[tuple[str, int]] = Counter()
     turns = []
     for row in rows:
         group = (row["sdk"], _rank(row))
-        held[group] += 1
-        turns.append((held[group], row))
+        taken[group] += 1
+        turns.append((taken[group], row))
     turns.sort(key=lambda turn: turn[0])
-    kept, left = [], _MOST_PLACES
-    for _, row in turns[:_MOST_SHAPES]:
-        places = row["places"][: min(left, _MOST_PLACES_OF_ONE)]
+    kept, left = [], _MAX_PLACES
+    for _, row in turns[:_MAX_SHAPES]:
+        places = row["places"][: min(left, _MAX_PLACES_OF_ONE)]
         left -= len(places)
         kept.append({**row, "places": places})
     return sorted(kept, key=_order)

@@ -1,7 +1,7 @@
 "use strict";
-// What the application asks of engines, block by block.
+// Abilities that the application needs, block by block.
 
-const HOWS = { native: "native", driver: "by driver", core: "by core", approximate: "approximate", absent: "no", unknown: "?" };
+const SUPPORT_NAMES = { native: "native", driver: "by driver", core: "by core", approximate: "approximate", absent: "no", unknown: "?" };
 
 function drawAbilities(report) {
   const place = document.getElementById("abilities-list");
@@ -18,43 +18,43 @@ function abilityBlock(block) {
   const notes = [];
   const heads = block.engines.map(({ name }) => [make("code", {}, name), "how"]);
   const rows = block.rows.map((row) => make("tr", {},
-    make("th", { scope: "row" }, make("b", {}, spoken(row.label)), " ", make("span", { class: "muted" }, row.meaning),
-      make("span", { class: "asking" }, "Asked for by ", asking(row.asking))),
+    make("th", { scope: "row" }, make("b", {}, labelText(row.label)), " ", make("span", { class: "muted" }, row.meaning),
+      make("span", { class: "asking" }, "Needed by ", callers(row.asking))),
     cell(row.level, "num"),
-    row.cells.map((one, at) => howCell(one, `${spoken(row.label)}, ${block.engines[at].name}`, notes))));
+    row.cells.map((one, at) => howCell(one, `${labelText(row.label)}, ${block.engines[at].name}`, notes))));
   return make("article", {}, make("h3", {}, block.block, " ", make("span", { class: "verdict" }, verdict(block))),
     make("div", { class: "scroll" }, table(`Abilities of ${block.block}`, ["Ability", ["Level", "num"], ...heads], rows)),
     notes.length ? make("ol", { class: "notes" }, notes.map((note) => make("li", {}, note))) : null);
 }
 
-function spoken(label) {
+function labelText(label) {
   return label.replaceAll("_", " ");
 }
 
-function asking(names) {
+function callers(names) {
   return names.map(([name, count], at) => [at ? ", " : "", make("code", {}, name), ` ×${number(count)}`]);
 }
 
-function howCell(one, what, notes) {
-  if (one.note) notes.push(`${what}: ${one.note}`);
-  return cell([badge(HOWS[one.how], `how-${one.how}`), one.note ? make("sup", {}, String(notes.length)) : null], "how");
+function howCell(one, subject, notes) {
+  if (one.note) notes.push(`${subject}: ${one.note}`);
+  return cell([badge(SUPPORT_NAMES[one.how], `how-${one.how}`), one.note ? make("sup", {}, String(notes.length)) : null], "how");
 }
 
 function verdict(block) {
   const lacking = block.engines.map(({ name, installed }, at) =>
-    ({ name, installed, gaps: block.rows.filter((row) => row.cells[at].how === "absent").map((row) => spoken(row.label)) }));
+    ({ name, installed, gaps: block.rows.filter((row) => row.cells[at].how === "absent").map((row) => labelText(row.label)) }));
   const able = lacking.filter(({ installed, gaps }) => installed && !gaps.length).map(({ name }) => name);
   const unable = lacking.filter(({ gaps }) => gaps.length).map(({ name, gaps }) => `${name} lacks ${gaps.join(" and ")}`);
   return [able.length ? `all of it on ${able.join(", ")}` : "no engine has all of it", ...unable].join("; ");
 }
 
-// Level 0 needs no asking for.
+// Abilities of level 0 are on every engine and need no [requires].
 function requirements(blocks) {
   const lines = blocks.flatMap(({ block, rows }) => {
     const labels = rows.filter((row) => row.level !== "0").map((row) => `"${row.label}"`);
     return labels.length ? [`${block} = [${labels.join(", ")}]`] : [];
   });
   if (!lines.length) return null;
-  return make("div", { class: "snippet" }, make("p", {}, "To have a lacking ability reported at start-up, before any traffic, put this into ", make("code", {}, "capa.toml"), ":"),
+  return make("div", { class: "snippet" }, make("p", {}, "To fail at start-up if an ability is missing, add this to ", make("code", {}, "capa.toml"), ":"),
     make("pre", {}, `[requires]\n${lines.join("\n")}`));
 }

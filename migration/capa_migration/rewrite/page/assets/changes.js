@@ -1,5 +1,5 @@
 "use strict";
-// The files of the rewrite on one side, the diff of one of them on the other.
+// The list of changed files, and the diff of the chosen one.
 
 const FILES_AT_FIRST = 200;
 const STATES = { ready: "to write", written: "written" };
@@ -8,10 +8,10 @@ async function drawChanges(report) {
   const place = document.getElementById("changes-view");
   const files = report.changes ? await unpackedChanges() : [];
   if (!files.length) {
-    place.append(make("p", { class: "muted" }, "Nothing would change, and nothing has been changed."));
+    place.append(make("p", { class: "muted" }, "No file would change, and none has been changed."));
     return;
   }
-  nameApart(files);
+  addKeys(files);
   const diff = make("div", { class: "shown", id: "shown", tabindex: "-1", role: "region", "aria-label": "Diff" });
   const list = make("div", { class: "files" });
   place.append(leftOut(report, files), make("div", { class: "viewer" }, make("div", { class: "picker" }, fileFilter(files, list), list), diff));
@@ -25,8 +25,8 @@ async function drawChanges(report) {
   draw(view.state);
 }
 
-// One rewrite after another may have changed the same file.
-function nameApart(files) {
+// Several rewrites may have changed the same file: its later entries get a key of their own.
+function addKeys(files) {
   files.forEach((file, at) => {
     const before = files[at - 1];
     file.key = before && before.path === file.path ? `${before.key} (again)` : file.path;
@@ -39,7 +39,7 @@ function leftOut(report, files) {
   if (!unlisted && !undrawn) return "";
   const parts = [undrawn ? `the diffs of ${counted(undrawn, "file")}` : null, unlisted ? counted(unlisted, "file") : null];
   return make("p", { class: "remark" }, `Left out to keep this page small: ${parts.filter(Boolean).join(" and ")}. `,
-    make("code", {}, `capa migrate diff ${report.path}`), " shows all that is to be written.");
+    make("code", {}, `capa migrate diff ${report.path}`), " shows all changes still to be written.");
 }
 
 function fileFilter(files, list) {

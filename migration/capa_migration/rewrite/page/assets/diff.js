@@ -20,23 +20,23 @@ function hunks(text) {
   return found;
 }
 
-// Lines that are taken away stand beside those that come in their place.
+// Pairs removed lines with the added lines that replace them.
 function paired({ before, after, lines }) {
   const rows = [];
-  let gone = [], come = [];
-  const settle = () => {
-    for (let at = 0; at < Math.max(gone.length, come.length); at += 1) {
-      rows.push({ old: gone[at], now: come[at], same: false });
+  let removed = [], added = [];
+  const flush = () => {
+    for (let at = 0; at < Math.max(removed.length, added.length); at += 1) {
+      rows.push({ old: removed[at], now: added[at], same: false });
     }
-    gone = []; come = [];
+    removed = []; added = [];
   };
   for (const line of lines) {
     const text = line.slice(1);
-    if (line[0] === "-") gone.push({ at: before++, text });
-    else if (line[0] === "+") come.push({ at: after++, text });
-    else { settle(); rows.push({ old: { at: before++, text }, now: { at: after++, text }, same: true }); }
+    if (line[0] === "-") removed.push({ at: before++, text });
+    else if (line[0] === "+") added.push({ at: after++, text });
+    else { flush(); rows.push({ old: { at: before++, text }, now: { at: after++, text }, same: true }); }
   }
-  settle();
+  flush();
   return rows;
 }
 
@@ -56,7 +56,7 @@ function side(line, kind, mark, both, before, behind) {
   return [make("td", { class: `at ${kind}` }, String(line.at)), make("td", { class: kind }, text)];
 }
 
-// How many letters two lines have in common at their beginnings and at their ends, in whole words.
+// The number of characters that two lines share at the beginning and at the end, in whole words.
 function sharedEnds(one, other) {
   const [words, others] = [one, other].map((text) => text.match(/\w+|\W/g) ?? []);
   const least = Math.min(words.length, others.length);

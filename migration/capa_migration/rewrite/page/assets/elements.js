@@ -1,6 +1,5 @@
 "use strict";
-// Elements from plain values. Text goes in as text nodes and nowhere else: nothing that was found in a repository is
-// ever read as HTML.
+// Elements from plain values. Text becomes text nodes only: nothing from a repository is ever parsed as HTML.
 
 function make(kind, attributes = {}, ...children) {
   return filled(document.createElement(kind), attributes, children);
@@ -65,13 +64,13 @@ function sentence(text) {
   return marked(`${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?`]$/.test(text) ? "" : "."}`);
 }
 
-// A long list is drawn up to a limit, and whole when it is asked for.
-function listed(rows, limit, what, draw) {
+// A long list is drawn up to a limit, and in full after a click.
+function listed(rows, limit, noun, draw) {
   const shown = make("div", {});
   const show = (some) => shown.replaceChildren(draw(some));
   show(rows.slice(0, limit));
   if (rows.length <= limit) return shown;
   const all = make("button", { type: "button", class: "more", onclick: () => { show(rows); all.remove(); } },
-    `Show all ${number(rows.length)} ${what}`);
+    `Show all ${number(rows.length)} ${noun}`);
   return make("div", {}, shown, all);
 }

@@ -1,5 +1,5 @@
 "use strict";
-// What the documentation says to the reasons, where a link in the list of shapes leads.
+// Sections of the documentation about the reasons; the list of shapes links to them.
 
 function drawExplanations(report) {
   const section = document.getElementById("explanations");
@@ -15,7 +15,7 @@ function block({ kind, text, items }) {
   return make("p", {}, marked(text));
 }
 
-// A link to the explanation, if the page holds it, else where it is to be found.
+// A link to the explanation, or its path in the documentation if the page does not hold it.
 function explained(see, report) {
   const found = report.explanations.find((one) => one.see === see);
   return found ? make("a", { href: `#${see}` }, found.title) : make("cite", {}, see);

@@ -1,5 +1,5 @@
 "use strict";
-// What was seen and left, by level and kind.
+// Findings by level and kind.
 
 const FINDINGS_AT_FIRST = 100;
 
@@ -28,7 +28,7 @@ function drawFindings(report) {
 }
 
 function findingsTable(findings) {
-  return table("Findings", ["Level", "Kind", "Place", "What, and what next"], findings.map((one) => make("tr", {},
+  return table("Findings", ["Level", "Kind", "Place", "Finding and next step"], findings.map((one) => make("tr", {},
     cell(badge(one.level, one.level)),
     cell(one.id, "muted"),
     cell(make("code", {}, one.line ? `${one.path}:${one.line}` : one.path), "place"),

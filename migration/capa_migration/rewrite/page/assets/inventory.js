@@ -1,5 +1,5 @@
 "use strict";
-// One line for each SDK; its name sets the filter of the shapes.
+// Inventory: one row for each SDK; its name sets the filter of the shapes.
 
 function drawInventory(report) {
   const place = document.getElementById("inventory-table");

@@ -12,16 +12,16 @@ function showTheme() {
   button.hidden = false;
 }
 
-function say(trouble) {
+function showTrouble(message) {
   const place = document.getElementById("trouble");
-  place.textContent = trouble;
+  place.textContent = message;
   place.hidden = false;
 }
 
 async function main() {
   showTheme();
   if (!("DecompressionStream" in window)) {
-    say("This browser is too old to unpack the lists of this page: open it in one from 2023 or later.");
+    showTrouble("This browser cannot unpack the lists of this page: open it in a browser from 2023 or later.");
     return;
   }
   view.read();
@@ -29,11 +29,11 @@ async function main() {
   [drawWhole, drawInventory, drawShapes, drawExplanations, drawAbilities, drawFindings, drawProgress].forEach((draw) => draw(report));
   await drawChanges(report);
   followLinks();
-  window.addEventListener("hashchange", () => { view.read(); view.tell(); });
+  window.addEventListener("hashchange", () => { view.read(); view.notify(); });
   document.documentElement.dataset.ready = "true";
 }
 
 main().catch((error) => {
-  say(`The page is damaged (${error.message}): make it again with capa report.`);
+  showTrouble(`The page is damaged (${error.message}): write it again with capa report.`);
   throw error;
 });

@@ -1,5 +1,5 @@
 "use strict";
-// The line under the three numbers: how far the whole has come.
+// Overall progress, under the three numbers.
 
 function drawWhole(report) {
   const sums = { moved: 0, full: 0, partial: 0, none: 0 };
@@ -13,7 +13,7 @@ function total(sums) {
   return Object.keys(KINDS).reduce((sum, kind) => sum + sums[kind], 0);
 }
 
-// The numbers stand beside each bar as text: the bar is for the eye alone.
+// The numbers are also text next to each bar: screen readers skip the bar.
 function bar(sums, whole, kind) {
   const parts = Object.keys(KINDS).filter((name) => sums[name]).map((name) => {
     const part = make("i", { class: `fill-${name}` });

@@ -1,5 +1,5 @@
 "use strict";
-// How the numbers went from run to run: a drawing, and the same as a table.
+// Progress from run to run, as a drawing and as a table.
 
 const BOX = { width: 640, height: 220, left: 56, right: 8, top: 10, bottom: 24 };
 const BANDS = ["moved", "movable", "staying"];
@@ -10,7 +10,7 @@ function drawProgress(report) {
   const place = document.getElementById("progress-view");
   const runs = report.history.map((run) => ({ ...run, at: new Date(run.at) }));
   if (!runs.length) {
-    place.append(make("p", { class: "muted" }, "No run has been recorded. A run over a whole tree that can be written to adds its numbers to ",
+    place.append(make("p", { class: "muted" }, "No run has been recorded. A run over a whole, writable tree adds its numbers to ",
       make("code", {}, ".capa/history"), "."));
     return;
   }
@@ -25,16 +25,16 @@ function progressTable(runs) {
 
 function progressFigure(runs) {
   const [first, last] = [runs[0], runs.at(-1)];
-  const said = runs.length > 1
+  const caption = runs.length > 1
     ? `From ${spans(runs)(first.at)} to ${spans(runs)(last.at)}: ${number(first.moved)} to ${number(last.moved)} of ${number(height(last))} call sites moved.`
-    : `${number(last.moved)} of ${number(height(last))} call sites have moved. A second run makes a line of it.`;
+    : `${number(last.moved)} of ${number(height(last))} call sites have moved. After a second run the page draws a chart.`;
   return make("figure", {},
-    runs.length > 1 ? progressDrawing(runs, said) : bar({ moved: last.moved, full: last.movable, partial: 0, none: last.staying }, height(last), "tall"),
-    make("figcaption", {}, said, make("ul", { class: "legend" }, BANDS.map((band) =>
+    runs.length > 1 ? progressDrawing(runs, caption) : bar({ moved: last.moved, full: last.movable, partial: 0, none: last.staying }, height(last), "tall"),
+    make("figcaption", {}, caption, make("ul", { class: "legend" }, BANDS.map((band) =>
       make("li", {}, make("i", { class: `key band-${band}`, "aria-hidden": "true" }), BAND_NAMES[band])))));
 }
 
-// Within one day the hour tells runs apart.
+// Runs of one day are labelled with the time, others with the date.
 function spans(runs) {
   return day(runs[0].at) === day(runs.at(-1).at) ? moment : day;
 }
@@ -43,12 +43,12 @@ function height(run) {
   return run.moved + run.movable + run.staying;
 }
 
-function progressDrawing(runs, said) {
+function progressDrawing(runs, caption) {
   const top = ceiling(Math.max(...runs.map(height)));
   const [begin, end] = [Number(runs[0].at), Number(runs.at(-1).at)];
   const x = (run) => BOX.left + ((Number(run.at) - begin) / Math.max(end - begin, 1)) * (BOX.width - BOX.left - BOX.right);
   const y = (value) => BOX.height - BOX.bottom - (value / top) * (BOX.height - BOX.top - BOX.bottom);
-  return drawn("svg", { viewBox: `0 0 ${BOX.width} ${BOX.height}`, role: "img", "aria-label": said },
+  return drawn("svg", { viewBox: `0 0 ${BOX.width} ${BOX.height}`, role: "img", "aria-label": caption },
     BANDS.map((band, at) => drawn("polygon", { class: `band-${band}`, points: outline(runs, BANDS.slice(0, at), band, x, y) })),
     [0, top / 2, top].map((value) => gridLine(value, y)),
     drawn("text", { x: BOX.left, y: BOX.height - 6 }, spans(runs)(runs[0].at)),
@@ -68,7 +68,7 @@ function gridLine(value, y) {
     drawn("text", { x: BOX.left - 8, y: y(value) + 4, "text-anchor": "end" }, number(value)));
 }
 
-// The next round number, of which the half is whole.
+// The next round number whose half is a whole number.
 function ceiling(value) {
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(value, 1))) - 1) * 2;
   return Math.max(Math.ceil(value / unit) * unit, 2);

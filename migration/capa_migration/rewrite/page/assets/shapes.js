@@ -9,7 +9,7 @@ function drawShapes(report) {
   const draw = (state) => {
     showFilter(state);
     const found = matching(report.shapes, state);
-    tellCount(report, found);
+    showCount(report, found);
     place.replaceChildren(found.length
       ? listed(found, SHAPES_AT_FIRST, "shapes", (some) => shapesTable(some, report))
       : make("p", { class: "muted empty" }, "No shape matches. Clear the filter to see all."));
@@ -30,7 +30,7 @@ function fillFilter(report) {
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => {
     view.change({ q: "", sdk: "", support: [] });
-    form.q.focus(); // the button that had it is gone now
+    form.q.focus(); // the reset button, now disabled, had the focus
   });
 }
 
@@ -49,7 +49,7 @@ function showFilter({ q, sdk, support }) {
   document.getElementById("clear").disabled = !(q || sdk || support.length);
 }
 
-// A text that is found in paths only narrows a shape down to those places.
+// A text that matches only paths narrows a shape down to those places.
 function matching(shapes, { q, sdk, support }) {
   const text = q.trim().toLowerCase();
   return shapes
@@ -64,7 +64,7 @@ function narrowed(shape, text) {
   return { ...shape, places, count: places.length };
 }
 
-function tellCount(report, found) {
+function showCount(report, found) {
   const sites = found.reduce((sum, shape) => sum + shape.count, 0);
   document.getElementById("count").textContent =
     `${counted(sites, "call site")} in ${counted(found.length, "shape")}, of ${number(report.numbers.sites)}`

@@ -3,7 +3,7 @@
 const theme = {
   key: "capa-theme",
   get() {
-    // A browser may refuse a file of the disk its storage: then the theme holds until the page is closed.
+    // A browser may refuse storage to a local file: then the theme lasts until the page is closed.
     try { return localStorage.getItem(this.key); } catch { return null; }
   },
   keep(name) {

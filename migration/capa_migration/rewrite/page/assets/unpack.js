@@ -1,9 +1,9 @@
 "use strict";
-// What Python packed (`packing.py`): JSON, compressed with zlib, in base64.
+// Data packed by `packing.py`: JSON, compressed with zlib, in base64.
 
 async function unpacked(id) {
   const text = document.getElementById(id).textContent;
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Response(stream).text();
 }

@@ -1,5 +1,5 @@
 "use strict";
-// What is being looked at, kept in the part of the address after `#`, so that a link shows the same to somebody else.
+// The state of the view, kept in the address after `#`, so that a link shows the same view.
 
 const KINDS = { moved: "moved", full: "full", partial: "partial", none: "none" };
 const KIND_NAMES = { moved: "Moved", full: "Full", partial: "Partial", none: "Not served" };
@@ -21,7 +21,7 @@ const view = {
   change(some) {
     Object.assign(this.state, some);
     this.write();
-    this.tell();
+    this.notify();
   },
 
   write() {
@@ -30,7 +30,7 @@ const view = {
     history.replaceState(null, "", text ? `#${text}` : "#");
   },
 
-  tell() {
+  notify() {
     this.listeners.forEach((listener) => listener(this.state));
   },
 };
@@ -39,7 +39,7 @@ function kindOf(shape) {
   return shape.moved ? "moved" : shape.support;
 }
 
-// Sections are reached without touching the address, which holds the filter.
+// Links to sections leave the address as it is: it holds the filter.
 function goTo(id) {
   const section = document.getElementById(id);
   if (!section) return;
