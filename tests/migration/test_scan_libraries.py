@@ -112,7 +112,7 @@ def test_text_tells_what_the_rewrite_means(capa, project):
 
     assert (
         "libraries around the SDKs, after the rewrite:\n"
-        "tests/test_more.py:1: responses (mock): works: calls take the original's way while it is active"
+        "tests/test_more.py:1: responses (mock): works: while it is active, calls go through the original"
     ) in capa("scan", project).out
 
 

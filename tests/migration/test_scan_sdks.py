@@ -72,7 +72,7 @@ def test_kombu_and_billiard_belong_to_celery(sites):
         ("celery", "kombu.Queue", "full"),
         ("celery", "billiard.Process", "full"),
     ] == [one[:3] for one in found]
-    assert "kombu connects to its broker by itself" in found[0][3]
+    assert "kombu connects to its broker directly" in found[0][3]
 
 
 @pytest.mark.parametrize(("module", "distribution"), MANIFEST_CLIENTS.items())

@@ -72,7 +72,7 @@ def _libraries() -> Iterator[Explanation]:
     from capa_migration.rewrite.scan.libraries import Companion, libraries
 
     for one in libraries():
-        yield Explanation(one.id, Companion(one, ()).says, "", "reference/libraries.md")
+        yield Explanation(one.id, Companion(one, ()).summary, "", "reference/libraries.md")
 
 
 def _rules() -> Iterator[Explanation]:

@@ -127,7 +127,7 @@ def _places(report: Report) -> Iterator[str]:
         yield f"… and {number:,} more places of {sdk}: {support}: {reason} (--all lists them)"
     yield from [""] if survey.commands else []
     for command in survey.commands:
-        yield f"{command.path}:{command.line}: {command.text}: {command.says} [commands]"
+        yield f"{command.path}:{command.line}: {command.text}: {command.summary} [commands]"
     for file in survey.unread:
         place = f"{file.path}:{file.line}" if file.line else file.path
         yield f"{place}: failed: {file.reason}. Next: {file.next_step}. [unreadable]"
@@ -152,4 +152,4 @@ def _companions(survey: Survey) -> Iterator[str]:
     for one in survey.companions:
         first, others = one.places[0], len(one.places) - 1
         more = f" and {others:,} more" if others else ""
-        yield f"{first.path}:{first.line}{more}: {one.says} [{one.library.id}]"
+        yield f"{first.path}:{first.line}{more}: {one.summary} [{one.library.id}]"

@@ -43,7 +43,7 @@ def _of_survey(survey: Survey, plan: Plan) -> Iterator[Remark]:
     yield from (unread_remark(file) for file in survey.unread if file.path not in failed)
     for command in survey.commands:
         if command.support == "full":  # the plan has findings about the others
-            yield Remark(command.path, command.line, "note", "commands", f"`{command.text}`", command.says)
+            yield Remark(command.path, command.line, "note", "commands", f"`{command.text}`", command.summary)
     for library, places in survey.companions:
         level, step = _LIBRARIES[library.verdict]
         message = f"`{library.name}` ({library.kind}) {library.verdict}: {library.says}"

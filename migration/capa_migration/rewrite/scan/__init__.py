@@ -1,1 +1,1 @@
-"""Find out which SDKs a tree uses, where and how, and what of it Capa serves."""
+"""The scan: the SDKs that a tree uses, each place, and how well Capa serves it."""

@@ -1,4 +1,4 @@
-"""Learn what the names of one file are bound to: by imports, assignments, annotations, functions and classes."""
+"""Bindings of the names in one file: by imports, assignments, annotations, functions and classes."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import ast
 
 from capa_migration.rewrite.scan.nodes import bound, is_self, last_name, statements
 from capa_migration.rewrite.scan.origins import Origins
-from capa_migration.rewrite.scan.scope import OwnClass, Scope
+from capa_migration.rewrite.scan.scope import ProjectClass, Scope
 
 _READ = frozenset({"cached_property", "property"})
 _SAME_CALL = frozenset({"abstractmethod", "cache", "classmethod", "lru_cache", "override", "staticmethod"})
-"""Decorators that leave what a function returns as it is annotated."""
+"""Decorators that leave the annotated result of a function as it is."""
 
 
 class Bindings:
-    """Tells the scopes of one file what they bind."""
+    """Binds names in the scopes of one file."""
 
     def __init__(self, origins: Origins) -> None:
-        """Follow what is bound by *origins*."""
+        """Bind names to the origins that *origins* finds."""
         self._origins = origins
 
     def bind(self, node: ast.AST, scope: Scope) -> None:
-        """Learn in *scope* what the statement *node* binds."""
+        """Bind in *scope* the names of the statement *node*."""
         match node:
             case ast.Import():
                 self._bind_import(node, scope)
@@ -35,20 +35,20 @@ class Bindings:
                 self._bind_values(node, scope)
 
     def bind_arguments(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, scope: Scope) -> None:
-        """Learn in the function's own *scope* what its arguments are annotated with, or are bound to."""
+        """Bind in the function's own *scope* its arguments, by their annotations or by `bind=True`."""
         for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
             origin = self._origins.annotated(argument.annotation, scope)
             if origin is not None:
                 scope.names[argument.arg] = origin
             elif scope.find(argument.arg) is not None:
-                scope.names[argument.arg] = ""  # hides what the name means outside
+                scope.names[argument.arg] = ""  # hides the name of the outer scope
         first = [*node.args.posonlyargs, *node.args.args][:1]
         if first and (task := self._bound_to(node, scope)):
             scope.names[first[0].arg] = task
 
     def class_scope(self, node: ast.ClassDef, above: Scope) -> Scope:
-        """Return the scope of a class that was bound in *above*, with all that it and its methods bind."""
-        own = self._origins.around.classes[self._place(node)]
+        """Return the scope of a class that was bound in *above*, with all names that it and its methods bind."""
+        own = self._origins.project.classes[self._place(node)]
         scope = Scope(above, own)
         for statement in statements(node.body):
             self.bind(statement, scope)
@@ -76,9 +76,9 @@ class Bindings:
                     self._assign(item.optional_vars, self._entered(item.context_expr, scope), scope)
 
     def _entered(self, node: ast.expr, scope: Scope) -> str | None:
-        """Return the origin of what `with node as` binds: the object itself, if its class does not say otherwise."""
+        """Return the origin that `with node as` binds: the object itself, unless its class defines `__enter__`."""
         origin = self._origins.of(node, scope)
-        own = self._origins.around.classes.get((origin or "").removesuffix("()"))
+        own = self._origins.project.classes.get((origin or "").removesuffix("()"))
         return None if own is not None and own.names.keys() & {"__enter__", "__aenter__"} else origin
 
     def _assign_value(self, target: ast.expr, value: ast.expr, scope: Scope) -> None:
@@ -109,7 +109,7 @@ class Bindings:
                 scope.names[alias.asname or root] = alias.name if alias.asname else root
                 continue
             above, _, name = alias.name.rpartition(".") if alias.asname else ("", "", root)
-            origin = self._origins.around.origin(above, 0, name)
+            origin = self._origins.project.origin(above, 0, name)
             if origin and origin.startswith("@"):
                 scope.names[alias.asname or root] = origin
 
@@ -119,15 +119,15 @@ class Bindings:
             if not node.level and module.partition(".")[0] in self._origins.roots:
                 origin: str | None = f"{module}.{alias.name}"
             elif alias.name == "*":
-                scope.names.update(self._origins.around.all_of(module, node.level))
+                scope.names.update(self._origins.project.all_of(module, node.level))
                 continue
             else:
-                origin = self._origins.around.origin(module, node.level, alias.name)
+                origin = self._origins.project.origin(module, node.level, alias.name)
             if origin:
                 scope.names[alias.asname or alias.name] = origin
 
     def _bind_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> None:
-        """A function under `@app.task` or `@app.task(…)` is what the decorator returns."""
+        """Bind the name of a function: under `@app.task` or `@app.task(…)` to the result of the decorator."""
         for decorator in node.decorator_list:
             origin = self._origins.of(decorator.func if isinstance(decorator, ast.Call) else decorator, scope)
             if origin and self._origins.is_listed(origin):
@@ -156,7 +156,7 @@ class Bindings:
 
     def _bind_class(self, node: ast.ClassDef, scope: Scope) -> None:
         place = self._place(node)
-        own = self._origins.around.classes[place] = OwnClass(self._base_of(node, scope))
+        own = self._origins.project.classes[place] = ProjectClass(self._base_of(node, scope))
         self.class_scope(node, scope)
         if own.base or any(own.names.values()):
             scope.names[node.name] = place
@@ -167,4 +167,4 @@ class Bindings:
         return self._origins.result_of(origin) if origin and not origin.endswith(")") else None
 
     def _place(self, node: ast.ClassDef) -> str:
-        return f"&{self._origins.around.path}:{node.lineno}:{node.name}"
+        return f"&{self._origins.project.path}:{node.lineno}:{node.name}"

@@ -1,4 +1,4 @@
-"""List the commands that start Celery, each with how well the migrated application serves it."""
+"""Commands that start Celery, each with how well the migrated application serves it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Command(NamedTuple):
 
     Attributes:
         subcommand: `worker`, `beat`, …; empty if only options are given.
-        application: What `-A` names; empty if nothing does.
-        text: The command as it is written, less its wrappers.
-        reason: Why the support is not `full`.
+        application: The argument of `-A`; empty if there is none.
+        text: The command as it is written, without its wrappers.
+        reason: The reason if the support is not `full`.
     """
 
     path: str
@@ -43,8 +43,8 @@ class Command(NamedTuple):
     see: str = ""
 
     @property
-    def says(self) -> str:
-        """What becomes of it after the rewrite."""
+    def summary(self) -> str:
+        """The effect of the rewrite on the command."""
         if self.reason:
             return f"{self.support}: {self.reason}" + (f" (see {self.see})" if self.see else "")
         return "starts the migrated application as it is"
@@ -62,7 +62,7 @@ def commands(paths: list[str], project: Project) -> Iterator[Command]:
 
 
 def _read(place: str) -> bytes:
-    """Return what the file at *place* holds; nothing if it cannot be read, or is too large: such starts nothing."""
+    """Return the bytes of the file at *place*; none if it cannot be read or is too large to hold commands."""
     try:
         data = read_file(place) or b""
     except OSError:
@@ -80,7 +80,7 @@ def _in_notebook(path: str, data: bytes) -> Iterator[SimpleCommand]:
     try:
         file = NotebookFile(path, data)
     except UnreadableError:
-        return  # as the scan for call sites says
+        return  # the scan for call sites reports it
     from capa_codemods.api import cell_commands
 
     for cell in file.code:
@@ -90,5 +90,5 @@ def _in_notebook(path: str, data: bytes) -> Iterator[SimpleCommand]:
 
 def _command(path: str, found: StartedCommand) -> Command:
     asked, worst = found.asked, found.lines[0] if found.lines else None
-    told = (worst.support, worst.reason, worst.see) if worst else ()
-    return Command(path, found.line, asked.subcommand, asked.application, shlex.join(found.words), *told)
+    support = (worst.support, worst.reason, worst.see) if worst else ()
+    return Command(path, found.line, asked.subcommand, asked.application, shlex.join(found.words), *support)

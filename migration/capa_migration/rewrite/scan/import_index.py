@@ -1,4 +1,4 @@
-"""Index the imports of a tree by name, read off the bytes of its files.
+"""Index of the imports of a tree by name, read from the bytes of its files.
 
 A file needs to be parsed only if it names an SDK, or imports something that comes from one.
 """
@@ -11,17 +11,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 _GAP = rb"(?:[ \t\f]|\\(?:\r\n|\r|\n))*"
-# `from … import …`, with what may stand between; in parentheses a comment may hold one of its own.
+# `from … import …`, with comments and line ends between; in parentheses a comment may hold a `)`.
 _FROM = re.compile(
     rb"from(?!\w)((?:[^\r\n;#'\"(){}=\\]|\\(?:\r\n|\r|\n)){0,400}?)(?<!\w)import(?!\w)"
     rb"(?:" + _GAP + rb"\(((?:#[^\n]*|[^)#])*)|((?:[^\r\n;#\\]|\\(?:\r\n|\r|\n))*))"
 )
-# `import …`; the end of `from … import …`, which nearly all are, is seen at once by what it stands behind.
+# `import …`; the end of `from … import …`, which nearly all are, is ruled out at once by the text before it.
 _IMPORT = re.compile(rb"import(?<![\w.)] import)(?=[ \t\f\\])((?:[^\r\n;#\\]|\\(?:\r\n|\r|\n))*)")
-# What an `import` that begins a statement stands behind, the last byte of a mark at the beginning of a file among it.
+# The bytes before an `import` that begins a statement; the last one ends a byte order mark.
 _BEGINNING = b"\r\n;:\xbf"
 _INDENT = 100
-_WHOLE = b"."
+_NO_PACKAGE = b"."
 """Stands for the package of a module that is imported without one: `import tasks`."""
 _WORD = re.compile(rb"[^\s.,\\()#;]+")
 
@@ -48,18 +48,18 @@ class ImportIndex:
             importer
             for source, name in wanted
             for found, importer in self._by_name.get(name, ())
-            if found in {source, b""}  # nothing but dots stands for the package around
-        } | self._of_whole(path, module)
+            if found in {source, b""}  # an empty name: dots alone, for the package around
+        } | self._importing_whole(path, module)
 
-    def _of_whole(self, path: str, module: bytes) -> set[str]:
-        """Return the files that import the module at *path* by no more than its own name, if that is possible."""
+    def _importing_whole(self, path: str, module: bytes) -> set[str]:
+        """Return the files that import the module at *path* by its own name alone, if that is possible."""
         folder = path.removesuffix("/__init__.py").rpartition("/")[0]
         whole = self._by_name.get(module, ()) if folder not in self._packages else ()
-        return {importer for found, importer in whole if found == _WHOLE}
+        return {importer for found, importer in whole if found == _NO_PACKAGE}
 
 
 def _imports(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the last part of the module's name, and a name that is imported from it; some that are neither, too."""
+    """Yield the last part of a module's name with a name imported from it, and possibly pairs that are neither."""
     for found in _FROM.finditer(data):
         module = _WORD.findall(found[1])
         for name in _WORD.findall(found[2] or found[3] or b""):
@@ -74,7 +74,7 @@ def _last_two(item: bytes) -> tuple[bytes, bytes]:
     """Return the last two parts of the name in an *item* of `import a.b, c as d`."""
     words = _WORD.findall(item)
     parts = words[: words.index(b"as")] if b"as" in words else words
-    return (parts[-2] if len(parts) > 1 else _WHOLE), (parts[-1] if parts else b"")
+    return (parts[-2] if len(parts) > 1 else _NO_PACKAGE), (parts[-1] if parts else b"")
 
 
 def _names(path: str) -> tuple[bytes, bytes]:

@@ -1,4 +1,4 @@
-"""Say how well Capa serves a call site, from the import maps."""
+"""Support of call sites: how well Capa serves each, by the import maps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from capa_codemods.api import NameLine, Names, Support
 
 
 class Judgement(NamedTuple):
-    """How well something is served, and if not in full, why and where to read on."""
+    """The support of a name or call; if it is not full, with the reason and a link."""
 
     support: Support
     reason: str = ""
@@ -17,7 +17,7 @@ class Judgement(NamedTuple):
 
 
 class Judge:
-    """Knows the import maps."""
+    """Judges names and calls by the import maps."""
 
     def __init__(self, names: Names) -> None:
         """Judge by *names*."""
@@ -26,14 +26,14 @@ class Judge:
     def of(self, name: str, arguments: Collection[str], imported: Collection[str]) -> Judgement:
         """Return how well the old *name*, called with *arguments*, is served.
 
-        *imported* are the modules that the file imports: what stands between a served package and one of its
-        attributes can only so be known to be a module.
+        *imported* are the modules that the file imports: only they show that a name between a served package and one
+        of its attributes is a module.
         """
         owner = self._names.owner(name)
         if owner is None:
-            return Judgement("none", "it belongs to no SDK that is known")
-        if told := self._worst(name, arguments):
-            return Judgement(told.support, told.reason, told.see)
+            return Judgement("none", "it belongs to no known SDK")
+        if line := self._worst(name, arguments):
+            return Judgement(line.support, line.reason, line.see)
         if not owner.modules:
             is_listed = self._names.nearest_line(name) is not None
             return Judgement("full") if is_listed else Judgement("none", owner.reason)
@@ -46,5 +46,7 @@ class Judge:
 
     def _worst(self, name: str, arguments: Collection[str]) -> NameLine | None:
         lines = [self._names.line(name, argument) for argument in arguments]
-        told = [line for line in (*lines, self._names.nearest_line(name)) if line and line.support != "full"]
-        return min(told, key=lambda line: ("none", "partial").index(line.support), default=None)
+        limits = [
+            line for line in (*lines, self._names.nearest_line(name)) if line and line.support != "full"
+        ]
+        return min(limits, key=lambda line: ("none", "partial").index(line.support), default=None)

@@ -1,7 +1,7 @@
-"""Libraries around the SDKs: mocks, plug-ins and instrumentation, and what the rewrite means for each.
+"""Libraries around the SDKs: mocks, plug-ins and instrumentation, and the effect of the rewrite on each.
 
-What is known of them is data: one file for each SDK in the folder `companions`; `everywhere` holds those that
-reach into the whole process.
+The verdicts are data: one file for each SDK in the folder `companions`; `everywhere` holds the libraries that act on
+the whole process.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ class Library(NamedTuple):
     """One library, as the data describes it.
 
     Attributes:
-        sdk: What it works on; `everywhere` for what reaches into the whole process.
+        sdk: The SDK that it extends; `everywhere` if it acts on the whole process.
         kind: `mock`, `plugin`, `instrumentation`, `patch` or `service`.
-        verdict: `works` and `limits` only for what was run; `blind` if it no longer sees or does what it is for;
-            `untouched` if its SDK is not moved.
+        verdict: `works` and `limits` only if it was run; `blind` if it no longer serves its purpose; `untouched` if its
+            SDK is not moved.
+        says: The effect of the rewrite on it.
         tried: The version that was run; empty if none was.
-        concerns: The SDKs that this is about: where none of them is used, nothing is said of the library.
+        concerns: The SDKs of the verdict: a project that uses none of them gets no message about the library.
     """
 
     name: str
@@ -52,21 +53,21 @@ class Library(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a library is asked for, imported or named."""
+    """A place where a library is required, imported or named."""
 
     path: str
     line: int
 
 
 class Companion(NamedTuple):
-    """A library that a project uses, and where."""
+    """A library that a project uses, with its places."""
 
     library: Library
     places: tuple[Place, ...]
 
     @property
-    def says(self) -> str:
-        """What the rewrite means for it, in one line."""
+    def summary(self) -> str:
+        """The effect of the rewrite on the library, in one line."""
         one = self.library
         tried = f" (tried with {one.tried})" if one.tried else ""
         return f"{one.name} ({one.kind}): {one.verdict}: {one.says}{tried}"
@@ -74,7 +75,7 @@ class Companion(NamedTuple):
 
 @cache
 def libraries() -> tuple[Library, ...]:
-    """Return all libraries that are known, in the order of the data."""
+    """Return all known libraries, in the order of the data."""
     folder = files(__package__).joinpath("companions")
     found: list[Library] = []
     for file in sorted(folder.iterdir(), key=lambda one: one.name):
@@ -112,7 +113,7 @@ def imported(path: str, data: bytes, project: Project) -> tuple[tuple[str, int],
 
 
 def _module(name: str) -> str | None:
-    """Return the module of a library that *name* is, or is in."""
+    """Return the module of a known library that is or contains *name*."""
     while name and name not in _modules():
         name = name.rpartition(".")[0]
     return name or None
@@ -130,7 +131,7 @@ def required(project: Project) -> Iterator[tuple[str, Place]]:
         one for one in libraries() if not any(project.own_module(module, "") for module in one.modules)
     ]
     names = [name for one in foreign for name in one.distributions]
-    # A whole word in quotes, or at the beginning of a line or an item: no module in an import, nor prose.
+    # A whole word in quotes, or at the beginning of a line or an item: neither a module in an import nor prose.
     pattern = re.compile(
         rf"(?:^[ \t]*(?:-[ \t]*)?|[\"'])({spellings_pattern(names).pattern})", re.IGNORECASE | re.MULTILINE
     )
@@ -141,18 +142,18 @@ def required(project: Project) -> Iterator[tuple[str, Place]]:
 
 
 def companions(
-    used: Iterable[str], named: Iterable[tuple[str, Place]], asked: Iterable[tuple[str, Place]]
+    used: Iterable[str], named: Iterable[tuple[str, Place]], required_names: Iterable[tuple[str, Place]]
 ) -> tuple[Companion, ...]:
-    """Return the libraries that a project uses on the SDKs that it uses.
+    """Return the libraries that a project uses with its SDKs.
 
     Args:
         used: The SDKs that the project uses.
         named: Modules that its files import, with places.
-        asked: Distributions that its manifests ask for, with places.
+        required_names: Distributions that its manifests require, with places.
     """
     sdks = set(used)
     by_name: dict[str, list[Place]] = {}
-    for name, place in (*asked, *named):
+    for name, place in (*required_names, *named):
         by_name.setdefault(name, []).append(place)
     found = []
     for one in libraries():

@@ -1,4 +1,4 @@
-"""Know call sites that have moved already: the adapters' names, mapped back to the old ones."""
+"""Call sites that have moved already: the adapters' names, mapped back to the old ones."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Moved:
 
     Attributes:
         roots: The adapters' packages, each with its import map.
-        returns: What `[returns]` says, in new names.
+        returns: The table `[returns]`, in new names.
     """
 
     def __init__(self, maps: Iterable[ImportMap]) -> None:
-        """Read *maps* backwards; where two old modules went to one new module, the first speaks for both."""
+        """Read *maps* backwards; of two old modules with one new module, the first is taken."""
         served = [one for one in maps if one.modules]
         self.roots = {one.package: one for one in served}
         self.returns: dict[str, str] = {}
@@ -32,13 +32,13 @@ class Moved:
             )
 
     def old(self, origin: str) -> str | None:
-        """Return *origin* under its old name; None if it is a name of Capa's own, or no adapter's at all."""
+        """Return *origin* under its old name; None if it is a name of Capa's own, or of no adapter."""
         if origin.partition(".")[0] not in self.roots:
             return None
         found = _replaced(origin, self._old)
         return found if found != origin else None
 
-    def as_it_was(self, node: ast.Import) -> ast.Import:
+    def without_added_names(self, node: ast.Import) -> ast.Import:
         """Return *node* without the names that only keep the old root bound: `import new.a, new as old`."""
         added = {id(one) for before, one in pairwise(node.names) if self._only_binds(before, one)}
         names = [one for one in node.names if id(one) not in added]
@@ -50,7 +50,7 @@ class Moved:
 
 
 def _replaced(name: str, places: Mapping[str, str]) -> str:
-    """Return *name* with the longest of its beginnings that *places* knows replaced."""
+    """Return *name* with its longest beginning that is in *places* replaced."""
     head = name
     while head and head not in places:
         head = head.rpartition(".")[0]

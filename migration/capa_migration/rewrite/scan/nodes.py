@@ -1,4 +1,4 @@
-"""Walk the syntax tree of one file, one scope at a time."""
+"""Nodes of a syntax tree, one scope at a time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def own_nodes(owner: ast.AST, inner: list[ast.AST]) -> Iterator[ast.AST]:
 
 
 def _children(node: ast.AST) -> list[ast.AST]:
-    """Return what `ast.iter_child_nodes` yields but for constants, operators and contexts, which are most of it."""
+    """Return the child nodes of *node* without constants, operators and contexts, which are most of them."""
     found: list[ast.AST] = []
     for field in _fields(type(node)):
         value = getattr(node, field, None)
@@ -62,7 +62,7 @@ def _body(owner: ast.AST) -> list[ast.AST]:
 
 
 def bound(node: ast.AST) -> list[str]:
-    """Return the names that the statement *node* binds in its scope, as far as a class has use for them."""
+    """Return the names that the statement *node* binds in its scope, as far as a class needs them."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return [node.name]
     if isinstance(node, (ast.Assign, ast.AnnAssign)):
@@ -74,7 +74,7 @@ def bound(node: ast.AST) -> list[str]:
 
 
 def is_self(node: ast.AST) -> bool:
-    """Say whether *node* is what a method calls its object, or its class."""
+    """Return whether *node* is `self` or `cls`."""
     return isinstance(node, ast.Name) and node.id in {"self", "cls"}
 
 

@@ -1,13 +1,13 @@
-"""Follow the names of one file back to the SDK they come from.
+"""Origins: the names of one file, followed back to the SDK that they come from.
 
 An origin is a dotted old name in which `()` stands for a call: after `s = requests.Session()` the origin of `s.get` is
 `requests.Session().get`, and that of `boto3.client("s3").get_object` is `boto3.client('s3').get_object`. Names are
-followed through imports, assignments, `with … as`, annotations and attributes of `self`, one scope at a time. What is
-bound twice to different origins in a scope is followed to the last one in the text: right for nearly all code, and a
-scan counts rather than rewrites.
+followed through imports, assignments, `with … as`, annotations and attributes of `self`, one scope at a time. A name
+that is bound twice in a scope is followed to its last origin in the text: right for nearly all code, and a scan counts
+rather than rewrites.
 
-What the tree itself defines has origins of its own, which are never told: `@` and its path for a module, `&` and its
-place for a class, and `=` before what a function returns.
+Definitions of the tree itself have origins of their own, which are never reported: `@` and its path for a module, `&`
+and its place for a class, and `=` before the result of a function.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from functools import lru_cache
 from typing import Protocol
 
 from capa_migration.rewrite.scan.nodes import is_self, last_name
-from capa_migration.rewrite.scan.scope import OwnClass, Scope
+from capa_migration.rewrite.scan.scope import ProjectClass, Scope
 
 _CALL = re.compile(r"\([^()]*\)")
 _WORD = re.compile(r"[\w.-]+")
 _OF_ONE = frozenset({"Annotated", "ClassVar", "Final", "Optional", "Union"})
-"""What may stand around a class in an annotation of an object of it."""
-_MOST_BASES = 20
-"""As many classes above each other are followed; those of a wrong text may be above themselves."""
+"""Generic types around a class in an annotation of an object of it."""
+_MAX_BASES = 20
+"""Bases that are followed at most: in wrong code a class may be its own base."""
 
 
-class Around(Protocol):
-    """What the tree around one file tells of its other modules, and of the classes in them."""
+class ProjectView(Protocol):
+    """The project as seen from one file: its other modules, and the classes in them."""
 
     @property
     def path(self) -> str:
         """The file."""
 
     @property
-    def classes(self) -> dict[str, OwnClass]:
+    def classes(self) -> dict[str, ProjectClass]:
         """Origin of a class of the tree → the class, of all files that were read."""
 
     def origin(self, module: str, level: int, name: str) -> str | None:
-        """Return the origin of *name* of a *module*, which *level* dots stand before, or whose origin it is."""
+        """Return the origin of *name* of a *module*, given by its name after *level* dots or by its origin."""
 
     def all_of(self, module: str, level: int) -> Mapping[str, str]:
-        """Return all that `from module import *` brings, each with its origin."""
+        """Return all names that `from module import *` binds, each with its origin."""
 
 
 class Origins:
@@ -52,15 +52,15 @@ class Origins:
 
     Attributes:
         roots: The top-level names of the SDKs.
-        around: What is known of the rest of the tree.
+        project: The rest of the project.
     """
 
-    def __init__(self, roots: Mapping[str, object], returns: Mapping[str, str], around: Around) -> None:
-        """Follow names that begin with one of *roots*; *returns* is what `[returns]` of the import maps says."""
+    def __init__(self, roots: Mapping[str, object], returns: Mapping[str, str], project: ProjectView) -> None:
+        """Follow names that begin with one of *roots*; *returns* is the table `[returns]` of the import maps."""
         self.roots = roots
         self._returns = {name: to for name, to in returns.items() if not to.endswith("()")}
         self._objects = {name: to for name, to in returns.items() if to.endswith("()")}
-        self.around = around
+        self.project = project
 
     def of(self, node: ast.AST | None, scope: Scope) -> str | None:
         """Return the origin of the expression *node* in *scope*, or None if it comes from no SDK."""
@@ -85,7 +85,7 @@ class Origins:
         return found or None
 
     def imported(self, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
-        """Yield the old names that an import statement brings in: modules, and names of modules."""
+        """Yield the old names that an import statement imports: modules, and names of modules."""
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.partition(".")[0] in self.roots)
         elif not node.level and node.module and node.module.partition(".")[0] in self.roots:
@@ -93,11 +93,11 @@ class Origins:
                 yield node.module if alias.name == "*" else f"{node.module}.{alias.name}"
 
     def result_of(self, called: str, call: ast.Call | None = None) -> str | None:
-        """Return the origin of what *called* returns; `{}` in `[returns]` is the first argument of the *call*."""
+        """Return the origin of the result of *called*; `{}` in `[returns]` is the first argument of the *call*."""
         if called.startswith("="):
             return called[1:]
         if called.startswith(("@", "&")):
-            return f"{called}()" if called in self.around.classes else None
+            return f"{called}()" if called in self.project.classes else None
         returned = self._returns.get(plain(called), called)
         if "{}" not in returned:
             return f"{returned}()"
@@ -106,7 +106,7 @@ class Origins:
         return returned.format(repr(first) if is_word else "")
 
     def is_listed(self, called: str) -> bool:
-        """Say whether `[returns]` tells what *called* returns."""
+        """Return whether `[returns]` lists *called*."""
         return plain(called) in self._returns
 
     def annotated(self, node: ast.AST | None, scope: Scope) -> str | None:
@@ -132,15 +132,15 @@ class Origins:
 
     def _attribute(self, origin: str, name: str) -> str | None:
         if origin.startswith("@"):
-            return self.around.origin(origin, 0, name)
+            return self.project.origin(origin, 0, name)
         if origin.startswith("&"):
             return self._held(origin, name)
         return None if origin.startswith("=") else f"{self._object(origin)}.{name}"
 
     def _held(self, origin: str, name: str) -> str | None:
         """Return the origin of *name* of a class of the tree, or of an object of one."""
-        for _ in range(_MOST_BASES):
-            own = self.around.classes.get(origin.removesuffix("()"))
+        for _ in range(_MAX_BASES):
+            own = self.project.classes.get(origin.removesuffix("()"))
             if own is None or own.base is None or name in own.names:
                 return own.names.get(name) if own else None
             if not own.base.startswith("&"):
@@ -149,11 +149,11 @@ class Origins:
         return None
 
     def _inherited(self, base: str | None, name: str) -> str | None:
-        """Return the origin of *name* as objects have it from *base*; what every object has is not worth telling."""
+        """Return the origin of *name* as inherited from *base*; names that every object has are left out."""
         return self._attribute(base, name) if base and not name.startswith("__") else None
 
     def _object(self, origin: str) -> str:
-        """Return the object that *origin* is under the name of its class, if it has one: `app.control`."""
+        """Return *origin* as an object of its class, if `[returns]` names one: `app.control`."""
         return origin if origin.endswith(")") else self._objects.get(plain(origin), origin)
 
 
@@ -166,5 +166,5 @@ def _parsed(annotation: str) -> ast.expr | None:
 
 
 def plain(origin: str) -> str:
-    """Return *origin* without its calls: the name under which an import map speaks of it."""
+    """Return *origin* without its calls: its name in an import map."""
     return _CALL.sub("", origin)

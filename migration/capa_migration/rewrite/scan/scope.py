@@ -1,14 +1,14 @@
-"""What names mean in one scope, and what the objects of one class of the tree hold."""
+"""Scopes and classes of one file, with the origin of each of their names."""
 
 from __future__ import annotations
 
 
-class OwnClass:
-    """A class of the tree itself.
+class ProjectClass:
+    """A class of the project itself.
 
     Attributes:
-        base: The origin of its objects as objects of the class above it; None if that is no SDK's, or not certain.
-        names: What the class and its methods bind, each with its origin; empty if it comes from no SDK.
+        base: The origin of its objects as objects of its base class; None if that is of no SDK, or not certain.
+        names: Names that the class and its methods bind, each with its origin; `""` if that is no SDK.
     """
 
     def __init__(self, base: str | None = None) -> None:
@@ -21,15 +21,15 @@ class Scope:
     """The names of a module, a class or a function.
 
     Attributes:
-        own: The class whose objects are `self` here; in a module and its functions one of no name.
+        own: The class whose objects are `self` here; in a module and its functions an empty one.
     """
 
-    def __init__(self, above: Scope | None = None, own: OwnClass | None = None) -> None:
-        """Open a scope inside *above*; that of a class if it is given as *own*."""
+    def __init__(self, above: Scope | None = None, own: ProjectClass | None = None) -> None:
+        """Open a scope inside *above*; the scope of a class if *own* is given."""
         self.names: dict[str, str] = {}
         self.above = above
         self.is_class = own is not None
-        self.own: OwnClass = own or (above.own if above is not None else OwnClass())
+        self.own: ProjectClass = own or (above.own if above is not None else ProjectClass())
 
     def find(self, name: str) -> str | None:
         """Return the origin of *name* as seen from here."""

@@ -1,4 +1,4 @@
-"""What a scan finds: one call site after the other, and their sums."""
+"""Results of a scan: call sites, and their sums."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Site(NamedTuple):
     """One place where a name of an SDK is imported, called or used.
 
     Attributes:
-        line: Of the file; in a notebook that of the JSON, as in what the rewrite says of it.
-        name: The old dotted name; `()` stands for what a call returns: `requests.Session().get`.
+        line: Of the file; in a notebook of its JSON, as in messages of the rewrite.
+        name: The old dotted name; `()` is the result of a call: `requests.Session().get`.
         arguments: Of a call: `*` for each positional argument, then the keywords.
         support: How well Capa serves exactly this.
-        reason: Why it is not `full`.
+        reason: The reason if it is not `full`.
         see: The section of docs/differences with the whole reason, as the import map links to it.
     """
 
@@ -53,12 +53,12 @@ class Unread(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """All that a scan has found in one tree.
+    """The results of a scan of one tree.
 
     Attributes:
-        seen: How many files with Python there are, notebooks among them.
-        moved: Call sites that use an adapter by now, under their old names.
-        companions: Libraries around the SDKs, and what the rewrite means for each.
+        seen: Number of files with Python, notebooks included.
+        moved: Call sites that use an adapter already, under their old names.
+        companions: Libraries around the SDKs, and the effect of the rewrite on each.
     """
 
     root: str

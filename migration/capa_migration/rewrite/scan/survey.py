@@ -1,4 +1,4 @@
-"""Scan a tree: read each file that names an SDK, list its call sites, say how well each is served."""
+"""Survey of a tree: the call sites of each file that names an SDK, and how well each is served."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from capa_codemods.api import (
     walk_statements,
 )
 from capa_migration.rewrite.scan.commands import commands
+from capa_migration.rewrite.scan.exports import Exports
 from capa_migration.rewrite.scan.import_index import ImportIndex
 from capa_migration.rewrite.scan.judge import Judge
 from capa_migration.rewrite.scan.libraries import Place, companions, imported, required
 from capa_migration.rewrite.scan.moved import Moved
-from capa_migration.rewrite.scan.neighbours import Neighbours
 from capa_migration.rewrite.scan.nodes import is_self
 from capa_migration.rewrite.scan.origins import Origins, plain
 from capa_migration.rewrite.scan.scope import Scope
@@ -35,8 +35,8 @@ from capa_migration.rewrite.scan.walk import scopes
 from capa_migration.rewrite.target import Options, Target
 
 
-class Found(NamedTuple):
-    """What was found in one file: call sites of an SDK, those that have moved, and what cannot be read.
+class FileResult(NamedTuple):
+    """The results of one file: call sites of an SDK, those that have moved, and unreadable parts.
 
     Attributes:
         libraries: Modules of libraries around the SDKs that it names, each with its line.
@@ -51,7 +51,7 @@ class Found(NamedTuple):
 def survey(
     paths: str | Sequence[str], options: Options, progress: Callable[[int, int], None] | None = None
 ) -> Survey:
-    """Return what the tree, or the parts of one, at *paths* use of the SDKs. No code of it is run.
+    """Return the SDKs and call sites of the tree, or the parts of one, at *paths*. No code of it is run.
 
     Raises:
         TargetError: There is nothing at one of *paths*.
@@ -63,9 +63,9 @@ def survey(
     listed = list_files(target.root, options.exclude)
     project = Project(target.root, Names(known_maps()), listed, options.roots)
     wanted = [one for one in target.within(listed) if claims(one)]
-    found: list[Found] = []
+    found: list[FileResult] = []
     reader = Reader(project)
-    reader.learn(_watched([one for one in listed if claims(one)], progress))
+    reader.learn(_with_progress([one for one in listed if claims(one)], progress))
     for number, one in enumerate(each_file(reader.scan, wanted, _crashed), 1):
         if one is not None:
             found.append(one)
@@ -110,26 +110,26 @@ class Reader:
         self._judge = Judge(project.names)
         self._moved = Moved(project.names.maps)
         self._sieve = Sieve([*project.names.roots, *self._moved.roots])
-        self._neighbours = Neighbours(project, self._moved)
+        self._exports = Exports(project, self._moved)
         self._concerned: frozenset[str] = frozenset()
 
     def learn(self, paths: Iterable[str]) -> None:
-        """Find out which of the files at *paths*, all of the project, name an SDK or import something of one."""
+        """Find the files among *paths*, all of the project, that name an SDK or import something of one."""
         index = ImportIndex()
         naming = []
         for path in paths:
             try:
                 parts = texts(path, read_file(f"{self._project.root}/{path}") or b"")
             except (OSError, UnreadableError):
-                continue  # `scan` says why it cannot be read
+                continue  # `scan` reports it
             for part in parts:
                 index.note(path, part.data)
             if any(self._sieve.imports_or_quotes(part.data) for part in parts):
                 naming.append(path)
         with rare_garbage_collection():
-            self._concerned = self._neighbours.learn(naming, index)
+            self._concerned = self._exports.learn(naming, index)
 
-    def scan(self, path: str) -> Found | None:
+    def scan(self, path: str) -> FileResult | None:
         """Return the call sites of the file at *path*; None if it uses no SDK, and no library around one."""
         try:
             data = read_file(f"{self._project.root}/{path}")
@@ -140,16 +140,16 @@ class Reader:
         try:
             parts = texts(path, data)
         except UnreadableError as error:
-            return Found(unread=(_told(path, error),)) if self._sieve.names(data) else None
+            return FileResult(unread=(_unread_part(path, error),)) if self._sieve.names(data) else None
         found = self._found(path, parts)
         named = tuple(
             (module, Place(path, part.line(line)))
             for part in parts
             for module, line in imported(path, part.data, self._project)
         )
-        return (found or Found())._replace(libraries=named) if named else found
+        return (found or FileResult())._replace(libraries=named) if named else found
 
-    def _found(self, path: str, parts: Sequence[Text]) -> Found | None:
+    def _found(self, path: str, parts: Sequence[Text]) -> FileResult | None:
         if path not in self._concerned:
             return None
         read_parts, unread = [], []
@@ -157,8 +157,8 @@ class Reader:
             try:
                 tree = tree_of(part.read())
             except UnreadableError as error:
-                if self._is_told(part):
-                    unread.append(_told(path, error))
+                if self._may_use_sdk(part):
+                    unread.append(_unread_part(path, error))
                 continue
             if tree is None:
                 unread.append(_newer(path, part))
@@ -167,27 +167,27 @@ class Reader:
         sites, moved = self._sites(path, joined(read_parts))
         if not (sites or moved or unread):
             return None
-        return Found(tuple(sorted(sites)), tuple(sorted(moved)), tuple(unread))
+        return FileResult(tuple(sorted(sites)), tuple(sorted(moved)), tuple(unread))
 
-    def _is_told(self, part: Text) -> bool:
-        """Say whether *part*, which cannot be read, may use an SDK: a cell need not import what it uses."""
+    def _may_use_sdk(self, part: Text) -> bool:
+        """Return whether an unreadable *part* may use an SDK; a cell may use names that another one imports."""
         may_use = self._sieve.names if part.lines else self._sieve.imports_or_quotes
         return may_use(part.data)
 
     def _sites(self, path: str, tree: ast.Module) -> tuple[list[Site], list[Site]]:
-        """Return the call sites that are there, and those that have moved."""
-        origins = self._neighbours.origins(path)
+        """Return the call sites of *tree*: those on the original, and those that have moved."""
+        origins = self._exports.origins(path)
         imported = _imported_modules(tree)
         imported |= {old for one in imported if (old := self._moved.old(one))}
-        spoken_for: set[int] = set()
+        counted: set[int] = set()
         sites: tuple[list[Site], list[Site]] = ([], [])
         for scope, node in scopes(tree, origins):
-            told = self._moved.as_it_was(node) if isinstance(node, ast.Import) else node
-            for kind, origin, arguments, line in _spotted(told, scope, origins, spoken_for):
+            statement = self._moved.without_added_names(node) if isinstance(node, ast.Import) else node
+            for kind, origin, arguments, line in _uses(statement, scope, origins, counted):
                 old = self._moved.old(origin)
                 name = old or origin
                 owner = self._names.owner(plain(name))
-                # An SDK may hand out what is not its own, such as the standard library's logger.
+                # An SDK may give out objects of others, such as a logger of the standard library.
                 if owner is not None:
                     judged = self._judge.of(plain(name), arguments, imported)
                     sites[old is not None].append(
@@ -196,38 +196,38 @@ class Reader:
         return sites
 
 
-def _watched(paths: Sequence[str], progress: Callable[[int, int], None] | None) -> Iterator[str]:
+def _with_progress(paths: Sequence[str], progress: Callable[[int, int], None] | None) -> Iterator[str]:
     for path in paths:
         if progress:
             progress(0, len(paths))
         yield path
 
 
-class _Spotted(NamedTuple):
+class _Use(NamedTuple):
     kind: Kind
     origin: str
     arguments: tuple[str, ...]
     line: int
 
 
-def _spotted(node: ast.AST, scope: Scope, origins: Origins, spoken_for: set[int]) -> Iterator[_Spotted]:
-    """Yield what *node* imports, calls or uses; parts of a longer name that was told are *spoken_for*."""
+def _uses(node: ast.AST, scope: Scope, origins: Origins, counted: set[int]) -> Iterator[_Use]:
+    """Yield the import, call or use at *node*; *counted* are the nodes inside a longer name that was yielded."""
     if isinstance(node, (ast.Import, ast.ImportFrom)):
-        yield from (_Spotted("import", name, (), node.lineno) for name in origins.imported(node))
+        yield from (_Use("import", name, (), node.lineno) for name in origins.imported(node))
     elif isinstance(node, ast.Call):
         if origin := origins.of(node.func, scope):
-            spoken_for.update(_chain(node.func))
-            yield _Spotted("call", origin, _arguments(node), node.lineno)
-    elif isinstance(node, (ast.Attribute, ast.Name)) and id(node) not in spoken_for:
-        origin = origins.of(node, scope) if _is_told(node) else None
-        # A bare module or object is not a shape; what is done with it is told where it is done.
+            counted.update(_chain(node.func))
+            yield _Use("call", origin, _arguments(node), node.lineno)
+    elif isinstance(node, (ast.Attribute, ast.Name)) and id(node) not in counted:
+        origin = origins.of(node, scope) if _is_use(node) else None
+        # A bare module or object is not a shape; its uses are counted where they are.
         if origin and "." in origin and not origin.endswith(")"):
-            spoken_for.update(_chain(node))
-            yield _Spotted("use", origin, (), node.lineno)
+            counted.update(_chain(node))
+            yield _Use("use", origin, (), node.lineno)
 
 
-def _is_told(node: ast.Attribute | ast.Name) -> bool:
-    """Say whether *node* is looked at, or is an attribute that is set on something else than `self`."""
+def _is_use(node: ast.Attribute | ast.Name) -> bool:
+    """Return whether *node* is read, or is an attribute that is set on something else than `self`."""
     is_set = isinstance(node, ast.Attribute) and not is_self(node.value)
     return is_set or isinstance(node.ctx, ast.Load)
 
@@ -253,15 +253,15 @@ def _arguments(node: ast.Call) -> tuple[str, ...]:
     return (*("*" for _ in node.args), *(keyword.arg or "**" for keyword in node.keywords))
 
 
-def _crashed(path: str) -> Found:
-    return _unread(path, "Python's parser crashes on it", "look at it by hand")
+def _crashed(path: str) -> FileResult:
+    return _unread(path, "Python's parser crashes on it", "review it by hand")
 
 
-def _unread(path: str, reason: str, next_step: str) -> Found:
-    return Found(unread=(Unread(path, 0, reason, next_step),))
+def _unread(path: str, reason: str, next_step: str) -> FileResult:
+    return FileResult(unread=(Unread(path, 0, reason, next_step),))
 
 
-def _told(path: str, error: UnreadableError) -> Unread:
+def _unread_part(path: str, error: UnreadableError) -> Unread:
     return Unread(path, error.line, str(error), error.next_step)
 
 

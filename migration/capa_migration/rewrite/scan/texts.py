@@ -1,4 +1,4 @@
-"""The Python of a file: all of it, or the code cells of a notebook, each a text of its own."""
+"""Python texts of a file: all of it, or each code cell of a notebook."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Text(NamedTuple):
 
 
 def claims(path: str) -> bool:
-    """Say whether a file of this name holds Python."""
+    """Return whether a file of this name holds Python."""
     return path.endswith(_SUFFIXES)
 
 
@@ -38,7 +38,7 @@ def texts(path: str, data: bytes) -> list[Text]:
     """Return the Python of the file at *path*, which holds *data*.
 
     Raises:
-        UnreadableError: It is named like a notebook, and is none.
+        UnreadableError: It is named like a notebook and is not one.
     """
     if not NotebookFile.claims(path):
         return [Text(data, partial(PythonFile, path, data))]
@@ -47,7 +47,7 @@ def texts(path: str, data: bytes) -> list[Text]:
 
 
 def tree_of(file: PythonFile) -> ast.Module | None:
-    """Return the syntax tree of *file*, where need be in an older spelling; None if that cannot be had."""
+    """Return the syntax tree of *file*, parsed in an older syntax if need be; None if that fails too."""
     if file.tree is not None:
         return file.tree
     from capa_codemods.api import tree_in_older_syntax

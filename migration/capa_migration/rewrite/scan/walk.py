@@ -1,4 +1,4 @@
-"""Walk the scopes of one file, so that each name is seen with all that its scope binds."""
+"""Scopes of one file: each node is visited after all names of its scope are bound."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from capa_migration.rewrite.scan.origins import Origins
 from capa_migration.rewrite.scan.scope import Scope
 
 _BINDING = (ast.stmt, ast.NamedExpr)
-_TOLD = frozenset({ast.Import, ast.ImportFrom, ast.Call, ast.Attribute, ast.Name})
+_VISITED = frozenset({ast.Import, ast.ImportFrom, ast.Call, ast.Attribute, ast.Name})
 
 
 def module_scope(tree: ast.Module, origins: Origins) -> Scope:
@@ -36,13 +36,13 @@ def scopes(tree: ast.Module, origins: Origins) -> Iterator[tuple[Scope, ast.AST]
         for node in nodes:
             if isinstance(node, _BINDING):
                 bindings.bind(node, scope)
-        yield from ((scope, node) for node in nodes if type(node) in _TOLD)
+        yield from ((scope, node) for node in nodes if type(node) in _VISITED)
         queue.extend((_open(node, scope, bindings), node) for node in reversed(inner))
 
 
 def _open(node: ast.AST, scope: Scope, bindings: Bindings) -> Scope:
     if isinstance(node, ast.ClassDef):
-        # Once more: by now all is known that the scope around it binds.
+        # Bound again: all names of the scope around it are known now.
         return bindings.class_scope(node, scope)
     opened = Scope(scope)
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):

@@ -1,4 +1,4 @@
-"""Follow objects of an SDK from one file of a project into another, where an import makes it certain."""
+"""Exports of a project's modules: objects of an SDK that one file imports from another."""
 
 from __future__ import annotations
 
@@ -11,47 +11,47 @@ from capa_codemods.api import Project, PythonFile, UnreadableError, read_file
 from capa_migration.rewrite.scan.import_index import ImportIndex
 from capa_migration.rewrite.scan.moved import Moved
 from capa_migration.rewrite.scan.origins import Origins
-from capa_migration.rewrite.scan.scope import OwnClass
+from capa_migration.rewrite.scan.scope import ProjectClass
 from capa_migration.rewrite.scan.texts import tree_of
 from capa_migration.rewrite.scan.walk import module_scope
 
 
-class Neighbours:
-    """What each file of one project hands to those that import it.
+class Exports:
+    """The names of each file of one project that are bound to something of an SDK.
 
     Attributes:
         classes: Origin of a class of the project → the class, of all files that were read.
     """
 
     def __init__(self, project: Project, moved: Moved) -> None:
-        """Look among the files of *project*; *moved* are the names that stand for those of an SDK by now."""
+        """Search the files of *project*; *moved* maps names of adapters to those of an SDK."""
         self._project = project
         self._moved = moved
         self._files = frozenset(project.files)
         self._returns = {old: new for one in project.names.maps for old, new in one.returns.items()}
         self._returns.update(moved.returns)
-        self.classes: dict[str, OwnClass] = {}
+        self.classes: dict[str, ProjectClass] = {}
         self._exports: dict[str, dict[str, str]] = {}
         self._concerned: set[str] = set()
         self._turns = count(1)
         self._finished: dict[str, int] = {}
 
     def learn(self, naming: Iterable[str], index: ImportIndex) -> frozenset[str]:
-        """Find out who hands objects of an SDK on to whom, and return the files that may hold one.
+        """Follow the objects of SDKs through the imports of the project, and return the files that may hold one.
 
         Args:
             naming: The files that name an SDK themselves.
             index: The imports of all files of the project.
         """
-        told: defaultdict[str, set[str]] = defaultdict(set)
+        followed: defaultdict[str, set[str]] = defaultdict(set)
         pending = set(naming)
         while pending:
             self._concerned |= pending
             for path in pending:
-                self._exports.pop(path, None)  # more may be known by now of those that it takes from
-            fresh = {path: self._handed(path) - told[path] for path in sorted(pending)}
+                self._exports.pop(path, None)  # its sources may have gained exports
+            fresh = {path: self._names_of_sdks(path) - followed[path] for path in sorted(pending)}
             for path, names in fresh.items():
-                told[path] |= names
+                followed[path] |= names
             pending = {
                 importer
                 for path, names in fresh.items()
@@ -62,22 +62,22 @@ class Neighbours:
             }
         return frozenset(self._concerned)
 
-    def _handed(self, path: str) -> set[str]:
-        """Return the names of the module at *path* that are something of an SDK, other modules of the tree aside."""
-        return {name for name, origin in self.exports(path).items() if not origin.startswith("@")}
+    def _names_of_sdks(self, path: str) -> set[str]:
+        """Return the names of the module at *path* that are bound to something of an SDK."""
+        return {name for name, origin in self.of(path).items() if not origin.startswith("@")}
 
     def origins(self, path: str) -> Origins:
-        """Return what follows the names in the file at *path*."""
+        """Return the origins of the names in the file at *path*."""
         roots = self._project.names.roots
         own = {root: one for root, one in roots.items() if not self._project.refusal(root, path)}
-        return Origins({**own, **self._moved.roots}, self._returns, _Around(path, self))
+        return Origins({**own, **self._moved.roots}, self._returns, _View(path, self))
 
-    def exports(self, path: str) -> dict[str, str]:
+    def of(self, path: str) -> dict[str, str]:
         """Return the names that the module at *path* binds to something of an SDK, each with its origin."""
         if path not in self._concerned:
             return {}
         if path not in self._exports:
-            self._exports[path] = {}  # two modules may import each other: what is not known yet is unknown
+            self._exports[path] = {}  # two modules may import each other: nothing is known yet
             self._exports[path] = dict(self._bound(path))
             self._finished[path] = next(self._turns)
         return self._exports[path]
@@ -89,30 +89,30 @@ class Neighbours:
             data = read_file(f"{self._project.root}/{path}")
             tree = tree_of(PythonFile(path, data)) if data is not None else None
         except (OSError, UnreadableError):
-            return  # the scan of that file says why
+            return  # the scan of that file reports it
         if tree is not None:
             names = module_scope(tree, self.origins(path)).names
             yield from ((name, origin) for name, origin in names.items() if origin)
 
     def origin(self, path: str, module: str, level: int, name: str) -> str | None:
-        """Return the origin of *name* of a *module* as the file at *path* imports it, or whose origin it is."""
+        """Return the origin of *name* of a *module*, given by its name in the file at *path* or by its origin."""
         if module.startswith("@"):
             return self._of_module(module[1:], name)
         for place in self._places(path, module, level):
             if inner := self._module_at(f"{place}/{name}" if place else name):
                 return f"@{inner}"
             if found := self._module_at(place):
-                return self.exports(found).get(name)
+                return self.of(found).get(name)
         return None
 
     def all_of(self, path: str, module: str, level: int) -> dict[str, str]:
-        """Return what `from module import *` brings into the file at *path*, each name with its origin."""
+        """Return the names that `from module import *` binds in the file at *path*, each with its origin."""
         found = next(filter(None, map(self._module_at, self._places(path, module, level))), None)
-        exports = self.exports(found) if found else {}
+        exports = self.of(found) if found else {}
         return {name: origin for name, origin in exports.items() if not name.startswith("_")}
 
     def _of_module(self, path: str, name: str) -> str | None:
-        if found := self.exports(path).get(name):
+        if found := self.of(path).get(name):
             return found
         folder = path.removesuffix("__init__.py")
         inner = self._module_at(folder + name) if folder != path else None
@@ -135,18 +135,18 @@ class Neighbours:
         return next((candidate for candidate in candidates if candidate in self._files), None)
 
 
-class _Around(NamedTuple):
-    """What the project tells the file at `path`."""
+class _View(NamedTuple):
+    """The project as seen from the file at `path`."""
 
     path: str
-    neighbours: Neighbours
+    exports: Exports
 
     @property
-    def classes(self) -> dict[str, OwnClass]:
-        return self.neighbours.classes
+    def classes(self) -> dict[str, ProjectClass]:
+        return self.exports.classes
 
     def origin(self, module: str, level: int, name: str) -> str | None:
-        return self.neighbours.origin(self.path, module, level, name)
+        return self.exports.origin(self.path, module, level, name)
 
     def all_of(self, module: str, level: int) -> Mapping[str, str]:
-        return self.neighbours.all_of(self.path, module, level)
+        return self.exports.all_of(self.path, module, level)
