@@ -1,7 +1,7 @@
-"""Abilities of a block as levels, and how far a driver has each of them.
+"""Abilities of a block, their levels, and the support of each by a driver.
 
 A block lists its abilities in an enum made from `Feature`. A driver maps each to a `Support`; the conformance
-suite measures that the map is true, in both directions.
+suite verifies the map in both directions.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import Enum, IntEnum
 
 
 class Level(IntEnum):
-    """How much an application may count on an ability."""
+    """How far an application may rely on an ability."""
 
     ALWAYS = 0
     """Holds on every component, native or compensated."""
@@ -25,7 +25,7 @@ class Level(IntEnum):
 
     @property
     def sign(self) -> str:
-        """The level as a reader sees it: `0`, `1`, `2` or `X`."""
+        """The level as it is shown: `0`, `1`, `2` or `X`."""
         return "X" if self is Level.ENGINE else str(self.value)
 
 
@@ -41,7 +41,7 @@ class Feature(Enum):
 
 
 class How(Enum):
-    """Who gives an ability to a component, and how well."""
+    """The provider of an ability and the quality of its support."""
 
     NATIVE = "native"
     DRIVER = "compensated by the driver"
@@ -51,16 +51,16 @@ class How(Enum):
 
     @property
     def word(self) -> str:
-        """It in one word, as a cell of a table has it: `native`, `driver`, `core`, `approximate` or `absent`."""
+        """The value in one word, for a cell of a table: `native`, `driver`, `core`, `approximate` or `absent`."""
         return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """How a component has one ability.
+    """The support of one ability by a component.
 
     Attributes:
-        how: Who gives it.
+        how: The provider.
         note: The exact guarantee for `APPROXIMATE`, the reason for `ABSENT`, else free text.
     """
 
@@ -72,12 +72,12 @@ class Support:
 
     @property
     def by_driver(self) -> bool:
-        """Whether the driver itself answers for it, so that the core need not step in."""
+        """Whether the driver itself provides it, so that the core need not compensate."""
         return self.how in (How.NATIVE, How.DRIVER, How.APPROXIMATE)
 
 
 def meanings(features: type[Feature]) -> dict[str, str]:
-    """Return what each ability of a block means, by label: the text below the member, which Python throws away."""
+    """Return the description of each ability by label: the text below the member, which Python discards."""
     import ast
     import inspect
     from itertools import pairwise
@@ -100,7 +100,7 @@ BY_CORE = Support(How.CORE)
 
 
 def approximate(guarantee: str) -> Support:
-    """Return the support of an ability that holds only as far as *guarantee* says."""
+    """Return the support of an ability that holds only to the extent of *guarantee*."""
     return Support(How.APPROXIMATE, guarantee)
 
 

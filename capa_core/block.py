@@ -1,7 +1,7 @@
-"""One declaration for each building block, and the blocks that there are: the folders in `capa_core/blocks`.
+"""The declaration of a building block, and the set of all blocks: the folders in `capa_core/blocks`.
 
 The runtime, its settings, `capa_core.aio`, the pages of docs/reference and the tests read the declarations; there is
-no list of blocks to keep.
+no list of blocks to maintain.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from capa_core.call.portable import Portable
 
 
 class Closing(IntEnum):
-    """When `Runtime.close` closes the components of a block; those of a lower rank come first."""
+    """The order in which `Runtime.close` closes the components of blocks; lower ranks come first."""
 
     INTAKE = 0
-    """They bring work into the process, which must end before anything that the work uses."""
+    """They bring work into the process, which must end before the components that the work uses."""
     STORE = 1
-    """Handlers use them until the last handler has ended."""
+    """Handlers use them until the last one has ended."""
     SETTINGS = 2
     """Other components read their settings or secrets from them."""
 
@@ -36,16 +36,16 @@ class Block:
 
     Attributes:
         name: The folder, the table in capa.toml, the accessor of `Runtime` and of `capa_core.aio`.
-        portable: The class that users hold.
+        portable: The class that applications use.
         driver: The contract of its drivers, a subclass of `capa_core.driver.Driver`.
         features: Its abilities.
-        embedded: The driver that serves it when nothing is configured.
-        closing: When its components are closed.
-        face: The names that `capa_core` itself offers.
-        one_per: The kind of thing that a name is, such as a service, where each name has a component of its own also if
-            `default` holds the settings; empty where names without a table share the component `default`.
-        keeps_files: Whether the portable type keeps files, in the folder that it is given as `folder`.
-        in_client: Whether the flat client `Capa` has calls of it: Dapr and Layotto have common names for them.
+        embedded: The driver that serves it without configuration.
+        closing: The rank of its components at closing.
+        face: The names that `capa_core` itself exports.
+        one_per: The kind of resource that a name stands for, such as a service, if each name has a component of its own
+            even where `default` holds the settings; empty if names without a table share the component `default`.
+        keeps_files: Whether the portable type keeps files, in the folder given as `folder`.
+        in_client: Whether the flat client `Capa` has its calls, which Dapr and Layotto name alike.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Block:
 
 @cache
 def block_names() -> frozenset[str]:
-    """Return the names of all blocks; imports none of them."""
+    """Return the names of all blocks, without importing them."""
     return frozenset(
         each.name for each in iter_modules(import_module("capa_core.blocks").__path__) if each.ispkg
     )

@@ -1,6 +1,6 @@
-"""All blocks behind one flat object, under the names that Dapr and Layotto made common.
+"""The flat client: all blocks behind one object, with the method names that Dapr and Layotto share.
 
-Each method is one line over a block, whose docstring is the contract: ranges, errors, retries.
+Each method calls one method of a block, whose docstring is the contract: ranges, errors, retries.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Capa:
     """A flat client over a runtime. Safe for many threads.
 
     Args:
-        service: The name under which `register_method` and `serve` make this process known.
-        runtime: `None` for the process's default one.
+        service: The service name of this process, for `register_method` and `serve`.
+        runtime: The runtime to use; `None` for the default one of the process.
 
     The store, lock and pub/sub names that come first are logical names, as in capa.toml.
     """
@@ -99,7 +99,7 @@ class Capa:
         return self.runtime.state(store_name).get_item(key)
 
     def get_bulk_state(self, store_name: str, keys: Iterable[str]) -> dict[str, StateItem]:
-        """Return those values that there are: `State.get_items`."""
+        """Return the existing values of *keys* with their etags: `State.get_items`."""
         return self.runtime.state(store_name).get_items(keys)
 
     def save_state(self, store_name: str, key: str, value: bytes, **options: Any) -> str:
@@ -123,11 +123,11 @@ class Capa:
     # Lock
 
     def try_lock(self, store_name: str, resource_id: str, lock_owner: str, expiry: Duration) -> int | None:
-        """Take a lock and return its fencing token, or `None` if another has it: `Locks.try_lock`."""
+        """Acquire a lock and return its fencing token; `None` if another owner holds it: `Locks.try_lock`."""
         return self.runtime.lock(store_name).try_lock(resource_id, lock_owner, lease=expiry)
 
     def unlock(self, store_name: str, resource_id: str, lock_owner: str) -> None:
-        """Free a lock: `Locks.unlock`."""
+        """Release a lock: `Locks.unlock`."""
         self.runtime.lock(store_name).unlock(resource_id, lock_owner)
 
     # Secrets
@@ -137,7 +137,7 @@ class Capa:
         return self.runtime.secrets(store_name).get(key, **options)
 
     def get_bulk_secret(self, store_name: str) -> Mapping[str, Mapping[str, Secret]]:
-        """Return all secrets that may be read: `Secrets.get_all`."""
+        """Return all readable secrets: `Secrets.get_all`."""
         return self.runtime.secrets(store_name).get_all()
 
     # Life cycle

@@ -1,7 +1,7 @@
-"""What every driver is, whatever its block: settings in, plain values out, native errors named.
+"""The contract of every driver, for all blocks: settings in, plain values out, native errors translated.
 
-A driver lives in `capa_core/components/<engine>/<block>.py` (or in a package of a stranger) and is found by an
-entry point in the group `capa.<block>`. It never sees the portable type that users hold.
+A driver lives in `capa_core/components/<engine>/<block>.py` (or in a package of another distribution) and is found by
+an entry point in the group `capa.<block>`. It never sees the portable type.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Driver(ABC, Generic[SettingsT]):
 
     A driver *must* be safe to call from many threads at once. It *must not* retry, log, trace or start work
     before it is called: the portable type does the first three, and opening is lazy so that a component that is
-    configured but unused costs nothing. Connections are opened by the first call that needs one.
+    configured but unused costs nothing. The first call that needs a connection opens it.
     """
 
     settings_type: ClassVar[type[BaseModel]]
     """The pydantic model of its settings, with `extra="forbid"`."""
     features: ClassVar[Mapping[Feature, Support]]
-    """How it has each ability of its block. Each member of the block's enum *must* be a key."""
+    """The support of each ability of its block. Each member of the block's enum *must* be a key."""
     error_types: ClassVar[Mapping[type[BaseException], type[CapaError]]] = {}
     """Native exception type → Capa's. The most derived type that matches wins."""
 
@@ -42,9 +42,9 @@ class Driver(ABC, Generic[SettingsT]):
         self.settings = settings
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
-        """Return Capa's type for a native *error*, or `None` for one that is not the engine's (a bug: let through).
+        """Return Capa's type for a native *error*; `None` for one that is not the engine's (a bug: not translated).
 
-        A driver overrides it only when the type alone does not tell, such as a code inside a `ClientError`.
+        A driver overrides it only if the type alone does not decide, such as for a code inside a `ClientError`.
         """
         for native in type(error).__mro__:
             if native in self.error_types:
@@ -53,7 +53,7 @@ class Driver(ABC, Generic[SettingsT]):
 
     @abstractmethod
     def ping(self) -> str:
-        """Answer whether the engine serves, with one line about it, such as `Redis 7.0.15 at 127.0.0.1:6379`.
+        """Return one line about the engine if it answers, such as `Redis 7.0.15 at 127.0.0.1:6379`.
 
         It *must* return or raise within its settings' `timeout_s`.
         """
@@ -61,8 +61,8 @@ class Driver(ABC, Generic[SettingsT]):
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """Return, for each type of client that the engine has, a function that returns it; `{}` where it has none.
 
-        A client stays the driver's, which closes it. It *must* behave as one that the application has made: no
-        prefix, no retry, the engine's own errors. The driver's docstring says which threads may use it.
+        The driver owns the client and closes it. It *must* behave as one that the application has made: no prefix,
+        no retry, the engine's own errors. The driver's docstring states which threads may use it.
         """
         return {}
 
@@ -70,21 +70,21 @@ class Driver(ABC, Generic[SettingsT]):
         """Return the engine's own client of the type *kind*.
 
         Raises:
-            UnsupportedError: The engine has no such client; the message names the types that it has.
+            UnsupportedError: The engine has no such client; the message names the available types.
         """
         clients = self.clients()
         if kind not in clients:
             known = ", ".join(f"{one.__module__}.{one.__qualname__}" for one in clients)
             raise UnsupportedError(
                 f"{type(self).__name__} has no native client of type {kind.__module__}.{kind.__qualname__}: "
-                + (f"ask for {known}" if known else "its engine has no client of its own")
+                + (f"request {known}" if known else "its engine has no client of its own")
                 + ", or use the calls of the portable type."
             )
         return cast("ClientT", clients[kind]())
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of connections and threads. A second `close` does nothing. Calls after it may raise anything."""
+        """Close connections and end threads. A second `close` does nothing. Later calls may raise any error."""
 
     def forget(self) -> None:
         """Drop connections and locks that a fork copied into this child, without closing the parent's.

@@ -1,7 +1,7 @@
 """Engines as data: the `engine.toml` beside an engine's drivers.
 
-    title = "Redis"             the name on pages
-    extra = "redis"             the extra of its distribution that installs its library; none if it needs no library
+    title = "Redis"             the name in the documentation
+    extra = "redis"             the extra of its distribution that installs its library; absent without a library
     libraries = ["redis"]       the import names that only its component may import
     system = "redis"            `messaging.system` or `db.system.name` of OpenTelemetry
     most_urgent = "lowest"      which number legacy brokers of this engine serve first; "highest" by default
@@ -12,12 +12,12 @@
     tls = true                  whether the connection is encrypted; false by default
     served = false              whether the component connects to such an address; true by default
 
-    [schemes.pyamqp]            another spelling of a scheme, and nothing else
+    [schemes.pyamqp]            an alias of a scheme, without other keys
     same_as = "amqp"
 
-An engine without drivers has the file too, where legacy code names its addresses. A package outside is found by the
-entry points of its drivers; its file lies beside the driver's module or above, and gives a `name` if that is not its
-folder's. The rewrite (`capa_codemods`) and the import contracts read the same files by themselves.
+An engine without drivers also has the file if legacy code names its addresses. Another distribution is found by the
+entry points of its drivers; its file is beside the driver's module or above, and has a `name` if that differs from
+the folder's. The rewrite (`capa_codemods`) and the import contracts read the same files by themselves.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _OWN = Path(__file__).parent / "components"
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """One scheme of an engine's addresses; the module's docstring says what the values mean."""
+    """One scheme of an engine's addresses; the module's docstring explains the values."""
 
     name: str
     port: int | None = None
@@ -49,7 +49,7 @@ class Scheme:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """One engine; the module's docstring says what the values mean."""
+    """One engine; the module's docstring explains the values."""
 
     name: str
     title: str
@@ -65,10 +65,10 @@ def engines() -> Mapping[str, Engine]:
     """Return all engines by name: those in `capa_core/components` and those of installed packages.
 
     Raises:
-        SettingsError: An engine.toml cannot be read, or has a key that is not known.
+        SettingsError: An engine.toml cannot be read, or has an unknown key.
     """
     own = map(_read, sorted(_OWN.glob(f"*/{FILE_NAME}")))
-    return {engine.name: engine for engine in (*_of_strangers(), *own)}
+    return {engine.name: engine for engine in (*_of_other_distributions(), *own)}
 
 
 def scheme_of(name: str) -> tuple[Engine, Scheme] | None:
@@ -81,7 +81,7 @@ def scheme_of(name: str) -> tuple[Engine, Scheme] | None:
 def engine_of(module: str) -> Engine | None:
     """Return the engine that the driver in *module* speaks to, or `None` if its package has no engine.toml.
 
-    The module is looked for and not imported.
+    The module is located but not imported.
 
     Raises:
         SettingsError: As `engines`.
@@ -95,7 +95,7 @@ def system_of(driver: type) -> str:
     return engine.system if engine else driver.__name__.lower()
 
 
-def _of_strangers() -> list[Engine]:
+def _of_other_distributions() -> list[Engine]:
     from importlib.metadata import entry_points
 
     found = entry_points()

@@ -3,7 +3,7 @@
     CapaError
     ├── InvalidArgumentError      (also ValueError)
     │   └── SettingsError         a capa.toml, an environment variable or a setting in code is wrong
-    │       ├── UnknownNameError  a key, driver, profile or name that nobody knows
+    │       ├── UnknownNameError  an unknown key, driver, profile or name
     │       └── MissingExtraError (also ImportError) the library of an engine is not installed
     ├── NotFoundError             (also LookupError)
     ├── ConflictError
@@ -18,8 +18,8 @@
     ├── DataLossError
     └── UnknownError
 
-`code` is stable and fit for logs, metrics and the wire; `retryable` says whether the same call may succeed
-later with nothing else changed. Whether it is *safe* to repeat is the docstring of the method.
+`code` is stable and fit for logs, metrics and the wire; `retryable` is whether the same call may succeed later
+with nothing else changed. The docstring of a method states whether it is *safe* to repeat.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from typing import ClassVar
 
 
 class CapaError(Exception):
-    """Root of the tree: `except CapaError` catches all that Capa raises on purpose."""
+    """Root of the tree: `except CapaError` catches every error that Capa raises on purpose."""
 
     code: ClassVar[str] = "unknown"
     retryable: ClassVar[bool] = False
 
 
 class InvalidArgumentError(CapaError, ValueError):
-    """An argument is outside what the docstring allows. Nothing was done."""
+    """An argument is outside the range that the docstring allows. Nothing was done."""
 
     code = "invalid_argument"
 
@@ -61,25 +61,25 @@ class MissingExtraError(SettingsError, ImportError):
 
 
 class NotFoundError(CapaError, LookupError):
-    """The thing named does not exist."""
+    """The named resource does not exist."""
 
     code = "not_found"
 
 
 class ConflictError(CapaError):
-    """The thing is not in the state that the call requires, such as another etag. Nothing was changed."""
+    """The resource is not in the state that the call requires, such as a different etag. Nothing was changed."""
 
     code = "conflict"
 
 
 class AlreadyExistsError(ConflictError):
-    """The thing to be created is there already. Nothing was changed."""
+    """The resource to be created exists already. Nothing was changed."""
 
     code = "already_exists"
 
 
 class LockLostError(ConflictError):
-    """The lease of a lock ran out or went to somebody else: what it protected may have been touched."""
+    """The lease of a lock expired or passed to another owner: the protected resource may have been changed."""
 
     code = "lock_lost"
 
@@ -91,7 +91,7 @@ class PermissionDeniedError(CapaError, PermissionError):
 
 
 class UnsupportedError(CapaError, NotImplementedError):
-    """The component has no such ability and the core cannot make up for it. Nothing was done."""
+    """The component lacks an ability and the core cannot compensate for it. Nothing was done."""
 
     code = "unsupported"
 
@@ -118,25 +118,25 @@ class ExhaustedError(CapaError):
 
 
 class ClosedError(CapaError):
-    """The object was closed before. Nothing was done."""
+    """The object is closed. Nothing was done."""
 
     code = "closed"
 
 
 class DataLossError(CapaError):
-    """Stored data is unreadable. It is left as it is for inspection."""
+    """Stored data is unreadable. It is left unchanged for inspection."""
 
     code = "data_loss"
 
 
 class UnknownError(CapaError):
-    """The engine reported something that its component does not know; the cause is chained."""
+    """The engine reported an error that its component does not recognise; the cause is chained."""
 
     code = "unknown"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `" Did you mean 'x'?"` for the closest of *known*, or all of them, or nothing if there are none."""
+    """Return `" Did you mean 'x'?"` for the closest of *known*; else the list of all; `""` if there are none."""
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if close:

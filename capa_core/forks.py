@@ -1,7 +1,7 @@
-"""What a fork waits for: first uses, and engines that must be at rest.
+"""Coordination with forks: a fork waits for first uses, and for engines that must be idle.
 
-What is used for the first time is imported and built. A child that was forked in the middle of that would wait for
-ever for an import, or a lock, of a thread that it has not got.
+The first use of a component imports and builds it. A child forked during that would wait forever for an import, or
+a lock, of a thread that it does not have.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, overload
 T = TypeVar("T")
 
 first_use = threading.RLock()
-"""Held around all that happens once, and by a fork. Take it before any other lock."""
+"""Held during first uses and during a fork. Acquire it before any other lock."""
 
 _Rest = tuple[Callable[[], None], Callable[[bool], None]]
 _rests: list[_Rest] = []
@@ -22,9 +22,9 @@ _resting: list[_Rest] = []
 
 
 def rest_during_fork(begin: Callable[[], None], end: Callable[[bool], None]) -> None:
-    """Have *begin* called before each fork and *end* after it, with whether that is in the child.
+    """Call *begin* before each fork, and *end* after it with whether this is the child.
 
-    Unlike `os.register_at_fork` this serves a fork that waits already, for the import of the module that asks.
+    Unlike `os.register_at_fork`, this also covers a fork that is already waiting for the import of the caller's module.
     """
     _rests.append((begin, end))
 
@@ -42,8 +42,8 @@ def _after(*, in_child: bool) -> None:
     first_use.release()
 
 
-class computed_once(Generic[T]):  # noqa: N801 - used as `functools.cached_property` is, which has a lock of its own
-    """A property that is computed when first read, under `first_use`, and then is a plain attribute."""
+class computed_once(Generic[T]):  # noqa: N801 - used like `functools.cached_property`, which has a lock of its own
+    """A property that is computed at the first read, under `first_use`, and is a plain attribute from then on."""
 
     def __init__(self, function: Callable[[Any], T]) -> None:
         self._function = function

@@ -1,4 +1,4 @@
-"""A text that does not print."""
+"""Secrets: texts that are not printed, logged or serialised."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MASK = "********"
 
 @final
 class Secret:
-    """A text that only `reveal` gives away: not `print`, a log, a traceback, JSON, a pickle or a copy of settings.
+    """A text that only `reveal` returns; `print`, logs, tracebacks, JSON, pickles and settings dumps do not show it.
 
-    Two are equal if their texts are; comparing takes the same time wherever they differ. Pydantic models can have
-    fields of this type: they take a text, and dump the mask.
+    Two are equal if their texts are; the time of a comparison does not depend on where they differ. Pydantic models
+    can have fields of this type: they accept a text, and dump the mask.
     """
 
     __slots__ = ("__text",)
@@ -26,7 +26,7 @@ class Secret:
         self.__text = text
 
     def reveal(self) -> str:
-        """Return the text. Hand it to what needs it at once, and keep the `Secret`."""
+        """Return the text. Pass it on at once, and keep only the `Secret`."""
         return self.__text
 
     def __repr__(self) -> str:
@@ -57,7 +57,7 @@ class Secret:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
-            "a Secret is not pickled, for a pickle shows it to everybody. Pass its name, and read it there."
+            "a Secret cannot be pickled, since a pickle would reveal it. Pass its name instead, and read it at its use."
         )
 
     @classmethod
@@ -74,4 +74,4 @@ class Secret:
 
 
 def _bytes(text: str) -> bytes:
-    return text.encode(errors="surrogatepass")  # an environment variable may hold bytes that are no text
+    return text.encode(errors="surrogatepass")  # an environment variable may hold bytes that are not text

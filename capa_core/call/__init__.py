@@ -1,4 +1,4 @@
-"""What every call of a portable type passes through: deadline, retries, error names, telemetry."""
+"""The path of every call of a portable type: deadline, retries, error names, telemetry."""
 
 from capa_core.call.guard import DEFAULT_POLICY, Guard, Policy
 

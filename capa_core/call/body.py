@@ -13,9 +13,9 @@ TEXT = "text/plain; charset=utf-8"
 
 
 def encoded(data: Any, content_type: str | None = None) -> tuple[bytes, str]:
-    """Return *data* as bytes with *content_type*, or with the one of its form.
+    """Return *data* as bytes with *content_type*, by default that of its form.
 
-    Bytes and text stay what they are; everything else becomes compact JSON in UTF-8.
+    Bytes stay as they are, text becomes UTF-8, and everything else compact JSON in UTF-8.
 
     Raises:
         InvalidArgumentError: *data* has no form in JSON.
@@ -40,11 +40,11 @@ def dumps(value: Any, what: str = "the data") -> bytes:
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(
             f"{what}, of type {type(value).__name__}, has no JSON form: {error}. "
-            "Give bytes, text, or what JSON holds"
+            "Give bytes, text, or a value that JSON can hold"
         ) from error
 
 
 def is_json(content_type: str) -> bool:
-    """Return whether *content_type* names JSON, `application/problem+json` and its like included."""
+    """Return whether *content_type* names JSON, including types such as `application/problem+json`."""
     kind = content_type.partition(";")[0].strip().lower()
     return kind in (JSON, "text/json") or kind.endswith("+json")

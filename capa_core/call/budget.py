@@ -1,4 +1,4 @@
-"""A retry budget, so that retries never become the load that keeps a service down."""
+"""The retry budget: bounds retries, so that they never become the load that keeps a service down."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RetryBudget:
         self._lock = threading.Lock()
 
     def take(self) -> bool:
-        """Return whether one more retry is allowed now, and count it."""
+        """Return whether one more retry is allowed now; if so, count it."""
         with self._lock:
             now = time.monotonic()
             self._tokens = min(self._burst, self._tokens + (now - self._seen) * self._per_second)

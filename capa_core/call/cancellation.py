@@ -1,7 +1,7 @@
-"""Cancellation of waiting calls: a caller that has gone ends the wait early, on every engine.
+"""Cancellation of waiting calls: a request ends a wait early, on every engine.
 
-No engine's blocking call can be interrupted from another thread in the same way, so a wait that may be cancelled is
-made in parts, and the request is looked for between them.
+Engines have no common way to interrupt a blocking call from another thread, so a wait that may be cancelled is made
+in parts, and the request is checked between them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 PART_S = 1.0
-"""The longest part: a cancelled wait holds its thread for no longer."""
+"""The longest part, and so the longest time for which a cancelled wait occupies its thread."""
 
 _requested: ContextVar[threading.Event | None] = ContextVar("capa_cancellation", default=None)
 
@@ -44,13 +44,13 @@ def parts(timeout_s: float) -> Iterator[float]:
 
 
 def requested() -> bool:
-    """Return whether the caller of this wait has gone."""
+    """Return whether the caller of this wait was cancelled."""
     request = _requested.get()
     return request is not None and request.is_set()
 
 
 def sleep(seconds: float) -> None:
-    """Sleep, but no longer than until the caller has gone."""
+    """Sleep, but no longer than until the caller is cancelled."""
     request = _requested.get()
     if request is None:
         time.sleep(seconds)

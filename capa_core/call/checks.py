@@ -1,4 +1,4 @@
-"""Checks of arguments that all blocks share. A message names the argument, its value, and what can be given."""
+"""Checks of arguments, shared by all blocks. A message names the argument, its value and the accepted values."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Duration = timedelta | float
 """A span of time: a `timedelta`, or seconds."""
 
 LARGEST_COUNT = 10_000
-"""The largest count that a call takes unless it says otherwise."""
+"""The largest count that a call accepts unless it has a limit of its own."""
 
 
 def check_text(what: str, text: object, longest: int) -> None:
-    """Accept 1 to *longest* characters of any Unicode that has a UTF-8 form.
+    """Check that *text* is 1 to *longest* characters of Unicode with a UTF-8 form.
 
     Raises:
         InvalidArgumentError: It is something else.
@@ -26,7 +26,7 @@ def check_text(what: str, text: object, longest: int) -> None:
 
 
 def check_unicode(what: str, text: str) -> None:
-    """Accept text that has a UTF-8 form.
+    """Check that *text* has a UTF-8 form.
 
     Raises:
         InvalidArgumentError: It holds half of a surrogate pair.
@@ -74,7 +74,7 @@ def seconds(what: str, value: object, *, least: float = 0.0, most: float = float
 
 
 def _shown(value: object) -> str:
-    """Return *value* for a message; a text that is too long would bury it."""
+    """Return a description of *value* for a message, in which a long text would hide the rest."""
     if isinstance(value, str):
         return f"{len(value)} characters long" if value else "empty"
     return f"of type {type(value).__name__}"

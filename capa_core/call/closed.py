@@ -1,4 +1,4 @@
-"""What stands in for a driver after its portable object was closed."""
+"""The stand-in for the driver of a closed portable object."""
 
 from __future__ import annotations
 
@@ -8,23 +8,21 @@ from capa_core.errors import ClosedError
 
 
 class ClosedDriver:
-    """Answers every call with `ClosedError`; takes the driver's place, so that open objects pay no check."""
+    """Raises `ClosedError` for every call; it replaces the driver, so that open objects need no check."""
 
     def __init__(self, block: str, name: str) -> None:
-        self._what = f"{block} {name!r}"
+        self._component = f"{block} {name!r}"
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise ClosedError(
-            f"{self._what} was closed before; nothing was done. Open it anew through a runtime."
-        )
+        raise ClosedError(f"{self._component} is closed; nothing was done. Open it again through a runtime.")
 
     def close(self) -> None:
         """Do nothing: a second `close` is allowed."""
 
     def forget(self) -> None:
-        """Do nothing: there is nothing left to forget."""
+        """Do nothing: no resource is left."""
 
 
 def closed(block: str, name: str) -> Any:
-    """Return the stand-in, as whatever type of driver it stands for."""
+    """Return the stand-in, typed as `Any` since it replaces any type of driver."""
     return ClosedDriver(block, name)

@@ -1,4 +1,4 @@
-"""The time that is left for what this thread or task is doing, so that nested calls do not outlive their caller."""
+"""The deadline of the current thread or task: bounds nested calls, so that they do not outlive their caller."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _end: ContextVar[float | None] = ContextVar("capa_deadline", default=None)
 
 
 def remaining_s(limit_s: float) -> float:
-    """Return the smaller of *limit_s* and what an enclosing `within` has left; 0 if that has passed."""
+    """Return the smaller of *limit_s* and the time left in the enclosing `within`; 0 if that has passed."""
     end = _end.get()
     return limit_s if end is None else max(0.0, min(limit_s, end - time.monotonic()))
 
 
 def lift() -> None:
-    """Forget the deadline of the enclosing `within`, in the current context."""
+    """Remove the deadline of the enclosing `within` from the current context."""
     _end.set(None)
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Let calls in the block take *seconds* in all; an enclosing shorter time wins."""
+    """Bound the calls in the block to *seconds* in total; a shorter enclosing bound wins."""
     token = _end.set(time.monotonic() + remaining_s(seconds))
     try:
         yield

@@ -1,6 +1,6 @@
-"""The one way from a portable type to its driver.
+"""The guard between a portable type and its driver.
 
-Native errors become Capa's here and nowhere else; retries happen here and nowhere else.
+Native errors are translated here and nowhere else; retries happen here and nowhere else.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long a call may take and how often it may be tried.
+    """The time limits and the retries of a call.
 
     Attributes:
         deadline_s: Seconds for the whole call with all its tries. A try is not begun when less than
             *attempt_s* is left, so that the last one can end in time.
-        attempt_s: Seconds that one try may take; the driver keeps it.
+        attempt_s: Seconds that one try may take; the driver enforces it.
         retries: Tries after the first, for errors that are retryable in calls that are safe to repeat.
         backoff_s: The longest pause before the first retry; it doubles each time up to 2 s, with full jitter.
     """
@@ -40,7 +40,7 @@ class Policy:
 
 DEFAULT_POLICY = Policy()
 
-# What a setting may be the cause of: the engine is elsewhere, is slow, or knows other credentials.
+# Errors that a wrong setting may cause: the engine is elsewhere, is slow, or has other credentials.
 _OF_SETTINGS = (UnavailableError, DeadlineError, PermissionDeniedError)
 _NEXT_STEP = "`capa doctor` shows which setting leads there, and whether it answers."
 
@@ -59,10 +59,10 @@ class Guard:
         self._attributes = {"capa.block": block, "capa.component": name, "capa.driver": type(driver).__name__}
 
     def once(self, operation: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call *function* once: for calls that a repeat might do twice.
+        """Call *function* once: for calls that are unsafe to repeat.
 
         Raises:
-            CapaError: The native error by its Capa name, chained.
+            CapaError: The native error, translated and chained.
         """
         if telemetry.tracing():
             return self._traced(operation, lambda: self._plain(operation, function, *args, **kwargs))
@@ -72,7 +72,7 @@ class Guard:
         """Call *function*, and again after a retryable error, as far as policy, deadline and budget allow.
 
         Raises:
-            CapaError: The last native error by its Capa name, chained.
+            CapaError: The last native error, translated and chained.
         """
         last_start = time.monotonic() + self.policy.deadline_s - self.policy.attempt_s
         if telemetry.tracing():
@@ -82,10 +82,10 @@ class Guard:
         return self._repeated(operation, last_start, function, *args, **kwargs)
 
     def waiting(self, operation: str, end: float, function: Callable[[], T], /) -> T:
-        """As `safe`, for a call that keeps to *end* (monotonic) by itself, in place of the policy's deadline.
+        """As `safe`, for a call that itself ends by *end* (monotonic), in place of the policy's deadline.
 
         Raises:
-            CapaError: The last native error by its Capa name, chained.
+            CapaError: The last native error, translated and chained.
         """
         if telemetry.tracing():
             return self._traced(operation, lambda: self._repeated(operation, end, function))
@@ -94,7 +94,7 @@ class Guard:
     def _plain(self, operation: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - every engine raises its own; what is not known goes on as it is
+        except Exception as error:  # noqa: BLE001 - every engine raises its own types; unknown ones propagate unchanged
             self.fail(operation, error)
 
     def _repeated(
@@ -118,14 +118,14 @@ class Guard:
     def repeated(
         self, function: Callable[[], T], last_start: float, harmless: Callable[[Exception], bool]
     ) -> T:
-        """Call *function*, and again after a retryable error, for a caller that names and traces errors itself.
+        """Call *function*, and again after a retryable error, for a caller that translates and traces errors itself.
 
         Args:
             last_start: The time (monotonic) after which no try is begun.
-            harmless: Whether a repeat after this error can do no harm.
+            harmless: Returns whether a repeat after this error is safe.
 
         Raises:
-            Exception: The error of the last try as the driver raised it; hand it to `fail`.
+            Exception: The error of the last try as the driver raised it; pass it to `fail`.
         """
         try:
             return function()
@@ -140,7 +140,7 @@ class Guard:
         last_start: float,
         harmless: Callable[[Exception], bool],
     ) -> T:
-        """Repeat *function*, which failed with *error*, until it succeeds or may not be repeated."""
+        """Repeat *function*, which failed with *error*, until it succeeds or may no longer be repeated."""
         for attempt in range(self.policy.retries):
             pause_s = self._pause_s(attempt)
             if not harmless(error) or not self._may_repeat(error, last_start - pause_s):
@@ -159,7 +159,7 @@ class Guard:
         return self._budget.take()
 
     def _pause_s(self, attempt: int) -> float:
-        """Return how long to wait before retry number *attempt* (from 0), with full jitter."""
+        """Return the seconds to wait before retry number *attempt* (from 0), with full jitter."""
         return random.uniform(0, min(2.0, self.policy.backoff_s * 2**attempt))  # noqa: S311 - no secret
 
     def forget(self) -> None:
@@ -167,18 +167,18 @@ class Guard:
         self._budget = RetryBudget()
 
     def named(self, error: Exception) -> type[CapaError] | None:
-        """Return the Capa type for *error*, or `None` if it is no error of the engine."""
+        """Return the Capa type for *error*, or `None` if it is not an error of the engine."""
         return type(error) if isinstance(error, CapaError) else self._driver.name_error(error)
 
     def fail(self, operation: str, error: Exception) -> NoReturn:
-        """Raise *error* by its Capa name, or as it is if it is a bug or already named."""
+        """Raise *error* translated, or unchanged if it is a bug or already translated."""
         named = self.named(error)
         if named is None or isinstance(error, CapaError):
             raise error
-        said = f"{self.block} {self.name!r}: {operation} failed: {error}"
-        if issubclass(named, _OF_SETTINGS) and operation != "ping":  # that is what `capa doctor` itself calls
-            said = f"{said.rstrip('.')}. {_NEXT_STEP}"
-        raise named(said) from error
+        message = f"{self.block} {self.name!r}: {operation} failed: {error}"
+        if issubclass(named, _OF_SETTINGS) and operation != "ping":  # `capa doctor` itself calls it
+            message = f"{message.rstrip('.')}. {_NEXT_STEP}"
+        raise named(message) from error
 
     def _traced(self, operation: str, call: Callable[[], T]) -> T:
         with telemetry.span(f"{self.block} {operation}", self._attributes):
@@ -186,6 +186,6 @@ class Guard:
 
 
 def _harmless(error: Exception) -> bool:
-    """Return whether a repeat does no harm after any error: so it is in calls that are safe to repeat."""
+    """Return `True`: calls that are safe to repeat are so after any error."""
     del error
     return True

@@ -1,4 +1,4 @@
-"""Handlers that callers give: whether they are `async def`, and which calls have no event loop for those."""
+"""Checks of handlers: detects `async def` ones and refuses them where there is no event loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from capa_core.errors import InvalidArgumentError
 
 def is_async(handler: object) -> bool:
     """Return whether calling *handler* makes a coroutine; objects with `async def __call__` included."""
-    method = getattr(handler, "__call__", None)  # noqa: B004 - to look at it, not to ask whether it is there
+    method = getattr(handler, "__call__", None)  # noqa: B004 - the method itself is inspected
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(method)
 
 

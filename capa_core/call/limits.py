@@ -1,4 +1,4 @@
-"""Limits of an engine, checked before a call: nothing that it would refuse is sent to it.
+"""Checks of an engine's limits before a call, so that no request over a limit is sent.
 
 A portable type keeps each limit as an int, so that a check is one comparison; `refuse` is for the rare case.
 """
@@ -14,16 +14,16 @@ UNLIMITED = sys.maxsize
 
 
 def bound(limit: int | None) -> int:
-    """Return *limit* as an int to compare with; above everything if there is none."""
+    """Return *limit* as an int to compare with; without a limit, one above every size."""
     return UNLIMITED if limit is None else limit
 
 
 def refuse(component: str, thing: str, given: float, limits: Any, name: str) -> NoReturn:
-    """Raise the error for a *thing* of the size *given*, which is over the limit *name* of *limits*.
+    """Raise the error for *thing*, whose size *given* is over the limit *name* of *limits*.
 
     Args:
         component: Block and name, such as `state 'orders'`.
-        name: Of a field; its last part is the unit.
+        name: A field of *limits*; its last part is the unit.
 
     Raises:
         InvalidArgumentError: Always.
@@ -31,8 +31,8 @@ def refuse(component: str, thing: str, given: float, limits: Any, name: str) -> 
     unit = _UNITS[name.rpartition("_")[2]]
     most = getattr(limits, name)
     raise InvalidArgumentError(
-        f"{component}: {thing} has {given:,} {unit}; the component takes {most:,} at most ({name}). Nothing was done. "
-        f"Make it smaller, or choose another driver in capa.toml; `capa doctor` shows the limits of each component."
+        f"{component}: {thing} has {given:,} {unit}; the component accepts at most {most:,} ({name}). Nothing was done."
+        f" Make it smaller, or choose another driver in capa.toml; `capa doctor` shows the limits of each component."
     )
 
 

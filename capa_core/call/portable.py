@@ -1,4 +1,4 @@
-"""What all portable types share: a name, a driver behind a guard, abilities, and a life cycle."""
+"""The part that all portable types share: a name, a driver behind a guard, abilities and a life cycle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DriverT = TypeVar("DriverT", bound=Driver[Any])
 class Portable(Generic[DriverT]):
     """The part of a portable type that is the same in every block.
 
-    A block adds its calls, and to `close` and `forget` what it keeps besides the driver.
+    A block adds its calls, and extends `close` and `forget` for resources that it keeps besides the driver.
     """
 
     def __init__(self, block: str, driver: DriverT, name: str, policy: Policy) -> None:
@@ -30,11 +30,11 @@ class Portable(Generic[DriverT]):
 
     @property
     def features(self) -> Mapping[Feature, Support]:
-        """How the component has each ability, what the core makes up for included."""
+        """The support of each ability, after compensation by the core."""
         return self._features
 
     def ping(self) -> str:
-        """Return one line about the engine if it serves.
+        """Return one line about the engine if it answers.
 
         Raises:
             UnavailableError: It does not answer.
@@ -42,19 +42,19 @@ class Portable(Generic[DriverT]):
         return self._guard.once("ping", self._driver.ping)
 
     def native(self, kind: type[ClientT]) -> ClientT:
-        """Return the engine's own client, for what the portable calls do not offer.
+        """Return the engine's own client, for operations that the portable calls do not offer.
 
             import redis
             runtime.state("orders").native(redis.Redis).memory_usage("capa:state:42")
 
-        Code that asks for it imports the engine's library: a search for that import finds all code that is tied to
-        one engine.
+        Code that uses it imports the engine's library: a search for that import finds all code that is tied to one
+        engine.
 
-        The client stays the component's: do not close it, and do not use it after the component was closed. Ask for it
-        again in a forked child. Which threads may use it is the engine's rule; docs/how-to/native-clients.md has it.
+        The component owns the client: do not close it, and do not use it after the component was closed. Get it again
+        in a forked child. The engine decides which threads may use it: see docs/how-to/native-clients.md.
 
         Raises:
-            UnsupportedError: The component has no client of this type. The message names those that it has.
+            UnsupportedError: The component has no client of this type. The message names the available ones.
             UnavailableError: The engine did not answer, where making the client opens a connection.
         """
         try:
@@ -68,7 +68,7 @@ class Portable(Generic[DriverT]):
         return tuple(self._driver.clients())
 
     def summary(self) -> str:
-        """Return what the component holds in a few words, such as `12 keys`; `""` where it cannot be known.
+        """Return a short summary of the content, such as `12 keys`; `""` where it is not available.
 
         Raises:
             UnavailableError: The engine did not answer.
@@ -76,20 +76,20 @@ class Portable(Generic[DriverT]):
         return ""
 
     def stop(self) -> None:
-        """Take in no more work; what runs goes on. The runtime calls it before it closes anything."""
+        """Stop accepting work; running work continues. The runtime calls it before it closes anything."""
 
     @call_traits(waits=True)
     def drain(self, timeout_s: float) -> None:
-        """After `stop`: wait for what runs, and leave what still does after *timeout_s*."""
+        """Wait for running work after `stop`, for at most *timeout_s*."""
 
     @call_traits(waits=True)
     def close(self) -> None:
-        """Let go of connections and threads. A second `close` does nothing; other calls raise `ClosedError`."""
+        """Close connections and end threads. A second `close` does nothing; other calls raise `ClosedError`."""
         self._driver.close()
         self._driver = closed(self._guard.block, self.name)
 
     def forget(self) -> None:
-        """Drop what a fork copied into this child. The runtime calls it."""
+        """Drop the resources that a fork copied into this child. The runtime calls it."""
         self._guard.forget()
         self._driver.forget()
 

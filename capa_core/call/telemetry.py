@@ -1,7 +1,7 @@
 """OpenTelemetry spans, W3C context and structured logs, at no cost where no SDK is configured.
 
-The libraries are looked at only if the application has imported them: an application without telemetry never
-pays for the import, let alone for a span.
+The libraries are used only if the application has imported them: an application without telemetry pays neither for
+the import nor for a span.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def tracing() -> bool:
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None:
         return False
-    # While none is set, `get_tracer_provider` reads the environment each time: ten times what this look costs.
+    # While none is set, `get_tracer_provider` reads the environment each time, at ten times the cost of this check.
     if not _NAMED_BY_ENVIRONMENT and getattr(trace, "_TRACER_PROVIDER", trace) is None:
         return False
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
@@ -35,11 +35,11 @@ def tracing() -> bool:
 
 @contextmanager
 def span(name: str, attributes: Mapping[str, Any], *, kind: str = "CLIENT") -> Iterator[Span | None]:
-    """Run the block inside a span, which records an exception that leaves it; `None` if nobody traces.
+    """Run the block inside a span, which records an exception that leaves it; `None` if tracing is off.
 
     Args:
         name: Low in cardinality, such as `state get`.
-        attributes: In OpenTelemetry's semantic conventions where there is one.
+        attributes: Named by OpenTelemetry's semantic conventions where there is one.
         kind: A member name of `opentelemetry.trace.SpanKind`.
     """
     if not tracing():
@@ -53,7 +53,7 @@ def span(name: str, attributes: Mapping[str, Any], *, kind: str = "CLIENT") -> I
 
 
 def inject(carrier: MutableMapping[str, str]) -> None:
-    """Write the current W3C trace context and baggage into *carrier*; nothing if nobody traces."""
+    """Write the current W3C trace context and baggage into *carrier*; do nothing if tracing is off."""
     if tracing():
         from opentelemetry.propagate import inject as write
 
@@ -78,7 +78,7 @@ def continued(carrier: Mapping[str, str]) -> Iterator[None]:
 def logger(block: str, component: str) -> Any:
     """Return a structlog logger bound to *block* and *component*.
 
-    It writes as the application has configured structlog; where it has not, to `logging.getLogger("capa.<block>")`,
+    It follows the application's configuration of structlog; without one it logs to `logging.getLogger("capa.<block>")`,
     since a library must not print to standard output.
     """
     with first_use:
@@ -98,7 +98,7 @@ def logger(block: str, component: str) -> Any:
 def _for_logging(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> tuple[tuple[str], dict[str, Any]]:
-    """Return what `logging` takes: one text with all fields, and the traceback apart."""
+    """Return the arguments for `logging`: one text with all fields, and the traceback separately."""
     exc_info = event.pop("exc_info", None)
     text = event.pop("event")
     fields = "".join(f" {key}={value!r}" for key, value in event.items())

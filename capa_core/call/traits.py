@@ -18,14 +18,14 @@ _BLOCKING = "__capa_blocking__"
 
 @dataclass(frozen=True, slots=True)
 class CallTraits:
-    """Traits of one method; those of a method without any are the defaults.
+    """Traits of one method; a method without a declaration has the defaults.
 
     Attributes:
-        waits: It waits for others (a write, a message, a release, a service), not only for the engine's answer.
-        immediate: It neither waits nor does any I/O: async code calls it as it is.
-        opens: It returns a blocking object that is to be closed: async code may write `async with` around the call.
-        handler: The parameter that takes a function to be called later.
-        undo: The method of the same object that takes back a result which came after the caller was cancelled. An
+        waits: It waits for an event (a write, a message, a release, a service), not only for the engine's answer.
+        immediate: It neither waits nor does any I/O: async code calls it directly.
+        opens: It returns a blocking object that must be closed: async code may use the call in `async with`.
+        handler: The parameter for a function to be called later.
+        undo: The method of the same object that undoes a result which arrived after the caller was cancelled. An
             object that a call opened is closed without it.
     """
 
@@ -62,10 +62,10 @@ def traits_of(owner: type, method: str) -> CallTraits:
 
 
 def blocking(name: str = "") -> Callable[[ClassT], ClassT]:
-    """Return a decorator for a class whose methods may block, so that async code gets it through a facade.
+    """Return a decorator for a class whose methods may block, so that async code uses it through a facade.
 
     Args:
-        name: Of the facade in `capa_core.aio`; `""` for the name of the class.
+        name: The name of the facade in `capa_core.aio`; `""` for that of the class.
     """
 
     def declare(owner: ClassT) -> ClassT:

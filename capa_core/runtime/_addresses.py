@@ -26,7 +26,7 @@ def normalised(address: str) -> str:
 
 
 def without_credentials(address: str) -> str:
-    """Return *address* fit to be shown, also if it is malformed."""
+    """Return *address* without its credentials, safe to show even if it is malformed."""
     scheme, mark, rest = address.partition("://")
     return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else address.rpartition("@")[2]
 

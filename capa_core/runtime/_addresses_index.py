@@ -1,4 +1,4 @@
-"""Looks up which logical name a legacy address stands for."""
+"""The index from legacy addresses to logical names."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from capa_core.runtime._settings import Loaded
 
 OWN = "capa://"
-"""An address that begins so is a logical name already."""
+"""The prefix of an address that names a logical name directly."""
 
 
 class AddressIndex:
     """All `legacy` addresses of the settings, by block.
 
     Raises:
-        SettingsError: Two names of one block claim the same address, or an address is none.
+        SettingsError: Two names of one block claim the same address, or an address is malformed.
     """
 
     def __init__(self, loaded: Loaded) -> None:
@@ -45,7 +45,7 @@ class AddressIndex:
         return claims
 
     def logical_name(self, block: str, address: str) -> str | None:
-        """Return the name that *address* stands for in *block*, or `None`, also for what is no address."""
+        """Return the name that *address* stands for in *block*; `None` if there is none or *address* is malformed."""
         if address.startswith(OWN):
             return address.removeprefix(OWN).rstrip("/") or None
         try:
@@ -64,6 +64,6 @@ def _normalised(address: str, place: str) -> str:
         return normalised(address)
     except ValueError:
         raise SettingsError(
-            f"{place}: {without_credentials(address)!r} is no address. Write scheme://host:port, and what is special"
-            " in a password as %XX."
+            f"{place}: {without_credentials(address)!r} is not an address. Write scheme://host:port, and escape special"
+            " characters in a password as %XX."
         ) from None

@@ -1,4 +1,4 @@
-"""From a settings table to a driver and the portable object over it."""
+"""Construction of a component: from a settings table to a driver and the portable object over it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def build(runtime: Runtime, block: Block, name: str, hosted: Application | None)
         deadline_s=table.deadline_s, attempt_s=min(attempt_s, table.deadline_s), retries=table.retries
     )
     more = {"folder": runtime.folder} if block.keeps_files else {}
-    portable_type: Any = block.portable  # its arguments are those of the block, and not of `Portable`
+    portable_type: Any = (
+        block.portable
+    )  # it takes the arguments of its block, which differ from those of `Portable`
     return portable_type(driver, name=name, policy=policy, **more)
 
 
@@ -60,8 +62,8 @@ def _driver(
 
 
 def _own(folder: Path) -> None:
-    """Keep what stands in *folder* out of the user's version control."""
-    with suppress(OSError):  # it is there already, or the component says what is wrong with the place
+    """Keep the content of *folder* out of the user's version control."""
+    with suppress(OSError):  # it exists already, or the component reports the error when it opens its file
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".gitignore").open("x") as file:
             file.write("*\n")
@@ -78,7 +80,7 @@ def validated(
 
     Raises:
         UnknownNameError: A key is not one of *model*'s.
-        SettingsError: A value does not fit; the message names its place and not the value.
+        SettingsError: A value is invalid; the message names its place and not the value.
     """
     unknown_keys(given, model, runtime.loaded, path)
     values = {

@@ -1,4 +1,4 @@
-"""The runtime that adapters and decorators use when nobody hands them one."""
+"""The default runtime, which adapters and decorators use if they are given none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _current: Runtime | None = None
 def default_runtime() -> Runtime:
     """Return the process's runtime, made on the first call from capa.toml and the environment.
 
-    Making it reads nothing and opens nothing: errors in settings come with the first thing asked of it. It is closed
+    Making it reads and opens nothing: errors in settings are raised by the first use. It is closed
     when the process ends; running handlers have `drain_s` of the settings to end.
     """
     global _current  # noqa: PLW0603 - there is one per process
@@ -30,7 +30,7 @@ def default_runtime() -> Runtime:
 
 
 def _close(runtime: Runtime, process: int) -> None:
-    """Close what *process* made; a forked child that comes by here leaves it to its parent."""
+    """Close the runtime if this is the process that made it; a forked child leaves it to its parent."""
     if os.getpid() == process:
         runtime.close_at_exit()
 

@@ -1,4 +1,4 @@
-"""Where settings come from: capa.toml, a profile in it, the environment, code. Later layers win.
+"""The sources of settings in order: capa.toml, a profile in it, the environment, code. Later layers win.
 
 Each layer is a tree of plain values with the text that names its place; merging keeps the place of each value.
 """
@@ -29,32 +29,32 @@ class Layer:
 
     Attributes:
         tree: Section → name → key → value.
-        place: Names a key's place to a human; `{key}` stands for the dotted key.
+        place: A template for the place of a key, for messages; `{key}` stands for the dotted key.
     """
 
     tree: Mapping[str, Any] = field(repr=False)
     place: str
 
     def place_of(self, path: KeyPath) -> str:
-        """Return where the value at *path* stands in this layer."""
+        """Return the place of the value at *path* in this layer, for messages."""
         dotted = ".".join(path)
         return self.place.format(key=dotted, variable=PREFIX + "__".join(path).upper().replace("-", "_"))
 
 
 @dataclass(slots=True)
 class Merged:
-    """The outcome of all layers: the values and, for each, the place it came from."""
+    """The merged values of all layers and, for each, the place it came from."""
 
     tree: dict[str, Any] = field(default_factory=dict, repr=False)
     origins: dict[KeyPath, str] = field(default_factory=dict)
 
     def add(self, layer: Layer) -> None:
-        """Lay *layer* over what is there."""
+        """Merge *layer* over the earlier ones."""
         self._lay(self.tree, layer.tree, (), layer)
 
     def _lay(self, under: dict[str, Any], over: Mapping[str, Any], path: KeyPath, layer: Layer) -> None:
         if _changes_driver(under, over):
-            # The settings of one driver mean nothing to another; what the name stands for stays.
+            # The settings of one driver mean nothing to another; the legacy addresses of the name remain valid.
             for key in set(under) - {"legacy"}:
                 del under[key]
                 self.origins.pop((*path, key), None)
@@ -81,7 +81,7 @@ def read_file(path: Path) -> dict[str, Any]:
     """Return the tree of a capa.toml.
 
     Raises:
-        SettingsError: It cannot be read, or is no TOML; the message has the line and column.
+        SettingsError: It cannot be read, or is not TOML; the message has the line and column.
     """
     try:
         return tomllib.loads(path.read_text("utf-8"))
@@ -91,7 +91,7 @@ def read_file(path: Path) -> dict[str, Any]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"{path}: is not valid TOML: {error}. Nothing was started; mend the file."
+            f"{path}: is not valid TOML: {error}. Nothing was started; correct the file."
         ) from error
 
 
@@ -100,13 +100,13 @@ def file_layers(path: Path, profile: str | None) -> tuple[list[Layer], str | Non
 
     Raises:
         SettingsError: The file cannot be read.
-        UnknownNameError: It has no such profile, or a section that nobody knows.
+        UnknownNameError: It has no such profile, or an unknown section.
     """
     tree = read_file(path)
     profiles = _profiles(tree.pop("profiles", {}), path)
     chosen = profile or tree.get("profile")
     if not isinstance(chosen, str | None):
-        raise SettingsError(f'{path}: profile must be a text, such as profile = "dev".')
+        raise SettingsError(f'{path}: profile must be a string, such as profile = "dev".')
     check_sections(tree, str(path))
     layers = [Layer(tree, f"{path}: {{key}}")]
     if chosen is not None:
@@ -126,7 +126,7 @@ def _profiles(found: Any, path: Path) -> dict[str, dict[str, Any]]:
 
 
 def environment_layer(environ: Mapping[str, str], known: Mapping[str, Any]) -> Layer:
-    """Return what `CAPA_<SECTION>__<NAME>__<KEY>` variables say.
+    """Return the layer of the `CAPA_<SECTION>__<NAME>__<KEY>` variables.
 
     A `-` in a logical name of *known* is written `_`; a value that is a JSON list or object is read as one.
 
@@ -150,7 +150,7 @@ def environment_layer(environ: Mapping[str, str], known: Mapping[str, Any]) -> L
                 ) from None
         else:
             raise UnknownNameError(
-                f"environment: {variable} is no setting of Capa.{nearest(section, (*SECTIONS, *OPTIONS, 'profile'))}"
+                f"environment: {variable} is not a setting of Capa.{nearest(section, (*SECTIONS, *OPTIONS, 'profile'))}"
                 " Write CAPA_<SECTION>__<NAME>__<KEY>, such as CAPA_STATE__DEFAULT__DRIVER, or unset it."
             )
     return Layer(tree, "environment: {variable}")
@@ -175,11 +175,11 @@ def _value(text: str) -> Any:
 
 
 def check_sections(tree: Mapping[str, Any], place: str) -> None:
-    """Raise `UnknownNameError` for a top-level key that is no section or option.
+    """Check that each top-level key is a section or an option.
 
     Raises:
         UnknownNameError: The message names the key, the place and the nearest match.
-        SettingsError: A section is no table.
+        SettingsError: A section is not a table.
     """
     for key, value in tree.items():
         if key not in SECTIONS and key not in OPTIONS:
@@ -189,7 +189,7 @@ def check_sections(tree: Mapping[str, Any], place: str) -> None:
 
 
 def merge(layers: Iterable[Layer]) -> Merged:
-    """Return all *layers* laid over each other, the last on top."""
+    """Return the merged *layers*; later ones win."""
     merged = Merged()
     for layer in layers:
         merged.add(layer)

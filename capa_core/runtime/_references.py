@@ -1,4 +1,4 @@
-"""`${env:NAME}` and `${secret:name}` in settings, filled in when a component is built."""
+"""References in settings, `${env:NAME}` and `${secret:name}`, resolved when a component is built."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ SecretReader = Callable[[str, str], str]
 
 
 def resolve(value: Any, place: str, environ: Mapping[str, str], secret: SecretReader) -> Any:
-    """Return *value* with each reference in its texts replaced.
+    """Return *value* with each reference in its strings resolved.
 
     Raises:
-        SettingsError: A variable that is referred to is not set, or nothing is referred to in this way; the message
-            names *place*.
+        SettingsError: A variable is not set, or the kind of reference is unknown; the message names *place*.
     """
     if isinstance(value, str):
         return REFERENCE.sub(lambda match: _text(match, place, environ, secret), value)
@@ -35,7 +34,7 @@ def _text(match: re.Match[str], place: str, environ: Mapping[str, str], secret: 
         return secret(match["name"], match["field"] or "")
     if match["kind"] != "env":
         raise UnknownNameError(
-            f"{place}: nothing is read by ${{{match['kind']}:…}}.{nearest(match['kind'], ('env', 'secret'))}"
+            f"{place}: unknown kind of reference ${{{match['kind']}:…}}.{nearest(match['kind'], ('env', 'secret'))}"
         )
     if match["name"] not in environ:
         raise SettingsError(

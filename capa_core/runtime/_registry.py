@@ -1,4 +1,4 @@
-"""Finds drivers by entry point: nobody imports a component by name."""
+"""The registry of installed drivers and adapters, by entry point; components are never imported by name."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from capa_core.errors import MissingExtraError, UnknownNameError, nearest
 
 @cache
 def drivers(block: Block) -> dict[str, EntryPoint]:
-    """Return the drivers of *block* that are installed, by the name that capa.toml uses."""
+    """Return the installed drivers of *block* by their names in capa.toml."""
     return {point.name: point for point in entry_points(group=block.group)}
 
 
 @cache
 def adapters() -> frozenset[str]:
-    """Return the adapters that are installed, by the name of their table in capa.toml."""
+    """Return the installed adapters by the names of their tables in capa.toml."""
     return frozenset(point.name for point in entry_points(group="capa.adapters"))
 
 
@@ -47,7 +47,7 @@ def driver_type(block: Block, name: str, place: str) -> type[Driver[Any]]:
 
 
 def _package(point: EntryPoint, library: str) -> str:
-    """Return what to install for the driver at *point*: the extra that its engine names, or else the library."""
+    """Return the requirement to install for the driver at *point*: the extra of its engine, or else the library."""
     engine = engine_of(point.module)
     if engine is None or engine.extra is None or point.dist is None:
         return library

@@ -1,4 +1,4 @@
-"""Which component serves what, and from which setting."""
+"""The report of components: the driver that serves each name, and the setting that chose it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ComponentReport:
 
     Attributes:
         driver: The driver's name in capa.toml.
-        origin: The place of the setting that chose it; `embedded default` if nothing did.
+        origin: The place of the setting that chose it; `embedded default` if there is none.
         legacy: The legacy addresses that mean this name, without credentials.
     """
 
@@ -30,7 +30,7 @@ class ComponentReport:
     legacy: tuple[str, ...] = ()
 
     def component(self, runtime: Runtime) -> Any:
-        """Return the component, built if need be; `None` for one that stands for components yet to be named.
+        """Return the component, built if necessary; `None` for a table that serves names known only at a call.
 
         Raises:
             SettingsError: Its settings are wrong.
@@ -40,7 +40,7 @@ class ComponentReport:
         return runtime.component(self.block, self.name)
 
     def answer(self, runtime: Runtime) -> tuple[bool, str]:
-        """Build the component, ask whether it answers, and return that with one line about it or the error."""
+        """Build the component, ping it, and return whether it answers, with one line about it or the error."""
         if self.name == "default" and declaration(self.block).one_per:
             kind = declaration(self.block).one_per
             return True, f"each {kind} is looked up by its own name when it is called"

@@ -1,4 +1,4 @@
-"""Checks what an application requires of its components, at start-up and with the alternatives."""
+"""The start-up check of the abilities that an application requires; a failure names the alternatives."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def require(runtime: Runtime, wanted: Mapping[str, Sequence[str]]) -> None:
         missing += [line for label in labels if (line := _gap(declaration(name), target, features, label))]
     if missing:
         raise UnsupportedError(
-            "this application requires what its components have not:\n  " + "\n  ".join(missing)
+            "this application requires abilities that its components lack:\n  " + "\n  ".join(missing)
         )
 
 
@@ -42,8 +42,10 @@ def _gap(block: Block, target: str, features: Mapping[Feature, Support], label: 
     if support:
         return None
     others = [name for name in drivers(block) if _has(block, name, label)]
-    instead = f"drivers that have it: {', '.join(sorted(others))}" if others else "no installed driver has it"
-    return f"{target}: {label} ({support.note}); {instead}"
+    alternatives = (
+        f"drivers that have it: {', '.join(sorted(others))}" if others else "no installed driver has it"
+    )
+    return f"{target}: {label} ({support.note}); {alternatives}"
 
 
 def _has(block: Block, driver: str, label: str) -> bool:

@@ -46,10 +46,10 @@ class Runtime:
     """Loads components by profile, on first use, and closes them in order. Safe for many threads and across fork.
 
     Args:
-        settings: A tree as capa.toml would hold it; wins over file and environment.
+        settings: A tree of the shape of capa.toml; wins over file and environment.
         file: The capa.toml to read; `None` looks for `CAPA_CONFIG`, then in *start* and the folders above.
         profile: Wins over `CAPA_PROFILE` and the file's own `profile`.
-        start: Where to look for capa.toml; the working directory by default.
+        start: The folder in which the search for capa.toml starts; the working directory by default.
         environ: The environment; `os.environ` by default.
     """
 
@@ -133,7 +133,7 @@ class Runtime:
         Raises:
             InvalidArgumentError: There is no such block.
             UnknownNameError: Nothing serves *name*, or the driver or a key is not known.
-            SettingsError: A setting does not fit its driver.
+            SettingsError: A setting is invalid for its driver.
             MissingExtraError: The driver's library is not installed.
             ClosedError: The runtime was closed.
         """
@@ -142,7 +142,9 @@ class Runtime:
 
     def _build(self, block: str, name: str) -> Any:
         if block not in block_names():
-            raise InvalidArgumentError(f"no block {block!r}; there are {', '.join(sorted(block_names()))}")
+            raise InvalidArgumentError(
+                f"no block {block!r}; the blocks are {', '.join(sorted(block_names()))}"
+            )
         with first_use, self._lock:
             from capa_core.runtime._build import build
 
@@ -167,7 +169,7 @@ class Runtime:
 
     @call_traits(immediate=True)
     def host(self, application: Application, *, name: str) -> None:
-        """Make *application* answer for the service *name* within this process, without a socket.
+        """Host *application* as the service *name* within this process, without a socket.
 
         Args:
             application: A `capa_core.blocks.invocation.Service`, or any WSGI application.
@@ -180,9 +182,9 @@ class Runtime:
 
     @call_traits(immediate=True)
     def service_for(self, host: str, port: int | None) -> str | None:
-        """Return the service that an HTTP address means, or `None` for an address outside; cheap enough per request.
+        """Return the service at an HTTP address, or `None` for an outside address; cheap enough for each request.
 
-        A service is meant by its own name with any port, or by one of its `legacy` addresses.
+        An address of a service is its own name with any port, or one of its `legacy` addresses.
         """
         if not self._has_services:
             return None
@@ -192,16 +194,16 @@ class Runtime:
 
     @call_traits(immediate=True)
     def logical_name(self, block: str, address: str) -> str | None:
-        """Return the name that *address* means, or `None`.
+        """Return the logical name that *address* stands for, or `None`.
 
-        That is the one whose `legacy` addresses hold it, whatever its spelling and credentials; `capa://orders` is the
+        That is the name with this `legacy` address, regardless of spelling and credentials; `capa://orders` is the
         name `orders`, also if there is no such table.
         """
         return self._addresses.logical_name(block, address)
 
     @call_traits(immediate=True)
     def legacy_addresses(self, block: str, name: str) -> tuple[str, ...]:
-        """Return the addresses in legacy code that mean *name* of *block*; none if capa.toml lists none.
+        """Return the legacy addresses that stand for *name* of *block*; none if capa.toml lists none.
 
         Raises:
             UnknownNameError: The block is configured, but neither for *name* nor for `default`.
@@ -232,32 +234,32 @@ class Runtime:
 
     @computed_once
     def configured(self) -> bool:
-        """Whether there may be any setting, told without loading them: that costs 100 ms (pydantic)."""
+        """Whether there may be any setting, without loading them, which costs 100 ms (pydantic)."""
         if self._code is not None or self._file is not None or "CAPA_CONFIG" in self._environ:
             return True
         return find_file(self._start) is not None or any(key.startswith(PREFIX) for key in self._environ)
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment that references such as `${env:NAME}` read."""
+        """The environment from which references such as `${env:NAME}` are resolved."""
         return self._environ
 
     @property
     def root(self) -> Path:
-        """The folder of capa.toml, or where it was looked for: relative paths in settings start here."""
+        """The folder of capa.toml, or in which the search for it started: the base of relative paths in settings."""
         return self.loaded.file.parent if self.loaded.file else self._start
 
     @property
     def folder(self) -> Path:
-        """The folder for what Capa itself keeps, `.capa` beside capa.toml; it may not exist yet."""
+        """The folder for Capa's own files, `.capa` beside capa.toml; it may not exist yet."""
         return self.root / ".capa"
 
     def adapter_settings(self, adapter: str, model: type[ModelT]) -> ModelT:
         """Return the `[adapters.<adapter>]` table as a *model*; its defaults where there is none.
 
         Raises:
-            UnknownNameError: The table has a key that *model* has not.
-            SettingsError: A value does not fit.
+            UnknownNameError: The table has a key that *model* does not have.
+            SettingsError: A value is invalid.
         """
         with first_use:
             from capa_core.runtime._build import validated
@@ -289,14 +291,13 @@ class Runtime:
 
     @call_traits(waits=True)
     def close(self, *, drain_s: float | None = None) -> None:
-        """Close what was built: stop all intake, let handlers end, close what others lean on last. Twice does nothing.
+        """Stop all intake, let handlers end, then close the components in order. A second call does nothing.
 
         Args:
-            drain_s: For how long to wait for handlers; the messages of those that still run come again. `None`: as
-                long as they run.
+            drain_s: Seconds to wait for handlers; messages of those still running are redelivered. `None`: no limit.
 
         Raises:
-            ExceptionGroup: Components failed to close; all the others are closed.
+            ExceptionGroup: Components failed to close; all others are closed.
         """
         with self._lock:
             self._closed = True
@@ -312,7 +313,7 @@ class Runtime:
                 if drain_s is not None:
                     portable.drain(max(0.0, end - time.monotonic()))
                 portable.close()
-            except Exception as error:  # noqa: BLE001 - one that fails must not keep the others open
+            except Exception as error:  # noqa: BLE001 - a component that fails must not keep the others open
                 failures.append(error)
         if failures:
             raise ExceptionGroup("closing the runtime", failures)
@@ -327,7 +328,7 @@ class Runtime:
             return
         except ExceptionGroup as failed:
             for error in failed.exceptions:
-                telemetry.logger("runtime", "default").warning("not closed well at exit", error=str(error))
+                telemetry.logger("runtime", "default").warning("closing at exit failed", error=str(error))
 
     def __enter__(self) -> Self:
         return self
@@ -336,7 +337,7 @@ class Runtime:
         self.close()
 
     def _forget(self) -> None:
-        # A lock held by another thread of the parent stays held for ever in the child: start with a new one.
+        # A lock held by another thread of the parent is never released in the child: use a new one.
         self._lock = threading.RLock()
         for portable in {id(item): item for item in self._built.values()}.values():
             portable.forget()

@@ -24,11 +24,11 @@ from capa_core.runtime._layers import (
 )
 from capa_core.runtime._registry import adapters
 
-_NO_TABLE = "This must be a table: each component stands in one of its own, such as [{}.default]"
+_NO_TABLE = "This must be a table: each component has one of its own, such as [{}.default]"
 
 
 class ComponentTable(BaseModel):
-    """One `[<block>.<name>]` table: what is the same for every driver; the rest is the driver's own."""
+    """One `[<block>.<name>]` table: the settings that all drivers share; other keys belong to the driver."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -39,11 +39,11 @@ class ComponentTable(BaseModel):
     retries: int = Field(default=3, ge=0, le=100)
 
     def driver_settings(self) -> dict[str, Any]:
-        """Return the keys that only the driver knows."""
+        """Return the settings of the driver."""
         return dict(self.model_extra or {})
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Leave the driver's own keys out: nobody knows here which of them are secret."""
+        """Leave the driver's own keys out: any of them may be secret."""
         own = type(self).model_fields
         return (pair for pair in super().__repr_args__() if pair[0] in own)
 
@@ -56,7 +56,7 @@ def _as_tuple(value: Any) -> Any:
 
 
 class CapaSettings(BaseSettings):
-    """The settings that belong to no block. `load` adds the sections of the blocks, and knows the layers."""
+    """The settings that belong to no block. `load` adds the sections of the blocks and merges the layers."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
@@ -75,20 +75,20 @@ class CapaSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read from the merged layers only: they know the profile and the origin of each value."""
+        """Read from the merged layers only: they apply the profile and record the origin of each value."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
 
 @cache
 def _settings_type() -> type[CapaSettings]:
-    """Return the model of all settings: a section of tables for each block besides the fixed ones."""
+    """Return the model of all settings: a section of tables for each block, besides the fixed settings."""
     sections: dict[str, Any] = {name: (Tables, {}) for name in block_names()}
     return create_model("CapaSettings", __base__=CapaSettings, **sections)
 
 
 class Loaded(BaseModel):
-    """Settings with where they came from."""
+    """Settings with their origins."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -98,19 +98,19 @@ class Loaded(BaseModel):
     merged: Merged
 
     def origin(self, *path: str) -> str:
-        """Return the place of the value at *path*, or of the nearest table above it, or `default`."""
+        """Return the origin of the value at *path*, or of the nearest table above it, or `default`."""
         for length in range(len(path), 0, -1):
             if place := self.merged.origins.get(path[:length]):
                 return place
         return "default"
 
     def tables(self, block: str) -> Tables:
-        """Return the tables of *block* by logical name; none where its embedded default serves all names."""
+        """Return the tables of *block* by logical name; none if its embedded default serves all names."""
         tables: Tables = getattr(self.settings, block)
         return tables
 
     def table(self, block: str, name: str) -> tuple[str, ComponentTable] | None:
-        """Return the table that serves *name* and its own name, or `None` if the embedded default does.
+        """Return the table that serves *name* and its own name; `None` if the embedded default serves it.
 
         Raises:
             UnknownNameError: The block is configured, but neither for *name* nor for `default`.
@@ -132,7 +132,7 @@ class Loaded(BaseModel):
         return None
 
     def where(self) -> str:
-        """Return the file, or a text that says there is none."""
+        """Return the path of capa.toml, or a text that reports its absence, for messages."""
         return str(self.file) if self.file else "settings (no capa.toml)"
 
 
@@ -147,13 +147,13 @@ def load(
     """Read capa.toml, its profile, the environment and *code*, the later over the earlier.
 
     Args:
-        code: A tree as capa.toml would hold it.
+        code: A tree of the shape of capa.toml.
         file: The file to read; `None` looks for `CAPA_CONFIG`, then for a capa.toml in *start* and
-            above; a *start* of `None` is nowhere.
+            above; there is no search if *start* is `None`.
         profile: Wins over `CAPA_PROFILE`, which wins over the file's `profile`.
 
     Raises:
-        SettingsError: A file cannot be read or a value does not fit; the message names its place.
+        SettingsError: A file cannot be read or a value is invalid; the message names its place.
         UnknownNameError: A key, profile, adapter or variable is not known.
     """
     path = file or _configured(environ) or (find_file(start) if start else None)
@@ -163,7 +163,7 @@ def load(
         layers, wanted = file_layers(path, wanted)
     elif wanted is not None:
         raise SettingsError(
-            f"profile {wanted!r} is asked for, but there is no capa.toml in {start} or above."
+            f"profile {wanted!r} was requested, but there is no capa.toml in {start} or above."
             " Create it, set CAPA_CONFIG, or unset CAPA_PROFILE."
         )
     layers.append(environment_layer(environ, merge(layers).tree))
@@ -184,7 +184,7 @@ def _validated(merged: Merged) -> CapaSettings:
     try:
         return _settings_type()(**merged.tree)
     except ValidationError as error:
-        raise explain(error, merged, ()) from None  # its text holds the value, which may be secret
+        raise explain(error, merged, ()) from None  # its text contains the value, which may be secret
 
 
 def _check_adapters(merged: Merged) -> None:
@@ -196,20 +196,22 @@ def _check_adapters(merged: Merged) -> None:
 
 
 def explain(error: ValidationError, merged: Merged, path: tuple[str, ...]) -> SettingsError:
-    """Return pydantic's first complaint with its place, and without the value, which may be secret."""
+    """Return pydantic's first error with its place, and without the value, which may be secret."""
     first = error.errors(include_input=False, include_url=False)[0]
     spot = (*path, *(str(part) for part in first["loc"]))
     places = (merged.origins.get(spot[:length]) for length in range(len(spot), 0, -1))
     place = next(filter(None, places), ".".join(spot))
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    says = _NO_TABLE.format(".".join(spot[:1])) if first["type"] == "model_type" else first["msg"].rstrip(".")
-    return SettingsError(f"{place}: {says}{more}. Nothing was started; mend the setting.")
+    reason = (
+        _NO_TABLE.format(".".join(spot[:1])) if first["type"] == "model_type" else first["msg"].rstrip(".")
+    )
+    return SettingsError(f"{place}: {reason}{more}. Nothing was started; correct the setting.")
 
 
 def unknown_keys(
     given: Mapping[str, Any], model: type[BaseModel], loaded: Loaded, path: tuple[str, ...]
 ) -> None:
-    """Refuse the keys that *model* does not have.
+    """Check that *model* has all keys of *given*.
 
     Raises:
         UnknownNameError: The message names the key, its place and the nearest match.

@@ -30,16 +30,20 @@ def free_port():
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "says"),
+    ("text", "kind", "message"),
     [
-        (b"[state.default]\ndriver = '\xff'", SettingsError, "capa.toml: is not valid TOML.*mend the file"),
+        (
+            b"[state.default]\ndriver = '\xff'",
+            SettingsError,
+            "capa.toml: is not valid TOML.*correct the file",
+        ),
         ("state = 3", SettingsError, r"state must be a table such as \[state.default\]"),
         (
             '[state]\ndriver = "redis"',
             SettingsError,
             r"capa.toml: state.driver: .*a table.*\[state.default\]",
         ),
-        ("profile = 3", SettingsError, 'profile must be a text, such as profile = "dev"'),
+        ("profile = 3", SettingsError, 'profile must be a string, such as profile = "dev"'),
         ("profiles = 3", SettingsError, r"profiles must hold tables such as \[profiles.prod"),
         ("[profiles]\nprod = 3", SettingsError, r"profiles must hold tables such as \[profiles.prod"),
         ("[adapters.request]\n", UnknownNameError, "adapters.request: no adapter 'request'.*'requests'"),
@@ -60,17 +64,17 @@ def free_port():
         (
             REDIS + 'url = "redis://:${sercet:pw}@h"',
             UnknownNameError,
-            "state.default.url: nothing is read by .*'secret'",
+            "state.default.url: unknown kind of reference .*'secret'",
         ),
     ],
 )
-def test_what_is_wrong_in_the_file_names_its_place_and_the_next_step(text, kind, says, opened):
-    with pytest.raises(kind, match=says):
+def test_what_is_wrong_in_the_file_names_its_place_and_the_next_step(text, kind, message, opened):
+    with pytest.raises(kind, match=message):
         opened(text)
 
 
 @pytest.mark.parametrize(
-    ("environ", "says"),
+    ("environ", "message"),
     [
         ({"CAPA_STATE__DEFAULT": "redis"}, r"CAPA_STATE__DEFAULT: This must be a table"),
         (
@@ -85,8 +89,8 @@ def test_what_is_wrong_in_the_file_names_its_place_and_the_next_step(text, kind,
         ),
     ],
 )
-def test_what_is_wrong_in_the_environment_names_the_variable_and_the_next_step(environ, says, opened):
-    with pytest.raises(SettingsError, match=says):
+def test_what_is_wrong_in_the_environment_names_the_variable_and_the_next_step(environ, message, opened):
+    with pytest.raises(SettingsError, match=message):
         opened("", **environ)
 
 
@@ -109,7 +113,9 @@ def test_a_legacy_address_that_is_none_names_the_setting(tmp_path):
     table = {"driver": "memory", "legacy": ["redis://h:port/0"]}
     runtime = Runtime({"state": {"default": table}}, start=tmp_path, environ={})
 
-    with pytest.raises(SettingsError, match="code: state.default.legacy: 'redis://h:port/0' is no address"):
+    with pytest.raises(
+        SettingsError, match="code: state.default.legacy: 'redis://h:port/0' is not an address"
+    ):
         runtime.logical_name("state", "redis://h")
 
 
@@ -151,7 +157,7 @@ def test_a_service_that_is_down_is_named_with_the_next_step(tmp_path, free_port)
         Runtime(tree, start=tmp_path, environ={}).invocation("cat").invoke("reserve")
 
 
-def test_a_service_whose_name_does_not_resolve_says_where_to_write_its_address(tmp_path):
+def test_a_service_whose_name_does_not_resolve_message_where_to_write_its_address(tmp_path):
     tree = {"invocation": {"default": {"retries": 0}}}
 
     with pytest.raises(UnavailableError, match="no host is named 'cat.invalid'.*`url` of the service"):

@@ -46,7 +46,7 @@ def test_a_fork_closes_a_sqlite_connection_on_both_sides_and_gives_new_ones(runt
 
 def test_a_wrong_type_is_refused_with_those_there_are(runtime):
     with pytest.raises(
-        UnsupportedError, match=r"state 'default': .*redis.client.Redis: ask for sqlite3.Conn"
+        UnsupportedError, match=r"state 'default': .*redis.client.Redis: request sqlite3.Conn"
     ):
         runtime.state().native(redis.Redis)
     with pytest.raises(UnsupportedError, match="its engine has no client of its own"):

@@ -125,5 +125,5 @@ def test_an_event_names_the_component_it_came_from(pubsub, consumer):
 
 @pytest.mark.parametrize("data", [float("nan"), {1, 2}, object()], ids=["nan", "set", "object"])
 def test_what_json_cannot_hold_is_refused(pubsub, data):
-    with pytest.raises(InvalidArgumentError, match="Give bytes, text, or what JSON holds"):
+    with pytest.raises(InvalidArgumentError, match="Give bytes, text, or a value that JSON can hold"):
         pubsub.publish("t", data)

@@ -96,7 +96,7 @@ def test_references_are_filled_from_the_environment(folder):
 
 
 @pytest.mark.parametrize(
-    ("tree", "kind", "says"),
+    ("tree", "kind", "message"),
     [
         ({"stat": {}}, UnknownNameError, "code: unknown key 'stat'. Did you mean 'state'?"),
         (
@@ -109,7 +109,7 @@ def test_references_are_filled_from_the_environment(folder):
             UnknownNameError,
             "invocation.o.urls: unknown key 'urls'.*'url'",
         ),
-        ({"invocation": {"o": {"url": "x"}}}, SettingsError, "invocation.o: 'x' is no address"),
+        ({"invocation": {"o": {"url": "x"}}}, SettingsError, "invocation.o: 'x' is not an address"),
         ({"invocation": {"o": {"retries": "x"}}}, SettingsError, "invocation.o.retries: Input should be"),
         ({"invocation": {"o": {"eject_s": "x"}}}, SettingsError, "invocation.o.eject_s: Input should be"),
         ({"invocation": {"p": {}}}, UnknownNameError, r"no \[invocation.o\] and no \[invocation.default\]"),
@@ -117,8 +117,8 @@ def test_references_are_filled_from_the_environment(folder):
         ({"embedded": False}, UnknownNameError, "nothing serves invocation 'o'"),
     ],
 )
-def test_a_wrong_setting_names_its_place_and_the_nearest_match(tree, kind, says, tmp_path):
-    with pytest.raises(kind, match=says):
+def test_a_wrong_setting_names_its_place_and_the_nearest_match(tree, kind, message, tmp_path):
+    with pytest.raises(kind, match=message):
         Runtime(tree, start=tmp_path, environ={}).invocation("o")
 
 
@@ -140,7 +140,7 @@ def test_a_profile_without_a_file_says_where_it_looked(tmp_path):
 
 
 def test_a_mistyped_variable_is_refused(folder):
-    with pytest.raises(UnknownNameError, match="CAPA_STAT__DEFAULT__DRIVER is no setting.*'state'"):
+    with pytest.raises(UnknownNameError, match="CAPA_STAT__DEFAULT__DRIVER is not a setting.*'state'"):
         Runtime(start=folder, environ={"CAPA_STAT__DEFAULT__DRIVER": "x"}).loaded  # noqa: B018 - reading it loads
 
 

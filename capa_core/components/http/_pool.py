@@ -223,7 +223,7 @@ def _parts(url: str) -> SplitResult:
         fits = False
     if not fits:
         raise SettingsError(
-            f"{_without_credentials(url)!r} is no address of a service. Write http://host:port or https://host."
+            f"{_without_credentials(url)!r} is not an address of a service. Write http://host:port or https://host."
         )
     if parts.username is not None:
         raise SettingsError(

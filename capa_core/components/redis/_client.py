@@ -31,7 +31,7 @@ def _address(url: str) -> str:
     except (TypeError, ValueError):  # their texts may hold a part of the password
         raise PydanticCustomError(
             "redis_url",
-            "This is no address of a Redis server. Write redis://[user[:password]@]host[:port]/database,"
+            "This is not an address of a Redis server. Write redis://[user[:password]@]host[:port]/database,"
             " and what is special in a password as %XX",
         ) from None
     return url
