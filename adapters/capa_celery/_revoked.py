@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from celery.worker import state as worker_state
 
+from capa_celery._threads import WorkerThread
 from capa_core.errors import CapaError, ConflictError
 
 if TYPE_CHECKING:
@@ -42,25 +43,22 @@ def revoke(store: State, task_ids: Iterable[str]) -> None:
         return
 
 
-class RevocationWatch(threading.Thread):
+class RevocationWatch(WorkerThread):
     """Keeps Celery's own set of revoked tasks in this process up to date."""
 
     def __init__(self, app: Celery) -> None:
-        super().__init__(name="capa-revoked", daemon=True)
+        super().__init__("capa-revoked", self._watch)
         self._app = app
         self._stopped = threading.Event()
         self._etag = ""
-        self._state: State | None = None
 
     def look(self, wait_s: float = 0.0) -> None:
-        """Take over the list if it has changed; before the first task is received, and then from `run`."""
+        """Take over the list if it has changed; before the first task is received, and then from the thread."""
         try:
-            if (
-                self._state is None
-            ):  # once: the last wait, which may outlive the worker, must not open a later runtime's
-                self._state = self._app.capa.state
-            item = self._state.wait(KEY, self._etag, timeout=wait_s)
+            item = self._app.capa.state.wait(KEY, self._etag, timeout=wait_s)
         except CapaError as error:
+            if self._stopped.is_set():  # the worker has ended, and its runtime may be closed
+                return
             logger.warning("the list of revoked tasks could not be read, trying again: %s", error)
             self._stopped.wait(wait_s)
             return
@@ -69,8 +67,7 @@ class RevocationWatch(threading.Thread):
             for task_id in json.loads(item.value):
                 worker_state.revoked.add(task_id)
 
-    def run(self) -> None:
-        """Watch until stopped."""
+    def _watch(self) -> None:
         while not self._stopped.is_set():
             self.look(WAIT_S)
 

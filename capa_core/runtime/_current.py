@@ -6,21 +6,28 @@ import atexit
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 
 from capa_core.runtime._runtime import Runtime
 
 _lock = threading.Lock()
 _current: Runtime | None = None
+_pinned: ContextVar[Runtime | None] = ContextVar("capa_pinned_runtime", default=None)
+_any_pinned = False
+"""Whether a thread was ever pinned: without it, every call of `default_runtime` would read a context variable."""
 
 
 def default_runtime() -> Runtime:
     """Return the process's runtime, made on the first call from capa.toml and the environment.
 
     Making it reads and opens nothing: errors in settings are raised by the first use. It is closed
-    when the process ends; running handlers have `drain_s` of the settings to end.
+    when the process ends; running handlers have `drain_s` of the settings to end. A thread that is pinned to a runtime
+    gets that one.
     """
     global _current  # noqa: PLW0603 - there is one per process
+    if _any_pinned and (pinned := _pinned.get()) is not None:
+        return pinned
     if _current is None:
         with _lock:
             if _current is None:
@@ -45,10 +52,28 @@ def use_runtime(runtime: Runtime) -> Iterator[Runtime]:
     with _lock:
         previous, _current = _current, runtime
     try:
-        yield runtime
+        with nullcontext() if _pinned.get() is None else pin_runtime(runtime):
+            yield runtime
     finally:
         with _lock:
             _current = previous
+
+
+@contextmanager
+def pin_runtime(runtime: Runtime) -> Iterator[None]:
+    """Make *runtime* the default one in this thread until the block ends, whatever `use_runtime` does in others.
+
+    For threads that may outlive the block of the `use_runtime` in which they were started: without it, the first call
+    that they make afterwards would open a runtime that nobody has asked for. What they run in an event loop, and by
+    `asyncio.to_thread`, is pinned as well; threads that they start otherwise are not.
+    """
+    global _any_pinned  # noqa: PLW0603 - as above
+    _any_pinned = True
+    token = _pinned.set(runtime)
+    try:
+        yield
+    finally:
+        _pinned.reset(token)
 
 
 def _renew_lock() -> None:

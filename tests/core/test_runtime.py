@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -14,6 +15,7 @@ from capa_core.errors import (
     UnknownNameError,
     UnsupportedError,
 )
+from capa_core.runtime import pin_runtime
 
 
 @pytest.fixture
@@ -67,6 +69,24 @@ def test_the_default_runtime_is_one_and_can_be_replaced(runtime):
         assert runtime is default_runtime()
 
     assert before is default_runtime()
+
+
+def test_a_pinned_thread_keeps_its_runtime_when_another_thread_replaces_it(runtime):
+    replaced = use_runtime(Runtime.in_memory())
+    with ThreadPoolExecutor(1) as other, pin_runtime(runtime):
+        later = other.submit(replaced.__enter__).result()
+        seen = (default_runtime(), other.submit(default_runtime).result())
+        other.submit(replaced.__exit__, None, None, None).result()
+
+    assert (runtime, later) == seen
+
+
+def test_a_pinned_thread_can_replace_its_own_runtime(runtime):
+    with pin_runtime(runtime):
+        with use_runtime(Runtime.in_memory()) as inside:
+            assert inside is default_runtime()
+
+        assert runtime is default_runtime()
 
 
 def test_a_hosted_service_answers_by_name(runtime):

@@ -20,6 +20,7 @@ from capa_celery._worker._pool import LOOK_S, Pool
 from capa_celery._worker._stall import StallWatch
 from capa_core.blocks.pubsub import Intake, Message
 from capa_core.errors import CapaError
+from capa_core.runtime import pin_runtime
 
 if TYPE_CHECKING:
     from capa_celery import Celery
@@ -141,7 +142,8 @@ class Consumer:
         jobs = [Job(message, intake, queue) for message in messages]
         self.jobs.add(jobs)
         try:
-            self._pool.put(jobs)
+            with pin_runtime(self.controller.runtime):
+                self._pool.put(jobs)
         except BaseException:
             self.jobs.forget(jobs)
             raise
@@ -203,7 +205,8 @@ class Consumer:
             if self._over.is_set():
                 return
             try:
-                self._leave(finish)
+                with pin_runtime(self.controller.runtime):
+                    self._leave(finish)
             finally:
                 self._over.set()
 

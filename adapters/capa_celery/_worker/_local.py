@@ -12,6 +12,7 @@ from functools import partial
 from celery import signals
 
 from capa_celery._outbox import Outbox
+from capa_celery._threads import WorkerThread
 from capa_celery._worker._execution import AGAIN, DONE, Execution, Outcome
 from capa_celery._worker._jobs import Job
 from capa_celery._worker._pool import LOOK_S, Flusher, Pool, PoolOptions, flush, flush_for_good
@@ -134,8 +135,7 @@ class ThreadPool(LocalPool):
         """Prepare the tasks and the threads."""
         super().start()
         self.threads = [
-            threading.Thread(target=self._serve, name=f"capa-task-{number}", daemon=True)
-            for number in range(self.options.slots)
+            WorkerThread(f"capa-task-{number}", self._serve) for number in range(self.options.slots)
         ]
         for thread in self.threads:
             thread.start()

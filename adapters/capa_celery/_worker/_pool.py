@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from capa_celery._outbox import Outbox
+from capa_celery._threads import WorkerThread
 from capa_celery._worker._execution import Outcome
 from capa_celery._worker._jobs import Job, Jobs
 from capa_core.errors import CapaError
@@ -104,11 +105,11 @@ class Pool(ABC):
         return self.options.slots
 
 
-class Flusher(threading.Thread):
+class Flusher(WorkerThread):
     """Empties an outbox soon after it was filled, while the thread that filled it runs the next task."""
 
     def __init__(self, outbox: Outbox[Any]) -> None:
-        super().__init__(name="capa-results", daemon=True)
+        super().__init__("capa-results", self._serve)
         self._outbox = outbox
         self._filled = threading.Event()
         self._stopped = False
@@ -118,8 +119,7 @@ class Flusher(threading.Thread):
         if not self._filled.is_set():
             self._filled.set()
 
-    def run(self) -> None:
-        """Flush until stopped."""
+    def _serve(self) -> None:
         while not self._stopped:
             self._filled.wait()
             self._filled.clear()

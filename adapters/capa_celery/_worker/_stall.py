@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from capa_celery._threads import WorkerThread
 from capa_celery._worker._jobs import Jobs, Window
 from capa_celery._worker._pool import Pool
 
@@ -12,18 +13,17 @@ LOOK_S = 0.5
 STALLED_S = 1.0
 
 
-class StallWatch(threading.Thread):
+class StallWatch(WorkerThread):
     """Releases waiting jobs when all slots have been busy for long."""
 
     def __init__(self, pool: Pool, jobs: Jobs, window: Window) -> None:
-        super().__init__(name="capa-stall-watch", daemon=True)
+        super().__init__("capa-stall-watch", self._watch)
         self._pool = pool
         self._jobs = jobs
         self._window = window
         self._stopped = threading.Event()
 
-    def run(self) -> None:
-        """Watch until stopped."""
+    def _watch(self) -> None:
         while not self._stopped.wait(LOOK_S):
             since = self._pool.busy_since()
             if since is not None and time.monotonic() - since > STALLED_S:

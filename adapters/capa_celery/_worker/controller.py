@@ -15,6 +15,7 @@ from capa_celery._beat import EmbeddedBeat
 from capa_celery._errors import unsupported
 from capa_celery._worker._consumer import Consumer
 from capa_celery._worker._pool import Pool, PoolOptions
+from capa_core.runtime import default_runtime, pin_runtime
 
 
 class PoolStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery is not typed
@@ -124,7 +125,13 @@ class WorkController(CeleryWorkController):  # type: ignore[misc] # as above
                 instead="Add the step to app.steps['worker'], or consume in a process of its own.",
                 anchor="bootsteps",
             )
+        self.runtime = default_runtime()
         super().setup_instance(*args, **kwargs)
+
+    def start(self) -> None:
+        """Serve until the worker is stopped. All its threads keep to the runtime that was the default at its making."""
+        with pin_runtime(self.runtime):
+            super().start()
 
     def reload(self, modules: Any = None, reload: bool = False, reloader: Any = None) -> None:
         """Import *modules*. Tasks that came since the start need nothing more, but children of prefork lack them."""

@@ -167,6 +167,22 @@ def test_a_terminated_workers_task_runs_again_at_once(memory_app: Any, pool: str
 
 
 @pytest.mark.parametrize("pool", POOLS)
+def test_a_task_that_outlives_its_worker_keeps_to_the_workers_runtime(memory_app: Any, pool: str) -> None:
+    held = Held(memory_app)
+    with embedded(memory_app, pool) as (worker, server):
+        (result,) = held.send("a")
+        tasks = [thread for thread in threading.enumerate() if thread.name.startswith("capa-task")]
+        worker.terminate()
+        with use_runtime(Runtime.in_memory()) as later:
+            held.go_on.set()
+            for thread in (server, *tasks):
+                thread.join(20)
+            stored_later = later.state("celery").get(f"celery-task-meta-{result.id}")
+
+    assert ("SUCCESS", None) == (result.state, stored_later)
+
+
+@pytest.mark.parametrize("pool", POOLS)
 def test_a_task_may_stop_its_own_worker(memory_app: Any, pool: str) -> None:
     workers: list[Any] = []
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from billiard.common import human_status
 
+from capa_celery._threads import WorkerThread
 from capa_celery._worker._execution import AGAIN, DONE, Execution, Outcome, worker_lost
 from capa_celery._worker._jobs import Job
 from capa_celery._worker._pool import Pool, PoolOptions
@@ -49,7 +50,7 @@ class PreforkPool(Pool):
         self._zygote = Zygote(self.options, self._slots, self._jobs_out, self._reports_in)
         self._zygote.start(close=(self._jobs_in, self._reports_out))
         self._execution = Execution(self.options.app, self.options.hostname, sender=self)
-        self._reader = threading.Thread(target=self._read_reports, name="capa-reports", daemon=True)
+        self._reader = WorkerThread("capa-reports", self._read_reports)
         self._reader.start()
         self.threads = [self._reader]
         for index in range(self.options.slots):
