@@ -153,16 +153,18 @@ class SubscribingPromises(Setting):
 
     def test_a_broadcast_that_is_full_is_not_taken_for_dead(self, pubsub: PubSub, topic: str) -> None:
         """Although it does not receive while its handler runs, and its lease is long."""
-        free, heard = threading.Event(), list[str]()
+        full, free, heard = threading.Event(), threading.Event(), list[str]()
         pubsub.consumer(topic)
 
         def handler(message: Message) -> None:
+            full.set()
             free.wait(60)
             heard.append(message.text)
 
         busy = pubsub.subscribe(topic, handler, broadcast=True, max_messages=1, lease=3600)
         silence_s = pubsub.consumer(topic, broadcast=True).silence_s
         pubsub.publish(topic, "1")
+        assert eventually(full.is_set)  # or "2", which has no order with "1", could be received before it
         if silence_s != math.inf:
             time.sleep(silence_s + 1)
         pubsub.consumer(topic, broadcast=True).close()  # joining drops the groups of the dead
