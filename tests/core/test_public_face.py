@@ -18,9 +18,9 @@ FACE = {
     " InvocationFeature InvocationLimits InvocationRequest InvocationResponse Served"
     " Service",
     "capa_core.blocks.lock": "BLOCK Held Lock LockDriver LockFeature LockLimits LockStatus Locks",
-    "capa_core.blocks.log": "AppendResult AssignmentListener BLOCK Bounds Commit Log LogConsumer"
+    "capa_core.blocks.log": "AppendResult AssignmentListener BLOCK Bounds Commit GroupStatus Log LogConsumer"
     " LogConsumerDriver LogDriver LogFeature LogLimits LogReader OutgoingRecord"
-    " Partition PartitionsHandler Position Record Start",
+    " Partition PartitionStatus PartitionsHandler Position Record Start TopicStatus",
     "capa_core.blocks.pubsub": "BLOCK Consumer ConsumerDriver DeadLetter Delivery Draft GroupStatus Handler"
     " Intake Message MessageState OutgoingMessage PeekedMessage PubSub PubSubDriver"
     " PubSubFeature PubSubLimits PublishResult Subscription TopicStatus",

@@ -17,6 +17,7 @@ from capa_core.blocks.log.driver import (
     Record,
     Start,
 )
+from capa_core.blocks.log.inspection import GroupStatus, PartitionStatus, TopicStatus
 
 __all__ = [
     "BLOCK",
@@ -24,6 +25,7 @@ __all__ = [
     "AssignmentListener",
     "Bounds",
     "Commit",
+    "GroupStatus",
     "Log",
     "LogConsumer",
     "LogConsumerDriver",
@@ -33,10 +35,12 @@ __all__ = [
     "LogReader",
     "OutgoingRecord",
     "Partition",
+    "PartitionStatus",
     "PartitionsHandler",
     "Position",
     "Record",
     "Start",
+    "TopicStatus",
 ]
 
 BLOCK = Block(

@@ -28,6 +28,7 @@ from capa_core.blocks.log.driver import (
     Position,
     Start,
 )
+from capa_core.blocks.log.inspection import GroupStatus, PartitionStatus, TopicStatus
 from capa_core.call import DEFAULT_POLICY, Policy
 from capa_core.call.checks import seconds
 from capa_core.call.handlers import check_plain
@@ -292,10 +293,36 @@ class Log(Portable[LogDriver[Any]]):
             UnavailableError: The engine did not answer.
         """
         committed = self.committed(topic, group)
-        return {
-            partition: each.end - max(each.first, committed.get(partition, 0))
-            for partition, each in self.bounds(topic).items()
-        }
+        return _lag(self.bounds(topic), committed)
+
+    def inspect(self, topic: str) -> TopicStatus:
+        """Return the partitions of *topic* with their bounds, and its groups with position and lag.
+
+        The numbers are read one after the other while others append and commit: a lag may be too large by what was
+        committed meanwhile.
+
+        Raises:
+            UnavailableError: The engine did not answer.
+        """
+        committed = {group: self.committed(topic, group) for group in sorted(self.groups(topic))}
+        bounds = self.bounds(topic)  # read last: no group is ahead of it
+        return TopicStatus(
+            name=topic,
+            partitions=tuple(
+                PartitionStatus(number=partition.number, first=each.first, end=each.end)
+                for partition, each in sorted(bounds.items())
+            ),
+            groups=tuple(
+                GroupStatus(
+                    name=group,
+                    committed={partition.number: offset for partition, offset in sorted(offsets.items())},
+                    lag_by_partition={
+                        partition.number: lag for partition, lag in sorted(_lag(bounds, offsets).items())
+                    },
+                )
+                for group, offsets in committed.items()
+            ),
+        )
 
     def truncate(self, topic: str, before: Mapping[int, int] | None = None) -> None:
         """Remove records for good, whether they were read or not.
@@ -338,3 +365,10 @@ class Log(Portable[LogDriver[Any]]):
         """Drop what a fork copied into this child; consumers stay with the parent."""
         self._open = WeakSet()
         super().forget()
+
+
+def _lag(bounds: Mapping[Partition, Bounds], committed: Mapping[Partition, int]) -> dict[Partition, int]:
+    return {
+        partition: each.end - max(each.first, committed.get(partition, 0))
+        for partition, each in bounds.items()
+    }

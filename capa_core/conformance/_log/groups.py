@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from capa_core.blocks.log import Log, LogConsumer, Partition, Record, Start
+from capa_core.blocks.log import Bounds, Log, LogConsumer, Partition, Record, Start
 from capa_core.conformance._log.setting import REBALANCED_S, Setting, assigned, balance, poll, values
 from capa_core.errors import ConflictError, InvalidArgumentError
 
@@ -59,6 +59,32 @@ class GroupPromises(Setting):
         consumer.commit(poll(consumer, 1), wait=False)
 
         assert [b"1", b"2"] == values(poll(consumer, 2))
+
+    def test_a_topic_shows_its_partitions_and_the_lag_of_its_groups(self, log: Log, topic: str) -> None:
+        """Looking receives nothing and commits nothing."""
+        for number in range(3):
+            log.append(topic, b"%d" % number, partition=1)
+        with log.consumer(topic, "b") as consumer:
+            consumer.commit(poll(consumer, 3)[:2])
+        log.consumer(topic, "a", start=Start.BEGINNING).close()
+        status = log.inspect(topic)
+        bounds = {partition.number: bounds for partition, bounds in log.bounds(topic).items()}
+
+        assert bounds == {each.number: Bounds(each.first, each.end) for each in status.partitions}
+        assert [("a", 3), ("b", 1)] == [(group.name, group.lag) for group in status.groups]
+        assert (3, 1, bounds[1].end - 1) == (
+            status.lag,
+            status.groups[1].lag_by_partition[1],
+            status.groups[1].committed[1],
+        )
+        assert status == log.inspect(topic)
+
+    def test_an_unknown_topic_has_no_status(self, log: Log, topic: str) -> None:
+        """And is not made by looking."""
+        status = log.inspect(topic)
+
+        assert (topic, (), (), 0) == (status.name, status.partitions, status.groups, status.lag)
+        assert [] == log.partitions(topic)
 
     def test_a_new_group_begins_where_it_is_told(self, log: Log, topic: str) -> None:
         """A group that exists goes on."""
