@@ -13,7 +13,9 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from capa_apollo._sdk import SDK
 from capa_core.errors import InvalidArgumentError
+from capa_core.shims import details
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d+)?)|'(?P<text>(?:[^']|'')*)'|(?P<name>[A-Za-z_]\w*)|(?P<sign>[-+*/%(){},.:]))"
@@ -162,8 +164,8 @@ class _Reader:
 
     def _refuse(self, why: str) -> NoReturn:
         raise InvalidArgumentError(
-            f"#{{…}}: {why}. Only literals, lists, maps, arithmetic and a few text methods are evaluated: "
-            "see docs/differences/apollo.md#expressions"
+            f"#{{…}}: {why}. Only literals, lists, maps, arithmetic and a few text methods are evaluated. "
+            f"{details(SDK, 'expressions')}."
         )
 
 

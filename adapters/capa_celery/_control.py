@@ -53,5 +53,5 @@ def _unsupported_command(command: str) -> Exception:
     return unsupported(
         f"The remote control command {command!r}",
         instead="Look at the queues and results with `capa doctor`, and stop workers with signals.",
-        anchor="remote-control",
+        section="remote-control",
     )

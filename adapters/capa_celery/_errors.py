@@ -9,9 +9,9 @@ from capa_core.errors import UnsupportedError
 from capa_core.shims import not_served
 
 
-def unsupported(part: str, *, instead: str, anchor: str) -> UnsupportedError:
+def unsupported(part: str, *, instead: str, section: str) -> UnsupportedError:
     """Return the error for a *part* of Celery that Capa does not serve: see `capa_core.shims.not_served`."""
-    return not_served(SDK, part, instead=instead, anchor=anchor)
+    return not_served(SDK, part, instead=instead, section=section)
 
 
 class Outage(BaseException):

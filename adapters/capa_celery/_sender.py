@@ -146,7 +146,7 @@ class Sender:
                 f"Publishing to exchange {exchange!r} with routing key {key!r}, to which no queue of this "
                 f"application is bound,",
                 instead="Declare the queue in task_queues, or give queue=.",
-                anchor="exchanges",
+                section="exchanges",
             )
         return Target(topics, queue, exchange, key)
 

@@ -49,7 +49,7 @@ class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
         raise unsupported(
             f"Broadcasting through exchange {exchange!r} (remote control and events)",
             instead="Task queues on fanout exchanges work.",
-            anchor="remote-control",
+            section="remote-control",
         )
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:

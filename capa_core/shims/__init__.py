@@ -7,14 +7,14 @@ An adapter keeps the installed original's front half and replaces its back half.
 - `AttributeSnapshot`, `MethodSnapshot`: whether mocks and instrumentation have replaced functions of the original;
 - `missing_original`, `unsupported_original`: the errors for an original that is not installed or not supported;
 - `PerRuntime`, `logical_name`: the runtime's components behind a legacy address;
-- `not_served`: the error for a part of the SDK that Capa does not serve;
+- `not_served`: the error for a part of the SDK that Capa does not serve, and `details`, the command that says more;
 - `Side`, and in `capa_core.shims.settings` the table that holds it: whether Capa or the original serves the calls.
 
 Importing it imports neither the runtime nor pydantic: an adapter costs its program little more than the original.
 """
 
 from capa_core.shims._binding import PerRuntime, current_runtime, first_address, logical_name, scheme_of
-from capa_core.shims._errors import missing_original, not_served, unsupported_original
+from capa_core.shims._errors import details, missing_original, not_served, unsupported_original
 from capa_core.shims._modules import alias, mirror
 from capa_core.shims._originals import AttributeSnapshot, MethodSnapshot, with_signature_of
 from capa_core.shims._sdk import Sdk
@@ -28,6 +28,7 @@ __all__ = [
     "Side",
     "alias",
     "current_runtime",
+    "details",
     "first_address",
     "logical_name",
     "mirror",

@@ -38,15 +38,22 @@ def unsupported_original(sdk: Sdk) -> MissingExtraError | None:
     return None
 
 
-def not_served(sdk: Sdk, part: str, *, instead: str, anchor: str) -> UnsupportedError:
+def details(sdk: Sdk, section: str) -> str:
+    """Return the words that name the command which prints *section* of the differences between SDK and adapter.
+
+    An installed adapter has no pages of documentation beside it; the command has them.
+    """
+    return f"`capa explain {sdk.name}/{section}` has the details"
+
+
+def not_served(sdk: Sdk, part: str, *, instead: str, section: str) -> UnsupportedError:
     """Return the error for a *part* of the SDK that Capa does not serve.
 
     Args:
         part: Names the part; the message begins with it.
         instead: What to do, as a sentence.
-        anchor: The heading of `docs/differences/<sdk>.md` where to read on.
+        section: As for `details`.
     """
     from capa_core.errors import UnsupportedError
 
-    page = f"docs/differences/{sdk.name}.md"
-    return UnsupportedError(f"{part} is not served by {sdk.package}. {instead} See {page}#{anchor}")
+    return UnsupportedError(f"{part} is not served by {sdk.package}. {instead} {details(sdk, section)}.")

@@ -145,6 +145,17 @@ def test_a_requirement_that_cannot_be_read_is_refused():
         is_within("2.1", "~=2.1")
 
 
+def test_the_error_for_a_part_that_is_not_served_names_the_command_that_explains():
+    sdk = shims.Sdk(package="capa_vendor", name="vendor", extra="vendor", root="vendor")
+
+    error = shims.not_served(sdk, "The mill", instead="Grind by hand.", section="mills")
+
+    assert (
+        "The mill is not served by capa_vendor. Grind by hand. `capa explain vendor/mills` has the details."
+        == str(error)
+    )
+
+
 @pytest.mark.parametrize(
     "address",
     [

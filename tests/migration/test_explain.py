@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +16,7 @@ from capa_migration.rewrite import explain
 from capa_migration.rewrite.scan.libraries import libraries
 from capa_migration.rewrite.scan.survey import known_maps
 
+ADAPTERS = Path(__file__).parents[2] / "adapters"
 ID_AT_THE_END = re.compile(r" \[([a-z/_.-]+)\]$")
 
 
@@ -31,6 +35,28 @@ def test_every_reason_rule_library_and_error_is_explained():
     }
 
     assert set() == wanted - {one.id for one in explain.explanations()}
+
+
+def test_every_section_that_an_adapter_names_in_a_message_is_explained():
+    named = {
+        f"{one.name}/{section}"
+        for one in known_maps()
+        for path in (ADAPTERS / one.package).rglob("*.py")
+        for section in sections_in(path)
+    }
+
+    assert {"celery/pools", "celery/autoscale", "apollo/expressions"} <= named
+    assert set() == named - {one.id for one in explain.explanations()}
+
+
+def sections_in(path: Path) -> Iterator[str]:
+    """Yield the sections that calls of `not_served`, `unsupported` and `details` in a module name."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Call(func=ast.Name(id="details"), args=[_, ast.Constant(value=str(section))]):
+                yield section
+            case ast.keyword(arg="section", value=ast.Constant(value=str(section))):
+                yield section
 
 
 def test_a_reason_is_printed_with_its_paragraph(capa):

@@ -13,9 +13,11 @@ from celery.worker import components
 
 from capa_celery._beat import EmbeddedBeat
 from capa_celery._errors import unsupported
+from capa_celery._sdk import SDK
 from capa_celery._worker._consumer import Consumer
 from capa_celery._worker._pool import Pool, PoolOptions
 from capa_core.runtime import default_runtime, pin_runtime
+from capa_core.shims import details
 
 
 class PoolStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery is not typed
@@ -31,8 +33,9 @@ class PoolStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery is not t
         if autoscale:
             w.concurrency = max(autoscale)
             worker_logger.warning(
-                "autoscale is not served: running %d slots (docs/differences/celery.md#autoscale)",
+                "autoscale is not served: running %d slots. %s",
                 w.concurrency,
+                details(SDK, "autoscale"),
             )
         w.autoscale = None
         w.max_concurrency, w.min_concurrency = None, w.concurrency
@@ -123,7 +126,7 @@ class WorkController(CeleryWorkController):  # type: ignore[misc] # as above
             raise unsupported(
                 f"app.steps['consumer'] ({sorted(map(str, self.app.steps['consumer']))})",
                 instead="Add the step to app.steps['worker'], or consume in a process of its own.",
-                anchor="bootsteps",
+                section="bootsteps",
             )
         self.runtime = default_runtime()
         super().setup_instance(*args, **kwargs)
@@ -174,4 +177,4 @@ def pool_type(wanted: Any) -> type[Pool]:
             from capa_celery._worker.prefork import PreforkPool
 
             return PreforkPool
-    raise unsupported(f"The pool {module!r}", instead="Choose -P prefork, threads or solo.", anchor="pools")
+    raise unsupported(f"The pool {module!r}", instead="Choose -P prefork, threads or solo.", section="pools")

@@ -102,6 +102,6 @@ def test_simple_expressions_are_evaluated(expression, expected):
         "#{@bean}",
     ],
 )
-def test_other_expressions_are_refused_with_a_link(expression):
-    with pytest.raises(InvalidArgumentError, match="apollo.md#expressions"):
+def test_other_expressions_are_refused_with_a_command_that_explains(expression):
+    with pytest.raises(InvalidArgumentError, match="`capa explain apollo/expressions`"):
         resolve(expression, VALUES.get)
