@@ -15,6 +15,7 @@ class OddError(Exception):
     [
         (ValueError("bad sku"), "ValueError: bad sku"),
         (KeyError(), "KeyError"),
+        ("OddError: password=x\nsecond", "OddError: password=***"),
         (OddError("first\nsecond"), "OddError: first"),
         (OddError("\x1b[2Jred"), "OddError:  [2Jred"),
         (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from billiard.einfo import ExceptionInfo
+from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
 from celery import signals
 from celery.app import trace
 from celery.exceptions import (
@@ -48,14 +48,26 @@ EARLY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is to become of a message: gone, or, with *again*, to come again after *delay_s*."""
+    """The end of one delivery of a message: the message is gone, or, with *again*, comes again after *delay_s*.
+
+    Attributes:
+        reason: Why it comes again, if something failed: what its dead letter says if it comes again too often.
+    """
 
     again: bool = False
     delay_s: float = 0.0
+    reason: str = ""
 
 
 DONE = Outcome()
 AGAIN = Outcome(again=True)
+
+
+def again_after(error: BaseException, delay_s: float = 0.0) -> Outcome:
+    """Return the outcome of a delivery that *error* ended, which Celery may have wrapped."""
+    if isinstance(error, ExceptionWithTraceback):
+        error = error.exc
+    return Outcome(again=True, delay_s=delay_s, reason=f"{type(error).__name__}: {error}")
 
 
 @dataclass(slots=True)
@@ -163,10 +175,10 @@ class Execution:
             return self._trace(envelope, arrival, task, (args, kwargs, embed))
         except SoftTimeLimitExceeded:
             raise
-        except Exception:
+        except Exception as error:
             # Not the task's: Celery handles those. The store may be away, so that nothing could be marked.
             logger.exception("Task %s could not be settled, it will run again", headers.get("id"))
-            return Outcome(again=True, delay_s=SETTLE_AGAIN_S)
+            return again_after(error, SETTLE_AGAIN_S)
 
     def revoked(self, arrival: Arrival) -> bool:
         """Return whether the task was revoked; it is marked so then. For pools that do not run it in this process."""
@@ -219,16 +231,17 @@ class Execution:
             raise
         except Outage as outage:
             logger.warning("Task %s could not be settled, it will run again: %s", headers["id"], outage)
-            return Outcome(again=True, delay_s=SETTLE_AGAIN_S)
+            return again_after(outage.__cause__ or outage, SETTLE_AGAIN_S)
         except Reject as error:
-            return AGAIN if error.requeue else DONE
+            return again_after(error) if error.requeue else DONE
         except BaseException as error:  # noqa: BLE001 - `sys.exit()` in a task ends the task, not the worker
             result, info, runtime = _lost(repr(error)), True, 0.0
         if info is None:
             return DONE
         outcomes: list[Outcome] = []
         self._request(envelope, arrival, task, payload, outcomes.append).on_success((1, result, runtime))
-        return outcomes[0] if outcomes else DONE
+        outcome = outcomes[0] if outcomes else DONE
+        return again_after(result.exception) if outcome.again else outcome
 
     def _request(
         self,

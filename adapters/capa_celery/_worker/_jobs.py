@@ -72,6 +72,8 @@ class Jobs:
         self._on_settled(len(found))
         groups: dict[tuple[Intake, bool, float], list[Message]] = {}
         for job, outcome in found:
+            if outcome.reason:
+                job.message.failed(outcome.reason)
             groups.setdefault((job.intake, outcome.again, outcome.delay_s), []).append(job.message)
         for (intake, again, delay_s), messages in groups.items():
             if again:

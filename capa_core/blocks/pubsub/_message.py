@@ -55,11 +55,14 @@ class Message:
         """
         return self.data.decode()
 
-    def failed(self, error: BaseException) -> None:
+    def failed(self, error: BaseException | str) -> None:
         """Note why handling failed, before a `nack`: the reason of the dead letter that the message may become.
 
         The type and the first line are kept, 300 characters at most, without what looks like a credential. A
         subscription does it for errors of its handler.
+
+        Args:
+            error: The error, or its type and text where it happened in another process.
         """
         self.delivery.reason = reason_of(error)
 

@@ -16,13 +16,14 @@ _NAMED = re.compile(
 )
 
 
-def reason_of(error: BaseException) -> str:
-    """Return the type and the first line of *error*, 300 characters at most.
+def reason_of(error: BaseException | str) -> str:
+    """Return the type and the first line of *error*, or the first line of a text, 300 characters at most.
 
     Credentials in addresses, and values that are named as a password, secret, token or key, are left out.
     """
     lines = str(error).strip().splitlines()
-    said = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    named = [] if isinstance(error, str) else [type(error).__name__]
+    said = ": ".join([*named, *lines[:1]])
     said = _NAMED.sub(rf"\1{_HIDDEN}", _IN_ADDRESS.sub(_HIDDEN, said[: 10 * LONGEST]))
     said = "".join(one if one.isprintable() else " " for one in said)
     return said if len(said) <= LONGEST else said[: LONGEST - 1] + "…"

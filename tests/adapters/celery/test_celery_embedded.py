@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partialmethod
 from typing import Any
 
 import celery
@@ -180,6 +181,27 @@ def test_a_task_that_outlives_its_worker_keeps_to_the_workers_runtime(memory_app
             stored_later = later.state("celery").get(f"celery-task-meta-{result.id}")
 
     assert ("SUCCESS", None) == (result.state, stored_later)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_the_dead_letter_of_a_task_has_the_reason(
+    memory_app: Any, monkeypatch: pytest.MonkeyPatch, pool: str
+) -> None:
+    # Only an engine's own limit gives up on tasks; this one stands for it.
+    monkeypatch.setattr(PubSub, "intake", partialmethod(PubSub.intake, max_deliveries=1))
+    done = threading.Event()
+
+    @memory_app.task(name="hand_back", shared=False)
+    def hand_back() -> None:
+        done.set()
+        raise celery.exceptions.Reject("no stock", requeue=True)
+
+    with embedded(memory_app, pool):
+        hand_back.delay()
+        done.wait(20)
+    (dead,) = default_runtime().pubsub("celery").dead_letters("celery")
+
+    assert ("Reject", True) == (dead.reason.partition(":")[0], "no stock" in dead.reason)
 
 
 @pytest.mark.parametrize("pool", POOLS)

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import socket
+from dataclasses import astuple
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,8 @@ from capa_celery._worker.prefork import _wire
 if TYPE_CHECKING:
     from capa_celery._worker.prefork._slots import Slot
 
-Finished = tuple[int, bool, float]
-"""A task's number, and its outcome: whether it is to come again, and after how many seconds."""
+Finished = tuple[int, tuple[bool, float, str]]
+"""A task's number, and the fields of its `Outcome`."""
 
 
 class Child:
@@ -86,7 +87,7 @@ class Child:
             outcome = DONE
         self._slot.end()
         self._count += 1
-        if self._outbox.done((number, outcome.again, outcome.delay_s)):
+        if self._outbox.done((number, astuple(outcome))):
             flush_for_good(self._outbox)
 
     def _begin(self, task: Any, headers: dict[str, Any]) -> None:
@@ -101,7 +102,7 @@ class Child:
         self._slot.reported()
 
     def _acknowledge(self, number: int) -> None:
-        self._reports.send(_wire.pack(("done", self._index, [(number, False, 0.0)])))
+        self._reports.send(_wire.pack(("done", self._index, [(number, astuple(DONE))])))
 
     def _worn_out(self) -> bool:
         options = self._options

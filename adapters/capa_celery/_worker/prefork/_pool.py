@@ -14,10 +14,11 @@ from typing import Any
 from billiard.common import human_status
 
 from capa_celery._threads import WorkerThread
-from capa_celery._worker._execution import AGAIN, DONE, Execution, Outcome, worker_lost
+from capa_celery._worker._execution import AGAIN, DONE, Execution, Outcome, again_after, worker_lost
 from capa_celery._worker._jobs import Job
 from capa_celery._worker._pool import Pool, PoolOptions
 from capa_celery._worker.prefork import _wire
+from capa_celery._worker.prefork._child import Finished
 from capa_celery._worker.prefork._slots import Slots
 from capa_celery._worker.prefork._zygote import Zygote
 
@@ -136,11 +137,9 @@ class PreforkPool(Pool):
             else:
                 self._on_down(index, detail)
 
-    def _on_done(self, finished: list[tuple[int, bool, float]]) -> None:
-        pairs = ((self.jobs.get(number), again, delay_s) for number, again, delay_s in finished)
-        self.jobs.settle(
-            [(job, Outcome(again=again, delay_s=delay_s)) for job, again, delay_s in pairs if job is not None]
-        )
+    def _on_done(self, finished: list[Finished]) -> None:
+        pairs = ((self.jobs.get(number), Outcome(*outcome)) for number, outcome in finished)
+        self.jobs.settle([(job, outcome) for job, outcome in pairs if job is not None])
 
     def _on_down(self, index: int, status: int) -> None:
         """Settle the jobs that the child leaves behind, and start another in its place."""
@@ -209,11 +208,11 @@ class PreforkPool(Pool):
 
     def _lost_outcome(self, job: Job, code: int) -> Outcome:
         """Return the outcome of a task whose process died: again, unless it was lost too often."""
+        failure = worker_lost(human_status(code))
         if job.message.delivery_count < self.options.app.capa.settings.max_worker_losses:
             logger.warning("a task of %s took its process down, it will run again", job.queue)
-            return AGAIN
+            return again_after(failure.exception)
         outcomes: list[Outcome] = []
-        failure = worker_lost(human_status(code))
         self._execution.request(job.arrival, outcomes.append).on_failure(failure)
         return outcomes[0] if outcomes else DONE
 
