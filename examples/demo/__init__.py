@@ -1,1 +1,1 @@
-"""The demonstration: a legacy shop is moved to Capa, runs, loses a worker, and loses no order."""
+"""Demonstration: a legacy shop is moved to Capa, runs, loses a worker, and loses no order."""

@@ -30,11 +30,12 @@ On your own repository:
 
 
 def main() -> int:
-    """Tell the story and return the exit code: 0 if every order was done, else 1."""
+    """Run the demonstration and return the exit code: 0 if every order was done, else 1."""
     profile = os.environ.get("PROFILE") or "embedded"
     if profile not in ("embedded", "redis"):
         print(
-            f"PROFILE={profile}: there is `redis`, and without PROFILE the embedded default", file=sys.stderr
+            f"PROFILE={profile}: unknown profile: use PROFILE=redis, or leave it out for the embedded default",
+            file=sys.stderr,
         )
         return 3
     for stop in (signal.SIGINT, signal.SIGTERM):
@@ -44,20 +45,20 @@ def main() -> int:
     work = Path(tempfile.mkdtemp(prefix="capa-demo-"))
     is_right = False
     try:
-        is_right = _tell(console, work, profile)
+        is_right = _run(console, work, profile)
     except DemoError as error:
         console.bad(str(error))
     except KeyboardInterrupt:
-        console.bad("interrupted; everything that was started is stopped")
+        console.bad("interrupted; all processes of the demonstration are stopped")
     if is_right:
         shutil.rmtree(work)
-        console.say(ENDING)
+        console.text(ENDING)
     else:
-        console.say(f"the copy of the shop is kept in {work / 'shop'}, the logs in {work / 'logs'}")
+        console.text(f"the copy of the shop is kept in {work / 'shop'}, the logs in {work / 'logs'}")
     return 0 if is_right else 1
 
 
-def _tell(console: Console, work: Path, profile: str) -> bool:
+def _run(console: Console, work: Path, profile: str) -> bool:
     with ExitStack() as stack:
         shop = Shop(work)
         settings: dict[str, str] = {}
@@ -83,7 +84,7 @@ def _described(profile: str) -> str:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # Asking twice must not cut off the tidying up, or processes would be left behind.
+    # A second signal must not interrupt the clean-up, or processes would be left behind.
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""What the reader of the demonstration sees: numbered steps, times, colour on a terminal only."""
+"""Console output of the demonstration: numbered steps and times, colour on a terminal only."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import time
 from typing import TextIO
 
 GREEN, RED, BLUE, BOLD, DIM = "32", "31", "36", "1", "2"
-# On a terminal a human reads along; a log file needs no pauses.
+# A pause for readers at a terminal; a log file needs none.
 PAUSE_S = 0.8
 
 
 class Console:
-    """Print to *out*. `step` numbers the chapters; everything else is indented below one."""
+    """Output to one stream: `step` prints numbered headings, everything else is indented below them."""
 
     def __init__(self, out: TextIO = sys.stdout) -> None:
         """Start the clock."""
@@ -33,7 +33,7 @@ class Console:
         self._line(self._paint(text, BOLD))
 
     def step(self, text: str) -> None:
-        """Begin the next chapter."""
+        """Print the next numbered heading."""
         if self._is_terminal and self._number:
             time.sleep(PAUSE_S)
         self._number += 1
@@ -41,36 +41,36 @@ class Console:
         self._line(f"\n{clock} {self._paint(f'{self._number}. {text}', BOLD)}")
 
     def command(self, text: str) -> None:
-        """Show what one would type."""
+        """Print a command as typed at a prompt."""
         self._line(f"  {self._paint('$ ' + text, BLUE)}")
 
-    def say(self, text: str = "") -> None:
+    def text(self, content: str = "") -> None:
         """Print an indented line or several."""
-        for line in text.splitlines() or [""]:
+        for line in content.splitlines() or [""]:
             self._line(f"  {line}".rstrip())
 
     def good(self, text: str) -> None:
-        """Print what went well."""
+        """Print a success."""
         self._line(f"  {self._paint('✓', GREEN)} {text}")
 
     def bad(self, text: str) -> None:
-        """Print what went wrong."""
+        """Print a failure."""
         self._line(f"  {self._paint('✗', RED)} {text}")
 
     def diff(self, text: str) -> None:
         """Print a unified diff."""
         for line in text.splitlines():
             colour = {"+": GREEN, "-": RED, "@": BLUE}.get(line[:1], "")
-            self.say(self._paint(line, colour) if colour else line)
+            self.text(self._paint(line, colour) if colour else line)
 
     def progress(self, text: str) -> None:
-        """Rewrite the present line on a terminal; keep quiet elsewhere."""
+        """Rewrite the present line on a terminal; print nothing elsewhere."""
         if self._is_terminal:
             self._out.write(f"\r\x1b[K  {text}")
             self._out.flush()
 
     def end_progress(self) -> None:
-        """Make room for the next line."""
+        """Clear the progress line."""
         self.progress("")
         if self._is_terminal:
             self._out.write("\r")

@@ -1,4 +1,4 @@
-"""The two engines of the demonstration: the embedded default, and a Redis of its own."""
+"""Engines of the demonstration: the embedded default, or a Redis of its own."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def redis(work: Path) -> Iterator[str]:
     folder.mkdir()
     port = free_port()
     server = Fleet(folder, {}, work / "logs")
-    # Durable, as `capa doctor` advises: without an append-only file a killed Redis forgets what waits.
+    # Durable, as `capa doctor` advises: without an append-only file a killed Redis loses its waiting messages.
     durable = ["--appendonly", "yes", "--save", ""]
     server.start(
         "redis", [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), *durable]

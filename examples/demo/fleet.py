@@ -1,4 +1,4 @@
-"""The processes that the demonstration starts, and nobody else's."""
+"""Processes of the demonstration: started, watched and stopped by name."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ GRACE_S = 8.0
 
 
 class DemoError(Exception):
-    """The demonstration cannot go on; the message says why and where to look."""
+    """The demonstration cannot go on. The message has the reason and the log to read."""
 
 
 def free_port() -> int:
-    """Return a port on the loopback interface that nobody uses now."""
+    """Return an unused port on the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -36,16 +36,16 @@ def read_procfile(path: Path, environment: Mapping[str, str]) -> dict[str, list[
     return commands
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float, event: str) -> None:
     """Return when *condition* holds.
 
     Raises:
-        DemoError: It did not within *timeout_s*; the message names *what* was waited for.
+        DemoError: It did not within *timeout_s*; the message names the *event*.
     """
     until = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > until:
-            raise DemoError(f"{what}: not so after {timeout_s:.0f} s")
+            raise DemoError(f"waited {timeout_s:.0f} s in vain: {event}")
         time.sleep(0.05)
 
 
@@ -79,10 +79,10 @@ class Fleet:
 
     @contextmanager
     def reading(self, name: str, command: Sequence[str]) -> Iterator[Iterator[str]]:
-        """Run *command* and yield the lines it prints, as it prints them; what it complains of is logged.
+        """Run *command* and yield its output line by line as it comes; its standard error is logged.
 
         Raises:
-            DemoError: It was read to its end, and failed.
+            DemoError: The command was read to its end, and failed.
         """
         with self.log_of(name).open("wb") as log:
             process = subprocess.Popen(
@@ -104,7 +104,7 @@ class Fleet:
             raise DemoError(f"`{' '.join(command)}` ended with {process.returncode}; see {self.log_of(name)}")
 
     def log_of(self, name: str) -> Path:
-        """Return the file that holds what *name* prints."""
+        """Return the log file of the process *name*."""
         return self._logs / f"{name}.log"
 
     def check(self) -> None:
@@ -121,14 +121,14 @@ class Fleet:
                 )
 
     def kill(self, name: str) -> int:
-        """Kill *name* and its children at once, without a chance to tidy up; return its pid."""
+        """Kill *name* and its children with SIGKILL; return its pid."""
         process = self._running.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         return process.pid
 
     def stop_all(self) -> list[str]:
-        """Ask all to stop, the last started first; return the names of those that had to be killed."""
+        """Terminate all, the last started first; return the names of those that had to be killed."""
         processes = dict(reversed(self._running.items()))
         self._running.clear()
         for process in processes.values():

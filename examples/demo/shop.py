@@ -1,4 +1,4 @@
-"""A copy of the shop: where it lies, how it is run, how it is asked, and what its books say."""
+"""A copy of the shop: its folders, its commands, its HTTP interface and its final figures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOT_CODE = ("__pycache__", ".pytest_cache", ".ruff_cache", ".capa", "data")
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What the databases say once the traffic is over."""
+    """Final figures of the shop, from its databases."""
 
     done: int
     open: int
@@ -35,11 +35,11 @@ class Books:
     retried: int
     repeated: int
     sold: int
-    left_the_shelf: int
+    shipped: int
 
 
 class Shop:
-    """The copy in *work*; data and logs lie beside the code, not in it."""
+    """The copy in *work*; data and logs are outside the folder of the code."""
 
     def __init__(self, work: Path) -> None:
         """Copy the shop and choose ports."""
@@ -49,7 +49,7 @@ class Shop:
         self._ports = {"catalog": free_port(), "orders": free_port()}
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return the environment of the shop's processes: that of this one, its settings and *more*."""
+        """Return the environment of the shop's processes: that of this process, the shop's settings and *more*."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CAPA_")}
         return kept | {
             "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -64,7 +64,7 @@ class Shop:
         }
 
     def run(self, *command: str, environment: Mapping[str, str], allow: tuple[int, ...] = (0,)) -> str:
-        """Run *command* to its end in the copy and return what it printed.
+        """Run *command* to its end in the copy and return its output.
 
         Raises:
             DemoError: It ended with a code that is not in *allow*, or took more than two minutes.
@@ -100,24 +100,24 @@ class Shop:
         return f"http://127.0.0.1:{self._ports[service]}"
 
     def answers(self, service: str) -> bool:
-        """Say whether a service is up."""
+        """Return whether a service answers."""
         try:
-            return bool(self.ask(service, "/healthz")["service"] == service)
+            return bool(self.request(service, "/healthz")["service"] == service)
         except (urllib.error.URLError, ConnectionError):
             return False
 
-    def ask(self, service: str, path: str, body: object = None) -> Any:
-        """Return the JSON that a service answers."""
+    def request(self, service: str, path: str, body: object = None) -> Any:
+        """Send a request to a service and return its JSON."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
+        message = urllib.request.Request(
             self.url(service) + path, data=data, headers={"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(message, timeout=5) as answer:
             return json.load(answer)
 
     def discount(self) -> int:
-        """Return the discount in percent that a customer gets who asks for a price now."""
-        quote = self.ask("catalog", "/quote", {"lines": [{"sku": "pot-1l", "quantity": 2}]})
+        """Return the discount in percent in a quote of now."""
+        quote = self.request("catalog", "/quote", {"lines": [{"sku": "pot-1l", "quantity": 2}]})
         return int(quote["discount_percent"])
 
     def set_discount(self, percent: int) -> None:
@@ -148,7 +148,7 @@ class Shop:
             retried=tries - tasks,
             repeated=runs - tries,
             sold=self._number("orders", "SELECT SUM(quantity) FROM order_lines"),
-            left_the_shelf=stock_before - self.stock(),
+            shipped=stock_before - self.stock(),
         )
 
     def stock(self) -> int:

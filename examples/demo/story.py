@@ -1,4 +1,4 @@
-"""The story, chapter by chapter."""
+"""The steps of the demonstration, in their order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Story:
     """One run of the demonstration on the copy *shop* with the settings in *engine*."""
 
     def __init__(self, console: Console, shop: Shop, engine: Mapping[str, str], logs: Path) -> None:
-        """Prepare; nothing is started yet."""
+        """Prepare the run; nothing is started yet."""
         self._console = console
         self._shop = shop
         self._engine = engine
@@ -39,17 +39,17 @@ class Story:
         self._taken: list[str] = []
 
     def scan(self) -> None:
-        """Show what the tool finds in the legacy code."""
-        self._console.step("Scan the shop: which SDKs, how much of each, what is not served")
-        self._console.say(_beginning(self._capa("scan", "."), SCAN_LINES))
+        """Show the scan of the legacy code."""
+        self._console.step("Scan the shop: its SDKs, their call sites, and the calls that are not served")
+        self._console.text(_beginning(self._capa("scan", "."), SCAN_LINES))
 
     def rewrite(self) -> None:
         """Show the diff and apply it."""
-        self._console.step("Rewrite the imports: see the diff, then apply it")
+        self._console.step("Rewrite the imports: show the diff, then apply it")
         self._console.diff(_beginning(self._capa("migrate", "diff", ".", allow=(0, 1)), DIFF_LINES))
-        self._console.say()
+        self._console.text()
         applied = self._capa("migrate", "apply", ".").splitlines()
-        self._console.say("\n".join(applied[-APPLY_LINES:]))
+        self._console.text("\n".join(applied[-APPLY_LINES:]))
         changed = [path for path, digest in self._shop.digest().items() if self._before.get(path) != digest]
         self._console.good(
             f"{len(changed)} of {len(self._before)} files changed: import paths, patch targets, one requirement"
@@ -66,11 +66,11 @@ class Story:
         self._console.good(summary.strip("= "))
 
     def start(self) -> None:
-        """Start what the Procfile says, with two workers."""
-        self._console.step("Start the shop as its Procfile says: two services, two workers, beat")
+        """Start the processes of the Procfile, with two workers."""
+        self._console.step("Start the shop from its Procfile: two services, two workers, beat")
         for name, value in self._engine.items():
             self._console.command(f"export {name}={value}")
-        self._console.say(self._capa("doctor").rstrip())
+        self._console.text(self._capa("doctor").rstrip())
         self._shop.run(sys.executable, "-m", "shop.cli", "seed", environment=self._environment)
         self._stock = self._shop.stock()
         commands = read_procfile(self._shop.code / "Procfile", self._environment)
@@ -79,13 +79,13 @@ class Story:
         del commands["worker"]
         for name, command in commands.items():
             pid = self._fleet.start(name, command)
-            self._console.say(f"{name:9} pid {pid:<7} {' '.join(command)}")
+            self._console.text(f"{name:9} pid {pid:<7} {' '.join(command)}")
         for service in ("catalog", "orders"):
-            wait_until(partial(self._up, service), 20, f"{service} answers")
+            wait_until(partial(self._answers, service), 20, f"{service} answers")
         self._console.good(f"catalog {self._shop.url('catalog')}   orders {self._shop.url('orders')}")
         # A worker that is still starting when it is killed would prove nothing.
         wait_until(self._both_workers_work, WORK_WITHIN_S, "both workers have run tasks")
-        self._console.good(f"both workers run tasks; {len(self._taken)} orders were sent to see that")
+        self._console.good(f"both workers run tasks; {len(self._taken)} orders were sent to check that")
 
     def _both_workers_work(self) -> bool:
         self._fleet.check()
@@ -131,10 +131,10 @@ class Story:
         )
 
     def count(self) -> bool:
-        """Wait for the last order, count in the shop's own databases, and say whether all adds up."""
+        """Wait for the last order, count in the shop's own databases, and return whether all adds up."""
         self._console.step("Wait for the last order, then count in the shop's own databases")
-        self._console.say(
-            "what the killed worker held comes back when its lease ends, 30 s after its last sign of life"
+        self._console.text(
+            "the messages of the killed worker come back when its lease ends, 30 s after its last renewal"
         )
         sent = len(self._taken)
         until = time.monotonic() + CLOSE_WITHIN_S
@@ -144,29 +144,29 @@ class Story:
             time.sleep(0.1)
         self._console.end_progress()
         books = self._shop.books(self._stock)
-        return self._tell(books, sent)
+        return self._show_books(books, sent)
 
-    def _tell(self, books: Books, sent: int) -> bool:
-        self._console.say(f"orders sent          {sent:6}")
-        self._console.say(f"orders done          {books.done:6}")
-        self._console.say(f"orders lost          {sent - books.done:6}")
-        self._console.say(f"parcels              {books.parcels:6}   one for each order")
-        self._console.say(f"goods sold           {books.sold:6}   {books.left_the_shelf} left the shelf")
-        self._console.say(
+    def _show_books(self, books: Books, sent: int) -> bool:
+        self._console.text(f"orders sent          {sent:6}")
+        self._console.text(f"orders done          {books.done:6}")
+        self._console.text(f"orders lost          {sent - books.done:6}")
+        self._console.text(f"parcels              {books.parcels:6}   one for each order")
+        self._console.text(f"goods sold           {books.sold:6}   {books.shipped} left the shelf")
+        self._console.text(
             f"tasks retried        {books.retried:6}   the warehouse was busy, as it is in real life"
         )
-        self._console.say(f"tasks run twice      {books.repeated:6}   taken over from the killed worker")
-        is_right = sent == books.done == books.parcels and books.sold == books.left_the_shelf
+        self._console.text(f"tasks run twice      {books.repeated:6}   taken over from the killed worker")
+        is_right = sent == books.done == books.parcels and books.sold == books.shipped
         verdict = f"sent {sent} = done {books.done}, lost {sent - books.done}"
         (self._console.good if is_right else self._console.bad)(verdict)
         return is_right
 
     def undo(self) -> None:
-        """Stop the processes and take the rewrite back, byte for byte."""
-        self._console.step("Changed your mind? Undo restores every byte")
+        """Stop the processes and undo the rewrite, byte for byte."""
+        self._console.step("Undo the rewrite: every byte is restored")
         self.stop()
         self._shop.set_discount(0)
-        self._console.say(self._capa("migrate", "undo", ".").rstrip())
+        self._console.text(self._capa("migrate", "undo", ".").rstrip())
         after = self._shop.digest()
         after.pop("capa.toml", None)
         differing = sorted(
@@ -179,11 +179,9 @@ class Story:
     def stop(self) -> None:
         """Stop all processes of the shop; a second call does nothing."""
         for name in self._fleet.stop_all():
-            self._console.bad(
-                f"{name} did not stop within its time and was killed; see {self._fleet.log_of(name)}"
-            )
+            self._console.bad(f"{name} did not stop in time and was killed; see {self._fleet.log_of(name)}")
 
-    def _up(self, service: str) -> bool:
+    def _answers(self, service: str) -> bool:
         self._fleet.check()
         return self._shop.answers(service)
 

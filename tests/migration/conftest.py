@@ -24,7 +24,7 @@ sys.exit(main())
 
 
 class Ran(NamedTuple):
-    """What a command line did."""
+    """Result of a command line."""
 
     code: int
     out: str
@@ -36,7 +36,7 @@ Capa = Callable[..., Ran]
 
 @pytest.fixture
 def maps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Take the tests' own import maps for those of the installed adapters."""
+    """Replace the import maps of the installed adapters by the tests' own."""
     monkeypatch.setattr("capa_codemods.api.import_map_paths", lambda: list(MAPS))
     return MAPS
 
@@ -69,7 +69,7 @@ def capa_process() -> Callable[..., list[str]]:
 
 @pytest.fixture
 def shapes(capa: Capa, tmp_path: Path) -> Callable[[str], list[tuple[int, str, str]]]:
-    """Return a function that tells the shapes of one file, as `name(arguments)` by line."""
+    """Return a function that returns the shapes of one file, as `name(arguments)` by line."""
 
     def run(source: str) -> list[tuple[int, str, str]]:
         (tmp_path / "a.py").write_text(source)
@@ -104,7 +104,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def snapshot() -> Callable[[Path], dict[str, bytes]]:
-    """Return a function that tells all files of a tree but Capa's own."""
+    """Return a function that reads all files of a tree except Capa's own."""
 
     def take(root: Path) -> dict[str, bytes]:
         files = (path for path in sorted(root.rglob("*")) if path.is_file() and not path.is_symlink())
@@ -119,7 +119,7 @@ def snapshot() -> Callable[[Path], dict[str, bytes]]:
 
 @pytest.fixture
 def git(project: Path) -> Callable[..., str]:
-    """Make the project a git work tree with everything committed, and return a way to call git there."""
+    """Make the project a git work tree with everything committed, and return a function that calls git there."""
 
     def run(*words: str) -> str:
         settings = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]

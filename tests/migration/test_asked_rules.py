@@ -1,4 +1,4 @@
-"""Rules that change shapes run when they are asked for, on the command line or in pyproject.toml, and only then."""
+"""Rules that change shapes: they run only when named, on the command line or in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def _age(path) -> None:
         (["--skip", "requests-timeout"], "with = ['requests-timeout']", {"imports"}),
     ],
 )
-def test_rule_for_shapes_runs_when_asked(capa, shop, words, table, changed):
+def test_rule_for_shapes_runs_when_named(capa, shop, words, table, changed):
     (shop / "pyproject.toml").write_text(f"[tool.capa.migrate]\n{table}\n")
     ran = capa("migrate", "check", shop, *words)
-    told = {line.split(": ")[1] for line in ran.out.splitlines() if "→" in line}
+    shown = {line.split(": ")[1] for line in ran.out.splitlines() if "→" in line}
 
-    assert changed == told
+    assert changed == shown
 
 
-def test_list_of_rules_says_which_must_be_asked_for(capa):
+def test_list_of_rules_marks_those_that_must_be_named(capa):
     listed = capa("migrate", "check", "--list-rules").out.splitlines()
 
     assert ["addresses", "native", "requests-timeout"] == [
@@ -53,7 +53,7 @@ def test_list_of_rules_says_which_must_be_asked_for(capa):
     ]
 
 
-def test_what_a_run_without_the_rule_remembers_does_not_hide_a_file_from_it(capa, shop):
+def test_cache_of_a_run_without_the_rule_does_not_hide_a_file_from_it(capa, shop):
     (shop / "shop.py").write_text(
         TIMED.replace(", timeout=60", "").replace("import requests", "import capa_requests as requests")
     )
@@ -138,7 +138,7 @@ def test_line_is_kept_with_a_comment(capa, shop):
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         (
             "[tool.capa.migrate.requests-timeout]\nsecond = 1",
@@ -165,15 +165,15 @@ def test_line_is_kept_with_a_comment(capa, shop):
         ("[tool.capa.migrate]\nwith = 'native'", "with must be a list of strings, not 'native'"),
     ],
 )
-def test_wrong_settings_are_told_before_a_file_is_read(capa, shop, table, said):
+def test_wrong_settings_are_reported_before_a_file_is_read(capa, shop, table, message):
     (shop / "pyproject.toml").write_text(table)
     ran = capa("migrate", "check", shop, "--with", "requests-timeout")
 
     assert 3 == ran.code
-    assert said in ran.err
+    assert message in ran.err
 
 
-def test_code_does_not_get_the_name_of_an_address_that_capa_toml_does_not_take(capa, shop):
+def test_code_keeps_an_address_that_capa_toml_cannot_hold(capa, shop):
     for name, host in (("one", "a.b"), ("two", "a-b")):
         (shop / f"{name}.py").write_text(f"from celery import Celery\nCelery(broker='redis://{host}')\n")
     ran = capa("migrate", "apply", shop, "--with", "addresses")

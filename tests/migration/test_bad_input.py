@@ -1,4 +1,4 @@
-"""Hostile trees and hostile surroundings: a finding or a clear error, and nothing lost."""
+"""Bad input and bad surroundings: a finding or a clear error, and nothing lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from capa_codemods.write.journal import Journal
 
 
 def _as_anybody(words: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run *words* bound by the modes of files, as anybody but root is."""
+    """Run *words* as a user other than root, bound by the modes of files."""
     if os.geteuid() == 0:
         if shutil.which("setpriv") is None:
             pytest.skip(
@@ -115,7 +115,7 @@ def test_file_that_may_not_be_read_is_named(capa_process, project):
     assert "app/secret.py: failed: cannot be read: Permission denied. Next: allow reading it" in ran.stdout
 
 
-def test_interrupted_apply_is_shown_and_taken_back_by_the_next(capa, capa_process, project, snapshot):
+def test_interrupted_apply_is_shown_and_undone_by_the_next(capa, capa_process, project, snapshot):
     before = snapshot(project)
     assert 0 == capa("migrate", "apply", project).code
     (record,) = Journal(str(project)).records("applied")
@@ -209,7 +209,7 @@ def test_diff_leaves_no_cache(capa, project):
     assert not (project / ".capa").exists()
 
 
-def test_what_was_said_is_said_again_from_the_cache_until_something_changes(capa, project):
+def test_findings_come_from_the_cache_until_something_changes(capa, project):
     (project / "lib.py").write_text("import pyapollo\n")
     for path in project.rglob("*.py"):
         os.utime(path, (1, 1))
@@ -315,20 +315,20 @@ def test_progress_line_knows_no_rate_before_the_first_file(monkeypatch, capsys):
     )
 
 
-def test_progress_is_shown_while_files_are_written_and_taken_back(capa, project, monkeypatch):
-    told = []
+def test_progress_is_shown_while_files_are_written_and_restored(capa, project, monkeypatch):
+    shown = []
     monkeypatch.setattr(
-        "capa_migration.cli.terminal.ProgressLine.__call__", lambda _, *numbers: told.append(numbers)
+        "capa_migration.cli.terminal.ProgressLine.__call__", lambda _, *numbers: shown.append(numbers)
     )
     capa("migrate", "check", project)
-    told.clear()
+    shown.clear()
     capa("migrate", "apply", project)
-    applied = [numbers for numbers in told if numbers[1] == 3]
-    told.clear()
+    applied = [numbers for numbers in shown if numbers[1] == 3]
+    shown.clear()
 
     capa("migrate", "undo", project)
 
-    assert [(0, 3), (1, 3), (2, 3)] == applied[-3:] == told
+    assert [(0, 3), (1, 3), (2, 3)] == applied[-3:] == shown
 
 
 def _read(handle: int) -> bytes:

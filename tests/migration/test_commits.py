@@ -1,4 +1,4 @@
-"""`capa migrate apply --commit`: what is committed, under which name, and what stands in the way."""
+"""`capa migrate apply --commit`: contents and messages of the commits, and refusals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from capa_codemods.write.journal import Journal
 
 @pytest.fixture
 def repository(project, git):
-    """Return git in the project, which knows an author."""
+    """Return git in the project, with an author set."""
     git("config", "user.name", "a")
     git("config", "user.email", "a@example.org")
     return git
@@ -189,7 +189,7 @@ def test_without_an_author_nothing_is_begun(capa, project, git, monkeypatch, sna
     assert "git knows no author: `git config user.name`" in ran.err
 
 
-def test_commit_that_git_refuses_is_taken_back(capa, project, repository, snapshot):
+def test_commit_that_git_refuses_is_undone(capa, project, repository, snapshot):
     before = snapshot(project)
     (project / ".git/index.lock").touch()
 
@@ -224,7 +224,7 @@ def test_commit_of_a_part_of_the_repository(capa, project, repository):
 
 
 @pytest.mark.parametrize("asked", ["command line", "pyproject"])
-def test_rule_that_was_asked_for_has_a_commit_of_its_own(capa, project, repository, snapshot, asked):
+def test_rule_named_by_with_has_a_commit_of_its_own(capa, project, repository, snapshot, asked):
     words = ["--with", "requests-timeout"] if asked == "command line" else []
     table = "" if words else '[tool.capa.migrate]\nwith = ["requests-timeout"]\n'
     (project / "pyproject.toml").write_text(table)

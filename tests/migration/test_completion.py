@@ -1,4 +1,4 @@
-"""`capa completion`: each shell that is here completes the words of capa."""
+"""`capa completion`: each installed shell completes the words of capa."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WORDS = [
 
 @pytest.fixture
 def script(capsys, tmp_path, monkeypatch):
-    """Return a function that writes the script for a shell, in a folder with two files, and tells where."""
+    """Return a function that writes the script for a shell, in a folder with two files, and returns its path."""
 
     def write(shell: str, name: str) -> str:
         assert 0 == main(["completion", shell])

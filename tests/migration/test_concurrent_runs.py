@@ -1,4 +1,4 @@
-"""Runs at the same time: one writes, the others say so, and nothing is done twice or lost."""
+"""Concurrent runs: one writes, the others are refused, and nothing is done twice or lost."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_one_of_several_writes_and_the_others_refuse_or_find_nothing_to_do(
     assert before == snapshot(project)
 
 
-def test_rewrite_is_taken_back_once_by_several(capa_process, capa, project, snapshot):
+def test_rewrite_is_undone_once_by_concurrent_runs(capa_process, capa, project, snapshot):
     before = snapshot(project)
     capa("migrate", "apply", project)
 

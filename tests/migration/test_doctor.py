@@ -1,4 +1,4 @@
-"""`capa doctor`: which component serves what, from which setting, and whether it answers."""
+"""`capa doctor`: the component behind each block, its setting, and whether it answers."""
 
 from __future__ import annotations
 
@@ -59,18 +59,18 @@ def test_profile_can_be_chosen(doctor):
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ("[state.a\n", "capa.toml"),
         ('[statee.a]\ndriver = "memory"\n', "Did you mean"),
         ("profile = 'none'\n", "none"),
     ],
 )
-def test_wrong_setting_exits_with_3_and_is_named(doctor, settings, said):
+def test_wrong_setting_exits_with_3_and_is_named(doctor, settings, message):
     code, _, err = doctor(settings=settings)
 
     assert 3 == code
-    assert said in err
+    assert message in err
 
 
 def test_originals_and_their_supported_versions_are_shown(doctor):
@@ -81,7 +81,7 @@ def test_originals_and_their_supported_versions_are_shown(doctor):
     assert row["installed"].startswith("requests 2.")
 
 
-def test_paths_are_told_from_here_where_that_is_shorter(doctor, tmp_path, monkeypatch):
+def test_paths_are_relative_to_here_where_that_is_shorter(doctor, tmp_path, monkeypatch):
     doctor(settings='[state.orders]\ndriver = "sqlite"\n')
     (tmp_path / "sub").mkdir()
     monkeypatch.chdir(tmp_path / "sub")
@@ -131,7 +131,7 @@ def test_native_clients_limits_and_holdings_are_shown(doctor, tmp_path):
     assert shown == re.split(r"  +", line)[2:]
 
 
-def test_queues_are_listed_when_asked_for(doctor, tmp_path):
+def test_queues_are_listed_with_the_option(doctor, tmp_path):
     with Runtime(start=tmp_path) as runtime:
         runtime.pubsub().consumer("orders", "billing", raw=True)
         runtime.pubsub().publish("orders", b"x", raw=True)

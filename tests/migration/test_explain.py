@@ -66,7 +66,7 @@ def test_a_reason_is_printed_with_its_paragraph(capa):
     assert "celery/rate-limits: Celery: Rate limits\n\n`rate_limit`, `task_default_rate_limit` are" in ran.out
 
 
-def test_a_rule_is_printed_with_what_it_leaves(capa):
+def test_rule_is_printed_with_the_cases_it_leaves(capa):
     ran = capa("explain", "imports")
 
     assert "Left alone: relative imports" in ran.out

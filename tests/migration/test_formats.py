@@ -1,4 +1,4 @@
-"""`--format` and `--output`: what each format holds, that its readers can read it, and where it goes."""
+"""`--format` and `--output`: contents of each format, valid for its readers, and the output file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _sarif(text: str) -> dict:
 
 @pytest.fixture
 def odd(project):
-    """Return the project with a finding, a failure, and a change of two lines behind a letter of two bytes."""
+    """Return the project with a finding, a failure, and a change of two lines behind a character of two bytes."""
     (project / "app/odd.py").write_text("import requests.foo\n")
     (project / "app/old.py").write_text("import requests\nprint 'x'\n")
     (project / "app/é, 1%.py").write_text("'é'; import requests\n")
@@ -49,7 +49,7 @@ def test_sarif_is_valid_by_the_official_schema(capa, odd, command):
     )
 
 
-def test_sarif_fixes_make_what_apply_makes(capa, odd):
+def test_sarif_fixes_are_the_edits_of_apply(capa, odd):
     run = _sarif(capa("migrate", "check", odd, "--format", "sarif").out)
     fixed = {}
     for path in odd.rglob("*.py"):
@@ -60,7 +60,7 @@ def test_sarif_fixes_make_what_apply_makes(capa, odd):
     assert fixed == {path: path.read_bytes() for path in fixed}
 
 
-def test_sarif_says_level_place_and_columns_in_letters(capa, odd):
+def test_sarif_holds_level_place_and_columns_in_characters(capa, odd):
     run = _sarif(capa("migrate", "check", odd, "--format", "sarif").out)
     (odd_letter,) = [one for one in run["results"] if "%C3%A9" in json.dumps(one)]
     levels = {result["ruleId"]: result["level"] for result in run["results"]}
@@ -78,7 +78,7 @@ def test_sarif_says_level_place_and_columns_in_letters(capa, odd):
     assert {"executionSuccessful": False, "exitCode": 2} == run["invocations"][0]
 
 
-def test_sarif_after_apply_holds_what_is_left(capa, odd):
+def test_sarif_after_apply_holds_the_remaining_findings(capa, odd):
     run = _sarif(capa("migrate", "apply", odd, "--format", "sarif").out)
 
     assert ["app/old.py", "app/odd.py"] == [
@@ -86,17 +86,17 @@ def test_sarif_after_apply_holds_what_is_left(capa, odd):
     ]
 
 
-def test_sarif_holds_no_more_results_than_github_takes_and_the_gravest(capa, odd, monkeypatch):
+def test_sarif_keeps_the_gravest_results_up_to_the_limit_of_github(capa, odd, monkeypatch):
     monkeypatch.setattr(sarif, "_MAX_RESULTS", 2)
 
     run = _sarif(capa("migrate", "check", odd, "--format", "sarif").out)
-    (told,) = run["invocations"][0]["toolExecutionNotifications"]
+    (notification,) = run["invocations"][0]["toolExecutionNotifications"]
 
     assert ["error", "warning"] == [result["level"] for result in run["results"]]
-    assert told["message"]["text"].endswith(" more results are left out: --format json holds them.")
+    assert notification["message"]["text"].endswith(" more results are left out: --format json holds them.")
 
 
-def test_github_annotates_lines_and_escapes_what_ends_a_property(capa, odd):
+def test_github_annotates_lines_and_escapes_separators(capa, odd):
     ran = capa("migrate", "check", odd, "--format", "github")
     lines = ran.out.splitlines()
 
@@ -109,7 +109,7 @@ def test_github_annotates_lines_and_escapes_what_ends_a_property(capa, odd):
     assert all(line.startswith(("::error file=", "::warning file=")) for line in lines)
 
 
-def test_places_are_told_from_the_top_of_the_repository(capa, project, git):
+def test_places_are_relative_to_the_top_of_the_repository(capa, project, git):
     (project / "app" / "pyproject.toml").write_text("")
 
     ran = capa("migrate", "check", project / "app", "--format", "github")
@@ -130,7 +130,7 @@ def test_markdown_has_a_table_of_rules_and_folds_the_places(capa, project):
     assert "| `app/bar.py:1` | `` import requests  # a \\| `b` `` |" in ran.out
 
 
-def test_markdown_of_a_clean_tree_says_so(capa, project):
+def test_markdown_of_a_clean_tree_reports_no_change(capa, project):
     capa("migrate", "apply", project)
 
     assert "### Capa: nothing to change; 5 files looked at\n" == (
@@ -147,7 +147,7 @@ def test_markdown_of_a_scan_has_the_numbers_of_each_sdk(capa, project):
     assert "| `Procfile:1` | `celery -A app.tasks worker` |" in out
 
 
-def test_notes_are_told_on_request_in_every_format(capa, project):
+def test_notes_are_shown_on_request_in_every_format(capa, project):
     (project / "app/log.py").write_text('import logging\nlogging.getLogger("requests")\n')
 
     assert "::notice" not in capa("migrate", "check", project, "--format", "github").out
@@ -156,7 +156,7 @@ def test_notes_are_told_on_request_in_every_format(capa, project):
     )
 
 
-def test_long_change_is_told_by_how_it_begins():
+def test_long_change_is_cut_to_its_beginning():
     made = Change("addresses", 1, "", "[a]\n\nb = 1\n" + "x" * 1_000_000)
 
     assert f"→ [a] ⏎ b = 1 ⏎ {'x' * 226}…" == arrow(made)
@@ -210,7 +210,7 @@ def test_unknown_format_is_refused_with_the_known_ones(capa, project):
     assert "invalid choice: 'sariff' (choose from" in ran.err
 
 
-def test_every_format_says_in_its_first_line_what_it_is_for():
+def test_every_format_names_its_purpose_in_its_first_line():
     assert {"github", "json", "markdown", "sarif", "text"} <= set(formats.names())
     assert all(formats.load(name).__globals__["__doc__"] for name in formats.names())
 

@@ -1,4 +1,4 @@
-"""`.capa/history`: how far a migration has come, run by run."""
+"""`.capa/history`: the numbers of a migration, run by run."""
 
 import json
 import subprocess
@@ -129,7 +129,7 @@ def test_git_does_not_see_it(capa, project, git):
     assert "" == git("status", "--porcelain")
 
 
-def test_each_run_over_a_whole_tree_is_remembered(capa, project):
+def test_each_run_over_a_whole_tree_adds_a_line(capa, project):
     for words in (["scan"], ["migrate", "apply"], ["report"]):
         capa(*words, project)
     lines = [(entry.by, entry.movable, entry.moved) for entry in read(str(project)).entries]

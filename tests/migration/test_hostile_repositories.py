@@ -1,4 +1,4 @@
-"""A repository that wants to harm: none of its programs runs, nothing outside is touched, every run ends soon."""
+"""Hostile repositories: none of their programs runs, nothing outside is touched, every run ends soon."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def trap(tmp_path):
 
 @pytest.fixture
 def run_all(capa, repository, monkeypatch):
-    """Return a function that runs every command, and says whether the rewrite was made; it is taken back."""
+    """Return a function that runs every command, and returns whether the rewrite was made; it is undone."""
 
     def run():
         monkeypatch.chdir(repository)
@@ -80,7 +80,7 @@ def run_all(capa, repository, monkeypatch):
 
 
 def _run(root, *words, prefix=()):
-    """Run one command in a process of its own, as a user does, standing in the repository."""
+    """Run one command in a process of its own, as a user does, in the repository."""
     ran = subprocess.run(
         [*prefix, CAPA, *words, "."],
         cwd=root,
@@ -139,7 +139,7 @@ def test_modules_of_the_repository_are_never_imported(repository, tmp_path):
 )
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
-def test_what_is_no_file_is_not_waited_for_nor_followed(repository, run_all, tmp_path, name, kind):
+def test_special_files_and_links_are_not_opened(repository, run_all, tmp_path, name, kind):
     place = repository / name
     place.parent.mkdir(parents=True, exist_ok=True)
     outside = tmp_path / "outside"
@@ -299,7 +299,7 @@ def test_folders_too_deep_for_a_path_are_named(capa, run_all, repository, in_git
 
     ran = capa("migrate", "check", repository)
 
-    # git does not tell of what it cannot reach.
+    # git does not list unreachable paths.
     assert in_git or "File name too long" in ran.out
     assert run_all()
 

@@ -1,4 +1,4 @@
-"""Who takes something of an SDK from another file is known from the bytes, and no one is missed."""
+"""The import index: every importer of a name is found from the bytes of its file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MODULE = "app/tasks.py"
         "\ufeffimport tasks",
     ],
 )
-def test_what_imports_a_name_takes_it(source):
+def test_importer_of_a_name_is_found(source):
     assert {"b.py"} == _importers(source)
 
 
@@ -50,11 +50,11 @@ def test_what_imports_a_name_takes_it(source):
         "queue from tasks import",
     ],
 )
-def test_what_imports_something_else_does_not(source):
+def test_importer_of_another_name_is_not_found(source):
     assert set() == _importers(source)
 
 
-def test_names_of_a_package_are_taken_with_a_dot_or_by_its_name():
+def test_importer_by_a_dot_or_by_the_package_name_is_found():
     index = ImportIndex()
     index.note("app/b.py", b"from . import queue")
     index.note("c.py", b"from app import queue")
@@ -85,7 +85,7 @@ def test_no_import_is_missed(text):
     assert not is_taken or _importers(text)
 
 
-def test_what_is_handed_on_by_files_that_name_no_sdk_is_followed(capa, tmp_path):
+def test_objects_are_followed_through_files_that_name_no_sdk(capa, tmp_path):
     for name, source in {
         "a": "import requests\nsession = requests.Session()\n",
         "b": "from d import late\nfrom a import session\n",

@@ -1,4 +1,4 @@
-"""`capa migrate apply -i`: what is asked, and what each answer does."""
+"""`capa migrate apply -i`: the questions, and the effect of each answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 class Keyboard(io.StringIO):
-    """What somebody types at a terminal."""
+    """Input typed at a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -27,7 +27,7 @@ class Keyboard(io.StringIO):
 
 @pytest.fixture
 def answering(capa, project, monkeypatch):
-    """Return a function that runs `apply -i` with *answers*, and tells what was said and which files changed."""
+    """Return a function that runs `apply -i` with *answers*, and returns its result and the changed files."""
 
     def run(answers: str, keyboard: type[Keyboard] = Keyboard):
         before = {path: path.read_bytes() for path in project.rglob("*.py")}
@@ -69,23 +69,23 @@ def test_each_question_comes_with_its_diff_on_standard_error(answering):
     assert "+++" not in ran.out
 
 
-def test_help_says_what_quitting_does(answering):
+def test_help_describes_quitting(answering):
     ran, _ = answering("?\nq\n")
 
     assert "q - quit: change the files answered with y, leave this one and the rest" in ran.err
 
 
 @pytest.mark.parametrize(
-    ("answers", "said"), [("q\n", "3 files left"), ("a\n", None), ("y\ny\nn\n", "1 file left")]
+    ("answers", "output"), [("q\n", "3 files left"), ("a\n", None), ("y\ny\nn\n", "1 file left")]
 )
-def test_what_was_declined_is_counted(answering, answers, said):
+def test_declined_files_are_counted(answering, answers, output):
     ran, _ = answering(answers)
 
-    assert (f"{said} as you chose.\n" in ran.out) if said else "left as" not in ran.out
+    assert (f"{output} as you chose.\n" in ran.out) if output else "left as" not in ran.out
     assert "nothing to do" not in ran.out
 
 
-def test_undo_takes_back_what_was_chosen(answering, capa, project):
+def test_undo_reverts_the_chosen_files(answering, capa, project):
     answering("y\nq\n")
 
     assert "1 file restored.\n" == capa("migrate", "undo", project).out
@@ -103,7 +103,7 @@ def test_file_edited_while_the_question_stands_is_left(answering, project):
     assert "app/api.py changed while the plan was made: it was left as it is; run again" in ran.out
 
 
-def test_without_a_terminal_nobody_can_be_asked(capa, project, monkeypatch, snapshot):
+def test_without_a_terminal_the_option_is_refused(capa, project, monkeypatch, snapshot):
     before = snapshot(project)
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
 
@@ -128,16 +128,16 @@ def test_at_a_real_terminal_control_c_changes_nothing(capa_process, project, sna
         start_new_session=True,
     )
     os.close(theirs)
-    said = _read_until(ours, b"change app/api.py [y,n,a,q,d,?]? ")
+    output = _read_until(ours, b"change app/api.py [y,n,a,q,d,?]? ")
     os.write(ours, b"y\n")
     _read_until(ours, b"change app/tasks.py [y,n,a,q,d,?]? ")
     os.write(ours, b"\x03")
-    # The terminal shows ^C after it has sent the signal, so it may stand anywhere in what the program says.
+    # The terminal shows ^C after it has sent the signal, so it may be anywhere in the output.
     last = _read_to_end(ours).replace(b"^C", b"")
     code = process.wait()
     os.close(ours)
 
-    assert b"\x1b[32m+import capa_requests as requests\x1b[0m" in said
+    assert b"\x1b[32m+import capa_requests as requests\x1b[0m" in output
     assert last.startswith(b"\r\ncapa migrate: interrupted")
     assert last.endswith(b"the unfinished rewrite\r\n")
     assert (130, before) == (code, snapshot(project))

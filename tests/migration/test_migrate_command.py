@@ -1,4 +1,4 @@
-"""`capa migrate`: what each action does, prints and exits with."""
+"""`capa migrate`: the effect, output and exit code of each action."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_check_of_a_clean_tree_exits_with_0(capa, project):
     assert (0, "nothing to do in 5 files\n") == (ran.code, ran.out)
 
 
-def test_apply_changes_what_check_said(capa, project, snapshot):
+def test_apply_makes_the_changes_of_check(capa, project, snapshot):
     ran = capa("migrate", "apply", project)
 
     assert 0 == ran.code
@@ -68,7 +68,7 @@ def test_undo_restores_every_byte(capa, project, snapshot):
     assert before == snapshot(project)
 
 
-def test_undo_takes_rewrites_back_one_by_one(capa, project, snapshot):
+def test_undo_reverts_one_rewrite_at_a_time(capa, project, snapshot):
     first = snapshot(project)
     capa("migrate", "apply", project, "--only", "imports")
     second = snapshot(project)
@@ -111,7 +111,7 @@ def test_undo_down_to_a_number_that_is_not_there_is_refused(capa, project):
     assert "there is no rewrite 7: `capa migrate status` lists them" in ran.err
 
 
-def test_undo_without_a_rewrite_says_so_and_leaves_no_trace(capa, project):
+def test_undo_without_a_rewrite_is_reported_and_leaves_no_trace(capa, project):
     ran = capa("migrate", "undo", project)
 
     assert (0, f"{project}: nothing to undo: its journal holds no rewrite\n") == (ran.code, ran.out)
@@ -155,7 +155,7 @@ def test_undo_finds_the_journal_of_the_tree_around(capa, project):
     assert "3 files restored.\n" == ran.out
 
 
-def test_status_names_what_was_applied(capa, project):
+def test_status_lists_applied_rewrites(capa, project):
     assert "no rewrite has been applied" in capa("migrate", "status", project).out
     capa("migrate", "apply", project)
 
@@ -342,7 +342,7 @@ def test_programs_of_the_repository_are_not_run(capa, project, git, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["migrate", "check", "/no/such/place"], "/no/such/place: there is no such file or folder"),
         (["migrate", "check", ".", "--only", "import"], "there is no rule `import`"),
@@ -355,13 +355,13 @@ def test_programs_of_the_repository_are_not_run(capa, project, git, tmp_path):
         (["frobnicate"], "there is no command `frobnicate`"),
     ],
 )
-def test_wrong_usage_exits_with_3_and_says_what(capa, words, said, monkeypatch, project):
+def test_wrong_usage_exits_with_3_and_is_named(capa, words, message, monkeypatch, project):
     monkeypatch.chdir(project)
 
     ran = capa(*words)
 
     assert 3 == ran.code
-    assert said in ran.err
+    assert message in ran.err
 
 
 def test_wrong_usage_in_a_process_of_its_own(capa_process):
@@ -373,20 +373,20 @@ def test_wrong_usage_in_a_process_of_its_own(capa_process):
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         ('[tool.capa.migrate]\nexcluded = ["x"]\n', "unknown key `excluded`: did you mean `exclude`?"),
         ('[tool.capa.migrate]\nskip = "strings"\n', "skip must be a list of strings, not 'strings'"),
         ("[tool.capa.migrate\n", "not TOML"),
     ],
 )
-def test_wrong_settings_are_named(capa, project, table, said):
+def test_wrong_settings_are_named(capa, project, table, message):
     (project / "pyproject.toml").write_text(table)
 
     ran = capa("migrate", "check", project)
 
     assert 3 == ran.code
-    assert said in ran.err
+    assert message in ran.err
 
 
 @pytest.mark.parametrize(
@@ -400,7 +400,7 @@ def test_wrong_settings_are_named(capa, project, table, said):
         ("[tool.capa.migrate]\nskip = []\n[tool.capa.migrate.imports]\nx = 1\n", 4),
     ],
 )
-def test_wrong_setting_is_told_with_its_place(capa, project, table, line):
+def test_wrong_setting_is_reported_with_its_place(capa, project, table, line):
     (project / "pyproject.toml").write_text(table)
 
     assert f"{project}/pyproject.toml:{line}: " in capa("migrate", "check", project).err
@@ -525,7 +525,7 @@ def test_nothing_heavy_is_loaded_when_there_is_nothing_to_do(capa, project, word
 
 
 @pytest.mark.parametrize("command", ["scan", "migrate check", "migrate diff", "migrate apply"])
-def test_a_file_name_with_a_line_end_is_told_in_one_line(capa, project, command):
+def test_a_file_name_with_a_line_end_is_printed_in_one_line(capa, project, command):
     (project / "app/new\nline.py").write_text("from requests import packages\nimport celery.apps\nprint 1\n")
 
     ran = capa(*command.split(), project)
@@ -534,7 +534,7 @@ def test_a_file_name_with_a_line_end_is_told_in_one_line(capa, project, command)
     assert not any(line.startswith("line.py") for line in (ran.out + ran.err).splitlines())
 
 
-def test_diff_tells_beside_the_patch_what_was_left_alone(capa, project):
+def test_diff_reports_findings_outside_the_patch(capa, project):
     (project / "app/left.py").write_text("from requests import packages\nd.get('celery')\n")
     warning, note = "app/left.py:1: warning:", "app/left.py:2: note:"
 

@@ -1,4 +1,4 @@
-"""The report page, without a browser: what it holds, that it stays small, that nothing in it can break out."""
+"""The report page, without a browser: its contents, its size, and the escaping of hostile texts."""
 
 import base64
 import hashlib
@@ -36,7 +36,7 @@ def changes_of(html):
 
 @pytest.fixture
 def page(capa, project):
-    """Return a function that makes the page of the project anew."""
+    """Return a function that writes the page of the project again."""
 
     def make():
         capa("report", project)
@@ -54,7 +54,7 @@ def test_the_numbers_add_up(page):
     assert (3, 3, 0, 0) == tuple(numbers[key] for key in ("proven", "ready", "written", "failed"))
 
 
-def test_the_line_of_an_sdk_counts_what_has_moved_too(page, capa, project):
+def test_line_of_an_sdk_counts_moved_call_sites_too(page, capa, project):
     def requests():
         return next(line for line in report_of(page())["sdks"] if line["sdk"] == "requests")
 
@@ -65,7 +65,7 @@ def test_the_line_of_an_sdk_counts_what_has_moved_too(page, capa, project):
     assert {**before, "full": 0, "moved": 3} == requests()
 
 
-def test_what_has_been_applied_stays_to_be_seen(page, capa, project):
+def test_applied_changes_stay_on_the_page(page, capa, project):
     before = changes_of(page())
     capa("migrate", "apply", project)
     after = changes_of(page())
@@ -118,7 +118,7 @@ def test_a_name_that_is_no_text_can_be_shown(page, project):
 
 
 def test_five_thousand_changed_files_fit_in_a_page(tmp_path):
-    """Even if no two of them are alike; what had to be left out is to be seen from the counts."""
+    """Even if no two of them are alike; the counts include those left out."""
     chance = random.Random(3)
     outcomes = []
     for number in range(5_000):
@@ -227,7 +227,7 @@ def test_findings_come_gravest_first(page, capa, project):
     assert ("note", "library/responses", "requirements-dev.txt") in found
 
 
-def test_the_command_says_where_the_page_is(capa, project):
+def test_command_prints_the_path_of_the_page(capa, project):
     ran = capa("report", project)
 
     assert (0, f"{project}/.capa/report.html: the page is written. Next: open it in a browser.\n") == (

@@ -1,4 +1,4 @@
-"""What the page quotes of docs/differences."""
+"""Explanations on the page, quoted from docs/differences."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from capa_migration.rewrite.page.explanations import explanations
 from capa_migration.rewrite.scan.survey import known_maps
 
 
-def _told(*links: str):
+def _explained(*links: str):
     return explanations([{"see": see} for see in links])
 
 
 def test_every_link_of_an_import_map_leads_to_a_section():
     links = {line.see for one in known_maps() for line in (*one.names, *one.commands) if line.see}
 
-    assert links == {section["see"] for section in _told(*links)}
+    assert links == {section["see"] for section in _explained(*links)}
 
 
 def test_a_section_is_quoted_with_its_kinds_of_blocks():
-    (addresses,) = _told("docs/differences/celery.md#addresses")
+    (addresses,) = _explained("docs/differences/celery.md#addresses")
 
     assert "Celery: Addresses" == addresses["title"]
     assert ["text", "code", "text", "list", "text", "code"] == [one["kind"] for one in addresses["blocks"]]
@@ -26,12 +26,12 @@ def test_a_section_is_quoted_with_its_kinds_of_blocks():
 
 
 def test_a_section_ends_before_the_next():
-    (rates,) = _told("docs/differences/celery.md#rate-limits")
+    (rates,) = _explained("docs/differences/celery.md#rate-limits")
 
     assert ["`rate_limit`, `task_default_rate_limit` are without effect."] == [
         one["text"] for one in rates["blocks"]
     ]
 
 
-def test_what_leads_nowhere_is_left_out():
-    assert [] == _told("", "docs/differences/celery.md#nowhere", "docs/differences/none.md#a")
+def test_paths_that_lead_nowhere_are_left_out():
+    assert [] == _explained("", "docs/differences/celery.md#nowhere", "docs/differences/none.md#a")

@@ -1,4 +1,4 @@
-"""The report page in a real browser: it opens from the disk, filters, shows a diff, and speaks to nobody."""
+"""The report page in a real browser: it opens from the disk, filters, shows a diff, and sends nothing."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ READY = "return document.documentElement.dataset.ready || document.getElementByI
 
 @pytest.fixture
 def page(capa, project):
-    """The address of the page of a project that holds hostile names and code, and something not served."""
+    """The address of the page of a project that holds hostile names and code, and an unserved call."""
     (project / "app" / f"{HOSTILE}.py").write_text(f'import requests\n\nx = "</script>{HOSTILE}"\n')
     (project / "app/cache.py").write_text("import redis\n\nredis.Redis(host='x')\n")
     capa("scan", project)
@@ -105,7 +105,7 @@ def test_a_path_narrows_a_shape_down_to_its_places(show, browser):
     assert "2 call sites in 2 shapes, of 10" == texts(browser, "#count")[0]
 
 
-def test_a_reason_leads_to_what_the_documentation_says_of_it(show, browser, project, capa):
+def test_reason_links_to_its_documentation(show, browser, project, capa):
     (project / "app/vendored.py").write_text("import requests\n\nrequests.packages.urllib3\n")
     capa("report", project)
     show(browser, "#q=packages")
@@ -159,7 +159,7 @@ def test_a_file_that_was_changed_twice_shows_both_changes(capa, project, show, b
     )
 
 
-def test_progress_is_drawn_and_told(show, browser):
+def test_progress_is_drawn_and_tabulated(show, browser):
     show(browser)
     rows = texts(browser, "#progress tbody tr")
 
@@ -198,7 +198,7 @@ def test_text_stands_out_from_its_ground(show, browser, theme):
 
 
 def test_it_can_be_used_by_keyboard_alone(show, browser):
-    """Tab goes from the skip link through everything that can be pressed, and each place shows that it has it."""
+    """Tab goes from the skip link through all controls, and each shows its focus."""
     from selenium.webdriver.common.keys import Keys
 
     show(browser)
@@ -212,7 +212,7 @@ def test_it_can_be_used_by_keyboard_alone(show, browser):
     assert {"solid"} == {outline for _, outline in seen}
 
 
-def test_every_part_has_a_name_for_those_who_do_not_see_it(show, browser):
+def test_every_part_has_a_name_for_screen_readers(show, browser):
     show(browser)
     parts = ("main", "nav[aria-label]", "main > section[aria-labelledby]")
     counts = [browser.execute_script(f"return document.querySelectorAll('{part}').length") for part in parts]

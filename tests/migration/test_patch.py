@@ -7,7 +7,7 @@ import sys
 import pytest
 
 CODEOWNERS = """\
-# who looks at what
+# owners by path
 *            @org/everybody
 /app/        @org/app @ann  # ask @bob when they are away
 /app/tasks.py ann@example.org
@@ -28,7 +28,7 @@ def _patches(folder):
     return sorted(path.name for path in folder.glob("*.patch"))
 
 
-def test_patch_is_written_whole_and_git_takes_it(capa, project, git, snapshot, tmp_path):
+def test_patch_is_written_whole_and_git_applies_it(capa, project, git, snapshot, tmp_path):
     ran = capa("migrate", "diff", project, "--patch", tmp_path / "capa.patch")
     capa("migrate", "apply", project)
     applied = snapshot(project)
@@ -66,7 +66,7 @@ def test_codeowners_is_found_where_github_looks(capa, project, git, tmp_path, pl
     assert ["p-api.patch", "p-no-owner.patch"] == _patches(tmp_path)
 
 
-def test_owners_are_told_from_the_top_of_the_repository(capa, owned, git, tmp_path):
+def test_owners_are_matched_from_the_top_of_the_repository(capa, owned, git, tmp_path):
     (owned / "app/pyproject.toml").write_text("")
 
     capa("migrate", "diff", owned / "app", "--patch", tmp_path / "p.patch", "--split-by", "owner")
@@ -88,7 +88,7 @@ def test_names_that_differ_in_signs_alone_do_not_share_a_file(capa, project, tmp
     assert ["p-A-b.patch", "p-a-b-2.patch", "p-no-owner.patch"] == _patches(tmp_path)
 
 
-def test_without_codeowners_nobody_owns_and_nothing_is_written(capa, project, tmp_path):
+def test_without_codeowners_split_by_owner_fails_and_writes_nothing(capa, project, tmp_path):
     ran = capa("migrate", "diff", project, "--patch", tmp_path / "p.patch", "--split-by", "owner")
 
     assert (3, []) == (ran.code, _patches(tmp_path))

@@ -1,4 +1,4 @@
-"""Which paths a command may be given, and what in a git work tree stands in the way of a writing run."""
+"""Paths of a command, and the changes in a git work tree that stop a run that writes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_several_paths_can_be_scanned_and_rewritten(capa, project):
     assert "from celery" in (project / "app/tasks.py").read_text()
 
 
-def test_undo_takes_the_paths_that_apply_took(capa, project, snapshot):
+def test_undo_accepts_the_paths_of_apply(capa, project, snapshot):
     before = snapshot(project)
     paths = [project / "app/api.py", project / "tests"]
     ran = capa("migrate", "apply", *paths)
@@ -36,7 +36,7 @@ def test_undo_takes_the_paths_that_apply_took(capa, project, snapshot):
     assert before == snapshot(project)
 
 
-def test_next_step_names_the_paths_as_a_shell_takes_them(capa, project):
+def test_next_step_quotes_paths_for_a_shell(capa, project):
     (project / "a b.py").write_text("import requests\n")
 
     ran = capa("migrate", "check", project / "a b.py", project / "app/api.py")
@@ -44,7 +44,7 @@ def test_next_step_names_the_paths_as_a_shell_takes_them(capa, project):
     assert f"`capa migrate apply '{project}/a b.py' {project}/app/api.py` makes them." in ran.out
 
 
-def test_next_step_does_not_tell_many_paths(capa, project):
+def test_next_step_shortens_many_paths(capa, project):
     ran = capa("migrate", "check", *([project / "app/api.py"] * 4))
 
     assert (
@@ -53,7 +53,7 @@ def test_next_step_does_not_tell_many_paths(capa, project):
     )
 
 
-def test_paths_in_two_projects_are_told_from_the_tree_around_both(capa, project, git):
+def test_paths_in_two_projects_are_relative_to_the_tree_around_both(capa, project, git):
     for name in ("app", "tests"):
         (project / name / "pyproject.toml").write_text("")
 
@@ -147,7 +147,7 @@ def test_untracked_file_of_a_like_name_is_not_in_the_way(capa, project, git):
     assert 0 == capa("migrate", "apply", project).code
 
 
-def test_changes_outside_the_asked_part_do_not_stand_in_the_way(capa, project, git):
+def test_changes_outside_the_given_paths_are_no_obstacle(capa, project, git):
     (project / "app/plain.py").write_text("import sys\n")
 
     assert 0 == capa("migrate", "apply", project / "tests", project / "app/api.py").code

@@ -43,7 +43,7 @@ def queue(settings, capsys):
 
 
 def kill(pubsub, topic, *bodies):
-    """Publish *bodies* and give up on each."""
+    """Publish *bodies* and turn each into a dead letter."""
     with pubsub.consumer(topic, raw=True, max_deliveries=1) as consumer:
         for body in bodies:
             pubsub.publish(topic, body, raw=True)
@@ -88,7 +88,7 @@ def test_the_list_is_data_with_json(queue, pubsub):
     assert ("billing", 1) == (topic["groups"][0]["name"], topic["groups"][0]["depth"])
 
 
-def test_no_more_topics_are_listed_than_asked(queue, pubsub):
+def test_topics_are_listed_up_to_the_limit(queue, pubsub):
     for name in "abc":
         pubsub.publish(name, b"x", raw=True)
     _, out, _ = queue("list", "--most", "2")
@@ -132,7 +132,7 @@ def test_a_message_cannot_drive_the_terminal(queue, pubsub):
     ],
     ids=["binary", "long", "characters", "split-character", "empty"],
 )
-def test_bodies_are_cut_and_say_what_is_left_out(queue, pubsub, body, shown):
+def test_bodies_are_cut_with_the_number_of_bytes_left_out(queue, pubsub, body, shown):
     pubsub.publish("orders", body, raw=True)
     _, out, _ = queue("peek", "orders")
 
@@ -169,7 +169,7 @@ def test_dead_letters_are_shown_and_go_back(queue, pubsub):
     assert (0, "no messages\n", "") == queue("peek", "orders", "--dead")
 
 
-def test_no_more_are_replayed_than_asked(queue, pubsub):
+def test_messages_are_replayed_up_to_the_limit(queue, pubsub):
     kill(pubsub, "orders", b"1", b"2", b"3")
 
     assert {"topic": "orders", "replayed": 2} == json.loads(
@@ -178,7 +178,7 @@ def test_no_more_are_replayed_than_asked(queue, pubsub):
     assert 1 == pubsub.depth("orders.dead")
 
 
-def test_purge_removes_what_is_named_and_no_more(queue, pubsub):
+def test_purge_removes_only_the_named_messages(queue, pubsub):
     kill(pubsub, "orders", b"bad")
     pubsub.consumer("orders", "other", raw=True)
     pubsub.publish_many("orders", [b"1", b"2"], raw=True)
@@ -193,7 +193,7 @@ def test_purge_removes_what_is_named_and_no_more(queue, pubsub):
     assert {"topic": "orders", "group": None, "removed": 2} == json.loads(whole[1])
 
 
-def test_purge_without_a_terminal_wants_to_be_told(queue, pubsub, monkeypatch):
+def test_purge_without_a_terminal_needs_the_option(queue, pubsub, monkeypatch):
     pubsub.publish("orders", b"x", raw=True)
     with Path(os.devnull).open() as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
@@ -204,7 +204,7 @@ def test_purge_without_a_terminal_wants_to_be_told(queue, pubsub, monkeypatch):
 
 
 def at_terminal(words, folder, typed=b""):
-    """Run capa as a person at a terminal does, and return the exit code and all that the terminal got."""
+    """Run capa at a terminal, and return the exit code and its whole output."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", "from capa_migration.cli import main; raise SystemExit(main())", *words],
@@ -216,7 +216,7 @@ def at_terminal(words, folder, typed=b""):
     )
     os.close(theirs)
     os.write(ours, typed)
-    said = b""
+    output = b""
     while True:
         try:
             piece = os.read(ours, 65_536)
@@ -224,26 +224,26 @@ def at_terminal(words, folder, typed=b""):
             break
         if not piece:
             break
-        said += piece
+        output += piece
     os.close(ours)
-    return process.wait(), said.decode()
+    return process.wait(), output.decode()
 
 
 @pytest.mark.parametrize(("typed", "left"), [(b"y\n", 0), (b"n\n", 1), (b"\n", 1), (b"\x04", 1)])
 def test_purge_asks_at_a_terminal(pubsub, settings, typed, left):
     pubsub.publish("orders", b"x", raw=True)
-    code, said = at_terminal(["queue", "purge", "orders"], settings, typed)
+    code, output = at_terminal(["queue", "purge", "orders"], settings, typed)
 
-    assert "Remove all messages of orders in component default? [y/N]" in said
+    assert "Remove all messages of orders in component default? [y/N]" in output
     assert (0, left) == (code, pubsub.depth("orders"))
 
 
 def test_a_terminal_gets_colour_and_a_pipe_none(queue, pubsub, settings):
     kill(pubsub, "orders", b"bad")
-    _, said = at_terminal(["queue", "list"], settings)
+    _, output = at_terminal(["queue", "list"], settings)
 
-    assert "\x1b[1mtopic" in said
-    assert "\x1b[31morders" in said
+    assert "\x1b[1mtopic" in output
+    assert "\x1b[31morders" in output
     assert "\x1b" not in queue("list")[1]
 
 

@@ -1,4 +1,4 @@
-"""A plan is the same whether the cache knows all, a part or none of the files."""
+"""Cached plans: a plan is the same whether the cache holds all, a part or none of the files."""
 
 from __future__ import annotations
 
@@ -31,15 +31,19 @@ TREES = st.dictionaries(NAMES, TEXTS, max_size=5)
 
 @given(TREES, TREES)
 @settings(max_examples=40, deadline=None)
-def test_what_is_remembered_changes_no_plan(before, after):
+def test_cache_changes_no_plan(before, after):
     with tempfile.TemporaryDirectory() as remembering, tempfile.TemporaryDirectory() as forgetful:
         _write(remembering, before, 0)
         make(remembering, Options())
         for folder in (remembering, forgetful):
             _write(folder, before | after, 1)
 
-        assert _said(make(forgetful, Options(), remember=False)) == _said(make(remembering, Options()))
-        assert _said(make(forgetful, Options(), remember=False)) == _said(make(remembering, Options()))
+        assert _comparable(make(forgetful, Options(), remember=False)) == _comparable(
+            make(remembering, Options())
+        )
+        assert _comparable(make(forgetful, Options(), remember=False)) == _comparable(
+            make(remembering, Options())
+        )
 
 
 def _write(folder: str, files: dict[str, str], later_ns: int) -> None:
@@ -51,5 +55,5 @@ def _write(folder: str, files: dict[str, str], later_ns: int) -> None:
             os.utime(path, ns=(OLD_NS + later_ns, OLD_NS + later_ns))
 
 
-def _said(plan: Plan) -> list[object]:
+def _comparable(plan: Plan) -> list[object]:
     return [plan.seen, *(outcome._replace(digests=("", "")) for outcome in plan.outcomes)]

@@ -54,7 +54,7 @@ def test_imports_of_the_project_are_redirected(trial, command):
     assert (0, "capa_requests\n") == (ran.returncode, ran.stdout), ran.stderr
 
 
-def test_what_a_trial_hands_on_is_no_setting_to_the_core(trial):
+def test_variables_of_a_trial_are_no_settings_of_the_core(trial):
     ran = trial("--", "python", "-c", "import capa_core; print(capa_core.default_runtime().loaded.profile)")
 
     assert (0, "None\n") == (ran.returncode, ran.stdout), ran.stderr
@@ -73,7 +73,7 @@ def test_what_a_trial_hands_on_is_no_setting_to_the_core(trial):
         ("import json, os; print(json.__name__)", "json"),
     ],
 )
-def test_every_form_of_import_gives_what_the_rewrite_would_give(trial, application, source, printed):
+def test_every_form_of_import_gives_the_result_of_the_rewrite(trial, application, source, printed):
     (application / "form.py").write_text(source)
 
     ran = trial("--", "python", "form.py")
@@ -138,7 +138,7 @@ def test_nothing_is_written(trial, application):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ([], "no command is given"),
         (["--"], "no command is given"),
@@ -151,11 +151,11 @@ def test_nothing_is_written(trial, application):
         ),
     ],
 )
-def test_wrong_usage_exits_with_3_and_says_what(trial, words, said):
+def test_wrong_usage_exits_with_3_and_is_named(trial, words, message):
     ran = trial(*words)
 
     assert 3 == ran.returncode
-    assert said in ran.stderr
+    assert message in ran.stderr
 
 
 def test_interpreter_without_capa_is_refused_rather_than_run_on_the_originals(application):

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - tables of texts, which are easier to compare unbroken
-"""`capa scan`: which SDKs, which shapes, how many, what is not served and why."""
+"""`capa scan`: SDKs, shapes, counts, and the reasons for unserved calls."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_support_comes_from_the_import_maps_with_reason_and_link(capa, tmp_path)
     )
 
     sites = json.loads(capa("scan", tmp_path, "--json").out)["sites"]
-    told = [(site["line"], site["name"], site["support"], site["reason"], site["see"]) for site in sites]
+    listed = [(site["line"], site["name"], site["support"], site["reason"], site["see"]) for site in sites]
 
     assert [
         (1, "redis", "none", "there is no capa_redis yet", ""),
@@ -62,7 +62,7 @@ def test_support_comes_from_the_import_maps_with_reason_and_link(capa, tmp_path)
         (4, "requests.packages.urllib3", "none", "vendored libraries are the original's own",
          "docs/differences/requests.md#names"),
         (5, "redis.Redis", "none", "there is no capa_redis yet", ""),
-    ] == told  # fmt: skip
+    ] == listed  # fmt: skip
 
 
 def test_module_that_the_adapter_does_not_have_is_not_served(capa, tmp_path):
@@ -87,7 +87,7 @@ def test_table_counts_by_sdk(capa, project):
     assert f"Next: `capa migrate diff {project}`" in ran.out
 
 
-def test_what_is_not_served_is_listed_with_its_place(capa, project):
+def test_unserved_call_is_listed_with_its_place(capa, project):
     (project / "app/cache.py").write_text("import redis\n\nredis.Redis(host='x', port=1)\n")
 
     assert (
@@ -128,7 +128,7 @@ def test_file_that_is_newer_than_this_python_is_counted(capa, tmp_path):
     ] == [(site["path"], site["line"], site["name"]) for site in data["sites"] if site["kind"] == "call"]
 
 
-def test_tree_without_an_sdk_says_so(capa, tmp_path):
+def test_tree_without_an_sdk_is_reported_as_such(capa, tmp_path):
     (tmp_path / "a.py").write_text("import os\n")
 
     assert (0, "no SDK is used in 1 file of Python\n", "") == capa("scan", tmp_path)
@@ -141,7 +141,7 @@ def test_own_modules_and_frequent_names_are_not_counted(capa, tmp_path):
     assert 0 == len(json.loads(capa("scan", tmp_path, "--json").out)["sites"])
 
 
-def test_what_an_sdk_hands_out_but_does_not_own_is_not_counted(capa, tmp_path):
+def test_object_that_an_sdk_gives_out_but_does_not_own_is_not_counted(capa, tmp_path):
     source = "from celery.utils.log import get_task_logger\nlog = get_task_logger(__name__)\nlog.info('x')\n"
     (tmp_path / "a.py").write_text(source)
 
@@ -184,7 +184,7 @@ def test_objects_are_followed_from_file_to_file(capa, tmp_path, source, expected
     assert [expected] == [site["name"] for site in sites if site["path"] == "proj/user.py"]
 
 
-def test_names_of_other_modules_are_not_mistaken_for_an_sdk(capa, tmp_path):
+def test_names_of_other_modules_do_not_count_as_an_sdk(capa, tmp_path):
     (tmp_path / "tasks.py").write_text("import celery\nclass add: ...\n")
     (tmp_path / "user.py").write_text("from tasks import add, missing\nadd.delay()\nmissing.delay()\n")
 
@@ -193,7 +193,7 @@ def test_names_of_other_modules_are_not_mistaken_for_an_sdk(capa, tmp_path):
     assert [] == [site["name"] for site in sites if site["path"] == "user.py"]
 
 
-def test_without_an_adapter_the_scan_does_not_say_that_nothing_is_used(capa, tmp_path, monkeypatch):
+def test_without_an_adapter_the_scan_does_not_report_an_unused_sdk(capa, tmp_path, monkeypatch):
     (tmp_path / "a.py").write_text("import requests\nrequests.get(1)\n")
     monkeypatch.setattr("capa_codemods.api.import_map_paths", list)
 

@@ -1,4 +1,4 @@
-"""The scan lists the commands that start Celery, and what the migrated application makes of them."""
+"""Commands that start Celery: the scan lists each with its support in the migrated application."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The libraries around the SDKs that a project uses, and what the rewrite means for each."""
+"""The libraries around the SDKs that a project uses, and the effect of the rewrite on each."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def found(capa, tmp_path):
         for name, text in {"app.py": USES, **files}.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text)
-        told = json.loads(capa("scan", tmp_path, "--format", "json").out)["companions"]
+        listed = json.loads(capa("scan", tmp_path, "--format", "json").out)["companions"]
         return [
             (one["name"], one["verdict"], [f"{place['path']}:{place['line']}" for place in one["places"]])
-            for one in told
+            for one in listed
         ]
 
     return run
@@ -61,7 +61,7 @@ def found(capa, tmp_path):
         ),
     ],
 )
-def test_library_is_told_with_its_place(found, path, text, expected):
+def test_library_is_listed_with_its_place(found, path, text, expected):
     assert [expected] == found(**{path: text})
 
 
@@ -75,14 +75,14 @@ def test_library_is_told_with_its_place(found, path, text, expected):
         {"setup.py": "setup(name='responses')\n", "responses/__init__.py": ""},
     ],
 )
-def test_what_only_looks_like_one_or_serves_no_sdk_in_use_is_not_told(found, files):
+def test_lookalike_or_library_of_an_unused_sdk_is_not_listed(found, files):
     assert [] == found(**files)
 
 
 def test_library_of_an_sdk_that_is_not_moved_is_untouched(found):
-    (told,) = found(**{"b.py": "import boto3\nboto3.client('s3')\n", "t.py": "import moto\n"})
+    (listed,) = found(**{"b.py": "import boto3\nboto3.client('s3')\n", "t.py": "import moto\n"})
 
-    assert ("moto", "untouched", ["t.py:1"]) == told
+    assert ("moto", "untouched", ["t.py:1"]) == listed
 
 
 @pytest.mark.parametrize(
@@ -93,21 +93,21 @@ def test_library_of_an_sdk_that_is_not_moved_is_untouched(found):
         ("import requests\nrequests.get('x')\n", ["freezegun", "gevent"]),
     ],
 )
-def test_library_that_reaches_everywhere_is_told_where_an_sdk_is_used_that_it_concerns(found, uses, expected):
-    told = found(**{"app.py": uses, "t.py": "import gevent\nimport freezegun\n"})
+def test_library_of_the_whole_process_is_listed_where_an_sdk_of_its_verdict_is_used(found, uses, expected):
+    listed = found(**{"app.py": uses, "t.py": "import gevent\nimport freezegun\n"})
 
-    assert expected == [name for name, _, _ in told]
+    assert expected == [name for name, _, _ in listed]
 
 
 def test_places_of_one_library_are_gathered(found):
-    (told,) = found(
+    (listed,) = found(
         **{"a.py": "import responses\n", "requirements-dev.txt": "responses\n", "b.py": "import vcrx\n"}
     )
 
-    assert ("responses", "works", ["a.py:1", "requirements-dev.txt:1"]) == told
+    assert ("responses", "works", ["a.py:1", "requirements-dev.txt:1"]) == listed
 
 
-def test_text_tells_what_the_rewrite_means(capa, project):
+def test_text_names_the_effect_of_the_rewrite(capa, project):
     (project / "tests/test_more.py").write_text("import responses\n")
 
     assert (
@@ -116,7 +116,7 @@ def test_text_tells_what_the_rewrite_means(capa, project):
     ) in capa("scan", project).out
 
 
-def test_only_what_was_run_is_said_to_work():
+def test_verdict_works_needs_a_version_that_was_run():
     claimed = [one for one in libraries() if one.verdict in {"works", "limits"}]
 
     assert [] == [one.name for one in claimed if not one.tried]
@@ -132,7 +132,7 @@ def test_each_library_belongs_to_a_known_sdk_and_is_listed_once():
 
 
 @pytest.mark.parametrize("name", ["responses", "requests-mock"])
-def test_what_the_tests_run_is_at_least_what_was_tried(name):
+def test_tests_run_at_least_the_tried_versions(name):
     (one,) = (one for one in libraries() if one.name == name)
     steps_aside = Path(__file__).parents[1] / "adapters/requests/test_requests_step_aside.py"
 

@@ -1,4 +1,4 @@
-"""What has moved is counted under its old name, so that a migration can be seen to go forward."""
+"""Moved call sites: counted under their old names, so that progress shows."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def scan(capa, tmp_path):
-    """Return what a scan finds in one file: (sites, moved), each as `name(arguments): support`."""
+    """Return the results of a scan of one file: (sites, moved), each as `name(arguments): support`."""
 
     def run(source):
         (tmp_path / "a.py").write_text(source)
@@ -32,11 +32,11 @@ def scan(capa, tmp_path):
          ["celery.shared_task(): full", "celery.shared_task(): full", "celery.Task().delay(): full"]),
     ],
 )  # fmt: skip
-def test_moved_call_sites_are_told_under_their_old_names(scan, source, expected):
+def test_moved_call_sites_are_listed_under_their_old_names(scan, source, expected):
     assert ([], expected) == scan(source)
 
 
-def test_what_only_keeps_an_old_root_bound_is_not_counted(scan):
+def test_import_that_only_keeps_an_old_root_bound_is_not_counted(scan):
     source = "import capa_requests.exceptions, capa_requests as requests\n"
 
     assert ([], ["requests.exceptions(): full"]) == scan(source)
@@ -52,7 +52,7 @@ def test_a_name_of_an_adapters_own_is_no_moved_call_site(scan):
     assert ([], []) == scan("from capa_apollo import cloud_config\n@cloud_config\nclass A: ...\n")
 
 
-def test_both_worlds_are_told_apart_in_one_file(scan):
+def test_original_and_adapter_are_counted_apart_in_one_file(scan):
     sites, moved = scan("import requests\nimport capa_requests\nrequests.get(u)\ncapa_requests.post(u)\n")
 
     assert ["requests(): full", "requests.get(*): full"] == sites
@@ -81,7 +81,7 @@ def test_moving_changes_no_count(capa, tmp_path):
 UNSERVED = "import capa_requests\ncapa_requests.get(u)\ncapa_requests.get(u, proxies=p)\n"
 
 
-def test_what_has_moved_and_is_not_served_stays_visible(capa, tmp_path):
+def test_moved_call_that_is_not_served_stays_visible(capa, tmp_path):
     (tmp_path / "a.py").write_text(UNSERVED)
 
     lines = capa("scan", tmp_path).out.splitlines()
@@ -91,7 +91,7 @@ def test_what_has_moved_and_is_not_served_stays_visible(capa, tmp_path):
     ]
 
 
-def test_the_formats_for_reviews_tell_it_too(capa, tmp_path):
+def test_formats_for_reviews_list_it_too(capa, tmp_path):
     (tmp_path / "a.py").write_text(UNSERVED)
 
     out = capa("scan", tmp_path, "--format", "github", "--all").out

@@ -19,7 +19,7 @@ def _notebook(*cells: object) -> str:
 
 @pytest.fixture
 def scan(capa, tmp_path):
-    """Return what a scan finds in a notebook of these cells; places as the text of their lines."""
+    """Return the results of a scan of a notebook of these cells; places as the text of their lines."""
 
     def run(*cells: object) -> dict[str, list[tuple[str, ...]]]:
         text = _notebook(*cells)
@@ -133,7 +133,7 @@ def test_copies_that_jupyter_keeps_are_not_counted(capa, tmp_path):
     assert "no SDK is used in 0 files of Python\n" == capa("scan", tmp_path).out
 
 
-def test_what_has_moved_in_a_notebook_is_told_under_its_old_name(capa, tmp_path):
+def test_moved_call_in_a_notebook_is_listed_under_its_old_name(capa, tmp_path):
     (tmp_path / "book.ipynb").write_text(
         _notebook(["import requests\n", "s = requests.Session()"], ["s.get(u)"])
     )

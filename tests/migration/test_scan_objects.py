@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - tables of texts, which are easier to compare unbroken
-"""Objects of an SDK are followed through what can bind them to nothing else."""
+"""Objects of an SDK: followed through unambiguous bindings."""
 
 import json
 
@@ -10,13 +10,13 @@ SESSION = "requests.Session()"
 
 @pytest.fixture
 def followed(shapes):
-    """Return what a file does with a session or a task: names and arguments, without what makes the session."""
+    """Return the calls of a file on a session or a task: names and arguments, without the call that makes it."""
 
     def run(source):
         head = "import requests\nfrom celery import Celery, Task, shared_task\napp = Celery()\n"
-        told = [name for _, _, name in shapes(head + source)]
+        names = [name for _, _, name in shapes(head + source)]
         objects = ("requests.Session().", "celery.Task().", "celery.Celery().conf")
-        return [name for name in told if name.startswith(objects)]
+        return [name for name in names if name.startswith(objects)]
 
     return run
 
@@ -47,7 +47,7 @@ def followed(shapes):
         "def f(all: list[requests.Session]):\n    all.append(1)\n",
     ],
 )  # fmt: skip
-def test_what_may_be_something_else_is_not_followed(followed, source):
+def test_ambiguous_object_is_not_followed(followed, source):
     assert [] == followed(source)
 
 
@@ -78,7 +78,7 @@ def test_what_may_be_something_else_is_not_followed(followed, source):
         ("s = requests.Session()\ns.verify = False\n", ["requests.Session().verify()"]),
     ],
 )  # fmt: skip
-def test_what_can_be_nothing_else_is_followed(followed, source, expected):
+def test_unambiguous_object_is_followed(followed, source, expected):
     assert expected == followed(source)
 
 
@@ -113,7 +113,7 @@ class Api(requests.Session):
     [
         ("from proj.http import *\n_hidden.put()\n", []),
         ("from proj.http import Api\nApi().get()\n", []),
-        ("import proj.other\nproj.http.session.put()\n", ["put"]),  # bound by whoever imports it
+        ("import proj.other\nproj.http.session.put()\n", ["put"]),  # bound by its importer
         ("import proj.http as web\nweb.session.put()\n", ["put"]),
         ("import proj.http\nproj.http.session.put()\n", ["put"]),
         ("from proj.http import *\nsession.put()\n", ["put"]),

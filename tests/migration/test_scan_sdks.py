@@ -1,4 +1,4 @@
-"""Every SDK is counted: those with an adapter, what they stand on, and those that have none yet."""
+"""SDKs: all are counted, those with an adapter, their own libraries, and those without an adapter yet."""
 
 from __future__ import annotations
 

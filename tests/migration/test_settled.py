@@ -1,4 +1,4 @@
-"""What the cache remembers is believed only of the very file that was seen, and only when it was old enough."""
+"""The cache of settled files: valid only for the same file, and only if that was old enough."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def remembered(tmp_path):
-    """Remember the files of the tree as clean, and return what a later run still has to look at."""
+    """Remember the files of the tree as clean, and return the files that a later run has to read."""
 
     def run(*names: str, between: object = lambda: None) -> set[str]:
         first = SettledFiles(str(tmp_path / "settled"), "options")

@@ -1,4 +1,4 @@
-"""`capa migrate status` says what became of the files of each rewrite, whoever changed them since."""
+"""`capa migrate status`: the state of the files of each rewrite, also after edits by others."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def fates(capa, project):
     return run
 
 
-def test_each_file_is_counted_by_what_it_holds(capa, project, fates):
+def test_each_file_is_counted_by_its_content(capa, project, fates):
     original = (project / "app/api.py").read_bytes()
     capa("migrate", "apply", project)
     (project / "app/api.py").write_bytes(original)
     (project / "app/tasks.py").write_text("import capa_celery\n")
     (project / "tests/test_api.py").unlink()
-    told = capa("migrate", "status", project).out.splitlines()
+    shown = capa("migrate", "status", project).out.splitlines()
 
     assert [(0, 1, 1, 1)] == fates()
-    assert ["      1 edited since, 1 the original again, 1 gone"] == told[1:]
+    assert ["      1 edited since, 1 the original again, 1 gone"] == shown[1:]
 
 
-def test_files_that_are_as_they_were_written_take_no_line(capa, project, fates):
+def test_files_as_written_take_no_line(capa, project, fates):
     capa("migrate", "apply", project)
 
     assert [(3, 0, 0, 0)] == fates()
@@ -53,17 +53,17 @@ def test_an_edit_between_two_rewrites_is_one_of_the_first(capa, project, fates):
     assert [(2, 1, 0, 0), (1, 0, 0, 0)] == fates()
 
 
-def test_what_git_took_back_is_told_and_undo_forgets_it(capa, project, git):
+def test_files_restored_by_git_are_shown_and_undo_clears_the_journal(capa, project, git):
     capa("migrate", "apply", project)
     git("checkout", "-q", ".")
 
-    told = capa("migrate", "status", project).out
+    shown = capa("migrate", "status", project).out
     undone = capa("migrate", "undo", project)
 
-    assert "      3 the original again\n" in told
+    assert "      3 the original again\n" in shown
     assert (
         "All files of rewrite 1 hold the original again. "
-        f"Next: `capa migrate undo {project}` clears the journal.\n" in told
+        f"Next: `capa migrate undo {project}` clears the journal.\n" in shown
     )
     assert (0, "nothing to restore: all files hold the original again\n") == (undone.code, undone.out)
     assert "no rewrite has been applied" in capa("migrate", "status", project).out
@@ -76,12 +76,12 @@ def test_several_rewrites_that_git_took_back_are_forgotten_at_once(capa, project
     capa("migrate", "apply", project, "--allow-dirty")
     git("checkout", "-q", ".")
 
-    told = capa("migrate", "status", project).out
+    shown = capa("migrate", "status", project).out
 
     assert [(0, 0, 2, 0), (0, 0, 2, 0)] == fates()
     assert (
         f"All files of the newest 2 rewrites hold the original again. Next: `capa migrate undo {project} --to 1`"
-        in told
+        in shown
     )
     assert 0 == capa("migrate", "undo", project, "--to", "1").code
     assert [] == fates()
