@@ -28,7 +28,7 @@ def check(arguments: argparse.Namespace) -> int:
 def diff(arguments: argparse.Namespace) -> int:
     """Carry out `capa migrate diff` and return its exit code."""
     _refuse_lone_split(arguments, "patch")
-    # A run that only looks must not decide what the next one skips.
+    # A run that only shows changes must not decide which files the next one skips.
     plan = _plan(arguments, remember=False)
     report = _report("diff", arguments, plan)
     if arguments.patch:

@@ -155,10 +155,22 @@ def _version(distributions: tuple[str, ...]) -> str | None:
 
 
 def _print_text(found: dict[str, Any]) -> None:
-    from capa_migration.rewrite.formats._columns import columns
-
     settings = found["settings"] or "no capa.toml here or above: the embedded default serves everything"
     print(f"settings: {_relative_to_here(settings)}\n")
+    _print_components(found["components"])
+    _print_abilities(found["components"])
+    _print_adapters(found["adapters"])
+    silent = [f"{row['block']} {row['name']}" for row in found["components"] if not row["answers"]]
+    if silent:
+        print(
+            f"\nNext: start the engine of each component that does not answer ({', '.join(silent)}), "
+            f"or correct its settings."
+        )
+
+
+def _print_components(components: list[dict[str, Any]]) -> None:
+    from capa_migration.rewrite.formats._columns import columns
+
     rows = [
         [
             row["block"],
@@ -168,13 +180,17 @@ def _print_text(found: dict[str, Any]) -> None:
             "yes" if row["answers"] else "NO",
             _relative_to_here(row["said"]),
         ]
-        for row in found["components"]
+        for row in components
     ]
     for line in columns(["block", "name", "driver", "chosen by", "answers", ""], rows, right=False):
         print(line)
     print()
-    _print_abilities(found["components"])
-    originals = [
+
+
+def _print_adapters(adapters: list[dict[str, Any]]) -> None:
+    from capa_migration.rewrite.formats._columns import columns
+
+    rows = [
         [
             one["adapter"],
             one["installed"] or "-",
@@ -182,17 +198,11 @@ def _print_text(found: dict[str, Any]) -> None:
             one["side"] if one["available"] else f"{one['side']}: NOT AVAILABLE",
             _relative_to_here(one["origin"]),
         ]
-        for one in found["adapters"]
+        for one in adapters
     ]
     heads = ["adapter", "original installed", "supported", "side", "chosen by"]
-    for line in columns(heads, originals, right=False):
+    for line in columns(heads, rows, right=False):
         print(line)
-    silent = [f"{row['block']} {row['name']}" for row in found["components"] if not row["answers"]]
-    if silent:
-        print(
-            f"\nNext: start the engine of each component that does not answer ({', '.join(silent)}), "
-            f"or correct its settings."
-        )
 
 
 def _print_abilities(components: list[dict[str, Any]]) -> None:
