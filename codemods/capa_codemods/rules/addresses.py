@@ -120,7 +120,9 @@ class Addresses(Rule[PythonFile]):
                 message = (
                     f"redis-py serves this call as before; for new code it is the state `{address.name}`"
                 )
-                yield Finding(self.id, node.lineno, "note", message, "see docs/reference/rules.md")
+                yield Finding(
+                    self.id, node.lineno, "note", message, "`capa explain addresses` has the details"
+                )
             name = address.name if is_new else _claimant(project.components(address.block), address)
             if name and called != meant and not self.setting("keep", project):
                 yield from self._in_place(file, address, name)
@@ -134,7 +136,7 @@ class Addresses(Rule[PythonFile]):
         driver = scheme(address.scheme).driver
         if driver not in drivers(address.block):
             message = f"no component of {address.block} for {address.scheme} is installed: {address.plain} gets no name"
-            yield Finding(self.id, line, "note", message, "see docs/reference/components.md")
+            yield Finding(self.id, line, "note", message, "install a component for it, or keep the address")
             return
         tables = project.components(address.block)
         if _claimant(tables, address):
