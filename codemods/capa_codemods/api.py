@@ -2,7 +2,7 @@
 
     from capa_codemods.api import Edit, Finding, PythonFile, Rule
 
-    rule                Rule, and what its `check` yields: Edit, Finding (with a Level), Setting
+    rule                Rule, and the items that its `check` yields: Edit, Finding (with a Level), Setting
     files               Document and its kinds: PythonFile, NotebookFile, CommandFile, and one for each kind of manifest
     Python              Meanings, calls_in_strings, with_argument, is_ignored, walk_statements; ImportStatement,
                         ImportedName and StringUse: the places of an import and of a string
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     )
     from capa_codemods.findings import Change, Edit, Finding, Level, Outcome, Setting
     from capa_codemods.limits import LARGEST_BYTES
-    from capa_codemods.manifests.asked import asks_for
     from capa_codemods.manifests.conda_file import CondaFile
     from capa_codemods.manifests.ini_file import SetupCfg, ToxIni
+    from capa_codemods.manifests.required import requires
     from capa_codemods.manifests.requirement import capa_requirement
     from capa_codemods.manifests.requirements_file import RequirementsFile
     from capa_codemods.manifests.script_header import ScriptHeader
@@ -155,7 +155,6 @@ __all__ = [
     "WriteResult",
     "__version__",
     "apply_files",
-    "asks_for",
     "calls_in_strings",
     "capa_requirement",
     "cell_commands",
@@ -187,6 +186,7 @@ __all__ = [
     "refusal_to_commit",
     "remedy_for",
     "replace_file",
+    "requires",
     "rule_offers",
     "rule_summary",
     "source_files",
@@ -220,9 +220,9 @@ _MODULES = {
     ),
     "findings": ("Change", "Edit", "Finding", "Level", "Outcome", "Setting"),
     "limits": ("LARGEST_BYTES",),
-    "manifests.asked": ("asks_for",),
     "manifests.conda_file": ("CondaFile",),
     "manifests.ini_file": ("SetupCfg", "ToxIni"),
+    "manifests.required": ("requires",),
     "manifests.requirement": ("capa_requirement",),
     "manifests.requirements_file": ("RequirementsFile",),
     "manifests.script_header": ("ScriptHeader",),

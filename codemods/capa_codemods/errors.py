@@ -14,7 +14,7 @@ Every message says what happened, to which thing, and what to do next.
 
 
 def remedy_for(error: OSError) -> str:
-    """Return what to do about *error*, met in writing."""
+    """Return the remedy for *error*, met in writing."""
     steps = {13: "allow writing there", 30: "mount it for writing", 28: "make room"}
     return steps.get(error.errno or 0, "correct that")
 

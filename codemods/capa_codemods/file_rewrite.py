@@ -70,7 +70,7 @@ class FileRewrite(NamedTuple):
         return type(self.file)(self.file.path, self.after)
 
     def outcome(self) -> Outcome:
-        """Return what becomes of the file: unchanged without edits, failed with a flaw."""
+        """Return the outcome of the file: clean without edits, failed with a flaw."""
         findings = [finding for result in self.results for finding in result.findings]
         outcome = Outcome(
             self.file.path,

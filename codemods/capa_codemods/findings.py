@@ -64,7 +64,7 @@ class Outcome(NamedTuple):
             first is empty for a file that is to be made.
         reason: Why it failed, else empty.
         line: Where it failed, 0 if the place is not known.
-        settings: What is to stand in capa.toml because of this file.
+        settings: The settings that capa.toml needs because of this file.
     """
 
     path: str
@@ -80,5 +80,5 @@ class Outcome(NamedTuple):
 
     @property
     def counts_on_settings(self) -> bool:
-        """Whether it is changed by a rule that wants something to stand in capa.toml for it."""
+        """Whether it is changed by a rule that needs a setting in capa.toml for it."""
         return not {edit.rule for edit in self.edits}.isdisjoint(one.rule for one in self.settings)

@@ -69,7 +69,7 @@ class Project:
         if shadow := self.own_module(root, folder):
             return (
                 f"`{root}` is your own module {shadow} here, not the SDK",
-                "nothing to do; if it is not, say where modules are found: [tool.capa.migrate] roots",
+                "nothing to do; if it is not, set where modules are found: [tool.capa.migrate] roots",
             )
         owner = self.names.roots[root]
         if owner.evidence == "import":
@@ -94,7 +94,7 @@ class Project:
         return frozenset(root for root in named if self._package_around(root, folder))
 
     def _package_around(self, root: str, folder: str) -> str | None:
-        """Return the folder of the top-level package *root* if *folder* is in it: a copy of the SDK, say."""
+        """Return the folder of the top-level package *root* if *folder* is in it, such as a copy of the SDK."""
         top = None
         while folder and self._exists(folder, "__init__.py"):
             top, folder = folder, folder.rpartition("/")[0]
@@ -194,7 +194,7 @@ def legacy_of(table: object) -> list[str]:
 
 def is_manifest(path: str) -> bool:
     """Return whether the file at *path* names the distributions that a project needs."""
-    if not path.lower().endswith(_MANIFEST_ENDINGS):  # every file of a tree is asked, and most say no here
+    if not path.lower().endswith(_MANIFEST_ENDINGS):  # called for every file of a tree, and most end here
         return False
     name = path.rpartition("/")[2]
     return name in MANIFEST_NAMES or is_requirements(path) or is_conda(path)

@@ -25,7 +25,7 @@ class Rule(ABC, Generic[D]):
     """
 
     id: ClassVar[str]
-    """Short and stable: it stands in `--only`, `--skip`, `# capa: ignore[…]` and every report."""
+    """Short and stable: users write it in `--only`, `--skip` and `# capa: ignore[…]`, and every report has it."""
 
     summary: ClassVar[str]
     """The change, in one line."""
@@ -34,7 +34,7 @@ class Rule(ABC, Generic[D]):
     """The kind of document that `check` is given."""
 
     changes_shape: ClassVar[bool] = False
-    """Whether it changes more than names. Then it runs only when it is asked for by its id, is given only what this
+    """Whether it changes more than names. Then it runs only when its id is given, reads only what this
     interpreter can parse, with the names that have moved, and is proven to change nothing but the expressions and
     statements that it edits."""
 

@@ -22,7 +22,7 @@ MAPS = sorted((Path(__file__).parent / "maps").glob("*.toml"))
 
 
 class Rewritten(NamedTuple):
-    """What became of one text."""
+    """The result for one text."""
 
     text: bytes
     outcome: Outcome

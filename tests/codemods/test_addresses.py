@@ -1,4 +1,4 @@
-"""Addresses that stand in the code get a logical name in capa.toml, and their passwords stay out of it."""
+"""Addresses in the code get a logical name in capa.toml, and their passwords stay out of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REDIS = "import redis\n"
 
 @pytest.fixture
 def told(names, tmp_path):
-    """The tables that are asked for, as `block.name url`, and what is said."""
+    """The tables for capa.toml, as `block.name url`, and the messages."""
 
     def run(text: str) -> tuple[list[str], list[str]]:
         rewrite = Rewrite(Project(str(tmp_path), names, []), [Addresses()])

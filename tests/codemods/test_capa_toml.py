@@ -1,4 +1,4 @@
-"""capa.toml holds what rules ask for; what stands there already is kept to the letter."""
+"""capa.toml gets the settings that rules need; present text is kept to the letter."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_setting_finds_its_place(written, before, after):
     "before", ["state = { cache = { driver = 'redis' } }\n", "state.cache.driver = 'redis'\n"]
 )
 def test_setting_without_a_place_is_to_be_written_by_hand(written, before):
-    said = '[state.cache] did not get driver = "redis", url = "redis://a", legacy = ["redis://a"]: no place was found'
+    said = '[state.cache] did not get driver = "redis", url = "redis://a", legacy = ["redis://a"]: they fit no place'
 
     assert (before, [said]) == written(before, CACHE)
 
@@ -86,7 +86,7 @@ def test_file_that_is_no_toml_fails_and_is_left(tmp_path, text):
     assert outcome is not None
     assert {CACHE} == refused
     assert ("failed", ()) == (outcome.status, outcome.edits)
-    assert outcome.reason.startswith("cannot be read, and 1 settings should stand in it: ")
+    assert outcome.reason.startswith("cannot be read, and 1 settings are to be added: ")
 
 
 def test_link_is_no_place_for_a_new_file(tmp_path):
@@ -98,11 +98,11 @@ def test_link_is_no_place_for_a_new_file(tmp_path):
     assert ("failed", ()) == (outcome.status, outcome.edits)
 
 
-def test_what_is_refused_is_told_apart_from_what_is_taken(tmp_path):
+def test_refused_settings_are_returned_apart(tmp_path):
     other = Setting("s", 2, ("state", "cache"), (("url", "redis://other"),))
-    asked = [Outcome("a.py", "clean", settings=(CACHE, other))]
+    outcomes = [Outcome("a.py", "clean", settings=(CACHE, other))]
 
-    assert {other} == plan_capa_toml(str(tmp_path), asked).refused
+    assert {other} == plan_capa_toml(str(tmp_path), outcomes).refused
 
 
 def test_two_rules_may_ask_for_one_table(written):
@@ -114,6 +114,8 @@ def test_two_rules_may_ask_for_one_table(written):
 @pytest.mark.parametrize("before", [None, TABLE])
 def test_an_address_never_comes_under_the_engine_of_another(written, before):
     other = Setting("s", 2, ("state", "cache"), (("url", "redis://other"), ("legacy", ("redis://b",))))
-    said = '[state.cache] did not get url = "redis://other", legacy = ["redis://b"]: another url stands there'
+    said = (
+        '[state.cache] did not get url = "redis://other", legacy = ["redis://b"]: the table has another url'
+    )
 
     assert (TABLE, [said]) == written(before, CACHE, other)

@@ -18,7 +18,7 @@ from capa_codemods.sdks.names import Names
 
 @pytest.fixture
 def judged(tmp_path):
-    """Return the findings of one file, a Dockerfile if nothing else is said, by the import maps of the installed adapters."""
+    """Return the findings of one file, a Dockerfile by default, by the import maps of the installed adapters."""
     names = Names(map(read_import_map, import_map_paths()))
 
     def run(text: str, path: str = "Dockerfile") -> tuple[Finding, ...]:

@@ -1,4 +1,4 @@
-"""`distributions` of an import map: which of them installs which roots."""
+"""`distributions` of an import map: the roots that each of them installs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`[needs]` of an import map: which abilities of a block the use of a name asks for."""
+"""`[needs]` of an import map: the abilities of a block that the use of a name needs."""
 
 import pytest
 

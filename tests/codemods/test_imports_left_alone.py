@@ -1,4 +1,4 @@
-"""The silent cases: what looks like an import of an SDK and is none, or is one that cannot move."""
+"""The silent cases: texts that look like an import of an SDK and are none, and imports that cannot move."""
 
 from __future__ import annotations
 
@@ -166,10 +166,9 @@ def test_ignore_comment_keeps_findings_of_a_statement_away(rewritten):
 def test_ignore_comment_of_no_rule_is_told_of(rewritten, listed, said):
     outcome = rewritten(f"import os\nimport requests  # capa: ignore[{listed}]\n").outcome
 
-    assert [
-        (2, f"there is no rule `{name}`, so the comment keeps none of that name away", step)
-        for name, step in said
-    ] == [(finding.line, finding.message, finding.next_step) for finding in outcome.findings]
+    assert [(2, f"there is no rule `{name}`, so the comment has no effect", step) for name, step in said] == [
+        (finding.line, finding.message, finding.next_step) for finding in outcome.findings
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A journal that is damaged, or that a stranger has put into a tree, harms nothing; neither does a failing disk."""
+"""Journals that are damaged, or came with a foreign tree, do no harm; neither does a failing disk."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def _tick(left: list[int]) -> None:
 
 
 def _killed(action: Callable[[Path], None], root: Path, point: int, calls: Sequence[str] = CALLS) -> bool:
-    """Run *action* in a child that dies at *point*; say whether it died."""
+    """Run *action* in a child that dies at *point*, and return whether it died."""
     child = os.fork()
     if child == 0:
         try:
@@ -117,7 +117,7 @@ def _check_nothing_left(root: Path) -> None:
 
 @pytest.fixture
 def memory():
-    """A folder where a thousand settled writes take no time: what a kill leaves is the same on any disk."""
+    """A folder where a thousand settled writes take no time: a kill leaves the same on any disk."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         yield Path(folder)
 

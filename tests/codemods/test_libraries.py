@@ -1,4 +1,4 @@
-"""What others have written, and what nobody would, comes out of a rewrite as the same program, and back byte for byte.
+"""Code of installed libraries, and random code, stays the same program in a rewrite, and undo restores each byte.
 
 A part of the files and programs, another one each day; all of them are rewritten by `make safety`.
 """

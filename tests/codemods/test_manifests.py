@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - tables of texts, which are easier to compare unbroken
-"""Manifests: a line for Capa beside the SDK, everything else as it was."""
+"""Manifests: a line for Capa next to the SDK, everything else as it was."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_requirements_whose_head_says_not_to_edit_them_stay_and_it_is_quoted(rew
 
     assert source.encode() == result.text
     (finding,) = result.outcome.findings
-    assert f"add it to what the file is made from: its head says `{head}`" == finding.next_step
+    assert f"add it to the source of the file, whose head reads `{head}`" == finding.next_step
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_requirements_with_hashes_stay_and_are_no_generated_ones(rewritten):
     (finding,) = result.outcome.findings
     assert source.encode() == result.text
     assert (
-        "asks for requests and not for capa-core[requests]: pip takes no line without a hash beside one with",
-        "add it with its hashes, and those of what it needs: `pip-compile --generate-hashes` writes them",
+        "requires requests without capa-core[requests]: pip refuses a line without a hash where others have one",
+        "add it with its hashes and those of its requirements: `pip-compile --generate-hashes` writes them",
     ) == (finding.message, finding.next_step)
 
 
@@ -209,19 +209,19 @@ def test_lists_of_tools_get_a_requirement(rewritten, place):
 @pytest.mark.parametrize(
     "place", ["dependencies", "host-dependencies", "feature.x.target.linux-64.dependencies"]
 )
-def test_what_pixi_asks_of_conda_is_named(rewritten, place):
+def test_a_requirement_that_pixi_takes_from_conda_is_reported(rewritten, place):
     source = f'[tool.pixi.{place}]\nrequests = "2"\n'
 
     result = rewritten(source, "pyproject.toml")
 
     assert source.encode() == result.text
     assert [
-        f"tool.pixi.{place}: requests is asked of conda, which has no capa-core[requests]"
+        f"tool.pixi.{place}: requests comes from conda, which has no capa-core[requests]"
     ] == result.messages
 
 
 @pytest.mark.parametrize("line", ['requests = "2"', 'capa-core = {version = "*", extras = ["requests"]}'])
-def test_what_pixi_asks_of_pip_too_is_not_named(rewritten, line):
+def test_a_requirement_that_pixi_takes_from_pip_too_is_not_reported(rewritten, line):
     source = f'[tool.pixi.dependencies]\nrequests = "2"\n[tool.pixi.pypi-dependencies]\n{line}\n'
 
     assert [] == rewritten(source, "pyproject.toml").messages
@@ -233,7 +233,7 @@ def test_tox_ini_inside_pyproject_is_named(rewritten):
     result = rewritten(source, "pyproject.toml")
 
     assert source.encode() == result.text
-    assert ["legacy_tox_ini asks for an SDK and not for capa-core[requests]"] == result.messages
+    assert ["legacy_tox_ini requires an SDK without capa-core[requests]"] == result.messages
 
 
 @pytest.mark.parametrize(
@@ -253,8 +253,8 @@ def test_condition_in_a_table_is_named(rewritten, value, key):
     assert b'capa-core = {version = "*", extras = ["celery"]}' in result.text
     assert (
         4,
-        "tool.poetry.dependencies: requests is asked for under a condition and capa-core[requests] is not",
-        f"ask for it by hand, with `{key}` too",
+        "tool.poetry.dependencies: requests is required under a condition and capa-core[requests] is not",
+        f"add it by hand, with `{key}` too",
     ) == (finding.line, finding.message, finding.next_step)
 
 
@@ -264,7 +264,7 @@ def test_capa_without_the_extras_in_a_table_is_named(rewritten):
     result = rewritten(source, "pyproject.toml")
 
     assert source.encode() == result.text
-    assert [(3, "tool.poetry.dependencies: capa-core is asked for without [requests]")] == [
+    assert [(3, "tool.poetry.dependencies: capa-core is required without [requests]")] == [
         (finding.line, finding.message) for finding in result.outcome.findings
     ]
 
@@ -290,7 +290,7 @@ def test_place_that_cannot_be_found_is_a_finding(rewritten):
     result = rewritten(source, "pyproject.toml")
 
     assert source.encode() == result.text
-    assert ["no place was found in project.dependencies for capa-core[requests]"] == result.messages
+    assert ["capa-core[requests] fits no place in project.dependencies"] == result.messages
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_lock_file_is_not_edited_and_its_command_is_named(rewritten, lock, comma
         '[project]\ndependencies = ["requests"]\n', "pyproject.toml", {lock: 'name = "requests"\n'}
     )
 
-    assert [(f"{lock} does not know of the change", f"run `{command}`")] == [
+    assert [(f"{lock} lacks the change", f"run `{command}`")] == [
         (finding.message, finding.next_step) for finding in result.outcome.findings
     ]
 
@@ -333,7 +333,7 @@ def test_requirements_proof_refuses_other_changes(names):
     assert None is file.flaw(b"requests\ncapa-core[requests]\nflask\n", names)
 
 
-def test_what_is_asked_for_is_what_pip_would_read(rewritten):
+def test_requirements_are_those_that_pip_would_read(rewritten):
     result = rewritten('[project]\ndependencies = ["celery>=5"]\n', "sub/pyproject.toml")
 
     assert ["celery>=5", "capa-core[celery]"] == tomllib.loads(result.text.decode())["project"][

@@ -52,17 +52,17 @@ def test_manifest_gets_a_line(rewritten, path, before, after):
 @pytest.mark.parametrize(
     ("path", "source", "line", "said"),
     [
-        ("setup.cfg", "[options]\ninstall_requires = requests; flask\n", 2, "asks for requests and not for capa-core[requests]: `;` may begin a marker or the next requirement"),
-        ("tox.ini", "[testenv]\ndeps =\n    py311: requests\n", 3, "asks for requests and not for capa-core[requests]: it is asked for in some environments only"),
-        ("environment.yml", "name: x\ndependencies: [conda-forge::requests=2.32, pip]\n", 2, "asks for requests and not for capa-core[requests]: not every item stands on a line of its own"),
-        ("environment.yml", "dependencies:\n- flask\n- pip: ['requests', 'capa-core']\n", 3, "asks for requests and not for capa-core[requests]: not every item stands on a line of its own"),
-        ("environment.yml", "dependencies:\n  - conda-forge::requests=2.32\n", 2, "asks for requests and not for capa-core[requests]: it asks nothing of pip"),
-        ("environment.yml", "dependencies:\n  - pip:\n    - requests\n  - {{ more }}: [\n", 3, "asks for requests and not for capa-core[requests]: it cannot be read as YAML"),
-        ("environment.yml", "x: &a\n- b\ndependencies:\n- pip:\n  - requests\n", 5, "asks for requests and not for capa-core[requests]: it has anchors, which are not followed"),
+        ("setup.cfg", "[options]\ninstall_requires = requests; flask\n", 2, "requires requests without capa-core[requests]: `;` may begin a marker or the next requirement"),
+        ("tox.ini", "[testenv]\ndeps =\n    py311: requests\n", 3, "requires requests without capa-core[requests]: it is required in some environments only"),
+        ("environment.yml", "name: x\ndependencies: [conda-forge::requests=2.32, pip]\n", 2, "requires requests without capa-core[requests]: not every item has a line of its own"),
+        ("environment.yml", "dependencies:\n- flask\n- pip: ['requests', 'capa-core']\n", 3, "requires requests without capa-core[requests]: not every item has a line of its own"),
+        ("environment.yml", "dependencies:\n  - conda-forge::requests=2.32\n", 2, "requires requests without capa-core[requests]: it has no list for pip"),
+        ("environment.yml", "dependencies:\n  - pip:\n    - requests\n  - {{ more }}: [\n", 3, "requires requests without capa-core[requests]: it cannot be read as YAML"),
+        ("environment.yml", "x: &a\n- b\ndependencies:\n- pip:\n  - requests\n", 5, "requires requests without capa-core[requests]: it has anchors, which are not followed"),
         ("setup.py", "REQUIRES = [\n    'requests',\n]\nsetup(install_requires=REQUIRES)\n", 2,
-         "asks for an SDK and not for capa-core[requests]: the list is not literal in `setup(…)`"),
-        ("setup.py", "setup(install_requires=['requests' '>=2'])\n", 1, "asks for an SDK and not for capa-core[requests]: the string beside is joined or escaped"),
-        ("Pipfile", "[packages.requests]\nversion = '*'\n", 1, 'no place was found in packages for capa-core = {version = "*", extras = ["requests"]}'),
+         "requires an SDK without capa-core[requests]: the list is not literal in `setup(…)`"),
+        ("setup.py", "setup(install_requires=['requests' '>=2'])\n", 1, "requires an SDK without capa-core[requests]: the string before it is joined or escaped"),
+        ("Pipfile", "[packages.requests]\nversion = '*'\n", 1, 'capa-core = {version = "*", extras = ["requests"]} fits no place in packages'),
     ],
 )  # fmt: skip
 def test_manifest_in_doubt_is_named(rewritten, path, source, line, said):
@@ -87,7 +87,7 @@ def test_manifest_in_doubt_is_named(rewritten, path, source, line, said):
         ("values.yaml", "dependencies:\n- pip:\n  - requests\n"),
     ],
 )  # fmt: skip
-def test_manifest_that_asks_for_no_sdk_stays(rewritten, path, source):
+def test_manifest_that_requires_no_sdk_stays(rewritten, path, source):
     result = rewritten(source, path)
 
     assert source.encode() == result.text
@@ -240,7 +240,7 @@ def test_header_of_a_script_gets_a_line(rewritten, before, after):
         "# /// other\n# dependencies = ['requests']\n# ///\n",
     ],
 )
-def test_script_whose_header_asks_for_no_sdk_stays(rewritten, source):
+def test_script_whose_header_requires_no_sdk_stays(rewritten, source):
     result = rewritten(source, "tool.py")
 
     assert source.encode() == result.text
@@ -275,7 +275,7 @@ def test_pipfile_that_setup_py_reads_gets_no_first_table(rewritten):
     result = rewritten(source, "lib/Pipfile", files)
 
     assert source.encode() == result.text
-    said = "packages: asks for requests and not for capa-core[requests]: "
+    said = "packages: requires requests without capa-core[requests]: "
     said += "lib/setup.py names this file, and may not be able to read a table"
     assert [(3, said)] == [(finding.line, finding.message) for finding in result.outcome.findings]
 

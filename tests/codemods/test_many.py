@@ -1,4 +1,4 @@
-"""Many files are done in order, in one process or in two, whatever becomes of a process."""
+"""Many files: done in order, in one process or in two, even when a process dies."""
 
 from __future__ import annotations
 

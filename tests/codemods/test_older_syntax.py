@@ -1,4 +1,4 @@
-"""What is newer than the running interpreter is read in an older spelling, with its names and calls on their lines."""
+"""Syntax newer than the running interpreter: read in an older spelling, with names and calls on their lines."""
 
 from __future__ import annotations
 

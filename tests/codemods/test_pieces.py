@@ -1,4 +1,4 @@
-"""A module that is cut into pieces is the same module, and what is found in a piece is what the whole says."""
+"""Pieces of a module: together they are the module, and findings in a piece are those in the whole."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ PROGRAMS = _programs()
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory) -> tuple[Path, Path]:
-    """Make the SDK in one folder; in another its adapter, with what of the SDK the map leaves on it."""
+    """Make the SDK in one folder; in another its adapter, with the names that the map leaves on the SDK."""
     original, adapter = tmp_path_factory.mktemp("original"), tmp_path_factory.mktemp("adapter")
     for folder, package in ((original, "sdk"), (adapter, "capa_sdk")):
         for name, text in {**MODULES, "__init__.py": ROOT_MODULE.replace("{package}", package)}.items():

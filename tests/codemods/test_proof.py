@@ -1,4 +1,4 @@
-"""The proof must refuse whatever is not the old tree under new names."""
+"""The proof refuses everything but the old tree under new names."""
 
 from __future__ import annotations
 

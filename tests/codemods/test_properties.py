@@ -1,4 +1,4 @@
-"""What must hold for every text: hostile, random, or from the libraries that are installed."""
+"""Properties of every text: hostile, random, or from the libraries that are installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rules and the migration tool may import of the rewrite is listed; a name more or less is a decision."""
+"""The names that rules and the migration tool may import are listed here; one more or less is a decision."""
 
 import ast
 import inspect
@@ -17,12 +17,12 @@ Finding ImportMap ImportMapError ImportStatement ImportedName Journal JournalEnt
 LARGEST_BYTES Level MIGRATE_FOLDER Meanings NameLine Names NotebookFile Outcome Pipfile PlannedFile Progress Project
 PyprojectFile PythonFile RequirementsFile Rewrite Rule RuleError RuleFailedError RuleOffer ScriptHeader Setting SetupCfg
 SetupFile Sieve SimpleCommand StartedCommand StringUse Support ToxIni Trouble UncommittedChanges UnreadableError
-WriteResult __version__ apply_files asks_for calls_in_strings capa_requirement cell_commands check_folder commit_files
+WriteResult __version__ apply_files calls_in_strings capa_requirement cell_commands check_folder commit_files
 crashed_outcome digest each_file find_rule git_top_level import_map_paths is_git_ignored is_ignored is_manifest
 list_files make_hidden_folder make_migrate_folder moved_patch_target no_progress normalized_name open_regular
 plan_capa_toml planned_file rare_garbage_collection read_file read_import_map reason_id recover_unfinished
-refusal_to_commit remedy_for replace_file rule_offers rule_summary source_files spellings_pattern splice started_command
-tree_in_older_syntax uncommitted_changes undo_newest unified_diff walk_statements with_argument
+refusal_to_commit remedy_for replace_file requires rule_offers rule_summary source_files spellings_pattern splice
+started_command tree_in_older_syntax uncommitted_changes undo_newest unified_diff walk_statements with_argument
 """
 VALUES = {"CAPA_DISTRIBUTION", "CAPA_TOML", "LARGEST_BYTES", "MIGRATE_FOLDER", "__version__"}
 ALIASES = {"Level", "Progress", "Support"}
@@ -33,7 +33,7 @@ def test_the_face_is_what_is_listed():
     assert FACE.split() == sorted(api.__all__)
 
 
-def test_what_is_imported_late_is_what_type_checkers_see():
+def test_type_checkers_see_the_names_that_are_imported_late():
     tree = ast.parse(inspect.getsource(api))
     early = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {name.name: node.module for node in early.body for name in node.names}
@@ -43,13 +43,13 @@ def test_what_is_imported_late_is_what_type_checkers_see():
 
 
 @pytest.mark.parametrize("name", api.__all__)
-def test_each_name_is_there_and_says_what_it_is(name):
+def test_each_name_is_there_and_has_a_docstring(name):
     value = getattr(api, name)
 
     assert name in VALUES | ALIASES or value.__doc__
 
 
-def test_each_public_method_says_what_it_does():
+def test_each_public_method_has_a_docstring():
     silent = [
         f"{name}.{method}"
         for name in api.__all__

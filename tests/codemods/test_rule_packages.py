@@ -1,4 +1,4 @@
-"""Rules of other packages, installed as packages are: found, run, proven; and what becomes of broken ones."""
+"""Rules of other packages, installed as packages are: found, run and proven; broken ones are reported."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_comment_that_keeps_a_command_from_one_line_keeps_it_from_the_file(acme,
     ran = _capa(project, acme, "migrate", "apply", ".", "--with", "acme-print", "--notes")
 
     assert text == (project / "app.py").read_text()
-    assert "a comment keeps it from one line, so it changes none of the file" in ran.out
+    assert "a comment excludes one line, so nothing of the file is changed" in ran.out
 
 
 def test_settings_reach_both_kinds_of_rules(acme, project):
@@ -244,7 +244,7 @@ def test_two_rules_of_one_id_are_refused(tmp_path, project):
     ("body", "reason"),
     [
         ("raise KeyError('x')", "KeyError: 'x'"),
-        ("import os; os.abort()", "its process went down, or took more than a minute"),
+        ("import os; os.abort()", "its process ended, or took more than a minute"),
     ],
 )
 def test_command_that_fails_costs_nothing_but_itself(tmp_path, project, body, reason):

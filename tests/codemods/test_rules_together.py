@@ -1,4 +1,4 @@
-"""Several rules on one file: each does its part, and what one does wrong is about that rule alone."""
+"""Several rules on one file: each does its part, and a fault of one concerns that rule alone."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_file_that_libcst_does_not_give_back_is_left_to_the_user(examined):
     text, outcome = examined("x = 1\n\x0cy = 2\n", CommandRule("noop", "acme 1.0", NOOP))
 
     assert "x = 1\n\x0cy = 2\n" == text
-    assert ["LibCST does not give the file back byte for byte"] == [one.message for one in outcome.findings]
+    assert ["LibCST does not return the file byte for byte"] == [one.message for one in outcome.findings]
 
 
 def test_command_that_is_none_is_named(examined):
@@ -206,5 +206,5 @@ def test_next_question_has_an_answer_when_the_process_has_died(examined):
     assert () == second.findings
     assert first.findings in {
         (),
-        (rule_fault(rule, "failed: its process went down, or took more than a minute"),),
+        (rule_fault(rule, "failed: its process ended, or took more than a minute"),),
     }

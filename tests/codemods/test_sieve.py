@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - tables of texts, which are easier to compare unbroken
-"""The sieve never misses what a rule would find, and spares the parser most of the rest."""
+"""The sieve passes every file in which a rule finds something, and keeps most others from the parser."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - tables of texts, which are easier to compare unbroken
-"""Strings that name an SDK: which move, which are reported, and which are only strings."""
+"""Strings that name an SDK: those that move, those that are reported, and those that are only strings."""
 
 from __future__ import annotations
 

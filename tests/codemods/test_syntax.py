@@ -1,4 +1,4 @@
-"""What a file that does not parse is taken for, and what its user is told to do."""
+"""Files that do not parse: the reason, and the next step for the user."""
 
 from __future__ import annotations
 

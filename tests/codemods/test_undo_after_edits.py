@@ -1,4 +1,4 @@
-"""Undo after the user has gone on working: what can be merged is merged, and what cannot is named and left."""
+"""Undo after later edits of the user: files are merged where possible; others are left and reported."""
 
 from __future__ import annotations
 

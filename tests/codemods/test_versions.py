@@ -1,4 +1,4 @@
-"""Ranges of versions: only such as can have no version in common are apart."""
+"""Ranges of versions: disjoint only if they can have no version in common."""
 
 import pytest
 

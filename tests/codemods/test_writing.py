@@ -1,4 +1,4 @@
-"""Files are replaced whole or not at all, and keep what is theirs."""
+"""Files are replaced whole or not at all, and keep mode, owner and attributes."""
 
 from __future__ import annotations
 

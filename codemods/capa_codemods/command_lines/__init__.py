@@ -1,1 +1,1 @@
-"""The commands that stand in containers, process managers, workflows and shell scripts: found, never changed."""
+"""Commands in containers, process managers, workflows and shell scripts: found, never changed."""

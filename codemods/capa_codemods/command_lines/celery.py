@@ -22,9 +22,9 @@ class CeleryCommand(NamedTuple):
 
     Attributes:
         subcommand: `worker`, `beat`, …; empty if only options are given.
-        application: What `-A` names; empty if nothing does.
+        application: The value of `-A`; empty without it.
         options: Option → its value, of those that are written with one; empty for the others.
-        starts: The sub-command that it comes down to: `multi start` starts workers with the options it is given.
+        starts: The sub-command that runs in the end: `multi start` starts workers with the options it is given.
     """
 
     subcommand: str
@@ -34,7 +34,7 @@ class CeleryCommand(NamedTuple):
 
 
 def celery_command(words: Sequence[str]) -> CeleryCommand | None:
-    """Return what *words*, a simple command, asks of Celery; None if it is another command."""
+    """Return the Celery command that *words*, a simple command, are; None if it is another command."""
     program = words[0].replace("\\", "/").rpartition("/")[2].removesuffix(".exe") if words else ""
     options = _options(words[1:])
     if program == "flower" and options:  # which Flower also installs as a program of its own
@@ -44,7 +44,7 @@ def celery_command(words: Sequence[str]) -> CeleryCommand | None:
     subcommand, action = [*filter(None, _positional(words[1:])), "", ""][:2]
     application = options.get("-A", "") or options.get("--app", "")
     if subcommand not in SUBCOMMANDS:
-        # Only options of its own tell `celery --help` and `celery -A x` from a thing of that name.
+        # `celery --help` and `celery -A x` are commands by their options; other uses of the word are not.
         subcommand = ""
     is_started = bool(subcommand or application or {"--version", "--help"}.intersection(options))
     starts = "worker" if subcommand == "multi" and action in _STARTING else subcommand

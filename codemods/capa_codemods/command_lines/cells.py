@@ -26,10 +26,10 @@ def cell_commands(cell: Cell) -> Iterator[SimpleCommand]:
 
 
 def _behind_magics(lines: list[str]) -> Iterator[str]:
-    """Yield for each of *lines* the command in it, or nothing where there is none."""
-    goes_on = False
+    """Yield for each of *lines* the command in it, or an empty text where there is none."""
+    continues = False
     for line in lines:
         found = _COMMAND.match(line)
-        command = found["command"] if found else line if goes_on else ""
-        goes_on = command.endswith("\\")
+        command = found["command"] if found else line if continues else ""
+        continues = command.endswith("\\")
         yield command

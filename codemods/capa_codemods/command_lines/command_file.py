@@ -10,7 +10,7 @@ from capa_codemods.command_lines.found import SimpleCommand
 from capa_codemods.read.document import Document
 from capa_codemods.sdks.names import Names
 
-# `Dockerfile.prod`: what is usual behind the dot.
+# Usual suffixes, as in `Dockerfile.prod`.
 _STAGES = tuple(
     f".{stage}"
     for stage in ("prod", "production", "dev", "development", "local", "staging", "test", "ci", "base", "web", "worker",
@@ -36,7 +36,7 @@ class CommandFile(Document):
 
     @classmethod
     def claims(cls, path: str) -> bool:
-        """Return by its name whether commands may stand in the file at *path*."""
+        """Return whether the file at *path*, by its name, may hold commands."""
         name = path.rpartition("/")[2]
         is_lock = name.startswith("pylock.")  # full of addresses, and of no commands
         return not is_lock and (name in _WHOLE or name.endswith(_ENDINGS) or name.startswith(_STAGED))

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 _LONGEST = 10_000
-"""Letters; what is longer is no command that a person wrote."""
+"""Letters; a longer text is no command that a person wrote."""
 _KNOWN = re.compile(r"celery|flower|install|add|inject", re.IGNORECASE)
 
 
@@ -19,7 +19,7 @@ class Statement(NamedTuple):
 
     @property
     def is_worth_reading(self) -> bool:
-        """Whether it holds a word that a known command has: taking a text apart costs more than this look."""
+        """Whether it holds a word that a known command has: splitting a text costs more than this search."""
         text = self.text or " ".join(self.words)
         return len(text) <= _LONGEST and _KNOWN.search(text) is not None
 

@@ -15,34 +15,34 @@ _ORDER = ("none", "partial", "full")
 
 
 class StartedCommand(NamedTuple):
-    """A command that starts Celery, and what is not served in full of it, worst first."""
+    """A command that starts Celery, and the lines of the import maps about it, worst first."""
 
     line: int
     words: tuple[str, ...]
-    asked: CeleryCommand
+    command: CeleryCommand
     lines: tuple[CommandLine, ...]
 
 
 def started_command(simple: SimpleCommand, names: Names) -> StartedCommand | None:
-    """Return what *simple* starts; None if it is another command."""
-    asked = celery_command(simple.words)
-    if asked is None:
+    """Return the command that *simple* starts, with its support; None if it is not Celery's."""
+    command = celery_command(simple.words)
+    if command is None:
         return None
-    lines = sorted(_lines_about(asked, names), key=lambda line: _ORDER.index(line.support))
-    return StartedCommand(simple.line, simple.words, asked, tuple(lines))
+    lines = sorted(_lines_about(command, names), key=lambda line: _ORDER.index(line.support))
+    return StartedCommand(simple.line, simple.words, command, tuple(lines))
 
 
-def _lines_about(asked: CeleryCommand, names: Names) -> Iterator[CommandLine]:
+def _lines_about(command: CeleryCommand, names: Names) -> Iterator[CommandLine]:
     for one in names.maps:
         for line in one.commands:
-            if line.name == f"{PROGRAM} {asked.starts}".strip() and _speaks_of(line, asked):
+            if line.name == f"{PROGRAM} {command.starts}".strip() and _applies(line, command):
                 yield line
 
 
-def _speaks_of(line: CommandLine, asked: CeleryCommand) -> bool:
-    given = [asked.options[option] for option in line.options if option in asked.options]
+def _applies(line: CommandLine, command: CeleryCommand) -> bool:
+    given = [command.options[option] for option in line.options if option in command.options]
     if line.options and not given:
         return False
     if line.values and not set(line.values).intersection(given):
         return False
-    return not set(line.without).intersection(asked.options)
+    return not set(line.without).intersection(command.options)

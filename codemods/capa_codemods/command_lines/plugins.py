@@ -1,4 +1,4 @@
-"""Modules that a command line has pytest load."""
+"""Modules that pytest loads because of options on a command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Take a text for a shell apart into words, as far as it takes to see which commands run."""
+"""Split a text for a shell into words, as far as is needed to find the commands that run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOW = {hidden: number for number, hidden in _HIDE.items()}
 
 
 def without_substitutions(text: str) -> tuple[str, list[str]]:
-    """Return *text* with each `$(…)` as letters of a word, which `shown` turns back, and the texts in them."""
+    """Return *text* with each `$(…)` as letters of a word, which `shown` reverts, and the texts in them."""
     inner: list[str] = []
 
     def hidden(found: re.Match[str]) -> str:
@@ -41,9 +41,9 @@ def shown(word: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Return the words of *text* without its redirections, with `;` for all that separates commands.
+    """Return the words of *text* without its redirections, with `;` for every separator of commands.
 
-    Nothing is returned of prose, or a piece of a longer text, where a quote does not end.
+    The list is empty for a text with an open quote: prose, or a piece of a longer text.
     """
     text = _REDIRECTION.sub(lambda found: found["kept"] or " ", text)
     lexer = shlex.shlex(text, posix=True, punctuation_chars="();<>|&")

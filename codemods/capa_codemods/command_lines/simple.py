@@ -1,4 +1,4 @@
-"""Take statements apart into simple commands, and find each behind its wrappers."""
+"""Split statements into simple commands, and find each behind its wrappers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHELL = re.compile(r"(?:^|/)(?:ba|da|z|a|k)?sh$")
 _PYTHON = re.compile(r"python[\d.]*|\$[{(]?\w*PYTHON\w*[)}]?")
 _EXEC_FORM = re.compile(r"\"((?:\\.|[^\"\\])*)\"|'([^']*)'")
 
-# A wrapper → how many words of its own stand before the command, its options aside.
+# A wrapper → how many words of its own come before the command, its options aside.
 _WRAPPERS = {
     **dict.fromkeys(
         ("exec", "nohup", "time", "command", "tini", "dumb-init", "ddtrace-run", "env", "sudo", "nice"), 0
@@ -49,17 +49,17 @@ _WRAPPERS = {
     ),
     **dict.fromkeys(("flock", "dockerize", "strace", "coverage"), 0),
 }
-"""A word that runs what follows. `poetry install` is the wrapper's own: its sub-command must be one of `_RUNNING`."""
+"""Words that run the command after them. Of tools such as `poetry`, only the sub-commands in `_RUNNING` do."""
 
 _RUNNING = frozenset({"run", "run-program", "exec", "shell"})
 _TOOLS = frozenset({"newrelic-admin", "poetry", "pipenv", "uv", "pdm", "hatch", "rye", "pixi", "conda", "mamba",
                     "micromamba", "honcho", "dotenv", "coverage", "heroku"})  # fmt: skip
-# What these run stands behind `--`.
+# These run the command behind `--`.
 _DASHES = frozenset({"watchmedo", "wait-for-it", "wait-for-it.sh", "wait-for", "wait-for.sh", "kubectl", "doppler",
                      "op",
                      "chamber", "aws-vault", "runuser", "envconsul", "teller",
                      "infisical"})  # fmt: skip
-# What these run is one word, which a shell reads.
+# These run one word, which a shell reads.
 _QUOTING = {
     "CMD-SHELL": "",
     "watchfiles": "",
@@ -153,13 +153,13 @@ def _unwrapped(words: list[str]) -> list[str]:
 
 
 def _in_container(words: list[str]) -> list[str]:
-    """Return what `docker exec`, `docker compose run` and their like run; nothing if they run nothing."""
+    """Return the command that `docker exec`, `docker compose run` and their like run; empty if they run none."""
     at = next((at for at, word in enumerate(words) if word in {"exec", "run"}), None)
     return _without_options(words[at + 1 :], own=1) if at is not None else []
 
 
 def _as_daemon(words: list[str]) -> list[str]:
-    """Return the program that `start-stop-daemon` starts, with what stands behind `--`; nothing if it names none."""
+    """Return the program that `start-stop-daemon` starts, with the words behind `--`; empty if it names none."""
     given = words[: words.index("--")] if "--" in words else words
     program = [value for option, value in pairwise(given) if option in _PROGRAM_OPTIONS][-1:]
     return [*program, *words[len(given) + 1 :]] if program else []

@@ -11,7 +11,7 @@ from capa_codemods.command_lines import yaml_lines
 from capa_codemods.command_lines.found import Statement
 from capa_codemods.command_lines.variables import with_variables
 
-# What stands before the command: a list dash, a Dockerfile's or systemd's word, `command=`, or a key.
+# Before the command: a list dash, a Dockerfile's or systemd's word, `command=`, or a key.
 _LEAD = re.compile(
     r"""\s*(?:-\s+)?(?:
         (?:HEALTHCHECK\s+(?:--\S+\s+)*)?(?:CMD|ENTRYPOINT|RUN)\s+(?:--\w+\S*\s+)*
@@ -23,7 +23,7 @@ _LEAD = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _MAKE_VARIABLE = re.compile(r"\$\((\w+)\)")
-# Keys whose texts are for people.
+# Keys whose texts are for people, so that words of commands in them run nothing.
 PROSE = frozenset(
     {"name", "container_name", "description", "title", "summary", "help", "label", "message", "image", "hostname", "id",
      "text", "keywords", "dependencies", "value"}
@@ -31,7 +31,7 @@ PROSE = frozenset(
 
 
 def statements(path: str, text: str) -> Iterator[Statement]:
-    """Yield what may be a command in *text*, the content of the file at *path*."""
+    """Yield the possible commands in *text*, the content of the file at *path*."""
     if path.endswith((".yml", ".yaml", ".tpl")):
         yield from yaml_lines.statements(text, PROSE)
     elif path.endswith(".toml"):

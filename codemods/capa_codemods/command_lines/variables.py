@@ -1,4 +1,4 @@
-"""Put a command in place of the variable that holds it: files name their command once, and its sub-commands later."""
+"""Replace variables by the commands that they hold: files name their command once, and its sub-commands later."""
 
 from __future__ import annotations
 

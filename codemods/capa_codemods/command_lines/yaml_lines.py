@@ -41,7 +41,7 @@ class _Value(NamedTuple):
 
 
 def statements(text: str, prose: Collection[str]) -> Iterator[Statement]:
-    """Yield what may be a command in *text*; what stands behind the keys *prose* is for people."""
+    """Yield the possible commands in *text*; the values of the keys *prose* are for people."""
     lines = text.splitlines()
     parts: dict[str, _Value] = {}
     column = at = 0
@@ -97,7 +97,7 @@ def _apart(value: _Value) -> Iterator[Statement]:
 
 
 def _in_flow(value: _Value, prose: Collection[str]) -> Iterator[Statement]:
-    """Yield what may be a command in a mapping in braces."""
+    """Yield the possible commands in a mapping in braces."""
     parts: dict[str, _Value] = {}
     for found in _PAIR.finditer(value.text):
         key, text = found["key"].strip('"'), found["value"].strip()
@@ -155,7 +155,7 @@ def _listed(lines: list[str], at: int, column: int) -> _Value:
 
 
 def _deeper(lines: list[str], at: int, column: int) -> tuple[int, list[str]]:
-    """Return the number of the line after those that stand deeper than *column*, and these lines."""
+    """Return the number of the line after those that are indented deeper than *column*, and these lines."""
     end = at
     while end < len(lines) and (not lines[end].strip() or _indent(lines[end]) > column):
         end += 1

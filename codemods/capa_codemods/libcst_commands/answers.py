@@ -10,7 +10,7 @@ from typing import Any
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
-    """Return what becomes of the source in *question*, what the command warns of, or why it could not be run."""
+    """Return the new text of the source in *question* and the warnings of the command, or why it could not be run."""
     if find_spec("libcst") is None:
         return {"error": "LibCST is not installed: pip install 'capa-core[migrate]'"}
     try:
@@ -32,7 +32,7 @@ def _run(question: dict[str, Any]) -> dict[str, Any]:
     )
     module = cst.parse_module(data)
     if module.bytes != data:
-        return {"refused": "LibCST does not give the file back byte for byte", "warnings": []}
+        return {"refused": "LibCST does not return the file byte for byte", "warnings": []}
     try:
         done = _command(question["command"])(context, **question["settings"]).transform_module(module)
     except SkipFile as reason:

@@ -1,7 +1,7 @@
-"""Commands of LibCST as rules: the command writes the file as it likes, and what differs becomes edits.
+"""Commands of LibCST as rules: the command returns a whole file, and the differences become edits.
 
-The command runs in LibCST's own process, never here. A file that LibCST does not give back byte for byte is left
-alone, so what differs is what the command did.
+The command runs in LibCST's own process, never here. A file that LibCST does not return byte for byte is left alone,
+so every difference is the command's doing.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ class CommandRule(Rule[PythonFile]):
 
     reads = PythonFile
     changes_shape = True
-    words = ("",)  # which files it concerns is known to the command alone
+    words = ("",)  # only the command knows the files that it concerns
     settings = None  # they are the arguments of its `__init__`
     source = None
 
     def __init__(self, name: str, package: str, value: str) -> None:
-        """Stand for the command at *value*, such as `acme_rules.commands:AddTimeout`."""
-        self.id = name  # type: ignore[misc]  # one class stands for all commands
+        """Wrap the command at *value*, such as `acme_rules.commands:AddTimeout`."""
+        self.id = name  # type: ignore[misc]  # one class wraps all commands
         self.summary = f"the LibCST command {value}"  # type: ignore[misc]
         self.package = package
         self._value = value
 
     def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding]:
-        """Yield what the command does to *file*, and its warnings.
+        """Yield the edits of the command for *file*, and its warnings.
 
         Raises:
-            RuleFailedError: It raised, or took its process down. Nothing was yielded.
+            RuleFailedError: The command raised, or took its process down. Nothing was yielded.
         """
         answer = libcst_process.ask_libcst(
             "capa_codemods.libcst_commands.answers",
@@ -50,11 +50,11 @@ class CommandRule(Rule[PythonFile]):
             },
         )
         if answer is None:
-            raise RuleFailedError("its process went down, or took more than a minute")
+            raise RuleFailedError("its process ended, or took more than a minute")
         if error := answer.get("error"):
             raise RuleFailedError(error)
         for warning in answer["warnings"]:
-            yield Finding(self.id, 1, "note", warning, "see what the command says of itself")
+            yield Finding(self.id, 1, "note", warning, "see the description of the command")
         if refused := answer.get("refused"):
             yield Finding(self.id, 1, "warning", refused, "change the file by hand")
         else:
@@ -63,7 +63,7 @@ class CommandRule(Rule[PythonFile]):
             )
 
     def _whole(self, file: PythonFile, edits: list[Edit]) -> Iterator[Edit | Finding]:
-        """Yield *edits*, or none where a comment keeps some away: an import may be of no use without what it is for."""
+        """Yield *edits*, or none where a comment excludes some: an import is useless without the call that needs it."""
         lines = {
             line
             for edit in edits
@@ -73,7 +73,5 @@ class CommandRule(Rule[PythonFile]):
         if len(free) == len(lines):
             yield from edits
         elif free:
-            message = "a comment keeps it from one line, so it changes none of the file"
-            yield Finding(
-                self.id, free[0], "note", message, "change the file by hand, or take the comment out"
-            )
+            message = "a comment excludes one line, so nothing of the file is changed"
+            yield Finding(self.id, free[0], "note", message, "change the file by hand, or remove the comment")

@@ -1,1 +1,1 @@
-"""The files that say which distributions a project needs, and how one more is asked for in each of them."""
+"""Manifests: the files that list the requirements of a project, and how one more is added to each of them."""

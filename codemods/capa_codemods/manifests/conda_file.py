@@ -1,4 +1,4 @@
-"""Read a conda environment: what it asks of conda and of pip, each line with its place.
+"""Read a conda environment: its requirements for conda and for pip, each line with its place.
 
 Only the plainest YAML is edited: a block list below `pip:`, one plain item a line.
 """
@@ -36,7 +36,7 @@ class CondaFile(LineManifest):
 
     @cached_property
     def lists(self) -> Sequence[Listed]:
-        """The dependencies, of conda and of pip, as one list: what one of them brings, the other need not."""
+        """The dependencies, for conda and for pip, as one list: a distribution comes from one of the two."""
         lines = tuple(self._lines())
         if _ANCHOR.search(self.text):
             return (Listed(lines, "it has anchors, which are not followed"),)
@@ -47,19 +47,19 @@ class CondaFile(LineManifest):
         if any(line.is_host for line in lines):
             return (Listed((*lines, *hidden)),)
         if hidden:
-            return (Listed((*lines, *hidden), "not every item stands on a line of its own"),)
-        return (Listed(lines, "it asks nothing of pip", "add a `pip:` list that asks for it"),)
+            return (Listed((*lines, *hidden), "not every item has a line of its own"),)
+        return (Listed(lines, "it has no list for pip", "add a `pip:` list with it"),)
 
     @property
     def texts(self) -> list[str] | None:
-        """All that it asks for, of conda and of pip; None if it cannot be read."""
+        """All requirements, for conda and for pip; None if it cannot be read."""
         content = _read(self.data)
-        return None if content is None else [item.rpartition("::")[2] for item in _asked(content)]
+        return None if content is None else [item.rpartition("::")[2] for item in _required(content)]
 
     def _hidden(self, content: Any, lines: Sequence[Line]) -> Iterator[Line]:
-        """Yield what *content* asks for and none of *lines* does, such as items of a list in brackets."""
+        """Yield the requirements of *content* that none of *lines* has, such as items of a list in brackets."""
         seen = {read_requirement(line.text) for line in lines}
-        for item in _asked(content):
+        for item in _required(content):
             text = item.rpartition("::")[2]
             if read_requirement(text) and read_requirement(text) not in seen:
                 start = max(0, self.data.find(text.encode()))
@@ -84,7 +84,7 @@ class CondaFile(LineManifest):
             at += len(line.encode())
 
     def flaw(self, new: bytes, names: Names) -> str | None:  # noqa: ARG002
-        """Read *new* and compare: nothing but what is asked of Capa may differ."""
+        """Read *new* and compare: nothing but the requirements of Capa may differ."""
         before, after = _read(self.data), _read(new)
         if before is None or after is None:
             return "the result is no longer YAML"
@@ -92,7 +92,7 @@ class CondaFile(LineManifest):
 
 
 def _read(data: bytes) -> Any:
-    """Return what the YAML *data* holds; None if it is none, or nothing here can read it."""
+    """Return the content of the YAML *data*; None if it is no YAML, or no reader for it is installed."""
     try:
         import yaml
     except ModuleNotFoundError:
@@ -103,7 +103,7 @@ def _read(data: bytes) -> Any:
         return None
 
 
-def _asked(content: Any) -> Iterator[str]:
+def _required(content: Any) -> Iterator[str]:
     return _items(content.get("dependencies") if isinstance(content, dict) else None)
 
 

@@ -1,9 +1,9 @@
-"""Entry points in manifests: what they load is named by a string.
+"""Entry points in manifests: a string names the module that each of them loads.
 
     worker = "requests.help:main"   →  worker = "capa_requests.help:main"
     plugin = "celery.contrib.x"     →  plugin = "capa_celery.contrib.x"
 
-A module that no adapter lists, or a name that it does not serve, stays and is named.
+A module that no adapter lists, or a name that it does not serve, stays and is reported.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class ManifestOfName(ComparedDocument):
     def may_concern(cls, data: bytes, names: Names) -> bool:
         """Return whether *data* may name a distribution, or a module, of an SDK."""
         text = data.decode(errors="replace")
-        # Before a dot, as in `requests.help:main`, a name is none of a distribution.
+        # Before a dot, as in `requests.help:main`, a name is that of a module and not of a distribution.
         return names.may_require(text) or names.may_require(text.replace(".", " "))
 
 
 def moved_entries(
     rule: str, entries: Iterable[Entry], path: str, project: Project
 ) -> Iterator[Edit | Finding]:
-    """Yield what *rule* has to say of the *entries* of the manifest at *path* that load something of an SDK."""
+    """Yield the edits and findings of *rule* for those *entries* of the manifest at *path* that load from an SDK."""
     for entry in entries:
         found = _REFERENCE.fullmatch(entry.text)
         owner = project.names.owner(found["module"]) if found else None
@@ -63,14 +63,14 @@ def moved_entries(
             message = (
                 f"the entry point `{entry.text}` stays on the original: {owner.package} does not list it"
             )
-            yield Finding(rule, entry.line, "warning", message, "name what is meant by hand")
+            yield Finding(rule, entry.line, "warning", message, "write the module to load by hand")
         else:
             start = entry.start + found.start("module")
             yield Edit(start, start + len(found["module"]), target.encode(), rule)
 
 
 def _target(module: str, attribute: str, names: Names) -> str | None:
-    """Return the module from which *attribute* of *module* comes now, or all of *module*; None if it must stay."""
+    """Return the new module of *attribute* in *module*, or of all of *module*; None if it must stay."""
     if not attribute:
         line = names.line(module)
         return None if line and line.support == "none" else names.modules.get(module)

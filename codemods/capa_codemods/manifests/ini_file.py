@@ -23,7 +23,7 @@ _FACTOR = re.compile(r"[\w{},!.-]+:[ \t]+")
 
 
 class _Row(NamedTuple):
-    """One line of a value, by its place in the text; *is_first* stands behind the option's name."""
+    """One line of a value, by its place in the text; *is_first* is the one behind the option's name."""
 
     text: str
     start: int
@@ -86,7 +86,7 @@ class IniFile(ManifestOfName, LineManifest):
         for row in rows:
             text = _COMMENT.sub("", row.text).rstrip()
             if factor := _FACTOR.match(text):
-                text, doubt = text[factor.end() :], "it is asked for in some environments only"
+                text, doubt = text[factor.end() :], "it is required in some environments only"
             if not read_requirement(text) or row.text.startswith(("#", ";")):
                 continue
             if row.is_first and ";" in text:
@@ -101,7 +101,7 @@ class IniFile(ManifestOfName, LineManifest):
         return "    " if row.is_first else self.text[begin : row.start]
 
     def flaw(self, new: bytes, names: Names) -> str | None:
-        """Read *new* and compare: nothing but what is asked of Capa and the modules of entry points may differ."""
+        """Read *new* and compare: nothing but the requirements of Capa and the modules of entry points may differ."""
         try:
             after = type(self)(self.path, new)
         except UnreadableError as error:
@@ -131,7 +131,7 @@ def _values(text: str) -> dict[str, dict[str, str]]:
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
     try:
         parser.read_string(text)
-    # A line that goes on from an option without a value ends in an AttributeError of configparser's own.
+    # configparser raises AttributeError for a line that continues an option without a value.
     except (configparser.Error, AttributeError) as error:
         line = getattr(error, "lineno", 0) or 0
         reason = str(error).splitlines()[0]

@@ -15,7 +15,7 @@ class TextFile(Protocol):
 
     Attributes:
         source: The text as it is written.
-        text: The same, in the same places, as the format's reader is given it.
+        text: The same, in the same places, as it is given to the reader of the format.
     """
 
     source: str

@@ -1,6 +1,6 @@
-"""Ask for Capa in lists of requirements that ask for an SDK: a line is added, and none is replaced.
+"""Add Capa to lists of requirements that have an SDK: a line is added, and none is replaced.
 
-The adapter stands on the original, other packages may need it too, and going back is trivial.
+The adapter needs the original, other packages may need it too, and going back is trivial.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class LineRule(Rule[M]):
     """The rule for such manifests; each subclass names its kind of file."""
 
     def check(self, file: M, project: Project) -> Iterator[Edit | Finding]:
-        """Yield the edits that add or extend Capa's lines, and what to do where none is certain."""
+        """Yield the edits that add or extend Capa's lines, and findings where none is certain."""
         items = [item for listed in file.lists for item in self._listed(listed, file, project)]
         yield from items
-        asked = ((line.text, line.start) for listed in file.lists for line in listed.lines)
-        yield from contradictions(self.id, asked, file.line_of, project.names)
+        required = ((line.text, line.start) for listed in file.lists for line in listed.lines)
+        yield from contradictions(self.id, required, file.line_of, project.names)
         if any(isinstance(item, Edit) for item in items):
             yield from stale_locks(self.id, file.path, project)
 
@@ -62,9 +62,9 @@ class LineRule(Rule[M]):
     def _left(self, lacks: list[Missing], listed: Listed, file: M, project: Project) -> Iterator[Finding]:
         sdks = [line for line in listed.lines if any(lack.is_for(line.text, project.names) for lack in lacks)]
         if sdks:
-            asked = ", ".join(sorted({_name(line) for line in sdks}))
+            listed_sdks = ", ".join(sorted({_name(line) for line in sdks}))
             wanted = capa_requirement(extra for lack in lacks for extra in lack.extras)
-            message = f"asks for {asked} and not for {wanted}: {listed.doubt}"
+            message = f"requires {listed_sdks} without {wanted}: {listed.doubt}"
             yield Finding(self.id, file.line_of(sdks[-1].start), "warning", message, listed.advice)
 
 

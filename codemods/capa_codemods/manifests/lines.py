@@ -1,4 +1,4 @@
-"""Manifests that ask for one distribution a line."""
+"""Manifests with one requirement a line."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Line(NamedTuple):
     """One requirement of a list, by its place in the bytes.
 
     Attributes:
-        text: The requirement, without what comes before and after it.
+        text: The requirement, without list marks, comments and line ends.
         start: Where *text* begins.
-        end: Where its line ends, with the lines that go on from it; the line end is not part of it.
-        lead: What a line beside it begins with: indentation, a dash.
+        end: Where its line ends, with the lines that continue it; the line end is not part of it.
+        lead: The beginning of a line next to it: indentation, a dash.
         is_host: Whether a line may be added after it, and it may be changed if it is Capa's.
     """
 
@@ -34,7 +34,7 @@ class Listed(NamedTuple):
     """One list of requirements.
 
     Attributes:
-        lines: What it asks for.
+        lines: Its requirements.
         doubt: Why it is not edited; empty if it is.
         advice: What to do about it then.
     """
@@ -68,7 +68,7 @@ class LineManifest(ComparedDocument):
     @property
     @abstractmethod
     def lists(self) -> Sequence[Listed]:
-        """The lists of requirements, each on its own: what one asks for is no answer for another."""
+        """The lists of requirements, each on its own: Capa in one of them does not serve another."""
 
 
 def is_capa(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Lock files: never edited, and the command named that makes each again."""
+"""Lock files: never edited; a finding names the command that writes each again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COMMANDS = {
         "uv.lock": "uv lock",
         "pdm.lock": "pdm lock",
         "pixi.lock": "pixi lock",
-        "pylock.toml": "the command that has made it",
+        "pylock.toml": "the command that wrote it",
     },
     "Pipfile": {"Pipfile.lock": "pipenv lock"},
     "environment": {"conda-lock.yml": "conda-lock lock --file {}"},
@@ -24,11 +24,11 @@ _COMMANDS = {
 
 
 def stale_locks(rule: str, path: str, project: Project) -> Iterator[Finding]:
-    """Yield a finding of *rule* for each lock file beside the manifest at *path*, which changes."""
+    """Yield a finding of *rule* for each lock file in the folder of the manifest at *path*, which changes."""
     folder, _, name = path.rpartition("/")
     for beginning, commands in _COMMANDS.items():
         if name.startswith(beginning):
             for lock, command in commands.items():
                 if os.path.lexists(os.path.join(project.root, folder, lock)):
-                    message, step = f"{lock} does not know of the change", f"run `{command.format(name)}`"
+                    message, step = f"{lock} lacks the change", f"run `{command.format(name)}`"
                     yield Finding(rule, 1, "warning", message, step)

@@ -1,4 +1,4 @@
-"""Requirements of an SDK in versions that its adapter does not take: no environment can have both."""
+"""Requirements of an SDK in versions that its adapter does not support: no environment can have both."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ P = TypeVar("P")
 
 
 def contradictions(
-    rule: str, asked: Iterable[tuple[str, P]], line_of: Callable[[P], int], names: Names
+    rule: str, required: Iterable[tuple[str, P]], line_of: Callable[[P], int], names: Names
 ) -> Iterator[Finding]:
-    """Yield what *rule* has to say of those of the requirements *asked*, each with its place, that exclude Capa's."""
-    for text, place in asked:
+    """Yield a finding of *rule* for each of the requirements *required*, with their places, that excludes Capa's."""
+    for text, place in required:
         found = read_requirement(text)
         owner = names.required(found.name) if found else None
         if found and owner and are_disjoint(found.versions, owner.versions):
             message = f"`{found.name}{found.versions}` excludes {capa_requirement([owner.extra])}"
             message += f", which needs {found.name}{owner.versions}"
-            step = "move to such a version first, on the original"
+            step = "move to such a version of the original first"
             yield Finding(rule, line_of(place), "warning", message, step)

@@ -14,7 +14,7 @@ _JOINED_LINES = re.compile(r"\\(?:\r\n|\r|\n)")
 _REPOSITORY = re.compile(
     r"\s*(?:(?:-e|--editable)[\s=]\s*)?(?:git|hg|svn|bzr)\+[a-z+]+://[^/\s]*(/[^\s#]*)(?:#(\S*))?"
 )
-# What only pip's files have behind a requirement, such as `--hash=…`.
+# Options behind a requirement, such as `--hash=…`, which only pip's files have.
 _OPTIONS = re.compile(r"\s--\w.*", re.DOTALL)
 
 
@@ -23,9 +23,9 @@ class Requirement(NamedTuple):
 
     Attributes:
         name: The name of a distribution, normalised.
-        extras: The extras that are asked for.
-        versions: Which versions will do, as it is written; empty if any will, or it is asked for by an address.
-        marker: The condition under which it is asked for; empty if it always is.
+        extras: The extras that it names.
+        versions: The versions that it allows, as it is written; empty if it allows any, or is an address.
+        marker: The condition under which it applies; empty if it always does.
     """
 
     name: str
@@ -35,10 +35,10 @@ class Requirement(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """Extras of Capa that are not asked for where an SDK is.
+    """Extras of Capa that are not required where an SDK is.
 
     Attributes:
-        marker: The condition under which the SDK is asked for; empty if it always is.
+        marker: The condition under which the SDK is required; empty if it always is.
     """
 
     extras: tuple[str, ...]
@@ -46,7 +46,7 @@ class Missing(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The requirement that asks for them."""
+        """The requirement that names them."""
         return capa_requirement(self.extras) + (f"; {self.marker}" if self.marker else "")
 
     def is_for(self, text: str, names: Names) -> bool:
@@ -61,13 +61,13 @@ class Missing(NamedTuple):
         )
 
     def fits(self, text: str) -> bool:
-        """Return whether the requirement *text* is of Capa and may ask for them too."""
+        """Return whether the requirement *text* is of Capa and may name them too."""
         found = read_requirement(text)
         return found is not None and found.name == CAPA_DISTRIBUTION and found.marker == self.marker
 
 
 def read_requirement(text: str) -> Requirement | None:
-    """Return what *text* requires, or None if it names no distribution (an option, a path, an address).
+    """Return the requirement in *text*, or None if it names no distribution (an option, a path, an address).
 
     The address of a repository names one by its `#egg=`, or else by its last folder.
     """
@@ -86,7 +86,7 @@ def _installed_from(folder: str, fragment: str, marker: str) -> Requirement | No
     egg = next((part[4:] for part in fragment.split("&") if part.startswith("egg=")), "")
     name = egg or folder.partition("@")[0].rstrip("/").rpartition("/")[2].removesuffix(".git")
     requirement = read_requirement(name)
-    # Capa's own address stays as it stands: no extras can be put into it.
+    # Capa's own address stays as it is: no extras can be put into it.
     return (
         requirement._replace(marker=marker) if requirement and requirement.name != CAPA_DISTRIBUTION else None
     )
@@ -103,7 +103,7 @@ def _marker(rest: str) -> str:
 
 
 def missing(texts: Iterable[str], names: Names) -> list[Missing]:
-    """Return what the SDKs among the requirements *texts* need of Capa and is not there yet, for each marker."""
+    """Return the extras of Capa that the SDKs among the requirements *texts* lack, for each marker."""
     wanted: dict[str, set[str]] = {"": set()}
     present: set[str] = set()
     for text in texts:
@@ -122,7 +122,7 @@ def missing(texts: Iterable[str], names: Names) -> list[Missing]:
 
 
 def missing_extras(texts: Iterable[str], names: Names) -> tuple[str, ...]:
-    """Return the extras of Capa that the SDKs among the requirements *texts* need and that are not there yet."""
+    """Return the extras of Capa that the SDKs among the requirements *texts* lack."""
     return tuple(sorted({extra for one in missing(texts, names) for extra in one.extras}))
 
 

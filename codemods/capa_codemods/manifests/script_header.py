@@ -13,7 +13,7 @@ _END = "# ///"
 
 
 class ScriptHeader(TomlManifest):
-    """A script. One whose header cannot be read, or that has none, asks for nothing."""
+    """A script. One whose header cannot be read, or that has none, requires nothing."""
 
     suffixes = (".py", ".pyw")
     is_python = True
@@ -39,7 +39,7 @@ class ScriptHeader(TomlManifest):
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
         """Return whether *data* has a header and may name a distribution of an SDK."""
-        # What names no SDK in its code is every other file of a tree, and need not ask for one.
+        # Most files of a tree name no SDK in their code, and need not require one.
         return (
             names.sieve.names(data)
             and _BEGIN.encode() in data

@@ -1,4 +1,4 @@
-"""Read a setup.py, without running it: the lists of requirements that stand in its call of `setup`."""
+"""Read a setup.py, without running it: the lists of requirements in its call of `setup`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Item(NamedTuple):
 
 
 class SetupFile(ManifestOfName):
-    """A setup.py. One that cannot be parsed asks for nothing here: the rules for Python files say why."""
+    """A setup.py. One that cannot be parsed requires nothing here: the rules for Python files report why."""
 
     suffixes = ("setup.py",)
     is_python = True
@@ -67,17 +67,17 @@ class SetupFile(ManifestOfName):
     @property
     def texts(self) -> list[str] | None:
         """The words of all strings that may be requirements; None if the lists may hold others."""
-        asking = [
+        requiring = [
             keyword.value
             for call in self._setup_calls()
             for keyword in call.keywords
             if keyword.arg in {*_LISTS, "extras_require", None}
         ]
         if not self.tree.body or any(
-            isinstance(node, (ast.Name, ast.Call)) for value in asking for node in ast.walk(value)
+            isinstance(node, (ast.Name, ast.Call)) for value in requiring for node in ast.walk(value)
         ):
             return None
-        return [word for text in _spoken(self.tree) for word in re.split(r"[\s,]+", text)]
+        return [word for text in _strings(self.tree) for word in re.split(r"[\s,]+", text)]
 
     def offset(self, at: int) -> int:
         """Return where the character number *at* begins in the bytes."""
@@ -85,12 +85,12 @@ class SetupFile(ManifestOfName):
 
     @property
     def entries(self) -> Iterator[Entry]:
-        """Yield the entry points that stand as plain strings in the call of `setup`."""
+        """Yield the entry points that are plain strings in the call of `setup`."""
         for call in self._setup_calls():
             for keyword in call.keywords:
                 for node in ast.walk(keyword.value) if keyword.arg == "entry_points" else ():
                     item = self._item(node) if isinstance(node, ast.Constant) and _is_text(node) else None
-                    # One without `=` names a group, not what is loaded.
+                    # One without `=` names a group, not a module to load.
                     if item and "=" in item.value and self.text[item.start + 1 : item.end - 1] == item.value:
                         yield Entry(item.value, self.offset(item.start + 1), item.line)
 
@@ -119,12 +119,12 @@ class SetupFile(ManifestOfName):
         return Item(value, len(self.data[:start].decode()), len(self.data[:end].decode()), node.lineno)
 
     def flaw(self, new: bytes, names: Names) -> str | None:
-        """Parse *new* and compare: nothing but what is asked of Capa and the modules of entry points may differ."""
+        """Parse *new* and compare: nothing but the requirements of Capa and the modules of entry points may differ."""
         after = type(self)(self.path, new)
         if not after.tree.body:
             return "the result is no longer Python"
         try:
-            # The transformer works in place: each tree is made for it.
+            # The transformer changes the tree that it is given, so each tree is parsed for it.
             same = _without_capa(parse(self.data), names) == _without_capa(after.tree, names)
         except RecursionError:
             return "its expressions are nested too deeply"
@@ -136,7 +136,7 @@ def _is_text(node: ast.AST) -> bool:
 
 
 def _collected(tree: ast.AST) -> Iterator[ast.expr]:
-    """Yield the strings that stand in a list, a tuple, a set or a dictionary, in the order of the text."""
+    """Yield the strings in lists, tuples, sets and dictionaries, in the order of the text."""
     queue: list[ast.AST] = [tree]
     while queue:
         node = queue.pop(0)
@@ -147,8 +147,8 @@ def _collected(tree: ast.AST) -> Iterator[ast.expr]:
         queue.extend(ast.iter_child_nodes(node))
 
 
-def _spoken(tree: ast.AST) -> Iterator[str]:
-    """Yield the strings of *tree* but for its prose."""
+def _strings(tree: ast.AST) -> Iterator[str]:
+    """Yield the strings of *tree* except its prose."""
     queue: list[ast.AST] = [tree]
     while queue:
         node = queue.pop()

@@ -1,4 +1,4 @@
-"""Read a manifest in TOML: its data, where its strings stand, and which lists and tables ask for distributions."""
+"""Read a manifest in TOML: its data, the places of its strings, and its lists and tables of requirements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from capa_codemods.manifests.lines import is_capa
 from capa_codemods.read.document import decoded
 from capa_codemods.sdks.names import CAPA_DISTRIBUTION, Names, normalized_name
 
-# Comments and multi-line strings are matched so that what looks like a string inside them is none.
+# Comments and multi-line strings are matched too, so that quotes inside them begin no string.
 _TOKEN = re.compile(
     r"""
     \#[^\n]*
@@ -86,8 +86,8 @@ class TomlManifest(ManifestOfName):
         yield from ((path, found) for path, found in self._at(self.table_places) if isinstance(found, dict))
 
     @property
-    def asked(self) -> Iterator[tuple[str, str]]:
-        """Yield all requirements of the lists and tables, each with what of it stands in the file."""
+    def required(self) -> Iterator[tuple[str, str]]:
+        """Yield all requirements of the lists and tables, each with the part of it that the file has verbatim."""
         for _, items in self.lists:
             yield from ((item, item) for item in items if isinstance(item, str))
         for _, table in self.dependency_tables:
@@ -98,7 +98,7 @@ class TomlManifest(ManifestOfName):
 
     @property
     def entries(self) -> Iterator[Entry]:
-        """Yield the entry points that stand in strings of one line, and nowhere else."""
+        """Yield the entry points whose only places are strings of one line."""
         wanted = [value for _, value in self._at(self.entry_places) if isinstance(value, str)]
         for value in dict.fromkeys(wanted):
             written = [text for text in self.strings if text.value == value]
@@ -133,7 +133,7 @@ class TomlManifest(ManifestOfName):
         return len(self.source[:at].encode())
 
     def flaw(self, new: bytes, names: Names) -> str | None:
-        """Read *new* and compare: nothing but what is asked of Capa and the modules of entry points may differ."""
+        """Read *new* and compare: nothing but the requirements of Capa and the modules of entry points may differ."""
         try:
             after = type(self)(self.path, new).tables
         except UnreadableError as error:
@@ -146,7 +146,7 @@ class TomlManifest(ManifestOfName):
 
 
 def extras_of(value: object) -> list[str]:
-    """Return the extras that *value*, of a dependency in a table, asks for."""
+    """Return the extras that *value*, of a dependency in a table, names."""
     listed = value.get("extras") if isinstance(value, dict) else None
     return [extra for extra in listed if isinstance(extra, str)] if isinstance(listed, list) else []
 
@@ -213,7 +213,7 @@ class PyprojectFile(TomlManifest):
 
     @property
     def conda_tables(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Yield the tables by which Pixi asks conda for distributions."""
+        """Yield the tables of Pixi with requirements for conda."""
         yield from ((path, found) for path, found in self._at(_PIXI_PLACES) if isinstance(found, dict))
 
     @property
@@ -224,7 +224,7 @@ class PyprojectFile(TomlManifest):
 
     @property
     def legacy_tox_ini(self) -> str:
-        """The tox.ini that stands in a string; empty if there is none."""
+        """The tox.ini in a string; empty if there is none."""
         found = next((value for _, value in self._at(("tool.tox.legacy_tox_ini",))), "")
         return found if isinstance(found, str) else ""
 

@@ -1,7 +1,7 @@
-"""Ask for Capa in the lists and tables of TOML manifests that ask for an SDK.
+"""Add Capa to the lists and tables of TOML manifests that have an SDK.
 
-Each place is tried and the result read again: the first edit after which the data is what it should be is made. Where
-there is none, the finding says what to add by hand.
+Each place is tried and the result read again: the first edit that gives exactly the wanted data is made. Where none
+does, the finding has the line to add by hand.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _CONDITIONS = frozenset(
 
 
 class _Sought(NamedTuple):
-    """An addition to a manifest: *text*, beside a present entry."""
+    """An addition to a manifest: *text*, next to a present entry."""
 
     beside: str
     text: str
@@ -49,19 +49,19 @@ class TomlRule(Rule[M]):
     """The rule for such manifests; each subclass names its kind of file."""
 
     def check(self, file: M, project: Project) -> Iterator[Edit | Finding]:
-        """Yield the edits that ask for Capa, and the commands for the lock files beside."""
+        """Yield the edits that add Capa, and findings about the lock files in the same folder."""
         lists = [item for path, items in file.lists for item in self._list(file, path, items, project)]
         tables = [
             item for path, table in file.dependency_tables for item in self._table(file, path, table, project)
         ]
         yield from (*lists, *tables)
-        yield from contradictions(self.id, file.asked, file.line_with, project.names)
+        yield from contradictions(self.id, file.required, file.line_with, project.names)
         yield from moved_entries(self.id, file.entries, file.path, project)
         if any(isinstance(item, Edit) for item in (*lists, *tables)):
             yield from stale_locks(self.id, file.path, project)
 
     def doubt(self, file: M, project: Project) -> tuple[str, str] | None:  # noqa: ARG002
-        """Return why *file* may not get a table for Capa, and what to do then; None if it may."""
+        """Return why *file* may not get a table for Capa, and the next step then; None if it may."""
         return None
 
     def _list(self, file: M, path: Path, items: list[Any], project: Project) -> Iterator[Edit | Finding]:
@@ -102,16 +102,14 @@ class TomlRule(Rule[M]):
         for key, extra in sdks.items():
             if extra not in (*present, *extras):
                 place, wanted = ".".join(path), capa_requirement([extra])
-                message = f"{place}: {key} is asked for under a condition and {wanted} is not"
-                step = f"ask for it by hand, with `{_condition(table[key])}` too"
+                message = f"{place}: {key} is required under a condition and {wanted} is not"
+                step = f"add it by hand, with `{_condition(table[key])}` too"
                 yield Finding(self.id, file.line_with(key), "warning", message, step)
         if set(extras) <= set(present):
             return
         beside = list(always)[-1]
         if doubt := self.doubt(file, project):
-            message = (
-                f"{'.'.join(path)}: asks for {beside} and not for {capa_requirement(extras)}: {doubt[0]}"
-            )
+            message = f"{'.'.join(path)}: requires {beside} without {capa_requirement(extras)}: {doubt[0]}"
             yield Finding(self.id, file.line_with(beside), "warning", message, doubt[1])
         else:
             yield from self._extras(file, path, table, beside, extras)
@@ -121,7 +119,7 @@ class TomlRule(Rule[M]):
     ) -> Iterator[Edit | Finding]:
         if CAPA_DISTRIBUTION in map(normalized_name, table):
             missing = capa_requirement(extras).removeprefix(CAPA_DISTRIBUTION)
-            message = f"{'.'.join(path)}: {CAPA_DISTRIBUTION} is asked for without {missing}"
+            message = f"{'.'.join(path)}: {CAPA_DISTRIBUTION} is required without {missing}"
             at = file.line_with(CAPA_DISTRIBUTION)
             yield Finding(self.id, at, "warning", message, "add the extras by hand")
             return
@@ -144,12 +142,12 @@ class TomlRule(Rule[M]):
             if after.tables == expected:
                 yield from edits
                 return
-        message = f"no place was found in {'.'.join(path)} for {sought.text}"
+        message = f"{sought.text} fits no place in {'.'.join(path)}"
         yield Finding(self.id, file.line_with(sought.beside), "warning", message, "add it by hand")
 
 
 def _condition(value: object) -> str:
-    """Return the key by which *value*, of a dependency in a table, asks for it not always; empty if there is none."""
+    """Return the key that makes *value*, of a dependency in a table, conditional; empty if there is none."""
     entries = value if isinstance(value, list) else [value]
     keys = (key for entry in entries if isinstance(entry, dict) for key, found in entry.items() if found)
     return next((key for key in keys if key in _CONDITIONS), "")

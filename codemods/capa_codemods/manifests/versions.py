@@ -18,9 +18,9 @@ class _Range(NamedTuple):
 
 
 def are_disjoint(one: str, other: str) -> bool:
-    """Return whether no version is in both ranges, which are written as pip, Poetry, Pipenv or conda take them.
+    """Return whether no version is in both ranges, which are in the syntax of pip, Poetry, Pipenv or conda.
 
-    In doubt, as of what is behind the numbers (`rc1`) or of `||`, they are not.
+    In doubt, as with a suffix behind the numbers (`rc1`) or `||`, they are not.
     """
     return any(
         _is_below(this, that) or _is_below(that, this)
@@ -49,7 +49,7 @@ def _range(clause: str) -> _Range:
 
 
 def _fixed(operator: str, release: Release) -> int:
-    """Return how many numbers of *release* may not change under *operator*, but for the last of them to stay below."""
+    """Return how many numbers of *release* the upper bound under *operator* keeps, the last raised by one."""
     if operator == "~=":
         return max(1, len(release) - 1)
     if operator == "~":

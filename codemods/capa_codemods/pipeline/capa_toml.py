@@ -39,7 +39,7 @@ class CapaTomlPlan(NamedTuple):
 
 
 def plan_capa_toml(root: str, outcomes: Iterable[Outcome]) -> CapaTomlPlan:
-    """Return what becomes of the capa.toml of the tree at *root* by the settings of *outcomes*."""
+    """Return the plan for the capa.toml of the tree at *root*, with the settings of *outcomes*."""
     settings = [setting for outcome in sorted(outcomes) for setting in outcome.settings]
     if not settings:
         return CapaTomlPlan(None)
@@ -48,7 +48,7 @@ def plan_capa_toml(root: str, outcomes: Iterable[Outcome]) -> CapaTomlPlan:
         text = decoded(data or b"")
         tree = tomllib.loads(text)
     except (OSError, ValueError, RecursionError, UnreadableError) as error:
-        reason = f"cannot be read, and {len(settings)} settings should stand in it: {error}"
+        reason = f"cannot be read, and {len(settings)} settings are to be added: {error}"
         failed = Outcome(CAPA_TOML, "failed", reason=reason, next_step="correct it and run again")
         return CapaTomlPlan(failed, frozenset(settings))
     return _made(data, text, tree, settings)
@@ -57,7 +57,7 @@ def plan_capa_toml(root: str, outcomes: Iterable[Outcome]) -> CapaTomlPlan:
 def _read(path: str) -> bytes | None:
     data = read_file(path)
     if data is None and os.path.lexists(path):
-        raise UnreadableError("it is a link, or no file", next_step="put a file there")
+        raise UnreadableError("it is a link, or no file", next_step="replace it by a file")
     return data
 
 
@@ -66,14 +66,14 @@ def _made(data: bytes | None, text: str, tree: dict[str, Any], settings: Sequenc
     refused: dict[Setting, Finding] = {}
     for setting in settings:
         if key := _contradicted(tree, setting):
-            refused[setting] = _by_hand(setting, f"another {key} stands there")
+            refused[setting] = _by_hand(setting, f"the table has another {key}")
             continue
         wanted = _wanted(tree, setting)
         if wanted == tree:
             continue
         after = next((new for new in _tries(now, tree, setting) if _reads_as(new, wanted)), None)
         if after is None:
-            refused[setting] = _by_hand(setting, "no place was found")
+            refused[setting] = _by_hand(setting, "they fit no place")
         else:
             now, tree = after, wanted
             rules.append(setting.rule)
@@ -107,7 +107,7 @@ def _wanted(tree: dict[str, Any], setting: Setting) -> dict[str, Any]:
     for key in setting.table:
         table = table.setdefault(key, {})
         if not isinstance(table, dict):
-            return tree  # no table stands there, which is reported when Capa reads the file
+            return tree  # no table is there, which is reported when Capa reads the file
     is_new = setting.table and _at(tree, setting.table) is None
     for key, value in setting.values:
         if isinstance(value, (list, tuple)):
@@ -120,7 +120,7 @@ def _wanted(tree: dict[str, Any], setting: Setting) -> dict[str, Any]:
 
 
 def _tries(text: str, tree: dict[str, Any], setting: Setting) -> Iterator[str]:
-    """Yield texts that may be *text* with *setting*; what they say is still to be looked at."""
+    """Yield texts that may be *text* with *setting*; their data is still to be compared."""
     newline = "\r\n" if "\r\n" in text else "\n"
     table = _at(tree, setting.table)
     if table is None:
@@ -155,7 +155,7 @@ def _reads_as(text: str, wanted: dict[str, Any]) -> bool:
 
 
 def _unordered(value: Any) -> Any:
-    """Return *value* so that lists of the same items are equal: where a new item stands in a list does not matter."""
+    """Return *value* so that lists of the same items are equal: the place of a new item does not matter."""
     if isinstance(value, dict):
         return {key: _unordered(item) for key, item in value.items()}
     return sorted(map(repr, value)) if isinstance(value, list) else repr(value)

@@ -13,7 +13,7 @@ T = TypeVar("T")
 Work = Callable[[str], T | None]
 
 PAYS_ABOVE = 500
-"""Files to parse from which on a second process pays: it costs 0.1 s of CPU time and spares the user 1 ms a file."""
+"""Number of files above which a second process pays: it costs 0.1 s of CPU time and saves the user 1 ms a file."""
 
 _PROCESSES = 2
 _SELDOM = 100_000
@@ -22,7 +22,7 @@ _SELDOM = 100_000
 def each_file(work: Work[T], paths: Sequence[str], crashed: Callable[[str], T]) -> Iterator[T | None]:
     """Yield what *work* returns for each of *paths*, in order; None for a file with nothing to report.
 
-    *crashed* gives the answer for a file that takes its process down. What *work* raises is raised here.
+    *crashed* returns the answer for a file that takes its process down. An error of *work* is raised here.
     """
     if len(paths) <= PAYS_ABOVE or (os.cpu_count() or 1) < _PROCESSES or not hasattr(os, "fork"):
         with rare_garbage_collection():
@@ -47,10 +47,10 @@ class _Worker(Generic[T]):
         self._begin(0)
 
     def answer(self, number: int) -> T | None:
-        """Return what came out for file *number* of the share; ask for one after the other.
+        """Return the answer for file *number* of the share; numbers must come in order.
 
         Raises:
-            EOFError: The file took the process down. Another goes on with the next.
+            EOFError: The file took the process down. Another process continues with the next file.
         """
         import pickle
 
@@ -81,7 +81,7 @@ class _Worker(Generic[T]):
         self._pipe = open(reading, "rb")  # noqa: SIM115 - `close` closes it
 
     def _run(self, writing: int, paths: Sequence[str]) -> NoReturn:
-        # Nothing of the parent may run in here a second time: no handler at the exit, no flush of what it has printed.
+        # Nothing of the parent may run here a second time: no handler at the exit, no flush of its output.
         try:
             gc.freeze()
             gc.set_threshold(_SELDOM)

@@ -1,4 +1,4 @@
-"""Comments that switch a rule off, `# capa: ignore[imports]`, and name a rule that does not exist."""
+"""Comments such as `# capa: ignore[imports]` that name a rule which does not exist."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def unknown_rules(kind: type[Document], path: str, data: bytes) -> Iterator[Find
 
 def _finding(line: int, name: str, known: list[str]) -> Finding:
     near = difflib.get_close_matches(name, known, 1)
-    message = f"there is no rule `{name}`, so the comment keeps none of that name away"
+    message = f"there is no rule `{name}`, so the comment has no effect"
     step = f"write `{near[0]}`" if near else "`capa migrate check --list-rules` shows all"
     return Finding("ignore", line, "warning", message, step)

@@ -50,13 +50,13 @@ class Rewrite:
         return Rewrite(self.project, [rule for rule in self._rules if rule.id not in rules])
 
     def concerns(self, path: str) -> bool:
-        """Return by its name whether a rule reads the file at *path*."""
+        """Return whether a rule reads the file at *path*, by its name."""
         return bool(self._kinds(path))
 
     def glance(self, path: str) -> tuple[os.stat_result | None, bool]:
-        """Return what the file at *path* was before it was read, and whether a rule could have anything to say of it.
+        """Return the status of the file at *path* before it was read, and whether it may concern a rule.
 
-        Nothing and False if it is not there; nothing and True if it is out of reach, which `examine` reports.
+        None and False if it is not there; None and True if it is out of reach, which `examine` reports.
         """
         place = f"{self.project.root}/{path}"
         try:
@@ -73,7 +73,7 @@ class Rewrite:
             return None, may_concern
 
     def examine(self, path: str) -> Outcome:
-        """Read the file at *path*, relative to the root, and return what would become of it."""
+        """Read the file at *path*, relative to the root, and return its outcome."""
         try:
             data = read_file(f"{self.project.root}/{path}")
         except OSError as error:
@@ -81,17 +81,17 @@ class Rewrite:
             return Outcome(
                 path, "failed", reason=reason, next_step="allow reading it, or leave it out with --exclude"
             )
-        if data is None:  # a link, a pipe, or gone by now: not a file of this tree
+        if data is None:  # a link, a pipe, or deleted meanwhile: not a file of this tree
             return Outcome(path, "clean")
         return self.examine_data(path, data)
 
     def remark(self, path: str) -> Outcome | None:
-        """Return what `examine` returns, or None if there is nothing to report about the file."""
+        """Return the outcome from `examine`, or None if there is nothing to report about the file."""
         outcome = self.examine(path)
         return outcome if outcome.status != "clean" or outcome.findings or outcome.settings else None
 
     def examine_data(self, path: str, data: bytes) -> Outcome:
-        """Return what would become of a file at *path* that holds *data*."""
+        """Return the outcome for a file at *path* that holds *data*."""
         wanted = self._wanted(path, data)
         rewrites: list[FileRewrite] = []
         unreadable: list[UnreadableError] = []
@@ -118,7 +118,7 @@ class Rewrite:
         return found
 
     def _names_itself_alone(self, kind: type[Document], path: str, data: bytes) -> bool:
-        """Return whether the file is of a copy of an SDK, such as a vendored one, and names no other."""
+        """Return whether the file belongs to a copy of an SDK, such as a vendored one, and names no other SDK."""
         copies = self.project.copies_around(path) if kind is PythonFile else frozenset()
         if not copies:
             return False
@@ -128,7 +128,7 @@ class Rewrite:
 
     def _kinds(self, path: str) -> list[type[Document]]:
         """Return the kinds that the file can be read as."""
-        # Every file of a tree is asked, and those that concern a rule again when they have been read.
+        # Called for every file of a tree, and again for those that concern a rule when they have been read.
         kinds = self._kinds_of.get(path)
         if kinds is None:
             kinds = self._kinds_of[path] = self._kinds_by_name(path)
@@ -147,10 +147,10 @@ class Rewrite:
     def _rewritten(
         self, kind: type[Document], path: str, data: bytes, rules: Sequence[Rule[Any]]
     ) -> FileRewrite:
-        """Return the file, read as *kind*, with what *rules* yield and what of it is proven.
+        """Return the rewrite of the file, read as *kind*, by *rules*, with its proof.
 
         Raises:
-            UnreadableError: It is no document of this kind.
+            UnreadableError: The file is no document of this kind.
         """
         if kind is PythonFile and (found := self._unchanged_in_part(path, data, rules)):
             return found

@@ -19,7 +19,7 @@ _FIELDS: dict[type, tuple[type, ...]] = {
 
 
 def run_rule(rule: Rule[Any], file: Document, project: Project) -> RuleResult:
-    """Return what *rule* yields for *file*; if it fails, a finding that says so, and nothing that it yielded before."""
+    """Return the items that *rule* yields for *file*; if it fails, a finding about that in place of all of them."""
     try:
         items = list(rule.check(file, project))
     except RuleFailedError as error:
@@ -45,14 +45,14 @@ def refused(result: RuleResult, why: str, line: int = 1) -> RuleResult:
     return RuleResult(result.rule, findings=(*result.findings, rule_fault(result.rule, why, line)))
 
 
-def rule_fault(rule: Rule[Any], what: str, line: int = 1) -> Finding:
-    """Return the finding that *rule* could not do its part for a file, and that all others did theirs."""
+def rule_fault(rule: Rule[Any], fault: str, line: int = 1) -> Finding:
+    """Return the finding that *rule* has the *fault* for a file; the other rules are not affected."""
     owner = "Capa" if rule.package == OURS else rule.package
     return Finding(
         rule.id,
         line,
         "error",
-        f"the rule `{rule.id}` of {rule.package} {what}; nothing of it was used here",
+        f"the rule `{rule.id}` of {rule.package} {fault}; nothing of it was used here",
         f"report it to the makers of {owner}; --skip {rule.id} leaves the rule out",
     )
 

@@ -22,7 +22,7 @@ from capa_codemods.write.splice import Shift, inverse_edits
 
 
 def with_shapes(rewrite: FileRewrite, rules: Sequence[Rule[Any]], project: Project) -> FileRewrite:
-    """Return *rewrite*, whose edits are proven, with what *rules* yield for the file as it leaves it."""
+    """Return *rewrite*, whose edits are proven, with the results of *rules* for the file as it leaves it."""
     file = rewrite.file
     if not isinstance(file, PythonFile) or file.tree is None:
         return rewrite._replace(results=(*rewrite.results, *map(_too_new, rules)))
@@ -78,7 +78,7 @@ class _WayBack:
 
 
 def _proven(result: RuleResult, file: PythonFile, project: Project) -> RuleResult:
-    """Return *result* without its edits if they have a flaw when they stand alone."""
+    """Return *result* without its edits if they have a flaw by themselves."""
     if not result.edits:
         return result
     alone = FileRewrite.of(file, [result])
@@ -90,7 +90,7 @@ def _proven(result: RuleResult, file: PythonFile, project: Project) -> RuleResul
         return refused(result, f"makes edits that could not be proven: {error}")
     if again.edits:
         line = file.line_of(result.edits[0].start)
-        return refused(result, "would change its own result again, so that two runs give more than one", line)
+        return refused(result, "would change its own result again, so that two runs differ from one", line)
     return result
 
 
@@ -114,7 +114,7 @@ def _later(rule: Rule[Any], file: PythonFile, edit: Edit, other: str) -> Finding
 
 
 def _too_new(rule: Rule[Any]) -> RuleResult:
-    message = f"`{rule.id}` changes only what the Python that runs Capa can parse"
+    message = f"`{rule.id}` changes only files that the Python that runs Capa can parse"
     return RuleResult(
         rule, findings=(Finding(rule.id, 1, "note", message, "run capa with the Python of the project"),)
     )

@@ -2,7 +2,7 @@
 
     names       imports and strings under new names, everything else the same tree     all rules
     notebook    the same for each code cell, everything else the same JSON             all rules
-    shape       nothing but the smallest nodes that an edit touches has changed        rules that are asked for by name
+    shape       nothing but the smallest nodes that an edit touches has changed        rules that run by name only
 
 Other kinds of document are read again and compared: `ComparedDocument`. A kind without a proof is never changed.
 """
@@ -20,7 +20,7 @@ OTHER_BYTES = "bytes outside the edits differ"
 
 
 def flaw_of(rewrite: FileRewrite, names: Names) -> str | None:
-    """Return what is wrong with *rewrite* as one that moves *names* alone, or None if it is proven."""
+    """Return the flaw of *rewrite* as one that moves *names* alone, or None if it is proven."""
     if rewrite.flaw is not None:
         return rewrite.flaw
     return _flaw_of_kind(rewrite, names) if rewrite.keeps_other_bytes else OTHER_BYTES

@@ -40,7 +40,7 @@ class _Bound(NamedTuple):
 
 
 def flaw_of_names(file: PythonFile, new: bytes, edits: Sequence[Edit], names: Names) -> str | None:
-    """Return what is wrong with *new* as *file* with its names moved by *edits*, or None if it is proven.
+    """Return the flaw of *new* as *file* with its names moved by *edits*, or None if it is proven.
 
     That the bytes outside the edits are the same is for the caller to see to.
     """

@@ -13,7 +13,7 @@ from capa_codemods.sdks.names import Names
 
 
 def flaw_of_notebook(file: NotebookFile, new: bytes, names: Names) -> str | None:
-    """Return what is wrong with *new* as the rewritten *file*, or None if it is proven."""
+    """Return the flaw of *new* as the rewritten *file*, or None if it is proven."""
     try:
         after = NotebookFile(file.path, new)
     except UnreadableError as error:

@@ -23,7 +23,7 @@ from capa_codemods.write.splice import Shift
 
 
 def flaw_of_shape(rewrite: FileRewrite) -> str | None:
-    """Return what is wrong with *rewrite* as one that changes the shape of a Python file, or None if it is proven."""
+    """Return the flaw of *rewrite* as one that changes the shape of a Python file, or None if it is proven."""
     if rewrite.flaw is not None:
         return rewrite.flaw
     if not rewrite.keeps_other_bytes:
@@ -49,7 +49,7 @@ def _flaw_of_trees(file: PythonFile, before: ast.Module, new: bytes, edits: Sequ
 
 
 def _refused(tree: ast.Module) -> str | None:
-    """Return what the compiler has against *tree*, which the parser has let through. Nothing is run."""
+    """Return the compiler's error for *tree*, which the parser has accepted. Nothing is run."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -1,1 +1,1 @@
-"""Reading a tree: its files, what stands in each of them, and where in the bytes."""
+"""Reading a tree: its files, their content, and its places in the bytes."""

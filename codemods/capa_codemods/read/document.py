@@ -112,7 +112,7 @@ class Document(ABC):
 
 
 class ComparedDocument(Document):
-    """A kind of file whose rewrite is proven by reading the result again, and comparing what the two ask for."""
+    """A kind of file whose rewrite is proven by reading the result again and comparing the data of the two."""
 
     @abstractmethod
     def flaw(self, new: bytes, names: Names) -> str | None:

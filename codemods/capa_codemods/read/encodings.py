@@ -1,4 +1,4 @@
-"""The encodings in which the files that ask for distributions are written."""
+"""The encodings of files that list requirements."""
 
 from __future__ import annotations
 

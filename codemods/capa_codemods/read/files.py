@@ -33,7 +33,7 @@ def read_file(path: str, *, follow_link: bool = False) -> bytes | None:
 
 
 def read_file_with_stat(path: str, *, follow_link: bool = False) -> tuple[bytes, os.stat_result] | None:
-    """Return what `read_file` returns, and the file's status before it was read.
+    """Return the bytes that `read_file` returns, and the file's status before it was read.
 
     Raises:
         OSError: It is there and cannot be read.

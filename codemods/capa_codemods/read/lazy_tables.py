@@ -1,4 +1,4 @@
-"""Find the tables of a module from which names are imported when they are first asked for.
+"""Find the tables of a module from which names are imported when they are first used.
 
     _MODULES = {"get": "requests", "HTTPError": "requests.exceptions"}
 

@@ -24,7 +24,7 @@ _running: tuple[int, subprocess.Popen[bytes]] | None = None
 
 
 def ask_libcst(module: str, question: dict[str, Any]) -> Answer | None:
-    """Return what the function `answer` of *module* makes of *question*; None if it raised or did not come back."""
+    """Return the result of the function `answer` of *module* for *question*; None if it raised or did not return."""
     process = _process()
     try:
         assert process.stdin is not None  # noqa: S101 - opened with pipes

@@ -24,7 +24,7 @@ class LogicalLines(NamedTuple):
 
 
 def logical_lines(data: bytes) -> LogicalLines:
-    """Return what the tokens of *data* say of its lines."""
+    """Return the logical lines of *data*, from its tokens."""
     lines = data.splitlines()
     longer: dict[int, tuple[int, int]] = {}
     comments: dict[int, bytes] = {}

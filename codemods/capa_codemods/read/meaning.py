@@ -67,7 +67,7 @@ class Meanings:
     def of(self, node: ast.expr) -> str | None:
         """Return what *node*, a name or an expression of names, means; None if that is not certain."""
         if id(node) not in self._known:
-            self._known[id(node)] = None  # what is asked for again on the way to its own answer has none
+            self._known[id(node)] = None  # a name whose meaning depends on itself has none
             scope = self._scope_of.get(id(node))
             with contextlib.suppress(RecursionError):  # a chain as long as that is no one's hand-written code
                 self._known[id(node)] = self._of(node, scope) if scope is not None else None

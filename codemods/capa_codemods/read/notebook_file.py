@@ -1,4 +1,4 @@
-"""Read a Jupyter notebook: its code cells as Python, and where each letter of them stands in the JSON."""
+"""Read a Jupyter notebook: its code cells as Python, and the place of each of their letters in the JSON."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class PythonFile(Document):
         return [*block.body, *others]
 
     def _read_newer(self) -> bool:
-        """Read a file that is newer than this interpreter; say whether that was possible."""
+        """Read a file that is newer than this interpreter, and return whether that was possible."""
         if self.places.encoding is not None or not _NEWER.search(self.data):
             return False
         from capa_codemods.read.newer_syntax import read_newer

@@ -25,7 +25,7 @@ class RuleOffer(NamedTuple):
 
     @property
     def is_command(self) -> bool:
-        """Whether it is a command of LibCST, which runs only when asked for."""
+        """Whether it is a command of LibCST, which runs only when it is named."""
         return self.entry is not None and self.entry.group == COMMANDS
 
     def load(self) -> Rule[Any]:
@@ -65,7 +65,7 @@ def rule_offers() -> tuple[RuleOffer, ...]:
 
 @cache
 def all_rules() -> tuple[Rule[Any], ...]:
-    """Return one of each rule that runs without being asked for, by id.
+    """Return one of each rule that runs without being named, by id.
 
     Raises:
         RuleError: A rule of another package cannot be used.
@@ -86,7 +86,7 @@ def find_rule(rule: str) -> Rule[Any] | None:
 
 
 def rule_summary(rule: str) -> str:
-    """Return what the rule *rule* changes, in one line; nothing if there is none, or it cannot be loaded."""
+    """Return the summary of the rule *rule*, in one line; empty if there is none, or it cannot be loaded."""
     found = find_rule(rule)
     return found.summary if found else ""
 

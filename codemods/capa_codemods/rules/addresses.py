@@ -1,4 +1,4 @@
-"""Addresses of engines that stand in the code move into capa.toml, under a logical name.
+"""Addresses of engines in the code move into capa.toml, under a logical name.
 
     Celery("shop", broker="redis://cache.internal/0")   →   Celery("shop", broker="capa://cache-internal")
 
@@ -11,7 +11,7 @@
 
 The call reaches the same server: the adapter resolves `capa://NAME` as the logical name, and an address that stays in
 other code as the name whose `legacy` holds it. Where Celery is still the original, only the
-table is made; with `keep = true` that is so everywhere, and the code goes on working on the original. redis-py has no
+table is made; with `keep = true` that is so everywhere, and the code continues to work on the original. redis-py has no
 adapter: its calls go on as before, and the name is there for new code. Where a block had no table, `[<block>.default]`
 keeps the embedded default for its other names.
 
@@ -66,7 +66,7 @@ class _Address(NamedTuple):
 
     @property
     def plain(self) -> str:
-        """The URL without credentials and without what is the default."""
+        """The URL without credentials and without defaults."""
         port = "" if self.port == scheme(self.scheme).port else f":{self.port}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}{port}/{self.path}".rstrip("/")
@@ -96,16 +96,14 @@ class Addresses(Rule[PythonFile]):
     """Move the addresses in the code into capa.toml."""
 
     id = "addresses"
-    summary = (
-        "addresses of Celery's brokers and of Redis that stand in the code move into capa.toml, under a name"
-    )
+    summary = "addresses of Celery's brokers and of Redis in the code move into capa.toml, under a name"
     reads = PythonFile
     changes_shape = True
     words = ("redis", "Celery")
     settings: ClassVar = {"keep": False}
 
     def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding | Setting]:
-        """Yield the settings for each address that is written out, its name in its place, and what is to be known."""
+        """Yield for each address that is written out its settings, an edit to its name, and findings."""
         if file.tree is None:
             return
         for node, meant, address in _addresses(file.tree, project):
@@ -160,7 +158,7 @@ class Addresses(Rule[PythonFile]):
 
 
 def _addresses(tree: ast.Module, project: Project) -> Iterator[tuple[ast.expr, str, _Address]]:
-    """Yield the addresses that are written out, each with where it is used and what by."""
+    """Yield the addresses that are written out, each with its place and the call that uses it."""
     meanings = Meanings(tree)
     for call, meant in meanings.calls():
         yield from ((call, meant, address) for address in _of_call(call, project.names.original(meant)))
@@ -229,7 +227,7 @@ def _of_parts(given: dict[str | None, ast.expr]) -> Iterator[_Address]:
 
 
 def _literal(node: ast.expr | None, default: object = None) -> Any:
-    """Return the value of a constant, *default* where nothing stands, and None for anything else."""
+    """Return the value of a constant, *default* where nothing is written, and None for anything else."""
     if node is None:
         return default
     return node.value if isinstance(node, ast.Constant) else None

@@ -41,7 +41,7 @@ class Commands(Rule[CommandFile]):
             yield from self.findings_of(simple, project)
 
     def findings_of(self, simple: SimpleCommand, project: Project) -> Iterator[Finding]:
-        """Yield what there is to say of one command."""
+        """Yield the findings about one command."""
         if found := started_command(simple, project.names):
             yield from self._started(found)
         else:

@@ -1,10 +1,10 @@
-"""Conda environments: Capa is asked for in the list for pip, beside the SDK.
+"""Conda environments: Capa is added to the list for pip that has the SDK.
 
     - pip:                       →  - pip:
       - requests>=2.31                - requests>=2.31
                                       - capa-core[requests]
 
-An environment that asks nothing of pip is left and named, and so is what is no plain YAML.
+An environment without a list for pip is left and reported, and so is one in other than plain YAML.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from capa_codemods.manifests.line_rule import LineRule
 
 
 class Conda(LineRule[CondaFile]):
-    """Ask for Capa where a conda environment asks for an SDK."""
+    """Add Capa to conda environments that require an SDK."""
 
     id = "conda"
-    summary = "conda environments that ask for an SDK ask pip for capa-core with its extra too"
+    summary = "conda environments that require an SDK also require capa-core with its extra, by pip"
     reads = CondaFile

@@ -131,7 +131,7 @@ class Imports(Rule[PythonFile]):
 
 
 def _plain_target(name: ImportedName, names: Names) -> str | None:
-    """Return what stands for `import name` without its `as`, or None if the module is not served."""
+    """Return the new form of `import name` without its `as`, or None if the module is not served."""
     if name.asname:
         return names.modules.get(name.name)
     root = name.name.partition(".")[0]

@@ -1,4 +1,4 @@
-"""Reads of an Apollo client that stand for one line of Capa's own API: they become that line.
+"""Reads of an Apollo client that equal one line of Capa's own API: they become that line.
 
     client = ApolloClient("shop", "default", "http://apollo:8080")   →   (the same)
     client.get_value("limit", "10")       →   default_runtime().configuration("settings").value(
@@ -87,7 +87,7 @@ class Native(Rule[PythonFile]):
         yield scope
 
     def _import(self, file: PythonFile, meanings: Meanings) -> list[Edit] | None:
-        """Return the edit that imports what the reads need, none if it is imported; None if it cannot be."""
+        """Return the edit that imports the names for the reads, none if they are imported; None if they cannot be."""
         assert file.tree is not None  # noqa: S101 - `check` has looked
         if _RUNTIME.encode() in file.data:
             nodes = list(ast.walk(file.tree))
@@ -147,7 +147,7 @@ def _client(call: ast.Call, project: Project) -> _Client | None:
 
 
 def _component(url: str, project: Project) -> str | None:
-    """Return the logical name of the configuration that *url* stands for, whatever the profile."""
+    """Return the logical name of the configuration at *url*, whatever the profile."""
     profiles = project.components("profiles").values()
     if any("configuration" in profile for profile in profiles if isinstance(profile, dict)):
         return None

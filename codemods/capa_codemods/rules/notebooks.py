@@ -1,4 +1,4 @@
-"""Code cells of Jupyter notebooks: what the rules for Python files do, inside the JSON.
+"""Code cells of Jupyter notebooks: the rules for Python files, inside the JSON.
 
     "import requests\\n",       →  "import capa_requests as requests\\n",
     "patch('requests.get')"     →  "patch('capa_requests.get')"

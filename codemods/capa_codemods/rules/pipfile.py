@@ -1,11 +1,11 @@
-"""Pipfile: Capa is asked for beside the SDK, in the same table.
+"""Pipfile: Capa is added to the table that has the SDK.
 
     [packages]                  →  [packages]
     requests = "*"                 requests = "*"
                                    capa-core = {version = "*", extras = ["requests"]}
 
-Pipfile.lock is never edited: a finding names the command that makes it again. A Pipfile that has had no such table and
-that the setup.py beside it names is left and named: a setup.py may read it as something simpler than TOML.
+Pipfile.lock is never edited: a finding names the command that makes it again. A Pipfile without such tables that the
+setup.py in its folder names is left and reported: a setup.py may read it as something simpler than TOML.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _NAMED = re.compile(r"\bPipfile\b(?!\.lock)")
 
 
 class Pipfile(TomlRule[PipfileManifest]):
-    """Ask for Capa where a Pipfile asks for an SDK."""
+    """Add Capa to a Pipfile that requires an SDK."""
 
     id = "pipfile"
-    summary = "a Pipfile that asks for an SDK asks for capa-core with its extra too"
+    summary = "a Pipfile that requires an SDK also requires capa-core with its extra"
     reads = PipfileManifest
 
     def doubt(self, file: PipfileManifest, project: Project) -> tuple[str, str] | None:
-        """Return why *file* stays: the setup.py beside it may read it, line by line, and has seen no table."""
+        """Return why *file* stays: the setup.py in its folder may read it line by line, and know no tables."""
         if any(isinstance(value, dict) for _, table in file.dependency_tables for value in table.values()):
             return None
         setup = f"{file.path.rpartition('/')[0]}/setup.py".lstrip("/")

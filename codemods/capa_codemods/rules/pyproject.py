@@ -1,4 +1,4 @@
-"""pyproject.toml: Capa is asked for beside the SDK, in the same list or table.
+"""pyproject.toml: Capa is added to the lists and tables that have an SDK.
 
     dependencies = [                     →  dependencies = [
         "requests>=2.31",  # http               "requests>=2.31",  # http
@@ -10,7 +10,7 @@
 
 PEP 621 dependencies and optional dependencies, PEP 735 groups, build requirements (setup.py may import the SDK), and
 the lists and tables of Poetry, PDM, uv, Hatch, tox, Pixi, Rye and Flit. Order, comments and markers are kept. Where
-no place can be found that gives exactly that, or a table asks for the SDK under a condition (`optional = true`,
+no place can be found that gives exactly that, or a table requires the SDK under a condition (`optional = true`,
 `markers`, `python`), the finding names the line to add by hand, as for requirements that Pixi takes from conda. Lock
 files are never edited: a finding names the command that makes them again.
 """
@@ -30,37 +30,37 @@ from capa_codemods.sdks.names import CAPA_DISTRIBUTION
 
 
 class Pyproject(TomlRule[PyprojectFile]):
-    """Ask for Capa where pyproject.toml asks for an SDK."""
+    """Add Capa to a pyproject.toml that requires an SDK."""
 
     id = "pyproject"
-    summary = "pyproject.toml that asks for an SDK asks for capa-core with its extra too"
+    summary = "a pyproject.toml that requires an SDK also requires capa-core with its extra"
     reads = PyprojectFile
 
     def check(self, file: PyprojectFile, project: Project) -> Iterator[Edit | Finding]:
-        """Yield the edits that ask for Capa, and what is left to do."""
+        """Yield the edits that add Capa, and findings for the rest."""
         yield from super().check(file, project)
         yield from self._of_conda(file, project)
         yield from self._of_tox(file, project)
 
     def _of_conda(self, file: PyprojectFile, project: Project) -> Iterator[Finding]:
-        asked = list(filter(None, (read_requirement(text) for text, _ in file.asked)))
-        brought = {extra for one in asked if one.name == CAPA_DISTRIBUTION for extra in one.extras}
-        brought |= {owner.extra for one in asked if (owner := project.names.required(one.name))}
+        required = list(filter(None, (read_requirement(text) for text, _ in file.required)))
+        brought = {extra for one in required if one.name == CAPA_DISTRIBUTION for extra in one.extras}
+        brought |= {owner.extra for one in required if (owner := project.names.required(one.name))}
         for path, table in file.conda_tables:
             for key in table:
                 owner = project.names.required(key)
                 if owner and not brought & {owner.extra, "all"}:
                     wanted = capa_requirement([owner.extra])
-                    message = f"{'.'.join(path)}: {key} is asked of conda, which has no {wanted}"
-                    step = "ask for it in [tool.pixi.pypi-dependencies]"
+                    message = f"{'.'.join(path)}: {key} comes from conda, which has no {wanted}"
+                    step = "add it to [tool.pixi.pypi-dependencies]"
                     yield Finding(self.id, file.line_with(key), "warning", message, step)
 
     def _of_tox(self, file: PyprojectFile, project: Project) -> Iterator[Finding]:
         try:
             lists = ToxIni(file.path, file.legacy_tox_ini.encode()).lists
         except UnreadableError:
-            return  # what tox cannot read either asks for nothing
+            return  # tox cannot read it either, so it requires nothing
         for listed in lists:
             if missing := missing_extras((line.text for line in listed.lines), project.names):
-                message = f"legacy_tox_ini asks for an SDK and not for {capa_requirement(missing)}"
+                message = f"legacy_tox_ini requires an SDK without {capa_requirement(missing)}"
                 yield Finding(self.id, file.line_with("legacy_tox_ini"), "warning", message, "add it by hand")

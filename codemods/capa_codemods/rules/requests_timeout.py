@@ -141,7 +141,7 @@ def _replaced(tree: ast.Module, meanings: Meanings, project: Project) -> Iterato
 
 @lru_cache(maxsize=1)
 def _replaced_elsewhere(project: Project) -> dict[str, str]:
-    """Return what files of the tree replace for all others, each with what to say; tests replace it for themselves."""
+    """Return the names that files of the tree replace for all others, each with its message; tests do so locally."""
     found: dict[str, str] = {}
     for path in project.files:
         if path.endswith(".py") and not _OF_TESTS.search(path):

@@ -1,4 +1,4 @@
-"""Requirements files: Capa is asked for beside the SDK.
+"""Requirements files: a line for Capa is added to those that require an SDK.
 
     requests>=2.31  # http      →  requests>=2.31  # http
                                    capa-core[requests]
@@ -6,10 +6,10 @@
     celery; os_name == "nt"     →  celery; os_name == "nt"
                                    capa-core[celery]; os_name == "nt"
 
-Order, comments and markers are kept. Files that a tool has generated are not edited: the finding says which
-command makes them again. Nor are those whose first comments say not to, which the finding quotes, nor those with
-hashes, in which pip takes no line without one. A requirement that excludes the versions that an adapter takes is
-named, in this kind of file and all others.
+Order, comments and markers are kept. Files that a tool has generated are not edited: the finding names the command
+that makes them again. Nor are those whose first comments forbid it, which the finding quotes, nor those with hashes, in
+which pip refuses a line without one. A requirement that excludes the versions that an adapter supports is reported, in
+this kind of file and all others.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from capa_codemods.manifests.requirements_file import RequirementsFile
 
 
 class Requirements(LineRule[RequirementsFile]):
-    """Ask for Capa in requirements files that ask for an SDK."""
+    """Add Capa to requirements files that require an SDK."""
 
     id = "requirements"
-    summary = "requirements files that ask for an SDK ask for capa-core with its extra too"
+    summary = "requirements files that require an SDK also require capa-core with its extra"
     reads = RequirementsFile

@@ -1,4 +1,4 @@
-"""Headers of scripts (PEP 723): Capa is asked for beside the SDK.
+"""Headers of scripts (PEP 723): Capa is added to those that require an SDK.
 
     # /// script                    →  # /// script
     # dependencies = [                 # dependencies = [
@@ -7,7 +7,7 @@
     # ///                              # ]
                                        # ///
 
-A tool that runs the script, such as `uv run`, installs what its header asks for and nothing else.
+A tool that runs the script, such as `uv run`, installs the requirements of its header and nothing else.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from capa_codemods.manifests.toml_rule import TomlRule
 
 
 class ScriptHeader(TomlRule[Header]):
-    """Ask for Capa where the header of a script asks for an SDK."""
+    """Add Capa to headers of scripts that require an SDK."""
 
     id = "script-header"
-    summary = "scripts whose header asks for an SDK ask for capa-core with its extra too"
+    summary = "scripts whose header requires an SDK also require capa-core with its extra"
     reads = Header

@@ -1,4 +1,4 @@
-"""setup.cfg: Capa is asked for beside the SDK.
+"""setup.cfg: Capa is added to lists of requirements that have an SDK.
 
     install_requires =           →  install_requires =
         requests>=2.31                  requests>=2.31
@@ -7,7 +7,7 @@
     x = requests.help:main       →  x = capa_requests.help:main
 
 `install_requires`, `setup_requires`, `tests_require` and the extras. A single line in which `;` could begin a marker or
-the next requirement is left and named.
+the next requirement is left and reported.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from capa_codemods.project import Project
 
 
 class SetupCfg(LineRule[SetupCfgFile]):
-    """Ask for Capa where setup.cfg asks for an SDK."""
+    """Add Capa to a setup.cfg that requires an SDK."""
 
     id = "setup-cfg"
-    summary = "setup.cfg that asks for an SDK asks for capa-core with its extra too"
+    summary = "a setup.cfg that requires an SDK also requires capa-core with its extra"
     reads = SetupCfgFile
 
     def check(self, file: SetupCfgFile, project: Project) -> Iterator[Edit | Finding]:
-        """Yield the edits that ask for Capa and load from it, and what to do where none is certain."""
+        """Yield the edits that add Capa and load entry points from it, and findings where none is certain."""
         yield from super().check(file, project)
         yield from moved_entries(self.id, file.entries, file.path, project)

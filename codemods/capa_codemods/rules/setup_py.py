@@ -1,9 +1,9 @@
-"""setup.py: Capa is asked for beside the SDK, in the lists that stand in the call of `setup`.
+"""setup.py: Capa is added to the lists in the call of `setup` that have an SDK.
 
     install_requires=["requests>=2"]  →  install_requires=["requests>=2", "capa-core[requests]"]
 
 `install_requires`, `setup_requires`, `tests_require` and the lists of `extras_require`, where they are literal. A list
-that is built elsewhere is left and named: what becomes of it is known only when the file runs.
+that is built elsewhere is left and reported: its items are known only when the file runs.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from capa_codemods.rule import Rule
 
 
 class SetupPy(Rule[SetupFile]):
-    """Ask for Capa where setup.py asks for an SDK."""
+    """Add Capa to a setup.py that requires an SDK."""
 
     id = "setup-py"
-    summary = "setup.py that asks for an SDK in a literal list asks for capa-core with its extra too"
+    summary = "a setup.py that requires an SDK in a literal list also requires capa-core with its extra"
     reads = SetupFile
 
     def check(self, file: SetupFile, project: Project) -> Iterator[Edit | Finding]:
-        """Yield the edits that ask for Capa, and a finding where the list is built elsewhere."""
+        """Yield the edits that add Capa, and a finding where the list is built elsewhere."""
         for items in file.lists:
             yield from self._list(items, file, project)
-        asked = ((item.value, item) for items in (*file.lists, file.loose) for item in items)
-        yield from contradictions(self.id, asked, attrgetter("line"), project.names)
+        required = ((item.value, item) for items in (*file.lists, file.loose) for item in items)
+        yield from contradictions(self.id, required, attrgetter("line"), project.names)
         yield from moved_entries(self.id, file.entries, file.path, project)
         for lack in missing((item.value for item in file.loose), project.names):
             line = next(item.line for item in file.loose if lack.is_for(item.value, project.names))
-            message = f"asks for an SDK and not for {lack.text}: the list is not literal in `setup(…)`"
+            message = f"requires an SDK without {lack.text}: the list is not literal in `setup(…)`"
             yield Finding(self.id, line, "warning", message, "add it by hand")
 
     def _list(self, items: Sequence[Item], file: SetupFile, project: Project) -> Iterator[Edit | Finding]:
@@ -51,7 +51,7 @@ class SetupPy(Rule[SetupFile]):
         last = ours or next(item for item in reversed(items) if lack.is_for(item.value, project.names))
         written = file.text[last.start : last.end]
         if written[1:-1] != last.value:
-            message = f"asks for an SDK and not for {lack.text}: the string beside is joined or escaped"
+            message = f"requires an SDK without {lack.text}: the string before it is joined or escaped"
             yield Finding(self.id, last.line, "warning", message, "add it by hand")
         elif ours:
             yield from replaced(file, ours, with_extras(ours.value, lack.extras), self.id)

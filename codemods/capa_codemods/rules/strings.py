@@ -98,7 +98,7 @@ class Strings(Rule[PythonFile]):
                 yield from self.use(use, names, holders)
 
     def use(self, use: StringUse, names: Names, holders: Holders) -> Iterator[Edit | Finding]:
-        """Yield what is to be done about one string that names something of an SDK."""
+        """Yield the edit or the finding for one string that names something of an SDK."""
         if not _names_something(use):
             if _is_package(use):
                 yield self._stays(use, names, "a relative name is added to it")
@@ -142,7 +142,7 @@ def _is_package(use: StringUse) -> bool:
 
 
 def _may_be_patched(use: StringUse, names: Names) -> bool:
-    """Return whether *use*, a class or what it has, is the default of a parameter for a thing to patch or import."""
+    """Return whether *use*, a class or a member, is the default of a parameter for a name to patch or import."""
     module = names.module_of(use.value)
     if module is None or use.place != "default" or use.holder not in _TARGETS:
         return False
@@ -171,7 +171,7 @@ def _doubt(use: StringUse, holders: Holders) -> tuple[str, str] | None:
 
 
 def _reason_to_stay(use: StringUse, aim: _Aim, names: Names) -> tuple[str, str] | None:
-    """Return why a string that names something to patch or to import stays, and what to do; None if it moves."""
+    """Return why a string that names something to patch or to import stays, and the next step; None if it moves."""
     owner = names.owner(use.value)
     package = owner.package if owner else "the adapter"
     dotted = use.value.replace(":", ".")

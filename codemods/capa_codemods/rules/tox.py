@@ -1,11 +1,11 @@
-"""tox.ini: Capa is asked for beside the SDK.
+"""tox.ini: Capa is added to lists of requirements that have an SDK.
 
     deps =                       →  deps =
         requests                        requests
                                         capa-core[requests]
 
-Lines for some environments only (`py311: requests`) are left and named; what is taken over from elsewhere
-(`{[testenv]deps}`, `-r requirements.txt`) is asked for there.
+Lines for some environments only (`py311: requests`) are left and reported; requirements that come from elsewhere
+(`{[testenv]deps}`, `-r requirements.txt`) are changed there.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from capa_codemods.manifests.line_rule import LineRule
 
 
 class Tox(LineRule[ToxIni]):
-    """Ask for Capa where tox.ini asks for an SDK."""
+    """Add Capa to a tox.ini that requires an SDK."""
 
     id = "tox"
-    summary = "tox.ini that asks for an SDK asks for capa-core with its extra too"
+    summary = "a tox.ini that requires an SDK also requires capa-core with its extra"
     reads = ToxIni

@@ -56,11 +56,11 @@ class Names:
         return self.roots.get(dotted.partition(".")[0])
 
     def line(self, dotted: str, argument: str | None = None) -> NameLine | None:
-        """Return what the maps say of exactly this name, or of this argument of it."""
+        """Return the line of the maps about exactly this name, or about this argument of it."""
         return self._lines.get((dotted, argument))
 
     def nearest_line(self, dotted: str) -> NameLine | None:
-        """Return what the maps say of *dotted* or of the nearest name that holds it."""
+        """Return the line of the maps about *dotted*, or about the nearest name that holds it."""
         while dotted:
             if found := self._lines.get((dotted, None)):
                 return found
@@ -80,7 +80,7 @@ class Names:
         return bool(dotted)
 
     def target_of(self, module: str, name: str) -> Target:
-        """Return from where `from module import name` gets the same name now; *module* itself if it must stay."""
+        """Return the new place of the name that `from module import name` binds; *module* itself if it must stay."""
         dotted = f"{module}.{name}"
         line = self.line(dotted)
         if (line is not None and line.support == "none") or self.is_unserved(dotted):
@@ -99,7 +99,7 @@ class Names:
         return self._originals[module] + dotted[len(module) :] if module else dotted
 
     def new_root(self, module: str) -> str | None:
-        """Return the new module that holds what `import module` binds, the root of *module*.
+        """Return the new module in place of the root of *module*, which `import module` binds.
 
         None unless both are served, and the new root holds the new module under the same path.
         """
@@ -114,7 +114,7 @@ class Names:
         return self._distributions.get(normalized_name(distribution))
 
     def may_require(self, text: str) -> bool:
-        """Return whether *text*, or as much of it as is ever parsed, names a distribution that brings an SDK."""
+        """Return whether *text*, up to the size that is ever parsed, names a distribution that brings an SDK."""
         return self._required.search(text, 0, LARGEST_BYTES) is not None
 
 

@@ -1,7 +1,7 @@
 """A filter that finds from the bytes alone whether a file can concern the rules, so that few files are parsed.
 
-A file is let through if the name of a root stands where an import statement or a string could name it. That is never
-missed. A comment or a docstring that looks the same is let through too; the syntax tree distinguishes them.
+A file passes if it has the name of a root where an import statement or a string could name it. That is never
+missed. A comment or a docstring that looks the same passes too; the syntax tree distinguishes them.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from capa_codemods.sdks.word_search import search_for
 
 _GAP = rb"(?:[ \t\f]|\\\r?\n?)"
-# What stands between the beginning of a line, with the lines it goes on from, and the name.
+# The text between the beginning of a line, with the lines that it continues, and the name.
 _FROM = re.compile(rb"(?:^|[;:\r]|\xef\xbb\xbf)" + _GAP + rb"*from" + _GAP + rb"+\Z")
 _IMPORT = re.compile(
     rb"(?:^|[;:\r]|\xef\xbb\xbf)" + _GAP + rb"*import" + _GAP + rb"+(?:[^;#\r]*," + _GAP + rb"*)?\Z"
 )
-# What makes a bare name in quotes more than a word; see the rule for strings.
+# Calls and keys that make a bare name in quotes more than a word; see the rule for strings.
 _ASKED = re.compile(
     rb"(?:getLogger|get_logger|get_task_logger|get|import_module|__import__|importorskip|find_spec|modules|multiple"
     rb"|import_string|symbol_by_name)\s*[(\[](?:\s|#[^\n]*\n)*(?:\w+\s*=\s*)?[rRuU]?[\"']+\Z"
@@ -33,7 +33,7 @@ _REACH = 4_000
 
 
 class Sieve:
-    """Lets through the files that may concern the SDKs with these roots."""
+    """A filter for the files that may concern the SDKs with these roots."""
 
     def __init__(self, roots: Iterable[str]) -> None:
         """Look for *roots*."""
@@ -48,7 +48,7 @@ class Sieve:
 
     def names(self, data: bytes) -> bool:
         """Return whether *data* holds the name of a root anywhere."""
-        # A file may be asked about for several kinds, one after the other.
+        # The same file is often checked for several kinds, one after the other.
         if data is not self._asked:
             self._asked, self._answer = data, self._search(data)
         return self._answer
@@ -68,10 +68,10 @@ class Sieve:
         return sorted(start for start, end in self._places(data) if _is_quoted(data, start, end))
 
     def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Yield where the roots stand as whole words."""
+        """Yield the places of the roots as whole words."""
         for literal, holds in self._searches:
-            # A search for fixed bytes is several times as fast as a pattern of alternatives, and to say that they are
-            # not there as fast again.
+            # A search for fixed bytes is several times as fast as a pattern of alternatives, and twice that where they
+            # are absent.
             start = data.find(literal) if holds(data) else -1
             while start >= 0:
                 end = start + len(literal)
@@ -90,7 +90,7 @@ def _is_imported(data: bytes, start: int) -> bool:
     while begin and data.endswith((b"\\\n", b"\\\r\n"), floor, begin):
         begin = data.rfind(b"\n", floor, begin - 1) + 1
     if not begin and floor:
-        return True  # a line longer than that is no one's hand-written code: let the parser look
+        return True  # nobody writes such a long line by hand: the parser decides
     before = data[begin:start]
     if b"import" in before:
         return _IMPORT.search(before) is not None or _FROM.search(before) is not None
@@ -98,7 +98,7 @@ def _is_imported(data: bytes, start: int) -> bool:
 
 
 def _imports_lazily(data: bytes) -> bool:
-    """Return whether names of *data* may be imported when they are first asked for, from a table."""
+    """Return whether names of *data* may be imported from a table when they are first used."""
     return b"__getattr__" in data and (b"import_module" in data or b"__import__" in data)
 
 
@@ -111,7 +111,7 @@ def _is_quoted(data: bytes, start: int, end: int) -> bool:
     if after not in {b'"', b"'"}:
         return False
     beyond = data[end + 1 : end + 20].lstrip()[:1]
-    # A literal joined from parts; a key of what is put into `sys.modules`.
+    # A literal joined from parts; a key of a dictionary that is put into `sys.modules`.
     if (beyond and beyond in b"'\"") or (beyond == b":" and b"patch.dict" in data):
         return True
     return _is_asked(data[max(0, start - _WINDOW) : start]) or _imports_lazily(data)
@@ -119,7 +119,7 @@ def _is_quoted(data: bytes, start: int, end: int) -> bool:
 
 def _is_asked(before: bytes) -> bool:
     if b"#" not in before:  # in a comment there may be brackets
-        # What asks stands on the line of the quote, or right before the last bracket.
+        # The callee is on the line of the quote, or right before the last bracket.
         line, bracket = before.rfind(b"\n") + 1, max(before.rfind(b"("), before.rfind(b"["))
         before = before[line if bracket < 0 else max(0, min(line, bracket - _LONGEST_CALLEE)) :]
     return _ASKED.search(before) is not None

@@ -1,4 +1,4 @@
-"""Return whether bytes hold one of a few words, as fast as the machine can."""
+"""A fast search for a few words in bytes, by the C library where that is the fastest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def search_for(words: Iterable[bytes]) -> Holds:
         for word in listed:
             if find(data, word):
                 return True
-        # What comes after a zero byte it has not seen.
+        # The C library stops at a zero byte.
         return b"\0" in data and _holds(data, listed)
 
     return holds
@@ -33,7 +33,7 @@ def _holds(data: bytes, words: tuple[bytes, ...]) -> bool:
 
 
 def _strstr() -> Callable[[bytes, bytes], int | None] | None:
-    """Return the C library's search if it is GNU's, which takes a quarter of the time of Python's own."""
+    """Return the C library's search if it is GNU's, which takes a quarter of the time of Python's."""
     try:
         if not (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc"):
             return None

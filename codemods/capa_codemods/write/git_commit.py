@@ -21,7 +21,7 @@ class UncommittedChanges(NamedTuple):
     untracked: tuple[str, ...] = ()
 
     def beside(self, paths: Sequence[str]) -> list[str]:
-        """Return what would be hard to tell from a rewrite of *paths*: each change, and those of them not tracked."""
+        """Return the changes that a diff would mix with a rewrite of *paths*: tracked ones, and new files in it."""
         folders = tuple(path for path in self.untracked if not path or path.endswith("/"))
         new = [path for path in self.untracked if path in paths]
         new += [folder for folder in folders if any(path.startswith(folder) for path in paths)]
@@ -29,15 +29,15 @@ class UncommittedChanges(NamedTuple):
 
 
 def uncommitted_changes(root: str, scopes: Sequence[str] = ()) -> UncommittedChanges:
-    """Return what is not committed of *scopes* below *root*, or of all of it; nothing outside a work tree.
+    """Return the uncommitted changes in *scopes* below *root*, or in all of it; none outside a work tree.
 
     Raises:
-        CodemodError: *root* is in a work tree and git cannot say.
+        CodemodError: *root* is in a work tree and git fails.
     """
     if git_top_level(root) is None:
         return UncommittedChanges()
     # A submodule is a repository of its own, with programs of its own.
-    asked = (
+    arguments = (
         "status",
         "--porcelain",
         "-z",
@@ -46,7 +46,7 @@ def uncommitted_changes(root: str, scopes: Sequence[str] = ()) -> UncommittedCha
         "--",
         *(scopes or (".",)),
     )
-    out = ask_git(root, "--literal-pathspecs", *_without_filters(root), *asked)
+    out = ask_git(root, "--literal-pathspecs", *_without_filters(root), *arguments)
     if out is None:
         raise CodemodError(
             f"git cannot say whether {root} has uncommitted changes: "

@@ -78,7 +78,7 @@ def _settle_folder(path: str) -> None:
 
 
 def _check_writable(path: str) -> None:
-    # A rename asks for rights to the folder alone; who takes them from the file means the file.
+    # A rename needs rights to the folder alone; a file without the right to write is protected on purpose.
     if not stat.S_IMODE(os.lstat(path).st_mode) & 0o222:
         raise ConflictError(f"{path} is read-only: it was left as it is; allow writing to it and run again")
 
@@ -114,7 +114,7 @@ def _copy_attributes(source: str, handle: int) -> None:
 
 
 def _give(handle: int, found: os.stat_result) -> bool:
-    """Give the file the owner and group of *found*, as far as we may; say whether that was all of it."""
+    """Give the file the owner and group of *found*, as far as permitted, and return whether both were set."""
     for owner in (found.st_uid, -1):
         try:
             os.fchown(handle, owner, found.st_gid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from capa_codemods.api import CAPA_DISTRIBUTION, Finding, Outcome, Project, asks_for, capa_requirement
+from capa_codemods.api import CAPA_DISTRIBUTION, Finding, Outcome, Project, capa_requirement, requires
 
 _RULE = "manifests"
 _IMPORTS = "imports"
@@ -35,7 +35,7 @@ def _findings(project: Project, outcomes: Sequence[Outcome]) -> Iterator[Finding
     for owner in project.names.maps:
         wanted = [*owner.distributions, CAPA_DISTRIBUTION]
         if owner.package.encode() in moved and not any(
-            asks_for(manifest, project, wanted) for manifest in project.manifests
+            requires(manifest, project, wanted) for manifest in project.manifests
         ):
             message = (
                 f"no manifest requires {owner.name}, so none will require {capa_requirement([owner.extra])}"

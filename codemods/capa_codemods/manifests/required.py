@@ -1,7 +1,7 @@
-"""Whether a manifest asks for a distribution, or only speaks of it.
+"""Requirements of a manifest, told apart from mere mentions of a distribution.
 
-What each kind of manifest may ask with is read: keys that are about requirements, lines for pip, strings of a setup.py.
-Descriptions, keywords and the settings of linters are no requests.
+Each kind of manifest is read where requirements may be: keys that are about requirements, lines for pip, strings of a
+setup.py. Descriptions, keywords and the settings of linters are mentions.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _KINDS: tuple[type[_Manifest], ...] = (
     *(PyprojectFile, Pipfile, SetupCfg, ToxIni),
     *(SetupFile, CondaFile, RequirementsFile),
 )
-# Below such a key, of any tool, something may be asked for.
-_ASKING = re.compile(r"requir|depend|deps|install|packages|source|commands", re.IGNORECASE)
-# What they hold, of a dependency, is a part or a condition of it.
+# Keys, of any tool, below which requirements may be.
+_REQUIRING = re.compile(r"requir|depend|deps|install|packages|source|commands", re.IGNORECASE)
+# Keys of a dependency whose values are a part or a condition of it.
 _PARTS = frozenset({"extras", "markers"})
 # setuptools takes the list from elsewhere.
 _ELSEWHERE = ("file:", "attr:")
 
 
-def asks_for(manifest: str, project: Project, distributions: Sequence[str]) -> bool:
-    """Return whether *manifest*, a path, asks for one of *distributions*; also yes where it names one and may."""
+def requires(manifest: str, project: Project, distributions: Sequence[str]) -> bool:
+    """Return whether *manifest*, a path, requires one of *distributions*, or names one and may require it."""
     named = spellings_pattern(distributions)
     if not named.search(project.text_of(manifest)):
         return False
@@ -47,12 +47,12 @@ def asks_for(manifest: str, project: Project, distributions: Sequence[str]) -> b
 
 def _is_of(text: str, wanted: frozenset[str], named: re.Pattern[str]) -> bool:
     found = read_requirement(text)
-    # An option, a path or an address: what it brings, it may say in its name.
+    # An option, a path or an address may have the name of the distribution that it brings.
     return found.name in wanted if found else named.search(text) is not None
 
 
 def _texts_of(manifest: str, project: Project) -> Iterable[str] | None:
-    """Return the requirements of *manifest* and what may be one; None if it may have others."""
+    """Return the texts of *manifest* that are, or may be, requirements; None if it may have others."""
     kind = next((one for one in _KINDS if one.claims(manifest)), None)
     try:
         data = read_file(os.path.join(project.root, manifest), follow_link=True)
@@ -66,7 +66,7 @@ def _texts(file: _Manifest) -> Iterable[str] | None:
         case SetupFile() | CondaFile() | RequirementsFile():
             return file.texts
         case Pipfile():
-            return [text for _, table in file.dependency_tables for text in _below(table, is_asking=True)]
+            return [text for _, table in file.dependency_tables for text in _below(table, is_requiring=True)]
         case PyprojectFile():
             return None if file.is_dynamic or file.legacy_tox_ini else list(_below(file.tables))
         case IniFile():
@@ -77,21 +77,21 @@ def _texts(file: _Manifest) -> Iterable[str] | None:
 def _words(file: IniFile) -> Iterator[str]:
     for section, options in file.values.items():
         for option, value in options.items():
-            if _ASKING.search(f"{section} {option}"):
+            if _REQUIRING.search(f"{section} {option}"):
                 yield from (value or "").split()
 
 
-def _below(value: Any, *, is_asking: bool = False) -> Iterator[str]:
-    """Yield the keys and the lines of *value* that stand below a key that is about requirements."""
+def _below(value: Any, *, is_requiring: bool = False) -> Iterator[str]:
+    """Yield the keys and the lines of *value* below a key that is about requirements."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from [key] if is_asking and not _is_group(inner) else []
+            yield from [key] if is_requiring and not _is_group(inner) else []
             if key not in _PARTS:
-                yield from _below(inner, is_asking=is_asking or _ASKING.search(key) is not None)
+                yield from _below(inner, is_requiring=is_requiring or _REQUIRING.search(key) is not None)
     elif isinstance(value, list):
         for inner in value:
-            yield from _below(inner, is_asking=is_asking)
-    elif isinstance(value, str) and is_asking:
+            yield from _below(inner, is_requiring=is_requiring)
+    elif isinstance(value, str) and is_requiring:
         yield from value.splitlines()
 
 
