@@ -1,4 +1,4 @@
-"""From text to the type that an annotation asks for."""
+"""Conversion of texts to the type of an annotation."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
 _SEQUENCES = (list, set, frozenset, tuple)
 
 
-def convert(text: str, kind: Any, what: str) -> Any:
+def convert(text: str, kind: Any, label: str) -> Any:
     """Return *text* as a *kind*: numbers, truth values (`on`, `yes`, `1`, …), enums, dates; lists by commas or JSON.
 
     Raises:
-        InvalidArgumentError: It does not fit; the message names *what* and not the text, which may be a secret.
+        InvalidArgumentError: It does not fit; the message has *label* and not the text, which may be a secret.
     """
     if kind in (str, Any):
         return text
     if kind is bytes:
         return text.encode()
-    return validated(_parted(text, kind), kind, what)
+    return validated(_parted(text, kind), kind, label)
 
 
-def from_json(text: str, kind: Any, what: str) -> Any:
+def from_json(text: str, kind: Any, label: str) -> Any:
     """Return the JSON *text* as a *kind*.
 
     Raises:
-        InvalidArgumentError: It is not JSON, or does not fit; the message names *what* and not the text.
+        InvalidArgumentError: It is not JSON, or does not fit; the message has *label* and not the text.
     """
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise InvalidArgumentError(f"{what}: not JSON ({error}). Mend the value.") from None
-    return data if kind is Any else validated(data, kind, what)
+        raise InvalidArgumentError(f"{label}: not JSON ({error}). Correct the value.") from None
+    return data if kind is Any else validated(data, kind, label)
 
 
-def validated(data: Any, kind: Any, what: str) -> Any:
-    """Return *data* as a *kind*: whatever pydantic knows, from `int` to nested dataclasses and models.
+def validated(data: Any, kind: Any, label: str) -> Any:
+    """Return *data* as a *kind*: any type that pydantic knows, from `int` to nested dataclasses and models.
 
     Raises:
         InvalidArgumentError: It does not fit, or pydantic does not know *kind*.
@@ -56,17 +56,17 @@ def validated(data: Any, kind: Any, what: str) -> Any:
             f"{'.'.join(map(str, each['loc'])) or 'value'}: {each['msg']}"
             for each in error.errors(include_input=False)
         )
-        raise InvalidArgumentError(f"{what}: {faults}. Mend the value, or the annotation.") from None
+        raise InvalidArgumentError(f"{label}: {faults}. Correct the value, or the annotation.") from None
     except PydanticSchemaGenerationError:
         raise InvalidArgumentError(
-            f"{what}: values cannot be made into {kind!r}. Annotate a type that pydantic knows, such as a dataclass."
+            f"{label}: values cannot be made into {kind!r}. Annotate a type that pydantic knows, such as a dataclass."
         ) from None
 
 
 def converter(kind: Any, *, is_json: bool) -> Callable[[str, str], Any]:
-    """Return `convert` or `from_json` for *kind*, taking the text and what it is of."""
+    """Return `convert` or `from_json` for *kind*, with the text and its label as arguments."""
     by = from_json if is_json else convert
-    return lambda text, what: by(text, kind, what)
+    return lambda text, label: by(text, kind, label)
 
 
 def _adapter(kind: Any) -> TypeAdapter[Any]:

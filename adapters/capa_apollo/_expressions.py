@@ -34,7 +34,7 @@ _DEEPEST = 50
 
 
 def evaluate(source: str) -> Any:
-    """Return what *source* is worth.
+    """Return the value of the expression *source*.
 
     Raises:
         InvalidArgumentError: It is none of the forms above.

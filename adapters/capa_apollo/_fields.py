@@ -15,7 +15,7 @@ _LISTS = (list, set, frozenset, tuple)
 
 
 def fitted(data: Any, kind: Any) -> Any:
-    """Return *data* with its keys renamed to the fields of *kind*, at every depth; what fits no field stays."""
+    """Return *data* with its keys renamed to the fields of *kind*, at every depth; keys that fit no field stay."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         kinds = [one for one in arguments if one is not type(None)]
@@ -30,7 +30,7 @@ def fitted(data: Any, kind: Any) -> Any:
 
 
 def fields_of(kind: type) -> dict[str, Any]:
-    """Return field → type of a dataclass or a pydantic model, by the names under which it takes them; else nothing."""
+    """Return field → type of a dataclass or a pydantic model, by the names of its parameters; of other types, none."""
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind, include_extras=True)
         return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.init}

@@ -26,8 +26,8 @@ class Live(Generic[T]):
     It is bound to the default runtime by the first reading, and anew when another runtime has become the default.
 
     Args:
-        inputs: For a runtime, what the value is computed from: spaces with the names of namespaces.
-        compute: From the views of these to the value; what it raises goes to the first reader, and is logged at a
+        inputs: Returns, for a runtime, the inputs of the value: spaces with the names of namespaces.
+        compute: Returns the value from the views of these; its error is raised at the first reading, and logged at a
             later change.
     """
 
@@ -50,7 +50,7 @@ class Live(Generic[T]):
         self._computing = threading.RLock()
 
     def get(self) -> T:
-        """Return the value; raises what computing it raises, as long as there is none."""
+        """Return the value; as long as there is none, an error of computing it is raised."""
         if default_runtime() is self._runtime:
             return self._value  # type: ignore[no-any-return]
         return self.bind(default_runtime())

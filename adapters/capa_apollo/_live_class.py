@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _OF_PYDANTIC = ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
 
 State = Mapping[str, Any]
-"""Attribute → value of what one instance consists of; `__dict__` holds its fields."""
+"""Attribute → value, for all state of one instance; `__dict__` holds its fields."""
 
 
 class Source(Protocol):
@@ -37,27 +37,27 @@ class Source(Protocol):
     namespace: str
 
     def space(self, runtime: Runtime) -> Space:
-        """Return where the namespace is in *runtime*."""
+        """Return the space of the namespace in *runtime*."""
 
     def data(self, view: ConfigurationView) -> Any:
-        """Return what the namespace holds, nested."""
+        """Return the data of the namespace, nested."""
 
-    def what(self) -> str:
-        """Return how messages call it."""
+    def label(self) -> str:
+        """Return its name in messages."""
 
 
 class LiveClass:
-    """Patches *decorated*: what is constructed without arguments is live, in the runtime in which it was made.
+    """Patches *decorated*: instances constructed without arguments are live, in the runtime in which they were made.
 
-    A live instance has its `__dict__` swapped for another at a change: reading an attribute costs what it always
-    does, and each read sees all of the old values or all of the new.
+    A live instance has its `__dict__` swapped for another at a change: reading an attribute costs no more than before,
+    and each read sees all of the old values or all of the new.
     """
 
     def __init__(self, source: Source, decorated: type) -> None:
         if not decorated.__dictoffset__ or not decorated.__weakrefoffset__:
             raise InvalidArgumentError(
                 f"{decorated.__qualname__} has __slots__, so its instances cannot be swapped as a whole. Leave slots "
-                f"out, or use it as an attribute: config: {decorated.__name__} = {source.what()}"
+                f"out, or use it as an attribute: config: {decorated.__name__} = {source.label()}"
             )
         self._source = source
         self._decorated = decorated
@@ -104,8 +104,8 @@ class LiveClass:
     def _state(self, views: Sequence[ConfigurationView]) -> State:
         if self._kind is None:
             self._kind = self._model()
-        what = f"{self._decorated.__qualname__} from {self._source.what()}"
-        built = validated(fitted(self._source.data(views[0]), self._kind), self._kind, what)
+        label = f"{self._decorated.__qualname__} from {self._source.label()}"
+        built = validated(fitted(self._source.data(views[0]), self._kind), self._kind, label)
         if self._is_plain:
             return {"__dict__": vars(built)}
         return {name: getattr(built, name) for name in ("__dict__", *_OF_PYDANTIC) if hasattr(built, name)}

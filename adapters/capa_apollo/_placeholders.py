@@ -18,11 +18,11 @@ _EXPRESSION = re.compile(r"#\{(?P<inner>.*)\}\s*", re.DOTALL)
 
 
 def resolve(expression: str, lookup: Lookup) -> object:
-    """Return *expression* with each placeholder replaced, as text; `#{…}` around all of it as what it evaluates to.
+    """Return *expression* with each placeholder replaced, as text; `#{…}` around all of it is evaluated.
 
     Raises:
         InvalidArgumentError: A key has neither value nor default, placeholders refer to each other in a circle, a
-            brace is missing, or what `#{…}` holds is none of the simple forms.
+            brace is missing, or the content of `#{…}` is none of the simple forms.
     """
     text = _replaced(expression, lookup, ())
     match = _EXPRESSION.fullmatch(text.strip())
@@ -80,7 +80,7 @@ def _found(inner: str, lookup: Lookup) -> tuple[str, str | None, str | None]:
 
 
 def _separator(inner: str) -> int:
-    """Return where the colon before the default stands, outside nested placeholders, or -1."""
+    """Return the index of the colon before the default, outside nested placeholders, or -1."""
     depth = 0
     for position, character in enumerate(inner):
         if inner.startswith(_OPENING, position):

@@ -43,7 +43,7 @@ def enable_apollo_config(
 
 
 def disable_apollo_config() -> None:
-    """Forget what was enabled, so that placeholders look through `application` alone; for tests."""
+    """Forget the enabled namespaces, so that placeholders look through `application` alone; for tests."""
     _enabled.clear()
     for live in list(_dependents):
         live.unbind()
@@ -63,7 +63,7 @@ class Resolved(Live[Any]):
 
 
 def inputs(runtime: Runtime) -> list[tuple[Space, str]]:
-    """Return what placeholders read from in *runtime*."""
+    """Return the spaces and namespaces that placeholders read in *runtime*."""
     space = own_space(runtime)
     return [(space, name) for name in enabled_namespaces()]
 

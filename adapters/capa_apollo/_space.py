@@ -28,7 +28,7 @@ class Space(NamedTuple):
         return self.configuration.view(**self.scope(namespace))
 
     def scope(self, namespace: str) -> dict[str, str]:
-        """Return the keyword arguments that mean *namespace* to the configuration block."""
+        """Return the keyword arguments of the configuration block for *namespace*."""
         label = "" if self.cluster == DEFAULT_CLUSTER else self.cluster
         return {"application": self.app_id, "group": namespace_of(namespace), "label": label}
 
@@ -77,5 +77,5 @@ def space_at(url: str, app_id: str, cluster: str) -> Space:
 
 
 def texts(view: ConfigurationView) -> dict[str, str]:
-    """Return what Apollo's HTTP API would return: the keys, or the whole text of a document under `content`."""
+    """Return a namespace as Apollo's HTTP API does: the keys, or the whole text of a document under `content`."""
     return dict(view) if view.content is None else {"content": view.content}

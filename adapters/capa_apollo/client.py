@@ -19,8 +19,8 @@ class Namespaces:
     """The namespaces that one client has touched.
 
     Args:
-        cache: Namespace → what the client calls its cache; kept up to date until `stop`.
-        shape: From a namespace and its texts, what the cache holds for it.
+        cache: The client's own cache: namespace → content; kept up to date until `stop`.
+        shape: Returns the content for the cache from a namespace and its texts.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Namespaces:
         return self._space
 
     def open(self, namespace: str) -> Any:
-        """Hold *namespace* in the cache and return what it holds."""
+        """Hold *namespace* in the cache and return its content there."""
         with self._lock:
             if namespace not in self._cache or namespace not in self._subscriptions:
                 self._follow(namespace)

@@ -27,7 +27,7 @@ class CloudConfig:
     Args:
         namespace: A document such as `testjson.json`, or a set of properties.
         kind: The type of the object; by default the annotation of the attribute, else nested dicts and lists.
-        prefix: Only what is below this dotted key.
+        prefix: Only the keys below this dotted one.
     """
 
     def __init__(self, namespace: str, kind: Any, *, prefix: str, app_id: str, cluster: str) -> None:
@@ -40,7 +40,7 @@ class CloudConfig:
         self._live: Live[Any] = Live(self._inputs, self._built)
 
     def get(self) -> Any:
-        """Return the present object, which stays as it is: take it once for several values that belong together.
+        """Return the present object, which never changes: take it once for several values that belong together.
 
         Raises:
             InvalidArgumentError: The namespace does not fit the type. At a later change the object before stays, and
@@ -67,22 +67,22 @@ class CloudConfig:
         return [(self.space(runtime), self.namespace)]
 
     def space(self, runtime: Runtime) -> Space:
-        """Return where the namespace is in *runtime*."""
+        """Return the space of the namespace in *runtime*."""
         return own_space(runtime, self._app_id, self._cluster)
 
     def _built(self, views: Sequence[ConfigurationView]) -> Any:
         data, kind = self.data(views[0]), self._kind_of()
-        return data if kind is None else validated(fitted(data, kind), kind, self.what())
+        return data if kind is None else validated(fitted(data, kind), kind, self.label())
 
     def data(self, view: ConfigurationView) -> Any:
-        """Return what the namespace holds at the prefix, nested, as its format gives it."""
+        """Return the data of the namespace at the prefix, nested, with the types of its format."""
         data = _nested(view)
         for step in filter(None, self._prefix.split(".")):
             data = data.get(step, {}) if isinstance(data, Mapping) else {}
         return data
 
-    def what(self) -> str:
-        """Return how messages call it."""
+    def label(self) -> str:
+        """Return its name in messages."""
         return f"cloud_config({self.namespace!r}{f', prefix={self._prefix!r}' if self._prefix else ''})"
 
 
@@ -108,9 +108,9 @@ def cloud_config(
 
     Args:
         kind: The type, where there is no annotation.
-        prefix: Only what is below this dotted key.
-        app_id: Whose namespace; by default that of `[adapters.apollo]`.
-        cluster: Which variant; by default that of `[adapters.apollo]`.
+        prefix: Only the keys below this dotted one.
+        app_id: The owner of the namespace; by default the one of `[adapters.apollo]`.
+        cluster: The variant; by default the one of `[adapters.apollo]`.
 
     Raises:
         InvalidArgumentError: When first read: the namespace does not fit the type.
@@ -119,7 +119,7 @@ def cloud_config(
 
 
 def _nested(view: ConfigurationView) -> Any:
-    """Return what a namespace holds, with the types of its format; texts where the format has none."""
+    """Return the data of a namespace, with the types of its format; texts where the format has none."""
     snapshot = view.snapshot
     if snapshot.content is not None:
         return formats.tree(snapshot.content, formats.suffix_of(view.scope.group), str(view.scope))

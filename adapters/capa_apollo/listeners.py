@@ -92,7 +92,7 @@ class _Wanted:
 
 
 class _Method:
-    """A decorated method until its class is made; then the method itself stands in its place."""
+    """A decorated method until its class is made; then the method itself replaces it."""
 
     def __init__(self, function: Callable[..., object], wanted: _Wanted) -> None:
         self._function = function

@@ -9,7 +9,7 @@ class ApolloSettings(AdapterSettings):
     """Settings of decorators and `Config`, which are given no client.
 
     Attributes:
-        app_id: The appId; `""` reads what belongs to no application.
+        app_id: The appId; `""` reads namespaces that belong to no application.
         cluster: The cluster; a namespace that it has not comes from `default`.
         component: The logical name of the configuration component.
     """

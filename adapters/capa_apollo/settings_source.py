@@ -26,7 +26,7 @@ class CapaSettingsSource(PydanticBaseSettingsSource):
 
     Args:
         namespace: A set of properties, or a document.
-        prefix: Only what is below this dotted key.
+        prefix: Only the keys below this dotted one.
         app_id: Whose namespace; by default that of `[adapters.apollo]`.
         cluster: Which variant; by default that of `[adapters.apollo]`.
     """
@@ -44,7 +44,7 @@ class CapaSettingsSource(PydanticBaseSettingsSource):
         self._config = cloud_config(namespace, prefix=prefix, app_id=app_id, cluster=cluster)
 
     def __call__(self) -> dict[str, Any]:
-        """Return the values that the namespace has for the fields; what is no field is left out."""
+        """Return the values that the namespace has for the fields; other keys are left out."""
         view = self._config.space(default_runtime()).view(self._config.namespace)
         data = fitted(self._config.data(view), self.settings_cls)
         fields = self.settings_cls.model_fields

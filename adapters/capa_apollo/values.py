@@ -36,7 +36,7 @@ class Value:
         self.expression = expression
         self._kind = kind
         self._is_json = is_json
-        self._what = f"{expression!r}"
+        self._label = f"{expression!r}"
         self._annotation: Callable[[], Any] | None = None
         self._resolved = Resolved(expression, self._finish)
 
@@ -50,11 +50,11 @@ class Value:
         return self._resolved.get()
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self._what = f"{owner.__qualname__}.{name} = {self.expression!r}"
+        self._label = f"{owner.__qualname__}.{name} = {self.expression!r}"
         self._annotation = functools.partial(_annotation_of, owner, name)
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        # The body of Live.get once more: a call less in what is read a million times.
+        # The body of Live.get, without the call: values are read very often.
         live = self._resolved
         if default_runtime() is live._runtime:
             return live._value
@@ -73,12 +73,12 @@ class Value:
     def for_parameter(self, function: Callable[..., Any], name: str) -> Value:
         """Return this value with the annotation of a parameter as its type, unless a type was given."""
         own = Value(self.expression, self._kind, is_json=self._is_json)
-        own._what = f"{function.__qualname__}({name}) = {self.expression!r}"
+        own._label = f"{function.__qualname__}({name}) = {self.expression!r}"
         own._annotation = lambda: typing.get_type_hints(function, include_extras=True).get(name, str)
         return own
 
     def follow(self, follower: Callable[[Any], object]) -> None:
-        """Call *follower* after each change, with what the value is then; a value that cannot be had is passed over."""
+        """Call *follower* with the new value after each change, except where no value can be computed."""
         self._resolved.after(follower)
 
     def _finish(self, resolved: object) -> Any:
@@ -86,14 +86,14 @@ class Value:
         if kind is _UNKNOWN:
             kind = self._annotation() if self._annotation is not None else str
         if isinstance(resolved, str):
-            return converter(kind, is_json=self._is_json)(resolved, self._what)
+            return converter(kind, is_json=self._is_json)(resolved, self._label)
         from capa_apollo._convert import validated
 
-        return resolved if kind in (str, Any) else validated(resolved, kind, self._what)
+        return resolved if kind in (str, Any) else validated(resolved, kind, self._label)
 
 
 def value(expression: str = "", kind: Any = _UNKNOWN, /, **parameters: str) -> Any:
-    """Give what is described by placeholders to an attribute, a function or a setter; live.
+    """Give the value of an expression with placeholders to an attribute, a function or a setter; live.
 
         class Orders:
             timeout_s: float = value("${orders.timeout:2.5}")      # converted by the annotation
@@ -149,7 +149,7 @@ def _injecting(parameters: dict[str, str], function: Callable[P, T]) -> Callable
 
 
 class Injected(wrapt.FunctionWrapper[Any, Any]):
-    """A function that gets what its caller leaves out; in a class body, a method of one parameter is a setter."""
+    """A function that gets missing arguments filled in; in a class body, a method of one parameter is a setter."""
 
     def __init__(self, wrapped: Callable[..., Any], values: dict[str, Value]) -> None:
         super().__init__(wrapped, self._filled)
@@ -174,7 +174,7 @@ class Injected(wrapt.FunctionWrapper[Any, Any]):
 
 
 class _Setter:
-    """Calls the setters of one class on each instance: after `__init__`, and at each change while it lives."""
+    """Calls of the setters of one class on each instance: after `__init__`, and at each change while it lives."""
 
     _all: weakref.WeakKeyDictionary[type, _Setter] = weakref.WeakKeyDictionary()
 

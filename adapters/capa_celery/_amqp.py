@@ -1,4 +1,4 @@
-"""`app.amqp`: Celery's queues, routes and messages; what it would publish goes to Capa."""
+"""`app.amqp`: Celery's queues, routes and messages, with publishing through Capa."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AMQP(amqp.AMQP):  # type: ignore[misc] # celery is not typed
         return Sender(self, self.app.capa)
 
     def _retry_publish(self, publish: Any, *args: Any, **kwargs: Any) -> Any:
-        """Publish what follows a task, such as the next of a chain; Celery's tracer calls it since 5.7.
+        """Publish the successor of a task, such as the next of a chain; Celery's tracer calls it since 5.7.
 
         Raises:
             Outage: The broker is away. Celery would mark the task, which has done its work, as failed.

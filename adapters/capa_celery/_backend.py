@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from capa_core import State
 
 LONGEST_WAIT_S = 1.0
-"""How long one wait for a result lasts at most before the caller's `on_interval` gets its turn."""
+"""The longest wait for a result before the caller's `on_interval` is called."""
 
 
 def backend_of(app: Celery) -> Any:
@@ -64,12 +64,12 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
         return store
 
     def get(self, key: str) -> bytes | None:
-        """Return what is stored at *key*, what still waits in the outbox included."""
+        """Return the value at *key*, also one that still waits in the outbox."""
         waiting = self.outbox.pending(key) if self.outbox is not None else None
         return self.store.get(key) if waiting is None else waiting
 
     def mget(self, keys: Iterable[str]) -> list[bytes | None]:
-        """Return what is stored at each of *keys*."""
+        """Return the value at each of *keys*."""
         keys = list(keys)
         found = self.store.get_many(keys)
         return [found.get(key) for key in keys]
@@ -79,7 +79,7 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
         self.store.put(key, _bytes(value), ttl=self.expires or None, notify=True)
 
     def delete(self, key: str) -> None:
-        """Delete what is stored at *key*."""
+        """Delete the value at *key*."""
         self.store.delete(key)
 
     def as_uri(self, include_password: bool = False) -> str:  # noqa: ARG002 - there is none

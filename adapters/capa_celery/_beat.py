@@ -38,7 +38,7 @@ class Scheduler(CeleryScheduler):  # type: ignore[misc] # celery is not typed
         self.sync_every_tasks = 1
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Send what is due and return in how many seconds to call again."""
+        """Send the tasks that are due and return in how many seconds to call again."""
         if not self._leads():
             return STANDBY_S
         seconds: float = super().tick(*args, **kwargs)

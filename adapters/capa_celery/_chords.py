@@ -1,6 +1,6 @@
 """Chords: collect the results of a header and send the body once.
 
-Beside the saved group there are, for a group id, the size (`.n`), a number for each part (`.s`), the parts by that
+Next to the saved group there are, for a group id, the size (`.n`), a number for each part (`.s`), the parts by that
 number (`.p<number>`), the count of stored parts (`.d`) and the claim to send the body (`.c`). A part is stored before
 it is counted, and counted again each time its message comes again, so the count never stays behind the parts. A part
 that sees it reach the size reads the parts themselves; the last one to do so sees them all, whatever crashed before.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = get_logger("celery.capa.chords")
 
 CLAIM_S = 300.0
-"""How long a sent body is remembered, so that a part that comes again cannot start the chord anew."""
+"""Seconds for which a sent body is remembered, so that a part that comes again cannot start the chord anew."""
 SENT = b"sent"
 
 
@@ -60,7 +60,7 @@ class Chords:
             self.store.put(key, _bytes(self.encode({"result": saved})), ttl=self._chord_ttl())
 
     def on_chord_part_return(self, request: Any, state: str, result: Any, **_: Any) -> None:
-        """Take the result of one part; send the body if it was the last."""
+        """Store the result of one part, and send the body if it was the last."""
         group_id, task_id = request.group, request.id
         if not group_id or not task_id:
             return
@@ -144,7 +144,7 @@ class Chords:
         return key
 
     def _chord_ttl(self) -> float | None:
-        # Celery before 5.6 keeps what belongs to chords as long as results.
+        # Celery before 5.6 keeps the data of chords as long as results.
         return getattr(self, "chord_expires", self.expires) or None
 
 

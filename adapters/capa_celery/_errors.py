@@ -15,9 +15,9 @@ def unsupported(part: str, *, instead: str, section: str) -> UnsupportedError:
 
 
 class Outage(BaseException):
-    """A component was away while Celery did what stands around the body of a task: the task will run again.
+    """A component was away in the steps of Celery before or after the body of a task: the task will run again.
 
-    No `Exception`, so that nothing in Celery takes it for the task's own failure.
+    No `Exception`, so that nothing in Celery handles it as the task's own failure.
     """
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_BATCH = 100
-"""How many finished tasks are gathered at most before their results are stored."""
+"""The largest number of finished tasks that are gathered before their results are stored."""
 
 
 class Outbox(Generic[T]):

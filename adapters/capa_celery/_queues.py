@@ -17,7 +17,7 @@ GROUP = "celery"
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Where the messages of one queue are; *broadcast* when every worker gets each of them."""
+    """The topic that holds the messages of one queue; *broadcast* when every worker gets each of them."""
 
     name: str
     broadcast: bool = False
@@ -52,9 +52,9 @@ def bound_to(exchange: Exchange | str, routing_key: str | None, queues: Mapping[
 
 
 def engine_priority(priority: Any, scheme: str) -> int:
-    """Return Capa's priority, 0 (normal) to 9 (most urgent), for what a task asked for on a broker of *scheme*.
+    """Return Capa's priority, 0 (normal) to 9 (most urgent), for a task's *priority* on a broker of *scheme*.
 
-    On Redis 0 is both the default and the most urgent: what names a priority there is *less* urgent than the rest.
+    On Redis 0 is both the default and the most urgent: a task with any other priority is *less* urgent than the rest.
     """
     level = min(9, max(0, int(priority or 0)))
     return 9 - level if _lowest_is_first(scheme) else level

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "application/vnd.celery.v2+json"
 EXPIRY_GRACE_S = 86_400.0
-"""An expired task stays this long, so that a worker can mark it as revoked rather than leave its caller waiting."""
+"""Seconds that an expired task stays, so that a worker marks it as revoked and its caller does not wait in vain."""
 
 logger = logging.getLogger("celery.capa")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where one message goes, in Capa's terms and in those that signals and tasks see."""
+    """The destination of one message, in Capa's terms and in those that signals and tasks see."""
 
     topics: tuple[Topic, ...]
     queue: Queue | None
@@ -80,7 +80,7 @@ class Sender:
         confirm_timeout: float | None = None,  # noqa: ARG002 - as above
         **properties: Any,
     ) -> None:
-        """Publish *message*, what `app.amqp.create_task_message` made.
+        """Publish *message*, which `app.amqp.create_task_message` made.
 
         Raises:
             kombu.exceptions.EncodeError: The arguments do not fit the serializer. Nothing was published.
@@ -127,7 +127,7 @@ class Sender:
     def _target(
         self, exchange: Any, routing_key: str | None, queue: Any, exchange_type: str | None
     ) -> Target:
-        """Resolve what the router left, by the rules of Celery's own sender."""
+        """Resolve the options that the router left open, by the rules of Celery's own sender."""
         if queue is None and exchange is None:
             queue = self._amqp.default_queue
         if queue is not None:

@@ -1,6 +1,6 @@
 """Capa as a transport of kombu, for code that takes a connection, a channel, a producer or a consumer from the app.
 
-Task messages do not pass here: `_sender` and the worker speak to pub/sub themselves, which is several times faster.
+Task messages do not pass here: `_sender` and the worker use pub/sub directly, which is several times faster.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
         self._pubsub.purge(queue)
 
     def close(self) -> None:
-        """Hand back what was received and not settled."""
+        """Hand back messages that were received and not settled."""
         super().close()
         while self._intakes:
             self._intakes.popitem()[1].close()
@@ -127,7 +127,7 @@ class Transport(virtual.Transport):  # type: ignore[misc] # kombu is not typed
         self.state = self.global_state
 
     def driver_version(self) -> str:
-        """Return what kombu shows as the version of the driver."""
+        """Return the version of the driver that kombu shows."""
         return "N/A"
 
 
@@ -144,7 +144,7 @@ class Connection(KombuConnection):  # type: ignore[misc] # kombu is not typed
         self.legacy_url = url
 
     def as_uri(self, *_: Any, **__: Any) -> str:
-        """Return what serves, for banners and logs."""
+        """Return the name of the component, for banners and logs."""
         return f"capa://{self.transport_options[OPTION]}"
 
     def clone(self, **_: Any) -> Connection:

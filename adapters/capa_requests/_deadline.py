@@ -39,7 +39,7 @@ def begin(timeout: Any) -> Token[float | None]:
 
 
 def end(token: Token[float | None]) -> None:
-    """Go back to what was in force before `begin`."""
+    """Restore the deadline from before `begin`."""
     _ends_at.reset(token)
 
 
@@ -76,7 +76,7 @@ def connect_s(moment: float) -> float:
 
 
 def explanation() -> str:
-    """Return the reason why a call without `timeout=` timed out, and what to do about it."""
+    """Return the reason why a call without `timeout=` timed out, and the remedy."""
     return (
         f"no timeout= was given, so the default deadline of {settings().timeout_s:g} s for the whole call applied; "
         "pass timeout=, or set timeout_s under [adapters.requests] in capa.toml"

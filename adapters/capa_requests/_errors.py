@@ -8,7 +8,7 @@ from requests.models import PreparedRequest
 
 
 def as_requests_error(error: Exception, request: PreparedRequest) -> Exception:
-    """Return what the original raises when sending *request* fails with *error*; *error* itself if that is it."""
+    """Return the exception that the original raises when sending *request* fails with *error*; often *error* itself."""
     if isinstance(error, urllib3.exceptions.MaxRetryError):
         return _exhausted(error, request)
     kinds: tuple[tuple[type | tuple[type, ...], type[exceptions.RequestException]], ...] = (

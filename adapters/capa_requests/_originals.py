@@ -1,7 +1,7 @@
 """Snapshots of the functions that the fast paths skip in `requests`, `urllib3` and `http.client`.
 
 Mock libraries (`responses`, `requests-mock`), instrumentation and applications replace some of these functions. Each
-fast path asks its snapshot first, and lets the original run where one has changed.
+fast path compares its snapshot first, and the original runs where one has changed.
 """
 
 import http.client

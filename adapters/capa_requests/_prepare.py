@@ -40,10 +40,10 @@ def prepare(
     json: Any,
     hooks: Any,
 ) -> PreparedRequest | None:
-    """Return what `session.prepare_request` would, or `None` when the original should do it.
+    """Return the result of `session.prepare_request`, or `None` when the original should do it.
 
     Raises:
-        RequestException: What the original raises for the same arguments.
+        RequestException: The original raises it for the same arguments.
     """
     if type(method) is not str or type(url) is not str or hooks or any(session.hooks.values()):
         return None
@@ -97,7 +97,7 @@ def _valid(headers: Any) -> bool:
     """Return whether all headers are plain text without anything that the original would refuse."""
     try:
         text = "\n".join(chain.from_iterable(headers._store.values()))
-    except TypeError:  # bytes, or what is no header at all
+    except TypeError:  # bytes, or no header at all
         return False
     return text.count("\n") == 2 * len(headers) - 1 and _VALID.fullmatch(text) is not None
 

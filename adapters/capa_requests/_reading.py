@@ -26,7 +26,7 @@ class DeadlineReader(io.RawIOBase):
 
     def __init__(self, sock: socket, ends_at: float) -> None:
         """Read from *sock* until the moment *ends_at*."""
-        # By position: stand-ins for sockets that tests put in have another name for it.
+        # By position: fake sockets of tests have another name for it.
         self._raw = sock.makefile("rb", 0)
         self._socket = sock
         self._ends_at: float | None = ends_at
@@ -107,7 +107,7 @@ class WireResponse(_HTTPResponse):
         begun: Any = self.headers
         if begun is not None:
             return
-        if self.debuglevel > 0:  # prints what it reads
+        if self.debuglevel > 0:  # prints the bytes it reads
             super().begin()
             return
         version, status, reason = self._read_status()

@@ -96,7 +96,7 @@ def read(response: Any) -> None:
 def _readable_at_once(raw: Any) -> bool:
     """Return whether reading all of *raw* at once ends as reading it in pieces does.
 
-    Only `http.client` misses what a body lacks by itself, and closes it at its end. For any other body (of a mock
+    Only `http.client` itself detects a body that is too short, and closes it at its end. For any other body (of a mock
     library, of an adapter of the application) urllib3 does so, and only when it is read in pieces.
     """
     if type(raw) is not HTTPResponse or raw.chunked:

@@ -16,7 +16,7 @@ _PLAIN = re.compile(
     rf"(?P<path>/[{_PCHAR}/]*)?(?P<query>(?(path)\?[{_PCHAR}/?]+|(?!)))?",
     re.ASCII,
 )
-#: What `urlencode` makes: percent escapes in it are those of reserved characters, in upper case.
+#: The output of `urlencode`: percent escapes in it are those of reserved characters, in upper case.
 _PLAIN_PARAMS = re.compile(r"[A-Za-z0-9\-._~&=+]*(?:%[0-9A-F]{2}[A-Za-z0-9\-._~&=+]*)*", re.ASCII)
 #: A request target that urllib3 sends as it is.
 _SENDABLE = re.compile(rf"/(?:[{_PCHAR}/?]|%[0-9A-F]{{2}})*", re.ASCII)
@@ -30,7 +30,7 @@ class Plain(NamedTuple):
 
 
 class Address(NamedTuple):
-    """Where a prepared URL leads."""
+    """The destination of a prepared URL."""
 
     scheme: str
     host: str
@@ -59,7 +59,7 @@ def with_params(url: str, encoded: str) -> str | None:
 
 
 def address(url: str) -> Address | None:
-    """Return where the prepared *url* leads, if its target can be sent as it is."""
+    """Return the destination of the prepared *url*, if its target can be sent as it is."""
     found = _LEADING.match(url)
     if found is None:
         return None

@@ -68,10 +68,10 @@ class HTTPAdapter(_original.HTTPAdapter):
         `timeout` is as in the original. A call that was given none has the deadline of the settings.
 
         Raises:
-            RequestException: What the original raises.
+            RequestException: The original raises it for the same failure.
         """
         following: Any = super(HTTPAdapter, type(self))
-        # Replaced, or of a class that stands between: `class Both(OurAdapter, TheirAdapter)`.
+        # Replaced, or of a class in between: `class Both(OurAdapter, TheirAdapter)`.
         if following.send is not _originals.adapter_send:
             call = (self, args[0] if args else kwargs.get("request"))
             if not _delegation.is_in_progress(call):

@@ -1,4 +1,4 @@
-"""`requests.api`: one call without a session of one's own.
+"""`requests.api`: single calls, without a session of the caller's.
 
 The original makes a session, and so a connection, for each call. Here calls share connections, and nothing else:
 cookies, and all that a response can change, belong to the one call.
@@ -35,7 +35,7 @@ class _OneCallSession(sessions.Session):
     """A session that takes everything from a template but its cookies."""
 
     def __init__(self, template: sessions.Session) -> None:
-        # The original's constructor makes the adapters, which is most of what a call costs.
+        # The original's constructor makes the adapters, which is most of the cost of a call.
         vars(self).update(vars(template), cookies=RequestsCookieJar())
 
 
@@ -44,10 +44,10 @@ _lock = threading.Lock()
 
 
 def request(method: Any, url: Any, **kwargs: Any) -> Response:
-    """Send a request and return the answer. Takes what `Session.request` takes.
+    """Send a request and return the answer. The arguments are those of `Session.request`.
 
     Raises:
-        RequestException: What the original raises.
+        RequestException: The original raises it for the same failure.
     """
     if not _originals.API.unchanged() or settings().is_legacy:
         return _original.request(method, url, **kwargs)
@@ -77,38 +77,38 @@ def _shared_template() -> sessions.Session:
 
 
 def get(url: Any, params: Any = None, **kwargs: Any) -> Response:
-    """Send a GET request; takes what `request` takes."""
+    """Send a GET request; the arguments are those of `request`."""
     return request("get", url, params=params, **kwargs)
 
 
 def options(url: Any, **kwargs: Any) -> Response:
-    """Send an OPTIONS request; takes what `request` takes."""
+    """Send an OPTIONS request; the arguments are those of `request`."""
     return request("options", url, **kwargs)
 
 
 def head(url: Any, **kwargs: Any) -> Response:
-    """Send a HEAD request, by default without following redirects; takes what `request` takes."""
+    """Send a HEAD request, by default without following redirects; the arguments are those of `request`."""
     kwargs.setdefault("allow_redirects", False)
     return request("head", url, **kwargs)
 
 
 def post(url: Any, data: Any = None, json: Any = None, **kwargs: Any) -> Response:
-    """Send a POST request; takes what `request` takes."""
+    """Send a POST request; the arguments are those of `request`."""
     return request("post", url, data=data, json=json, **kwargs)
 
 
 def put(url: Any, data: Any = None, **kwargs: Any) -> Response:
-    """Send a PUT request; takes what `request` takes."""
+    """Send a PUT request; the arguments are those of `request`."""
     return request("put", url, data=data, **kwargs)
 
 
 def patch(url: Any, data: Any = None, **kwargs: Any) -> Response:
-    """Send a PATCH request; takes what `request` takes."""
+    """Send a PATCH request; the arguments are those of `request`."""
     return request("patch", url, data=data, **kwargs)
 
 
 def delete(url: Any, **kwargs: Any) -> Response:
-    """Send a DELETE request; takes what `request` takes."""
+    """Send a DELETE request; the arguments are those of `request`."""
     return request("delete", url, **kwargs)
 
 

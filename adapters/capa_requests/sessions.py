@@ -50,7 +50,7 @@ class Session(_original.Session):
         waits without limit. Left out, the whole call has the deadline of `[adapters.requests] timeout_s`.
 
         Raises:
-            RequestException: What the original raises.
+            RequestException: The original raises it for the same failure.
         """
         if settings().is_legacy:
             return super().request(*args, **kwargs)
@@ -109,7 +109,7 @@ class Session(_original.Session):
         )
 
     def _is_followed_by_the_original(self) -> bool:
-        # Else one of the two has been replaced, or a class stands between: `class Both(OurSession, TheirSession)`.
+        # Else one of the two has been replaced, or a class is in between: `class Both(OurSession, TheirSession)`.
         following: Any = super(Session, type(self))
         return following.request is _originals.session_request and following.send is _originals.session_send
 
@@ -134,7 +134,7 @@ class Session(_original.Session):
         """Send *request*, follow redirects if `allow_redirects`, and return the last answer.
 
         Raises:
-            RequestException: What the original raises.
+            RequestException: The original raises it for the same failure.
             ValueError: *request* is not prepared.
         """
         if not self._is_followed_by_the_original() or not _originals.SENDING.unchanged():

@@ -86,7 +86,7 @@ class ApolloClient:
 
     @staticmethod
     def get_value_in_yaml(kv_data: Any, args: Sequence[str]) -> Any:
-        """Return what nested dicts hold along *args*, or `None`."""
+        """Return the value in nested dicts along *args*, or `None`."""
         for step in args:
             if not isinstance(kv_data, dict) or step not in kv_data:
                 return None

@@ -107,7 +107,7 @@ class ApolloClient:
         """Call *func* with the new value when an attribute named *key* of a listener changes (apollo-client3)."""
         self._watched[key] = func
 
-    # What subclasses of the original override or call
+    # Methods that subclasses of the original override or call
 
     def _long_poll(self) -> None:
         """Read the namespaces that were not read yet; if there are none, wait for a change, with a limit."""

@@ -31,9 +31,9 @@ LONGEST_PAUSE_S = 10.0
 
 
 class Consumer:
-    """Receives from the selected queues until the worker stops. Signals name it as their sender.
+    """A consumer of the selected queues until the worker stops. Signals name it as their sender.
 
-    The thread that calls `start` also takes down what it started, whichever thread calls `stop` or `terminate`: the
+    The thread that calls `start` also ends the pool that it started, whichever thread calls `stop` or `terminate`: the
     kernel kills processes that were forked to die with their parent as soon as that thread ends.
     """
 
@@ -200,7 +200,7 @@ class Consumer:
         return thread in (self._server, *self._pool.threads, *receiving)
 
     def _take_down(self, finish: Callable[[], None]) -> None:
-        """Take the worker down once; a second call waits for the first."""
+        """End the worker once; a second call waits for the first."""
         with self._lock:
             if self._over.is_set():
                 return

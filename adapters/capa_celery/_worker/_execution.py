@@ -1,4 +1,4 @@
-"""Run one task message in this process: Celery's tracer does the task, this does what stands around it."""
+"""Run one task message in this process: Celery's tracer runs the task, this module the steps before and after it."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ EARLY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of one delivery of a message: the message is gone, or, with *again*, comes again after *delay_s*.
+    """The outcome of one delivery of a message: removed, or, with *again*, delivered again after *delay_s*.
 
     Attributes:
-        reason: Why it comes again, if something failed: what its dead letter says if it comes again too often.
+        reason: The cause of another delivery, if something failed; its dead letter has it if there are too many.
     """
 
     again: bool = False
@@ -90,7 +90,7 @@ def _break_off_when_a_component_is_away(
 
 
 class TaskMessage:
-    """What Celery's request and signals call the message: the part of kombu's that has a meaning here."""
+    """The message for Celery's request and signals: the part of kombu's message that has a meaning here."""
 
     def __init__(self, envelope: _codec.Envelope, payload: Any, arrival: Arrival) -> None:
         self.headers = envelope.headers
@@ -103,7 +103,7 @@ class TaskMessage:
 
 
 def delivery_info(envelope: _codec.Envelope, arrival: Arrival) -> dict[str, Any]:
-    """Return where the message came from, as `task.request.delivery_info` shows it."""
+    """Return the origin of the message, as `task.request.delivery_info` shows it."""
     sent = envelope.properties.get("delivery_info") or {}
     return {
         "exchange": sent.get("exchange", ""),
@@ -114,11 +114,11 @@ def delivery_info(envelope: _codec.Envelope, arrival: Arrival) -> dict[str, Any]
 
 
 class Execution:
-    """Runs task messages for one worker in one process. Safe for many threads.
+    """An executor of task messages for one worker in one process. Safe for many threads.
 
     Args:
         hostname: The worker's node name.
-        sender: What signals name as their sender.
+        sender: The sender of signals.
         on_begin: Called with the task and its message's headers just before it runs.
     """
 
@@ -140,14 +140,14 @@ class Execution:
         build_tracers(app, hostname)
 
     def run(self, arrival: Arrival, acknowledge: Callable[[], None]) -> Outcome:
-        """Run the task and return what is to become of its message. Errors of the task are Celery's to handle.
+        """Run the task and return the outcome of its message. Celery handles the errors of the task.
 
         Args:
             acknowledge: Called before the task begins if the application wants its message gone by then.
 
         Raises:
             SoftTimeLimitExceeded: (celery's) The signal came when the task had ended already.
-            WorkerTerminate: (celery's) The worker was told to end at once.
+            WorkerTerminate: (celery's) The worker must end at once.
         """
         try:
             envelope = _codec.decode(arrival.data)
@@ -191,10 +191,10 @@ class Execution:
         return bool(request.id in worker_state.revoked and request.revoked())
 
     def request(self, arrival: Arrival, settle: Callable[[Outcome], None]) -> Any:
-        """Return Celery's own `Request` for a message, for what happens to a task outside its process.
+        """Return Celery's own `Request` for a message, for events of a task outside its process.
 
         Args:
-            settle: Called with what Celery decides should become of the message.
+            settle: Called with the outcome of the message that Celery decides.
 
         Raises:
             LookupError: The task is not registered.
@@ -267,7 +267,7 @@ class Execution:
         )
 
     def _refused(self, envelope: _codec.Envelope, arrival: Arrival, task: Any, payload: Any) -> bool:
-        """Tell the signal that the task came, and return whether it is expired or revoked: Celery marks it then."""
+        """Send the signal for a received task, and return whether it is expired or revoked: Celery marks it then."""
         headers = envelope.headers
         may_be_refused = (
             headers.get("expires")
@@ -322,7 +322,7 @@ class Execution:
 
 
 def worker_lost(status: str) -> Any:
-    """Return what Celery's request takes as the failure of a task whose process ended."""
+    """Return the failure that Celery's request expects for a task whose process ended."""
     return _lost(f"Worker exited prematurely: {status}.")
 
 
@@ -348,7 +348,7 @@ def build_tracer(app: Celery, task: Any, hostname: str) -> None:
 
 
 class _ThreadRunner:
-    """An event loop that is closed when its thread ends, which lets go of what it keeps for itself."""
+    """An event loop that is closed when its thread ends, as the thread's local values are released."""
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
@@ -365,7 +365,7 @@ _runners = threading.local()
 def run_to_end(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a plain function that runs the coroutine of *function* on this thread's own event loop.
 
-    The loop stays open between tasks, so that what is bound to it, such as a pool of connections, can be kept.
+    The loop stays open between tasks, so that objects that are bound to it, such as a pool of connections, stay usable.
     """
 
     @wraps(function)

@@ -20,7 +20,7 @@ class Job:
 
     Attributes:
         number: Counts up over the life of the worker process.
-        intake: Received it, and settles it.
+        intake: The intake that received the message and settles it.
     """
 
     message: Message
@@ -49,7 +49,7 @@ class Jobs:
         return len(self._known)
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Take charge of newly received jobs."""
+        """Add newly received jobs."""
         self._known.update((job.number, job) for job in jobs)
 
     def get(self, number: int) -> Job | None:
@@ -61,7 +61,7 @@ class Jobs:
         return list(self._known.values())
 
     def forget(self, jobs: Iterable[Job]) -> list[Job]:
-        """Give up jobs without settling them, and return those that were not settled."""
+        """Remove jobs without settling them, and return those that were not settled."""
         return [job for job in jobs if self._known.pop(job.number, None) is not None]
 
     def settle(self, outcomes: Iterable[tuple[Job, Outcome]]) -> None:
@@ -92,7 +92,7 @@ class Jobs:
 
 
 class Window:
-    """How many jobs a worker may hold: few when tasks are long, so that other workers get them; many when short.
+    """A limit on the jobs that a worker holds: few when tasks are long, so that others get them; many when short.
 
     Args:
         slots: How many tasks run at once.
@@ -123,7 +123,7 @@ class Window:
         self._since = time.monotonic()
 
     def settled(self, count: int) -> None:
-        """Learn that *count* jobs ended."""
+        """Count *count* jobs that ended."""
         if not count:
             return
         with self._learning:
@@ -133,5 +133,5 @@ class Window:
             self._rate = rate if self._rate == 0.0 else 0.7 * self._rate + 0.3 * rate
 
     def slow_down(self) -> None:
-        """Learn that tasks turned out to be long: hold no more than run."""
+        """Hold no more jobs than run, because tasks turned out to be long."""
         self._rate = 1e-3

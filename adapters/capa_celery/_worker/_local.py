@@ -19,7 +19,7 @@ from capa_celery._worker._pool import LOOK_S, Flusher, Pool, PoolOptions, flush,
 
 
 class LocalPool(Pool):
-    """Runs jobs in threads of this process; the kinds differ in which threads."""
+    """A pool that runs jobs in threads of this process: the main thread, or several."""
 
     def __init__(self, options: PoolOptions) -> None:
         super().__init__(options)

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("celery.capa.worker")
 
 LOOK_S = 0.5
-"""How often a waiting thread checks whether it must stop."""
+"""Seconds between two checks of a waiting thread whether it must stop."""
 FLUSH_S = 0.01
-"""How long a result may wait for others when the next task has begun already."""
+"""Seconds that a result may wait for others when the next task has begun already."""
 AGAIN_S = 0.5
-"""The pause before results are stored again that the store did not accept."""
+"""Seconds before results that the store did not accept are stored again."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class PoolOptions:
 
 
 class Pool(ABC):
-    """Runs jobs on a number of slots. `put` and `take_back` may be called from any thread.
+    """A pool of slots that run jobs. `put` and `take_back` may be called from any thread.
 
     The order of a life: `start`, in the main thread before any other thread exists; `put`; `supervise` in the
     main thread until the worker stops; `drain`, or `abandon`. In an embedded worker, the thread that runs it is the
@@ -54,7 +54,7 @@ class Pool(ABC):
     """For Celery: the pool's own `stop` waits for nothing."""
     implementation: str
     supervise_runs_tasks = False
-    """Whether `supervise` may be long in returning, because a task runs in it; `abandon` may be called meanwhile."""
+    """Whether `supervise` may return late, because a task runs in it; `abandon` may be called meanwhile."""
     threads: Sequence[threading.Thread] = ()
     """The pool's own threads in which code of the application runs: tasks, and receivers of signals."""
 
@@ -84,7 +84,7 @@ class Pool(ABC):
 
     @abstractmethod
     def supervise(self, stopping: Callable[[], bool]) -> None:
-        """Spend the main thread until *stopping* returns true."""
+        """Occupy the main thread until *stopping* returns true."""
 
     @abstractmethod
     def drain(self) -> None:
@@ -136,7 +136,7 @@ class Flusher(WorkerThread):
 
 
 def flush(outbox: Outbox[Any]) -> bool:
-    """Empty the outbox, and return whether the store accepted it; what it did not accept is kept for the next try."""
+    """Empty the outbox, and return whether the store accepted it; results that it refused are kept for the next try."""
     try:
         outbox.flush()
     except CapaError as error:

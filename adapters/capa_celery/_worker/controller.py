@@ -21,7 +21,7 @@ from capa_core.shims import details
 
 
 class PoolStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery is not typed
-    """Makes the pool before any thread starts, since a pool may fork."""
+    """The step that makes the pool, before any thread starts, since a pool may fork."""
 
     name = "capa.Pool"
     requires = (components.Timer,)
@@ -68,7 +68,7 @@ class PoolStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery is not t
 
 
 class ConsumerStep(bootsteps.StartStopStep):  # type: ignore[misc] # as above
-    """Runs the consumer: the last step, which only returns when the worker stops."""
+    """The last step: it runs the consumer, and only returns when the worker stops."""
 
     name = "capa.Consumer"
     requires = (PoolStep,)
@@ -81,7 +81,7 @@ class ConsumerStep(bootsteps.StartStopStep):  # type: ignore[misc] # as above
         return consumer
 
     def info(self, w: Any) -> dict[str, Any]:  # noqa: ARG002 - Celery's signature
-        """The figures that `inspect stats` shows beside those of the pool."""
+        """The figures that `inspect stats` shows in addition to those of the pool."""
         return {}
 
 

@@ -5,10 +5,10 @@
        └──reports──────┘                  one SEQPACKET socket: finished tasks, and processes that came or went
     worker ──orders──▶ zygote ──fork──▶ children
 
-The worker process alone speaks to the broker. It can take back what no child has taken, by reading the jobs' socket
+The worker process alone speaks to the broker. It can take back jobs that no child has taken, by reading their socket
 itself. Children are forked by a zygote, a process without threads, forked before the worker starts any: a
-child that must be replaced later never inherits a lock that some thread held. What each child has taken stands in
-memory shared with the worker (`_slots`), so that the worker knows what a dead child leaves behind.
+child that must be replaced later never inherits a lock that some thread held. The jobs of each child are noted in
+memory shared with the worker (`_slots`), so that the worker knows those that a dead child leaves behind.
 """
 
 from capa_celery._worker.prefork._pool import PreforkPool

@@ -29,7 +29,7 @@ Finished = tuple[int, tuple[bool, float, str]]
 
 
 class Child:
-    """Serves one slot until the worker goes, or until it has run as many tasks as it may."""
+    """A process that serves one slot until the worker ends, or until it has run as many tasks as it may."""
 
     def __init__(
         self, options: PoolOptions, index: int, slot: Slot, jobs: socket.socket, reports: socket.socket
@@ -112,7 +112,7 @@ class Child:
         return bool(limit) and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > (limit or 0)
 
     def _become_worker_process(self) -> None:
-        """Do what Celery does in a new pool process; then keep a SIGTERM to the whole group from ending a task."""
+        """Initialise a new pool process as Celery does; then keep a SIGTERM to the whole group from ending a task."""
         name = f"ForkPoolWorker-{self._index + 1}"
         for process in (billiard_process.current_process(), multiprocessing.current_process()):
             process.name = name

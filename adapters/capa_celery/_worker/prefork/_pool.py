@@ -30,7 +30,7 @@ RESPAWN_PAUSE_S = 1.0
 
 
 class PreforkPool(Pool):
-    """Runs each task in one of several processes, which can be ended when a task takes too long."""
+    """A pool that runs each task in one of several processes, which can be ended when a task takes too long."""
 
     implementation = "capa_celery:prefork"
 
@@ -97,7 +97,7 @@ class PreforkPool(Pool):
             time.sleep(TICK_S if len(self.jobs) else IDLE_TICK_S)
 
     def drain(self) -> None:
-        """Let the children finish what they have begun; time limits are kept meanwhile."""
+        """Let the children finish the tasks that they have begun; time limits hold meanwhile."""
         self._stopping = True
         self._jobs_in.close()
         while self._pids and not self._down.wait(TICK_S):

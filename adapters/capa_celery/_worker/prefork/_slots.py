@@ -1,4 +1,4 @@
-"""What each child has taken and runs, in memory that the worker shares with its children."""
+"""The tasks that each child has taken and runs, in memory that the worker shares with its children."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import mmap
 import time
 
 TAKEN = 128
-"""How many tasks a child may take before it reports: more than an outbox gathers."""
+"""The number of tasks that a child may take before it reports: more than an outbox gathers."""
 _RUNNING, _STARTED, _SOFT, _HARD, _TARGET, _COUNT, _FIRST = range(7)
 _WORDS = _FIRST + TAKEN
 
@@ -26,7 +26,7 @@ class Slots:
 
 
 class Slot:
-    """What one child has taken since its last report, and which of it runs; 0 is none.
+    """The tasks that one child has taken since its last report, and the one that runs; 0 is none.
 
     The child calls `take`, `begin`, `limit`, `end` and `reported`; the worker the others.
     """
@@ -87,7 +87,7 @@ class Slot:
         return self._whole[first : first + int(self._whole[self._base + _COUNT])].tolist()
 
     def over_soft_limit(self, now: float) -> float:
-        """Return the soft limit if the running task is past it and was not told, else 0."""
+        """Return the soft limit if the running task is past it and was not signalled, else 0."""
         soft = float(self._real[self._base + _SOFT])
         late = soft and self.running and now - self.since >= soft
         return soft if late and self.target != self.running else 0.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 LARGEST = 1 << 16
-"""What a packet holds at most; the buffer of a socket has room for some of these."""
+"""The size limit of a packet; the buffer of a socket has room for some of these."""
 
 PARENT_GONE = b""
 
@@ -25,7 +25,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def pack(values: tuple[Any, ...]) -> bytes:
-    """Return one packet; what is too large for a packet goes through a file that the receiver removes."""
+    """Return one packet; values too large for a packet go through a file that the receiver removes."""
     data = marshal.dumps(values)
     if len(data) < LARGEST:
         return data

@@ -1,4 +1,4 @@
-"""The process that forks children: it has no threads, so what it forks inherits no held locks."""
+"""The process that forks children: it has no threads, so its children inherit no held locks."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from capa_core import shims as _shims
 
 
 class TestWorkController(WorkController, _original.TestWorkController):  # type: ignore[misc] # celery is not typed
-    """A worker that tells when it is ready."""
+    """A worker that reports when it is ready."""
 
     __test__ = False
 

@@ -91,4 +91,6 @@ def _in_notebook(path: str, data: bytes) -> Iterator[SimpleCommand]:
 def _command(path: str, found: StartedCommand) -> Command:
     command, worst = found.command, found.lines[0] if found.lines else None
     support = (worst.support, worst.reason, worst.see) if worst else ()
-    return Command(path, found.line, command.subcommand, command.application, shlex.join(found.words), *support)
+    return Command(
+        path, found.line, command.subcommand, command.application, shlex.join(found.words), *support
+    )
