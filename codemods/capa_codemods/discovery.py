@@ -36,7 +36,7 @@ def import_map_paths() -> list[str]:
 
 
 def engine_files() -> list[str]:
-    """Return the path of each engine.toml: of the core, and beside or above the drivers that others register."""
+    """Return the path of each engine.toml: of the core, and in or above the folders of drivers that others register."""
     found = glob(f"{escape(_location('capa_core'))}/components/*/{ENGINE_NAME}")
     groups = [group for group in _registered().groups if group.startswith("capa.")]
     for module in sorted({entry.module for group in groups for entry in _entries(group)}):
@@ -59,7 +59,7 @@ def drivers(block: str) -> frozenset[str]:
 
 
 def source_files() -> Iterator[str]:
-    """Yield the path of each Python file of this package: a change of one may change what a rewrite does."""
+    """Yield the path of each Python file of this package: a change of one may change the result of a rewrite."""
     for folder, _, names in os.walk(os.path.dirname(__file__)):
         yield from (f"{folder}/{name}" for name in sorted(names) if name.endswith(".py"))
 

@@ -28,7 +28,7 @@ class Scheme(NamedTuple):
 
 
 def scheme(name: str) -> Scheme:
-    """Return what is known of the scheme *name*; nothing of one that no engine has."""
+    """Return the scheme *name*; None for one that no engine has."""
     return _schemes().get(name, Scheme())
 
 

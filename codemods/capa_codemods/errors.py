@@ -36,11 +36,11 @@ class RuleFailedError(CodemodError):
 
 
 class UnreadableError(CodemodError):
-    """A file cannot be read as what its name says it is. It was left as it is.
+    """A file cannot be read as the kind that its name stands for. It was left as it is.
 
     Attributes:
         line: Where, from 1; 0 if the place is not known.
-        next_step: What the user can do.
+        next_step: The step that the user can take.
     """
 
     def __init__(self, reason: str, *, line: int = 0, next_step: str) -> None:

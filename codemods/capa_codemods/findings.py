@@ -20,8 +20,8 @@ class Edit(NamedTuple):
 class Finding(NamedTuple):
     """A place that a rule found and left alone.
 
-    `note` is for what may well be right as it is; `warning` for what will keep a call on the original SDK; `error`
-    for what a rule could not do by its own fault.
+    `note`: it may well be right as it is. `warning`: it keeps a call on the original SDK. `error`: the rule itself
+    failed.
     """
 
     rule: str
@@ -36,8 +36,8 @@ class Setting(NamedTuple):
 
     Attributes:
         table: The path of the table, such as `("state", "cache")`.
-        values: Its keys and values. A list is added to the list that stands there. Where any other value differs from
-            the one that stands there, the table is about something else: nothing is written, and a finding reports it.
+        values: Its keys and values. A list is added to the present list. Where any other value differs from the present
+            one, the table is about something else: nothing is written, and a finding reports it.
     """
 
     rule: str

@@ -19,20 +19,20 @@ _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _REQUIREMENTS = re.compile(
     r"(?:^|.*[-_.])(?:requirements|deps|dependencies)(?:[-_.].*)?\.(?:txt|in)$", re.IGNORECASE
 )
-# Where it begins a line or stands apart from what is before it: `#` in an address is none.
+# At the beginning of a line or behind a space: `#` in an address begins no comment.
 _COMMENT = re.compile(r"(?:^|(?<=[\s,\[\]{}\"']))#.*|^[ \t]*;.*", re.MULTILINE)
 _CONDA = re.compile(r"(?:conda|conda[-_.]env|environment)(?:[-_.][\w.-]*)?\.ya?ml")
 
 
 class Project:
-    """One tree and what is known about it.
+    """One tree, with the facts that rules need about it.
 
     Attributes:
         root: Absolute path of the tree; the paths of all files are relative to it.
         names: Old names and new names.
         files: All files of the tree that were listed, relative, with forward slashes.
         import_roots: Folders, relative, that the user names as places on `sys.path`.
-        settings: Rule → what `[tool.capa.migrate.<rule>]` sets.
+        settings: Rule → the keys of `[tool.capa.migrate.<rule>]`.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Project:
         self._manifest_texts: dict[str, str] = {}
 
     def refusal(self, root: str, path: str) -> tuple[str, str] | None:
-        """Return why *root* in the file *path* may not be the SDK and what to do about it; None if it is."""
+        """Return why *root* in the file *path* may not be the SDK and the next step; None if it is."""
         key = (root, path.rpartition("/")[0])
         if key not in self._refusals:
             self._refusals[key] = self._refusal(*key)
@@ -164,7 +164,7 @@ class Project:
             return {}
 
     def components(self, block: str) -> Mapping[str, Any]:
-        """Return what capa.toml has for *block*: logical name → its table."""
+        """Return the tables of capa.toml for *block*: logical name → table."""
         tables = self.capa_toml.get(block, {})
         return tables if isinstance(tables, dict) else {}
 
@@ -179,7 +179,7 @@ class Project:
             try:
                 data = read_file(os.path.join(self.root, manifest), follow_link=True) or b""
             except OSError:
-                # What cannot be read is no evidence; the rules for manifests report the file itself.
+                # An unreadable file is no evidence; the rules for manifests report it.
                 data = b""
             self._manifest_texts[manifest] = _COMMENT.sub("", text_in(data[: 1 << 20]))
         return self._manifest_texts[manifest]
@@ -210,7 +210,7 @@ def is_requirements(path: str) -> bool:
 
 def is_conda(path: str) -> bool:
     """Return whether *path* is a conda environment by its name."""
-    # What conda-lock makes has a name like one.
+    # The output of conda-lock has a name like one.
     return _CONDA.fullmatch(path.rpartition("/")[2]) is not None and "-lock." not in path
 
 

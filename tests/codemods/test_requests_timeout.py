@@ -132,7 +132,7 @@ def test_call_that_may_be_another_is_left_alone(timed, text):
 @pytest.mark.parametrize(
     ("text", "note"),
     [
-        ("requests.get(u, **k)", "`requests.get` may wait for ever: what `**` brings is not known"),
+        ("requests.get(u, **k)", "`requests.get` may wait for ever: the arguments of `**` are not known"),
         (
             "requests.get(u, stream=True)",
             "`requests.get` may wait for ever: it streams, and may be right to wait long for the next part",
@@ -141,8 +141,8 @@ def test_call_that_may_be_another_is_left_alone(timed, text):
             "requests.get(u, stream=s)",
             "`requests.get` may wait for ever: it streams, and may be right to wait long for the next part",
         ),
-        ("requests.get(*a)", "`requests.get` may wait for ever: what `*` brings is not known"),
-        ("f'{requests.get(u)}'", "`requests.get` may wait for ever: it stands in an f-string"),
+        ("requests.get(*a)", "`requests.get` may wait for ever: the arguments of `*` are not known"),
+        ("f'{requests.get(u)}'", "`requests.get` may wait for ever: it is in an f-string"),
         ("requests.get(u for u in x)", "`requests.get` may wait for ever: its arguments cannot be added to"),
         ("requests.get = f\nrequests.get(u)", "`requests.get` may wait for ever: the method is replaced"),
         (

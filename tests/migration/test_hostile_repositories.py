@@ -263,7 +263,7 @@ def test_git_folder_of_another_user_is_refused_by_git_and_asks_for_a_decision(ca
 
     refused = capa("migrate", "apply", repository)
 
-    assert "git cannot say whether" in refused.err
+    assert "git does not report whether" in refused.err
     assert API == (repository / "api.py").read_text()
     assert run_all()
 

@@ -38,7 +38,7 @@ class Text(Protocol):
 
 
 def inserted(file: TextFile, beside: Text, text: str, rule: str) -> list[Edit]:
-    """Return the edits that put *text* after the string *beside*: on a line of its own if that has one."""
+    """Return the edits that put *text* after the string *beside*: on a separate line if that has one."""
     begin = file.text.rfind("\n", 0, beside.start) + 1
     indent = file.text[begin : beside.start]
     quote = file.text[beside.end - 1]

@@ -1,4 +1,4 @@
-"""Requirements of a manifest, told apart from mere mentions of a distribution.
+"""Requirements of a manifest, as distinct from mere mentions of a distribution.
 
 Each kind of manifest is read where requirements may be: keys that are about requirements, lines for pip, strings of a
 setup.py. Descriptions, keywords and the settings of linters are mentions.

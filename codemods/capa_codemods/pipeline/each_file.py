@@ -20,7 +20,7 @@ _SELDOM = 100_000
 
 
 def each_file(work: Work[T], paths: Sequence[str], crashed: Callable[[str], T]) -> Iterator[T | None]:
-    """Yield what *work* returns for each of *paths*, in order; None for a file with nothing to report.
+    """Yield the result of *work* for each of *paths*, in order; None for a file with nothing to report.
 
     *crashed* returns the answer for a file that takes its process down. An error of *work* is raised here.
     """

@@ -22,7 +22,7 @@ def proven_names(rewrite: FileRewrite, project: Project) -> FileRewrite:
 
 
 def _proven_one_by_one(rewrite: FileRewrite, project: Project) -> FileRewrite:
-    """Prove each result on top of those before it: a rule of another package must not spoil what is proven."""
+    """Prove each result on top of those before it: a rule of another package must not spoil proven ones."""
     kept: list[RuleResult] = []
     for number, result in enumerate(rewrite.results):
         tried = FileRewrite.of(rewrite.file, [*kept, result])

@@ -1,10 +1,10 @@
 """Prove a rewritten Python file: the new tree with its names mapped back is the old tree.
 
-What Python makes of a top-level statement does not depend on the
-statements around it, so only those on the lines of an edit are parsed again, by themselves: whatever closes too
-early or too late there is no Python of its own. Inside them, statements that no edit touches must stand at the same,
-shifted place; all others are compared node by node. An import may differ where old module → new module stands in the
-import maps and what it binds is the same; a string may differ where it begins with such a pair.
+The tree of a top-level statement does not depend on the statements around it, so only those on the lines of an edit are
+parsed again, by themselves: one that ends too early or too late is no Python by itself. Inside them, statements that no
+edit touches must be at the same, shifted place; all others are compared node by node. An import may differ where old
+module → new module is in the import maps and it binds the same name; a string may differ where it begins with such a
+pair.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _regions(tree: ast.Module, file: PythonFile) -> list[_Region]:
 
 
 def _end_of_line(line: int, file: PythonFile) -> int:
-    """Return where line number *line* ends, with those that go on from it: blank, perhaps, behind a statement."""
+    """Return where line number *line* ends, with those that continue it: blank, perhaps, behind a statement."""
     while line < len(file.line_starts) and file.line_text(line).endswith(b"\\"):
         line += 1
     return file.line_starts[line] if line < len(file.line_starts) else len(file.data)
@@ -153,7 +153,7 @@ class _Comparison:
         return None
 
     def _children(self, old: object, new: object) -> list[tuple[object, object]] | None:
-        """Return what must be equal for *old* and *new* to be equal; None if they differ."""
+        """Return the parts that must be equal for *old* and *new* to be equal; None if they differ."""
         if type(old) is not type(new):
             return None
         if isinstance(old, list) and isinstance(new, list):
@@ -181,7 +181,7 @@ class _Comparison:
         return pairs if at == len(news) else None
 
     def _width(self, old: _Bound, new: list[ast.stmt | _Bound]) -> int:
-        """Return how many of *new* together do what *old* does; 0 if they do not."""
+        """Return the number of statements of *new* that together equal *old*; 0 if they do not."""
         if not new or not isinstance(new[0], _Bound):
             return 0
         first = new[0]
@@ -266,7 +266,7 @@ def _unfold(block: list[ast.stmt]) -> Iterator[ast.stmt | _Bound]:
 
 
 def _rest(value: str, module: str) -> str:
-    """Return what follows *module* in *value*; `?` if *value* does not begin with it as a whole name."""
+    """Return the text after *module* in *value*; `?` if *value* does not begin with it as a whole name."""
     rest = value.removeprefix(module)
     return rest if value.startswith(module) and rest[:1] in {"", ".", ":"} else "?"
 

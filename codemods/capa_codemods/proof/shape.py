@@ -1,7 +1,7 @@
 """Prove a change of shape: nothing but the smallest expressions and statements that the edits touch has changed.
 
 The bytes outside the edits are compared, the result is parsed, and the two trees are walked side by side. A node may
-differ only if it is the smallest that holds an edit; a statement may come or go only where an edit stands between
+differ only if it is the smallest that holds an edit; a statement may come or go only where an edit is between
 statements. Every other node must be the same tree, at the place to which the edits have shifted it.
 """
 
@@ -137,7 +137,7 @@ class _Comparison:
         if isinstance(node, ast.stmt):
             touching += [edit for edit in self._edits if self._indents_anew(edit, extent.start)]
         inside = [found for child in _inner(node) if (found := self._extent(child))]
-        # What happens between the statements of a block is the block's matter, not that of what it belongs to.
+        # An edit between the statements of a block touches the block, not the statement that owns the block.
         blocks = [self._extent_of(block) for block in _blocks(node)]
         return any(
             not any(_holds(one, edit) for one in inside)
@@ -152,7 +152,7 @@ class _Comparison:
         return _Extent(self._indent(first.start), last.end)
 
     def _indents_anew(self, edit: Edit, start: int) -> bool:
-        """Return whether *edit* changes what stands before *start* in its line: that statement may change its block."""
+        """Return whether *edit* changes the text before *start* in its line: that statement may change its block."""
         begin = self._indent(start)
         before = edit.new or self._data[: edit.start]
         return begin < edit.end < start or (begin == edit.end and not before.endswith((b"\n", b"\r")))
@@ -180,7 +180,7 @@ def _extent(node: ast.AST, places: Places) -> _Extent | None:
 
 
 def _inner(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nearest statements and expressions below *node*; what is in an f-string has no places to rely on."""
+    """Yield the nearest statements and expressions below *node*; those in an f-string have no reliable places."""
     if isinstance(node, ast.JoinedStr):
         return
     for child in ast.iter_child_nodes(node):

@@ -56,7 +56,9 @@ def _after_comma(file: PythonFile, last: ast.expr | ast.keyword, at: int, text: 
     start = file.line_starts[last.lineno - 1]
     before = file.data[start : file.places.offset(last.lineno, last.col_offset)]
     indent = before[: len(before) - len(before.lstrip())]
-    if line_end is None or before.strip():  # what begins no line of its own has no indentation to follow
+    if (
+        line_end is None or before.strip()
+    ):  # a statement behind another in its line has no indentation to follow
         return Edit(at, at, f" {text},".encode(), rule)
     newline = b"\r\n" if b"\r\n" in file.data else b"\n"
     return Edit(line_end.end(), line_end.end(), newline + indent + text.encode() + b",", rule)

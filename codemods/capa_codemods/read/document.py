@@ -26,7 +26,7 @@ class Document(ABC):
 
     Attributes:
         path: Relative to the root of the tree, with forward slashes.
-        data: The bytes as they stand on disk. Edits are offsets into them.
+        data: The bytes on disk. Edits are offsets into them.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
@@ -59,7 +59,7 @@ class Document(ABC):
     @classmethod
     @abstractmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
-        """Return cheaply whether a rule could yield anything. Must not miss a file; may let through too many."""
+        """Return cheaply whether a rule could yield anything. It must not miss a file, and may accept too many."""
 
     def line_of(self, offset: int) -> int:
         """Return the line, from 1, that holds the byte at *offset*."""

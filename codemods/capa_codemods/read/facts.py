@@ -39,12 +39,12 @@ class StringUse(NamedTuple):
     Attributes:
         start: Where its text begins, after the quote; -1 if the literal cannot be edited in place (it is joined
             from parts, or spelt with escapes).
-        callee: Dotted name of what is called with it; empty if it is no direct argument.
+        callee: Dotted name of the function that is called with it; empty if it is no direct argument.
         position: Its number among the arguments, or its keyword.
         place: `argument`, `subscript`, `key`, `value` or `default`, which is that of a parameter; `built` for the
-            literal with which an argument begins that is put together when the program runs, `table` for a key beside
+            literal with which an argument begins that is put together when the program runs, `table` for a key with
             a list of names that may get imported from it.
-        holder: For a subscript, the dotted name of what is subscripted; for a value or a default, the name or the key
+        holder: For a subscript, the dotted name before the bracket; for a value or a default, the name or the key
             that it is given to.
     """
 

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 
-# A pipe may stand there: O_NONBLOCK, so that opening it does not wait for a writer.
+# A pipe may be there: O_NONBLOCK, so that opening it does not wait for a writer.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
@@ -49,7 +49,7 @@ def read_file_with_stat(path: str, *, follow_link: bool = False) -> tuple[bytes,
 
 
 def open_regular(path: str, *, follow_link: bool = False) -> tuple[int, os.stat_result] | None:
-    """Return a handle to read the regular file at *path*, and what it is; None where `read` returns None. Never waits.
+    """Return a handle to read the regular file at *path*, and its status; None where `read` returns None. Never waits.
 
     Raises:
         OSError: It is there and cannot be opened.

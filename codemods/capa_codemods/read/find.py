@@ -23,7 +23,7 @@ _SKIPPED_AT_ROOT = frozenset({"build", "dist"})
 def list_files(root: str, excluded: Iterable[str] = ()) -> list[str]:
     """Return the files below *root*, relative to it, with forward slashes, in a stable order.
 
-    What ends with `/` is a folder: a repository of its own, or one that cannot be listed.
+    An entry that ends with `/` is a folder: a nested repository, or one that cannot be listed.
 
     Args:
         root: Absolute path of a folder.
@@ -47,7 +47,7 @@ def _walk(root: str) -> Iterator[str]:
         except FileNotFoundError:
             continue
         except OSError:
-            yield folder or "./"  # listed, so that the caller can report what was not read
+            yield folder or "./"  # listed, so that the caller can report that it was not read
             continue
         if folder and "pyvenv.cfg" in names:
             continue  # a virtual environment, whatever its name

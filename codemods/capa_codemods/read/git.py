@@ -50,7 +50,7 @@ def is_git_ignored(root: str, path: str) -> bool:
 
 
 def ask_git(root: str, *arguments: str, given: bytes = b"") -> bytes | None:
-    """Return what git prints, or None if it fails or is not there."""
+    """Return the output of git, or None if it fails or is not there."""
     done = run_git(root, arguments, given)
     return done.stdout if done is not None and done.returncode == 0 else None
 

@@ -5,7 +5,7 @@
     def __getattr__(name):
         return getattr(import_module(_MODULES[name]), name)
 
-Certain only if everything that reads the table imports what it reads, or asks for its keys.
+Certain only if all code that reads the table imports the values that it reads, or tests for its keys.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def lazy_tables(tree: ast.Module) -> frozenset[int]:
 
 
 def lazy_keys(tree: ast.Module) -> frozenset[int]:
-    """Return the `id` of the keys of tables such as `{"requests": ["get"]}` beside a module's `__getattr__`."""
+    """Return the `id` of the keys of tables such as `{"requests": ["get"]}` in a module with a `__getattr__`."""
     if not any(isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in tree.body):
         return frozenset()
     tables = [table for _, table in _tables(tree) if all(map(_is_list_of_names, table.values))]

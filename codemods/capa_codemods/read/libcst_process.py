@@ -1,8 +1,8 @@
-"""Questions to LibCST, which runs in a process of its own.
+"""Requests to LibCST, which runs in a separate process.
 
-It takes long to import, and its native part can take the process down. So it runs as `python -m
-capa_codemods.read.libcst_process`, which stays for as long as it answers. A question after which it does not has no
-answer, and the next question begins another process. Each process that asks has its own.
+It takes long to import, and its native part can crash the process. So it runs as `python -m
+capa_codemods.read.libcst_process`, which stays for as long as it answers. A request that it does not survive has no
+answer, and the next request begins another process. Each process that sends requests has a LibCST process to itself.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ atexit.register(_end)
 
 
 def _main() -> int:
-    # What a command prints must not stand between the answers.
+    # The output of a command must not get between the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     for line in sys.stdin.buffer:

@@ -13,7 +13,7 @@ class LogicalLines(NamedTuple):
     """The logical lines of a file, counted from 1.
 
     Attributes:
-        longer: Of each line of what runs over several, the first and the last of them.
+        longer: Line → the first and the last line of its logical line, where that has several.
         comments: Line → its comment.
         read: How many lines are known. In those after it this interpreter cannot distinguish comments from strings.
     """

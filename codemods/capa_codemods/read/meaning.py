@@ -2,7 +2,7 @@
 
     requests.get                       `import requests` and nothing else binds `requests` where it is read
     requests.Session()                 an object that this call has made; also through a name or `self.name`
-    requests.Session().__enter__()     what `with … as name` has bound
+    requests.Session().__enter__()     the value that `with … as name` binds
 
 In doubt there is no meaning: a name that is bound to two things, declared `global` somewhere, or that `import *` may
 have brought. A name that is None for a while is not in doubt, since nothing can be called on None.
@@ -49,7 +49,7 @@ class Meanings:
     """The meanings of the names of one file."""
 
     def __init__(self, tree: ast.Module) -> None:
-        """Learn what every statement of *tree* binds."""
+        """Index the bindings of every statement of *tree*."""
         self._members: dict[str, list[_Binding]] = {}
         self._elsewhere: set[str] = set()
         self._scope_of: dict[int, _Scope] = {}
@@ -59,13 +59,13 @@ class Meanings:
         self._learn(tree)
 
     def calls(self) -> Iterator[tuple[ast.Call, str]]:
-        """Yield the calls of which it is certain what is called, in the order of the text."""
+        """Yield the calls whose callee is certain, in the order of the text."""
         for call in self._calls:
             if dotted := self.of(call.func):
                 yield call, dotted
 
     def of(self, node: ast.expr) -> str | None:
-        """Return what *node*, a name or an expression of names, means; None if that is not certain."""
+        """Return the meaning of *node*, a name or an expression of names; None if it is not certain."""
         if id(node) not in self._known:
             self._known[id(node)] = None  # a name whose meaning depends on itself has none
             scope = self._scope_of.get(id(node))
@@ -101,13 +101,13 @@ class Meanings:
     def _of_member(self, name: str, scope: _Scope) -> str | None:
         bindings = self._members.get(name, [])
         owner = scope.parent
-        assert owner is not None  # noqa: S101 - a method stands in its class
+        assert owner is not None  # noqa: S101 - a method is in its class
         if any(binding.scope.parent is not owner for binding in bindings):
             return None
         return self._agreed([*bindings, *owner.bindings.get(name, [])])
 
     def _agreed(self, bindings: list[_Binding]) -> str | None:
-        """Return what all of *bindings* mean, those to None aside."""
+        """Return the common meaning of *bindings*, those to None aside."""
         agreed: str | None = None
         for binding in bindings:
             if isinstance(binding.value, ast.Constant) and binding.value.value is None:
@@ -179,7 +179,7 @@ class Meanings:
 
 
 def _assignments(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr, bool]]:
-    """Yield what *node* assigns to, the value, and whether the value is entered by `with` first."""
+    """Yield the targets of *node*, each with the value, and whether the value is entered by `with` first."""
     if isinstance(node, ast.Assign):
         yield from ((target, node.value, False) for target in node.targets)
     elif isinstance(node, ast.AnnAssign) and node.value is not None:
@@ -191,7 +191,7 @@ def _assignments(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr, bool]]:
 
 
 def _own(node: ast.AST) -> list[ast.AST]:
-    """Return what of *node* stands in the scope that it opens; decorators and defaults stand in the one around."""
+    """Return the parts of *node* in the scope that it opens; decorators and defaults are in the one around."""
     if not isinstance(node, _SCOPES):
         return []
     body: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else [*node.body]

@@ -1,7 +1,7 @@
 """Read Python that is newer than the running interpreter, with LibCST.
 
-`ast` knows the grammar of the interpreter that runs it. LibCST brings its own parser, in a process of its own, which
-answers with what a `PythonFile` needs: import statements and strings, with their places.
+`ast` knows the grammar of the interpreter that runs it. LibCST brings its own parser. It runs in a separate process and
+answers with the facts that a `PythonFile` needs: import statements and strings, with their places.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class NotebookFile(Document):
 
     @property
     def ignoring(self) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Yield what the comments in the code cells keep away, each with its line of the file."""
+        """Yield the rules that comments in the code cells switch off, each with its line of the file."""
         for cell in self.code:
             lines = self.lines(cell)
             yield from ((lines[line - 1], names) for line, names in self._ignoring_in(cell))
@@ -139,19 +139,19 @@ class NotebookFile(Document):
             raise UnreadableError(
                 f"cell {cell.number} cannot be read: {error}",
                 line=line,
-                next_step="look at the cell by hand: it may be for IPython alone",
+                next_step="check the cell by hand: it may be for IPython alone",
             ) from error
 
     def lines(self, cell: Cell) -> list[int]:
         """Return for each line of a cell in which line of the file it begins."""
         ends = list(accumulate(len(_bytes(piece.text)) for piece in cell.pieces))
         pieces = (bisect_right(ends, start) for start in starts_of_lines(cell.data))
-        # JSON has no line end inside a string, so a piece stands on one line.
+        # JSON has no line end inside a string, so a piece is on one line.
         lines = [bisect_right(self._letter_starts, piece.start) for piece in cell.pieces]
         return [lines[min(piece, len(lines) - 1)] for piece in pieces]
 
     def place(self, cell: Cell, at: int) -> int | None:
-        """Return where the byte number *at* of a cell stands in the file; None if that is after its last letter."""
+        """Return the place in the file of byte number *at* of a cell; None if that is after its last letter."""
         letters = len(_bytes(cell.text)[:at].decode(errors="surrogatepass"))
         for piece in cell.pieces:
             if letters < len(piece.text):
@@ -215,8 +215,8 @@ def _source(text: str, cell: int) -> tuple[Piece, ...]:
 def _members(text: str, at: int) -> Iterator[tuple[str, int]]:
     """Yield the key, empty in an array, and the place of each member of the object or array at *at* of the JSON *text*.
 
-    What a member holds is passed over by the parser, which is many times as fast as to walk through it: an output may
-    be a picture, or a hundred thousand numbers.
+    The parser passes over the value of a member, which is many times as fast as walking through it: an output may be a
+    picture, or a hundred thousand numbers.
     """
     opened, at = text[at], _past_space(text, at + 1)
     while opened in "{[" and text[at] not in "}]":

@@ -1,7 +1,7 @@
 """Read Python that is newer than the running interpreter as an older one would be written.
 
-What is only new in its spelling is left out or spelt otherwise: type parameters go, `type X = …` is an assignment, and
-if that is not enough, f-strings become tuples of what they hold. Good enough to follow calls; never written to a file.
+New spellings are left out or replaced: type parameters go, `type X = …` is an assignment, and if that is not enough,
+f-strings become tuples of their parts. Good enough to follow calls; never written to a file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Return whether a call patches or finds a module, from what it is called on.
+"""Holders of `patch` and the like: whether a call patches or finds a module, from the object that it is called on.
 
-    mocker.patch("requests.get")       the name says it, as `mock`, `monkeypatch` and `mp` do
+    mocker.patch("requests.get")       by the name, as with `mock`, `monkeypatch` and `mp`
     m.setattr("requests.get", fake)    where the file binds `m` to one of these: `with monkeypatch.context() as m`
     self.patch("requests.get")         where a `def patch(self, …)` of the file calls one of these
     client.patch("requests.json")      not certain: it may be a request
@@ -33,7 +33,7 @@ class Holders:
         """Return whether *callee*, which ends with `patch`, `setattr` or the like, takes the name of a module."""
         holder, dot, tail = callee.removesuffix(".multiple").rpartition(".")
         if not holder:
-            return not dot  # with a dot it is a method of what another call returns
+            return not dot  # with a dot it is a method of the result of another call
         known = _FINDS if tail == "find_spec" else _PATCHES
         if known.fullmatch(holder.rpartition(".")[2]):
             return True
@@ -90,14 +90,14 @@ def _origin(value: ast.expr) -> tuple[str, bool]:
 
 
 def _given(fixture: ast.FunctionDef) -> Iterator[ast.expr]:
-    """Yield what a test gets that takes *fixture* as an argument."""
+    """Yield the values that a test with the argument *fixture* gets."""
     for node in ast.walk(fixture):
         if isinstance(node, (ast.Return, ast.Yield)) and node.value is not None:
             yield node.value
 
 
 def _holders_of_patch(method: ast.FunctionDef) -> Iterator[str]:
-    """Yield what *method*, a helper of the name `patch`, calls a `patch` on; `mock` where it calls it by its name."""
+    """Yield the holders on which *method*, a helper named `patch`, calls `patch`; `mock` for a call by its name."""
     for node in ast.walk(method):
         callee = dotted_name(node.func) if isinstance(node, ast.Call) else ""
         holder, _, tail = callee.rpartition(".")

@@ -1,9 +1,9 @@
 """Cut a module where definitions begin, so that only those pieces need to be parsed that are of interest.
 
-A line that begins with `def`, `class`, `async` or `@`, in a class after four blanks, begins a statement, unless it
-stands in a string. Strings are found without a parser: one begins at the first quote that is in no comment and no
-other string. Where the cut is wrong nevertheless, in brackets or before an `else`, the piece is no Python. What is no
-Python as a whole may be cut into pieces that are: so nothing may be changed on the word of pieces alone.
+A line that begins with `def`, `class`, `async` or `@`, in a class after four blanks, begins a statement, unless it is
+in a string. Strings are found without a parser: one begins at the first quote that is in no comment and no other
+string. Where the cut is wrong nevertheless, in brackets or before an `else`, the piece is no Python. A text that is no
+Python may be cut into pieces that are: so nothing may be changed because of pieces alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def pieces_around(data: bytes, offsets: Iterable[int]) -> list[tuple[int, int]] 
 
 
 def _starts(data: bytes) -> Iterator[int]:
-    """Yield where the lines stand that begin a definition, with its decorators."""
+    """Yield the places of the lines that begin a definition, with its decorators."""
     strings = list(_strings_over_lines(data))
     begins = [begin for begin, _ in strings]
     is_decorated = data.startswith(b"@")
@@ -65,7 +65,7 @@ def _strings_over_lines(data: bytes) -> Iterator[tuple[int, int]]:
                 if token.start() == quotes:
                     yield token.span()
                 break
-        # Plain searches, and only of what has been passed, take a third of the time of a pattern.
+        # Plain searches, and only of the text so far, take a third of the time of a pattern.
         for number, triple in enumerate(_TRIPLES):
             if 0 <= nearest[number] < at:
                 nearest[number] = data.find(triple, at)

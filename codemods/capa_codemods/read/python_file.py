@@ -25,7 +25,7 @@ _BLOCK = b"class _:\n"
 _WORTH_CUTTING = 0.9
 """The share of a file up to which its pieces are parsed instead."""
 
-# A file that holds none of this is no newer than Python 3.11, but broken: no need to ask a slower parser.
+# A file that holds none of this is no newer than Python 3.11, but broken: no need to try a slower parser.
 _NEWER = re.compile(
     rb"""^[ \t]*type[ \t]+\w|\b(?:def|class)[ \t]+\w+[ \t]*\[|\b[rR]?[fFtT][rR]?["']""", re.MULTILINE
 )
@@ -60,7 +60,7 @@ class PythonFile(Document):
 
         Args:
             path: Relative to the root of the tree.
-            data: The bytes as they stand on disk.
+            data: The bytes on disk.
             tree: The syntax tree, if it is known, or a part of it.
 
         Raises:
@@ -79,7 +79,7 @@ class PythonFile(Document):
     def in_part(cls, path: str, data: bytes, names: Names) -> PythonFile | None:
         """Return the file with no more in its tree than the definitions that name an SDK.
 
-        Parsing is what costs most, and many files that name an SDK stay as they are. None if it must be read as a
+        Parsing costs most, and many files that name an SDK stay as they are. None if it must be read as a
         whole. It is no proof that the rest of the file is Python.
         """
         if _is_lazy(data):
@@ -101,7 +101,7 @@ class PythonFile(Document):
         return names.sieve.imports_or_quotes(data)
 
     def imports(self, offsets: Sequence[int]) -> Sequence[ImportStatement]:
-        """Return the import statements that stand on the lines of *offsets*, which are sorted."""
+        """Return the import statements on the lines of *offsets*, which are sorted."""
         if self.tree is None:
             return self._newer_imports
         lines = [self.line_of(offset) for offset in offsets]
@@ -188,9 +188,9 @@ _IMPORTS = (ast.Import, ast.ImportFrom)
 
 
 def walk_statements(tree: ast.Module, lines: Sequence[int] | None = None) -> Iterator[ast.AST]:
-    """Yield the statements of *tree*, nested ones too, that stand on one of *lines*, which are sorted; or all.
+    """Yield the statements of *tree*, nested ones too, on one of *lines*, which are sorted; or all.
 
-    Expressions are not entered, which is what makes it fast.
+    Expressions are not entered, so it is fast.
     """
     queue: list[ast.AST] = [tree]
     while queue:

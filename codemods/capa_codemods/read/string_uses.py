@@ -10,7 +10,7 @@ from capa_codemods.read.facts import StringUse
 
 _NOWHERE = StringUse("", -1, 0, "", 0, "value", "")
 _IMPORTED = _NOWHERE._replace(callee="import_module", place="argument")
-# What a type checker reads: names that the module binds, which stay as they are.
+# Strings for type checkers: names that the module binds, which stay as they are.
 _TYPES = frozenset({"annotation", "returns"})
 
 
@@ -20,8 +20,8 @@ def string_uses(
     """Yield the string literals of *tree* outside annotations, and of f-strings the beginning, each with its use.
 
     Args:
-        lines: The lines to look at, sorted: most of a tree need not be entered.
-        imported: The `id` of nodes that are known to get imported wherever they stand.
+        lines: The lines to search, sorted: most of a tree need not be entered.
+        imported: The `id` of nodes that are known to get imported anywhere.
     """
     queue: list[tuple[ast.AST, StringUse]] = [(tree, _NOWHERE)]
     while queue:
@@ -43,7 +43,7 @@ def reaches(node: ast.AST, lines: Sequence[int]) -> bool:
 
 
 def dotted_name(node: ast.AST) -> str:
-    """Return `a.b.c` for a name or a chain of attributes; what is no name at its beginning becomes empty parts."""
+    """Return `a.b.c` for a name or a chain of attributes; another expression at its beginning becomes empty parts."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -63,7 +63,7 @@ def _parts(node: ast.AST, use: StringUse) -> Iterator[tuple[ast.AST, StringUse]]
 
 
 def _uses(node: ast.AST, use: StringUse) -> Iterator[tuple[ast.AST, StringUse]]:
-    """Yield the children of *node*, which has itself a *use*, each with what a string there is used for."""
+    """Yield the children of *node*, which has itself a *use*, each with the use of a string there."""
     if isinstance(node, ast.Call):
         yield from _uses_in_call(node)
     elif isinstance(node, ast.Subscript):
@@ -110,7 +110,7 @@ def _uses_in_call(node: ast.Call) -> Iterator[tuple[ast.AST, StringUse]]:
         if number == 0 and callee.endswith("__import__") and _is_relative(node):
             continue
         if isinstance(patched, str) and isinstance(argument, ast.Dict):
-            # `patch.dict("sys.modules", {"requests": …})` sets items of what its first argument names.
+            # `patch.dict("sys.modules", {"requests": …})` sets items of the object that its first argument names.
             key_use = _NOWHERE._replace(place="subscript", holder=patched)
             yield from ((key, key_use) for key in argument.keys if key)
             yield from ((value, _NOWHERE) for value in argument.values)

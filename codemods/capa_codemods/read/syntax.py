@@ -33,7 +33,7 @@ class Places:
         self.encoding = _encoding(data)
 
     def offset(self, line: int, column: int) -> int:
-        """Return the offset of what the parser has at *line* (from 1) and *column* (from 0)."""
+        """Return the offset of the parser's *line* (from 1) and *column* (from 0)."""
         start = self._starts[line - 1]
         if line == 1:
             start += self._bom

@@ -130,5 +130,5 @@ def _what_is_wrong(rule: object, wanted: str) -> str | None:
     if Document not in getattr(rule.reads, "__mro__", ()):
         return "has no kind of document in `reads`"
     if rule.changes_shape and rule.reads is not PythonFile:
-        return "changes the shape of what is no Python file"
+        return "changes the shape of files that are not Python"
     return None

@@ -101,7 +101,7 @@ class Imports(Rule[PythonFile]):
                 self.id,
                 file.line_of(statement.start),
                 "warning",
-                f"`from {statement.module} import …` must become several imports, and comments stand inside it",
+                f"`from {statement.module} import …` must become several imports, and has comments inside",
                 "split the statement by hand and run again",
             )
         return Edit(statement.start, statement.end, _split(statement, targets, file), self.id)
@@ -149,7 +149,7 @@ def _split(statement: ImportStatement, targets: list[Target], file: PythonFile) 
     for module, group in groupby(pairs, key=lambda pair: pair[1].module):
         listed = ", ".join(_listed(name, target) for name, target in group)
         parts.append(f"from {module} import {listed}".encode())
-    # `;` is right wherever a statement may stand; a line of its own reads better where there is one.
+    # `;` is right wherever a statement may be; a separate line reads better where there is one.
     line = file.line_of(statement.start)
     before = file.data[file.line_starts[line - 1] : statement.start]
     is_alone = not before.strip() and not file.data[statement.end :].lstrip(b" \t").startswith(b";")

@@ -5,7 +5,7 @@
 
 Everything else of the file keeps its bytes: outputs, metadata, indentation. Left alone: notebooks in other languages,
 cells for other programs (`%%bash`), and cells that are no Python once their magics are taken for comments; those are
-reported. Of commands (`!celery …`, `%pip install requests`, `%%bash`) it reports what `commands` reports of scripts.
+reported. Of commands (`!celery …`, `%pip install requests`, `%%bash`) it reports the same as `commands` for scripts.
 
 A comment `# capa: ignore[imports]`, `[strings]`, `[commands]` or `[notebooks]` counts as in a file; in a cell that
 cannot be read it suppresses the report. As a choice, `notebooks` stands for itself: `--only imports` takes Python files

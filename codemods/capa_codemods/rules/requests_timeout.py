@@ -78,7 +78,7 @@ class RequestsTimeout(Rule[PythonFile]):
             names = (f"{holder}.{verb}", f"{holder}.request", _SESSION_METHOD)
             doubt = next((replaced[name] for name in names if name in replaced), doubt)
             if id(call) in in_strings:
-                doubt = "it stands in an f-string"
+                doubt = "it is in an f-string"
             edit = None if doubt else with_argument(file, call, f"timeout={text}", self.id)
             yield edit or self._note(call, doubt or "its arguments cannot be added to")
 
@@ -111,9 +111,9 @@ def _has_timeout(call: ast.Call, holder: str, verb: str) -> bool:
 def _doubt(call: ast.Call, doubtful: dict[str, str]) -> str:
     """Return why it is not certain that *call* has no timeout; nothing if it is."""
     if any(keyword.arg is None for keyword in call.keywords):
-        return "what `**` brings is not known"
+        return "the arguments of `**` are not known"
     if any(isinstance(argument, ast.Starred) for argument in call.args):
-        return "what `*` brings is not known"
+        return "the arguments of `*` are not known"
     if any(keyword.arg == "stream" and not _is_false(keyword.value) for keyword in call.keywords):
         return "it streams, and may be right to wait long for the next part"
     return doubtful.get(ast.unparse(call.func).rpartition(".")[0], "")

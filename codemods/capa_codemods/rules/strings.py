@@ -1,4 +1,4 @@
-"""Strings that name a module of an SDK, where what they are passed to is known to import it.
+"""Strings that name a module of an SDK, where they are passed to code that is known to import it.
 
     patch("requests.get")                  →  patch("capa_requests.get")
     monkeypatch.setattr("celery.chord", x) →  monkeypatch.setattr("capa_celery.chord", x)
@@ -38,7 +38,7 @@ from capa_codemods.write.splice import splice
 
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[^\W\d]\w*(?:\.[^\W\d]\w*)*)?")
 
-# What is called, by its last name → the number and the keyword of the argument that names something.
+# Callee, by its last name → the number and the keyword of the argument that names something.
 _PATCHES = {
     "patch": (0, "target"),
     "setattr": (0, "target"),
@@ -60,10 +60,10 @@ _UNEDITABLE = ("the literal is joined from parts or escaped", "change it by hand
 _LOGGERS = frozenset({"getLogger", "get_logger", "get_task_logger"})
 # Their strings are read by type checkers.
 _TYPES = frozenset({"cast", "TypeVar", "ForwardRef", "NewType"})
-# What logging and Django import for these keys of a setting.
+# Keys of a setting whose values logging and Django import.
 _FACTORIES = frozenset({"()", "class", "BACKEND", "ENGINE"})
 
-# Parameters that a helper of a test passes on to `patch`, or to what imports.
+# Parameters that a helper of a test passes on to `patch`, or to a function that imports.
 _TARGETS = frozenset({"target", "path"})
 
 
@@ -186,7 +186,7 @@ def _reason_to_stay(use: StringUse, aim: _Aim, names: Names) -> tuple[str, str] 
     if _takes(_PATCHES, use) and first.startswith("_"):
         return (
             "it is private to the original, whose own code reads it",
-            "patch what the code under test calls",
+            "patch the name that the code under test calls",
         )
     if dot and not first[:1].isupper() and names.line(f"{aim.module}.{first}") is None:
         return f"`{first}` may be a module that {package} does not list", "change it by hand if it is not"

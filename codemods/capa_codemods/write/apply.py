@@ -31,7 +31,7 @@ class WriteResult(NamedTuple):
     """The result of a writing run.
 
     Attributes:
-        written: Files that now hold what they should, in the order of writing.
+        written: Files that now hold the wanted content, in the order of writing.
         merged: Those of them that had been edited since, and kept the edits.
         troubles: Files that were left as they are.
     """
@@ -95,7 +95,7 @@ def undo_newest(journal: Journal, progress: Progress = no_progress) -> WriteResu
 
 
 def recover_unfinished(journal: Journal) -> WriteResult | None:
-    """Finish or take back what a killed run has left; None if there is nothing. Call it with the lock held.
+    """Finish or undo the work of a killed run; None if there is none. Call it with the lock held.
 
     Raises:
         JournalError: The journal is damaged, and nothing was touched; or it could no longer be written afterwards.
@@ -133,10 +133,10 @@ def _take_back(journal: Journal, record: JournalRecord, progress: Progress = no_
 
 
 def _close(record: JournalRecord, rewritten: Sequence[str], troubles: Sequence[Trouble]) -> None:
-    """Leave in the journal what is still *rewritten*, so that it can be taken back, and nothing else."""
+    """Keep in the journal the files that are still *rewritten*, so that undo can restore them, and nothing else."""
     if troubles:
-        # A full disk may have no room for a shorter plan. The longer one will do: what it names without need holds
-        # what it held before, and is passed over when it is taken back.
+        # A full disk may have no room for a shorter plan. The longer one does no harm: its additional files hold their
+        # old bytes, and undo passes over them.
         with contextlib.suppress(OSError):
             record.keep(rewritten)
     try:
@@ -147,12 +147,12 @@ def _close(record: JournalRecord, rewritten: Sequence[str], troubles: Sequence[T
     except OSError as error:
         raise JournalError(
             f"{record.place} cannot be written ({error.strerror or error}) now that files have been: correct that, "
-            f"then run again: what was begun is taken back first"
+            f"then run again: the unfinished rewrite is undone first"
         ) from error
 
 
 def _free_place(journal: Journal, record: JournalRecord, index: int, path: str) -> str:
-    """Return the name of a temporary file beside *path* that nothing has now.
+    """Return a free name for a temporary file in the folder of *path*.
 
     Raises:
         CodemodError: A link leads from there out of the tree.
@@ -172,7 +172,7 @@ class _Older:
         self._number = record.number
 
     def held(self, path: str, found: str) -> bool:
-        """Return whether the file at *path* held what has the digest *found*, as far as the journal knows."""
+        """Return whether the file at *path* ever had the digest *found*, as far as the journal shows."""
         return found in self._digests.get(path, ())
 
     @cached_property

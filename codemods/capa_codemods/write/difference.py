@@ -10,13 +10,13 @@ from capa_codemods.findings import Edit
 
 
 def edits_between(before: bytes, after: bytes, rule: str) -> Iterator[Edit]:
-    """Yield edits on behalf of *rule* that make *after* of *before*: whole lines, cut down to what differs in them."""
+    """Yield edits on behalf of *rule* that make *after* of *before*: whole lines, cut down to their differences."""
     olds, news = before.splitlines(keepends=True), after.splitlines(keepends=True)
     start = 0
     for tag, a, b, c, d in SequenceMatcher(None, olds, news, autojunk=False).get_opcodes():
         old, new = b"".join(olds[a:b]), b"".join(news[c:d])
         if tag != "equal":
-            if b - a == d - c:  # line by line, so that what stands between two changes is no part of either
+            if b - a == d - c:  # line by line, so that the text between two changes is no part of either
                 at = start
                 for one, other in zip(olds[a:b], news[c:d], strict=True):
                     yield from _cut(at, one, other, rule)

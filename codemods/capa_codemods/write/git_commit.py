@@ -49,7 +49,7 @@ def uncommitted_changes(root: str, scopes: Sequence[str] = ()) -> UncommittedCha
     out = ask_git(root, "--literal-pathspecs", *_without_filters(root), *arguments)
     if out is None:
         raise CodemodError(
-            f"git cannot say whether {root} has uncommitted changes: "
+            f"git does not report whether {root} has uncommitted changes: "
             f"run `git status` there to see why, or pass --allow-dirty"
         )
     top = os.path.relpath(root, git_top_level(root))
@@ -62,7 +62,7 @@ def uncommitted_changes(root: str, scopes: Sequence[str] = ()) -> UncommittedCha
 
 
 def refusal_to_commit(root: str, paths: Sequence[str]) -> str | None:
-    """Return why *paths* below *root* cannot be committed without running what the repository brings; else None."""
+    """Return why *paths* below *root* cannot be committed without running code of the repository; else None."""
     if (
         ask_git(root, "var", "GIT_COMMITTER_IDENT") is None
         or ask_git(root, "var", "GIT_AUTHOR_IDENT") is None
@@ -118,7 +118,7 @@ def _without_filters(root: str) -> list[str]:
 def _filter_keys(root: str) -> list[str]:
     """Return the settings by which the repository itself names programs to run on its files."""
     pattern = r"^filter\..*\.(clean|process)$"
-    # With all that is included, and with the place of each: `--local` would hide what a file that it includes sets.
+    # With all that is included, and with the place of each: `--local` would hide the settings of included files.
     found = ask_git(root, "config", "--show-scope", "--name-only", "-z", "--get-regexp", pattern)
     words = os.fsdecode(found or b"").split("\0")
     scopes = zip(words[::2], words[1::2], strict=False)

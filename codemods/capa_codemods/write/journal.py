@@ -1,12 +1,12 @@
-"""The journal of a tree: what is needed to take a rewrite back, even one that was killed.
+"""The journal of a tree: all data to undo a rewrite, even one that was killed.
 
 Each rewrite has a folder in `.capa/migrate/journal/`. Its name ends with the state, and only a rename changes the
 state, so a kill leaves one state or the other:
 
     0001.draft     being prepared, or no longer needed: no file of the tree depends on it; swept away by the next run
-    0001.applying  files are being replaced: the next run that writes takes back what was done
-    0001.applied   done; what `undo` works on, newest first
-    0001.undoing   files are being put back: the next run that writes goes on with it
+    0001.applying  files are being replaced: the next run that writes undoes them
+    0001.applied   done; `undo` takes the newest one first
+    0001.undoing   files are being restored: the next run that writes continues
 
 A folder holds `plan.json` (for each file the digests before and after and the edits) and `originals`, the bytes of
 each file before, compressed. Both are on disk before the first file is touched.
@@ -43,7 +43,7 @@ class JournalEntry(NamedTuple):
         after: Digest of the bytes after.
         size: Length of the bytes before.
         offset: Where they begin in `originals`.
-        edits: What was done, as offsets into the bytes before.
+        edits: The edits, as offsets into the bytes before.
     """
 
     path: str
@@ -96,7 +96,7 @@ class JournalRecord:
         """Return the bytes of *entry* before the rewrite.
 
         Raises:
-            JournalError: They are not what was stored.
+            JournalError: They differ from the stored digest.
         """
         try:
             opened = open_regular(f"{self.place}/originals")
@@ -119,7 +119,7 @@ class JournalRecord:
         return data
 
     def temporary(self, root: str, index: int, path: str) -> str:
-        """Return the name beside *path* that only this record uses for its file number *index*."""
+        """Return the name in the folder of *path* that only this record uses for its file number *index*."""
         folder = os.path.dirname(f"{root}/{path}")
         return f"{folder}/.capa-{self.number:04}-{index}.tmp"
 
@@ -152,7 +152,7 @@ class JournalRecord:
     def drop(self) -> None:
         """Forget this record: no file of the tree depends on it any more.
 
-        What cannot be deleted now is deleted by the next run that writes.
+        The next run that writes deletes files that cannot be deleted now.
 
         Raises:
             OSError: The record cannot be given up.

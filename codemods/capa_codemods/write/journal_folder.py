@@ -35,14 +35,14 @@ def make_hidden_folder(folder: str) -> None:
     if os.path.lexists(ignore) and read_file(ignore) != b"":
         return
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(ignore)  # empty: what a killed run may leave
+        os.unlink(ignore)  # empty: a killed run may leave it so
     # Another run may make it at the same time.
     with contextlib.suppress(FileExistsError), open(ignore, "x", encoding="ascii") as file:
         file.write("*\n")
 
 
 def check_folder(place: str) -> None:
-    """Refuse what stands at *place*, if anything does, unless it is a folder: a tree is a stranger's until proven.
+    """Refuse anything at *place* but a folder: the tree is not trusted until then.
 
     Raises:
         JournalError: It is something else, or a link, which may lead anywhere.
@@ -52,7 +52,7 @@ def check_folder(place: str) -> None:
 
 
 def sweep(root: str) -> None:
-    """Delete what killed runs have left half written beside the journal. Call it with the journal's lock held."""
+    """Delete the half-written files of killed runs next to the journal. Call it with the journal's lock held."""
     folder = f"{root}/{MIGRATE_FOLDER}"
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):

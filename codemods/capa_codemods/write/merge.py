@@ -15,8 +15,8 @@ def without_edits(after: bytes, now: bytes, before: bytes, edits: Sequence[Edit]
     """Return *now* less *edits*; None if a line that they touched is no longer there as they left it.
 
     Args:
-        after: What the edits made of *before*.
-        now: What users made of *after*.
+        after: The bytes with *edits*.
+        now: The bytes after later changes by users.
         before: The bytes that *edits* are offsets into.
     """
     moves = _Moves(after, now)
@@ -47,7 +47,7 @@ class _Moves:
     def find(self, start: int, end: int) -> tuple[int, int, bytes | None] | None:
         """Return where the range from *start* to *end* is now; None if its lines are not there unchanged.
 
-        Also what ends its lines now, if something else did before.
+        Also the line end of its lines now, if it was another one before.
         """
         first, last = bisect_right(self._starts, start) - 1, bisect_right(self._starts, end) - 1
         for block in self._blocks:

@@ -20,7 +20,7 @@ def replace_file(path: str, new: bytes, *, temporary: str, expected: bytes | Non
         path: Absolute path. Its folder is there.
         new: All of its new content.
         temporary: Absolute path in the same folder that nothing else uses; gone afterwards.
-        expected: What the file holds now, None if nothing may be there.
+        expected: The present bytes of the file, None if nothing may be there.
 
     Raises:
         ConflictError: The file does not hold *expected*, or it is read-only.
@@ -84,7 +84,7 @@ def _check_writable(path: str) -> None:
 
 
 def _check(path: str, expected: bytes | None) -> None:
-    # As late as can be: what comes after is one system call.
+    # As late as can be: only one system call comes after it.
     # `read` sees nothing where a link or a pipe is, and a rename would put the new file in its place.
     if read_file(path) != expected or (expected is None and os.path.lexists(path)):
         raise ConflictError(f"{path} changed while it was being rewritten: it was left as it is; run again")
@@ -105,7 +105,7 @@ def _write(path: str, data: bytes, *, like: str | None) -> None:
 def _copy_attributes(source: str, handle: int) -> None:
     found, made = os.lstat(source), os.fstat(handle)
     mode = stat.S_IMODE(found.st_mode)
-    # What the file is made with is not always ours: a folder may hand down its group.
+    # The new file does not always have our owner and group: a folder may hand down its group.
     if (found.st_uid, found.st_gid) != (made.st_uid, made.st_gid) and not _give(handle, found):
         mode &= ~(stat.S_ISUID | stat.S_ISGID)  # they would lend the rights of another user
     if hasattr(os, "listxattr"):

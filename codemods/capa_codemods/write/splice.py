@@ -56,9 +56,9 @@ class Shift:
         return bisect_left(self._ends, start) < bisect_right(self._starts, end)
 
     def of(self, offset: int) -> int:
-        """Return where the byte at *offset* is now; what is inserted right before it has pushed it on."""
+        """Return where the byte at *offset* is now, after text that is inserted right before it."""
         return offset + self._sums[bisect_right(self._ends, offset)]
 
     def of_end(self, offset: int) -> int:
-        """Return where what ends before *offset* ends now; what is inserted right behind it has not moved it."""
+        """Return where a range that ends before *offset* ends now, without text that is inserted right behind it."""
         return offset + self._sums[bisect_left(self._starts, offset)]

@@ -36,7 +36,7 @@ def unified_diff(path: str, data: bytes | None, edits: Sequence[Edit]) -> bytes:
 
 
 def _name(path: str) -> bytes:
-    """Return *path* as git writes it: else a name could end its line, and go on with changes of its own."""
+    """Return *path* as git writes it: else a name could end its line, and add changes of its own."""
     name = os.fsencode(path)
     if _ODD.search(name):
         return b'"' + _ODD.sub(lambda found: _ESCAPES.get(found[0], b"\\%03o" % ord(found[0])), name) + b'"'
