@@ -62,7 +62,7 @@ def test_every_commit_leaves_a_tree_that_is_proven(capa, project, repository):
     ran = capa("migrate", "check", project)
 
     assert 1 == ran.code
-    assert "1 file would change, 1 proven; 5 files looked at." in ran.out
+    assert "1 file would change, 1 proven; 5 files checked." in ran.out
     assert "imports:" not in ran.out
 
 

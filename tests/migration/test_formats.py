@@ -123,7 +123,7 @@ def test_markdown_has_a_table_of_rules_and_folds_the_places(capa, project):
     ran = capa("migrate", "check", project, "--format", "markdown")
 
     assert (
-        "### Capa: 4 files would change, 4 proven; 6 files looked at\n\n| rule | edits |\n|---|---:|\n| imports | 3 |\n"
+        "### Capa: 4 files would change, 4 proven; 6 files checked\n\n| rule | edits |\n|---|---:|\n| imports | 3 |\n"
         in ran.out
     )
     assert "<details><summary>Changes (4)</summary>\n\n| where | before | after |\n" in ran.out
@@ -133,7 +133,7 @@ def test_markdown_has_a_table_of_rules_and_folds_the_places(capa, project):
 def test_markdown_of_a_clean_tree_reports_no_change(capa, project):
     capa("migrate", "apply", project)
 
-    assert "### Capa: nothing to change; 5 files looked at\n" == (
+    assert "### Capa: nothing to change; 5 files checked\n" == (
         capa("migrate", "check", project, "--format", "markdown").out
     )
 

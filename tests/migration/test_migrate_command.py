@@ -22,7 +22,7 @@ def test_check_changes_nothing_and_exits_with_1(capa, project, snapshot):
     assert 1 == ran.code
     assert before == snapshot(project)
     assert "app/api.py:1: imports: import requests → import capa_requests as requests\n" in ran.out
-    assert "3 files would change, 3 proven; 5 files looked at." in ran.out
+    assert "3 files would change, 3 proven; 5 files checked." in ran.out
     assert f"`capa migrate apply {project}` makes them." in ran.out
 
 
@@ -414,7 +414,7 @@ def test_pattern_in_exclude_is_refused(capa, project, name):
 
     assert 3 == ran.code
     assert (
-        f"exclude takes folders and files, and `{name}` is a pattern: name the folder, or each file"
+        f"exclude accepts folders and files, and `{name}` is a pattern: name the folder, or each file"
         in ran.err
     )
 

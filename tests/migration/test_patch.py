@@ -92,7 +92,7 @@ def test_without_codeowners_split_by_owner_fails_and_writes_nothing(capa, projec
     ran = capa("migrate", "diff", project, "--patch", tmp_path / "p.patch", "--split-by", "owner")
 
     assert (3, []) == (ran.code, _patches(tmp_path))
-    assert "there is no .github/CODEOWNERS, CODEOWNERS, docs/CODEOWNERS: write one of them" in ran.err
+    assert "there is none of .github/CODEOWNERS, CODEOWNERS, docs/CODEOWNERS: write one of them" in ran.err
 
 
 def test_codeowners_that_cannot_be_read_is_named(capa, project, tmp_path):

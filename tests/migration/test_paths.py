@@ -12,7 +12,7 @@ def test_several_paths_are_one_run(capa, project):
     ran = capa("migrate", "check", project / "app/api.py", project / "tests", project / "app/plain.py")
 
     assert 1 == ran.code
-    assert "2 files would change, 2 proven; 3 files looked at." in ran.out
+    assert "2 files would change, 2 proven; 3 files checked." in ran.out
     assert "app/tasks.py" not in ran.out
 
 

@@ -14,7 +14,7 @@ def write_patches(plan: Plan, path: str, by: By | None) -> None:
     """Write the changes of *plan* to *path*, or to one file for each part, cut *by* owner or folder.
 
     Raises:
-        OptionsError: A file cannot be written, or there is no CODEOWNERS file to go by.
+        OptionsError: A file cannot be written, or there is no CODEOWNERS file.
     """
     if by is None:
         _write(path, path, plan)

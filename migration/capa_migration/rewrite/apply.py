@@ -134,7 +134,7 @@ def undo(
         raise OptionsError(f"{root}: there is no rewrite {down_to}: `capa migrate status` lists them")
     with _locked(journal):
         recovered = recover_unfinished(journal)
-        # The unfinished rewrite of a killed run is the newest one: its undo is the one that was asked for.
+        # The unfinished rewrite of a killed run is the newest one: its undo is the undo that the user wants.
         result = undo_newest(journal, progress) if recovered is None else recovered
         for _ in range(sum(number >= down_to for number in numbers) - 1 if down_to is not None else 0):
             older = None if result is None or result.troubles else undo_newest(journal, progress)
@@ -151,7 +151,7 @@ def _joined(result: WriteResult, older: WriteResult | None) -> WriteResult:
 
 @contextmanager
 def _locked(journal: Journal) -> Iterator[None]:
-    # Nothing to undo is no reason to leave a folder in the tree.
+    # The lock would create a folder in a tree that has nothing to undo.
     if not journal.records():
         yield
         return

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def select(offered: Iterable[RuleOffer], options: Options) -> list[Rule[Any]]:
     """Return the rules among *offered* that *options* ask for; unwanted rules of other packages are not imported.
 
-    A rule that changes shapes is asked for by name: in `only`, or in `asked`.
+    A rule that changes shapes runs only if `only` or `asked` names it.
 
     Raises:
         OptionsError: A rule that is named does not exist, its settings are wrong, or no rule is left.

@@ -64,7 +64,7 @@ def by_part(plan: Plan, by: By) -> Iterator[Step]:
     """Yield a step for each owner, or each folder, of what *plan* changes.
 
     Raises:
-        OptionsError: There is no CODEOWNERS file to go by.
+        OptionsError: There is no CODEOWNERS file.
     """
     for name, part in parts(plan, by):
         yield Step(name, "", _unchanging(part))

@@ -35,7 +35,7 @@ def parts(plan: Plan, by: By) -> list[Part]:
     """Return *plan* in parts, by name; every changed file is in exactly one.
 
     Raises:
-        OptionsError: There is no CODEOWNERS file to go by, or it cannot be read.
+        OptionsError: There is no CODEOWNERS file, or it cannot be read.
     """
     name_of = _folder if by == "folder" else _owner_by_codeowners(plan.root)
     found: dict[str, Plan] = {}
@@ -72,10 +72,10 @@ def _codeowners(top: str) -> str:
         try:
             data = read_file(f"{top}/{name}", follow_link=True)
             if data is not None:
-                # The library takes a name in a comment for an owner.
+                # The library would read a name in a comment as an owner.
                 return re.sub(r"\s#.*", "", data.decode())
         except (OSError, ValueError) as error:
             raise OptionsError(f"{top}/{name}: cannot be read: {error}: fix it and run again") from error
     raise OptionsError(
-        f"{top}: there is no {', '.join(_CODEOWNERS)}: write one of them, or use --split-by folder"
+        f"{top}: there is none of {', '.join(_CODEOWNERS)}: write one of them, or use --split-by folder"
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from capa_migration.rewrite.scan.sites import Site, Survey
 
 SCHEMA = 1
-"""Goes up when a field of the data changes its meaning or goes away; new fields may come at any time."""
+"""Version of the data: raised when a field changes its meaning or is removed; new fields may be added at any time."""
 
 _MAX_SHOWN_CHARS = 240
 
@@ -117,7 +117,7 @@ def lines(plan: Plan, *, notes: bool) -> Iterator[str]:
 
 
 def summary(plan: Plan, verb: str, *, notes: bool = False) -> str:
-    """Return the counts in one line; *verb* is `would change` or `changed`, *notes* says whether notes are shown."""
+    """Return the counts in one line; *verb* is `would change` or `changed`, *notes* is whether notes are shown."""
     changed, failed = plan.of("changed"), plan.of("failed")
     parts = [
         f"{count(len(changed), 'file')} {verb}, {len(changed):,} proven" if changed else "nothing to change"
@@ -131,7 +131,7 @@ def summary(plan: Plan, verb: str, *, notes: bool = False) -> str:
         parts.append(count(found.count("warning"), "warning"))
     if "note" in found:
         parts.append(count(found.count("note"), "note") + ("" if notes else " (--notes shows them)"))
-    parts.append(f"{count(plan.seen, 'file')} looked at")
+    parts.append(f"{count(plan.seen, 'file')} checked")
     return "; ".join(parts)
 
 

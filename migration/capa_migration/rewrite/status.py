@@ -1,4 +1,4 @@
-"""The status of each rewrite in the journal of a tree: how many of its files still hold what it wrote."""
+"""The status of each rewrite in the journal of a tree: how many of its files still hold its text."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _fates(root: str, rewrites: Sequence[Sequence[JournalEntry]]) -> list[Counte
 def _fates_of_file(now: str, steps: Sequence[tuple[int, JournalEntry]]) -> Iterator[tuple[int, str]]:
     """Yield for each rewrite of one file which count of `RewriteStatus` it adds to, if the file has the digest *now*.
 
-    It goes from the newest to the oldest: below a rewrite that is as written, the file is judged by the text before it.
+    The newest comes first: below a rewrite that is as written, the file is compared with the text before that rewrite.
     """
     for at, (number, entry) in reversed(list(enumerate(steps))):
         earlier = {one for _, step in steps[:at] for one in (step.before, step.after)}

@@ -213,8 +213,8 @@ def _refuse_patterns(path: str, root: str, excluded: Sequence[str]) -> None:
     for name in excluded:
         if set("*?[") & set(name) and not os.path.lexists(f"{root}/{name.strip('/')}"):
             raise OptionsError(
-                f"{_place(path, name) or path}: [tool.capa.migrate] exclude takes folders and files, and `{name}` is a "
-                f"pattern: name the folder, or each file"
+                f"{_place(path, name) or path}: [tool.capa.migrate] exclude accepts folders and files, and `{name}` "
+                f"is a pattern: name the folder, or each file"
             )
 
 

@@ -40,7 +40,7 @@ def _migrate(report: Report) -> Iterator[str]:
         f"{count(len(changed), 'file')} {verb}, {len(changed):,} proven" if changed else "nothing to change"
     )
     missed = f", {count(len(failed), 'file')} failed" if failed else ""
-    yield f"### Capa: {proven}{missed}; {count(plan.seen, 'file')} looked at\n"
+    yield f"### Capa: {proven}{missed}; {count(plan.seen, 'file')} checked\n"
     if not changed:
         return
     yield "\n"

@@ -85,7 +85,7 @@ def _next(report: Report) -> Iterator[str]:
     survey = report.survey
     if any(site.support != "none" for site in survey.sites):
         yield ""
-        yield f"Next: `capa migrate diff {report.path}` shows what the rewrite would change."
+        yield f"Next: `capa migrate diff {report.path}` shows the changes of a rewrite."
     elif survey.moved:
         yield ""
         yield f"Next: `capa migrate check {report.path}` in CI reports new uses of the originals."

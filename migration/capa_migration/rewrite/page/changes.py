@@ -22,7 +22,7 @@ from capa_migration.rewrite.plan import Plan
 State = Literal["ready", "written"]
 
 _MAX_DIFF_BYTES = 200_000
-"""A longer diff is not read in a page, and would take the room of a hundred others."""
+"""A longer diff is hardly read in a page, and would displace a hundred others."""
 
 
 class Change(NamedTuple):

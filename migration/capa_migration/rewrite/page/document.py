@@ -48,7 +48,7 @@ def _policy(scripts: Iterable[str], style: str) -> str:
     allowed = " ".join(map(_digest, scripts))
     rules = {
         "default-src": "'none'",
-        "img-src": "data:",  # the empty icon, without which a browser asks for one
+        "img-src": "data:",  # the empty icon, without which a browser requests one
         "script-src": allowed,
         "style-src": _digest(style),
         "base-uri": "'none'",

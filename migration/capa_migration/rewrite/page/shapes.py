@@ -11,7 +11,7 @@ from capa_migration.rewrite.scan.sites import Site, Survey
 
 _MAX_SHAPES = 5_000
 _MAX_PLACES = 40_000
-"""In the whole page: more would take the room from the diffs. The rest is listed by `capa scan --all`."""
+"""In the whole page: more would displace diffs. `capa scan --all` lists the rest."""
 _MAX_PLACES_OF_ONE = 1_000
 
 

@@ -58,7 +58,7 @@ class Exports:
                 if names
                 for importer in index.of(path, names)
                 if self._finished.get(importer, 0)
-                < self._finished.get(path, 0)  # the others know these names
+                < self._finished.get(path, 0)  # the others were read after these names were known
             }
         return frozenset(self._concerned)
 
