@@ -115,11 +115,11 @@ def test_address_in_the_code_becomes_the_name(moved, before, after):
         "Celery(broker='capa://h')",
     ],
 )
-def test_address_that_says_more_than_where_stays_in_the_code(moved, text):
+def test_address_with_more_than_a_place_stays_in_the_code(moved, text):
     assert f"{OURS}{text}" == moved(f"{OURS}{text}")
 
 
-def test_address_stays_in_the_code_where_that_is_asked_for(moved):
+def test_address_stays_in_the_code_where_a_setting_keeps_it(moved):
     assert f"{OURS}Celery(broker='redis://h')" == moved(f"{CELERY}Celery(broker='redis://h')", keep=True)
 
 
@@ -132,7 +132,7 @@ def test_address_of_the_original_stays_in_the_code(names, tmp_path):
     assert outcome.settings
 
 
-def test_name_that_the_address_has_already_stands_in_the_code(moved, tmp_path):
+def test_name_that_the_address_has_already_is_written_in_the_code(moved, tmp_path):
     (tmp_path / "capa.toml").write_text("[pubsub.jobs]\nlegacy = ['redis://H:6379/0']\n")
 
     assert f"{OURS}Celery(broker='capa://jobs')" == moved(f"{CELERY}Celery(broker='redis://h')")

@@ -225,7 +225,7 @@ def test_other_commands_and_prose_are_not_mistaken(path, text):
     assert [] == _found(path, text)
 
 
-def test_line_and_subcommand_are_told():
+def test_line_and_subcommand_are_reported():
     text = "web: gunicorn x\nworker: celery -A proj.app worker\nbeat: celery -A proj.app beat\nmonitor: celery flower\n"
 
     assert [(2, "worker", "proj.app"), (3, "beat", "proj.app"), (4, "flower", "")] == _found("Procfile", text)
@@ -244,7 +244,7 @@ def test_line_and_subcommand_are_told():
         ("celery -A p worker -n 'a>b'", "celery -A p worker -n a>b"),
     ],
 )
-def test_words_are_told_as_written_without_redirections(text, words):
+def test_words_are_reported_as_written_without_redirections(text, words):
     commands = CommandFile("start.sh", text.encode()).commands
 
     assert [words] == [" ".join(one.words) for one in commands if celery_command(one.words)]

@@ -142,7 +142,7 @@ def test_string_that_reads_like_an_ignore_comment_keeps_nothing(rewritten, sourc
     assert b"import capa_requests as requests" in rewritten(source).text
 
 
-def test_ignore_comment_counts_where_comments_cannot_be_told_from_strings():
+def test_ignore_comment_counts_where_comments_may_be_strings():
     file = SetupFile("setup.py", b"x = (\ny = 1  # capa: ignore\nz = '# capa: ignore'\n")
 
     assert [False, True, True] == [file.ignores(line, "imports") for line in (1, 2, 3)]
@@ -160,7 +160,7 @@ def test_ignore_comment_keeps_findings_of_a_statement_away(rewritten):
         ("imports,strings,requests-timeout", []),
     ],
 )
-def test_ignore_comment_of_no_rule_is_told_of(rewritten, listed, said):
+def test_ignore_comment_of_no_rule_is_reported(rewritten, listed, said):
     outcome = rewritten(f"import os\nimport requests  # capa: ignore[{listed}]\n").outcome
 
     assert [(2, f"there is no rule `{name}`, so the comment has no effect", step) for name, step in said] == [
@@ -178,7 +178,7 @@ def test_ignore_comment_of_no_rule_is_told_of(rewritten, listed, said):
     ],
 )
 @pytest.mark.parametrize("path", ["pkg/module.py", "setup.py"])
-def test_string_that_reads_like_an_ignore_comment_of_no_rule_is_not_told_of(rewritten, path, source):
+def test_string_that_reads_like_an_ignore_comment_of_no_rule_is_not_reported(rewritten, path, source):
     assert [] == rewritten(source, path).messages
 
 
@@ -190,7 +190,7 @@ def test_string_that_reads_like_an_ignore_comment_of_no_rule_is_not_told_of(rewr
         ("a.py", "import requests  # capa: ignore\nimport celery  # capa: ignore[import]\n", 2),
     ],
 )
-def test_ignore_comment_of_no_rule_is_told_of_in_files_of_all_kinds(rewritten, path, source, line):
+def test_ignore_comment_of_no_rule_is_reported_in_files_of_all_kinds(rewritten, path, source, line):
     (finding,) = rewritten(source, path).outcome.findings
 
     assert ("ignore", line) == (finding.rule, finding.line)

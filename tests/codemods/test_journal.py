@@ -180,7 +180,7 @@ def _full(*_):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_journal_that_fails_at_the_end_says_so_and_is_taken_back(root, journal, monkeypatch):
+def test_journal_that_fails_at_the_end_reports_it_and_is_undone(root, journal, monkeypatch):
     become = JournalRecord.become
     with monkeypatch.context() as patch:
         patch.setattr(

@@ -101,7 +101,7 @@ def test_generated_requirements_stay_and_the_command_is_named(rewritten, source,
         "Automatically generated",
     ],
 )
-def test_requirements_whose_head_says_not_to_edit_them_stay_and_it_is_quoted(rewritten, head):
+def test_requirements_whose_head_forbids_editing_stay_and_it_is_quoted(rewritten, head):
     source = f"\n#\n# {head}\n\nrequests==2.32.3\n"
 
     result = rewritten(source, "requirements.txt")

@@ -126,7 +126,7 @@ def test_ignore_comment_of_another_rule_keeps_nothing(rewritten):
         (["%%bash\n", "pip install requests capa-core[requests]  # capa: ignore[import]"], ["pip install"]),
     ],
 )
-def test_ignore_comment_of_no_rule_is_told_of_in_its_line(rewritten, cell, lines):
+def test_ignore_comment_of_no_rule_is_reported_in_its_line(rewritten, cell, lines):
     text = _notebook(cell, indent=1)
 
     findings = rewritten(text, "book.ipynb").outcome.findings

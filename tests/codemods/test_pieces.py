@@ -57,7 +57,7 @@ def test_module_is_cut_where_definitions_begin(parts):
     assert parts == _pieces("".join(parts))
 
 
-def test_only_pieces_around_are_told():
+def test_only_pieces_around_are_returned():
     data = b"import a\ndef f(): ...\ndef g(): ...\n"
 
     assert [(9, 22)] == pieces_around(data, [10, 14])
@@ -135,7 +135,7 @@ def test_file_whose_strings_may_nest_is_read_as_a_whole(names, monkeypatch):
         "    @mock.patch('requests.get')\n    def g(): ...\n",
     ],
 )
-def test_what_is_said_of_a_part_is_what_is_said_of_the_whole(names, tmp_path, monkeypatch, end):
+def test_findings_of_a_part_are_those_of_the_whole(names, tmp_path, monkeypatch, end):
     rewrite = Rewrite(Project(str(tmp_path), names, []), [Imports(), Strings()])
     text = f"{LONG}\ndef f():\n{end}\n\nlast = 1\n".encode()
     said = rewrite.examine_data("a.py", text)

@@ -97,7 +97,7 @@ def test_overlapping_edits_are_refused():
         ordered_edits([Edit(0, 4, b"x", "a"), Edit(3, 5, b"y", "b")])
 
 
-def test_failed_proof_leaves_the_file_and_says_so(names, tmp_path, monkeypatch):
+def test_failed_proof_leaves_the_file_and_reports_it(names, tmp_path, monkeypatch):
     from capa_codemods.pipeline.rewrite import Rewrite
     from capa_codemods.project import Project
     from capa_codemods.rules.imports import Imports

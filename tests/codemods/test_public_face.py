@@ -29,7 +29,7 @@ ALIASES = {"Level", "Progress", "Support"}
 """Names of types, which cannot have a docstring."""
 
 
-def test_the_face_is_what_is_listed():
+def test_the_face_has_the_listed_names():
     assert FACE.split() == sorted(api.__all__)
 
 

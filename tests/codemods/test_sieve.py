@@ -94,7 +94,7 @@ def test_nothing_that_imports_or_names_a_root_is_held_back(names, text):
 
 @settings(deadline=None)
 @given(st.lists(PIECES, max_size=14).map("".join))
-def test_every_import_of_a_root_stands_where_the_sieve_points(names, text):
+def test_every_import_of_a_root_is_where_the_sieve_points(names, text):
     data = text.encode()
     try:
         file = PythonFile("a.py", data)

@@ -268,7 +268,7 @@ def test_table_that_is_read_otherwise_stays(rewritten, source):
         'REASON = "celery.retry.reason"',
     ],
 )
-def test_string_for_a_type_checker_or_a_name_of_something_else_is_not_told(rewritten, source):
+def test_string_for_a_type_checker_or_a_name_of_something_else_is_not_reported(rewritten, source):
     result = rewritten(f"{source}\n")
 
     assert f"{source}\n" == result.text.decode()
@@ -289,7 +289,7 @@ def test_string_for_a_type_checker_or_a_name_of_something_else_is_not_told(rewri
         ('MIDDLEWARE: list[str] = ("requests.Session",)', "MIDDLEWARE"),
     ],
 )
-def test_setting_that_names_a_class_stays_and_is_told(rewritten, source, setting):
+def test_setting_that_names_a_class_stays_and_is_reported(rewritten, source, setting):
     (message,) = rewritten(f"{source}\n").messages
 
     assert message.startswith(f"the setting `{setting}` names")

@@ -65,7 +65,7 @@ def test_file_that_is_back_before_an_older_rewrite_too_is_nothing_to_undo(applie
     assert (BEFORE, []) == ((tmp_path / "a.py").read_bytes(), applied.records())
 
 
-def test_rewrite_that_brings_back_what_was_there_before_an_older_one_is_undone(applied, tmp_path):
+def test_rewrite_that_restores_the_state_before_an_older_one_is_undone(applied, tmp_path):
     back = (Edit(0, len(AFTER), BEFORE, "back"),)
     apply_files(applied, [PlannedFile("a.py", AFTER, BEFORE, back)])
 
