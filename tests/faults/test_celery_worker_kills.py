@@ -64,6 +64,13 @@ class Fleet:
     def ran(self) -> Counter[str]:
         return Counter(self.notes.read_text().split())
 
+    def wait_until_ready(self, workers: int) -> None:
+        """Wait until so many workers that log at INFO receive tasks."""
+        end = time.monotonic() + 60
+        while (self.folder / "log").read_text().count(" ready.") < workers:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
     def wait_until(self, count: int, timeout_s: float) -> float:
         """Wait until so many different tasks ran, and return how long it took."""
         start = time.monotonic()
@@ -110,17 +117,18 @@ def test_killed_workers_lose_nothing(fleet: Fleet, pool: str) -> None:
     assert twice <= kills * 100, f"{twice} of {tasks} tasks ran more than once"
 
 
+@pytest.mark.quiet
 def test_the_tasks_of_a_killed_worker_come_back_within_its_lease(fleet: Fleet) -> None:
     work = app().tasks["killed.work"]
-    with fleet.worker("-P", "prefork", "-c", "2") as first:
+    options = ("-P", "prefork", "-c", "2", "-l", "INFO")
+    with fleet.worker(*options) as first, fleet.worker(*options, "-n", "second@%h"):
+        fleet.wait_until_ready(2)
         for number in range(200):
             work.delay(number)
         fleet.wait_until(20, timeout_s=20)
-        with fleet.worker("-P", "prefork", "-c", "2"):
-            time.sleep(1.5)  # until it is up: its start is not what is measured
-            first.send_signal(signal.SIGKILL)
-            first.wait()
-            took = fleet.wait_until(200, timeout_s=20)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        took = fleet.wait_until(200, timeout_s=20)
 
     assert took <= LEASE_S + 2
 
