@@ -155,7 +155,7 @@ def test_topic_exchanges_reach_the_queues_bound_to_them(memory_app: Any, add: An
 
 
 def test_an_exchange_that_nobody_is_bound_to_is_refused(add: Any) -> None:
-    with pytest.raises(UnsupportedError, match="celery.md#exchanges"):
+    with pytest.raises(UnsupportedError, match="`capa explain celery/exchanges`"):
         add.apply_async((1, 2), exchange="nowhere", routing_key="x")
 
 
