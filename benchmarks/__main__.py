@@ -3,8 +3,8 @@
     python -m benchmarks                      all of them
     python -m benchmarks requests_get rewrite these
 
-Exits 1 when a benchmark could not be run. A bar that is missed is shown, and is no failure: figures of
-one machine on one day are for reading, not for a gate.
+Exits 1 when a benchmark could not be run. A missed bar is shown but is not a failure: figures
+from one machine on one day are information, not a gate.
 """
 
 import argparse
@@ -25,7 +25,7 @@ NOT_BENCHMARKS = {"__main__", "measure", "table"}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what the command line names and return the exit code."""
+    """Run the benchmarks of the command line and return the exit code."""
     options = _options(arguments)
     if options.into:
         _run_here(options.names[0], options.into)
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows, failed = [], []
     for name in options.names:
         print(f"running {name} …", file=sys.stderr, flush=True)
-        found = _run_apart(name)
+        found = _run_in_process(name)
         if found is None:
             failed.append(name)
         else:
@@ -61,8 +61,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def _run_apart(name: str) -> list[Row] | None:
-    """Run one benchmark in a fresh interpreter, so that none warms up or patches anything for the next."""
+def _run_in_process(name: str) -> list[Row] | None:
+    """Run one benchmark in a fresh interpreter, so that it neither warms caches nor leaves patches for the next."""
     with tempfile.TemporaryDirectory() as folder:
         into = Path(folder, "rows.json")
         command = [sys.executable, "-m", "benchmarks", name, "--into", into]

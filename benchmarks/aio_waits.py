@@ -1,4 +1,4 @@
-"""Calls of async code beside calls that wait: a `get` must not queue behind them."""
+"""The latency of async calls beside waiting ones: a `get` must not queue behind them."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What it costs a caller to send a task with `delay()`."""
+"""The cost of `delay()` for its caller."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""How fast one worker empties a queue of tasks that do next to nothing."""
+"""The rate at which one worker empties a queue of trivial tasks."""
 
 import time
 from functools import partial

@@ -1,4 +1,4 @@
-"""How long a caller waits for the result of one task."""
+"""The time that a caller waits for the result of one task."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What reading one configuration value costs, against a look-up in a dict that never changes."""
+"""The cost of reading a configuration value, compared with a look-up in a constant dict."""
 
 import timeit
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ READS = {
 
 
 def run() -> list[Row]:
-    """Read live values; nothing changes meanwhile, as is so nearly always."""
+    """Read live values while nothing changes, the usual case."""
     with Runtime.in_memory() as runtime, use_runtime(runtime):
         configuration = runtime.configuration()
         configuration.save({"timeout": "4"})

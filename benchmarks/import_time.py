@@ -1,4 +1,4 @@
-"""What `import capa_core` adds to the start of an interpreter, in time and in memory."""
+"""The cost of `import capa_core` in time and memory."""
 
 import subprocess
 import sys

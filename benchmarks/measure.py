@@ -1,4 +1,4 @@
-"""Time Capa and its peer in turn, and say how the figures compare with the bar.
+"""Measurement: time Capa and its peer in turn, and compare the figures with a bar.
 
 A benchmark is a module in this folder with a function `run() -> list[Row]`:
 
@@ -31,35 +31,35 @@ Environment = Mapping[str, str] | None
 
 @dataclass(frozen=True)
 class Bar:
-    """What our figure has to reach: a ratio to the peer, a distance from the peer, or a value."""
+    """A target for our figure: a ratio to the peer, a difference from the peer, or a value."""
 
     limit: float
     of: Literal["ratio", "difference", "ours"]
     at_least: bool = False
 
     def met_by(self, peer: float, ours: float) -> bool:
-        """Say whether the pair of figures reaches the bar."""
+        """Return whether the pair of figures reaches the bar."""
         seen = {"ratio": ours / peer, "difference": ours - peer, "ours": ours}[self.of]
         return seen >= self.limit if self.at_least else seen <= self.limit
 
 
 def ratio_at_most(limit: float) -> Bar:
-    """Ask that ours / peer is at most *limit*: for times, where less is better."""
+    """Return a bar for ours / peer of at most *limit*: for times, where less is better."""
     return Bar(limit, "ratio")
 
 
 def ratio_at_least(limit: float) -> Bar:
-    """Ask that ours / peer is at least *limit*: for rates, where more is better."""
+    """Return a bar for ours / peer of at least *limit*: for rates, where more is better."""
     return Bar(limit, "ratio", at_least=True)
 
 
 def difference_at_most(limit: float) -> Bar:
-    """Ask that ours costs at most *limit* (in the unit of the row) more than the peer."""
+    """Return a bar for a cost of at most *limit* (in the unit of the row) above the peer's."""
     return Bar(limit, "difference")
 
 
 def ours_at_most(limit: float) -> Bar:
-    """Ask that our own figure is at most *limit*, whatever the peer needs."""
+    """Return a bar for our own figure of at most *limit*, regardless of the peer."""
     return Bar(limit, "ours")
 
 
@@ -76,12 +76,12 @@ class Row:
     """One line of the table.
 
     Args:
-        work: What is done, in the words of a user.
-        peer: Who does it on the other side.
+        work: The measured operation, in the words of a user.
+        peer: The library that is compared.
         figures: Both medians, in *unit*.
-        bar: What has to be reached.
-        unit: Seconds for one piece of work, pieces of work per second, or bytes.
-        note: What a reader must know to read the figures right (sizes, counts, settings).
+        bar: The target.
+        unit: Seconds per operation, operations per second, or bytes.
+        note: The conditions of the figures (sizes, counts, settings).
     """
 
     work: str
@@ -105,13 +105,13 @@ class Row:
 def compare(
     peer: Callable[[], object], ours: Callable[[], object], *, rounds: int = 9, round_s: float = 0.15
 ) -> Figures:
-    """Time one call of each side: warm both up, then let them take turns and take the medians.
+    """Time one call of each side: warm both up, alternate them, and return the medians.
 
     Args:
-        peer: One piece of work on the peer's side.
-        ours: The same piece of work on ours.
-        rounds: How often each side has its turn.
-        round_s: About how long one turn lasts; the number of calls in it is found by doubling.
+        peer: One operation of the peer.
+        ours: The same operation of ours.
+        rounds: The number of turns of each side.
+        round_s: The approximate length of one turn; the number of calls in it is found by doubling.
     """
     calls = {side: _calls_in(side, round_s) for side in (peer, ours)}
     return interleave(
@@ -120,10 +120,10 @@ def compare(
 
 
 def interleave(peer: Callable[[], float], ours: Callable[[], float], *, rounds: int = 5) -> Figures:
-    """Let both sides take turns at measuring themselves, and return the medians.
+    """Alternate both sides, each of which measures itself, and return the medians.
 
-    For work that has to be set up anew each time (drain a queue, start a process): each callable does
-    one turn and returns its figure. Who goes first alternates, so neither always finds a warm cache.
+    For work that needs a new set-up each time (drain a queue, start a process): each callable does one
+    turn and returns its figure. The order alternates, so that neither side always has a warm cache.
     """
     seen: dict[str, list[float]] = {"peer": [], "ours": []}
     turns = [("peer", peer), ("ours", ours)]
@@ -134,7 +134,7 @@ def interleave(peer: Callable[[], float], ours: Callable[[], float], *, rounds: 
 
 
 def elapsed_s(work: Callable[[], object]) -> float:
-    """Do *work* once and return the wall-clock seconds it took."""
+    """Run *work* once and return its wall-clock seconds."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
@@ -144,7 +144,7 @@ def command_cpu_s(command: Command, *, ok: Sequence[int] = (0,), environment: En
     """Run *command* silently and return the user and system CPU seconds of it and its children.
 
     Raises:
-        RuntimeError: It ended with a code that is not in *ok*: its time would say nothing.
+        RuntimeError: It ended with a code that is not in *ok*, so its time is meaningless.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, **QUIET, env=environment, text=True, check=False)
@@ -165,10 +165,10 @@ def command_wall_s(command: Command, *, environment: Environment = None) -> floa
 
 @contextmanager
 def bytecode_kept() -> Iterator[dict[str, str]]:
-    """Give an environment for commands in which Python keeps bytecode, as after `pip install`.
+    """Yield an environment for commands in which Python keeps bytecode, as after `pip install`.
 
-    Without it, a shell that sets `PYTHONDONTWRITEBYTECODE` has each command compile our sources anew.
-    The first command to use it compiles: leave that one out of the figures.
+    Without it, a shell that sets `PYTHONDONTWRITEBYTECODE` makes each command compile our sources again.
+    The first command in it compiles: exclude it from the figures.
     """
     with tempfile.TemporaryDirectory() as folder:
         kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}

@@ -1,4 +1,4 @@
-"""What a portable call costs over calling the driver itself: checks, errors by one name, retries, telemetry."""
+"""The overhead of a portable call over one of the driver: checks, error translation, retries, telemetry."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ BAR = difference_at_most(3e-6)
 
 
 def run() -> list[Row]:
-    """Compare on the memory driver, where nothing else is worth measuring."""
+    """Compare on the memory driver, whose own cost is negligible."""
     driver: StateDriver = MemoryState(MemoryStateSettings())
     state = State(driver)
     state.put("key", b"value")

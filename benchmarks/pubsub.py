@@ -1,4 +1,4 @@
-"""What a message costs: to publish one, to drain many, and what the portable type adds to its driver."""
+"""The cost of messages: publish one, drain many, and the overhead of the portable type over its driver."""
 
 import sqlite3
 import tempfile
@@ -32,13 +32,13 @@ BATCH = 100
 
 
 def run() -> list[Row]:
-    """Measure all of it."""
+    """Measure publishing and draining."""
     with RedisServer.started() as server:
         return [_overhead(), _publish_on_redis(server.url), _drain_redis(server.url), _drain_sqlite()]
 
 
 class _Nowhere(MemoryPubSub):
-    """Does nothing, so that only the way to it counts."""
+    """A driver that does nothing, so that only the calls to it are measured."""
 
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         del topic, messages
@@ -92,7 +92,7 @@ def _drain_sqlite() -> Row:
         figures = interleave(lambda: _drain_table(peer), lambda: _drain(pubsub))
         pubsub.close()
         peer.close()
-    note = f"{MANY} messages of 1 kB in batches of {BATCH}; the peer deletes as it reads: it loses what it crashes on"
+    note = f"{MANY} messages of 1 kB in batches of {BATCH}; the peer deletes as it reads, and loses messages in a crash"
     return Row("drain, SQLite", "sqlite3, one table", figures, Bar(10_000, "ours", at_least=True), "/s", note)
 
 

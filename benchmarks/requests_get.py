@@ -1,4 +1,4 @@
-"""A GET and its JSON: over a kept connection to a server in another process, and to a service in this one."""
+"""A GET and its JSON: on a kept-alive connection to a server in another process, and from a service in this one."""
 
 import asyncio
 import itertools

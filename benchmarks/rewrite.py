@@ -1,4 +1,4 @@
-"""What rewriting a large tree costs, every changed file proven, against searching it, linting it, and LibCST."""
+"""The cost of rewriting a large tree with proof of every file, compared with search, lint and LibCST."""
 
 import contextlib
 import itertools
@@ -42,7 +42,7 @@ def run() -> list[Row]:
 
 
 def _rewrite(tree: Path, search: list[str], environment: dict[str, str], note: str) -> list[Row]:
-    """Rewrite the tree anew in each round: what a round has written is taken back before the next."""
+    """Rewrite the tree in each round; the changes of a round are undone before the next."""
 
     def ours() -> float:
         shutil.rmtree(tree / ".capa", ignore_errors=True)
@@ -51,24 +51,24 @@ def _rewrite(tree: Path, search: list[str], environment: dict[str, str], note: s
         return cpu_s
 
     lint = [_installed("ruff"), "check", "--no-cache", "--isolated", "--select", "I", str(tree)]
-    told = _told([*CAPA, "check", str(tree)], environment)
+    summary = _summary([*CAPA, "check", str(tree)], environment)
     searching = interleave(lambda: _cpu_s(search, environment), ours, rounds=3)
     linting = interleave(lambda: _cpu_s(lint, environment), ours, rounds=3)
     return [
-        Row("rewrite a tree, proven", "rg -l (CPU)", searching, ratio_at_most(9), note=f"{note}; {told}"),
+        Row("rewrite a tree, proven", "rg -l (CPU)", searching, ratio_at_most(9), note=f"{note}; {summary}"),
         Row("rewrite a tree, proven", "ruff --select I (CPU)", linting, ratio_at_most(1)),
     ]
 
 
-def _told(command: list[str], environment: dict[str, str]) -> str:
-    """Return what *command* says in its summary, such as how many files would change and are proven."""
+def _summary(command: list[str], environment: dict[str, str]) -> str:
+    """Return the summary of *command*, such as the numbers of files that would change and are proven."""
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     return next(line for line in done.stdout.splitlines() if " proven" in line)
 
 
 def _nothing_to_do(tree: Path, search: list[str], environment: dict[str, str]) -> list[Row]:
     subprocess.run([*CAPA, "apply", str(tree)], env=environment, check=False, **QUIET)
-    time.sleep(2.1)  # a file written a moment ago is not trusted to be as its time stamp says
+    time.sleep(2.1)  # the time stamp of a recently written file is not trusted
     check = [*CAPA, "check", str(tree)]
 
     def cold() -> float:
@@ -135,11 +135,11 @@ def _libcst(environment: dict[str, str]) -> Row:
 def _large_tree() -> Iterator[tuple[Path, int]]:
     with tempfile.TemporaryDirectory() as folder:
         for copy, name in itertools.product(("one", "two"), ("stdlib", "purelib")):
-            # Its own name: a folder called site-packages is not the user's code, and is passed over.
+            # Under its own name: a folder called site-packages is not the user's code and is skipped.
             source = Path(sysconfig.get_path(name))
             skipped = shutil.ignore_patterns("site-packages", "__pycache__", "*.so", "*.pyc")
             shutil.copytree(source, Path(folder, copy, name), ignore=skipped, ignore_dangling_symlinks=True)
-            # A package called celery is a copy of the SDK, and is left alone; under another name it is an application.
+            # A package called celery is a copy of the SDK and is skipped; under another name it is an application.
             for sdk in SDKS:
                 if Path(folder, copy, name, sdk).is_dir():
                     Path(folder, copy, name, sdk).rename(Path(folder, copy, name, f"{sdk}_app"))
@@ -147,12 +147,12 @@ def _large_tree() -> Iterator[tuple[Path, int]]:
 
 
 def _cpu_s(command: list[str], environment: dict[str, str]) -> float:
-    # 1: something would change; 2: a file of the libraries is no Python of this version, on purpose.
+    # 1: files would change; 2: a file of the libraries is deliberately invalid in this version of Python.
     return command_cpu_s(command, ok=(0, 1, 2), environment=environment)
 
 
 def _installed(tool: str) -> str:
     found = shutil.which(tool, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if found is None:
-        raise RuntimeError(f"{tool} is not installed: it is what this benchmark compares with; install it")
+        raise RuntimeError(f"{tool} is not installed, and this benchmark compares with it. Install it")
     return found

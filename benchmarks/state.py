@@ -1,4 +1,4 @@
-"""What a value costs to read, write and wait for on each engine, next to the engine's bare client."""
+"""The cost of reading, writing and waiting for a value on each engine, compared with the engine's client."""
 
 import sqlite3
 import tempfile
@@ -32,7 +32,7 @@ WAKES = 50
 
 
 def run() -> list[Row]:
-    """Compare with redis-py on the same server, and with the sqlite3 module on a file that is as durable."""
+    """Compare with redis-py on the same server, and with the sqlite3 module on an equally durable file."""
     with ExitStack() as stack:
         url = stack.enter_context(RedisServer.started()).url
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=Path.cwd())))
@@ -91,14 +91,14 @@ def _sqlite(state: State, bare: "_Bare") -> list[Row]:
             together,
             ratio_at_least(1.5),
             unit="/s",
-            note="group commit: those who wait share an fsync",
+            note="group commit: waiting threads share an fsync",
         ),
         Row("state wait: put to woken, SQLite", "polling each ms", wake, ours_at_most(1e-3)),
     ]
 
 
 class _Bare:
-    """What one would write by hand: a table, WAL, synchronous FULL."""
+    """A hand-written store: a table, WAL, synchronous FULL."""
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -123,7 +123,7 @@ def _put_together(state: State) -> None:
 
 
 def _wait_s(state: State) -> float:
-    """Return the median seconds from a put with notice to the return of who waits for it."""
+    """Return the median seconds from a put with notice to the return of its waiter."""
 
     def once(number: int) -> float:
         key = f"wait-{number}"
@@ -158,7 +158,7 @@ def _polled_s(bare: _Bare) -> float:
 def _woken_s(wait: Callable[[], object], write: Callable[[], object]) -> float:
     with ThreadPoolExecutor(1) as pool:
         woken = pool.submit(lambda: (wait(), time.perf_counter())[1])
-        time.sleep(0.003)  # it waits by now
+        time.sleep(0.003)  # so that the wait has begun
         written = time.perf_counter()
         write()
         return woken.result() - written

@@ -1,4 +1,4 @@
-"""Lay the rows out for reading: scaled figures, the ratio, the bar, and whether it is reached."""
+"""The table of results: scaled figures, the ratio, the bar, and whether it is reached."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The same small application on Celery and on Capa over one Redis server, and worker processes that serve it."""
+"""A small application on Celery and on Capa over one Redis server, with worker processes."""
 
 import os
 import signal
@@ -46,7 +46,7 @@ url = "{url}/4"
 
 
 class Side:
-    """One side: a folder with its application, and its worker."""
+    """One side of a comparison: a folder with its application, and its worker."""
 
     def __init__(self, folder: Path, package: str, url: str) -> None:
         self.folder = folder
@@ -58,7 +58,7 @@ class Side:
         self.environment = {**os.environ, "TOUCHED": str(self.touched)}
 
     def script(self, code: str) -> str:
-        """Run *code* where `from bench import …` is this side's application, and return what it prints."""
+        """Run *code* where `from bench import …` is this side's application, and return its output."""
         done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=self.folder,
@@ -71,7 +71,7 @@ class Side:
 
     @contextmanager
     def worker(self, pool: str, concurrency: int) -> Iterator[None]:
-        """Run a worker for the length of a `with` block."""
+        """Run a worker during a `with` block."""
         command = [sys.executable, "-m", "celery", "-A", "bench", "worker", "-l", "WARNING"]
         with (self.folder / "worker.log").open("wb") as log:
             worker = subprocess.Popen(
@@ -94,14 +94,14 @@ class Side:
 
 @contextmanager
 def sides() -> Iterator[tuple[Side, Side]]:
-    """Give Celery's side and Capa's, over a Redis server of their own."""
+    """Yield Celery's side and Capa's, over a Redis server of their own."""
     with tempfile.TemporaryDirectory() as name, redis(Path(name)) as url:
         yield Side(Path(name, "peer"), "celery", url), Side(Path(name, "capa"), "capa_celery", url)
 
 
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
-    """Run a Redis server without persistence and give its address."""
+    """Run a Redis server without persistence and yield its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -127,10 +127,10 @@ def redis(folder: Path) -> Iterator[str]:
 
 
 def wait_for_port(port: int) -> None:
-    """Wait until something listens.
+    """Wait until a server listens on *port*.
 
     Raises:
-        TimeoutError: Nothing does within 10 s.
+        TimeoutError: No server listens within 10 s.
     """
     for _ in range(200):
         with socket.socket() as probe:

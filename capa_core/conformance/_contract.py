@@ -1,4 +1,4 @@
-"""The promises of all drivers, whatever their block; each suite takes them in."""
+"""The promises of all drivers, for every block; each suite includes them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from capa_core.errors import ClosedError, UnsupportedError
 
 
 class ContractPromises:
-    """Of `native`. The suite has the fixture `driver`."""
+    """The promises of `native`. The suite defines the fixture `driver`."""
 
     def test_native_returns_a_client_of_each_declared_type(self, driver: Driver[Any]) -> None:
         with _portable(driver) as portable:
@@ -40,5 +40,5 @@ class ContractPromises:
 
 
 def _portable(driver: Driver[Any]) -> Portable[Any]:
-    """Return the part of a portable type that is the same in every block."""
+    """Return the part of a portable type that all blocks share."""
     return Portable("conformance", driver, "conformance", DEFAULT_POLICY)

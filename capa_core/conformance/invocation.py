@@ -1,11 +1,11 @@
-"""What every invocation driver must do, as tests over the portable type.
+"""The conformance suite of invocation drivers, as tests over the portable type.
 
     class TestMyInvocation(InvocationConformance):
         @pytest.fixture
         def driver(self, service_url):
             with MyInvocation(MySettings(url=service_url)) as driver: ...
 
-`driver` must reach the service that `served` serves: give one of `service.serve()` or `attach(service)`.
+`driver` must reach the service of `test_service`: use `serve()` or `attach()`.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from capa_core.blocks.invocation import (
 )
 from capa_core.call import Policy
 from capa_core.conformance._contract import ContractPromises
-from capa_core.conformance._patience import SLOW_MACHINE_S
+from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import CapaError, DeadlineError, InvalidArgumentError, UnavailableError
 
 AnyDriver = InvocationDriver[Any]
 
 
 def test_service() -> Service:
-    """Return the service that the suite calls."""
+    """Return a new service for the calls of the suite."""
     service = Service("conformance")
     service.register("echo", lambda call: call.data)
     service.register("json", lambda call: {"got": call.json()})
@@ -74,12 +74,12 @@ def _slow(_call: Call) -> str:
 
 
 class InvocationConformance(ContractPromises, ABC):
-    """Subclass it, override `driver`, and every test runs against your engine."""
+    """The promises of `Invocation` and `InvocationDriver`. Override the fixture `driver`."""
 
     @pytest.fixture
     @abstractmethod
     def driver(self) -> Iterator[AnyDriver]:
-        """Yield the driver, reaching `test_service()`."""
+        """Yield a driver that reaches `test_service()`."""
 
     @pytest.fixture
     def invocation(self, driver: AnyDriver) -> Iterator[Invocation]:
@@ -89,7 +89,7 @@ class InvocationConformance(ContractPromises, ABC):
         portable.close()
 
     def support(self, driver: AnyDriver, feature: InvocationFeature) -> Support:
-        """Return what the driver declares, which must be something for each ability."""
+        """Return the declared support of *feature*; each ability must be declared."""
         return driver.features[feature]
 
     def test_declares_every_ability(self, driver: AnyDriver) -> None:
@@ -103,7 +103,7 @@ class InvocationConformance(ContractPromises, ABC):
         assert [] == [endpoint for endpoint in endpoints if not endpoint.url or not endpoint.available]
         assert invocation.summary()
 
-    def test_bytes_go_and_come_back_as_they_are(self, invocation: Invocation) -> None:
+    def test_bytes_return_unchanged(self, invocation: Invocation) -> None:
         data = bytes(range(256)) * 10
 
         assert data == invocation.invoke("echo", data).body
@@ -139,7 +139,7 @@ class InvocationConformance(ContractPromises, ABC):
     def test_a_verb_that_a_method_does_not_answer_is_405(self, invocation: Invocation) -> None:
         assert 405 == invocation.request("PATCH", "/echo").status
 
-    def test_a_method_that_nobody_registered_is_404_with_its_name(self, invocation: Invocation) -> None:
+    def test_an_unregistered_method_is_404_with_its_name(self, invocation: Invocation) -> None:
         response = invocation.invoke("nowhere")
 
         assert 404 == response.status
@@ -148,7 +148,7 @@ class InvocationConformance(ContractPromises, ABC):
     def test_a_bad_body_is_400(self, invocation: Invocation) -> None:
         assert 400 == invocation.invoke("json", b"{").status
 
-    def test_a_failing_method_is_500_and_keeps_its_reason_to_itself(self, invocation: Invocation) -> None:
+    def test_a_failing_method_is_500_without_its_reason(self, invocation: Invocation) -> None:
         response = invocation.invoke("fails")
 
         assert 500 == response.status
@@ -190,19 +190,19 @@ class InvocationConformance(ContractPromises, ABC):
                 invocation.invoke("slow", timeout_s=0.5)
             assert time.monotonic() - started < 0.55 + SLOW_MACHINE_S
         else:
-            # Declared absent: the call must outlast its time, or the declaration is wrong.
+            # Declared absent: unless the call exceeds its time, the declaration is wrong.
             invocation.invoke("slow", timeout_s=0.5)
             assert time.monotonic() - started >= 1.5
 
-    def test_ping_says_one_line(self, invocation: Invocation) -> None:
+    def test_ping_is_one_line(self, invocation: Invocation) -> None:
         assert 1 == len(invocation.ping().splitlines())
 
     def test_close_twice_does_nothing(self, invocation: Invocation) -> None:
         invocation.close()
 
-        assert invocation.close() is None  # and it raises nothing
+        assert invocation.close() is None  # and it does not raise
 
-    def test_errors_have_capas_names(self, unreachable: Invocation) -> None:
+    def test_errors_are_translated(self, unreachable: Invocation) -> None:
         with pytest.raises(UnavailableError) as caught:
             unreachable.invoke("echo")
 
@@ -212,4 +212,4 @@ class InvocationConformance(ContractPromises, ABC):
     @pytest.fixture
     @abstractmethod
     def unreachable(self) -> Invocation:
-        """Return a portable type, named `gone`, over a driver whose service is not there."""
+        """Return a portable type, named `gone`, over a driver without a running service."""

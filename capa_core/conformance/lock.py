@@ -24,8 +24,8 @@ import pytest
 
 from capa_core.blocks.lock import Held, Lock, LockDriver, LockFeature, Locks
 from capa_core.conformance._contract import ContractPromises
-from capa_core.conformance._patience import SLOW_MACHINE_S
 from capa_core.conformance._processes import Child, in_children
+from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import ClosedError, DeadlineError, InvalidArgumentError, LockLostError
 
 Connect = Callable[[], LockDriver[Any]]

@@ -1,4 +1,4 @@
-"""What every secrets driver must do, as tests over the portable type.
+"""The conformance suite of secrets drivers, as tests over the portable type.
 
     class TestMySecrets(SecretsConformance):
         @pytest.fixture
@@ -8,8 +8,8 @@
                 return MySecrets(MySettings(url=my_server.url))
             return stock
 
-What a driver declares is what is measured: what it has is tested on it, what it leaves to the core is tested with
-the core's help, and what it has not must raise `UnsupportedError`.
+The suite measures the declarations of a driver: native abilities are tested on it, those left to the core with
+compensation, and a call that needs an absent ability must raise `UnsupportedError`.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ LOGIN = {"user": "admin", "password": "hunter2"}
 
 
 class SecretsConformance(ContractPromises, ABC):
-    """Subclass it, override `stock`, and every test runs against your store."""
+    """The promises of `Secrets` and `SecretsDriver`. Override the fixture `stock`."""
 
     @pytest.fixture
     @abstractmethod
     def stock(self) -> Stock:
-        """Return a function that makes a store hold these secrets and no others, and opens a driver on it.
+        """Return a function that fills a store with the given secrets and no others, and opens a driver on it.
 
-        A value is the single value of a secret, or its fields. A second call fills the same store anew.
+        A value is the single value of a secret, or its fields. A second call replaces the content of the same store.
         """
 
     @pytest.fixture
     def driver(self, stock: Stock) -> SecretsDriver[Any]:
-        """Return a driver over `PLAIN`, and `LOGIN` where there are fields."""
+        """Return a driver over `PLAIN`, and `LOGIN` if it has fields."""
         fields = stock({}).features[SecretsFeature.FIELDS]
         return stock({**PLAIN, "login": LOGIN} if fields else PLAIN)
 
@@ -65,7 +65,7 @@ class SecretsConformance(ContractPromises, ABC):
     def test_declares_every_ability(self, driver: SecretsDriver[Any]) -> None:
         assert set(SecretsFeature) == set(driver.features)
 
-    def test_gives_a_reason_for_what_it_has_not(self, driver: SecretsDriver[Any]) -> None:
+    def test_gives_a_reason_for_each_absent_ability(self, driver: SecretsDriver[Any]) -> None:
         assert [] == [
             feature for feature, support in driver.features.items() if not support and not support.note
         ]
@@ -88,12 +88,12 @@ class SecretsConformance(ContractPromises, ABC):
     @pytest.mark.parametrize(
         "name", ["missing", "TOKEN", "../token", "/etc/passwd", "..", "a\x00b", "*", "*/token"]
     )
-    def test_what_is_not_there_is_not_found(self, secrets: Secrets, name: str) -> None:
+    def test_a_missing_secret_is_not_found(self, secrets: Secrets, name: str) -> None:
         with pytest.raises(NotFoundError, match="no secret"):
             secrets.get(name)
 
     @pytest.mark.parametrize("name", ["", None, b"token"])
-    def test_what_is_no_name_is_refused(self, secrets: Secrets, name: Any) -> None:
+    def test_an_invalid_name_is_refused(self, secrets: Secrets, name: Any) -> None:
         with pytest.raises(InvalidArgumentError):
             secrets.get(name)
 
@@ -106,13 +106,13 @@ class SecretsConformance(ContractPromises, ABC):
     def test_a_single_value_is_the_nameless_field(self, secrets: Secrets) -> None:
         assert {"": Secret("s3cret")} == secrets.get_fields("token")
 
-    def test_a_secret_of_several_fields_must_be_asked_for_one(self, secrets: Secrets) -> None:
+    def test_a_secret_of_several_fields_requires_a_field(self, secrets: Secrets) -> None:
         _needs(secrets, SecretsFeature.FIELDS)
 
-        with pytest.raises(NotFoundError, match="several fields. Name one of: password, user"):
+        with pytest.raises(NotFoundError, match="several fields. Give one of: password, user"):
             secrets.get("login")
 
-    def test_a_field_that_is_not_there_is_not_found(self, secrets: Secrets) -> None:
+    def test_a_missing_field_is_not_found(self, secrets: Secrets) -> None:
         _needs(secrets, SecretsFeature.FIELDS)
 
         with pytest.raises(NotFoundError, match="no field 'port'"):
@@ -120,14 +120,14 @@ class SecretsConformance(ContractPromises, ABC):
         with pytest.raises(NotFoundError, match="single value"):
             secrets.get("token", field="port")
 
-    def test_without_fields_says_so(self, secrets: Secrets) -> None:
+    def test_without_fields_a_field_is_refused(self, secrets: Secrets) -> None:
         if secrets.features[SecretsFeature.FIELDS]:
             pytest.skip("it has fields")
 
         with pytest.raises(UnsupportedError, match="fields"):
             secrets.get("token", field="user")
 
-    def test_without_versions_says_so(self, secrets: Secrets) -> None:
+    def test_without_versions_a_version_is_refused(self, secrets: Secrets) -> None:
         if secrets.features[SecretsFeature.VERSIONS]:
             pytest.skip("it has versions")
 
@@ -161,7 +161,7 @@ class SecretsConformance(ContractPromises, ABC):
 
         assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
-    def test_ping_says_something_about_the_store(self, secrets: Secrets) -> None:
+    def test_ping_describes_the_store(self, secrets: Secrets) -> None:
         assert "s3cret" not in secrets.ping()
 
     def test_a_second_close_does_nothing(self, driver: SecretsDriver[Any]) -> None:
@@ -170,7 +170,7 @@ class SecretsConformance(ContractPromises, ABC):
 
         secrets.close()
 
-    def test_calls_after_close_say_so(self, driver: SecretsDriver[Any]) -> None:
+    def test_calls_after_close_raise_a_closed_error(self, driver: SecretsDriver[Any]) -> None:
         secrets = Secrets(driver)
         secrets.close()
 

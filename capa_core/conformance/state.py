@@ -1,12 +1,12 @@
-"""What every state driver must do, as tests over the portable type.
+"""The conformance suite of state drivers, as tests over the portable type.
 
     class TestMyState(StateConformance):
         @pytest.fixture
         def connect(self, my_server):
             return lambda: MyState(MySettings(url=my_server.url))
 
-What a driver declares is what is measured: what it has is tested on it, what it leaves to the core is tested with
-the core's help, and what it has not must raise `UnsupportedError`.
+The suite measures the declarations of a driver: native abilities are tested on it, those left to the core with
+compensation, and a call that needs an absent ability must raise `UnsupportedError`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from capa_core.conformance._state.life import LifePromises
 from capa_core.conformance._state.limits import LimitPromises
 from capa_core.conformance._state.many import ManyPromises
 from capa_core.conformance._state.numbers import NumberPromises
-from capa_core.conformance._state.setting import Connect
+from capa_core.conformance._state.suite import Connect
 from capa_core.conformance._state.values import ValuePromises
 from capa_core.conformance._state.waiting import WaitingPromises
 
@@ -38,4 +38,4 @@ class StateConformance(
     InspectingPromises,
     ContractPromises,
 ):
-    """Every promise of `State` and `StateDriver`. Override the fixture `connect`."""
+    """The promises of `State` and `StateDriver`. Override the fixture `connect`."""

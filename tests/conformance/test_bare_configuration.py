@@ -1,4 +1,4 @@
-"""A driver that can do as little as is allowed: what the core makes up for is measured over it."""
+"""Conformance of a minimal driver, which measures the compensation by the core."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""A driver that has as little as the contract allows: what then works is the core's doing."""
+"""Conformance of a minimal driver, which measures the compensation by the core."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +12,7 @@ from capa_core.errors import CapaError
 
 
 class BarePubSub(MemoryPubSub):
-    """Groups, leases and hand-backs with a delay; everything else it refuses to be asked for."""
+    """A driver with groups, leases and delayed returns; it rejects all other requests."""
 
     features = {
         **MemoryPubSub.features,

@@ -1,4 +1,4 @@
-"""A driver that has as little as the contract allows: what then works is the core's doing."""
+"""Conformance of a minimal driver, which measures the compensation by the core."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""A driver that has as little as the contract allows: what then works is the core's doing."""
+"""Conformance of a minimal driver, which measures the compensation by the core."""
 
 import itertools
 import threading
@@ -13,7 +13,7 @@ from capa_core.conformance.state import Connect, StateConformance
 
 
 class BareState(StateDriver[MemoryStateSettings]):
-    """Etags and nothing else, on a dictionary that all of one *store* share."""
+    """A driver with etags only, on a dictionary."""
 
     settings_type = MemoryStateSettings
     features = {
@@ -64,7 +64,7 @@ class BareState(StateDriver[MemoryStateSettings]):
 
 
 class ListingState(BareState):
-    """Bare, but with transactions and listing: the core's expiry must reach into them."""
+    """A driver with etags, transactions and listing, which the core's expiry must cover."""
 
     features = {**BareState.features, StateFeature.TRANSACTION: NATIVE, StateFeature.SCAN: NATIVE}
 

@@ -24,7 +24,7 @@ def write_toml(root: Path, secrets: Mapping) -> str:
 
 
 def write_folder(root: Path, secrets: Mapping) -> str:
-    """As Docker mounts them: `/run/secrets/<name>`, mostly with a line end that is not part of it."""
+    """Write as Docker mounts: `/run/secrets/<name>`, usually with a line end that is not part of the value."""
     shutil.rmtree(root / "run", ignore_errors=True)
     (root / "run").mkdir()
     _write_files(root / "run", secrets)
@@ -32,7 +32,7 @@ def write_folder(root: Path, secrets: Mapping) -> str:
 
 
 def write_mounted(root: Path, secrets: Mapping) -> str:
-    """As Kubernetes mounts them: links through `..data`, exchanged in one step."""
+    """Write as Kubernetes mounts: links through `..data`, replaced atomically."""
     folder = root / "mounted"
     version = f"..{len(list(folder.glob('..*')))}"
     (folder / version).mkdir(parents=True)

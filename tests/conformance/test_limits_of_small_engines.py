@@ -1,4 +1,4 @@
-"""Limits at their very edge, on engines that are set to hold little: the large ones take minutes to fill."""
+"""Limits at their boundary, on engines with small limits: filling large ones takes minutes."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ MIB = 1024**2
 
 @pytest.fixture
 def small_sqlite(monkeypatch):
-    """An SQLite whose rows have 2 MiB at most, as one that was built with a small SQLITE_MAX_LENGTH."""
+    """SQLite with rows of at most 2 MiB, as if built with a small SQLITE_MAX_LENGTH."""
 
     def connect(*args, **kwargs):
         connection = whole(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""A queue over a log keeps every promise of pub/sub, whatever the log."""
+"""Conformance of a queue over a log, for each log."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The memory component keeps every promise of logs."""
+"""Conformance of the memory log."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The memory component keeps every promise of pub/sub."""
+"""Conformance of memory pub/sub."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The Redis component keeps every promise of pub/sub."""
+"""Conformance of Redis pub/sub."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The SQLite component keeps every promise of logs."""
+"""Conformance of the SQLite log."""
 
 from collections.abc import Iterator
 from pathlib import Path

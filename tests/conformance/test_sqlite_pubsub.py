@@ -1,4 +1,4 @@
-"""The SQLite component keeps every promise of pub/sub."""
+"""Conformance of SQLite pub/sub."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The async facade: the same results and errors, awaited; iterators iterated; context carried along."""
+"""The async facade: awaited results and errors, async iteration, and propagated context."""
 
 import asyncio
 import threading
@@ -31,7 +31,7 @@ def test_an_error_comes_out_of_the_await(invocation):
         asyncio.run(_await(invocation.request("GET", "no slash")))
 
 
-def test_a_deadline_goes_along_into_the_thread(invocation):
+def test_a_deadline_propagates_into_the_thread(invocation):
     async def main() -> float:
         with deadline.within(3):
             return float((await invocation.invoke("left")).body)

@@ -1,4 +1,4 @@
-"""Handlers given by async code: on whose loop they run, in which context, and after the end of the loop."""
+"""Handlers of async code: their event loop, their context, and calls after the end of the loop."""
 
 import asyncio
 import threading
@@ -222,7 +222,7 @@ def test_a_handler_that_takes_other_arguments_fails_its_caller(loop):
 # In which context
 
 
-def test_a_handler_runs_in_the_context_of_the_code_that_gave_it_without_its_deadline(runtime):
+def test_a_handler_runs_in_the_context_of_its_registration_without_the_deadline(runtime):
     async def main() -> tuple[str, float]:
         seen = asyncio.get_running_loop().create_future()
 
@@ -232,7 +232,7 @@ def test_a_handler_runs_in_the_context_of_the_code_that_gave_it_without_its_dead
         WHO.set("subscriber")
         with deadline.within(5):
             subscription = await aio.pubsub(runtime=runtime).subscribe("t", handle)
-        WHO.set("somebody else")
+        WHO.set("another caller")
         async with subscription:
             await aio.pubsub(runtime=runtime).publish("t", b"")
             return await seen
@@ -258,7 +258,7 @@ def test_a_method_has_the_deadline_of_its_call(runtime):
 
 
 @pytest.mark.parametrize("end", ["closed", "stopped"])
-def test_the_messages_of_a_loop_that_has_ended_go_to_others(runtime, loop, end):
+def test_the_messages_of_an_ended_loop_go_to_other_consumers(runtime, loop, end):
     async def handle(_message) -> None: ...
 
     subscribing = aio.pubsub(runtime=runtime).subscribe("t", handle, group="g", lease=600)
@@ -275,7 +275,7 @@ def test_the_messages_of_a_loop_that_has_ended_go_to_others(runtime, loop, end):
     assert "its subscription is closed" in warning
 
 
-def test_a_handler_cancelled_with_its_loop_hands_its_message_back(runtime):
+def test_a_handler_cancelled_with_its_loop_releases_its_message(runtime):
     async def main() -> None:
         running = asyncio.Event()
 
@@ -362,13 +362,13 @@ async def _await(awaitable):
 
 async def _first_warning(logs):
     async with asyncio.timeout(20):
-        while not (said := [log["event"] for log in logs if log.get("block") == "aio"]):  # noqa: ASYNC110
+        while not (events := [log["event"] for log in logs if log.get("block") == "aio"]):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-    return said[0]
+    return events[0]
 
 
 def _received(consumer):
-    """What comes within 20 s: the subscription that had it needs a moment to find that its loop has ended."""
+    """Return the next messages within 20 s: the other subscription must first detect that its loop has ended."""
     for _ in range(20):
         if messages := consumer.receive(timeout=1):
             return messages

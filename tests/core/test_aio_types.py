@@ -1,4 +1,4 @@
-"""The types of `capa_core.aio` as two strict checkers find them."""
+"""The types of `capa_core.aio`, checked by two strict checkers."""
 
 import ast
 import json
@@ -13,11 +13,11 @@ from capa_core import aio
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).with_name("typed_aio")
-pytestmark = pytest.mark.timeout(180)  # checkers begin without a cache, and read pydantic too
+pytestmark = pytest.mark.timeout(180)  # checkers start without a cache, and also read pydantic
 
 
 def mypy(folder):
-    """Return the errors that mypy --strict finds: file, line, message."""
+    """Return the errors of mypy --strict: file, line, message."""
     command = [
         sys.executable,
         "-m",
@@ -33,7 +33,7 @@ def mypy(folder):
 
 
 def pyright(folder):
-    """Return the errors that pyright finds, in the build of basedpyright, whose wheels bring all that it needs."""
+    """Return the errors of pyright, from basedpyright, whose wheels include all dependencies."""
     settings = folder / "pyrightconfig.json"
     settings.write_text(
         json.dumps({"include": [str(FOLDER)], "extraPaths": [str(ROOT)], "typeCheckingMode": "strict"})
@@ -64,7 +64,7 @@ def test_each_wrong_name_argument_and_colour_is_an_error(errors):
     assert expected == sorted(errors["bad.py"]), dict(errors["bad.py"])
 
 
-def test_all_that_the_stub_offers_is_there():
+def test_every_name_of_the_stub_exists():
     text = Path(aio.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
     names = ast.literal_eval(text.partition("__all__ = ")[2])
 

@@ -1,4 +1,4 @@
-"""Calls of async code that wait: beside each other, cancelled, and at the end of the process."""
+"""Waiting calls of async code: concurrent, cancelled, and at the end of the process."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from capa_core.aio import _calls
 from capa_core.errors import DeadlineError, ExhaustedError
 
 AT_ONCE_S = 2.0
-"""Far above what it takes on a busy machine, far below what is waited for."""
+"""Far above the duration on a busy machine, far below that of the waits."""
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def runtime():
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
 def each_engine(request, tmp_path):
-    """A runtime on an engine that can be waited for in each block."""
+    """A runtime on each engine that supports waits."""
     url = {"url": request.getfixturevalue("redis_url")} if request.param == "redis" else {}
     tables = {block: {"default": {"driver": request.param, **url}} for block in ("lock", "pubsub", "state")}
     with Runtime(tables, start=tmp_path, environ={}) as runtime:
@@ -146,7 +146,7 @@ def test_a_result_that_meets_the_cancellation_is_taken_back(turns):
     async def main() -> None:
         call = asyncio.create_task(_calls.in_thread(lambda: "lock", lambda _: taken_back.set()))
         await asyncio.sleep(0)
-        time.sleep(0.1)  # noqa: ASYNC251 - the loop stands while the thread ends
+        time.sleep(0.1)  # noqa: ASYNC251 - it blocks the loop while the thread ends
         for _ in range(turns):
             await asyncio.sleep(0)
         assert not call.done()
@@ -165,7 +165,7 @@ def test_a_lock_acquired_after_the_cancellation_is_released(each_engine):
             waiting = [asyncio.create_task(lock.acquire(timeout=30)) for _ in range(20)]
             await asyncio.sleep(0.1)
         for held in await _cancelled(*waiting):
-            if not isinstance(held, asyncio.CancelledError):  # it came before the cancellation
+            if not isinstance(held, asyncio.CancelledError):  # it was acquired before the cancellation
                 await held.release()
         async with lock:
             return True
@@ -237,7 +237,7 @@ def test_an_iterator_left_early_is_closed():
 
 
 def test_a_wait_in_parts_is_woken_as_one(each_engine):
-    """Waits of async code are made in parts, so that they can be cancelled: in the second part, too."""
+    """Waits of async code are made in parts, so that they can be cancelled; a change also wakes the second part."""
 
     async def main() -> bytes:
         state = aio.state(runtime=each_engine)
@@ -365,7 +365,7 @@ def _threads(prefix):
 
 async def _until(condition):
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - threads bring it about, too
+        while not condition():  # noqa: ASYNC110 - other threads may fulfil it
             await asyncio.sleep(0.01)
     return True
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong in capa.toml or the environment is one typed error that names the place and the next step."""
+"""Errors in capa.toml or the environment: one typed error that names the place and the next step."""
 
 import socket
 
@@ -12,7 +12,7 @@ REDIS = '[state.default]\ndriver = "redis"\n'
 
 @pytest.fixture
 def opened(tmp_path):
-    """Opens the state component of a folder whose capa.toml holds the text that is given."""
+    """A function that opens the state component of a folder with the given capa.toml."""
 
     def open_state(text, **environ):
         (tmp_path / "capa.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -23,7 +23,7 @@ def opened(tmp_path):
 
 @pytest.fixture
 def free_port():
-    """A port that nobody listens at, kept from others until the test ends."""
+    """A port without a listener, reserved until the test ends."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
@@ -68,7 +68,7 @@ def free_port():
         ),
     ],
 )
-def test_what_is_wrong_in_the_file_names_its_place_and_the_next_step(text, kind, message, opened):
+def test_an_error_in_the_file_names_its_place_and_the_next_step(text, kind, message, opened):
     with pytest.raises(kind, match=message):
         opened(text)
 
@@ -89,13 +89,13 @@ def test_what_is_wrong_in_the_file_names_its_place_and_the_next_step(text, kind,
         ),
     ],
 )
-def test_what_is_wrong_in_the_environment_names_the_variable_and_the_next_step(environ, message, opened):
+def test_an_error_in_the_environment_names_the_variable_and_the_next_step(environ, message, opened):
     with pytest.raises(SettingsError, match=message):
         opened("", **environ)
 
 
 @pytest.mark.parametrize("url", ["ftp://h", "http://h:port", "http://", "http://[::1"])
-def test_what_is_no_address_of_a_service_is_refused_before_a_call(url, tmp_path):
+def test_a_malformed_address_of_a_service_is_refused_before_a_call(url, tmp_path):
     runtime = Runtime({"invocation": {"cat": {"url": url}}}, start=tmp_path, environ={})
 
     with pytest.raises(SettingsError, match="code: invocation.cat: .*Write http://host:port"):
@@ -109,7 +109,7 @@ def test_a_user_name_in_the_address_of_a_service_is_refused_rather_than_not_sent
         runtime.invocation("cat")
 
 
-def test_a_legacy_address_that_is_none_names_the_setting(tmp_path):
+def test_a_malformed_legacy_address_names_the_setting(tmp_path):
     table = {"driver": "memory", "legacy": ["redis://h:port/0"]}
     runtime = Runtime({"state": {"default": table}}, start=tmp_path, environ={})
 
@@ -119,13 +119,13 @@ def test_a_legacy_address_that_is_none_names_the_setting(tmp_path):
         runtime.logical_name("state", "redis://h")
 
 
-def test_an_address_in_legacy_code_that_is_none_stands_for_nothing(tmp_path):
+def test_a_malformed_address_in_legacy_code_has_no_logical_name(tmp_path):
     runtime = Runtime({"state": {"default": {"driver": "memory"}}}, start=tmp_path, environ={})
 
     assert runtime.logical_name("state", "redis://h:port/0") is None
 
 
-def test_one_required_ability_may_stand_without_brackets(tmp_path):
+def test_one_required_ability_needs_no_brackets(tmp_path):
     tree = {"state": {"default": {"driver": "memory"}}, "requires": {"state": "durable"}}
 
     with pytest.raises(NotImplementedError, match="state: durable"):
@@ -157,7 +157,7 @@ def test_a_service_that_is_down_is_named_with_the_next_step(tmp_path, free_port)
         Runtime(tree, start=tmp_path, environ={}).invocation("cat").invoke("reserve")
 
 
-def test_a_service_whose_name_does_not_resolve_message_where_to_write_its_address(tmp_path):
+def test_a_service_whose_name_does_not_resolve_names_the_setting_of_its_address(tmp_path):
     tree = {"invocation": {"default": {"retries": 0}}}
 
     with pytest.raises(UnavailableError, match="no host is named 'cat.invalid'.*`url` of the service"):

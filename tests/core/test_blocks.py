@@ -1,4 +1,4 @@
-"""What stands beside a block's folder by hand, for type checkers and readers, agrees with its `BLOCK`."""
+"""Declarations of blocks: hand-written files outside a block's folder agree with its `BLOCK`."""
 
 import ast
 import inspect
@@ -18,7 +18,7 @@ each_block = pytest.mark.parametrize("block", blocks().values(), ids=list(blocks
 
 
 def _types_of(function):
-    """The annotations of *function*, with the names that its module imports for type checkers alone."""
+    """Return the annotations of *function*, with the names that its module imports for type checkers alone."""
     module = inspect.getmodule(function)
     tree = ast.parse(inspect.getsource(module))
     early = [node for each in tree.body if isinstance(each, ast.If) for node in each.body]

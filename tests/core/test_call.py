@@ -1,4 +1,4 @@
-"""What every portable call passes through: error names, retries, budget, deadline."""
+"""The path of every portable call: error translation, retries, budget, deadline."""
 
 import time
 
@@ -12,7 +12,7 @@ from capa_core.errors import InvalidArgumentError, UnavailableError
 
 
 class Fickle(Driver):
-    """Fails a given number of times before it answers."""
+    """A driver that raises the given errors before it answers."""
 
     features = {"any": NATIVE}
     error_types = {OSError: UnavailableError, ValueError: InvalidArgumentError}
@@ -39,14 +39,14 @@ def guard(driver: Driver, **policy: float) -> Guard:
     return Guard("state", "orders", driver, Policy(**{"backoff_s": 0.001, **policy}))
 
 
-def test_a_passing_error_is_repeated_where_that_is_safe():
+def test_a_call_is_repeated_after_a_transient_error_if_that_is_safe():
     driver = Fickle(ConnectionError("one"), ConnectionError("two"))
 
     assert "here" == guard(driver).safe("get", driver.answer)
     assert 3 == driver.tries
 
 
-def test_nothing_is_repeated_where_that_is_not_safe():
+def test_a_call_is_not_repeated_if_that_is_unsafe():
     driver = Fickle(ConnectionError("one"))
     with pytest.raises(UnavailableError):
         guard(driver).once("put", driver.answer)
@@ -71,7 +71,7 @@ def test_the_message_names_block_component_and_operation_and_chains_the_cause():
     assert cause is caught.value.__cause__
 
 
-def test_a_bug_goes_through_as_it_is():
+def test_a_bug_propagates_unchanged():
     driver = Fickle(KeyError("bug"))
 
     with pytest.raises(KeyError):

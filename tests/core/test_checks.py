@@ -1,4 +1,4 @@
-"""Arguments that all blocks check alike: what is accepted, and what a refusal says."""
+"""Checks of arguments: accepted values, and the messages of refusals."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ def test_text_of_any_script_is_accepted(text):
         ("\ud83d", "a key '\\ud83d' is not valid Unicode: surrogates not allowed"),
     ],
 )
-def test_other_text_is_refused_with_what_to_give(text, message):
+def test_other_text_is_refused_with_the_accepted_range(text, message):
     with pytest.raises(InvalidArgumentError) as refused:
         checks.check_text("a key", text, 8)
 

@@ -1,4 +1,4 @@
-"""The flat client: each of its names does what the block behind it does."""
+"""The flat client: each method has the effect of the block's method."""
 
 import inspect
 import json
@@ -22,7 +22,7 @@ def capa():
 
 @pytest.fixture
 def received(capa):
-    """Takes what is published in `events`/`paid`; a call waits for the next and returns its data."""
+    """A function that waits for the next message of `events`/`paid` and returns its data."""
     found, there = [], threading.Semaphore(0)
 
     def take(message):
@@ -37,7 +37,7 @@ def received(capa):
         yield the_next
 
 
-def test_every_name_of_the_client_is_tried_here():
+def test_every_method_of_the_client_has_a_test_here():
     names = {name for name, _ in inspect.getmembers(Capa, inspect.isfunction) if not name.startswith("_")}
 
     assert set() == {name for name in names if f"test_{name}" not in globals()}

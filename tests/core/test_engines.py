@@ -1,4 +1,4 @@
-"""Engines as data: what `engine.toml` says is what the runtime goes by, for engines of other distributions too."""
+"""Engines as data: the runtime follows `engine.toml`, including those of other distributions."""
 
 import os
 import subprocess
@@ -71,7 +71,7 @@ def test_spans_name_the_system_that_the_engine_is():
         ("title", "cannot be read: "),
     ],
 )
-def test_a_wrong_file_is_named_with_what_is_wrong(text, message, tmp_path, monkeypatch):
+def test_an_error_in_a_file_names_the_file_and_the_reason(text, message, tmp_path, monkeypatch):
     _package(tmp_path, "capa_wrong", text)
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -85,7 +85,7 @@ def _package(folder, name, engine):
     (folder / name / "engine.toml").write_text(engine)
 
 
-STRANGER = """
+OTHER_DISTRIBUTION = """
 title = "Valhalla"
 extra = "speedy"
 system = "valhalla"
@@ -108,7 +108,7 @@ except MissingExtraError as error:
 
 
 def test_an_engine_of_another_distribution_is_found_by_its_entry_point(tmp_path):
-    _package(tmp_path, "valhalla", STRANGER)
+    _package(tmp_path, "valhalla", OTHER_DISTRIBUTION)
     (tmp_path / "valhalla" / "state.py").write_text("import no_such_library\n")
     info = tmp_path / "capa_valhalla-1.0.dist-info"
     info.mkdir()

@@ -1,4 +1,4 @@
-"""A program that just ends, or is interrupted, leaves no warning, no hanging thread and no message behind."""
+"""The end of a program, normal or interrupted: no warning, no hanging thread and no lost message."""
 
 import signal
 import subprocess
@@ -39,7 +39,7 @@ if "wait" in sys.argv:
 
 @pytest.fixture
 def command(tmp_path, redis_url, monkeypatch):
-    """Gives the command line of the program in a folder of its own, with everything that Python warns of shown."""
+    """A function that returns the program's command line in a folder of its own, with all Python warnings shown."""
     tables = "".join(
         f'[{block}.default]\n[{block}.redis]\ndriver = "redis"\nurl = "{redis_url}"\n'
         for block in ("state", "pubsub", "lock")
@@ -52,7 +52,7 @@ def command(tmp_path, redis_url, monkeypatch):
 
 @pytest.mark.server("redis")
 @pytest.mark.parametrize("how", ["close", "leave"])
-def test_nothing_is_warned_of_at_the_end_of_a_program(how, command):
+def test_a_program_ends_without_warnings(how, command):
     done = subprocess.run(command(how), capture_output=True, text=True, timeout=30)
 
     assert (0, "ready\n", "") == (done.returncode, done.stdout, done.stderr)
@@ -68,7 +68,7 @@ def test_an_interrupt_ends_a_program_with_subscriptions_at_once(command):
     try:
         _, errors = program.communicate(timeout=30)
     except subprocess.TimeoutExpired:
-        program.send_signal(signal.SIGABRT)  # it shows where it hangs: -X dev
+        program.send_signal(signal.SIGABRT)  # with -X dev it prints where it hangs
         pytest.fail(program.communicate()[1])
 
     assert -signal.SIGINT == program.returncode
@@ -104,7 +104,7 @@ if sys.argv[1] != "end":
 
 @pytest.fixture
 def worker(tmp_path):
-    """Start a program whose handler sleeps as its messages say, and wait until the first runs."""
+    """A function that starts a program whose handler sleeps for the seconds in its messages, once the first runs."""
     (tmp_path / "capa.toml").write_text("drain_s = 3\n")
     (tmp_path / "work.py").write_text(WORK)
     started = []
@@ -129,7 +129,7 @@ def left_in(folder):
         return runtime.pubsub().depth("work", "g")
 
 
-def test_an_interrupt_lets_the_handler_that_runs_end_and_begins_no_other(worker, tmp_path):
+def test_an_interrupt_waits_for_the_running_handler_and_starts_no_other(worker, tmp_path):
     program = worker("wait", "1", "1")
     program.send_signal(signal.SIGINT)
     out, errors = program.communicate(timeout=30)
@@ -138,13 +138,13 @@ def test_an_interrupt_lets_the_handler_that_runs_end_and_begins_no_other(worker,
     assert 1 == left_in(tmp_path)
 
 
-def test_a_program_that_ends_lets_the_handler_that_runs_end(worker, tmp_path):
+def test_the_end_of_a_program_waits_for_the_running_handler(worker, tmp_path):
     out, errors = worker("end", "1").communicate(timeout=30)
 
     assert ("done\n", "", 0) == (out, errors, left_in(tmp_path))
 
 
-def test_a_handler_that_takes_too_long_is_left_and_its_message_comes_again(worker, tmp_path):
+def test_a_handler_that_takes_too_long_is_abandoned_and_its_message_redelivered(worker, tmp_path):
     started = time.monotonic()
     out, errors = worker("end", "600").communicate(timeout=40)
 

@@ -1,4 +1,4 @@
-"""A forked child has what its parent had, whatever the parent's threads were doing at that moment."""
+"""Forks: a child can use every component of its parent, regardless of the parent's running threads."""
 
 import asyncio
 import faulthandler
@@ -13,7 +13,7 @@ import pytest
 from capa_core import Runtime, Service, aio
 
 CHILDREN = 5
-# Python 3.12 and later warn of what is tried here.
+# Python 3.12 and later warn of a fork with running threads, which these tests need.
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 
@@ -32,7 +32,7 @@ def runtime(tmp_path, redis_url):
 
 @pytest.fixture
 def busy(runtime):
-    """Threads that use all components without a rest, subscriptions and a watch included."""
+    """Threads that use all components continuously, including subscriptions and a watch."""
     stop = threading.Event()
     runtime.configuration().watch(lambda _event: None)
     for name in ("default", "redis"):
@@ -63,7 +63,7 @@ def use(runtime, name, topic):
 
 
 def in_a_child(function):
-    """Run *function* in a forked child and return how that ended: 0 if well."""
+    """Run *function* in a forked child and return its exit code."""
     child = os.fork()
     if child == 0:
         faulthandler.dump_traceback_later(15, exit=True)

@@ -1,4 +1,4 @@
-"""`native`: the engine's own client, for code that is tied to one engine on purpose."""
+"""Native clients: the engine's own client, for code that is tied to one engine on purpose."""
 
 import sqlite3
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What users may import is what is listed here: a name more or less is a decision, not an accident."""
+"""The public names: adding or removing one is a decision that changes the lists here."""
 
 import ast
 import importlib
@@ -39,7 +39,7 @@ def test_the_face_is_what_is_listed(module):
 
 
 @modules
-def test_nothing_else_is_to_be_seen(module):
+def test_no_other_name_is_public(module):
     face = importlib.import_module(module)
     seen = {
         name
@@ -57,14 +57,14 @@ def test_nothing_else_is_to_be_seen(module):
 
 
 @modules
-def test_each_name_says_what_it_is(module):
+def test_each_name_has_a_docstring(module):
     face = importlib.import_module(module)
 
     assert [] == [name for name in set(face.__all__) - ALIASES if not getattr(face, name).__doc__]
 
 
 @modules
-def test_each_public_method_says_what_it_does(module):
+def test_each_public_method_has_a_docstring(module):
     face = importlib.import_module(module)
     silent = [
         f"{name}.{method}"
@@ -76,7 +76,7 @@ def test_each_public_method_says_what_it_does(module):
     assert [] == silent
 
 
-def test_what_is_imported_late_is_what_type_checkers_see():
+def test_lazily_imported_names_are_those_of_type_checkers():
     import capa_core
 
     tree = ast.parse(inspect.getsource(capa_core))
@@ -87,8 +87,8 @@ def test_what_is_imported_late_is_what_type_checkers_see():
     assert set(capa_core.__all__) == set(seen)
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error():
+def test_a_missing_name_is_an_attribute_error():
     import capa_core
 
     with pytest.raises(AttributeError, match="module 'capa_core' has no attribute 'Sate'"):
-        capa_core.Sate  # noqa: B018 - reading it is what is tried
+        capa_core.Sate  # noqa: B018 - the read raises

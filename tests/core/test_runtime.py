@@ -54,7 +54,7 @@ def test_components_close_in_order_and_all_of_them(runtime, mocker):
     assert ["invocation", "pubsub", "state", "secrets"] == closed
 
 
-def test_one_that_fails_to_close_does_not_keep_the_others_open(runtime, mocker):
+def test_a_component_that_fails_to_close_does_not_keep_the_others_open(runtime, mocker):
     mocker.patch.object(runtime.pubsub(), "close", side_effect=RuntimeError("stuck"))
     state = mocker.patch.object(runtime.state(), "close")
 
@@ -98,7 +98,7 @@ def test_a_hosted_service_answers_by_name(runtime):
     assert b"hello you" == runtime.invocation("greeter").invoke("hello", "you").body
 
 
-def test_a_host_that_nobody_named_is_no_service(runtime):
+def test_an_unknown_host_is_not_a_service(runtime):
     assert runtime.service_for("example.org", 443) is None
 
 
@@ -122,7 +122,7 @@ def test_an_address_may_be_a_logical_name():
     assert runtime.logical_name("state", "capa://") is None
 
 
-def test_legacy_addresses_of_a_name_are_told():
+def test_the_runtime_returns_the_legacy_addresses_of_a_name():
     table = {"driver": "memory"}
     runtime = Runtime.in_memory({"state": {"default": table, "cache": {**table, "legacy": ["redis://a"]}}})
 
@@ -138,18 +138,18 @@ def test_two_names_may_not_claim_one_legacy_address():
         Runtime.in_memory({"state": {"one": table, "two": table}}).logical_name("state", "redis://a")
 
 
-def test_what_is_required_and_there_passes(runtime):
+def test_present_required_abilities_pass(runtime):
     runtime.require({"state": ["ttl", "transaction"]})
 
     assert runtime.state().features
 
 
-def test_what_is_required_and_missing_is_named_with_the_alternatives(runtime):
+def test_a_missing_required_ability_is_named_with_the_alternatives(runtime):
     with pytest.raises(UnsupportedError, match=r"state: durable .*drivers that have it: .*sqlite"):
         runtime.require({"state": ["durable"]})
 
 
-def test_requiring_an_ability_that_nobody_knows_names_the_nearest(runtime):
+def test_requiring_an_unknown_ability_names_the_nearest(runtime):
     with pytest.raises(UnknownNameError, match="no ability 'tttl'. Did you mean 'ttl'?"):
         runtime.require({"state": ["tttl"]})
 
@@ -199,7 +199,7 @@ def test_every_portable_type_has_the_same_life_cycle(runtime, block):
         portable.ping()
 
 
-def test_what_capa_keeps_stays_out_of_version_control(tmp_path):
+def test_files_of_capa_stay_out_of_version_control(tmp_path):
     with Runtime(start=tmp_path, environ={}) as runtime:
         runtime.state().put("k", b"v")
 

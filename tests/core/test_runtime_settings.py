@@ -1,4 +1,4 @@
-"""capa.toml, profiles, the environment and code: what wins, where it came from, what is refused."""
+"""Settings from capa.toml, profiles, the environment and code: precedence, origins and refusals."""
 
 from pathlib import Path
 
@@ -134,7 +134,7 @@ def test_an_unknown_profile_names_the_nearest(folder):
         Runtime(start=folder, profile="prd", environ={}).loaded  # noqa: B018 - reading it loads
 
 
-def test_a_profile_without_a_file_says_where_it_looked(tmp_path):
+def test_a_profile_without_a_file_names_the_searched_folder(tmp_path):
     with pytest.raises(SettingsError, match=f"no capa.toml in {tmp_path}"):
         Runtime(start=tmp_path, profile="prod", environ={}).loaded  # noqa: B018 - reading it loads
 
@@ -153,7 +153,7 @@ def test_a_wrong_value_is_not_repeated_in_the_message(folder):
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_missing_library_of_an_unknown_engine_is_what_to_install(mocker, tmp_path):
+def test_a_missing_library_without_an_engine_names_the_library_to_install(mocker, tmp_path):
     from importlib.metadata import EntryPoint
 
     from capa_core.runtime import _registry

@@ -90,6 +90,6 @@ def test_a_model_takes_a_text_or_a_secret():
     assert SECRET == Settings(password="hunter2").password == Settings(password=SECRET).password
 
 
-def test_a_model_refuses_what_is_no_text():
+def test_a_model_refuses_other_types():
     with pytest.raises(ValidationError):
         Settings(password=7)

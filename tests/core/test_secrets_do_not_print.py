@@ -1,4 +1,4 @@
-"""A password in a setting is seen neither in an error with its whole traceback, nor in a repr, nor in a report."""
+"""Passwords in settings: not shown in errors with their tracebacks, in a repr, or in a report."""
 
 import traceback
 
@@ -13,14 +13,14 @@ REDIS = {"driver": "redis", "retries": 0, "url": f"redis://:{PASSWORD}@127.0.0.1
 
 @pytest.fixture
 def runtime_of(tmp_path):
-    """Makes a runtime whose state component has the settings that are given."""
+    """A function that returns a runtime whose state component has the given settings."""
     return lambda table: Runtime(
         {"state": {"default": table}}, start=tmp_path, environ={"REDIS_PASSWORD": PASSWORD}
     )
 
 
 def shown(call):
-    """All that a terminal or a log shows of the error that *call* raises."""
+    """Return the full text that a terminal or a log shows for the error of *call*."""
     with pytest.raises(CapaError) as caught:
         call()
     return "".join(traceback.format_exception(caught.value)) + repr(caught.value)
@@ -72,7 +72,7 @@ def test_a_refused_password_is_not_shown(runtime_of, redis_url):
     assert PASSWORD not in shown(lambda: runtime_of({**REDIS, "url": url}).state().get("k"))
 
 
-def test_settings_do_not_print_what_may_be_secret(runtime_of):
+def test_settings_do_not_print_possible_secrets(runtime_of):
     runtime = runtime_of({**REDIS, "legacy": [f"redis://:{PASSWORD}@h"]})
     driver = runtime.state()._driver
     objects = [

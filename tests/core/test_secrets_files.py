@@ -1,4 +1,4 @@
-"""What the shapes of secret files and variables mean, beyond what every store must do."""
+"""Secret files and variables: the meaning of each format, beyond the conformance suite."""
 
 import traceback
 
@@ -39,13 +39,13 @@ def test_a_dotenv_file_has_its_usual_grammar(tmp_path, secrets):
 
 
 @pytest.mark.parametrize("name", [".env", ".env.local", "prod.env"])
-def test_any_usual_name_of_a_dotenv_file_will_do(tmp_path, secrets, name):
+def test_every_usual_name_of_a_dotenv_file_is_accepted(tmp_path, secrets, name):
     (tmp_path / name).write_text("TOKEN=x")
 
     assert "x" == secrets(name).get("TOKEN").reveal()
 
 
-def test_what_is_no_text_in_json_or_toml_is_read_as_json_writes_it(tmp_path, secrets):
+def test_a_value_of_json_or_toml_that_is_not_text_is_read_as_json(tmp_path, secrets):
     (tmp_path / "s.json").write_text('{"port": 5432, "tls": true, "deep": {"list": [1, "ü"]}, "none": null}')
     (tmp_path / "s.toml").write_text("since = 2026-01-02")
 
@@ -113,7 +113,7 @@ def test_a_file_of_another_kind_is_refused_at_opening(tmp_path, secrets):
         secrets("s.ini")
 
 
-def test_a_file_that_may_not_be_read_says_so(tmp_path, secrets, mocker):
+def test_an_unreadable_file_is_a_permission_error(tmp_path, secrets, mocker):
     (tmp_path / "s.json").write_text("{}")
     opened = secrets("s.json")
     mocker.patch("pathlib.Path.read_bytes", side_effect=PermissionError(13, "Permission denied"))
@@ -158,7 +158,7 @@ def test_variables_can_be_left_out(secrets, monkeypatch):
         secrets("none").get("TOKEN")
 
 
-def test_ping_says_where_it_looks_and_what_is_missing(tmp_path, secrets):
+def test_ping_names_the_sources_and_the_missing_ones(tmp_path, secrets):
     (tmp_path / "s.env").write_text("")
 
     line = secrets("s.env", "gone", environment=True).ping()
@@ -186,6 +186,6 @@ def test_a_setting_may_be_a_secret(tmp_path):
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_name_that_is_no_text_is_refused(secrets):
+def test_a_name_that_is_not_text_is_refused(secrets):
     with pytest.raises(InvalidArgumentError):
         secrets("none").get(None)

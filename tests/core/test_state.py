@@ -1,4 +1,4 @@
-"""What the portable State does on its own account: repeats, names of errors, help for poor drivers."""
+"""The portable State beyond its driver: retries, error translation, compensation for limited drivers."""
 
 import struct
 import threading
@@ -23,11 +23,11 @@ POLICY = Policy(backoff_s=0.001)
 
 
 class BrokenLinkError(Exception):
-    """An error of an engine."""
+    """An error of the engine."""
 
 
 class FlakyState(MemoryState):
-    """Fails a number of times after it has done what was asked: the answer got lost."""
+    """A driver that executes a call but loses its answer a number of times."""
 
     error_types = {BrokenLinkError: UnavailableError, KeyError: UnknownError}
 
@@ -87,7 +87,7 @@ def test_what_must_not_happen_twice_is_not_repeated(call):
     with pytest.raises(UnavailableError, match="the answer got lost"):
         call(State(driver, policy=POLICY))
 
-    # A memory driver looks at the stored value through `get`, hence the last call counts.
+    # A memory driver reads the stored value through `get`, hence the last call counts.
     assert driver.failures == driver.calls
 
 
@@ -98,7 +98,7 @@ def test_an_error_of_the_engine_is_named_and_chained():
     assert isinstance(caught.value.__cause__, BrokenLinkError)
 
 
-def test_an_error_that_is_no_engine_s_goes_through_as_it_is():
+def test_an_error_that_is_not_the_engine_s_propagates_unchanged():
     with pytest.raises(ZeroDivisionError):
         State(FlakyState(failures=9, error=ZeroDivisionError), policy=POLICY).get("k")
 
@@ -171,15 +171,15 @@ def test_what_is_no_json_says_so():
     state = State(MemoryState(MemoryStateSettings()))
     state.put("k", b"{")
 
-    with pytest.raises(InvalidArgumentError, match="'k' holds no JSON"):
+    with pytest.raises(InvalidArgumentError, match="'k' does not hold JSON"):
         state.get_json("k")
 
 
-# What the core does for poor drivers, beyond what the conformance suite sees
+# Compensation for limited drivers, beyond the conformance suite
 
 
 class PoorState(StateDriver[MemoryStateSettings]):
-    """Etags only, and a look inside."""
+    """A driver with etags only, whose values tests can inspect."""
 
     settings_type = MemoryStateSettings
     features = {
@@ -227,7 +227,7 @@ def test_the_expiry_stands_in_eight_bytes_before_the_value():
     assert b"v" == driver.items["k"].value[8:]
 
 
-def test_what_has_expired_is_removed_when_somebody_comes_across_it():
+def test_an_expired_value_is_removed_when_a_call_finds_it():
     driver = PoorState()
     state = State(driver)
     state.put("k", b"v", ttl=0.05)
@@ -237,7 +237,7 @@ def test_what_has_expired_is_removed_when_somebody_comes_across_it():
     assert {} == driver.items
 
 
-def test_a_value_that_others_wrote_without_an_expiry_is_left_alone():
+def test_a_value_that_other_programs_wrote_without_an_expiry_is_left_unchanged():
     driver = PoorState()
     driver.items["k"] = StateItem("k", b"short", "1")
     with pytest.raises(DataLossError, match="'k' was not written by Capa"):
@@ -246,14 +246,14 @@ def test_a_value_that_others_wrote_without_an_expiry_is_left_alone():
     assert b"short" == driver.items["k"].value
 
 
-def test_adding_goes_on_while_others_come_between():
+def test_adding_succeeds_after_conflicts_with_other_writers():
     driver = PoorState()
     driver.conflicts = 20
 
     assert 1 == State(driver).increment("n")
 
 
-def test_adding_gives_up_when_others_always_come_between(monkeypatch):
+def test_adding_fails_after_too_many_conflicts(monkeypatch):
     monkeypatch.setattr("capa_core.blocks.state._compensation._ADD_TRIES", 10)
     driver = PoorState()
     driver.conflicts = 10**9
@@ -261,12 +261,12 @@ def test_adding_gives_up_when_others_always_come_between(monkeypatch):
         State(driver, policy=Policy(retries=0)).increment("n")
 
 
-def test_conflicts_name_the_key_and_what_to_do():
+def test_conflicts_name_the_key_and_the_next_step():
     state = State(MemoryState(MemoryStateSettings()))
     state.put("k", b"v")
     with pytest.raises(ConflictError, match="'k' has a value already"):
         state.put("k", b"w", if_etag="")
-    with pytest.raises(ConflictError, match="'k' has another etag than 'old'.*Read it anew"):
+    with pytest.raises(ConflictError, match="'k' does not have the etag 'old'.*Read it again"):
         state.put("k", b"w", if_etag="old")
 
 

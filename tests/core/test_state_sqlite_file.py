@@ -1,4 +1,4 @@
-"""What several components rely on in one SQLite file, and how its waiting processes are woken."""
+"""The shared SQLite file of components, and the wake-ups of its waiting processes."""
 
 import contextlib
 import gc
@@ -52,7 +52,7 @@ def test_the_file_is_in_wal_mode_and_commits_are_synced(database):
     assert ["wal", 2] == seen
 
 
-def test_what_a_write_raises_undoes_it_and_reaches_its_caller(database):
+def test_an_error_in_a_write_undoes_it_and_reaches_its_caller(database):
     def fail(connection):
         insert(1)(connection)
         raise KeyError("mine")
@@ -89,7 +89,7 @@ def test_a_write_that_got_no_turn_in_time_is_not_done_later(database):
     assert 1 == database.write(insert(2))
 
 
-def test_an_interrupt_when_the_transaction_has_begun_locks_nobody_out(database, monkeypatch):
+def test_an_interrupt_in_a_transaction_releases_the_lock(database, monkeypatch):
     database.write(insert(1))
     begin = database._until_free
 
@@ -107,7 +107,7 @@ def test_an_interrupt_when_the_transaction_has_begun_locks_nobody_out(database, 
     other.close()
 
 
-def test_an_interrupt_before_a_batch_is_run_fails_those_who_wait_for_it(database, monkeypatch):
+def test_an_interrupt_before_a_batch_fails_its_waiting_writes(database, monkeypatch):
     together = threading.Barrier(2)
     raised = []
 
@@ -149,7 +149,7 @@ def test_an_interrupt_in_a_write_leaves_the_others_in_turn(database):
     assert 1 == database.write(insert(1))
 
 
-def test_calls_after_close_say_so(database):
+def test_calls_after_close_raise_a_closed_error(database):
     database.write(insert(1))
     database.close()
     database.close()
@@ -160,7 +160,7 @@ def test_calls_after_close_say_so(database):
 
 
 def test_no_connection_is_open_during_a_fork(database):
-    """An open one would leave the child with a record of locks that it does not hold."""
+    """An open connection would leave the child with a record of locks that it does not hold."""
     database.write(insert(1))
     database.read(keys)
     pid = os.fork()
@@ -180,7 +180,7 @@ def open_files():
 
 
 def test_a_child_sees_the_lock_of_its_parent(database):
-    """The proof that the child's locks are its own: SQLite must find the parent's write lock in its way."""
+    """Proof that the child's locks are its own: the parent's write lock must block it."""
     database.write(insert(1))
     pid = os.fork()
     if pid == 0:
@@ -209,7 +209,7 @@ def wakeups(tmp_path):
     wakeups.close()
 
 
-def test_a_signal_wakes_who_listens_for_its_name(wakeups):
+def test_a_signal_wakes_the_listeners_for_its_name(wakeups):
     with wakeups.listen("a") as a, wakeups.listen("b") as b:
         wakeups.signal("a")
 
@@ -234,13 +234,13 @@ def test_a_signal_wakes_another_object_on_the_same_folder(wakeups, tmp_path):
     other.close()
 
 
-def test_signalling_nobody_makes_nothing(wakeups, tmp_path):
+def test_a_signal_without_listeners_creates_no_files(wakeups, tmp_path):
     wakeups.signal("a")
 
     assert not (tmp_path / "wake").exists()
 
 
-def test_a_flood_of_signals_wakes_everybody_and_blocks_nobody(wakeups, tmp_path):
+def test_a_flood_of_signals_wakes_all_listeners_and_blocks_no_sender(wakeups, tmp_path):
     other = Wakeups(tmp_path / "wake")
     with wakeups.listen("last") as listener:
         for _ in range(30):
@@ -264,7 +264,7 @@ def test_the_pipe_of_a_dead_process_is_removed(wakeups, tmp_path):
     assert [] == list((tmp_path / "wake").iterdir())
 
 
-def test_closing_removes_the_pipe_and_wakes_who_listens(wakeups, tmp_path):
+def test_closing_removes_the_pipe_and_wakes_listeners(wakeups, tmp_path):
     with wakeups.listen("a") as listener:
         wakeups.close()
 
@@ -272,7 +272,7 @@ def test_closing_removes_the_pipe_and_wakes_who_listens(wakeups, tmp_path):
     assert [] == list((tmp_path / "wake").iterdir())
 
 
-def test_closing_amid_signals_writes_to_no_descriptor_but_its_own(wakeups, tmp_path):
+def test_closing_during_signals_writes_only_to_its_own_descriptor(wakeups, tmp_path):
     stop = threading.Event()
 
     def signal():
@@ -293,14 +293,14 @@ def test_closing_amid_signals_writes_to_no_descriptor_but_its_own(wakeups, tmp_p
     assert [] == list((tmp_path / "wake").iterdir())
 
 
-def test_two_who_close_a_pipe_at_once_end_it_once(tmp_path):
+def test_concurrent_closes_end_a_pipe_once(tmp_path):
     failures = []
 
     def close(pipe, together):
         together.wait()
         try:
             pipe.close()
-        except OSError as error:  # the number of the descriptor was another's by then, or nobody's
+        except OSError as error:  # the descriptor was closed, or reused by another file
             failures.append(error)
 
     with ThreadPoolExecutor(2) as pool:
@@ -311,7 +311,7 @@ def test_two_who_close_a_pipe_at_once_end_it_once(tmp_path):
     assert [] == failures
 
 
-def test_who_is_dropped_without_a_close_lets_go_of_its_pipe_although_it_heard_something(wakeups, tmp_path):
+def test_wakeups_dropped_without_a_close_release_their_pipe_also_after_a_signal(wakeups, tmp_path):
     other = Wakeups(tmp_path / "wake")
     with other.listen("a") as listener:
         wakeups.signal("a")

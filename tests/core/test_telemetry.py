@@ -1,4 +1,4 @@
-"""Spans through every call, one trace across processes and messages, and nothing at all without an SDK."""
+"""Spans for every call, one trace across processes and messages, and no cost without an SDK."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ from capa_core.call import telemetry
 
 @pytest.fixture
 def spans(monkeypatch):
-    """What was traced; the provider can be set only once in a process, so it is swapped underneath."""
+    """The recorded spans; a process can set its provider only once, so the test replaces it underneath."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -47,7 +47,7 @@ def test_a_call_of_a_block_is_a_span_with_its_component(runtime, spans):
 
 
 def test_an_error_is_recorded_on_the_span(runtime, spans):
-    with pytest.raises(Exception, match="another etag"):
+    with pytest.raises(Exception, match="does not have the etag"):
         runtime.state().put("k", b"v", if_etag="stale")
 
     assert [span.name for span in spans()] == ["state put"]

@@ -15,7 +15,7 @@ import pytest
 from capa_core.blocks.invocation import Invocation, Service
 from capa_core.call import Policy
 from capa_core.components.http.invocation import HttpInvocation, HttpInvocationSettings
-from capa_core.conformance._patience import SLOW_MACHINE_S
+from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import DeadlineError, UnavailableError
 
 Behaviour = Callable[[socket.socket, int], None]

@@ -12,7 +12,7 @@ from capa_core.blocks.lock import Locks
 from capa_core.call import Policy
 from capa_core.components.redis.lock import RedisLock, RedisLockSettings
 from capa_core.components.sqlite.lock import SqliteLock, SqliteLockSettings
-from capa_core.conformance._patience import SLOW_MACHINE_S
+from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import DeadlineError, LockLostError, UnavailableError
 
 TIMEOUT_S = 0.4

@@ -10,7 +10,7 @@ import pytest
 from capa_core.blocks.state import Put, State
 from capa_core.call import Policy
 from capa_core.components.redis.state import RedisState, RedisStateSettings
-from capa_core.conformance._patience import SLOW_MACHINE_S
+from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import DeadlineError, ExhaustedError, UnavailableError
 
 pytestmark = pytest.mark.server("redis")

@@ -15,7 +15,7 @@ import pytest
 from capa_core.blocks.state import Put, State
 from capa_core.call import Policy
 from capa_core.components.sqlite.state import SqliteState, SqliteStateSettings
-from capa_core.conformance._patience import SLOW_MACHINE_S
+from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import DataLossError, ExhaustedError, SettingsError, UnavailableError
 
 WRITER = """

@@ -1,4 +1,4 @@
-"""Invocation: call services by name, and serve methods to others."""
+"""Invocation: call services by name, and serve methods."""
 
 from capa_core.block import Block, Closing
 from capa_core.blocks.invocation._portable import Invocation

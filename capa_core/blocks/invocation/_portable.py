@@ -1,4 +1,4 @@
-"""Invocation: call a service by name, and repeat a call only where that does no harm."""
+"""Invocation: call a service by name; repeat a call only if that is safe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SAFE_VERBS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 IDEMPOTENT_VERBS = SAFE_VERBS | {"PUT", "DELETE"}
 """RFC 9110, section 9.2.2."""
 
-# A driver's value, yet reading its stream blocks; declared here since drivers do not see what async code needs.
+# A value of drivers whose stream blocks; declared here since drivers do not know about async code.
 blocking()(InvocationResponse)
 call_traits(immediate=True)(InvocationResponse.header)
 
@@ -33,7 +33,7 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
 class Invocation(Portable[InvocationDriver[Any]]):
-    """The way to one service. Safe for many threads."""
+    """Calls of one service. Safe for many threads."""
 
     def __init__(self, driver: InvocationDriver[Any], *, name: str, policy: Policy = DEFAULT_POLICY) -> None:
         super().__init__("invocation", driver, name, policy)
@@ -42,7 +42,7 @@ class Invocation(Portable[InvocationDriver[Any]]):
 
     @property
     def limits(self) -> InvocationLimits:
-        """The most that a request may have; what is over it is refused before it is sent."""
+        """The limits of a request; one over them is refused before it is sent."""
         return self._limits
 
     @call_traits(waits=True)
@@ -56,18 +56,18 @@ class Invocation(Portable[InvocationDriver[Any]]):
         timeout_s: float | None = None,
         idempotent: bool | None = None,
     ) -> InvocationResponse:
-        """Call *method* of the service and return its response, whatever the status.
+        """Call *method* of the service and return its response, regardless of its status.
 
         Args:
             method: The registered name; it becomes the path `/<method>`.
-            data: Bytes and text go as they are; anything else as JSON.
-            idempotent: Whether the service may see the call twice; `None` goes by *verb* (RFC 9110).
-            timeout_s: Seconds for the whole call with its retries; `None` for the component's `deadline_s`.
+            data: Bytes and text are sent unchanged; anything else as JSON.
+            idempotent: Whether the service may receive the call twice; `None`: as *verb* implies (RFC 9110).
+            timeout_s: Seconds for the whole call including retries; `None` for the component's `deadline_s`.
 
         Raises:
-            InvalidArgumentError: *data* has no JSON form. Nothing was sent.
-            UnavailableError: The service did not answer. It may have done the call unless it was never reached.
-            DeadlineError: The time ran out. The service may have done the call.
+            InvalidArgumentError: *data* cannot be written as JSON. Nothing was sent.
+            UnavailableError: The service did not answer. It may have executed the call unless it was never reached.
+            DeadlineError: The time ran out. The service may have executed the call.
         """
         body, content_type = encoded(data)
         pairs = _pairs(headers)
@@ -89,14 +89,14 @@ class Invocation(Portable[InvocationDriver[Any]]):
         idempotent: bool | None = None,
         stream: bool = False,
     ) -> InvocationResponse:
-        """Send an HTTP request to the service and return its response, whatever the status.
+        """Send an HTTP request to the service and return its response, regardless of its status.
 
-        A call is repeated after a passing error only if the service cannot have seen it, or may see it twice.
+        A call is repeated after a transient error only if the service cannot have received it, or may receive it twice.
 
         Args:
             verb: An HTTP method.
             path: Percent-encoded, with its query; begins with `/`.
-            stream: Leave the body unread in `response.stream`; then the deadline ends with the headers.
+            stream: Leave the body unread in `response.stream`; the deadline then covers only the headers.
             timeout_s: As in `invoke`.
             idempotent: As in `invoke`.
 
@@ -131,7 +131,7 @@ class Invocation(Portable[InvocationDriver[Any]]):
             return response
 
     def inspect(self) -> list[EndpointStatus]:
-        """Return the endpoints of the service, as this process knows them; none of them is called."""
+        """Return the endpoints of the service that this process knows, without calling them."""
         return self._guard.once("inspect", self._driver.inspect)
 
     def summary(self) -> str:
@@ -152,13 +152,13 @@ class Invocation(Portable[InvocationDriver[Any]]):
                 end,
                 lambda error: repeat or self._driver.not_sent(error),
             )
-        except Exception as error:  # noqa: BLE001 - each driver raises its own; the guard names it
+        except Exception as error:  # noqa: BLE001 - each driver raises its own types; the guard translates them
             self._fail(error, left_s, end)
 
     def _fail(self, error: Exception, left_s: float, end: float) -> NoReturn:
         if time.monotonic() >= end and not isinstance(error, CapaError) and self._guard.named(error):
             raise DeadlineError(
-                f"invocation {self.name!r}: no whole response within {left_s:.3g} s"
+                f"invocation {self.name!r}: no complete response within {left_s:.3g} s"
             ) from error
         self._guard.fail("call", error)
 

@@ -1,4 +1,4 @@
-"""A WSGI application behind a real socket."""
+"""A server for a WSGI application."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @blocking()
 class Served:
-    """An application that answers over HTTP/1.1, by waitress, until `close`.
+    """A running HTTP/1.1 server (waitress) for an application, until `close`.
 
     Attributes:
-        url: Where it answers, such as `http://127.0.0.1:40123`.
+        url: Its address, such as `http://127.0.0.1:40123`.
 
     Raises:
-        UnavailableError: The address is taken or may not be bound.
+        UnavailableError: The address is in use or cannot be bound.
     """
 
     def __init__(self, application: WSGIApplication, *, host: str, port: int, threads: int) -> None:
@@ -47,7 +47,7 @@ class Served:
 
     @call_traits(waits=True)
     def close(self) -> None:
-        """Stop taking requests, let those that run finish for up to 5 s, and free the port. Twice does nothing."""
+        """Stop accepting requests, wait up to 5 s for running ones, and free the port. A second call does nothing."""
         if self._thread.is_alive():
             self._server.trigger.pull_trigger(self._stop)
             self._thread.join()
@@ -59,12 +59,12 @@ class Served:
         self.close()
 
     def _stop(self) -> None:
-        # Runs in the server's own thread, the only one that may touch its sockets; no sockets left ends its loop.
+        # Runs in the server's own thread, the only one that may touch its sockets; its loop ends with the last socket.
         from waitress import wasyncore
 
         self._server.task_dispatcher.shutdown()
         for channel in list(self._server.active_channels.values()):
             for request in filter(None, (*channel.requests, channel.request)):
                 request.close()
-            channel.handle_close()  # unlike `close` it lets go of the files that large bodies are in
+            channel.handle_close()  # unlike `close` it also closes the files that hold large bodies
         wasyncore.close_all(self._channels)

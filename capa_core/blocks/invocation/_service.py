@@ -1,4 +1,4 @@
-"""The server side: methods registered under names, as one application."""
+"""The server side of invocation: an application of methods registered by name."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ STATUS_BY_ERROR: tuple[tuple[type[CapaError], HTTPStatus], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a registered method receives.
+    """The argument of a registered method.
 
     Attributes:
         method: The registered name.
-        request: The request as it came.
+        request: The request as received.
     """
 
     method: str
@@ -61,24 +61,24 @@ class Call:
 
     @property
     def query(self) -> dict[str, list[str]]:
-        """The query, each name with all its values."""
+        """The query: all values of each name."""
         return parse_qs(self.request.path.partition("?")[2], keep_blank_values=True)
 
     def header(self, name: str, default: str = "") -> str:
-        """Return the first header of this name, in any case."""
+        """Return the first header of this name, ignoring case."""
         wanted = name.lower()
         return next((value for key, value in self.request.headers if key.lower() == wanted), default)
 
     def json(self) -> Any:
-        """Return the body read as JSON.
+        """Return the body parsed as JSON.
 
         Raises:
-            InvalidArgumentError: It is no JSON; the caller gets status 400.
+            InvalidArgumentError: It is not JSON; the caller gets status 400.
         """
         try:
             return json.loads(self.data)
         except ValueError as error:
-            raise InvalidArgumentError(f"{self.method}: the body is no JSON: {error}") from error
+            raise InvalidArgumentError(f"{self.method}: the body is not JSON: {error}") from error
 
 
 Handler = Callable[[Call], Any]
@@ -90,7 +90,7 @@ class Service:
     """Methods by name. Register first, then serve over HTTP (`serve`), in-process (`Runtime.host`), or as WSGI.
 
     A handler returns an `InvocationResponse`, bytes, text, `None` (204) or anything with a JSON form (200). A
-    `CapaError` that leaves it becomes the status that fits; any other exception becomes 500 and is logged.
+    `CapaError` that it raises becomes the matching status; any other exception becomes 500 and is logged.
     """
 
     def __init__(self, name: str) -> None:
@@ -114,18 +114,20 @@ class Service:
         *,
         verbs: Iterable[str] = ("POST", "GET", "PUT", "DELETE"),
     ) -> Any:
-        """Answer *method* with *handler*; without a handler, return a decorator.
+        """Register *handler* for *method*; without a handler, return a decorator.
 
         Raises:
-            AlreadyExistsError: The method has a handler already.
-            InvalidArgumentError: *handler* is no plain function.
+            AlreadyExistsError: The method already has a handler.
+            InvalidArgumentError: *handler* is not a plain function.
         """
         if handler is None:
             return lambda function: self.register(method, function, verbs=verbs)
         check_plain("handler", handler)
         key = method.strip("/")
         if key in self._handlers:
-            raise AlreadyExistsError(f"service {self.name!r}: method {key!r} is registered already")
+            raise AlreadyExistsError(
+                f"service {self.name!r}: method {key!r} is already registered. Choose another name."
+            )
         self._handlers[key] = (handler, frozenset(verb.upper() for verb in verbs))
         return handler
 
@@ -152,7 +154,7 @@ class Service:
         except CapaError as error:
             status = next((status for kind, status in STATUS_BY_ERROR if isinstance(error, kind)), None)
             return _problem(status or HTTPStatus.INTERNAL_SERVER_ERROR, str(error), error.code)
-        except Exception:  # noqa: BLE001 - the caller gets a status; the reason belongs into this side's log
+        except Exception:  # noqa: BLE001 - the caller gets a status; the reason is logged here
             self._log.exception("method failed", method=call.method)
             return _problem(
                 HTTPStatus.INTERNAL_SERVER_ERROR, f"{call.method!r} failed; see the service's log"
@@ -170,7 +172,7 @@ class Service:
         """Serve over HTTP in background threads until the result is closed; *port* 0 takes a free one.
 
         Raises:
-            UnavailableError: The address is taken or may not be bound.
+            UnavailableError: The address is in use or cannot be bound.
         """
         from capa_core.blocks.invocation._served import Served
 
@@ -210,8 +212,8 @@ def _response(result: Any) -> InvocationResponse:
     try:
         body, content_type = encoded(result)
     except InvalidArgumentError as error:
-        # The method's mistake and not the caller's, which `InvalidArgumentError` would become on the wire.
-        raise TypeError(f"a method returned what cannot be sent: {error}") from error
+        # The method's mistake: `InvalidArgumentError` would become a status that blames the caller.
+        raise TypeError(f"a method returned a value that cannot be sent: {error}") from error
     return _with_body(HTTPStatus.OK, body, content_type)
 
 

@@ -1,4 +1,4 @@
-"""What it takes to reach a service by name."""
+"""The contract of invocation drivers."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ class InvocationFeature(Feature):
     CALL = ("call", Level.ALWAYS)
     """A request gets a response within its deadline."""
     DEADLINE = ("deadline", Level.COMMON)
-    """A service that accepts and never answers, or trickles, ends the call in time."""
+    """A call ends in time even if the service never answers, or trickles data."""
     STREAM = ("stream", Level.COMMON)
-    """A response body can be read in pieces as it comes."""
+    """A response body can be read in pieces as it arrives."""
     BALANCE = ("balance", Level.SOME)
-    """Calls are spread over several endpoints, leaving out those that fail."""
+    """Calls are distributed over several endpoints, except those that fail."""
 
 
 @dataclass(frozen=True, slots=True)
 class InvocationRequest:
-    """One request, in HTTP's terms whatever carries it.
+    """One request in the terms of HTTP, for every transport.
 
     Attributes:
-        verb: Upper-case HTTP method.
+        verb: The HTTP method in upper case.
         path: Begins with `/`; carries the query; percent-encoded.
-        headers: In order, names as written; repeated names are allowed.
+        headers: In order, with the original case of names; names may be repeated.
         body: The whole body.
     """
 
@@ -42,7 +42,7 @@ class InvocationRequest:
 
 @dataclass(slots=True)
 class InvocationResponse:
-    """One response. *body* is whole unless a stream was asked for; *stream* then yields it and closes at its end."""
+    """One response. *body* is complete unless a stream was requested; *stream* then yields it and closes at its end."""
 
     status: int
     reason: str
@@ -51,17 +51,17 @@ class InvocationResponse:
     stream: Iterator[bytes] | None = None
 
     def header(self, name: str, default: str = "") -> str:
-        """Return the first header of this name, in any case."""
+        """Return the first header of this name, ignoring case."""
         wanted = name.lower()
         return next((value for key, value in self.headers if key.lower() == wanted), default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvocationLimits:
-    """The most that a way to a service carries; `None` where no limit is known. The service may have its own.
+    """The limits of the transport to a service; `None` where no limit is known. The service may have others.
 
     Attributes:
-        max_body_bytes: Of one request.
+        max_body_bytes: The largest body of a request.
     """
 
     max_body_bytes: int | None = None
@@ -69,12 +69,12 @@ class InvocationLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointStatus:
-    """One address at which a service is reached.
+    """The status of one address of a service.
 
     Attributes:
-        url: Without credentials.
-        available: Whether calls go there now; one that refused a connection is left out for a while.
-        idle: Connections that are kept open and not in use.
+        url: The address without credentials.
+        available: Whether calls go there now; an endpoint that refused a connection is left out for a while.
+        idle: The number of open connections that are not in use.
     """
 
     url: str
@@ -83,27 +83,27 @@ class EndpointStatus:
 
 
 class InvocationDriver(Driver[SettingsT]):
-    """Carries a request to one service: which one, its settings say."""
+    """The contract of invocation: send requests to the service of the settings."""
 
     @property
     def limits(self) -> InvocationLimits:
-        """The most that a request may have. Read once, before anything is opened."""
+        """The limits of a request. Read once, before anything is opened."""
         return InvocationLimits()
 
     @abstractmethod
     def inspect(self) -> list[EndpointStatus]:
-        """Return the endpoints that are known now, without asking them."""
+        """Return the currently known endpoints, without calling them."""
 
     @abstractmethod
     def call(
         self, request: InvocationRequest, timeout_s: float, *, stream: bool = False
     ) -> InvocationResponse:
-        """Return the response, whatever its status.
+        """Return the response, regardless of its status.
 
-        The whole call, reading the body included (unless *stream*), must end within *timeout_s*. Must raise
-        an error that `not_sent` recognises when, and only when, the service cannot have seen the request.
+        The whole call, including reading the body (unless *stream*), *must* end within *timeout_s*. It *must* raise an
+        error that `not_sent` recognises if, and only if, the service cannot have received the request.
         """
 
     @abstractmethod
     def not_sent(self, error: Exception) -> bool:
-        """Return whether the service certainly never saw the request, so that any verb may be repeated."""
+        """Return whether the service cannot have received the request, so that any verb may be repeated."""

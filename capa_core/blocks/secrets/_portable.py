@@ -1,4 +1,4 @@
-"""What users hold to read secrets."""
+"""Secrets: read values by name, wrapped so that they are not printed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from capa_core.secret import Secret
 
 
 class Secrets(Portable[SecretsDriver[Any]]):
-    """Secrets by name, from whatever store serves this component. Safe for many threads; read only.
+    """Secrets by name, from the store that serves the component. Safe for many threads; read only.
 
-    A secret has one value, or several named *fields*. What comes out is a `Secret`, which does not print.
+    A secret has one value, or several named *fields*. Values are returned as `Secret`, which does not print them.
 
         password = secrets.get("database", field="password").reveal()
 
@@ -36,20 +36,20 @@ class Secrets(Portable[SecretsDriver[Any]]):
 
     @property
     def limits(self) -> SecretsLimits:
-        """The most that the store holds; what is over it is refused before it is sent."""
+        """The limits of the store; a call over one of them is refused before it is sent."""
         return self._limits
 
     def get(self, name: str, *, field: str = "", version: str | None = None) -> Secret:
-        """Return one value of the secret *name*, as it is now.
+        """Return one current value of the secret *name*.
 
         Args:
-            name: As the store knows it.
-            field: Which of its values; `""` for a secret that has one only.
-            version: An older version, as the store names it; `None` for the present one.
+            name: The name in the store.
+            field: The field; `""` for a secret with a single value.
+            version: An older version, as the store names it; `None` for the current one.
 
         Raises:
             NotFoundError: There is no such secret, or it has no such field.
-            UnsupportedError: The component has no versions, or no fields, and one was asked for.
+            UnsupportedError: The component has no versions, or no fields, and one was given.
 
         Retries: repeated.
         """
@@ -65,14 +65,14 @@ class Secrets(Portable[SecretsDriver[Any]]):
 
         Raises:
             NotFoundError: There is no such secret.
-            UnsupportedError: The component has no versions, and one was asked for.
+            UnsupportedError: The component has no versions, and one was given.
 
         Retries: repeated.
         """
         return _wrapped(self._fields(name, version))
 
     def get_all(self) -> dict[str, dict[str, Secret]]:
-        """Return the fields of every secret that may be read, by name.
+        """Return the fields of every readable secret by name.
 
         Retries: repeated.
         """
@@ -83,7 +83,7 @@ class Secrets(Portable[SecretsDriver[Any]]):
         return {name: _wrapped(fields) for name, fields in each.items() if fields is not None}
 
     def names(self) -> list[str]:
-        """Return the names of the secrets that may be read.
+        """Return the names of the readable secrets.
 
         Retries: repeated.
         """
@@ -101,7 +101,7 @@ class Secrets(Portable[SecretsDriver[Any]]):
             self._require(SecretsFeature.VERSIONS)
         fields = self._guard.safe("get", self._driver.get, name, version)
         if fields is None:
-            raise NotFoundError(f"secrets {self.name!r} has no secret {name!r}. Add it, or check the name.")
+            raise NotFoundError(f"secrets {self.name!r} has no secret {name!r}. Add it, or correct the name.")
         return fields
 
     def _require(self, feature: SecretsFeature) -> None:
@@ -114,7 +114,7 @@ class Secrets(Portable[SecretsDriver[Any]]):
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str) or not name:
-        raise InvalidArgumentError(f"the name of a secret is a text that is not empty, not {name!r}")
+        raise InvalidArgumentError(f"the name of a secret is {name!r}: give a text that is not empty")
 
 
 def _wrapped(fields: Mapping[str, str]) -> dict[str, Secret]:
@@ -123,6 +123,6 @@ def _wrapped(fields: Mapping[str, str]) -> dict[str, Secret]:
 
 def _no_such_field(name: str, field: str, fields: Mapping[str, str]) -> str:
     if set(fields) == {""}:
-        return f"the secret {name!r} has a single value and no field {field!r}. Leave the field out."
-    asked = f"no field {field!r}" if field else "several fields"
-    return f"the secret {name!r} has {asked}. Name one of: {', '.join(sorted(fields))}."
+        return f"the secret {name!r} has a single value and no field {field!r}. Omit the field."
+    problem = f"no field {field!r}" if field else "several fields"
+    return f"the secret {name!r} has {problem}. Give one of: {', '.join(sorted(fields))}."

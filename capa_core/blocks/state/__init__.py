@@ -1,4 +1,4 @@
-"""State: values by key, with etags, a time to live, transactions and a wait for changes."""
+"""State: values by key, with etags, a time to live, transactions and waiting for changes."""
 
 from capa_core.block import Block, Closing
 from capa_core.blocks.state._portable import State

@@ -1,4 +1,4 @@
-"""Limits of keys, values, numbers and times to live."""
+"""Checks of keys, values, numbers and times to live."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from capa_core.errors import InvalidArgumentError
 
 
 def check_key(key: object) -> None:
-    """Accept 1 to 512 characters of Unicode.
+    """Check that *key* is 1 to 512 characters of Unicode.
 
     Raises:
         InvalidArgumentError: It is something else.
@@ -19,19 +19,19 @@ def check_key(key: object) -> None:
 
 
 def check_value(value: object) -> None:
-    """Accept bytes.
+    """Check that *value* is bytes.
 
     Raises:
         InvalidArgumentError: It is something else.
     """
     if not isinstance(value, bytes):
         raise InvalidArgumentError(
-            f"a value is of type {type(value).__name__}: give bytes, or use put_json for what JSON can hold"
+            f"a value is of type {type(value).__name__}: give bytes, or use put_json for a value that JSON can hold"
         )
 
 
 def check_number(by: object) -> None:
-    """Accept a whole number of 64 bits.
+    """Check that *by* is a whole number of 64 bits.
 
     Raises:
         InvalidArgumentError: It is something else.
@@ -44,7 +44,7 @@ def finite_seconds(what: str, value: Duration) -> float:
     """Return a span of time in seconds.
 
     Raises:
-        InvalidArgumentError: It is no span of time, negative, or infinite.
+        InvalidArgumentError: It is not a span of time, negative, or infinite.
     """
     return seconds(what, value, most=sys.float_info.max)
 
@@ -53,7 +53,7 @@ def ttl_seconds(ttl: Duration | None) -> float | None:
     """Return a time to live in seconds.
 
     Raises:
-        InvalidArgumentError: It is no span of time, or not above 0.
+        InvalidArgumentError: It is not a span of time, or not above 0.
     """
     if ttl is None:
         return None

@@ -1,6 +1,6 @@
-"""What the core does for a driver that leaves it to the core: each is a driver over the driver.
+"""Compensation of abilities that a driver leaves to the core; each is a driver over the driver.
 
-A driver that has all abilities itself is used bare, so nobody pays for what others lack.
+A driver with all abilities is used without a wrapper, so compensation costs nothing where it is not needed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from capa_core.errors import DataLossError, UnavailableError, UnsupportedError
 _EXPIRY = struct.Struct(">Q")
 _NEVER = 0
 _LONGEST_TTL_S = 10**16
-"""Beyond this the expiry, in milliseconds since the epoch, has more than 64 bits."""
+"""The largest time to live whose expiry, in milliseconds since the epoch, has 64 bits."""
 _SCAN_BATCH = 100
 _ADD_TRIES = 1000
 _FIRST_POLL_S = 0.005
@@ -37,17 +37,20 @@ _LONGEST_POLL_S = 0.5
 
 
 def compensated(driver: StateDriver[Any]) -> StateDriver[Any]:
-    """Return *driver* with what it lacks made up for, or itself if it lacks nothing that can be.
+    """Return *driver* with its missing abilities compensated; the driver itself if none can be.
 
     Raises:
-        UnsupportedError: It has no ETAG, for which nothing can make up.
+        UnsupportedError: It lacks ETAG, which cannot be compensated.
     """
 
     def lacks(feature: StateFeature) -> bool:
         return not driver.features[feature].by_driver
 
     if lacks(StateFeature.ETAG):
-        raise UnsupportedError(f"{type(driver).__name__} has no etags, so it cannot be a state component")
+        raise UnsupportedError(
+            f"{type(driver).__name__} has no etags, so it cannot be a state component."
+            " Choose another driver in capa.toml."
+        )
     whole = driver
     if lacks(StateFeature.BULK):
         whole = OneByOne(whole)
@@ -58,15 +61,15 @@ def compensated(driver: StateDriver[Any]) -> StateDriver[Any]:
     return whole
 
 
-class _Over(StateDriver[Any]):
-    """Passes every call on."""
+class _Wrapper(StateDriver[Any]):
+    """A driver that passes every call on to another."""
 
     gives: tuple[StateFeature, ...] = ()
 
     def __init__(self, driver: StateDriver[Any]) -> None:
         super().__init__(driver.settings)
         self._driver = driver
-        self.features: Mapping[Feature, Support] = {**driver.features, **dict.fromkeys(self.gives, BY_CORE)}  # type: ignore[misc] # of this one object
+        self.features: Mapping[Feature, Support] = {**driver.features, **dict.fromkeys(self.gives, BY_CORE)}  # type: ignore[misc] # of this object only
 
     @property
     def limits(self) -> StateLimits:
@@ -134,8 +137,8 @@ class _Over(StateDriver[Any]):
         self._driver.forget()
 
 
-class OneByOne(_Over):
-    """BULK for a driver that has single calls only: one trip for each key."""
+class OneByOne(_Wrapper):
+    """BULK for a driver with single calls only: one round trip for each key."""
 
     gives = (StateFeature.BULK,)
 
@@ -152,11 +155,11 @@ class OneByOne(_Over):
         return sum(self._driver.delete(Delete(key)) is True for key in keys)
 
 
-class Enveloped(_Over):
+class Enveloped(_Wrapper):
     """TTL and INCREMENT for a driver with etags only.
 
     Each value is stored behind eight bytes: its expiry in milliseconds since the epoch, big-endian, 0 for never.
-    Expiry goes by the clocks of the processes. What has expired is removed when somebody comes across it.
+    Expiry follows the clocks of the processes. An expired value is removed when a call finds it.
     """
 
     gives = (StateFeature.TTL, StateFeature.INCREMENT)
@@ -174,27 +177,27 @@ class Enveloped(_Over):
 
     def get(self, key: str) -> StateItem | None:
         """See `StateDriver.get`."""
-        return self._opened(self._driver.get(key))
+        return self._without_expiry(self._driver.get(key))
 
     def put(self, write: Put) -> str | None:
         """See `StateDriver.put`."""
-        self._clear_way(write)
-        return self._driver.put(_sealed(write))
+        self._remove_expired(write)
+        return self._driver.put(_with_expiry(write))
 
     def delete(self, deletion: Delete) -> bool | None:
         """See `StateDriver.delete`."""
-        self.get(deletion.key)  # removes it if it has expired, so that it does not count as there
+        self.get(deletion.key)  # removes it if it has expired, so that it does not count as a value
         return self._driver.delete(deletion)
 
     def get_many(self, keys: Sequence[str]) -> list[StateItem | None]:
         """See `StateDriver.get_many`."""
-        return [self._opened(item) for item in self._driver.get_many(keys)]
+        return [self._without_expiry(item) for item in self._driver.get_many(keys)]
 
     def put_many(self, writes: Sequence[Put]) -> list[str | None]:
         """See `StateDriver.put_many`."""
         for write in writes:
-            self._clear_way(write)
-        return self._driver.put_many([_sealed(write) for write in writes])
+            self._remove_expired(write)
+        return self._driver.put_many([_with_expiry(write) for write in writes])
 
     def delete_many(self, keys: Sequence[str]) -> int:
         """See `StateDriver.delete_many`."""
@@ -204,8 +207,8 @@ class Enveloped(_Over):
     def transact(self, operations: Sequence[Put | Delete]) -> bool:
         """See `StateDriver.transact`."""
         for operation in operations:
-            self._clear_way(operation)
-        return self._driver.transact([_sealed(op) if isinstance(op, Put) else op for op in operations])
+            self._remove_expired(operation)
+        return self._driver.transact([_with_expiry(op) if isinstance(op, Put) else op for op in operations])
 
     def scan(self, prefix: str) -> Iterator[str]:
         """See `StateDriver.scan`."""
@@ -217,28 +220,31 @@ class Enveloped(_Over):
         """See `StateDriver.increment`: by etag, again while others come between."""
         for attempt in range(_ADD_TRIES):
             stored = self._driver.get(key)
-            item = self._opened(stored)
+            item = self._without_expiry(stored)
             total = added(key, item.value if item else None, by)
             if item is None or stored is None:
-                write = _sealed(Put(key, str(total).encode(), ttl_s, if_etag=""))
+                write = _with_expiry(Put(key, str(total).encode(), ttl_s, if_etag=""))
             else:
                 write = Put(key, stored.value[: _EXPIRY.size] + str(total).encode(), if_etag=stored.etag)
             if self._driver.put(write) is not None:
                 return total
             time.sleep(random.uniform(0, 0.001 * min(attempt, 20)))  # noqa: S311 - no secret
-        raise UnavailableError(f"{key!r}: others wrote it {_ADD_TRIES} times in between. Nothing was added.")
+        raise UnavailableError(
+            f"{key!r}: other writes came first {_ADD_TRIES} times. Nothing was added; try again."
+        )
 
-    def _clear_way(self, operation: Put | Delete) -> None:
-        """Remove what has expired where a condition on the etag would see it."""
+    def _remove_expired(self, operation: Put | Delete) -> None:
+        """Remove an expired value if a condition on the etag would see it."""
         if operation.if_etag is not None:
             self.get(operation.key)
 
-    def _opened(self, stored: StateItem | None) -> StateItem | None:
+    def _without_expiry(self, stored: StateItem | None) -> StateItem | None:
         if stored is None:
             return None
         if len(stored.value) < _EXPIRY.size:
             raise DataLossError(
-                f"{stored.key!r} was not written by Capa: no expiry before the value. It was left."
+                f"{stored.key!r} was not written by Capa: no expiry before the value. It was left unchanged;"
+                " delete it or use another key."
             )
         (expiry_ms,) = _EXPIRY.unpack_from(stored.value)
         if expiry_ms != _NEVER and expiry_ms <= time.time() * 1000:
@@ -247,8 +253,8 @@ class Enveloped(_Over):
         return StateItem(stored.key, stored.value[_EXPIRY.size :], stored.etag)
 
 
-class Polled(_Over):
-    """WAIT for a driver that cannot be told: a look every 5 ms at first, then ever more rarely up to 0.5 s."""
+class Polled(_Wrapper):
+    """WAIT for a driver without notifications: polls every 5 ms at first, then less often, down to every 0.5 s."""
 
     gives = (StateFeature.WAIT,)
 
@@ -267,6 +273,6 @@ class Polled(_Over):
             pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)
 
 
-def _sealed(write: Put) -> Put:
+def _with_expiry(write: Put) -> Put:
     expiry_ms = _NEVER if write.ttl_s is None else int((time.time() + write.ttl_s) * 1000)
     return replace(write, value=_EXPIRY.pack(expiry_ms) + write.value, ttl_s=None)

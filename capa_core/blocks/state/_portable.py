@@ -35,11 +35,11 @@ from capa_core.errors import ConflictError, InvalidArgumentError, UnsupportedErr
 
 
 class State(Portable[StateDriver[Any]]):
-    """Values by key, on whatever engine serves the name. Safe for many threads.
+    """Values by key, on the engine that serves the name. Safe for many threads.
 
-    Keys are 1 to 512 characters of any Unicode; values are bytes. An etag stands for one write of one key: give it
-    back as *if_etag* and the write happens only if nobody else has written since; `""` means "only if there is no
-    value". Any call may raise `UnavailableError` or `DeadlineError` (the engine did not answer), `ClosedError`, and
+    Keys are 1 to 512 characters of any Unicode; values are bytes. An etag identifies one write of one key: passed as
+    *if_etag*, it makes a write conditional on there being no later one; `""` means "only if there is no value". Any
+    call may raise `UnavailableError` or `DeadlineError` (the engine did not answer), `ClosedError`, and
     `InvalidArgumentError` (before anything was done).
 
         etag = state.put("order-7", b"paid", ttl=timedelta(hours=1))
@@ -58,34 +58,34 @@ class State(Portable[StateDriver[Any]]):
 
     @property
     def limits(self) -> StateLimits:
-        """The most that the component holds; what is over it is refused before it is sent."""
+        """The limits of the component; a call over one of them is refused before it is sent."""
         return self._limits
 
     def get(self, key: str) -> bytes | None:
-        """Return the value at *key*, or `None` if there is none."""
+        """Return the value at *key*; `None` if there is none."""
         check_key(key)
         item = self._guard.safe("get", self._driver.get, key)
         return None if item is None else item.value
 
     def get_item(self, key: str) -> StateItem | None:
-        """Return the value at *key* with its etag, or `None` if there is none."""
+        """Return the value at *key* with its etag; `None` if there is none."""
         check_key(key)
         return self._guard.safe("get", self._driver.get, key)
 
     def get_json(self, key: str) -> Any:
-        """Return what `put_json` stored at *key*, or `None` if there is nothing.
+        """Return the value that `put_json` stored at *key*; `None` if there is none.
 
         Raises:
-            InvalidArgumentError: What is there is not JSON.
+            InvalidArgumentError: The value is not JSON.
         """
         value = self.get(key)
         try:
             return None if value is None else json.loads(value)
         except ValueError as error:
-            raise InvalidArgumentError(f"{key!r} holds no JSON ({error}). Read it with get.") from error
+            raise InvalidArgumentError(f"{key!r} does not hold JSON ({error}). Read it with get.") from error
 
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
-        """Return the values of those *keys* that have one, in one trip where the engine can."""
+        """Return the values of those *keys* that have one, in one round trip if the engine supports it."""
         return {key: item.value for key, item in self.get_items(keys).items()}
 
     def get_items(self, keys: Iterable[str]) -> dict[str, StateItem]:
@@ -108,17 +108,17 @@ class State(Portable[StateDriver[Any]]):
         """Store *value* at *key* and return its new etag.
 
         Args:
-            ttl: Time until the value goes away, kept to the second. `None` keeps it for good.
-            if_etag: Store only if the present etag is this one; `""`: only if there is no value.
-            notify: Wake those who `wait` for this key at once, rather than within a second.
+            ttl: Time until the value expires, exact to the second. `None`: it does not expire.
+            if_etag: Store only if the current etag is this one; `""`: only if there is no value.
+            notify: Wake callers of `wait` for this key at once, rather than within a second.
 
         Raises:
-            ConflictError: *if_etag* is not the present etag. Nothing was stored.
+            ConflictError: *if_etag* is not the current etag. Nothing was stored.
             ExhaustedError: The engine is full. Nothing was stored.
             UnavailableError: The engine did not answer. The value may or may not be stored.
 
         Retries: without *if_etag* it is repeated, at-least-once. With it, it is done once, since a repeat
-            could meet its own write; to go on after `UnavailableError`, read the etag anew.
+            could conflict with its own write; after `UnavailableError`, read the etag again.
         """
         check_key(key)
         check_value(value)
@@ -141,11 +141,11 @@ class State(Portable[StateDriver[Any]]):
         if_etag: str | None = None,
         notify: bool = False,
     ) -> str:
-        """Store *value* as JSON; all else as in `put`.
+        """Store *value* as JSON; otherwise as `put`.
 
         Raises:
-            ConflictError: *if_etag* is not the present etag. Nothing was stored.
-            InvalidArgumentError: *value* has no JSON form. Nothing was stored.
+            ConflictError: *if_etag* is not the current etag. Nothing was stored.
+            InvalidArgumentError: *value* cannot be written as JSON. Nothing was stored.
         """
         data = dumps(value, f"the value for {key!r}")
         return self.put(key, data, ttl=ttl, if_etag=if_etag, notify=notify)
@@ -153,10 +153,10 @@ class State(Portable[StateDriver[Any]]):
     def put_many(
         self, values: Mapping[str, bytes], *, ttl: Duration | None = None, notify: bool = False
     ) -> dict[str, str]:
-        """Store each value at its key and return the new etags. Not a transaction: see `transact`.
+        """Store each value at its key and return the new etags; not a transaction (see `transact`).
 
         Raises:
-            UnavailableError: The engine did not answer. Any part of the values may be stored.
+            UnavailableError: The engine did not answer. Any subset of the values may be stored.
 
         Retries: at-least-once.
         """
@@ -175,9 +175,9 @@ class State(Portable[StateDriver[Any]]):
         """Delete the value at *key* and return whether there was one.
 
         Raises:
-            ConflictError: *if_etag* is not the present etag. Nothing was deleted.
+            ConflictError: *if_etag* is not the current etag. Nothing was deleted.
 
-        Retries: without *if_etag* it is repeated, and a value that the first try deleted is not counted then.
+        Retries: without *if_etag* it is repeated; a value that the first try deleted is then not counted.
         """
         check_key(key)
         call = self._guard.safe if if_etag is None else self._guard.once
@@ -187,23 +187,23 @@ class State(Portable[StateDriver[Any]]):
         return was_there
 
     def delete_many(self, keys: Iterable[str]) -> int:
-        """Delete the values at *keys* and return how many there were. Not a transaction.
+        """Delete the values at *keys* and return their number; not a transaction.
 
-        Retries: repeated; what the first try deleted is not counted then.
+        Retries: repeated; values that the first try deleted are then not counted.
         """
         wanted = _checked(keys)
         return self._guard.safe("delete_many", self._driver.delete_many, wanted) if wanted else 0
 
     def transact(self, operations: Sequence[Put | Delete]) -> None:
-        """Do all *operations* or none; nobody sees some of them without the others.
+        """Do all *operations* or none; no reader sees some of them without the others.
 
         Args:
             operations: `Put` and `Delete`, each for a key of its own.
 
         Raises:
-            ConflictError: An *if_etag* is not the present etag. Nothing was done.
+            ConflictError: An *if_etag* is not the current etag. Nothing was done.
             UnsupportedError: The component has no transactions. Nothing was done.
-            UnavailableError: The engine did not answer. All or nothing was done.
+            UnavailableError: The engine did not answer. All operations or none were done.
 
         Retries: repeated if no operation has an *if_etag*.
         """
@@ -219,7 +219,7 @@ class State(Portable[StateDriver[Any]]):
         if not call("transact", self._driver.transact, operations):
             keys = [operation.key for operation in operations if operation.if_etag is not None]
             raise ConflictError(
-                f"an etag of {keys} is not the present one; nothing was done. Read them anew."
+                f"an etag of {keys} is not the current one; nothing was done. Read them again."
             )
 
     def scan(self, prefix: str = "") -> Iterator[str]:
@@ -233,15 +233,15 @@ class State(Portable[StateDriver[Any]]):
         return self._scanned(prefix)
 
     def increment(self, key: str, by: int = 1, *, ttl: Duration | None = None) -> int:
-        """Add *by* to the whole number at *key* (none counts as 0) in one step and return the sum.
+        """Add *by* to the whole number at *key* (0 if there is none) atomically and return the sum.
 
         Args:
-            by: 64 bits, may be negative.
-            ttl: Time until the number goes away, counted from its first increment.
+            by: A whole number of 64 bits, may be negative.
+            ttl: Time until the number expires, counted from its first increment.
 
         Raises:
-            ConflictError: The value is no whole number, or the sum has more than 64 bits. Nothing was changed.
-            UnavailableError: The engine did not answer. It may or may not be added.
+            ConflictError: The value is not a whole number, or the sum has more than 64 bits. Nothing was changed.
+            UnavailableError: The engine did not answer. The number may or may not be added.
 
         Retries: none, since a repeat could count twice.
         """
@@ -254,13 +254,13 @@ class State(Portable[StateDriver[Any]]):
 
     @call_traits(waits=True)
     def wait(self, key: str, etag: str = "", *, timeout: Duration) -> StateItem | None:
-        """Return the value at *key* as soon as its etag is not *etag*, or `None` when *timeout* has passed.
+        """Return the value at *key* as soon as its etag is not *etag*; `None` when *timeout* has passed.
 
-        It looks first, so a change since the caller got *etag* is not missed. It is woken at once by a write with
-        *notify*, and within a second by any other. A deletion does not wake it.
+        It reads first, so a change since the caller got *etag* is not missed. A write with *notify* wakes it at once,
+        any other write within a second. A deletion does not wake it.
 
         Args:
-            etag: What the caller has seen; `""`: return as soon as there is a value.
+            etag: The etag that the caller has; `""`: return as soon as there is a value.
             timeout: The deadline of this call, in place of the component's own.
         """
         check_key(key)
@@ -276,10 +276,10 @@ class State(Portable[StateDriver[Any]]):
         return self._guard.waiting("wait", end, wait)
 
     def inspect(self, *, most: int = 100_000) -> StateStatus:
-        """Return how many keys the component has, and the room that they take.
+        """Return the number of keys of the component and their size.
 
         Args:
-            most: Where counting ends, for engines that go through the keys to count them.
+            most: The count at which counting ends, for engines that iterate over the keys.
 
         Raises:
             UnsupportedError: The component has no INSPECT.
@@ -298,7 +298,7 @@ class State(Portable[StateDriver[Any]]):
     def _scanned(self, prefix: str) -> Iterator[str]:
         try:
             yield from self._guard.safe("scan", self._driver.scan, prefix)
-        except Exception as error:  # noqa: BLE001 - as in Guard: by its Capa name, or as it is
+        except Exception as error:  # noqa: BLE001 - as in Guard: translated, or unchanged
             self._guard.fail("scan", error)
 
     def _check_limits(self, write: Put) -> None:
@@ -322,9 +322,9 @@ class State(Portable[StateDriver[Any]]):
 
 
 def _checked(keys: Iterable[str]) -> list[str]:
-    """Return each of *keys* once."""
+    """Return the distinct *keys*, after checking each."""
     if isinstance(keys, str):
-        raise InvalidArgumentError(f"keys is a list of keys, not the text {keys!r}")
+        raise InvalidArgumentError(f"keys is the text {keys!r}: give a list of keys")
     distinct = list(dict.fromkeys(keys))
     for key in distinct:
         check_key(key)
@@ -338,10 +338,12 @@ def _check_operations(operations: Sequence[Put | Delete]) -> None:
             check_value(operation.value)
             ttl_seconds(operation.ttl_s)
     if len({operation.key for operation in operations}) < len(operations):
-        raise InvalidArgumentError("a transaction has one operation for a key; some key is there twice")
+        raise InvalidArgumentError(
+            "a transaction has at most one operation for each key, and a key occurs twice. Nothing was done."
+        )
 
 
 def _conflict(key: str, if_etag: str | None) -> ConflictError:
     if if_etag == "":
         return ConflictError(f"{key!r} has a value already; nothing was done. Read it, then decide.")
-    return ConflictError(f"{key!r} has another etag than {if_etag!r}; nothing was done. Read it anew.")
+    return ConflictError(f"{key!r} does not have the etag {if_etag!r}; nothing was done. Read it again.")

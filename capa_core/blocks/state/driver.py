@@ -1,4 +1,4 @@
-"""What a key-value engine must do to be a state component."""
+"""The contract of state drivers."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ class StateFeature(Feature):
     """Abilities of state."""
 
     ETAG = ("etag", Level.ALWAYS)
-    """A write can require the present etag (first write wins)."""
+    """A write can require the current etag (first write wins)."""
     TTL = ("ttl", Level.ALWAYS)
-    """A value can go away by itself."""
+    """A value can expire."""
     BULK = ("bulk", Level.ALWAYS)
-    """Many keys are read, written or deleted in one trip."""
+    """Many keys are read, written or deleted in one round trip."""
     WAIT = ("wait", Level.ALWAYS)
-    """A caller can wait until a key changes."""
+    """A call can wait until a key changes."""
     TRANSACTION = ("transaction", Level.COMMON)
     """Several writes happen all or not at all."""
     SCAN = ("scan", Level.COMMON)
     """Keys can be listed by prefix."""
     INCREMENT = ("increment", Level.ALWAYS)
-    """A whole number can be added to atomically."""
+    """A whole number can be incremented atomically."""
     SHARED = ("shared", Level.COMMON)
     """Several processes see the same values."""
     DURABLE = ("durable", Level.COMMON)
     """An acknowledged write survives a crash of the process and of the machine."""
     INSPECT = ("inspect", Level.COMMON)
-    """The number of keys can be asked for, and the room that they take."""
+    """The number of keys and their size can be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateLimits:
-    """The most that a component holds; `None` where no limit is known.
+    """The limits of a component; `None` where no limit is known.
 
     Attributes:
-        max_key_length: In characters; the same on every component.
-        max_value_bytes: Of one value.
+        max_key_length: The longest key in characters; the same on every component.
+        max_value_bytes: The largest value.
         max_ttl_s: The longest time to live.
     """
 
@@ -57,12 +57,12 @@ class StateLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateStatus:
-    """What a component holds at one moment.
+    """The status of a component at one moment.
 
     Attributes:
-        keys: How many keys have a value.
-        complete: Whether these are all; if not, counting ended there.
-        size_bytes: Room that the engine takes for them; `None` where it does not tell.
+        keys: The number of keys with a value.
+        complete: Whether all keys were counted; if not, counting ended at *keys*.
+        size_bytes: The space that the engine uses for them; `None` if it does not report it.
     """
 
     keys: int
@@ -84,9 +84,9 @@ class Put:
     """One write.
 
     Attributes:
-        ttl_s: Seconds until the value goes away; `None` keeps it.
-        if_etag: `None` writes always; `""` only if there is no value; else only if this is the present etag.
-        notify: Wake the waiters on this key at once, where the engine needs to be told.
+        ttl_s: Seconds until the value expires; `None`: it does not expire.
+        if_etag: `None` writes always; `""` only if there is no value; else only if this is the current etag.
+        notify: Wake the waiters on this key at once, on engines that need a request for it.
     """
 
     key: str
@@ -105,51 +105,51 @@ class Delete:
 
 
 class StateDriver(Driver[SettingsT]):
-    """Keys are 1 to 512 characters of any Unicode; the driver escapes what its engine cannot hold.
+    """The contract of state. Keys are 1 to 512 characters of any Unicode; the driver escapes unsupported ones.
 
-    A driver *must* have ETAG. It may leave BULK, WAIT and TTL with INCREMENT to the core, which then calls neither
-    their methods nor gives a `ttl_s`. TTL and INCREMENT go together: the core keeps the expiry inside the value, and
-    only it can keep it there when it adds. The methods of an ability that is the core's or absent are never called
-    and need not be there.
+    A driver *must* have ETAG. It may leave BULK, WAIT and TTL with INCREMENT to the core, which then neither
+    calls their methods nor passes a `ttl_s`. TTL and INCREMENT go together: the core stores the expiry inside the
+    value, and only the core can preserve it in an increment. The methods of an ability that the core provides, or that
+    is absent, are never called and need not exist.
 
-    An etag *must not* come again for its key, also after the value was deleted and stored anew. A value whose time
-    has run out *must* look as if it were not there to every method, to the second.
+    An etag *must not* be reused for its key, also after the value was deleted and stored again. An expired value *must*
+    be absent for every method, exact to the second.
     """
 
     @property
     def limits(self) -> StateLimits:
-        """The most that the engine holds. Read once, before anything is opened."""
+        """The limits of the engine. Read once, before anything is opened."""
         return StateLimits()
 
     @abstractmethod
     def get(self, key: str) -> StateItem | None:
-        """Return the value, or `None` if there is none or its time has run out."""
+        """Return the value; `None` if there is none or it has expired."""
 
     @abstractmethod
     def put(self, write: Put) -> str | None:
-        """Store and return the new etag, or `None` if *if_etag* does not hold (nothing is stored then).
+        """Store and return the new etag; `None`, with nothing stored, if *if_etag* does not match.
 
-        Without `ttl_s` it *must* take away the time that an earlier value had.
+        Without `ttl_s` it *must* remove the expiry of an earlier value.
         """
 
     @abstractmethod
     def delete(self, deletion: Delete) -> bool | None:
-        """Delete; `True` if there was a value, `False` if not, `None` if *if_etag* does not hold."""
+        """Delete and return whether there was a value; `None` if *if_etag* does not match."""
 
     def get_many(self, keys: Sequence[str]) -> list[StateItem | None]:
-        """Return each value in the order asked, in one trip. BULK."""
+        """Return each value in the order of *keys*, in one round trip. BULK."""
         raise NotImplementedError
 
     def put_many(self, writes: Sequence[Put]) -> list[str | None]:
-        """Store each on its own, as `put` does; not a transaction. BULK."""
+        """Store each independently, as `put` does; not a transaction. BULK."""
         raise NotImplementedError
 
     def delete_many(self, keys: Sequence[str]) -> int:
-        """Delete each and return how many had a value. BULK."""
+        """Delete each and return the number of those with a value. BULK."""
         raise NotImplementedError
 
     def transact(self, operations: Sequence[Put | Delete]) -> bool:
-        """Do all or none; `False`, with nothing done, if an *if_etag* does not hold. TRANSACTION.
+        """Do all or none; return `False`, with nothing done, if an *if_etag* does not match. TRANSACTION.
 
         The keys are distinct. No reader may see some of the writes without the others.
         """
@@ -158,47 +158,48 @@ class StateDriver(Driver[SettingsT]):
     def scan(self, prefix: str) -> Iterator[str]:
         """Yield each key with this prefix once, in no order. SCAN.
 
-        Keys written meanwhile may or may not be there. It *must not* hold a lock or a connection between two keys.
+        Keys written meanwhile may be missing. It *must not* hold a lock or a connection between two keys.
         """
         raise NotImplementedError
 
     def increment(self, key: str, by: int, ttl_s: float | None) -> int:
-        """Add to a decimal number (missing counts as 0) and return the sum. INCREMENT.
+        """Add to a decimal number (0 if missing) and return the sum. INCREMENT.
 
-        *ttl_s* is set when the key is new; else its time stays. The sum is stored as decimal text, with a new etag.
+        *ttl_s* applies to a new key; an existing one keeps its expiry. The sum is stored as decimal text, with a new
+        etag.
 
         Raises:
-            ConflictError: The value is no whole number, or the sum has more than 64 bits. Nothing changes.
+            ConflictError: The value is not a whole number, or the sum has more than 64 bits. Nothing changes.
         """
         raise NotImplementedError
 
     def wait(self, key: str, etag: str, timeout_s: float) -> StateItem | None:
         """Return the value as soon as its etag differs from *etag* (`""`: as soon as there is one). WAIT.
 
-        `None` when *timeout_s* passed first. Must look before it waits, so that a change between the caller's
-        `get` and this call is not missed. Only writes with `notify` need to wake it at once; others within 1 s.
-        An engine that does not answer must not hold it for more than a second after *timeout_s*.
+        It returns `None` if *timeout_s* passes first. It *must* read before it waits, so that a change between the
+        caller's `get` and this call is not missed. Only writes with `notify` need to wake it at once; others within
+        1 s. An engine that does not answer *must not* delay it by more than a second after *timeout_s*.
         """
         raise NotImplementedError
 
     def inspect(self, most: int) -> StateStatus:
-        """Return how many keys there are, counted up to *most*. INSPECT.
+        """Return the number of keys, counted up to *most*. INSPECT.
 
-        It *must not* hold all keys in this process, nor the engine for long.
+        It *must not* load all keys into this process, nor block the engine for long.
         """
         raise NotImplementedError
 
 
 def added(key: str, stored: bytes | None, by: int) -> int:
-    """Return the sum for `StateDriver.increment`, for engines that cannot add by themselves.
+    """Return the sum for `StateDriver.increment`, for engines without an increment of their own.
 
     Raises:
-        ConflictError: *stored* is no whole number in its shortest form, or the sum has more than 64 bits.
+        ConflictError: *stored* is not a whole number in its shortest form, or the sum has more than 64 bits.
     """
     text = "0" if stored is None else stored.decode("ascii", "replace")
     if not text.removeprefix("-").isdecimal() or str(int(text)) != text:
-        raise ConflictError(f"{key!r} holds no whole number, so nothing can be added. Use another key.")
+        raise ConflictError(f"{key!r} does not hold a whole number; nothing was added. Use another key.")
     total = int(text) + by
     if not SMALLEST_NUMBER <= total <= LARGEST_NUMBER:
-        raise ConflictError(f"{key!r} holds {text}: adding {by} leaves the range of 64 bits.")
+        raise ConflictError(f"{key!r} holds {text}: adding {by} would exceed 64 bits. Nothing was added.")
     return total

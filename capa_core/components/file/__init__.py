@@ -1,1 +1,1 @@
-"""Files on this machine."""
+"""Components of files on this machine."""

@@ -1,4 +1,4 @@
-"""Which file of a configuration folder serves a scope, what it holds, and how it is replaced."""
+"""A configuration folder: find the file of a scope, read it, and replace it atomically."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if sys.platform != "win32":
     import fcntl
 
 GRANULARITY_S = 0.05
-"""Two writes closer together than this may leave the same time of change, so a younger file is read again."""
+"""Two writes within this time may have the same modification time, so a younger file is read again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A file as it is now; `signature` changes with every write that is not lost in the clock's granularity."""
+class FoundFile:
+    """A file found now; `signature` changes with every write, within the granularity of the clock."""
 
     path: Path
     suffix: str
@@ -35,34 +35,34 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What a file held when it was read."""
+class LoadedFile:
+    """The content of a file when it was read."""
 
-    found: Found
+    found: FoundFile
     data: bytes
     version: str
     settled: bool
 
 
 class Folder:
-    """The files under one folder. Safe for many threads: what is remembered is replaced as a whole."""
+    """The files under one folder. Safe for many threads: cache entries are replaced as a whole."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._held: dict[Path, Held] = {}
+        self._held: dict[Path, LoadedFile] = {}
         self._places: dict[Scope, tuple[tuple[Path, str], ...]] = {}
 
-    def serving(self, scope: Scope) -> Held | None:
-        """Return the file that serves *scope*, read anew only if it may have changed; `None` if there is none."""
+    def serving(self, scope: Scope) -> LoadedFile | None:
+        """Return the file that serves *scope*, read again only if it may have changed; `None` if there is none."""
         for candidate in scope.candidates():
             found = self.find(candidate)
             if found is not None:
-                with suppress(FileNotFoundError):  # it went away between the look and the reading
+                with suppress(FileNotFoundError):  # it was removed after it was found
                     return self.read(found)
         return None
 
-    def find(self, scope: Scope) -> Found | None:
-        """Return the file of exactly this scope, or `None`."""
+    def find(self, scope: Scope) -> FoundFile | None:
+        """Return the file of exactly this scope; `None` if there is none."""
         for path, suffix in self._paths(scope):
             try:
                 stat = path.stat()
@@ -70,18 +70,18 @@ class Folder:
                 continue
             if S_ISREG(stat.st_mode):
                 signature = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-                return Found(path, suffix, signature, stat.st_mtime)
+                return FoundFile(path, suffix, signature, stat.st_mtime)
         return None
 
-    def read(self, found: Found) -> Held:
-        """Return what the file holds, from memory if it cannot have changed since it was read."""
+    def read(self, found: FoundFile) -> LoadedFile:
+        """Return the content of the file, from the cache if it cannot have changed since it was read."""
         held = self._held.get(found.path)
         if held is not None and held.settled and held.found.signature == found.signature:
             return held
         settled = not 0 <= time.time() - found.changed_s < GRANULARITY_S
         data = found.path.read_bytes()
         digest = hashlib.blake2b(data, digest_size=8, person=b"capa", salt=_salt(found.path)).hexdigest()
-        self._held[found.path] = held = Held(found, data, digest, settled)
+        self._held[found.path] = held = LoadedFile(found, data, digest, settled)
         return held
 
     def scopes(self) -> Iterator[Scope]:
@@ -106,7 +106,7 @@ class Folder:
                         break
 
     def place_for(self, scope: Scope, suffix: str) -> tuple[Path, str]:
-        """Return where a new file for *scope* goes, and its suffix; *suffix* if the group has none."""
+        """Return the path of a new file for *scope*, and its suffix; *suffix* if the group has none."""
         of_group = formats.suffix_of(scope.group)
         return self._home(scope) / (scope.group if of_group else scope.group + suffix), of_group or suffix
 
@@ -127,7 +127,7 @@ class Folder:
         return self.path.joinpath(*filter(None, (scope.application, scope.label)))
 
 
-def text_of(held: Held) -> str:
+def text_of(held: LoadedFile) -> str:
     """Return the text of a file: UTF-8; a `.properties` file that is not UTF-8 is ISO 8859-1, as in Java before 9.
 
     Raises:
@@ -143,9 +143,9 @@ def text_of(held: Held) -> str:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Put *text* in the place of *path*, or make it: readers see the old or the new, also after a power cut.
+    """Replace or create *path* with *text*: readers see the old or the new content, also after a power cut.
 
-    A symbolic link stays one; the file that it points to is replaced.
+    A symbolic link is kept; the file that it points to is replaced.
     """
     target = Path(os.path.realpath(path))
     mode = S_IMODE(target.stat().st_mode) if target.exists() else 0o644
@@ -165,11 +165,11 @@ def replace_file(path: Path, text: str) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes that save out of *folder*, which is made if need be, until the block ends."""
+    """Exclude other processes that save from *folder*, creating it if necessary, until the block ends."""
     folder.mkdir(parents=True, exist_ok=True)
     if (
         sys.platform == "win32"
-    ):  # no lock on folders there: two processes that save at once may undo each other
+    ):  # folders cannot be locked there: two processes that save at once may overwrite each other's change
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -181,7 +181,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _sync(folder: Path) -> None:
-    with suppress(OSError):  # not every file system lets a folder be synced, and none needs it to be atomic
+    with suppress(OSError):  # some file systems cannot sync a folder, and atomicity does not depend on it
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -190,5 +190,5 @@ def _sync(folder: Path) -> None:
 
 
 def _salt(path: Path) -> bytes:
-    # The same text served from another file is another version: labels and fallbacks may differ in meaning.
+    # The same text from a different file is a different version: labels and fallbacks may differ in meaning.
     return hashlib.blake2b(os.fsencode(path.name), digest_size=16).digest()

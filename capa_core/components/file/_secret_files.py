@@ -1,4 +1,4 @@
-"""The ways in which files hold secrets. Errors name the file and the place in it, and never what stands there."""
+"""The formats of secret files. Errors name the file and the place in it, and never show its content."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SETTLED_NS = 2_000_000_000
 
 
 class SecretFile:
-    """One `.json`, `.toml` or `.env` file with many secrets, read again when it has changed."""
+    """A `.json`, `.toml` or `.env` file with many secrets, read again when it has changed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -29,14 +29,14 @@ class SecretFile:
         self._secrets: dict[str, Fields] = {}
 
     def get(self, name: str) -> Fields | None:
-        """Return the fields of a secret, or `None`."""
+        """Return the fields of a secret; `None` if there is none."""
         return self.all().get(name)
 
     def all(self) -> dict[str, Fields]:
-        """Return all secrets; none if there is no such file.
+        """Return all secrets; none if the file does not exist.
 
         Raises:
-            SettingsError: The file cannot be understood.
+            SettingsError: The file is malformed.
         """
         try:
             status = self.path.stat()
@@ -45,7 +45,7 @@ class SecretFile:
         seen = (status.st_ino, status.st_size, status.st_mtime_ns)
         if seen != self._seen:
             self._secrets = _parsed(self.path)
-            # Times of files go in steps of some milliseconds: a change in the same step would go unseen.
+            # The times of files have steps of some milliseconds: a change in the same step would not be seen.
             settled = time.time_ns() - status.st_mtime_ns > _SETTLED_NS
             self._seen = seen if settled else ()
         return self._secrets
@@ -55,30 +55,30 @@ class SecretFolder:
     """A folder with one file for each secret, as Docker and Kubernetes mount them.
 
     The name of the file is the name of the secret, its text is the value, less one line end. A folder in it is a
-    secret whose files are its fields. Names that begin with a dot are passed over: Kubernetes keeps the versions of
-    a mounted secret in `..data` and exchanges that in one step.
+    secret whose files are its fields. Names that begin with a dot are skipped: Kubernetes keeps the versions of
+    a mounted secret in `..data` and replaces that atomically.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def get(self, name: str) -> Fields | None:
-        """Return the fields of a secret, or `None`."""
+        """Return the fields of a secret; `None` if there is none."""
         if name.startswith(".") or any(character in name for character in "/\\\0"):
-            return None  # it would lead out of the folder
+            return None  # its path would be outside the folder
         return _in_folder(self.path / name)
 
     def all(self) -> dict[str, Fields]:
-        """Return all secrets; none if there is no such folder."""
+        """Return all secrets; none if the folder does not exist."""
         each = {path.name: _in_folder(path) for path in _visible(self.path)}
         return {name: fields for name, fields in each.items() if fields is not None}
 
 
 def source(path: Path) -> SecretFile | SecretFolder:
-    """Return what reads *path*: by its ending if it has one that is known, else as a folder.
+    """Return the reader of *path*: by its suffix if that is known, else as a folder.
 
     Raises:
-        SettingsError: It is a file of a kind that is not known.
+        SettingsError: It is a file with an unknown suffix.
     """
     if _kind(path) in _PARSERS:
         return SecretFile(path)
@@ -88,7 +88,7 @@ def source(path: Path) -> SecretFile | SecretFolder:
 
 
 def _kind(path: Path) -> str:
-    """Return the ending; `.env`, `.env.local` and `prod.env` are all `.env`."""
+    """Return the suffix; that of `.env`, `.env.local` and `prod.env` is `.env`."""
     return ".env" if path.name.startswith(".env") else path.suffix.lower()
 
 
@@ -105,15 +105,17 @@ def _json(path: Path, text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise SettingsError(f"{path}: no valid JSON at line {error.lineno}: {error.msg}.") from None
+        raise SettingsError(
+            f"{path}: not valid JSON at line {error.lineno}: {error.msg}. Correct the file."
+        ) from None
 
 
 def _toml(path: Path, text: str) -> Any:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        place = str(error).rpartition("(")[2].rstrip(")")  # the rest may quote what stands there
-        raise SettingsError(f"{path}: no valid TOML {place}.") from None
+        place = str(error).rpartition("(")[2].rstrip(")")  # the rest may quote the content
+        raise SettingsError(f"{path}: not valid TOML {place}. Correct the file.") from None
 
 
 def _env(path: Path, text: str) -> Any:
@@ -132,7 +134,7 @@ def _fields(value: Any) -> Fields:
 
 
 def _plain(value: Any) -> str:
-    """Return a text as it is and anything else as JSON would write it."""
+    """Return a text unchanged and any other value as JSON."""
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
@@ -150,11 +152,11 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _text(path: Path, *, whole: bool = True) -> str:
-    """Return what the file holds; less its last line end unless *whole*."""
+    """Return the text of the file; without its last line end unless *whole*."""
     try:
         text = path.read_bytes().decode()
     except UnicodeDecodeError:
         raise SettingsError(
-            f"{path}: it is no text in UTF-8. Encode what is binary, in Base64 say."
+            f"{path}: it is not UTF-8 text. Encode binary values, for example in Base64."
         ) from None
     return text if whole else text.removesuffix("\n").removesuffix("\r")

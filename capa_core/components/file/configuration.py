@@ -1,11 +1,11 @@
-"""Configuration in files: TOML, JSON, YAML, properties, and texts kept whole; live.
+"""Configuration in files: TOML, JSON, YAML, properties and plain texts; changes apply at run time.
 
-    config/application.properties        the group `application` (or .toml, .json, .yaml, .yml: the first there is)
+    config/application.properties        the group `application` (or .toml, .json, .yaml, .yml: the first that exists)
     config/testjson.json                 the document `testjson.json`
     config/<label>/<group>               a variant; a missing one falls back to config/<group>
     config/<application>/[<label>/]<group>   an application's own; a missing one falls back to the above
 
-The closest file serves alone: files are not merged.
+Only the closest file is used: files are not merged.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from capa_core.blocks.configuration.driver import (
     Scope,
     Snapshot,
 )
-from capa_core.components.file._folder import Folder, Held, locked, replace_file, text_of
+from capa_core.components.file._folder import Folder, LoadedFile, locked, replace_file, text_of
 from capa_core.errors import CapaError, PermissionDeniedError, UnavailableError
 
 SETTLE_S = 0.05
-"""How long a file must look the same before a change counts: a writer in the middle of it goes unnoticed."""
+"""Time for which a file must stay the same before its change is reported, so that a write has ended."""
 
 _LONGEST_FILE_NAME = 255
 """Bytes, on all file systems in common use."""
@@ -45,12 +45,12 @@ _WRITES = approximate(
 
 
 class FileConfigurationSettings(BaseModel):
-    """Where the files are, and how they are looked at.
+    """The folder of the files, and the options of reading it.
 
     Attributes:
         path: The folder, relative to *root*.
         root: The folder of capa.toml; filled in by the runtime.
-        poll_s: Seconds between two looks at the files.
+        poll_s: Seconds between two checks of the files.
         new: The format of a group without suffix that is saved for the first time.
     """
 
@@ -63,7 +63,7 @@ class FileConfigurationSettings(BaseModel):
 
 
 class FileConfiguration(ConfigurationDriver[FileConfigurationSettings]):
-    """Files of one folder, which need not exist. It reads by looking at time, size and inode of each file."""
+    """Files of one folder, which need not exist; time, size and inode of a file show whether it has changed."""
 
     settings_type = FileConfigurationSettings
     features = {
@@ -72,7 +72,7 @@ class FileConfiguration(ConfigurationDriver[FileConfigurationSettings]):
         ConfigurationFeature.SAVE: _WRITES,
         ConfigurationFeature.DELETE: _WRITES,
         ConfigurationFeature.LABELS: NATIVE,
-        ConfigurationFeature.TAGS: absent("files have no place for tags"),
+        ConfigurationFeature.TAGS: absent("files cannot hold tags"),
         ConfigurationFeature.DOCUMENTS: NATIVE,
         ConfigurationFeature.INSPECT: approximate(
             "a file with keys is listed as a group, also if it is read as a document, and the folder of an application"
@@ -162,10 +162,10 @@ class FileConfiguration(ConfigurationDriver[FileConfigurationSettings]):
             if found is not None:
                 yield self._status(scope, self._folder.read(found))
 
-    def _status(self, scope: Scope, held: Held) -> GroupStatus:
+    def _status(self, scope: Scope, held: LoadedFile) -> GroupStatus:
         try:
             items: int | None = len(_snapshot(held, scope).items)
-        except CapaError:  # malformed, or of a kind whose library is missing: `get` says which
+        except CapaError:  # malformed, or its library is missing: `get` raises the reason
             items = None
         return GroupStatus(scope=scope, version=held.version, items=items, origin=str(held.found.path))
 
@@ -199,7 +199,7 @@ class FileConfiguration(ConfigurationDriver[FileConfigurationSettings]):
         return self.version(scope)
 
 
-def _snapshot(held: Held, scope: Scope) -> Snapshot:
+def _snapshot(held: LoadedFile, scope: Scope) -> Snapshot:
     text = text_of(held)
     flat = formats.items(text, held.found.suffix, str(held.found.path))
     items = {key: ConfigurationItem(key, value, held.version) for key, value in flat.items()}

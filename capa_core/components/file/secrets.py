@@ -18,15 +18,15 @@ _NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9]+")
 
 
 class FileSecretsSettings(BaseModel):
-    """Where to look, in this order: the paths, then the environment.
+    """The sources of secrets, in this order: the paths, then the environment.
 
     Attributes:
-        root: Where relative paths start. The folder of capa.toml by default.
+        root: The base of relative paths. The folder of capa.toml by default.
         path: `.json`, `.toml` and `.env` files with many secrets, and folders with a file for each. The first that
-            has a secret wins; what does not exist is passed over.
+            has a secret wins; missing ones are skipped.
         environment: Whether variables are read as well: `<env_prefix><name>`, or the same in capitals with `_` for
-            all that is no letter or digit.
-        env_prefix: Before the name of each variable. Without it, variables can be read by name but are not listed.
+            each other character than letters and digits.
+        env_prefix: The prefix of each variable. Without it, variables can be read by name but are not listed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,12 +38,12 @@ class FileSecretsSettings(BaseModel):
 
 
 class FileSecrets(SecretsDriver[FileSecretsSettings]):
-    """Looks at the files with each call, and reads those that have changed."""
+    """Secrets from files and variables; each call checks the files and reads those that have changed."""
 
     settings_type = FileSecretsSettings
     features = {
         **dict.fromkeys(SecretsFeature, NATIVE),
-        SecretsFeature.VERSIONS: absent("files hold the present values only"),
+        SecretsFeature.VERSIONS: absent("files hold the current values only"),
     }
     error_types = {PermissionError: PermissionDeniedError, OSError: UnavailableError}
 
@@ -54,7 +54,7 @@ class FileSecrets(SecretsDriver[FileSecretsSettings]):
 
     def get(self, name: str, version: str | None) -> Mapping[str, str] | None:
         """See `SecretsDriver.get`."""
-        del version  # there are none
+        del version  # declared absent
         for each in self._sources:
             if (fields := each.get(name)) is not None:
                 return fields

@@ -1,8 +1,8 @@
-"""Kept-alive connections to one address, by the standard library's HTTP client."""
+"""The pool of kept-alive connections to one address, on the standard library's HTTP client."""
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401 - else the first connection imports it, and a fork may fall into that
+import encodings.idna  # noqa: F401 - otherwise the first connection imports it, possibly during a fork
 import math
 import select
 import socket
@@ -19,11 +19,11 @@ from capa_core.forks import computed_once
 
 
 class NotSentError(OSError):
-    """The request certainly never reached the service."""
+    """The request did not reach the service."""
 
 
 class _PlainSocket(socket.socket):
-    """A socket whose every wait ends at one moment, so that a trickling peer cannot stretch a call."""
+    """A socket with one deadline for all waits, so that a peer that trickles data cannot prolong a call."""
 
     end: float = math.inf
 
@@ -37,7 +37,7 @@ class _PlainSocket(socket.socket):
 
 
 class _TlsSocket(ssl.SSLSocket):
-    """The same over TLS."""
+    """The same as `_PlainSocket` over TLS."""
 
     end: float = math.inf
 
@@ -53,12 +53,12 @@ class _TlsSocket(ssl.SSLSocket):
 def _limit(waiting: _PlainSocket | _TlsSocket) -> None:
     left_s = waiting.end - time.monotonic()
     if left_s <= 0:
-        raise TimeoutError("the deadline passed before the whole response was there")
+        raise TimeoutError("the deadline passed before the whole response had arrived")
     waiting.settimeout(None if left_s == math.inf else left_s)
 
 
 class Connection(HTTPConnection):
-    """One connection; `end` limits all that is done on it until it is set anew."""
+    """One connection; `end` bounds all operations on it until it is set again."""
 
     sock: Any
 
@@ -70,7 +70,7 @@ class Connection(HTTPConnection):
         """Connect.
 
         Raises:
-            NotSentError: The name does not resolve, or nobody accepts the connection before *end*.
+            NotSentError: The name does not resolve, or no peer accepts the connection before *end*.
         """
         try:
             plain = socket.create_connection((self.host, self.port), max(0.001, end - time.monotonic()))
@@ -82,14 +82,14 @@ class Connection(HTTPConnection):
             )
         except socket.gaierror as error:
             raise NotSentError(
-                f"no host is named {self.host!r} ({error.strerror}): name another as `url` of the service in capa.toml"
+                f"no host is named {self.host!r} ({error.strerror}): correct `url` of the service in capa.toml"
             ) from error
         except OSError as error:
             self.close()
             raise NotSentError(f"cannot connect to {self.host}:{self.port}: {error}") from error
 
     def dropped(self) -> bool:
-        """Return whether the peer has closed the idle connection, or sent what nobody asked for."""
+        """Return whether the peer has closed the idle connection or sent unrequested data."""
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
         return bool(poll.poll(0))
@@ -99,11 +99,11 @@ class Endpoint:
     """One address with its idle connections. Safe for many threads.
 
     Raises:
-        SettingsError: The address is none that HTTP reaches.
+        SettingsError: The address is not an HTTP address.
 
     Attributes:
-        url: Fit to be shown: without credentials, which are refused.
-        ejected_until: Left out until then (monotonic) while other addresses answer.
+        url: Safe to show: without credentials, which are refused.
+        ejected_until: The time (monotonic) until which it is left out while other addresses answer.
     """
 
     def __init__(self, url: str, *, verify: bool | str, size: int) -> None:
@@ -133,11 +133,11 @@ class Endpoint:
 
     @property
     def idle(self) -> int:
-        """How many connections are open and not in use."""
+        """The number of open connections that are not in use."""
         return len(self._idle)
 
-    def knock(self, timeout_s: float) -> None:
-        """Open a connection and close it again.
+    def check(self, timeout_s: float) -> None:
+        """Check that the address accepts a connection; it is closed again.
 
         Raises:
             NotSentError: As `Connection.open`.
@@ -150,7 +150,7 @@ class Endpoint:
         """Send *request* on an idle connection or a new one, and return it with the response to come.
 
         Raises:
-            NotSentError: No connection could be had.
+            NotSentError: No connection could be opened.
             OSError: The connection broke while sending; the service may have seen the request.
         """
         connection = self._connected(end)
@@ -186,7 +186,7 @@ class Endpoint:
         return connection
 
     def give_back(self, connection: Connection) -> None:
-        """Keep *connection*, whose response was read to its end, for the next call."""
+        """Return *connection* to the pool, after its response was read to the end."""
         if len(self._idle) >= self._size:
             connection.close()
             return
@@ -195,12 +195,12 @@ class Endpoint:
             self._close_idle()
 
     def close(self) -> None:
-        """Close the idle connections, and those in use as they are given back."""
+        """Close the idle connections now, and those in use when they are returned."""
         self._closed = True
         self._close_idle()
 
     def forget(self) -> None:
-        """Close this process's copies of the parent's sockets; the parent's stay open."""
+        """Close this child's copies of the parent's sockets; the parent's stay open."""
         # Closing a copy sends nothing for plain TCP; for TLS http.client does not send a close_notify either.
         self._close_idle()
 
@@ -219,7 +219,7 @@ def _parts(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no number, a bracket that is missing
+    except ValueError:  # a port that is not a number, or a missing bracket
         fits = False
     if not fits:
         raise SettingsError(
@@ -227,8 +227,8 @@ def _parts(url: str) -> SplitResult:
         )
     if parts.username is not None:
         raise SettingsError(
-            f"the address {_without_credentials(url)!r} was given with a user name, which would not be sent. Leave it"
-            " out, and give each call an Authorization header."
+            f"the address {_without_credentials(url)!r} has a user name, which would not be sent. Remove it,"
+            " and give each call an Authorization header."
         )
     return parts
 

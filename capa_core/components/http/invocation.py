@@ -1,4 +1,4 @@
-"""A service behind HTTP/1.1, at one address or several."""
+"""Invocation over HTTP/1.1 of a service at one or more addresses."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def _as_tuple(value: Any) -> Any:
 
 
 class HttpInvocationSettings(BaseModel):
-    """Where a service answers and how it is reached.
+    """The addresses of a service and the options of its connections.
 
     Attributes:
         service: The logical name; filled in by the runtime.
-        url: Where the service answers; several addresses take turns. `{service}` stands for the logical name.
-        verify: Whether to check certificates, or the file with those to trust.
-        pool_size: Idle connections kept for each address.
+        url: The address, or several, which take turns. `{service}` stands for the logical name.
+        verify: Whether to check certificates, or the path of a file with the trusted ones.
+        pool_size: The number of idle connections kept for each address.
         eject_s: Seconds for which an address that refused a connection is left out while others answer.
         timeout_s: Seconds for one try.
     """
@@ -69,7 +69,7 @@ class HttpInvocation(InvocationDriver[HttpInvocationSettings]):
         super().__init__(settings)
         urls = [url.replace("{service}", settings.service) for url in settings.url]
         if not urls:
-            raise SettingsError(f"[invocation.{settings.service}]: url is empty. Name at least one address.")
+            raise SettingsError(f"[invocation.{settings.service}]: url is empty. Give at least one address.")
         self._endpoints = [Endpoint(url, verify=settings.verify, size=settings.pool_size) for url in urls]
         self._turn = itertools.count()
 
@@ -119,9 +119,9 @@ class HttpInvocation(InvocationDriver[HttpInvocationSettings]):
         ]
 
     def ping(self) -> str:
-        """See `Driver.ping`: a connection is opened; no request is sent, since none is safe for every service."""
+        """See `Driver.ping`: it opens a connection and sends no request, since none is safe for every service."""
         for endpoint in self._endpoints:
-            endpoint.knock(self.settings.timeout_s)
+            endpoint.check(self.settings.timeout_s)
         return "accepts connections at " + ", ".join(endpoint.url for endpoint in self._endpoints)
 
     def close(self) -> None:
@@ -136,7 +136,7 @@ class HttpInvocation(InvocationDriver[HttpInvocationSettings]):
 
 
 def _pieces(endpoint: Endpoint, connection: Connection, answer: HTTPResponse) -> Iterator[bytes]:
-    """Yield the body as it comes, then give the connection back; one that is left half-way is closed."""
+    """Yield the body as it arrives, then return the connection to the pool; close it if iteration stops early."""
     keep = False
     try:
         while piece := answer.read1(CHUNK):

@@ -1,4 +1,4 @@
-"""Partitions, positions and owners in memory, under one lock."""
+"""The store of a memory log: partitions, positions and owners under one lock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from capa_core.errors import InvalidArgumentError
 
 
 class _Records:
-    """The records of one partition; those before *first* were removed."""
+    """The records of one partition, from the offset *first* on."""
 
     __slots__ = ("first", "records")
 
@@ -88,7 +88,7 @@ class _Group:
 
 
 class MemoryLogStore(LogStore):
-    """All that a `MemoryLog` holds. Safe for many threads."""
+    """The content of a `MemoryLog`. Safe for many threads."""
 
     def __init__(self, partitions: int) -> None:
         self._count = partitions
@@ -180,7 +180,7 @@ class MemoryLogStore(LogStore):
                     held.remove_before(offset)
 
     def forget(self) -> None:
-        """Use a new lock: a thread that is not in this child may have held the old one."""
+        """Use a new lock: a thread of the parent may have held the old one."""
         self._lock = threading.Lock()
         self._listeners = set()
 
@@ -322,7 +322,7 @@ class MemoryLogStore(LogStore):
             if owner.member == turn.member and partition in turn.fetch and partition not in without
         }
         order = list(owners)
-        random.shuffle(order)  # a full partition must not keep the others waiting
+        random.shuffle(order)  # a full partition must not starve the others
         records = self._fetch({p: owners[p].position for p in order}, turn.max_records)
         for record in records:
             owners[record.partition].position = record.offset + 1
@@ -330,7 +330,7 @@ class MemoryLogStore(LogStore):
 
 
 class _Signal(threading.Event):
-    """Wakes one consumer that waits."""
+    """Wakes one waiting consumer."""
 
     def __init__(self, topics: frozenset[str]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""One queue of messages with leases, delays, priorities and order by key. The caller holds the lock."""
+"""A queue of messages with leases, delays, priorities and order by key. The caller holds the lock."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from capa_core.blocks.pubsub.inspection import GroupStatus, MessageState, Peeked
 
 
 class Receipt(NamedTuple):
-    """One delivery of one message: another delivery has another count."""
+    """One delivery of one message; each delivery has a different count."""
 
     number: int
     times: int
 
 
 class _Entry:
-    """A message in the queue. It is ready when *due* is 0, else hidden until then."""
+    """A message in the queue. It is ready if *due* is 0, else hidden until then."""
 
     __slots__ = ("count", "due", "expires", "message", "number", "published_at")
 
@@ -41,8 +41,8 @@ class _Entry:
 class Queue:
     """Messages of one topic for one group.
 
-    Two heaps, ready by priority and hidden by time, with entries left behind when they move on: what stands in a
-    heap counts only if the entry still says so.
+    Two heaps order the ready entries by priority and the hidden ones by time. A heap may hold stale items: an item is
+    valid only if its entry still has that state.
     """
 
     def __init__(self, lock: threading.Lock) -> None:
@@ -80,17 +80,17 @@ class Queue:
         return deliveries
 
     def next_due_s(self) -> float:
-        """Return the seconds until something hidden may become ready; an hour if nothing is."""
+        """Return the seconds until a hidden message may become ready; an hour if there is none."""
         return max(0.0, self._hidden[0][0] - time.monotonic()) if self._hidden else 3600.0
 
     def remove(self, receipt: object) -> None:
-        """Drop the message of *receipt*, if it has not been delivered anew."""
+        """Drop the message of *receipt*, unless it was redelivered."""
         entry = self._held(receipt)
         if entry is not None:
             self._drop(entry)
 
     def hide(self, receipt: object, seconds: float, *, uncount: bool = False) -> bool:
-        """Hide the message of *receipt* for so long, 0 for not at all; `False` if it was delivered anew."""
+        """Hide the message of *receipt* for *seconds*, or show it if 0; return whether the receipt is current."""
         entry = self._held(receipt)
         if entry is None:
             return False
@@ -99,11 +99,11 @@ class Queue:
         return True
 
     def depth(self) -> int:
-        """Return how many messages there are, hidden ones included."""
+        """Return the number of messages, hidden ones included."""
         return sum(not entry.expired for entry in self._entries.values())
 
     def status(self, name: str) -> GroupStatus:
-        """Return how the queue stands, as that of the group *name*."""
+        """Return the status of the queue as that of the group *name*."""
         now = time.monotonic()
         entries = [entry for entry in self._entries.values() if not entry.expired]
         return GroupStatus(
@@ -116,7 +116,7 @@ class Queue:
         )
 
     def peek(self, most: int, after: int, max_bytes: int) -> list[PeekedMessage]:
-        """Return up to *most* messages behind number *after*."""
+        """Return up to *most* messages after number *after*."""
         behind = (entry for entry in self._entries.values() if entry.number > after and not entry.expired)
         return [self._peeked(entry, max_bytes) for entry in islice(behind, most)]
 
@@ -174,7 +174,7 @@ class Queue:
         return not key or self._keys[key][0] == entry.number
 
     def _drop(self, entry: _Entry) -> None:
-        """Remove *entry*, and let the next of its key come forward."""
+        """Remove *entry* and make the next one of its key available."""
         del self._entries[entry.number]
         key = entry.message.key
         if not key:

@@ -1,4 +1,4 @@
-"""Configuration in this process, for tests and for trying things out."""
+"""Configuration in the memory of this process, for tests and experiments."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _NOTHING = Snapshot({}, "")
 
 
 class MemoryConfigurationSettings(BaseModel):
-    """How much it takes: see `MemoryStateSettings`.
+    """Limits: see `MemoryStateSettings`.
 
     Attributes:
-        max_value_bytes: Of one value; `None` for no limit.
-        max_document_bytes: Of one document; `None` for no limit.
+        max_value_bytes: The largest value; `None` for no limit.
+        max_document_bytes: The largest document; `None` for no limit.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

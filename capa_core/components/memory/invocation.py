@@ -1,4 +1,4 @@
-"""A service inside this process, without a socket."""
+"""Invocation of a service inside this process, without a socket."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Answer = Callable[[InvocationRequest], InvocationResponse]
 
 
 class MemoryInvocationSettings(BaseModel):
-    """Which application answers.
+    """The application of the service.
 
     Attributes:
         service: The logical name; filled in by the runtime.
@@ -74,7 +74,7 @@ class MemoryInvocation(InvocationDriver[MemoryInvocationSettings]):
         name = self.settings.service
         if self.settings.app is None:
             raise UnavailableError(
-                f"service {name!r} is not in this process. Call runtime.host(application, name={name!r}),"
+                f"service {name!r} is not hosted in this process. Call runtime.host(application, name={name!r}),"
                 f" or set app or another driver in [invocation.{name}]."
             )
         module, _, attribute = self.settings.app.partition(":")
@@ -104,7 +104,7 @@ class MemoryInvocation(InvocationDriver[MemoryInvocationSettings]):
 
 
 def _wsgi(application: WSGIApplication) -> Answer:
-    """Return a caller of *application* after PEP 3333."""
+    """Return a function that calls *application* as PEP 3333 defines."""
 
     def answer(request: InvocationRequest) -> InvocationResponse:
         started: list[Any] = []

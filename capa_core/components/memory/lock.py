@@ -14,7 +14,7 @@ from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockStatus
 
 
 class MemoryLockSettings(BaseModel):
-    """There is nothing to set."""
+    """No settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,13 +30,13 @@ class _Lock:
 
 
 class MemoryLock(LockDriver[MemoryLockSettings]):
-    """A dictionary of its own for each component; tokens begin at the milliseconds since the epoch."""
+    """Locks in a dictionary per component; tokens begin at the milliseconds since the epoch."""
 
     settings_type = MemoryLockSettings
     features = {
         **dict.fromkeys(LockFeature, NATIVE),
         LockFeature.SHARED: absent("each process has its own memory"),
-        LockFeature.DURABLE: absent("memory goes with the process"),
+        LockFeature.DURABLE: absent("memory ends with the process"),
     }
 
     def __init__(self, settings: MemoryLockSettings) -> None:

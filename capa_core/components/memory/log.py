@@ -1,4 +1,4 @@
-"""A log within one process: for tests, and the model of what every other component must do."""
+"""A log within one process, for tests; the reference for all other components."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from capa_core.errors import CapaError
 
 
 class MemoryLogSettings(BaseModel):
-    """The shape of new topics, and how much they take: with an outside engine's limit a test finds what is over it.
+    """The shape of new topics, and limits: with those of an engine, a test finds records that are over them.
 
     Attributes:
-        partitions: How many partitions a topic has, and so how many consumers of a group can share it.
-        max_record_bytes: Of one record; `None` for no limit.
+        partitions: The number of partitions of a topic, and so the largest number of consumers that can share it.
+        max_record_bytes: The largest record; `None` for no limit.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,7 +41,7 @@ class MemoryLogSettings(BaseModel):
 
 
 class MemoryLog(LogDriver[MemoryLogSettings]):
-    """Each instance has topics of its own."""
+    """A log with the topics of one instance."""
 
     settings_type = MemoryLogSettings
     features: ClassVar[Mapping[Feature, Support]] = {
@@ -56,7 +56,7 @@ class MemoryLog(LogDriver[MemoryLogSettings]):
 
     @property
     def limits(self) -> LogLimits:
-        """Return those of the settings."""
+        """Return the limits of the settings."""
         return LogLimits(max_record_bytes=self.settings.max_record_bytes)
 
     def append(self, topic: str, records: Sequence[OutgoingRecord]) -> list[Position | CapaError]:
@@ -120,7 +120,7 @@ class MemoryLog(LogDriver[MemoryLogSettings]):
         return "memory of this process"
 
     def close(self) -> None:
-        """Do nothing: the records go away with the instance."""
+        """Do nothing: the records end with the instance."""
 
     def forget(self) -> None:
         """See `Driver.forget`."""

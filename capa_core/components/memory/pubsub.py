@@ -1,4 +1,4 @@
-"""Pub/sub within one process: for tests, and the model for every other component."""
+"""Pub/sub within one process, for tests; the reference for all other components."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from capa_core.components.memory._queue import Queue, Receipt
 from capa_core.errors import CapaError
 
 KEPT = ""
-"""The queue that keeps the messages of a topic for the first group."""
+"""The queue in which the messages of a topic wait for its first group."""
 
 
 class MemoryPubSubSettings(BaseModel):
-    """How much it takes: with the limits of the engine that an application is for, a test finds what is over them.
+    """Limits: with those of the engine in production, a test finds messages that are over them.
 
     Attributes:
-        max_message_bytes: Of one message; `None` for no limit.
+        max_message_bytes: The largest message; `None` for no limit.
         max_delay_s: The longest delay; `None` for no limit.
     """
 
@@ -41,7 +41,7 @@ class MemoryPubSubSettings(BaseModel):
 
 
 class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
-    """Each instance has topics of its own."""
+    """Pub/sub with the topics of one instance."""
 
     settings_type = MemoryPubSubSettings
     features: ClassVar[Mapping[Feature, Support]] = {
@@ -58,7 +58,7 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
 
     @property
     def limits(self) -> PubSubLimits:
-        """Return those of the settings."""
+        """Return the limits of the settings."""
         return PubSubLimits(
             max_message_bytes=self.settings.max_message_bytes, max_delay_s=self.settings.max_delay_s
         )
@@ -74,7 +74,7 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
         return [None] * len(messages)
 
     def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
-        """Join the group; the first lasting one gets the messages that were kept for it."""
+        """Join the group; the first permanent one gets the messages that waited for it."""
         with self._lock:
             queues = self._topics.setdefault(topic, {})
             if group not in queues:
@@ -84,7 +84,7 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
             return MemoryConsumer(queues[group], self._lock, lease_s, queues if temporary else None, group)
 
     def depth(self, topic: str, group: str) -> int:
-        """Count what the queue of the group holds."""
+        """Return the number of messages in the queue of the group."""
         with self._lock:
             queues = self._topics.get(topic, {})
             queue = queues.get(group) or queues.get(KEPT)
@@ -99,7 +99,7 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
             return len(gone)
 
     def topics(self) -> Iterator[str]:
-        """Yield the names as they are now."""
+        """Yield the current names."""
         with self._lock:
             return iter(list(self._topics))
 
@@ -135,10 +135,10 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
         return "memory of this process"
 
     def close(self) -> None:
-        """Do nothing: the messages go away with the instance."""
+        """Do nothing: the messages end with the instance."""
 
     def forget(self) -> None:
-        """Use a new lock: a thread that is not in this child may have held the old one."""
+        """Use a new lock: a thread of the parent may have held the old one."""
         self._lock = threading.Lock()
         for queues in self._topics.values():
             for queue in queues.values():
@@ -166,7 +166,7 @@ class MemoryConsumer(ConsumerDriver):
         queue.consumers += 1
 
     def receive(self, max_messages: int, timeout_s: float) -> list[Delivery]:
-        """Lease ready messages, or wait for one to come, to fall due, or to lose its lease."""
+        """Lease ready messages; wait for one to be published, to become due, or to lose its lease."""
         end = time.monotonic() + timeout_s
         with self._lock:
             while not self._closed:
@@ -179,7 +179,7 @@ class MemoryConsumer(ConsumerDriver):
         return []
 
     def ack(self, receipts: Sequence[object]) -> None:
-        """Forget the messages."""
+        """Drop the messages."""
         with self._lock:
             self._held.difference_update(receipts)
             for receipt in receipts:
@@ -192,7 +192,7 @@ class MemoryConsumer(ConsumerDriver):
             self._give_back(receipts, delay_s)
 
     def release(self, receipts: Sequence[object]) -> None:
-        """Make the messages visible, and take back the count."""
+        """Make the messages visible and undo the count of the delivery."""
         with self._lock:
             self._give_back(receipts, 0.0, uncount=True)
 
@@ -202,7 +202,7 @@ class MemoryConsumer(ConsumerDriver):
             return [self._queue.hide(receipt, self._lease_s) for receipt in receipts]
 
     def close(self) -> None:
-        """Hand back held messages; a queue of its own goes away."""
+        """Release the held messages; remove the queue of a temporary group."""
         with self._lock:
             if self._closed:
                 return

@@ -1,4 +1,4 @@
-"""Secrets given in the settings: for tests."""
+"""Secrets from the settings, for tests."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class MemorySecretsSettings(BaseModel):
 
 
 class MemorySecrets(SecretsDriver[MemorySecretsSettings]):
-    """Holds a copy of its settings, which a test may change by `set`."""
+    """Secrets in a copy of the settings, which a test may change with `set`."""
 
     settings_type = MemorySecretsSettings
     features = {
         **dict.fromkeys(SecretsFeature, NATIVE),
-        SecretsFeature.VERSIONS: absent("only the present values are kept"),
+        SecretsFeature.VERSIONS: absent("only the current values are kept"),
     }
 
     def __init__(self, settings: MemorySecretsSettings) -> None:
@@ -43,7 +43,7 @@ class MemorySecrets(SecretsDriver[MemorySecretsSettings]):
 
     def get(self, name: str, version: str | None) -> Mapping[str, str] | None:
         """See `SecretsDriver.get`."""
-        del version  # there are none
+        del version  # declared absent
         return self._secrets.get(name)
 
     def names(self) -> list[str]:

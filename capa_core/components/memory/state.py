@@ -1,4 +1,4 @@
-"""State in this process's memory: for tests, and for what may be lost."""
+"""State in the memory of this process: for tests, and for data that may be lost."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _SWEEP_EVERY = 1000
 
 
 class MemoryStateSettings(BaseModel):
-    """How much it takes.
+    """Limits.
 
     Attributes:
-        max_value_bytes: Of one value: set to the limit of the engine that an application is for, a test finds what
-            would not fit there. `None` for no limit.
+        max_value_bytes: The largest value; with the limit of the engine in production, a test finds values that would
+            not fit there. `None` for no limit.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,13 +45,13 @@ class _Stored:
 
 
 class MemoryState(StateDriver[MemoryStateSettings]):
-    """A dictionary of its own for each component. A forked child goes on with a copy."""
+    """Values in a dictionary per component. A forked child continues with a copy."""
 
     settings_type = MemoryStateSettings
     features = {
         **dict.fromkeys(StateFeature, NATIVE),
         StateFeature.SHARED: absent("each process has its own memory"),
-        StateFeature.DURABLE: absent("memory goes with the process"),
+        StateFeature.DURABLE: absent("memory ends with the process"),
     }
 
     def __init__(self, settings: MemoryStateSettings) -> None:
@@ -68,7 +68,7 @@ class MemoryState(StateDriver[MemoryStateSettings]):
 
     def get(self, key: str) -> StateItem | None:
         """See `StateDriver.get`."""
-        stored = self._stored.get(key)  # one look-up is atomic: no lock
+        stored = self._stored.get(key)  # a single look-up is atomic and needs no lock
         if stored is None or (stored.expires is not None and stored.expires <= time.monotonic()):
             return None
         return stored.item
@@ -109,7 +109,7 @@ class MemoryState(StateDriver[MemoryStateSettings]):
         with self._changed:
             if not all(self._holds(operation) for operation in operations):
                 return False
-            # Readers take no lock. One `update` is one step for them, hence a deletion is first a value without time.
+            # Readers take no lock. One `update` is atomic for them, hence a deletion is first an expired value.
             self._stored.update({operation.key: self._after(operation) for operation in operations})
             for operation in operations:
                 if isinstance(operation, Delete):
@@ -177,7 +177,7 @@ class MemoryState(StateDriver[MemoryStateSettings]):
         return StateItem(key, value, str(next(self._etags)))
 
     def _sweep_sometimes(self) -> None:
-        """Remove what has expired, so rarely that it costs nothing."""
+        """Remove expired values, rarely enough that the cost is negligible."""
         self._until_sweep -= 1
         if self._until_sweep > 0:
             return

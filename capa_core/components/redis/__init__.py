@@ -1,1 +1,1 @@
-"""Redis, and what speaks its protocol: shared by machines, as durable as its server is told to be."""
+"""Components of Redis and compatible servers: shared by machines, as durable as the server's configuration."""

@@ -1,8 +1,8 @@
-"""The connections to one Redis server, made alike for every block."""
+"""Connections to one Redis server, with the same options for every block."""
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401 - else the first connection imports it, and a fork may fall into that
+import encodings.idna  # noqa: F401 - otherwise the first connection imports it, possibly during a fork
 import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -20,31 +20,33 @@ from capa_core.components.redis._connections import Connections
 
 _GLOB = re.compile(r"([*?\[\]\\])")
 _NO_LIMIT = 2**31
-"""redis-py's own is 100, and each consumer that waits for messages has a connection."""
+"""redis-py's default is 100, and each waiting consumer has a connection."""
 
 
 def _address(url: str) -> str:
     try:
-        redis.ConnectionPool.from_url(url).make_connection()  # it knows the options, and does not connect
+        redis.ConnectionPool.from_url(url).make_connection()  # it checks the options without connecting
         if urlsplit(url).scheme in ("redis", "rediss"):
-            int(urlsplit(url).path.strip("/") or 0)  # redis-py takes what is no number for database 0
-    except (TypeError, ValueError):  # their texts may hold a part of the password
+            int(
+                urlsplit(url).path.strip("/") or 0
+            )  # redis-py reads a path that is not a number as database 0
+    except (TypeError, ValueError):  # their texts may contain a part of the password
         raise PydanticCustomError(
             "redis_url",
             "This is not an address of a Redis server. Write redis://[user[:password]@]host[:port]/database,"
-            " and what is special in a password as %XX",
+            " and escape special characters in a password as %XX",
         ) from None
     return url
 
 
 class RedisSettings(BaseModel):
-    """Where the server is.
+    """The address of the server and the options of its connections.
 
     Attributes:
         url: `redis://[user[:password]@]host[:port]/db`, `rediss://…` for TLS, or `unix://path?db=0`.
-        timeout_s: How long one command may take, connecting included.
-        prefix: Before every key and channel, so that components can share a database.
-        max_bulk_bytes: The server's `proto-max-bulk-len`: the most that one value or message may have.
+        timeout_s: Seconds that one command may take, including connecting.
+        prefix: The prefix of every key and channel, so that components can share a database.
+        max_bulk_bytes: The server's `proto-max-bulk-len`: the largest value or message.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,18 +58,18 @@ class RedisSettings(BaseModel):
 
 
 def connect(settings: RedisSettings) -> redis.Redis:
-    """Return a client that is safe for many threads and connects when first used.
+    """Return a client that is safe for many threads and connects at the first use.
 
-    It never retries, for the portable type does, and gives bytes. RESP2, for it is the faster one to parse and
-    every server speaks it.
+    It never retries, since the portable type does, and returns bytes. It uses RESP2, which parses faster and which
+    every server supports.
     """
     return redis.Redis.from_pool(_pool(settings))
 
 
 def forget(client: redis.Redis, settings: RedisSettings) -> None:
-    """In a forked child, give *client* connections of its own; the parent's stay open.
+    """Give *client* new connections in a forked child; the parent's stay open.
 
-    Not by the pool's `reset`: it takes a lock, which another thread of the parent may have held when it forked.
+    The pool's `reset` cannot do this: it takes a lock, which another thread of the parent may have held at the fork.
     """
     client.connection_pool = _pool(settings)
 
@@ -91,13 +93,13 @@ def call(
     before_answer: Callable[[Any], object] | None = None,
     limit_s: float | None = None,
 ) -> Any:
-    """Send one command and return the answer as the server gave it.
+    """Send one command and return the server's answer unchanged.
 
-    It is what `execute_command` does, without what redis-py does around it: half of the time of a short command.
+    It is `execute_command` without redis-py's overhead, which is half of the time of a short command.
 
     Args:
-        before_answer: Called with the connection when the command was sent; what it raises, this raises.
-        limit_s: Seconds that this may take, if not the `timeout_s` of the settings.
+        before_answer: Called with the connection after the command was sent; its errors propagate.
+        limit_s: Seconds that this may take; `None` for the `timeout_s` of the settings.
 
     Raises:
         redis.ResponseError: The server refused the command.
@@ -116,7 +118,7 @@ def call(
     except redis.ResponseError:
         raise
     except BaseException:
-        connection.disconnect()  # whatever answer is on its way must not be taken for that of the next command
+        connection.disconnect()  # a late answer must not be read as that of the next command
         raise
     finally:
         if limit_s is not None:
@@ -125,14 +127,14 @@ def call(
 
 
 def limit(connection: Any, seconds: float) -> None:
-    """Let whatever is done on *connection* from now on take *seconds* at most, connecting included."""
+    """Limit each operation on *connection* from now on to *seconds*, including connecting."""
     connection.socket_timeout = connection.socket_connect_timeout = seconds
     if connection._sock is not None:
         connection._sock.settimeout(seconds)
 
 
 def run(client: redis.Redis, script: Script, key: str, *arguments: EncodableT) -> Any:
-    """Run *script* on *key* in one trip; in a second one if the server has not got it yet, or not any more.
+    """Run *script* on *key* in one round trip; in two if the server does not have the script.
 
     Raises:
         redis.RedisError: As `call`.
@@ -153,23 +155,23 @@ def run_on(client: redis.Redis, script: Script, keys: Sequence[str], *arguments:
 
 
 def glob_escaped(text: str) -> str:
-    """Return a pattern of SCAN that *text* alone matches."""
+    """Return a SCAN pattern that matches *text* alone."""
     return _GLOB.sub(r"\\\1", text)
 
 
 def about(client: redis.Redis) -> str:
-    """Return one line about the server, with what its settings put at risk.
+    """Return one line about the server, with a warning if its configuration may lose data.
 
     Raises:
-        redis.RedisError: It does not answer, or refuses the credentials.
+        redis.RedisError: The server does not answer, or refuses the credentials.
     """
     found = client.info()
-    kept = "" if found.get("aof_enabled") else "; appendonly is off: what it holds may be lost when it stops"
+    kept = "" if found.get("aof_enabled") else "; appendonly is off: its data may be lost when it stops"
     return f"Redis {found['redis_version']} at {address(client)}{kept}"
 
 
 def address(client: redis.Redis) -> str:
-    """Return where *client* connects to, without credentials."""
+    """Return the address to which *client* connects, without credentials."""
     known = client.connection_pool.connection_kwargs
     if "path" in known:
         return f"{known['path']} database {known.get('db', 0)}"

@@ -1,4 +1,4 @@
-"""The pool of connections, without what redis-py's own does around each command."""
+"""A connection pool without the overhead of redis-py's own pool."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ import redis
 
 
 class Connections(redis.ConnectionPool):
-    """Hands out idle connections without locks and counters: those cost as much time as a short command.
+    """A pool without locks and counters, which cost as much time as a short command.
 
-    Safe for many threads, since `deque` is. Whatever it ever made counts as in use for the original, which so
-    closes all of them in the end.
+    Safe for many threads, since `deque` is. The original regards every connection as in use, so its `disconnect`
+    closes all of them.
     """
 
     def reset(self) -> None:
-        """Start without connections, as the original does when made, and in a forked child."""
+        """Start without connections; the original calls it at creation and in a forked child."""
         super().reset()
         self._idle: deque[Any] = deque()
 
     def get_connection(self, *_: Any, **__: Any) -> Any:
-        """Return a connection that nobody else uses; it may have to connect first."""
+        """Return a connection for exclusive use; it may have to connect first."""
         if self.pid != os.getpid():
             self._checkpid()
         try:
             connection = self._idle.pop()
         except IndexError:
-            with self._lock:  # for `disconnect`, which goes through all of them
-                connection = self.make_connection()  # it connects with the first command
+            with self._lock:  # `disconnect` iterates over all of them
+                connection = self.make_connection()  # it connects at the first command
                 self._in_use_connections.add(connection)
             return connection
-        if _is_spoilt(connection):
-            connection.disconnect()  # it connects anew with the next command
+        if _is_unusable(connection):
+            connection.disconnect()  # it reconnects at the next command
         return connection
 
     def release(self, connection: Any) -> None:
-        """Take back a connection from which every answer was read, or which was disconnected."""
+        """Return a connection to the pool, after all its answers were read or it was disconnected."""
         if connection.pid == os.getpid():
             self._idle.append(connection)
 
 
-def _is_spoilt(connection: Any) -> bool:
-    """Return whether the server has closed the connection, or has sent what nobody asked for."""
+def _is_unusable(connection: Any) -> bool:
+    """Return whether the server has closed the connection or sent unrequested data."""
     try:
         return bool(connection._sock is not None and connection.can_read())
     except (OSError, redis.RedisError):

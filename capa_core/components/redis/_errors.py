@@ -1,4 +1,4 @@
-"""Which of redis-py's errors means what."""
+"""Translation of redis-py's errors."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _BY_TYPE: dict[type[BaseException], type[CapaError]] = {
     redis.RedisError: UnknownError,
 }
 
-# Replies for which redis-py has no type of its own: https://github.com/redis/redis/blob/7.0/src/server.c
+# Replies without a type in redis-py: https://github.com/redis/redis/blob/7.0/src/server.c
 _BY_FIRST_WORD: dict[str, type[CapaError]] = {
-    "MISCONF": ExhaustedError,  # it cannot write its snapshot, mostly for a full disk, and refuses writes
+    "MISCONF": ExhaustedError,  # it cannot write its snapshot, usually because the disk is full, and refuses writes
     "NOREPLICAS": UnavailableError,
     "MASTERDOWN": UnavailableError,
     "CLUSTERDOWN": UnavailableError,
@@ -43,7 +43,7 @@ _BY_FIRST_WORD: dict[str, type[CapaError]] = {
 
 
 def name_error(error: Exception) -> type[CapaError] | None:
-    """Return Capa's type for *error*; `None` for what is not redis-py's."""
+    """Return Capa's type for *error*; `None` if it is not redis-py's."""
     if isinstance(error, redis.ResponseError):
         named = _BY_FIRST_WORD.get(str(error).partition(" ")[0])
         if named is not None:

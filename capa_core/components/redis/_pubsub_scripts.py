@@ -1,8 +1,8 @@
-"""The Lua of pub/sub. Layout: see `RedisPubSub`. Each script has the topic's base as its key and runs atomically.
+"""The Lua scripts of pub/sub. Layout: see `RedisPubSub`. Each has the topic's base as its key and runs atomically.
 
-Within a script: `key(level)` is a stream; a receipt is `level|entry id`; `back` names the consumer that stands for
-nobody: what is handed back is its, and stands in the sorted set `:back:<group>` by when it shall come again.
-An entry in `wake` tells one waiting consumer of each group that something is due before it would look by itself.
+Within a script: `key(level)` is a stream; a receipt is `level|entry id`; `BACK` is the placeholder consumer that owns
+returned messages; the sorted set `:back:<group>` orders them by the time of their redelivery. An entry in `wake`
+signals to one waiting consumer of each group that a message is due before its next poll.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ local base = KEYS[1]
 local BACK = '0|back'
 
 local wake = base .. ':wake'
-local SOON_MS = 250 -- by then a waiting consumer looks by itself
+local SOON_MS = 250 -- the longest time between two polls of a waiting consumer
 
 local function key(level) return base .. ':' .. level end
 
-local function tell_of(delay_ms)
+local function signal_due(delay_ms)
     if tonumber(delay_ms) < SOON_MS then redis.pcall('XADD', wake, 'MAXLEN', 1, '*', 'in', delay_ms) end
 end
 
@@ -32,7 +32,7 @@ local function split(receipt)
     return string.match(receipt, '^(%d)|(.+)$')
 end
 
--- How often the entry was delivered, if it is `consumer`'s; else nil, also if the group has gone away.
+-- The number of deliveries of the entry if `consumer` owns it; else nil, also if the group does not exist.
 local function deliveries(level, group, id, consumer)
     local pending = redis.pcall('XPENDING', key(level), group, id, id, 1, consumer)
     if pending.err then
@@ -65,7 +65,7 @@ local function groups_of(level)
     return found
 end
 
--- An entry goes when every group is through with it.
+-- The entries that every group has processed, which can be deleted.
 local function unneeded(level, ids, group)
     local kept = {}
     for _, other in ipairs(groups_of(level)) do
@@ -83,7 +83,7 @@ local function unneeded(level, ids, group)
     return free
 end
 
--- Delete what no remaining group needs, up to the first entry that one does need.
+-- Delete the entries before the first one that a remaining group needs.
 local function trim(level)
     local groups, least = groups_of(level), nil
     for _, group in ipairs(groups) do
@@ -113,7 +113,7 @@ local function destroy(group)
     if last then redis.call('DEL', wake) end
 end
 
--- Groups of consumers' own that have shown no sign of life go away.
+-- Remove temporary groups without a heartbeat.
 local function sweep(now)
     local groups = redis.call('HGETALL', base .. ':groups')
     for i = 1, #groups, 2 do
@@ -126,7 +126,7 @@ end
 JOIN = (
     COMMON
     + r"""
--- group, ms without a sign of life until it goes away (0: never)
+-- group, ms after the last heartbeat at which it is removed (0: never)
 local group, life, now = ARGV[1], tonumber(ARGV[2]), now_ms()
 sweep(now)
 local from = '$'
@@ -152,7 +152,7 @@ LATER = (
 local fields = {}
 for i = 2, #ARGV do fields[i - 1] = ARGV[i] end
 redis.call('ZADD', base .. ':later', string.format('%.0f', now_ms() + ARGV[1]), cmsgpack.pack(fields))
-tell_of(ARGV[1])
+signal_due(ARGV[1])
 return 1
 """
 )
@@ -160,9 +160,9 @@ return 1
 TAKE = (
     COMMON
     + r"""
--- group, consumer, how many, whether to look for lost leases, ms without a sign of life (0: group for good), 1 if it
--- was woken -> {level, count, id, fields} of each that comes again, {level, entries} of each level with new ones, ms
--- until the next is due (nil: none is known)
+-- group, consumer, how many, whether to look for lost leases, ms of life without a heartbeat (0: permanent), 1 if it
+-- was woken -> {level, count, id, fields} of each redelivery, {level, entries} of each level with new ones, ms until
+-- the next is due (nil: none is known)
 local group, consumer, room = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local now, again, new = now_ms(), {}, {}
 
@@ -186,7 +186,7 @@ if ARGV[6] == '1' then redis.pcall('XGROUP', 'DELCONSUMER', wake, group, consume
 for _, packed in ipairs(redis.call('ZRANGEBYSCORE', base .. ':later', '-inf', now, 'LIMIT', 0, 1000)) do
     local fields = cmsgpack.unpack(packed)
     local added = redis.pcall('XADD', key(table.remove(fields, 1)), '*', unpack(fields))
-    if added.err then break end -- out of memory: it stays, and what there is can be received and make room
+    if added.err then break end -- out of memory: it stays; receiving other messages may free memory
     redis.call('ZREM', base .. ':later', packed)
 end
 
@@ -234,7 +234,7 @@ return {again, new, later and returning and math.min(later, returning) or later 
 ACK = (
     COMMON
     + r"""
--- group, consumer, then receipts -> how many were still ours
+-- group, consumer, then receipts -> how many the consumer still owned
 local group, consumer, ours, done = ARGV[1], ARGV[2], {}, 0
 for i = 3, #ARGV do
     local level, id = split(ARGV[i])
@@ -261,14 +261,14 @@ return done
 NACK = (
     COMMON
     + r"""
--- group, consumer, ms until they come again, 1 to take back the count, then receipts
+-- group, consumer, ms until their redelivery, 1 to undo the count of the delivery, then receipts
 local group, consumer, due = ARGV[1], ARGV[2], string.format('%.0f', now_ms() + ARGV[3])
 for i = 5, #ARGV do
     local level, id = split(ARGV[i])
     local count = deliveries(level, group, id, consumer)
     if count then hand_back(level, group, id, count - ARGV[4], due) end
 end
-tell_of(ARGV[3])
+signal_due(ARGV[3])
 return 1
 """
 )
@@ -276,7 +276,7 @@ return 1
 EXTEND = (
     COMMON
     + r"""
--- group, consumer, ms without a sign of life (0: group for good), then receipts -> 1 or 0 for each
+-- group, consumer, ms of life without a heartbeat (0: permanent), then receipts -> 1 or 0 for each
 local group, consumer, held = ARGV[1], ARGV[2], {}
 if ARGV[3] ~= '0' and redis.call('HEXISTS', base .. ':groups', group) == 1 then
     redis.pcall('HSET', base .. ':groups', group, string.format('%.0f', now_ms() + ARGV[3]))
@@ -297,7 +297,7 @@ return held
 LEAVE = (
     COMMON
     + r"""
--- group, consumer, 1 if the group is its own
+-- group, consumer, 1 if the group is temporary
 local group, consumer = ARGV[1], ARGV[2]
 if ARGV[3] == '1' then
     destroy(group)
@@ -315,7 +315,7 @@ for level = 0, 9 do
     redis.call('XGROUP', 'DELCONSUMER', key(level), group, consumer)
 end
 redis.pcall('XGROUP', 'DELCONSUMER', wake, group, consumer)
-if any then tell_of(0) end
+if any then signal_due(0) end
 return 1
 """
 )
@@ -323,7 +323,7 @@ return 1
 FORGET_CONSUMERS = (
     COMMON
     + r"""
--- group, a consumer, ms: consumers that hold nothing and have not been heard of for so long are dead
+-- group, a consumer, ms: remove consumers that hold nothing and were inactive for that long
 for level = 0, 9 do
     for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', key(level), ARGV[1])) do
         local consumer = {}

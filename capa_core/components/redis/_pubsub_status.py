@@ -1,4 +1,4 @@
-"""From the answers of the scripts that look into queues to values."""
+"""Parsing of the answers of the scripts that inspect queues."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SCAN_COUNT = 500
 
 
 def topics(client: redis.Redis, prefix: str) -> Iterator[str]:
-    """Yield the topic of each key that holds messages, once: SCAN may name a key twice, and a topic has several."""
+    """Yield each topic once: SCAN may return a key twice, and a topic has several keys."""
     seen: set[bytes] = set()
     begin = f"{prefix}{{:".encode()
     for kind, ending in (("stream", b"0"), ("stream", b"[1-9]"), ("zset", b"later")):
@@ -29,7 +29,7 @@ def topics(client: redis.Redis, prefix: str) -> Iterator[str]:
 
 
 def topic_status(topic: str, answer: list[Any]) -> TopicStatus:
-    """Return what the script INSPECT has found."""
+    """Return the status from the answer of the script INSPECT."""
     kept, oldest_ms, *groups = answer
     return TopicStatus(
         name=topic,
@@ -56,7 +56,7 @@ def _age_s(published_ms: bytes) -> float | None:
 
 
 def peeked(row: list[Any]) -> PeekedMessage:
-    """Return one message that the script PEEK has found."""
+    """Return one message from a row of the script PEEK."""
     position, level, state, count, size, entry_id, fields = row
     entry = dict(zip(fields[::2], fields[1::2], strict=True))
     attributes, published = entry.get(b"a"), entry.get(b"t")

@@ -1,17 +1,18 @@
-"""The Lua that looks into queues, and empties that of one group; the layout is that of `_pubsub_scripts`."""
+"""The Lua scripts that inspect queues, and purge that of one group; the layout is that of `_pubsub_scripts`."""
 
 from __future__ import annotations
 
 from capa_core.components.redis._pubsub_scripts import COMMON
 
 LIVING_CONSUMER_MS = 60_000
-"""A consumer that has neither asked nor holds anything for so long does not count as one."""
+"""A consumer without messages that was inactive for this time is not counted."""
 
 INSPECT = (
     COMMON
     + r"""
--- ms until a consumer counts as gone -> kept, when the oldest of them was published, then for each group:
--- name, depth, in flight, when the oldest was published, consumers, 1 if it is temporary. Times are ms, '' for none.
+-- ms until a consumer counts as inactive -> number of messages without a group, publishing time of the oldest of them,
+-- then for each group: name, depth, in flight, publishing time of the oldest, consumers, 1 if it is temporary. Times
+-- are ms, '' for none.
 local now, later = now_ms(), base .. ':later'
 
 local function published(id, fields)
@@ -111,8 +112,8 @@ local function add(position, level, state, count, id, fields)
     found[#found + 1] = {position, level, state, count, size, id, fields}
 end
 
--- State and count of an entry for the group; nil if it is through with it.
-local function standing(level, id, last)
+-- State and count of an entry for the group; nil if the group has processed it.
+local function state_of(level, id, last)
     if not known then return 'ready', 0 end
     local pending = redis.call('XPENDING', key(level), group, id, id, 1)[1]
     if not pending then return after(id, last) and 'ready', 0 end
@@ -130,7 +131,7 @@ if start ~= 'L' then
         while #found < most do
             local entries = redis.call('XRANGE', key(level), from, '+', 'COUNT', most - #found)
             for _, entry in ipairs(entries) do
-                local state, count = standing(level, entry[1], last)
+                local state, count = state_of(level, entry[1], last)
                 if state then add(level .. '|' .. entry[1], level, state, count, entry[1], entry[2]) end
                 from = '(' .. entry[1]
             end
@@ -153,7 +154,7 @@ return found
 PURGE_GROUP = (
     COMMON
     + r"""
--- group -> how many messages waited for it
+-- group -> the number of its messages
 local group, total = ARGV[1], 0
 if redis.call('HEXISTS', base .. ':groups', group) == 0 then return 0 end
 local alone = redis.call('HLEN', base .. ':groups') == 1

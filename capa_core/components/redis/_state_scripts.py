@@ -1,10 +1,10 @@
-"""The Lua that state needs where one plain command cannot do it. Layout and conditions: see `RedisState`."""
+"""The Lua scripts of state, for operations beyond one plain command. Layout and conditions: see `RedisState`."""
 
 from __future__ import annotations
 
 MARK = b"\x00\x01ce"
 HEADER = len(MARK) + 16
-"""A stored value is MARK, 16 characters of etag, then the value."""
+"""The beginning of a stored value: MARK, 16 characters of etag, then the value."""
 
 _ETAG = r"""
 local function etag(key)

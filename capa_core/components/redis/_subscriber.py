@@ -1,4 +1,4 @@
-"""The connections of those who wait for a channel: each reads its own, so that no thread has to hand messages on."""
+"""Connections for waiting on channels: each thread reads its own, so that no thread has to pass messages on."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from capa_core.components.redis._client import RedisSettings, connect, forget, l
 
 
 class Listener:
-    """One connection, which listens on one channel at a time. Used by one thread at a time."""
+    """A connection that listens on one channel at a time. Used by one thread at a time."""
 
     def __init__(self, connection: Any) -> None:  # redis-py's types are incomplete
         self._connection = connection
 
     def begin(self, channel: str, timeout_s: float) -> None:
-        """Receive what is published on *channel* from now on.
+        """Receive the messages published on *channel* from now on.
 
         Raises:
             redis.ConnectionError: There is no connection.
@@ -30,13 +30,13 @@ class Listener:
         limit(self._connection, timeout_s)
         self._connection.send_command("SUBSCRIBE", name, check_health=False)
         confirmed = False
-        while not confirmed:  # what comes before is of the channel that it listened on last
+        while not confirmed:  # earlier messages are those of the previous channel
             if not self._connection.can_read(timeout=timeout_s):
                 raise redis.TimeoutError(f"no answer to SUBSCRIBE within {timeout_s:g} s")
             confirmed = self._read()[:2] == [b"subscribe", name]
 
     def next(self, timeout_s: float) -> bytes | None:
-        """Return the next message, or `None` if none came in *timeout_s*.
+        """Return the next message; `None` if none came within *timeout_s*.
 
         Raises:
             redis.ConnectionError: The connection broke, so messages may have been missed.
@@ -44,7 +44,7 @@ class Listener:
         return cast("bytes", self._read()[2]) if self._connection.can_read(timeout=timeout_s) else None
 
     def end(self) -> None:
-        """Receive no more. The server's answer is read by whoever listens next.
+        """Stop receiving. The next `begin` reads the server's answer.
 
         Raises:
             redis.ConnectionError: The connection broke.
@@ -52,7 +52,7 @@ class Listener:
         self._connection.send_command("UNSUBSCRIBE", check_health=False)
 
     def is_open(self) -> bool:
-        """Return whether the connection still stands, after nobody has used it for a while."""
+        """Return whether an idle connection is still open."""
         try:
             while self._connection.can_read():
                 self._read()
@@ -61,12 +61,12 @@ class Listener:
         return True
 
     def interrupt(self) -> None:
-        """Break the connection under another thread, which finds it so and lets go of it."""
+        """Break the connection that another thread uses; that thread then closes it."""
         with suppress(OSError, AttributeError):
             self._connection._sock.shutdown(socket.SHUT_RDWR)
 
     def disconnect(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._connection.disconnect()
 
     def _read(self) -> list[Any]:
@@ -74,7 +74,7 @@ class Listener:
 
 
 class Subscriber:
-    """Keeps as many connections as threads ever listened at a time. Safe for many threads, as `deque` and `set` are."""
+    """A pool of listeners, one per concurrent thread. Safe for many threads, as `deque` and `set` are."""
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
@@ -85,10 +85,10 @@ class Subscriber:
 
     @contextmanager
     def listen(self, channel: str, timeout_s: float) -> Iterator[Listener]:
-        """Receive all that is published on *channel* from the beginning of the block on.
+        """Receive all messages published on *channel* during the block.
 
         Args:
-            timeout_s: How long the server may take to confirm.
+            timeout_s: Seconds within which the server must confirm.
 
         Raises:
             redis.ConnectionError: There is no connection.
@@ -108,14 +108,14 @@ class Subscriber:
             self._busy.discard(listener)
 
     def close(self) -> None:
-        """End all connections; those who listen are told that theirs broke. A second `close` does nothing."""
+        """Close all connections; active listeners get a connection error. A second `close` does nothing."""
         self._closed = True
         for listener in tuple(self._busy):
             listener.interrupt()
         self._disconnect_idle()
 
     def forget(self) -> None:
-        """In a forked child: leave the connections to the parent and start without any."""
+        """Reset in a forked child, leaving the connections to the parent."""
         self._idle, self._busy = deque(), set()
         forget(self._client, self._settings)
 

@@ -22,8 +22,8 @@ from capa_core.components.redis._client import (
 from capa_core.components.redis._errors import name_error
 from capa_core.errors import CapaError
 
-# A server that lost its data begins above all that it has counted: it cannot have counted more than one a
-# millisecond. Numbers go as text, for Lua's own way to write them is `1.7e+12`.
+# After a loss of data the tokens begin above all earlier ones, since at most one is issued per millisecond. Numbers
+# are passed as text, because Lua would write them as `1.7e+12`.
 _ACQUIRE = r"""
 -- lock, counter; owner, lease_ms -> the token, or nil if another holds it
 local held = redis.call('GET', KEYS[1])
@@ -59,25 +59,25 @@ _PAGE = 500
 
 
 class RedisLockSettings(RedisSettings):
-    """Where the server is, and what its keys begin with."""
+    """The address of the server, and the prefix of its keys."""
 
     prefix: str = "capa:lock:"
 
 
 class RedisLock(LockDriver[RedisLockSettings]):
-    """A lock is the key `<prefix>{<name>}` with the lease as its expiry: `<token>:<owner>`.
+    """Locks as keys `<prefix>{<name>}` with the value `<token>:<owner>` and the lease as expiry.
 
     `<prefix>{<name>}:token` counts the tokens and never expires. Braces and percent signs in names are written as
     `%7B`, `%7D` and `%25`, so that a cluster keeps both keys together.
 
-    When a replica takes over that had not seen an acquisition, a second holder can come in, with the same token.
-    Where that matters, let the server wait for replicas (`min-replicas-to-write`) or take another engine.
+    If a replica is promoted before it has received an acquisition, there can be a second holder with the same token.
+    If that matters, require replicas (`min-replicas-to-write`) or use another engine.
     """
 
     settings_type = RedisLockSettings
     features = {
         **dict.fromkeys(LockFeature, NATIVE),
-        LockFeature.DURABLE: approximate("as the server's appendonly and appendfsync settings say"),
+        LockFeature.DURABLE: approximate("as the server's appendonly and appendfsync settings define"),
     }
 
     def __init__(self, settings: RedisLockSettings) -> None:

@@ -31,9 +31,9 @@ from capa_core.errors import CapaError, UnknownError
 
 LEVELS = range(9, -1, -1)
 _SLICE_S = 0.25
-"""How long one blocking read lasts at most: the bound on how late a `close` is. The scripts know it as SOON_MS."""
+"""The longest blocking read, and so the longest delay of a `close`. In the scripts it is SOON_MS."""
 _TRUSTED_S = 0.05
-"""For so long after a look for what comes again, only new messages are read."""
+"""Time after a search for redeliveries during which only new messages are read."""
 _LOOK_FOR_LOST_S = 1.0
 _FORGET_CONSUMERS_S = 60.0
 _DEAD_CONSUMER_MS = 600_000
@@ -43,10 +43,10 @@ _Receipt = str
 
 
 class RedisPubSubSettings(RedisSettings):
-    """Where the server is, what its keys begin with, and when broadcast groups end.
+    """The address of the server, the prefix of its keys, and the life of broadcast groups.
 
     Attributes:
-        abandoned_s: After so long without a sign of life from its consumer, a broadcast group goes away.
+        abandoned_s: Seconds after the last heartbeat of its consumer at which a broadcast group is removed.
     """
 
     prefix: str = "capa:pubsub:"
@@ -54,20 +54,20 @@ class RedisPubSubSettings(RedisSettings):
 
 
 class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
-    """Ten streams for each topic, one for each priority, with a consumer group for each group.
+    """Pub/sub on ten streams for each topic, one for each priority, with a consumer group for each group.
 
     All keys of a topic begin with `<prefix>{:<topic>}`, its base, and so share a slot of a cluster:
 
     - `<base>:0` to `<base>:9`: the streams. Fields of an entry: `i` id, `d` data, `c` content type, `a` attributes as
-      JSON, `t` when it was published if that is not when it was added. Left out where it is the default.
-    - `<base>:groups`: a hash of each group and when it goes away, 0 for never.
-    - `<base>:later`: a sorted set of delayed messages by when they are due.
-    - `<base>:back:<group>`: a sorted set of what was handed back, by when it comes again.
-    - `<base>:wake`: a stream that wakes a consumer when something is due sooner than it would look. What is due is late
-      by more than 50 ms only if the consumer that was woken is busy by then; by 250 ms at most.
+      JSON, `t` the publishing time if that is not when it was added. Default values are left out.
+    - `<base>:groups`: a hash of each group and the time of its removal, 0 for never.
+    - `<base>:later`: a sorted set of delayed messages by their due times.
+    - `<base>:back:<group>`: a sorted set of returned messages by the times of their redelivery.
+    - `<base>:wake`: a stream that wakes a consumer when a message is due before its next poll. A due message is late by
+      more than 50 ms only if the consumer that was woken is busy; by at most 250 ms.
 
     A publish is one XADD. An entry is deleted when every group has acknowledged it. The name of a consumer begins with
-    its lease, so that each consumer can tell whose leases ran out.
+    its lease, so that each consumer can detect expired leases of others.
     """
 
     settings_type = RedisPubSubSettings
@@ -81,7 +81,7 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
         PubSubFeature.BROADCAST: BY_DRIVER,
         PubSubFeature.PRIORITY: BY_DRIVER,
         PubSubFeature.ORDER_BY_KEY: absent("a stream hands its entries to all consumers of a group at once"),
-        PubSubFeature.DURABLE: approximate("as the server's appendonly and appendfsync settings say"),
+        PubSubFeature.DURABLE: approximate("as the server's appendonly and appendfsync settings define"),
     }
 
     def __init__(self, settings: RedisPubSubSettings) -> None:
@@ -111,7 +111,7 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
             for message in messages:
                 if (
                     message.delay_s
-                ):  # by its text: a pipeline cannot come back for a script the server has not got
+                ):  # by its text: a pipeline cannot resend a script that the server does not have
                     pipeline.execute_command("EVAL", scripts.LATER, 1, base, *_delayed(message))
                 else:
                     pipeline.execute_command("XADD", f"{base}:{message.priority}", "*", *_fields(message))
@@ -123,7 +123,7 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
         return RedisConsumer(self, self._base(topic), group, lease_s, life_ms)
 
     def join(self, base: str, group: str, life_ms: int) -> None:
-        """Make the group, or show that it lives."""
+        """Create the group, or renew it."""
         run(self.client, self._join, base, group, life_ms)
 
     def depth(self, topic: str, group: str) -> int:
@@ -255,14 +255,16 @@ class RedisConsumer(ConsumerDriver):
         if self._closed:
             return
         self._closed = True
-        with self._receiving:  # what a `receive` in another thread leases until it ends is handed back too
+        with (
+            self._receiving
+        ):  # messages that a `receive` in another thread leases before it ends are released too
             self._run("LEAVE", 1 if self._life_ms else 0)
 
     def _run(self, script: str, *arguments: Any) -> Any:
         return run(self._client, self._script[script], self._base, self._group, self._name, *arguments)
 
     def _in_group(self, call: Callable[[], list[Delivery]]) -> list[Delivery]:
-        """Call, and once more if the group is gone with a server that forgot it, or for want of a sign of life."""
+        """Call, and once more after joining if the group is missing: the server lost it, or removed it as abandoned."""
         try:
             return call()
         except redis.ResponseError as error:
@@ -273,7 +275,7 @@ class RedisConsumer(ConsumerDriver):
         return call()
 
     def _receive(self, most: int, left_s: float) -> list[Delivery]:
-        """Return what there is; else wait for new messages, no longer than until something else may be due."""
+        """Return available messages; else wait for new ones, at most until another may be due."""
         if self._surplus:
             taken, self._surplus = self._surplus[:most], self._surplus[most:]
             return taken
@@ -286,13 +288,13 @@ class RedisConsumer(ConsumerDriver):
         return self._await_new(most, min(left_s, self._slice_s))
 
     def _take(self, most: int, now: float) -> list[Delivery]:
-        """Return what comes again, and what is new, in the order of priority."""
+        """Return redeliveries, then new messages in the order of priority."""
         look = now >= self._next_look
         again, new, *due_ms = self._run(
             "TAKE", most, 1 if look else 0, self._life_ms, 1 if self._woken else 0
         )
         self._woken, self._last_take = False, now
-        # What is due and was not given had no room, here or in the server: in a moment, rather than without a rest.
+        # A due message that was not returned had no room, here or in the server: pause briefly rather than spin.
         self._next_due = now + (due_ms[0] / 1000 or _TRUSTED_S) if due_ms else math.inf
         if look:
             self._next_look = now + self._look_every_s
@@ -305,12 +307,12 @@ class RedisConsumer(ConsumerDriver):
         return deliveries
 
     def _await_new(self, most: int, block_s: float) -> list[Delivery]:
-        """Wait for new messages. Several streams at once may give more than *most*: the rest is for the next call."""
+        """Wait for new messages. Several streams may return more than *most*: the next call returns the rest."""
         block_ms = math.ceil(block_s * 1000)
         answer = call(
             self._client,
             *("XREADGROUP", *self._read_new, str(most), "BLOCK", str(block_ms), *self._from_streams),
-            before_answer=self._ring if self._next_due < time.monotonic() + block_s else None,
+            before_answer=self._wake_when_due if self._next_due < time.monotonic() + block_s else None,
         )
         deliveries: list[Delivery] = []
         for stream, entries in answer or ():
@@ -321,8 +323,8 @@ class RedisConsumer(ConsumerDriver):
         self._surplus = deliveries[most:]
         return deliveries[:most]
 
-    def _ring(self, connection: Any) -> None:
-        """Wake whoever waits when the next is due: the server itself ends a wait up to 100 ms late (its `hz`)."""
+    def _wake_when_due(self, connection: Any) -> None:
+        """Wake a waiting consumer when the next message is due: the server ends a wait up to 100 ms late (its `hz`)."""
         if not connection.can_read(timeout=max(0.0, self._next_due - time.monotonic())):
             call(self._client, "XADD", f"{self._base}:wake", "MAXLEN", 1, "*", "in", 0)
 
@@ -347,7 +349,7 @@ def _deliveries(level: int, entries: Iterable[Any]) -> list[Delivery]:
 
 
 def _delivery(level: int, count: int, ident: bytes, fields: list[bytes]) -> Delivery:
-    """Return one entry; *fields* are its names and values in turn."""
+    """Return the delivery of one entry; *fields* alternates names and values."""
     entry = dict(zip(fields[::2], fields[1::2], strict=True))
     entry_id = ident.decode()
     attributes, published = entry.get(b"a"), entry.get(b"t")

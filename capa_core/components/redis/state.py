@@ -1,4 +1,4 @@
-"""State in Redis: one key for each value, one trip for each call."""
+"""State in Redis: one key for each value, one round trip for each call."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ _LONGEST_TTL_S = 9 * 10**15
 
 
 class RedisStateSettings(RedisSettings):
-    """Where the server is, and what its keys begin with."""
+    """The address of the server, and the prefix of its keys."""
 
     prefix: str = "capa:state:"
 
 
 class RedisState(StateDriver[RedisStateSettings]):
-    r"""Each value is a string at `<prefix><key>`: `00 01 63 65`, 16 characters of etag, then the value itself.
+    r"""State as strings at `<prefix><key>`: `00 01 63 65`, 16 characters of etag, then the value itself.
 
-    So `GETRANGE <prefix><key> 20 -1` gives the value to anybody. Strings that others stored there without the first
-    20 bytes are values too; their etag is a digest, so a change that is undone goes unseen. A write with `notify` is
-    published, as stored, on the channel `<prefix>@<database>:<key>`.
+    So `GETRANGE <prefix><key> 20 -1` returns the value to any client. Strings that other programs stored without the
+    first 20 bytes are values too; their etag is a digest, so a change that is undone is not detected. A write with
+    `notify` is published, as stored, on the channel `<prefix>@<database>:<key>`.
 
     A plain write is one SET; a condition, a notice or an increment is one EVALSHA. On a cluster, keys of a bulk
     call or a transaction must share a hash tag.
@@ -62,7 +62,7 @@ class RedisState(StateDriver[RedisStateSettings]):
     settings_type = RedisStateSettings
     features = {
         **dict.fromkeys(StateFeature, NATIVE),
-        StateFeature.DURABLE: approximate("as the server's appendonly and appendfsync settings say"),
+        StateFeature.DURABLE: approximate("as the server's appendonly and appendfsync settings define"),
     }
 
     def __init__(self, settings: RedisStateSettings) -> None:
@@ -93,7 +93,7 @@ class RedisState(StateDriver[RedisStateSettings]):
 
     def put(self, write: Put) -> str | None:
         """See `StateDriver.put`."""
-        etag, stored = _sealed(write.value)
+        etag, stored = _with_new_etag(write.value)
         if write.if_etag is None and not write.notify:
             call(self._client, "SET", self._prefix + write.key, stored, *_expiry(write.ttl_s))
             return etag
@@ -105,11 +105,11 @@ class RedisState(StateDriver[RedisStateSettings]):
         etags = []
         with self._client.pipeline(transaction=False) as pipeline:
             for write in writes:
-                etag, stored = _sealed(write.value)
+                etag, stored = _with_new_etag(write.value)
                 etags.append(etag)
                 if write.if_etag is None and not write.notify:
                     pipeline.set(self._prefix + write.key, stored, px=_milliseconds(write.ttl_s))
-                else:  # by its text: a pipeline cannot come back for a script that the server does not know
+                else:  # by its text: a pipeline cannot resend a script that the server does not have
                     pipeline.eval(PUT, 1, self._prefix + write.key, *self._arguments(write, stored))
             return [etag if done else None for etag, done in zip(etags, pipeline.execute(), strict=True)]
 
@@ -129,7 +129,7 @@ class RedisState(StateDriver[RedisStateSettings]):
         arguments: list[bytes | str | int] = []
         for operation in operations:
             if isinstance(operation, Put):
-                condition, *rest = self._arguments(operation, _sealed(operation.value)[1])
+                condition, *rest = self._arguments(operation, _with_new_etag(operation.value)[1])
                 arguments += [condition, "put", *rest]
             else:
                 arguments += [_condition(operation), "delete", "", "", ""]
@@ -148,11 +148,13 @@ class RedisState(StateDriver[RedisStateSettings]):
 
     def increment(self, key: str, by: int, ttl_s: float | None) -> int:
         """See `StateDriver.increment`."""
-        header = _sealed(b"")[1]
+        header = _with_new_etag(b"")[1]
         ttl_ms = _milliseconds(ttl_s) or ""
         answer = run(self._client, self._increment_script, self._prefix + key, by, header, ttl_ms)
         if answer is None:
-            raise ConflictError(f"{key!r} holds no whole number, or adding {by} leaves the range of 64 bits.")
+            raise ConflictError(
+                f"{key!r} does not hold a whole number, or adding {by} would exceed 64 bits. Nothing was added."
+            )
         return int(answer)
 
     def wait(self, key: str, etag: str, timeout_s: float) -> StateItem | None:
@@ -172,7 +174,7 @@ class RedisState(StateDriver[RedisStateSettings]):
         return _item(key, call(self._client, "GET", self._prefix + key, limit_s=self._limit_s(left_s)))
 
     def _limit_s(self, left_s: float) -> float:
-        """Return how long one trip of a wait may take: a look with no time left gets some all the same."""
+        """Return the seconds for one round trip of a wait; a read with no time left still gets some."""
         return min(self.settings.timeout_s, max(left_s, _LAST_LOOK_S))
 
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
@@ -203,7 +205,7 @@ class RedisState(StateDriver[RedisStateSettings]):
         forget(self._client, self.settings)
 
     def _arguments(self, write: Put, stored: bytes) -> list[bytes | str | int]:
-        """Return what the scripts take for *write*."""
+        """Return the script arguments for *write*."""
         channel = self._channels + write.key if write.notify else ""
         return [_condition(write), stored, _milliseconds(write.ttl_s) or "", channel]
 
@@ -212,8 +214,8 @@ def _condition(operation: Put | Delete) -> str:
     return "" if operation.if_etag is None else f"={operation.if_etag}"
 
 
-def _sealed(value: bytes) -> tuple[str, bytes]:
-    """Return a new etag, and *value* behind it as it is stored."""
+def _with_new_etag(value: bytes) -> tuple[str, bytes]:
+    """Return a new etag, and the stored form of *value* with it."""
     etag = os.urandom(8).hex()
     return etag, MARK + etag.encode() + value
 
@@ -231,5 +233,5 @@ def _milliseconds(ttl_s: float | None) -> int | None:
 
 
 def _expiry(ttl_s: float | None) -> tuple[str | int, ...]:
-    """Return the words that SET takes for a time to live."""
+    """Return the arguments of SET for a time to live."""
     return () if ttl_s is None else ("PX", max(1, round(ttl_s * 1000)))

@@ -1,1 +1,1 @@
-"""The embedded default: durable, shared by all processes of one machine, no server."""
+"""Components of SQLite, the embedded default: durable, shared by all processes of one machine, without a server."""

@@ -1,4 +1,4 @@
-"""Several threads' writes in one transaction, each with an outcome of its own."""
+"""Group commit: the writes of several threads in one transaction, each with its own outcome."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Generic, TypeVar, cast
 from capa_core.errors import UnavailableError
 
 T = TypeVar("T")
-INTERRUPTED = "the thread that committed for all was interrupted. Try again."
+INTERRUPTED = "the thread that committed the batch was interrupted. Nothing was stored; try again."
 
 
 class Job(Generic[T]):
-    """One write that waits for somebody to commit it, and then its outcome."""
+    """One write that waits to be committed, and its outcome."""
 
     __slots__ = ("_asleep", "_result", "done", "error", "function", "has_turn")
 
@@ -28,48 +28,48 @@ class Job(Generic[T]):
         self._asleep.acquire()
 
     def called(self, timeout_s: float = -1) -> bool:
-        """Sleep until `call`; `False` if *timeout_s* passed first."""
+        """Sleep until `call`; return whether it came within *timeout_s*."""
         if not self._asleep.acquire(timeout=timeout_s):
             return False
         self._asleep.release()
         return True
 
     def call(self) -> None:
-        """Wake the thread whose job this is."""
+        """Wake the thread of this job."""
         if self._asleep.locked():
             self._asleep.release()
 
     def finish(self) -> None:
-        """Say that there is an outcome."""
+        """Mark the job as done and wake its thread."""
         self.done = True
         self.call()
 
     def run(self, connection: sqlite3.Connection) -> None:
-        """Call the function; what it raises undoes its own changes only and is kept for `outcome`."""
+        """Call the function; an error undoes only its own changes and is kept for `outcome`."""
         connection.execute("SAVEPOINT job")
         try:
             self._result = self.function(connection)
         except Exception as error:
             if not connection.in_transaction:
-                raise  # a full disk, say: SQLite has undone the whole transaction
+                raise  # SQLite has rolled the whole transaction back, for example because the disk is full
             self.error = error
             connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
 
     def fail(self, error: Exception) -> None:
-        """End with *error*, unless it has one of its own."""
+        """Mark the job as failed with *error*, unless it has an error of its own."""
         self.error = self.error or error
         self.finish()
 
     def outcome(self) -> T:
-        """Return what the function returned, or raise what it raised."""
+        """Return the result of the function or raise its error."""
         if self.error is not None:
             raise self.error
         return cast("T", self._result)
 
 
 def commit_together(connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> None:
-    """Run *jobs* in the transaction that is open, commit it, and only then call them done.
+    """Run *jobs* in the open transaction, commit it, and only then mark them as done.
 
     If the transaction as a whole fails, all of them fail. Interrupts are raised after that.
     """
@@ -77,16 +77,16 @@ def commit_together(connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) ->
         for job in jobs:
             job.run(connection)
         connection.execute("COMMIT")
-    except Exception as error:  # noqa: BLE001 - it belongs to the callers, who raise it
-        _give_up(connection, jobs, error)
+    except Exception as error:  # noqa: BLE001 - the callers raise it
+        _fail_all(connection, jobs, error)
     except BaseException:
-        _give_up(connection, jobs, UnavailableError(INTERRUPTED))
+        _fail_all(connection, jobs, UnavailableError(INTERRUPTED))
         raise
     for job in jobs:
         job.finish()
 
 
-def _give_up(connection: sqlite3.Connection, jobs: Sequence[Job[Any]], error: Exception) -> None:
+def _fail_all(connection: sqlite3.Connection, jobs: Sequence[Job[Any]], error: Exception) -> None:
     if connection.in_transaction:
         connection.execute("ROLLBACK")
     for job in jobs:

@@ -1,20 +1,20 @@
-"""One SQLite file, shared by many threads and many processes, with every acknowledged write on the disk.
+"""An SQLite file shared by many threads and processes, with every acknowledged write on the disk.
 
     database = Database(folder / "state.db", "CREATE TABLE IF NOT EXISTS …;", timeout_s=5.0)
     row = database.read(lambda connection: connection.execute("SELECT …", (key,)).fetchone())
-    etag = database.write(lambda connection: …)      # back only after the commit is on the disk
+    etag = database.write(lambda connection: …)      # returns after the commit is on the disk
 
-- Journal mode WAL: readers and the writer do not wait for each other. Synchronous FULL: what is committed is
+- Journal mode WAL: readers and the writer do not wait for each other. Synchronous FULL: a committed write is
   on the disk.
-- Group commit: while one thread commits, the writes of the others queue up, and one of those commits all of them
-  with one fsync. A write that fails is undone alone.
-- Processes take turns by SQLite's own write lock. It is asked for every millisecond or so, because SQLite's
-  built-in wait grows to 100 ms a step and starves processes.
-- Fork: SQLite's locks belong to the process, yet its record of them is copied by a fork, so that a child that
-  merely opens the same file anew would believe that it holds them (howtocorrupt.html, 2.6). Hence every
-  connection is closed *before* a fork, and both sides open theirs when next needed. A driver need do nothing.
+- Group commit: while one thread commits, the writes of the others queue up, and one of those threads commits all of
+  them with one fsync. A write that fails is undone alone.
+- Processes take turns by SQLite's own write lock. It is tried about every millisecond, because the steps of
+  SQLite's built-in wait grow to 100 ms and starve processes.
+- Fork: SQLite's locks belong to the process, yet its record of them is copied by a fork, so that SQLite in a
+  child that opens the same file would assume that it holds them (howtocorrupt.html, 2.6). Hence every connection
+  is closed *before* a fork, and both sides open theirs when next needed. A driver need not do anything.
 
-Nobody may `open()` the file by other means within the process: closing it would drop SQLite's locks
+The file must not be opened by other means within the process: closing it would drop SQLite's locks
 (https://www.sqlite.org/howtocorrupt.html, 2.2).
 """
 
@@ -45,7 +45,7 @@ _LONGEST_PAUSE_S = 0.002
 
 @lru_cache(maxsize=1)
 def largest_row() -> int:
-    """Return how many bytes this SQLite holds in one row: 1,000,000,000 unless it was built otherwise.
+    """Return the largest row in bytes that this SQLite stores: 1,000,000,000 unless it was built otherwise.
 
     https://www.sqlite.org/limits.html, 1
     """
@@ -54,16 +54,16 @@ def largest_row() -> int:
 
 
 class Database:
-    """Runs functions on connections to one file. The first call makes the file and its folder.
+    """A runner of functions on connections to one file. The first call creates the file and its folder.
 
-    A function given to `read` or `write` must fetch all that it wants, must keep neither connection nor
-    cursor, and must not call the database again or fork.
+    A function given to `read` or `write` must fetch all the rows it needs, must keep neither connection
+    nor cursor, and must not call the database again or fork.
 
     Args:
         path: The file. It must be on a local disk: WAL needs memory shared between the processes.
-        schema: The steps from an empty file to the present version, each of statements ended by `;`. Step *n* makes
+        schema: The steps from an empty file to the current version, each of statements ended by `;`. Step *n* makes
             version *n* from the one before, so released steps stay as they are. A file of a later version is refused.
-        timeout_s: How long a call waits for other processes' writes.
+        timeout_s: Seconds for which a call waits for the writes of other processes.
         durable: Whether a write is on the disk when it returns; if not, a power cut may undo the latest of them.
     """
 
@@ -87,13 +87,13 @@ class Database:
             _all.add(self)
 
     def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what *function* returns; each statement in it sees what is committed when it starts.
+        """Return the result of *function*; each statement in it sees the data committed when it starts.
 
         Raises:
             ClosedError: The database was closed.
             SettingsError: A newer Capa made the file.
-            UnavailableError: The file cannot be used in this way.
-            DataLossError: The file is damaged, or no SQLite file. It is left as it is.
+            UnavailableError: The file cannot be opened or locked.
+            DataLossError: The file is damaged, or is not an SQLite file. It is left unchanged.
         """
         if not self._ready:
             with self._committing:
@@ -109,11 +109,11 @@ class Database:
             self._end_reading(connection)
 
     def write(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what *function* returns, after the transaction in which it ran is on the disk.
+        """Return the result of *function*, after the transaction in which it ran is on the disk.
 
         The function runs alone: no other write, of this or another process, comes between its reads and
-        writes. It runs once, on any thread, and must neither begin nor commit. What it raises undoes its own
-        changes only.
+        writes. It runs once, on any thread, and must neither begin nor commit. An error undoes only its own
+        changes.
 
         Raises:
             ClosedError: The database was closed. Nothing was done.
@@ -144,11 +144,11 @@ class Database:
             raise
 
     def native(self) -> sqlite3.Connection:
-        """Return a connection for the application's own statements, the same one until a fork or `close` ends it.
+        """Return a connection for the application's own statements, the same one until a fork or `close` closes it.
 
         Any thread may use it, and all of them share its transaction: a thread that begins one keeps the others off
-        the connection until it has ended it. An open write transaction holds up all writers of the file, in every
-        process. Before a fork it is closed, on both sides: ask for it again.
+        the connection until it has ended it. An open write transaction blocks all writers of the file, in every
+        process. It is closed before a fork, on both sides: get it again afterwards.
 
         Raises:
             ClosedError: The database was closed.
@@ -162,13 +162,13 @@ class Database:
             return self._native
 
     def close(self) -> None:
-        """Wait for what is running, then close all connections. A second `close` does nothing."""
+        """Wait for running calls, then close all connections. A second `close` does nothing."""
         self.pause()
         self._closed = True
         self.resume()
 
     def pause(self) -> None:
-        """Wait for what is running, close all connections, and hold back new calls until `resume`."""
+        """Wait for running calls, close all connections, and block new calls until `resume`."""
         self._committing.acquire()
         with self._turn:
             self._paused = True
@@ -183,7 +183,7 @@ class Database:
             self._writer, self._ready = None, False
 
     def resume(self, *, in_child: bool = False) -> None:
-        """Let calls go on after `pause`; in a forked child, without the threads that wait in the parent."""
+        """Allow calls again after `pause`; in a forked child, drop the waiting threads of the parent."""
         if in_child:
             self._queue = WriteQueue()
             self._turn = threading.Condition(threading.Lock())
@@ -193,12 +193,12 @@ class Database:
         self._committing.release()
 
     def _begin_reading(self) -> sqlite3.Connection | None:
-        """Count a reader in and return an idle connection, if there is one."""
+        """Register a reader and return an idle connection; `None` if there is none."""
         with self._turn:
             while self._paused:
                 self._turn.wait()
             if self._closed:
-                raise ClosedError(f"{self.path} was closed by this process. Open the component anew.")
+                raise ClosedError(f"{self.path} was closed by this process. Open the component again.")
             self._reading += 1
             return self._readers.pop() if self._readers else None
 
@@ -213,28 +213,28 @@ class Database:
     def _commit_waiting(self) -> None:
         try:
             connection = self._begin_writing()
-        except Exception as error:  # noqa: BLE001 - it belongs to the callers, who raise it
+        except Exception as error:  # noqa: BLE001 - the callers raise it
             for job in self._queue.take(_BATCH):
                 job.fail(error)
         else:
-            # Taken only now: those that came while another process was writing share the fsync.
+            # Taken only now, so that writes queued while another process was writing share the fsync.
             commit_together(connection, self._queue.take(_BATCH))
 
     def _begin_writing(self) -> sqlite3.Connection:
-        """Return the writing connection with a transaction open in it, when no other process has one."""
+        """Return the writing connection with an open transaction, once no other process has one."""
         connection = self._open_writer()
         self._roll_back()
         self._until_free(lambda: connection.execute("BEGIN IMMEDIATE"))
         return connection
 
     def _roll_back(self) -> None:
-        """Undo what an interrupt between BEGIN and COMMIT has left."""
+        """Roll back a transaction that an interrupt left open between BEGIN and COMMIT."""
         if self._writer is not None and self._writer.in_transaction:
             self._writer.execute("ROLLBACK")
 
     def _open_writer(self) -> sqlite3.Connection:
         if self._closed:
-            raise ClosedError(f"{self.path} was closed by this process. Open the component anew.")
+            raise ClosedError(f"{self.path} was closed by this process. Open the component again.")
         if self._writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = self._connect()
@@ -250,7 +250,7 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         """Open a connection that several threads use one after another.
 
-        Even a reader may have to wait a little, while another process opens the file first or closes it last.
+        Even a reader may have to wait briefly, while another process opens the file first or closes it last.
         """
         connection = sqlite3.connect(
             self.path, timeout=self.timeout_s, isolation_level=None, check_same_thread=False
@@ -259,14 +259,14 @@ class Database:
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
             connection.execute(
                 "PRAGMA fullfsync=1"
-            )  # macOS: a plain fsync leaves it in the disk's cache there
+            )  # on macOS a plain fsync leaves the data in the disk's cache
         except BaseException:
             connection.close()
             raise
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Make the file what this version needs; several processes may do so at once."""
+        """Upgrade the file to this version; several processes may do so at once."""
         (found,) = self._until_free(lambda: connection.execute("PRAGMA user_version").fetchone())
         if found > self._version:
             raise SettingsError(f"{self.path} was made by a newer Capa (format {found}). Upgrade capa-core.")
@@ -274,7 +274,9 @@ class Database:
             self._until_free(lambda: connection.execute("PRAGMA auto_vacuum=INCREMENTAL"))
         (mode,) = self._until_free(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchone())
         if mode != "wal":
-            raise UnavailableError(f"{self.path}: WAL does not work there. Put the folder on a local disk.")
+            raise UnavailableError(
+                f"{self.path}: the file system does not support WAL. Move the folder to a local disk."
+            )
         if found < self._version:
             self._until_free(lambda: connection.execute("BEGIN IMMEDIATE"))
             try:
@@ -286,8 +288,8 @@ class Database:
                 raise
 
     def _upgrade(self, connection: sqlite3.Connection) -> None:
-        """Take the steps that the file lacks, in the transaction that is open."""
-        # Asked again: another process may have taken them while this one waited for its turn.
+        """Run the steps that the file lacks, in the open transaction."""
+        # Read again: another process may have upgraded the file while this one waited for the lock.
         (found,) = connection.execute("PRAGMA user_version").fetchone()
         for step in self._schema[found:]:
             for statement in _statements(step):
@@ -295,10 +297,10 @@ class Database:
         connection.execute(f"PRAGMA user_version={max(found, self._version)}")
 
     def _until_free(self, function: Callable[[], T]) -> T:
-        """Call *function* until no other process holds the file.
+        """Call *function* until no other process locks the file.
 
-        A wait and not a retry, which is the portable type's: SQLite refuses these statements at once, without its
-        busy timeout, while another process opens the same new file.
+        This is a wait, not a retry as in the portable type: SQLite refuses these statements at once, without its busy
+        timeout, while another process opens the same new file.
         """
         end = time.monotonic() + self.timeout_s
         while True:
@@ -315,7 +317,7 @@ class Database:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """Yield the statements of *script* one by one: `executescript` would commit the transaction that is open."""
+    """Yield the statements of *script* one by one: `executescript` would commit the open transaction."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

@@ -1,4 +1,4 @@
-"""Which of SQLite's errors means what."""
+"""Translation of SQLite's errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _BY_CODE: dict[int, type[CapaError]] = {
 
 
 def name_error(error: Exception) -> type[CapaError] | None:
-    """Return Capa's type for *error*; `None` for what is not SQLite's, and for misuse of it (a bug)."""
+    """Return Capa's type for *error*; `None` if it is not SQLite's, or a misuse of SQLite (a bug)."""
     if isinstance(error, PermissionError):
         return PermissionDeniedError
     if isinstance(error, OSError):
@@ -47,24 +47,24 @@ def name_error(error: Exception) -> type[CapaError] | None:
     return None if code == sqlite3.SQLITE_ERROR else _BY_CODE.get(code, UnknownError)
 
 
-_WHAT_NEXT: dict[int, str] = {
+_NEXT_STEP: dict[int, str] = {
     sqlite3.SQLITE_FULL: "The disk is full: nothing was stored. Make room and try again.",
-    sqlite3.SQLITE_CORRUPT: "The file is damaged. It is left as it is: move it away, or put a copy in its place.",
-    sqlite3.SQLITE_NOTADB: "That is no SQLite file. It is left as it is: move it away, or name another folder.",
-    sqlite3.SQLITE_READONLY: "The file may not be written. Change its permissions, or name another folder.",
-    sqlite3.SQLITE_CANTOPEN: "The file cannot be opened. Look at the folder and its permissions.",
+    sqlite3.SQLITE_CORRUPT: "The file is damaged and was left unchanged. Move it away, or replace it by a backup.",
+    sqlite3.SQLITE_NOTADB: "This is not an SQLite file; it was left unchanged. Move it away, or choose another folder.",
+    sqlite3.SQLITE_READONLY: "The file is read-only. Change its permissions, or choose another folder.",
+    sqlite3.SQLITE_CANTOPEN: "The file cannot be opened. Check the folder and its permissions.",
 }
 
 
 def explain(error: sqlite3.Error, path: Path) -> None:
-    """Raise Capa's error, with the file and what to do, for those of SQLite's that tell neither; pass the others.
+    """Raise Capa's error with the file and the next step, for those of SQLite's that lack both; ignore others.
 
     Raises:
-        CapaError: By the result code.
+        CapaError: The type for the result code.
     """
     code = result_code(error)
-    if code in _WHAT_NEXT:
-        raise _BY_CODE[code](f"{path}: {error}. {_WHAT_NEXT[code]}") from error
+    if code in _NEXT_STEP:
+        raise _BY_CODE[code](f"{path}: {error}. {_NEXT_STEP[code]}") from error
 
 
 def result_code(error: sqlite3.Error) -> int:

@@ -1,7 +1,7 @@
-"""The SQL of a log's groups: their positions, who owns which partition, and which members live.
+"""The SQL of a log's groups: positions, owners of partitions, and live members.
 
-Times of members are those of `_uptime`, so that setting the clock ends no session. After another start of the machine
-no member lives. Each function is one piece of a transaction that the caller has begun.
+Times of members are those of `_uptime`, so that setting the clock ends no session. After a restart of the machine
+no member is live. Each function is one part of a transaction that the caller has begun.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS place (
     committed INTEGER NOT NULL,
     note TEXT NOT NULL DEFAULT '',
     owner TEXT,  -- a member
-    position INTEGER NOT NULL,  -- where the owner reads on
+    position INTEGER NOT NULL,  -- the next offset that the owner reads
     PRIMARY KEY (topic, team, number)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS member (
@@ -52,7 +52,7 @@ _LEAVE = "DELETE FROM member WHERE topic = ? AND team = ? AND name = ?"
 
 
 class NotOwnerError(Exception):
-    """A partition is not the member's; undoes the transaction's changes."""
+    """A partition is not owned by the member; undoes the transaction's changes."""
 
 
 def create(
@@ -105,7 +105,7 @@ def take_turn(connection: sqlite3.Connection, turn: Turn) -> tuple[Outcome, bool
 
 
 class _View:
-    """The group of one topic as a member finds it, after its claims."""
+    """The group of one topic as a member sees it after its claims."""
 
     def __init__(self, connection: sqlite3.Connection, topic: str, turn: Turn, now: float) -> None:
         self.topic = topic
@@ -124,7 +124,7 @@ class _View:
         self.next_change_s = min((at - now for times in others for at in times if at > now), default=3600.0)
 
     def _live_members(self, now: float) -> dict[str, tuple[float, float]]:
-        """Return until when each member is active, and alive; remove the dead."""
+        """Return the times until which each live member is active and alive; remove dead members."""
         live = {}
         key = (self.topic, self._turn.group)
         for name, boot, idle_at, dead_at in self._connection.execute(_MEMBERS, key).fetchall():
@@ -149,7 +149,7 @@ def _fetch_owned(
 ) -> list[Record]:
     records: list[Record] = []
     order = list(positions)
-    random.shuffle(order)  # a full partition must not keep the others waiting
+    random.shuffle(order)  # a full partition must not starve the others
     for partition in order:
         if len(records) >= turn.max_records:
             break
@@ -163,13 +163,13 @@ def _fetch_owned(
 
 
 def move(connection: sqlite3.Connection, group: str, member: str, partition: Partition, offset: int) -> bool:
-    """Set the position of a partition; `False` if it is not the member's."""
+    """Set the position of a partition; return whether the member owns it."""
     values = (offset, partition.topic, group, partition.number, member)
     return connection.execute(_MOVE, values).rowcount == 1
 
 
 def position(connection: sqlite3.Connection, group: str, member: str, partition: Partition) -> int | None:
-    """Return the position of a partition; `None` if it is not the member's."""
+    """Return the position of a partition; `None` if the member does not own it."""
     values = (partition.topic, group, partition.number, member)
     row = connection.execute(_POSITION, values).fetchone()
     return None if row is None else row[0]
@@ -181,7 +181,7 @@ def commit(
     """Store positions.
 
     Raises:
-        NotOwnerError: A partition is not the member's.
+        NotOwnerError: The member does not own a partition.
     """
     for partition, (offset, note) in offsets.items():
         values = (offset, note, partition.topic, group, partition.number, member)
@@ -192,12 +192,12 @@ def commit(
 def give_up(
     connection: sqlite3.Connection, group: str, member: str, partitions: Collection[Partition]
 ) -> None:
-    """Free those of *partitions* that are the member's."""
+    """Release those of *partitions* that the member owns."""
     for topic, number in partitions:
         connection.execute(_GIVE_UP, (topic, group, number, member))
 
 
 def remove(connection: sqlite3.Connection, topic: str, group: str, member: str) -> None:
-    """Remove a member and free its partitions."""
+    """Remove a member and release its partitions."""
     connection.execute(_GIVE_UP_ALL, (topic, group, member))
     connection.execute(_LEAVE, (topic, group, member))

@@ -1,6 +1,6 @@
 """The SQL of a log's records: one row for each partition, and one for each record in it.
 
-Each function is one piece of a transaction that the caller has begun.
+Each function is one part of a transaction that the caller has begun.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS part (
     id INTEGER PRIMARY KEY,
     topic TEXT NOT NULL,
     number INTEGER NOT NULL,
-    first INTEGER NOT NULL DEFAULT 0,  -- records before it were removed
+    first INTEGER NOT NULL DEFAULT 0,  -- earlier records were removed
     behind INTEGER NOT NULL DEFAULT 0,  -- the offset of the next record
     UNIQUE (topic, number)
 );
@@ -51,7 +51,7 @@ _OLD = "SELECT id, first, (SELECT min(number) FROM record WHERE part = part.id A
 
 
 def made(connection: sqlite3.Connection, topic: str, count: int) -> dict[Partition, Bounds]:
-    """Return the partitions of *topic*, making *count* of them if it does not exist."""
+    """Return the partitions of *topic*, creating *count* of them if it does not exist."""
     found = parts(connection, topic)
     if not found:
         connection.executemany(_MAKE, [(topic, number) for number in range(count)])
@@ -60,7 +60,7 @@ def made(connection: sqlite3.Connection, topic: str, count: int) -> dict[Partiti
 
 
 def topics_after(connection: sqlite3.Connection, last: str, most: int) -> list[str]:
-    """Return up to *most* names of topics behind *last*, in order."""
+    """Return up to *most* names of topics after *last*, in order."""
     query = "SELECT DISTINCT topic FROM part WHERE topic > ? ORDER BY topic LIMIT ?"
     return [topic for (topic,) in connection.execute(query, (last, most))]
 
@@ -74,7 +74,7 @@ def parts(connection: sqlite3.Connection, topic: str) -> dict[Partition, Bounds]
 def add(
     connection: sqlite3.Connection, topic: str, numbers: Sequence[int], records: Sequence[OutgoingRecord]
 ) -> list[Position]:
-    """Append each of *records* to the partition in its place in *numbers*."""
+    """Append each of *records* to the partition at the same index in *numbers*."""
     now = time.time()
     next_offset: dict[int, tuple[int, int]] = {}
     for number in set(numbers):
@@ -115,7 +115,7 @@ def truncate(connection: sqlite3.Connection, offsets: Mapping[Partition, int]) -
 
 
 def tidy(connection: sqlite3.Connection, stored_before: float, most: int) -> None:
-    """Remove up to *most* old records of each partition, and give some free pages back to the disk."""
+    """Remove up to *most* old records of each partition, and return some free pages to the disk."""
     for part, first, young, behind in connection.execute(_OLD, (stored_before,)).fetchall():
         until = min(behind if young is None else young, first + most)
         if until > first:
@@ -134,7 +134,7 @@ def bounds(connection: sqlite3.Connection, partitions: Collection[Partition]) ->
 
 
 def _text(headers: Mapping[str, bytes]) -> str:
-    # Latin-1 gives each byte a character, so that headers can stand in JSON whatever they hold.
+    # Latin-1 maps each byte to a character, so that JSON can hold any headers.
     return json.dumps({name: value.decode("latin-1") for name, value in headers.items()}) if headers else ""
 
 

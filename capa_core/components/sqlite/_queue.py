@@ -1,10 +1,10 @@
 """The SQL of pub/sub: one table of queues, one for each topic and group, and one of the messages in them.
 
-`visible_at` is the state of a message: 0 is ready; a time is hidden until then, be it delayed, handed back or
-leased; NULL is behind another message of its key. So one index finds what is ready, most urgent first, as well as
-what comes due next. A receipt is `(seq, count)`: the next delivery of the message has another count.
+`visible_at` is the state of a message: 0 is ready; a time is hidden until then, because it is delayed, returned or
+leased; NULL is behind another message of its key. So one index finds the ready messages, the most urgent first, and
+the time at which the next one becomes due. A receipt is `(seq, count)`: the next delivery has a different count.
 
-Each function is one piece of a transaction that the caller has begun.
+Each function is one part of a transaction that the caller has begun.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage
 from capa_core.components.sqlite._vacuum import release_pages
 
 KEPT = ""
-"""The group whose queue keeps the messages of a topic for the first group that comes."""
+"""The group whose queue holds the messages of a topic until its first group is created."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS queue (
     id INTEGER PRIMARY KEY,
     topic TEXT NOT NULL,
     name TEXT NOT NULL,
-    abandoned_at REAL,  -- when a temporary group goes away, unless its consumer shows signs of life
+    abandoned_at REAL,  -- when a temporary group is removed, unless its consumer renews it
     UNIQUE (topic, name)
 );
 CREATE TABLE IF NOT EXISTS message (
@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS message (
     visible_at REAL,
     urgency INTEGER NOT NULL,  -- 9 - priority
     count INTEGER NOT NULL DEFAULT 0,
-    due REAL NOT NULL,  -- not before this, once it is the first of its key
+    due REAL NOT NULL,  -- the earliest delivery, once it is the first of its key
     expires_at REAL,
     published_at REAL NOT NULL,
     key TEXT NOT NULL,
@@ -48,9 +48,9 @@ CREATE INDEX IF NOT EXISTS message_by_turn ON message (queue, visible_at, urgenc
 CREATE INDEX IF NOT EXISTS message_by_key ON message (queue, key, seq) WHERE key <> '';
 CREATE INDEX IF NOT EXISTS message_by_expiry ON message (expires_at) WHERE expires_at IS NOT NULL;
 """
-# A consumer that was taken for dead keeps the id of its queue. If a later queue could get the same id, it would read,
-# acknowledge and drop another consumer's messages. The sequence starts far above the ids in use, for the sake of
-# processes of the version before, whose consumers may know higher ids than are left in the table.
+# A consumer that was considered dead keeps the id of its queue. If a later queue could get the same id, it would read,
+# acknowledge and drop another consumer's messages. The sequence starts far above the ids in use, because consumers in
+# processes of the previous version may have higher ids than are left in the table.
 _UNIQUE_IDS = """
 CREATE TABLE queue_with_unique_ids (
     id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice
@@ -108,7 +108,7 @@ class Receipt(NamedTuple):
 
 
 def join(connection: sqlite3.Connection, topic: str, group: str, abandoned_at: float | None) -> int:
-    """Return the queue of *group*, made if need be; the first that lasts gets what was kept for it."""
+    """Return the queue of *group*, created if necessary; the first permanent one gets the waiting messages."""
     drop_abandoned(connection, topic)
     known = {name: ident for ident, name, _ in connection.execute(_TARGETS, (topic,))}
     if group in known:
@@ -121,13 +121,13 @@ def join(connection: sqlite3.Connection, topic: str, group: str, abandoned_at: f
 
 
 def live(connection: sqlite3.Connection, queue: int, abandoned_at: float) -> bool:
-    """Show a sign of life of a temporary group; `False` if it went away before."""
+    """Renew a temporary group; return whether it still exists."""
     values = (abandoned_at, queue)
     return connection.execute("UPDATE queue SET abandoned_at = ? WHERE id = ?", values).rowcount == 1
 
 
 def add(connection: sqlite3.Connection, topic: str, messages: Sequence[OutgoingMessage]) -> None:
-    """Append *messages* to the queue of each group, or to the kept ones if there is none."""
+    """Append *messages* to the queue of each group, or to the queue of waiting messages if there is none."""
     rows = list(connection.execute(_TARGETS, (topic,)))
     now = time.time()
     if any(abandoned_at is not None and abandoned_at <= now for _, _, abandoned_at in rows):
@@ -158,13 +158,13 @@ def lease(connection: sqlite3.Connection, queue: int, most: int, lease_s: float)
 
 
 def next_at(connection: sqlite3.Connection, queue: int) -> float | None:
-    """Return when the next message becomes ready, 0 for now, `None` if there is none to come."""
+    """Return the time at which the next message becomes ready: 0 for now, `None` if there is none."""
     row = connection.execute(_NEXT, (queue,)).fetchone()
     return None if row is None else row[0]
 
 
 def remove(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None:
-    """Delete those messages that were not delivered anew, and let the next of their keys come forward."""
+    """Delete those messages that were not redelivered, and make the next ones of their keys available."""
     connection.executemany(_REMOVE, [receipt[:2] for receipt in receipts if not receipt.key])
     for receipt in receipts:
         if receipt.key:
@@ -173,7 +173,7 @@ def remove(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None:
 
 
 def hide(connection: sqlite3.Connection, receipts: Iterable[Receipt], seconds: float) -> list[bool]:
-    """Hide messages for so long, 0 for not at all; `False` in the places of those that were delivered anew."""
+    """Hide messages for *seconds*, or show them if 0; return for each whether its receipt is current."""
     until = time.time() + seconds if seconds else 0
     return [
         connection.execute(_HIDE, (until, receipt.seq, receipt.times)).rowcount == 1 for receipt in receipts
@@ -186,14 +186,14 @@ def release(connection: sqlite3.Connection, receipts: Iterable[Receipt]) -> None
 
 
 def depth(connection: sqlite3.Connection, topic: str, group: str) -> int:
-    """Return how many messages there are for *group*, or are kept for it if it does not exist."""
+    """Return the number of messages for *group*, or of those that wait for a group if it does not exist."""
     known = {name: ident for ident, name, _ in connection.execute(_TARGETS, (topic,))}
     queue = known.get(group, known.get(KEPT))
     return 0 if queue is None else int(connection.execute(_DEPTH, (queue, time.time())).fetchone()[0])
 
 
 def purge(connection: sqlite3.Connection, topic: str) -> int:
-    """Delete all messages of a topic and return how many different ones there were."""
+    """Delete all messages of a topic and return the number of different ones."""
     queues = [(ident,) for ident, _, _ in connection.execute(_TARGETS, (topic,))]
     ids = {
         row[0]
@@ -211,14 +211,14 @@ def drop(connection: sqlite3.Connection, queue: int) -> None:
 
 
 def drop_abandoned(connection: sqlite3.Connection, topic: str) -> None:
-    """Delete the groups of consumers that have shown no sign of life."""
+    """Delete the temporary groups that were not renewed in time."""
     query = "SELECT id FROM queue WHERE topic = ? AND abandoned_at <= ?"
     for (queue,) in connection.execute(query, (topic, time.time())).fetchall():
         drop(connection, queue)
 
 
 def tidy(connection: sqlite3.Connection, most: int) -> None:
-    """Delete some messages that nobody received in time, and give some free pages back to the disk."""
+    """Delete some messages that expired before a delivery, and return some free pages to the disk."""
     remove(
         connection, [Receipt(*row) for row in connection.execute(_EXPIRED, (time.time(), most)).fetchall()]
     )
@@ -226,7 +226,7 @@ def tidy(connection: sqlite3.Connection, most: int) -> None:
 
 
 def _made(cursor: sqlite3.Cursor) -> int:
-    assert cursor.lastrowid is not None  # noqa: S101 - for the type: an INSERT has one
+    assert cursor.lastrowid is not None  # noqa: S101 - for the type checker: an INSERT has one
     return cursor.lastrowid
 
 

@@ -1,4 +1,4 @@
-"""The SQL that looks into queues without changing them; the tables are those of `_queue`."""
+"""The SQL that inspects queues, apart from `purge` without changing them; the tables are those of `_queue`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WHERE topic = ? AND ifnull(abandoned_at > ?, 1) ORDER BY name
 """
 _DEPTH = "SELECT count(*) FROM message WHERE queue = ? AND NOT (count = 0 AND ifnull(expires_at <= ?, 0))"
 _IN_FLIGHT = "SELECT count(*) FROM message WHERE queue = ? AND visible_at > ? AND count > 0"
-# The first number of the index is that of the oldest: no row is read to find it.
+# The index alone gives the number of the oldest message: no row is read to find it.
 _OLDEST = """
 SELECT published_at FROM message
 WHERE seq = (SELECT min(seq) FROM message INDEXED BY message_by_turn WHERE queue = ?)
@@ -31,12 +31,12 @@ _PURGE = "DELETE FROM message WHERE queue = ?"
 
 
 def topics(connection: sqlite3.Connection, after: str, most: int) -> list[str]:
-    """Return the names of topics behind *after*, in order."""
+    """Return up to *most* names of topics after *after*, in order."""
     return [topic for (topic,) in connection.execute(_TOPICS, (after, most))]
 
 
 def inspect(connection: sqlite3.Connection, topic: str) -> TopicStatus:
-    """Return how *topic* and its groups stand."""
+    """Return the status of *topic* and its groups."""
     queues = connection.execute(_QUEUES, (topic, time.time())).fetchall()
     found = [_status(connection, ident, name, temporary=bool(temporary)) for ident, name, temporary in queues]
     groups = tuple(group for group in found if group.name != KEPT)
@@ -49,7 +49,7 @@ def inspect(connection: sqlite3.Connection, topic: str) -> TopicStatus:
 def peek(
     connection: sqlite3.Connection, topic: str, group: str, most: int, *, after: str, max_bytes: int
 ) -> list[PeekedMessage]:
-    """Return up to *most* messages of *group*, or of those that are kept, behind the number *after*."""
+    """Return up to *most* messages of *group*, or of those that wait for a group, after the number *after*."""
     queue = _queue(connection, topic, group) or _queue(connection, topic, KEPT)
     if queue is None:
         return []
@@ -58,7 +58,7 @@ def peek(
 
 
 def purge(connection: sqlite3.Connection, topic: str, group: str) -> int:
-    """Delete the messages of *group* and return how many there were."""
+    """Delete the messages of *group* and return their number."""
     queue = _queue(connection, topic, group)
     if queue is None:
         return 0

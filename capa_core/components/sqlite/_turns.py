@@ -1,4 +1,4 @@
-"""Who commits for whom: threads queue their writes, and one at a time commits what has queued up."""
+"""The queue of writes: threads queue their writes, and one thread at a time commits the queued ones."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from capa_core.errors import UnavailableError
 
 
 class WriteQueue:
-    """The writes of one process that wait, and the turn to commit them.
+    """The waiting writes of one process, and the turn to commit them.
 
-    Whoever finds nobody committing has the turn. The others sleep until their job is done, or until the turn is
-    handed to them: to the one that has waited longest, and only once, so that those whose jobs are done need not
-    come by, and those that come meanwhile make up the next batch.
+    A thread that finds no commit in progress has the turn. The others sleep until their job is done, or until they get
+    the turn: it passes to the one that has waited longest, and only once, so that threads whose jobs are done need not
+    run, and jobs that arrive meanwhile form the next batch.
     """
 
     def __init__(self) -> None:
@@ -26,10 +26,10 @@ class WriteQueue:
         self._taken = False
 
     def enter(self, job: Job[Any], timeout_s: float) -> bool:
-        """Queue *job* and wait; return whether the caller has the turn now, rather than a job that is done.
+        """Queue *job* and wait; return whether the caller has the turn now; if not, its job is done.
 
         Raises:
-            TimeoutError: Neither came in time. The job is withdrawn.
+            TimeoutError: Neither happened in time. The job is withdrawn.
         """
         with self._mutex:
             self._waiting.append(job)
@@ -39,20 +39,20 @@ class WriteQueue:
         if not job.called(timeout_s):
             if self._withdraw(job):
                 raise TimeoutError
-            job.called()  # it is being committed: the outcome is near
+            job.called()  # it is being committed, so this wait is short
         return job.has_turn
 
     def take(self, most: int) -> list[Job[Any]]:
         """Return the jobs that have waited longest, up to *most*, for the caller to commit."""
         with self._mutex:
             batch, rest = list(islice(self._waiting, most)), deque(islice(self._waiting, most, None))
-            self._batch, self._waiting = batch, rest  # at once: an interrupt must not lose a job
+            self._batch, self._waiting = batch, rest  # in one statement: an interrupt must not lose a job
             return batch
 
     def leave(self, job: Job[Any]) -> None:
-        """Hand on the turn if the caller has it; withdraw *job* if it still waits, after an interrupt say.
+        """Pass the turn on if the caller has it; withdraw *job* if it still waits, such as after an interrupt.
 
-        Whoever called `enter` must call it, however `enter` ended: others may wait for that.
+        Each caller of `enter` must call it, also if `enter` raised: others may wait for the turn.
         """
         self._withdraw(job)
         with self._mutex:

@@ -1,4 +1,4 @@
-"""A clock for leases that all processes of a machine share and that nobody sets."""
+"""The uptime of the machine: a clock for leases that all processes share and that cannot be set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @cache
 def boot() -> str:
-    """Return a text that is another after each start of the machine; `""` where the system gives none."""
+    """Return a text that differs after each start of the machine; `""` if the system has none."""
     try:
         return _BOOT_ID.read_text().strip()
     except OSError:
@@ -19,8 +19,8 @@ def boot() -> str:
 
 
 def seconds() -> float:
-    """Return the seconds since `boot`, sleep included; since the epoch where there is no `boot`.
+    """Return the seconds since `boot`, including sleep; since the epoch if there is no `boot`.
 
-    The second is exact enough for leases, but moves when somebody sets the clock.
+    The latter is exact enough for leases, but jumps when the clock is set.
     """
     return time.clock_gettime(time.CLOCK_BOOTTIME) if boot() else time.time()

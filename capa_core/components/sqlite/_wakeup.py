@@ -1,13 +1,13 @@
-"""Wake those who wait for a change, in any process of the machine, without a poll hotter than twice a second.
+"""Wake-ups: signal a change to waiting threads in all processes of the machine, with polling only as a fallback.
 
     wakeups = Wakeups(folder / "state.wake")
-    wakeups.signal("orders")                       # after the commit; costs some 5 µs if nobody listens
-    with wakeups.listen("orders") as listener:     # listen, then look, then wait: so no change is missed
+    wakeups.signal("orders")                       # after the commit; costs about 5 µs without listeners
+    with wakeups.listen("orders") as listener:     # listen, then look, then wait: no change is missed
         while (row := look()) is None and listener.wait(min(left_s, RECHECK_S)): …
 
-Each process that listens has a named pipe in the folder, and a thread that reads it. Who signals writes a hash
-of the name to every pipe there. A pipe whose process died is found by that and removed. Signals are hints: one may
-come for nothing (two names with one hash) or get lost (a pipe that cannot be made), so look again every
+Each process that listens has a named pipe in the folder, and a thread that reads it. A signal is a hash of
+the name, written to every pipe there. A pipe whose process died is detected by the write and removed. Signals are
+hints: one may be spurious (two names with one hash) or get lost (a pipe that cannot be made), so look again every
 `RECHECK_S`.
 """
 
@@ -31,7 +31,7 @@ _PIPE_BYTES = 65536
 
 
 class Listener:
-    """Waits for the signals of one or more names. Used by one thread."""
+    """A listener for the signals of one or more names. Used by one thread."""
 
     __slots__ = ("_event",)
 
@@ -39,20 +39,20 @@ class Listener:
         self._event = threading.Event()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for a signal since the last wait (or since the start); `False` if none came in *timeout_s*."""
+        """Wait for a signal since the last wait (or the start); return whether one came within *timeout_s*."""
         came = self._event.wait(timeout_s)
         self._event.clear()
         return came
 
     def wake(self) -> None:
-        """End the wait, now or as soon as it begins. Safe from any thread."""
+        """End the current or next wait. Safe from any thread."""
         self._event.set()
 
 
 class Wakeups:
-    """Signals between all processes that use the same *folder*, which comes into being by use.
+    """Signals between all processes that use the same *folder*, which is created by the first listener.
 
-    Safe for many threads. A fork needs no care: the child starts with no listener.
+    Safe for many threads and across forks: a child starts without listeners.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,15 +69,15 @@ class Wakeups:
         try:
             pipes = [path for path in self._folder.iterdir() if not path.name.startswith(".")]
         except OSError:
-            return  # nobody has listened yet
-        own = self._pipe  # once: another thread may close it meanwhile
+            return  # no process has listened yet
+        own = self._pipe  # read once: another thread may close it meanwhile
         for pipe in pipes:
             if own is None or pipe != own.path:
-                _tell(pipe, keys)
+                _send(pipe, keys)
 
     @contextmanager
     def listen(self, *names: str) -> Iterator[Listener]:
-        """Hear the signals of *names* from now on."""
+        """Listen for the signals of *names* from now on."""
         listener, keys = Listener(), {_key(name) for name in names}
         with self._lock:
             for key in keys:
@@ -90,7 +90,7 @@ class Wakeups:
                 self._drop(key, listener)
 
     def close(self) -> None:
-        """Stop the thread and remove the pipe; who listens is woken. A second `close` does nothing."""
+        """Stop the thread, remove the pipe and wake the listeners. A second `close` does nothing."""
         with self._lock:
             pipe, self._pipe = self._pipe, None
         if pipe is not None:
@@ -98,7 +98,7 @@ class Wakeups:
         self._wake(None)
 
     def forget(self) -> None:
-        """Start anew in a forked child, and leave the pipe to the parent. Called by itself."""
+        """Reset in a forked child, leaving the pipe to the parent. Registered as a fork handler."""
         self._lock = threading.Lock()
         self._listeners = {}
         if self._pipe is not None:
@@ -106,9 +106,11 @@ class Wakeups:
             self._pipe = None
 
     def _open(self) -> None:
-        """Have a pipe and its thread, where the operating system lets us."""
+        """Open the pipe and start its thread, if the operating system allows it."""
         if self._pipe is None:
-            with suppress(OSError, AttributeError):  # a full disk, Windows: then `RECHECK_S` must do
+            with suppress(
+                OSError, AttributeError
+            ):  # a full disk, or Windows: listeners then poll each `RECHECK_S`
                 self._pipe = _Pipe(self._folder, weakref.WeakMethod(self._wake))
                 weakref.finalize(self, self._pipe.close)
 
@@ -137,8 +139,10 @@ class _Pipe:
         name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         hidden, self.path = folder / f".{name}", folder / name
         os.mkfifo(hidden, 0o600)
-        self._descriptor = os.open(hidden, os.O_RDWR)  # a writer too, so that it never reads "end of file"
-        hidden.rename(self.path)  # only now: a pipe that nobody reads is taken for a dead one's
+        self._descriptor = os.open(
+            hidden, os.O_RDWR
+        )  # also for writing, so that it never reads "end of file"
+        hidden.rename(self.path)  # only now: a pipe without a reader is considered that of a dead process
         self._heard = heard
         self._closing = False
         self._process = os.getpid()
@@ -148,10 +152,8 @@ class _Pipe:
     def close(self) -> None:
         """Make the thread clean up and end. A second `close` does nothing."""
         if os.getpid() != self._process:
-            return  # it is the parent's; `_ending` may have been taken when this child was forked
-        with (
-            self._ending
-        ):  # once the thread sees `_closing`, the number of the descriptor may mean another file
+            return  # the pipe is the parent's; `_ending` may have been held when this child was forked
+        with self._ending:  # once the thread sees `_closing`, the descriptor may be reused for another file
             if self._closing:
                 return
             self._closing = True
@@ -159,7 +161,7 @@ class _Pipe:
             os.write(self._descriptor, _RECORD.pack(0))
 
     def leave(self) -> None:
-        """In a forked child: let go of it without taking it from the parent."""
+        """Close this child's copy in a forked child; the pipe remains the parent's."""
         self._closing = True
         os.close(self._descriptor)
 
@@ -168,13 +170,13 @@ class _Pipe:
             records = os.read(self._descriptor, _PIPE_BYTES)
             heard = self._heard()
             if heard is not None:
-                # Half a pipe at once: it may have been full, and signals lost.
+                # A read of half a pipe: it may have been full, so that signals were lost.
                 heard(
                     None
                     if len(records) > _PIPE_BYTES // 2
                     else [key for (key,) in _RECORD.iter_unpack(records)]
                 )
-            del heard  # else who is dropped would live, and listen, until the next signal
+            del heard  # otherwise a dropped owner would stay alive, and listen, until the next signal
         with self._ending:
             os.close(self._descriptor)
 
@@ -183,7 +185,7 @@ def _key(name: str) -> int:
     return zlib.crc32(name.encode())
 
 
-def _tell(pipe: Path, keys: Iterable[int]) -> None:
+def _send(pipe: Path, keys: Iterable[int]) -> None:
     """Write *keys* to another process's pipe; remove the pipe if that process is dead."""
     try:
         descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
@@ -192,7 +194,7 @@ def _tell(pipe: Path, keys: Iterable[int]) -> None:
             pipe.unlink(missing_ok=True)
         return
     try:
-        with suppress(OSError):  # full: then it has enough to wake up for
+        with suppress(OSError):  # full: the signals in it wake the process anyway
             os.write(descriptor, b"".join(_RECORD.pack(key) for key in keys))
     finally:
         os.close(descriptor)

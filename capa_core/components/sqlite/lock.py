@@ -18,8 +18,8 @@ from capa_core.components.sqlite._database import Database
 from capa_core.components.sqlite._errors import name_error
 from capa_core.errors import CapaError
 
-# A lease is told in seconds since the machine started, so that setting the clock neither ends nor stretches it.
-# After another start of the machine nobody holds anything.
+# A lease is measured in seconds since the machine started, so that setting the clock neither ends nor prolongs it.
+# After a restart of the machine no lock is held.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS lock (
     name TEXT PRIMARY KEY,
@@ -45,11 +45,11 @@ _PAGE = 500
 
 
 class SqliteLockSettings(BaseModel):
-    """Where the file is.
+    """The place of the file.
 
     Attributes:
         folder: Holds `lock.db`; on a local disk. The runtime's `.capa` folder by default.
-        timeout_s: How long a call waits for the writes of other processes.
+        timeout_s: Seconds for which a call waits for the writes of other processes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,7 +59,7 @@ class SqliteLockSettings(BaseModel):
 
 
 class SqliteLock(LockDriver[SqliteLockSettings]):
-    """A row for each name in `<folder>/lock.db`, which stays when the lock is free: it counts the tokens."""
+    """Locks in `<folder>/lock.db`, one row per name; it stays when the lock is free, since it counts the tokens."""
 
     settings_type = SqliteLockSettings
     features = {
@@ -81,7 +81,7 @@ class SqliteLock(LockDriver[SqliteLockSettings]):
                 return token
             return None if holder else _take(connection, name, owner, lease_s)
 
-        # Those who wait ask again and again: let them ask without a turn to write.
+        # Waiting owners try repeatedly: a read avoids the queue of writes.
         holder, _ = self._database.read(lambda connection: _holder(connection, name))
         return self._database.write(take) if holder in ("", owner) else None
 
@@ -119,7 +119,7 @@ class SqliteLock(LockDriver[SqliteLockSettings]):
 
 
 def _holder(connection: sqlite3.Connection, name: str) -> tuple[str, int]:
-    """Return owner and token of the lock, or `("", 0)` if it is free."""
+    """Return owner and token of the lock; `("", 0)` if it is free."""
     row: tuple[str, int] | None = connection.execute(
         _HELD, (name, _uptime.boot(), _uptime.seconds())
     ).fetchone()
@@ -133,7 +133,7 @@ def _held_after(connection: sqlite3.Connection, *, name: str) -> list[LockStatus
 
 
 def _take(connection: sqlite3.Connection, name: str, owner: str, lease_s: float) -> int:
-    first_token = time.time_ns() // 1_000_000  # above all that an earlier file, now deleted, has counted
+    first_token = time.time_ns() // 1_000_000  # above every token of an earlier, now deleted file
     values = (name, first_token, owner, _uptime.boot(), _uptime.seconds() + lease_s)
     connection.execute(_TAKE, values)
     token: int = connection.execute(_COUNTED, (name,)).fetchone()[0]

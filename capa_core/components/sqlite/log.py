@@ -45,13 +45,13 @@ _BESIDE_RECORD = 1_000_000
 
 
 class SqliteLogSettings(BaseModel):
-    """Where the file is, and for how long it keeps records.
+    """The place of the file, and the retention of records.
 
     Attributes:
         folder: Holds `log.db`; on a local disk. The runtime's `.capa` folder by default.
-        timeout_s: How long a call waits for the writes of other processes.
-        partitions: How many partitions a new topic has, and so how many consumers of a group can share it.
-        retention_s: After so long a record is removed, whether it was read or not: 7 days by default.
+        timeout_s: Seconds for which a call waits for the writes of other processes.
+        partitions: The number of partitions of a new topic, and so the largest number of consumers that can share it.
+        retention_s: Seconds after which a record is removed, whether it was read or not: 7 days by default.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,8 +65,8 @@ class SqliteLogSettings(BaseModel):
 class SqliteLog(LogDriver[SqliteLogSettings]):
     """Tables of records and of groups in `<folder>/log.db`.
 
-    Appending and committing return when the change is on the disk; all threads that do so at one time share an
-    fsync. The signs of life of consumers, their positions and commits without `wait` are committed without one.
+    Appending and committing return when the change is on the disk; concurrent threads share an fsync. Heartbeats of
+    consumers, their positions and commits without `wait` are committed without an fsync.
     """
 
     settings_type = SqliteLogSettings
@@ -157,7 +157,7 @@ class SqliteLog(LogDriver[SqliteLogSettings]):
         return Reader(self._store, offsets)
 
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
-        """See `Driver.clients`: one connection for all who ask, in autocommit mode; see `Database.native`."""
+        """See `Driver.clients`: one connection for all callers, in autocommit mode; see `Database.native`."""
         return {sqlite3.Connection: self._database.native}
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
@@ -215,7 +215,7 @@ class _Store(LogStore):
     def fetch(self, positions: Mapping[Partition, int], max_records: int) -> list[Record]:
         """See `LogStore.fetch`."""
         order = list(positions)
-        random.shuffle(order)  # a full partition must not keep the others waiting
+        random.shuffle(order)  # a full partition must not starve the others
 
         def read(connection: sqlite3.Connection) -> list[Record]:
             records: list[Record] = []

@@ -41,12 +41,12 @@ T = TypeVar("T")
 
 
 class SqlitePubSubSettings(BaseModel):
-    """Where the file is.
+    """The place of the file, and the life of broadcast groups.
 
     Attributes:
         folder: Holds `pubsub.db`; on a local disk. The runtime's `.capa` folder by default.
-        timeout_s: How long a call waits for the writes of other processes.
-        abandoned_s: After so long without a sign of life from its consumer, a broadcast group goes away.
+        timeout_s: Seconds for which a call waits for the writes of other processes.
+        abandoned_s: Seconds after the last heartbeat of its consumer at which a broadcast group is removed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,10 +57,10 @@ class SqlitePubSubSettings(BaseModel):
 
 
 class SqlitePubSub(PubSubDriver[SqlitePubSubSettings]):
-    """Tables `queue` and `message` in `<folder>/pubsub.db`.
+    """Pub/sub in the tables `queue` and `message` of `<folder>/pubsub.db`.
 
-    Publishing and acknowledging return when the change is on the disk; all threads that do so at one time share
-    an fsync. Leases are committed without one: a power cut only makes messages come again, as it should.
+    Publishing and acknowledging return when the change is on the disk; concurrent threads share an fsync. Leases are
+    committed without one: after a power cut the messages are redelivered, as is correct.
     """
 
     settings_type = SqlitePubSubSettings
@@ -103,7 +103,7 @@ class SqlitePubSub(PubSubDriver[SqlitePubSubSettings]):
         return self.write(lambda connection: _queue.purge(connection, topic))
 
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
-        """See `Driver.clients`: one connection for all who ask, in autocommit mode; see `Database.native`."""
+        """See `Driver.clients`: one connection for all callers, in autocommit mode; see `Database.native`."""
         return {sqlite3.Connection: self._database.native}
 
     def topics(self) -> Iterator[str]:
@@ -152,7 +152,7 @@ class SqlitePubSub(PubSubDriver[SqlitePubSubSettings]):
         return self._wakeups
 
     def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """Run *function* on what is committed."""
+        """Run *function* on the committed data."""
         return self._database.read(function)
 
     def lease(self, function: Callable[[sqlite3.Connection], T]) -> T:
@@ -160,7 +160,7 @@ class SqlitePubSub(PubSubDriver[SqlitePubSubSettings]):
         return self._leases.write(function)
 
     def write(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """Run *function* as a write that is on the disk afterwards, and tidy up from time to time."""
+        """Run *function* as a write that is on the disk afterwards, and periodically tidy up."""
         now = time.monotonic()
         if now < self._next_tidy:
             return self._database.write(function)
@@ -229,7 +229,7 @@ class SqliteConsumer(ConsumerDriver):
     def extend(self, receipts: Sequence[object]) -> list[bool]:
         """See `ConsumerDriver.extend`."""
         ours = cast("Sequence[Receipt]", receipts)
-        self._show_life()
+        self._send_heartbeat()
         if not ours:
             return []
         return self._driver.lease(lambda connection: _queue.hide(connection, ours, self._lease_s))
@@ -239,20 +239,20 @@ class SqliteConsumer(ConsumerDriver):
         if self._closed:
             return
         self._closed = True
-        with self._taking:  # a `receive` in another thread may be about to lease more
+        with self._taking:  # a `receive` in another thread may be leasing more
             held, self._held = list(self._held), set()
         if self._temporary:
             with (
                 self._showing_life
-            ):  # or a sign of life in another thread would find no queue, and make another
+            ):  # otherwise a heartbeat in another thread would find no queue and create one
                 self._driver.lease(lambda connection: _queue.drop(connection, self._queue))
         elif held:
             self._driver.lease(lambda connection: _queue.release(connection, held))
-        self._driver.wakeups.signal(self._topic)  # also ends a `receive` of this consumer that waits
+        self._driver.wakeups.signal(self._topic)  # also ends a waiting `receive` of this consumer
 
     def _take(self, max_messages: int) -> list[Delivery]:
-        """Lease ready messages, if a look without the write lock finds any."""
-        self._show_life()
+        """Lease ready messages, if a read without the write lock finds any."""
+        self._send_heartbeat()
         if self._due_in_s() > 0:
             return []
         with self._taking:
@@ -265,7 +265,7 @@ class SqliteConsumer(ConsumerDriver):
         return deliveries
 
     def _due_in_s(self) -> float:
-        """Return for how long there is certainly nothing to look for, `RECHECK_S` at most."""
+        """Return the seconds until a message may become ready, at most `RECHECK_S`."""
         at = self._driver.read(lambda connection: _queue.next_at(connection, self._queue))
         return RECHECK_S if at is None else min(RECHECK_S, max(0.0, at - time.time()))
 
@@ -273,8 +273,8 @@ class SqliteConsumer(ConsumerDriver):
         until = time.time() + self.silence_s if self._temporary else None
         return self._driver.write(lambda connection: _queue.join(connection, self._topic, self._group, until))
 
-    def _show_life(self) -> None:
-        """Keep a temporary group from being taken for abandoned; join anew if it was."""
+    def _send_heartbeat(self) -> None:
+        """Renew a temporary group; join again if it was removed as abandoned."""
         if not self._temporary or time.monotonic() < self._next_sign:
             return
         with self._showing_life:

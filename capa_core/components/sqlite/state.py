@@ -63,11 +63,11 @@ T = TypeVar("T")
 
 
 class SqliteStateSettings(BaseModel):
-    """Where the file is.
+    """The place of the file.
 
     Attributes:
         folder: Holds `state.db`; on a local disk. The runtime's `.capa` folder by default.
-        timeout_s: How long a call waits for the writes of other processes.
+        timeout_s: Seconds for which a call waits for the writes of other processes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,9 +77,9 @@ class SqliteStateSettings(BaseModel):
 
 
 class SqliteState(StateDriver[SqliteStateSettings]):
-    """A table `state` in `<folder>/state.db`; others may read it with any SQLite tool.
+    """State in the table `state` of `<folder>/state.db`, which any SQLite tool can read.
 
-    What has expired is left out of every answer and removed by later writes, some at a time.
+    Expired values are left out of every result; later writes remove some of them at a time.
     """
 
     settings_type = SqliteStateSettings
@@ -174,7 +174,7 @@ class SqliteState(StateDriver[SqliteStateSettings]):
                 listener.wait(min(left_s, RECHECK_S))
 
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
-        """See `Driver.clients`: one connection for all who ask, in autocommit mode; see `Database.native`."""
+        """See `Driver.clients`: one connection for all callers, in autocommit mode; see `Database.native`."""
         return {sqlite3.Connection: self._database.native}
 
     def inspect(self, most: int) -> StateStatus:
@@ -202,7 +202,7 @@ class SqliteState(StateDriver[SqliteStateSettings]):
         self._database.close()
 
     def _write(self, function: Callable[[sqlite3.Connection], T], writes: Sequence[Put] = ()) -> T:
-        """Run *function* in a transaction, then wake those who wait for *writes*."""
+        """Run *function* in a transaction, then wake the waiters for *writes*."""
 
         def run(connection: sqlite3.Connection) -> T:
             self._sweep_sometimes(connection)
@@ -214,7 +214,7 @@ class SqliteState(StateDriver[SqliteStateSettings]):
         return result
 
     def _sweep_sometimes(self, connection: sqlite3.Connection) -> None:
-        """Remove some of what has expired, once a second, or with each write while there is more."""
+        """Remove some expired values, once a second, or with each write while there are more."""
         if time.monotonic() < self._next_sweep:
             return
         swept = connection.execute(_SWEEP, (time.time(), _SWEEP_BATCH)).rowcount
@@ -222,7 +222,7 @@ class SqliteState(StateDriver[SqliteStateSettings]):
 
 
 class _ConditionError(Exception):
-    """An etag is not as required: undoes the transaction."""
+    """An etag does not match: undoes the transaction."""
 
 
 def _get(connection: sqlite3.Connection, key: str) -> StateItem | None:
@@ -252,7 +252,7 @@ def _delete(connection: sqlite3.Connection, deletion: Delete) -> bool | None:
 
 
 def _holds(connection: sqlite3.Connection, operation: Put | Delete) -> bool:
-    """Return whether the condition of *operation* is fulfilled; nothing can come between this and the write."""
+    """Return whether the condition of *operation* holds; no other write can happen before that of the caller."""
     if operation.if_etag is None:
         return True
     item = _get(connection, operation.key)
@@ -260,7 +260,7 @@ def _holds(connection: sqlite3.Connection, operation: Put | Delete) -> bool:
 
 
 def _page(connection: sqlite3.Connection, *, prefix: str, after: str) -> list[str]:
-    """Return some keys with *prefix* that come after *after*, in order."""
+    """Return a page of the keys with *prefix* after *after*, in order."""
     rows = connection.execute(_LIST, (prefix, after, _after_all(prefix), time.time(), _PAGE))
     return [key for (key,) in rows]
 

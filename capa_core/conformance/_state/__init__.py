@@ -1,1 +1,1 @@
-"""The promises of state, by theme; `capa_core.conformance.state` puts them together."""
+"""The promises of state, by theme; `capa_core.conformance.state` combines them."""

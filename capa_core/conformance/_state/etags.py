@@ -1,4 +1,4 @@
-"""Etags: of those who write at once, one wins."""
+"""Etags: one of several concurrent writers wins."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from capa_core.blocks.state import Put, State, StateFeature
-from capa_core.conformance._state.setting import (
-    Setting,
+from capa_core.conformance._state.suite import (
+    Suite,
     needs,
     succeeds,
 )
 from capa_core.errors import ConflictError
 
 
-class EtagPromises(Setting):
-    """Of etags and of writes that depend on them."""
+class EtagPromises(Suite):
+    """The promises of etags and conditional writes."""
 
     def test_put_returns_the_etag_that_get_item_gives(self, state: State) -> None:
         etag = state.put("k", b"v")
@@ -88,7 +88,7 @@ class EtagPromises(Setting):
 
         assert (True, False) == (state.delete("k"), state.delete("k"))
 
-    def test_of_many_who_write_with_one_etag_one_wins(self, state: State) -> None:
+    def test_one_of_many_writers_with_one_etag_wins(self, state: State) -> None:
         etag = state.put("k", b"v")
         with ThreadPoolExecutor(8) as pool:
             won = list(
@@ -97,7 +97,7 @@ class EtagPromises(Setting):
 
         assert 1 == won.count(True)
 
-    def test_of_many_who_write_first_one_wins(self, state: State) -> None:
+    def test_one_of_many_first_writers_wins(self, state: State) -> None:
         with ThreadPoolExecutor(8) as pool:
             won = list(pool.map(lambda n: succeeds(lambda: state.put("k", b"%d" % n, if_etag="")), range(8)))
 
@@ -106,7 +106,7 @@ class EtagPromises(Setting):
 
 
 def _prepared(state: State, present: bool, condition: str) -> str | None:
-    """Bring `k` into the state wanted and return an etag of the kind wanted."""
+    """Store or delete `k` as *present* requires, and return an etag of the kind *condition*."""
     stale = state.put("k", b"older")
     right = state.put("k", b"old")
     if not present:

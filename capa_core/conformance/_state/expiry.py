@@ -1,4 +1,4 @@
-"""Values that go away by themselves."""
+"""Expiry: values with a time to live."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from capa_core.blocks.state import Put, State, StateFeature
-from capa_core.conformance._state.setting import (
+from capa_core.conformance._state.suite import (
     AFTER_SHORT_S,
     SHORT,
-    Setting,
+    Suite,
     needs,
     succeeds,
 )
 from capa_core.errors import InvalidArgumentError
 
 
-class ExpiryPromises(Setting):
-    """Of the time to live."""
+class ExpiryPromises(Suite):
+    """The promises of the time to live."""
 
     def test_a_value_is_there_until_its_time_is_over(self, state: State) -> None:
         earliest = time.monotonic() + 1
@@ -53,13 +53,13 @@ class ExpiryPromises(Setting):
 
         assert (False, 0) == (state.delete("k"), state.delete_many(["k"]))
 
-    def test_an_expired_value_makes_room_for_who_writes_first(self, state: State) -> None:
+    def test_an_expired_value_does_not_block_a_first_write(self, state: State) -> None:
         self.expired(state)
         state.put("k", b"new", if_etag="")
 
         assert b"new" == state.get("k")
 
-    def test_a_write_without_time_takes_the_time_away(self, state: State) -> None:
+    def test_a_write_without_a_ttl_removes_the_expiry(self, state: State) -> None:
         state.put("k", b"v", ttl=SHORT)
         state.put("k", b"w")
         state.put("m", b"v", ttl=SHORT)
@@ -77,6 +77,6 @@ class ExpiryPromises(Setting):
         assert {} == state.get_many(["a", "b", "c"])
 
     @pytest.mark.parametrize("ttl", [0, -1, timedelta(0), "1", float("nan")], ids=repr)
-    def test_what_is_no_time_is_refused(self, state: State, ttl: Any) -> None:
+    def test_an_invalid_ttl_is_refused(self, state: State, ttl: Any) -> None:
         with pytest.raises(InvalidArgumentError):
             state.put("k", b"v", ttl=ttl)

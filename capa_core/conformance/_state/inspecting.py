@@ -1,4 +1,4 @@
-"""Counting what is there."""
+"""Inspection: count the keys."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 
 from capa_core.blocks.state import State, StateFeature
-from capa_core.conformance._state.setting import AFTER_SHORT_S, SHORT, Setting, needs
+from capa_core.conformance._state.suite import AFTER_SHORT_S, SHORT, Suite, needs
 from capa_core.errors import UnsupportedError
 
 
-class InspectingPromises(Setting):
-    """Of `inspect`."""
+class InspectingPromises(Suite):
+    """The promises of `inspect`."""
 
     def test_keys_are_counted(self, state: State) -> None:
         needs(state, StateFeature.INSPECT)
@@ -27,7 +27,7 @@ class InspectingPromises(Setting):
         assert status.size_bytes is None or status.size_bytes >= 3
         assert "2 keys" == state.summary()
 
-    def test_counting_ends_where_it_is_told_to(self, state: State) -> None:
+    def test_counting_ends_at_the_given_number(self, state: State) -> None:
         needs(state, StateFeature.INSPECT)
         state.put_many({str(number): b"v" for number in range(20)})
         status = state.inspect(most=20)

@@ -1,4 +1,4 @@
-"""Several processes, forks, the end."""
+"""Life cycle: several processes, forks and closing."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import pytest
 
 from capa_core.blocks.state import State, StateDriver, StateFeature
 from capa_core.conformance._processes import Child, in_children
-from capa_core.conformance._state.setting import (
+from capa_core.conformance._state.suite import (
     Connect,
-    Setting,
+    Suite,
     needs,
     succeeds,
 )
 from capa_core.errors import ClosedError
 
 
-class LifePromises(Setting):
-    """Of sharing, lasting, forking and closing."""
+class LifePromises(Suite):
+    """The promises of sharing, durability, forking and closing."""
 
-    def test_values_are_shared_if_it_says_so(self, connect: Connect, state: State) -> None:
+    def test_values_are_shared_if_declared(self, connect: Connect, state: State) -> None:
         state.put("k", b"v")
         with State(connect()) as other:
             assert bool(state.features[StateFeature.SHARED]) == (other.get("k") == b"v")
 
-    def test_values_last_if_it_says_so(self, connect: Connect) -> None:
+    def test_values_are_durable_if_declared(self, connect: Connect) -> None:
         with State(connect()) as first:
             etag = first.put("k", b"v")
             lasts = bool(first.features[StateFeature.DURABLE] or first.features[StateFeature.SHARED])
@@ -55,7 +55,7 @@ class LifePromises(Setting):
         needs(state, StateFeature.SHARED)
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(state.wait, "k", timeout=10)
-            time.sleep(0.1)  # so that the fork happens while somebody waits
+            time.sleep(0.1)  # so that the fork happens during a wait
 
             def child() -> bool:
                 state.forget()
@@ -69,7 +69,7 @@ class LifePromises(Setting):
             assert waiting.result() is not None
             assert forked.result()
 
-    def test_ping_says_something_about_the_engine(self, state: State) -> None:
+    def test_ping_describes_the_engine(self, state: State) -> None:
         assert state.ping()
 
     def test_a_second_close_does_nothing(self, driver: StateDriver[Any]) -> None:
@@ -79,7 +79,7 @@ class LifePromises(Setting):
 
         state.close()
 
-    def test_calls_after_close_say_so(self, driver: StateDriver[Any]) -> None:
+    def test_calls_after_close_raise_a_closed_error(self, driver: StateDriver[Any]) -> None:
         state = State(driver)
         state.close()
 

@@ -1,4 +1,4 @@
-"""What is declared as a limit is stored; what is over it is refused before it is sent."""
+"""Limits: values up to a declared limit are stored; larger ones are refused before they are sent."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 
 from capa_core.blocks.state import Put, State, StateDriver, StateFeature
 from capa_core.conformance._limits import affordable, over, unreachable
-from capa_core.conformance._state.setting import Setting, needs
+from capa_core.conformance._state.suite import Suite, needs
 from capa_core.errors import InvalidArgumentError
 
 
-class LimitPromises(Setting):
-    """Of `limits`."""
+class LimitPromises(Suite):
+    """The promises of `limits`."""
 
     def test_a_value_as_large_as_declared_is_stored(self, state: State) -> None:
         value = b"x" * affordable(state.limits.max_value_bytes)

@@ -1,4 +1,4 @@
-"""Many keys at once: in bulk, in transactions, by prefix."""
+"""Many keys: bulk calls, transactions and listing by prefix."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import pytest
 
 from capa_core.blocks.state import Delete, Put, State, StateDriver, StateFeature
 from capa_core.blocks.state._compensation import compensated
-from capa_core.conformance._state.setting import (
+from capa_core.conformance._state.suite import (
     ODD_KEYS,
-    Setting,
+    Suite,
     needs,
     succeeds,
 )
 from capa_core.errors import ConflictError, InvalidArgumentError, UnsupportedError
 
 
-class ManyPromises(Setting):
-    """Of bulk, transactions and listing."""
+class ManyPromises(Suite):
+    """The promises of bulk calls, transactions and listing."""
 
     def test_many_values_come_and_go_together(self, state: State) -> None:
         values = {f"key {number}": b"%d" % number for number in range(1000)}
@@ -42,7 +42,7 @@ class ManyPromises(Setting):
         assert {"k": b"v"} == state.get_many(["k", "k"])
         assert 1 == state.delete_many(["k", "k"])
 
-    def test_no_keys_are_no_trouble(self, state: State) -> None:
+    def test_an_empty_bulk_call_is_allowed(self, state: State) -> None:
         assert ({}, {}, 0) == (state.get_many([]), state.put_many({}), state.delete_many([]))
 
     def test_conditions_in_bulk_hold_for_each(self, driver: StateDriver[Any], state: State) -> None:
@@ -52,7 +52,7 @@ class ManyPromises(Setting):
         assert [True, False] == [etag is None for etag in etags]
         assert {"a": b"old", "b": b"new"} == state.get_many(["a", "b"])
 
-    def test_without_transactions_says_so(self, state: State) -> None:
+    def test_without_transactions_a_transaction_is_refused(self, state: State) -> None:
         if state.features[StateFeature.TRANSACTION]:
             pytest.skip("it has transactions")
 
@@ -89,7 +89,7 @@ class ManyPromises(Setting):
 
         state.transact([])
 
-    def test_nobody_sees_half_a_transaction(self, state: State) -> None:
+    def test_readers_never_see_half_a_transaction(self, state: State) -> None:
         needs(state, StateFeature.TRANSACTION)
         state.put_many({"first": b"0", "second": b"0"})
         done = threading.Event()
@@ -119,7 +119,7 @@ class ManyPromises(Setting):
         assert 1 == won.count(True)
         assert [f"by {won.index(True)}"] == list(state.get_many(f"by {number}" for number in range(8)))
 
-    def test_without_listing_says_so(self, state: State) -> None:
+    def test_without_listing_a_listing_is_refused(self, state: State) -> None:
         if state.features[StateFeature.SCAN]:
             pytest.skip("it can list keys")
 

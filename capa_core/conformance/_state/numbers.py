@@ -1,4 +1,4 @@
-"""Whole numbers that many add to."""
+"""Counters: whole numbers with concurrent increments."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import pytest
 
 from capa_core.blocks.state import State, StateFeature
 from capa_core.conformance._processes import in_children
-from capa_core.conformance._state.setting import (
+from capa_core.conformance._state.suite import (
     AFTER_SHORT_S,
     SHORT,
     Connect,
-    Setting,
+    Suite,
     needs,
 )
 from capa_core.errors import ConflictError
 
 
-class NumberPromises(Setting):
-    """Of `increment`."""
+class NumberPromises(Suite):
+    """The promises of `increment`."""
 
     def test_adding_begins_at_zero_and_returns_the_sum(self, state: State) -> None:
         assert [1, 3, -2] == [state.increment("n"), state.increment("n", 2), state.increment("n", -5)]
@@ -41,7 +41,7 @@ class NumberPromises(Setting):
     @pytest.mark.parametrize(
         "value", [b"", b"one", b"1.5", b" 1", b"01", b"+1", b"1_0", b"-", b"9" * 20], ids=repr
     )
-    def test_what_is_no_number_is_left_as_it_is(self, state: State, value: bytes) -> None:
+    def test_a_value_that_is_not_a_number_is_left_unchanged(self, state: State, value: bytes) -> None:
         etag = state.put("n", value)
         with pytest.raises(ConflictError):
             state.increment("n")
@@ -64,7 +64,7 @@ class NumberPromises(Setting):
 
         assert 1 == state.increment("n")
 
-    def test_adding_keeps_a_value_for_good(self, state: State) -> None:
+    def test_adding_keeps_a_value_without_expiry(self, state: State) -> None:
         state.put("n", b"1")
         state.increment("n", ttl=SHORT)
         time.sleep(AFTER_SHORT_S)

@@ -1,4 +1,4 @@
-"""Values, keys and what is declared."""
+"""Keys, values and declarations."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import pytest
 
 from capa_core.blocks.state import State, StateDriver, StateFeature
 from capa_core.blocks.state._compensation import compensated
-from capa_core.conformance._state.setting import (
+from capa_core.conformance._state.suite import (
     ODD_KEYS,
-    Setting,
+    Suite,
 )
 from capa_core.errors import InvalidArgumentError
 
 ODD_VALUES = [b"", b"\x00", bytes(range(256)), b"\x00\x01ce0123456789abcdefv", b"\xff" * 9, b"x" * 1_000_000]
 
 
-class ValuePromises(Setting):
-    """Of keys and values, and of what the driver declares."""
+class ValuePromises(Suite):
+    """The promises of keys and values, and of the driver's declarations."""
 
     def test_declares_every_ability(self, driver: StateDriver[Any]) -> None:
         assert set(StateFeature) == set(driver.features)
 
-    def test_gives_a_reason_for_what_it_has_not(self, driver: StateDriver[Any]) -> None:
+    def test_gives_a_reason_for_each_absent_ability(self, driver: StateDriver[Any]) -> None:
         assert [] == [
             feature for feature, support in driver.features.items() if not support and not support.note
         ]
@@ -56,7 +56,7 @@ class ValuePromises(Setting):
         assert {key: str(number).encode() for number, key in enumerate(ODD_KEYS)} == state.get_many(ODD_KEYS)
 
     @pytest.mark.parametrize("key", ["", "x" * 513, "half \ud800 pair", b"bytes", None], ids=repr)
-    def test_what_is_no_key_is_refused(self, state: State, key: Any) -> None:
+    def test_an_invalid_key_is_refused(self, state: State, key: Any) -> None:
         with pytest.raises(InvalidArgumentError):
             state.get(key)
 

@@ -1,4 +1,4 @@
-"""Waiting for a change."""
+"""Waits: wake when a key changes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from capa_core.blocks.state import Put, State, StateFeature
-from capa_core.conformance._patience import SLOW_MACHINE_S
 from capa_core.conformance._processes import Child
-from capa_core.conformance._state.setting import (
+from capa_core.conformance._state.suite import (
     Connect,
-    Setting,
+    Suite,
     needs,
 )
+from capa_core.conformance._tolerance import SLOW_MACHINE_S
 
 
-class WaitingPromises(Setting):
-    """Of `wait`."""
+class WaitingPromises(Suite):
+    """The promises of `wait`."""
 
-    def test_waiting_for_what_is_there_returns_at_once(self, state: State) -> None:
+    def test_waiting_for_an_existing_value_returns_at_once(self, state: State) -> None:
         etag = state.put("k", b"v")
         started = time.monotonic()
 
@@ -70,7 +70,7 @@ class WaitingPromises(Setting):
                 assert state.wait(key, timeout=10) is not None
                 writing.result()
 
-    def test_all_who_wait_for_a_key_are_woken(self, state: State) -> None:
+    def test_all_waiters_for_a_key_are_woken(self, state: State) -> None:
         with ThreadPoolExecutor(8) as pool:
             waiting = [pool.submit(state.wait, "k", timeout=10) for _ in range(8)]
             time.sleep(0.1)
@@ -78,7 +78,7 @@ class WaitingPromises(Setting):
 
             assert [etag] * 8 == [future.result().etag for future in waiting]  # type: ignore[union-attr]
 
-    def test_each_who_waits_gets_the_key_it_waits_for(self, state: State) -> None:
+    def test_each_waiter_gets_the_value_of_its_key(self, state: State) -> None:
         keys = [f"k{number}" for number in range(8)]
         with ThreadPoolExecutor(8) as pool:
             waiting = [pool.submit(state.wait, key, timeout=10) for key in keys]

@@ -1,4 +1,4 @@
-"""The stage of the suite: a store, and small words that its tests are written in."""
+"""Fixtures of the suite, and functions that its tests share."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SHORT = timedelta(milliseconds=250)
 AFTER_SHORT_S = 0.4
 
 
-class Setting(ABC):
-    """What every test is given."""
+class Suite(ABC):
+    """The fixtures of every test."""
 
     @pytest.fixture
     @abstractmethod
     def connect(self) -> Connect:
-        """Return a function that opens a driver on one store, empty at first; each call opens another on it."""
+        """Return a function that opens a driver on one store, which is initially empty; each call opens another."""
 
     @pytest.fixture
     def driver(self, connect: Connect) -> StateDriver[Any]:
@@ -47,17 +47,17 @@ class Setting(ABC):
 
     @pytest.fixture
     def other(self, connect: Connect, driver: StateDriver[Any]) -> Iterator[State]:
-        """Yield another portable object on the same store, as another process would have."""
+        """Yield another portable object on the same store, like that of another process."""
         needs(driver, StateFeature.SHARED)
         with State(connect(), name="conformance") as other:
             yield other
 
-    def wakes_within_s(self, state: State, told_s: float) -> float:
-        """Return how soon a change with notice must wake: *told_s*, or the core's longest pause where it polls."""
-        return told_s if state.features[StateFeature.WAIT].by_driver else 1.2
+    def wakes_within_s(self, state: State, notified_s: float) -> float:
+        """Return the seconds within which a write with *notify* must wake: *notified_s*, or more if the core polls."""
+        return notified_s if state.features[StateFeature.WAIT].by_driver else 1.2
 
     def wake_up_s(self, state: State, write: Callable[[], object]) -> float:
-        """Return the seconds from *write* to the return of who waited for `k`; of three times the one between.
+        """Return the seconds from *write* to the return of the waiter for `k`: the median of three.
 
         `k` has no value at first.
         """
@@ -82,14 +82,14 @@ class Setting(ABC):
 
 
 def needs(holder: State | StateDriver[Any], feature: StateFeature) -> None:
-    """Skip a test of what the component declares it has not."""
+    """Skip the test if the component declares *feature* absent."""
     support = holder.features[feature]
     if not support:
         pytest.skip(f"no {feature}: {support.note}")
 
 
 def succeeds(call: Callable[[], object]) -> bool:
-    """Return whether *call* did what it should, rather than find another etag."""
+    """Return whether *call* succeeds rather than raise a conflict."""
     try:
         call()
     except ConflictError:
