@@ -61,11 +61,11 @@ def use_runtime(runtime: Runtime) -> Iterator[Runtime]:
 
 @contextmanager
 def pin_runtime(runtime: Runtime) -> Iterator[None]:
-    """Make *runtime* the default one in this thread until the block ends, whatever `use_runtime` does in others.
+    """Make *runtime* the default one in this thread until the block ends, regardless of `use_runtime` in others.
 
     For threads that may outlive the block of the `use_runtime` in which they were started: without it, the first call
-    that they make afterwards would open a runtime that nobody has asked for. What they run in an event loop, and by
-    `asyncio.to_thread`, is pinned as well; threads that they start otherwise are not.
+    that they make afterwards would open an unintended runtime. Their calls in an event loop, and through
+    `asyncio.to_thread`, are pinned as well; threads that they start otherwise are not.
     """
     global _any_pinned  # noqa: PLW0603 - as above
     _any_pinned = True

@@ -138,7 +138,7 @@ def test_a_driver_without_etags_is_refused_at_opening():
         State(Poor(MemoryStateSettings()))
 
 
-def test_what_is_absent_says_why_and_what_to_do():
+def test_an_absent_ability_names_the_reason_and_the_next_step():
     class Poor(MemoryState):
         features = {**MemoryState.features, StateFeature.TRANSACTION: absent("too simple")}
 
@@ -162,12 +162,12 @@ def test_keys_given_as_one_text_are_a_mistake():
 
 
 @pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}], ids=["object", "nan", "set"])
-def test_what_has_no_json_form_is_refused(value):
+def test_a_value_without_a_json_form_is_refused(value):
     with pytest.raises(InvalidArgumentError, match="'k', of type .*, has no JSON form"):
         State(MemoryState(MemoryStateSettings())).put_json("k", value)
 
 
-def test_what_is_no_json_says_so():
+def test_a_value_that_is_not_json_is_refused():
     state = State(MemoryState(MemoryStateSettings()))
     state.put("k", b"{")
 

@@ -101,7 +101,7 @@ class SqliteLock(LockDriver[SqliteLockSettings]):
             after = page[-1].name
 
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
-        """See `Driver.clients`: one connection for all who ask, in autocommit mode; see `Database.native`."""
+        """See `Driver.clients`: one connection for all callers, in autocommit mode; see `Database.native`."""
         return {sqlite3.Connection: self._database.native}
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
