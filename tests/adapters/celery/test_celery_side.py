@@ -41,6 +41,8 @@ pytestmark = [
     pytest.mark.server("redis"),
     # Celery's own result backend calls what redis-py has deprecated.
     pytest.mark.filterwarnings("ignore:Call to deprecated:DeprecationWarning"),
+    # Celery's own transport and result backend leave sockets to the garbage collector.
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]
 
 
