@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
 # One module for each server: a new file there is all that a new server needs.
 SERVERS = sorted(path.stem for path in Path(__file__).with_name("servers").glob("[!_]*.py"))
 
 pytest_plugins = ["loopback", "parallel", "built", "reporting", *(f"servers.{name}" for name in SERVERS)]
+
+# Tests run beside others: how long an example takes says how busy the machine is. Each test has its time limit.
+settings.register_profile("capa", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("capa")
 
 
 def pytest_configure(config: pytest.Config) -> None:

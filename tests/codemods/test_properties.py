@@ -52,7 +52,7 @@ TEXTS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(TEXTS.map("".join))
 @example("# coding: latin-9000\nimport requests\n")
 @example("import requests\\\n\n")
@@ -68,7 +68,6 @@ def test_no_text_is_too_odd(rewriting, text):
     assert () == rewriting.examine_data("a.py", new).edits
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=80).map(lambda junk: b"import requests\n" + junk))
 def test_no_bytes_are_too_odd(rewriting, data):
     outcome = rewriting.examine_data("a.py", data)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capa_codemods.errors import UnreadableError
@@ -43,7 +43,6 @@ def test_a_root_is_found_at_the_end_of_a_line_of_any_length():
     assert SIEVE.imports_or_quotes(b"import " + b"a, " * 5_000 + b"requests\n")
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=40).map(lambda data: data.replace(b"\x01", b"celery")))
 def test_a_word_is_found_wherever_python_finds_it(data):
     assert (b"celery" in data or b"\0\n" in data) is search_for([b"celery", b"\0\n"])(data)
@@ -77,7 +76,6 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.lists(PIECES, max_size=14).map("".join))
 def test_nothing_that_imports_or_names_a_root_is_held_back(names, text):
     data = text.encode()
@@ -92,7 +90,6 @@ def test_nothing_that_imports_or_names_a_root_is_held_back(names, text):
     assert bool(said) is bool(held_back.edits or held_back.findings or held_back.status == "failed")
 
 
-@settings(deadline=None)
 @given(st.lists(PIECES, max_size=14).map("".join))
 def test_every_import_of_a_root_is_where_the_sieve_points(names, text):
     data = text.encode()

@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from log_queues import MemoryLogPubSub
 
@@ -17,9 +17,6 @@ from capa_core.blocks.pubsub.over_log._codec import retry_topic
 from capa_core.blocks.pubsub.over_log._progress import Progress
 from capa_core.components.memory.log import MemoryLog, MemoryLogSettings
 from capa_core.errors import UnavailableError
-
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""The machine may be busy: neither test is about time."""
 
 
 @pytest.fixture
@@ -51,7 +48,6 @@ def drain(consumer, count, timeout_s=5.0):
 # --- progress
 
 
-@unhurried
 @given(st.lists(st.integers(0, 30), max_size=60), st.integers(0, 5))
 def test_the_low_water_mark_is_the_first_offset_that_is_not_finished(finished, low):
     progress = Progress(Commit(low))
@@ -64,7 +60,6 @@ def test_the_low_water_mark_is_the_first_offset_that_is_not_finished(finished, l
     assert len([offset for offset in done if offset >= progress.low]) == progress.done_from(0)
 
 
-@unhurried
 @given(st.sets(st.integers(0, 50)), st.dictionaries(st.integers(0, 50), st.integers(1, 9)))
 def test_the_next_owner_reads_in_the_note_what_is_done_and_counted(finished, counts):
     before = Progress(Commit(0))

@@ -30,7 +30,7 @@ TREES = st.dictionaries(NAMES, TEXTS, max_size=5)
 
 
 @given(TREES, TREES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_cache_changes_no_plan(before, after):
     with tempfile.TemporaryDirectory() as remembering, tempfile.TemporaryDirectory() as forgetful:
         _write(remembering, before, 0)

@@ -134,7 +134,6 @@ def test_two_sessions_stay_the_same(server: Any, request: pytest.FixtureRequest)
     thrifty = settings(
         max_examples=15,
         stateful_step_count=20,
-        deadline=None,
         derandomize=True,
         phases=(Phase.generate,),  # a failure is short already, and shrinking it takes minutes
         database=None,
