@@ -5,6 +5,7 @@ import importlib
 import logging
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,14 @@ def _collect_after_each_module() -> Iterator[None]:
 def _default_log_level() -> None:
     """Reset the log level, which a program under test, such as Celery's, sets for the whole process."""
     logging.getLogger().setLevel(logging.WARNING)
+
+
+@pytest.fixture(autouse=True)
+def _structlog_as_installed() -> Iterator[None]:
+    """Reset structlog, which `capture_logs` leaves configured: later logs would pass `logging` and `caplog` by."""
+    yield
+    if structlog := sys.modules.get("structlog"):
+        structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

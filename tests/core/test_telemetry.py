@@ -27,13 +27,6 @@ def spans(monkeypatch):
 
 
 @pytest.fixture
-def _structlog_as_installed():
-    structlog.reset_defaults()
-    yield
-    structlog.reset_defaults()
-
-
-@pytest.fixture
 def runtime():
     with Runtime.in_memory() as runtime:
         yield runtime
@@ -95,7 +88,6 @@ def test_without_an_sdk_opentelemetry_is_not_even_imported():
     assert ("False\n", "") == (done.stdout, done.stderr)
 
 
-@pytest.mark.usefixtures("_structlog_as_installed")
 def test_without_a_configuration_of_structlog_logs_go_to_logging(caplog, capsys):
     log = telemetry.logger("state", "orders")
     try:
@@ -109,7 +101,6 @@ def test_without_a_configuration_of_structlog_logs_go_to_logging(caplog, capsys)
     assert "" == capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("_structlog_as_installed")
 def test_a_configuration_of_structlog_is_used():
     with structlog.testing.capture_logs() as logs:
         telemetry.logger("state", "orders").warning("careful")
