@@ -9,10 +9,13 @@ from capa_core.blocks.pubsub._checks import check_name
 from capa_core.blocks.pubsub._replay import Replay
 from capa_core.blocks.pubsub.driver import PubSubDriver, PubSubFeature
 from capa_core.blocks.pubsub.inspection import (
+    DEAD_LETTER_GROUP,
     DeadLetter,
+    GroupStatus,
     PeekedMessage,
     TopicStatus,
     dead_letter,
+    dead_letter_group,
     dead_topic,
 )
 from capa_core.call.checks import check_count
@@ -65,6 +68,7 @@ class Inspected(Portable[PubSubDriver[Any]]):
             max_bytes: Longer bodies are cut off there; `size` is that of the whole.
 
         Raises:
+            InvalidArgumentError: *after* is not the position of a message.
             UnsupportedError: The component has no INSPECT.
             UnavailableError: The engine did not answer.
         """
@@ -86,19 +90,24 @@ class Inspected(Portable[PubSubDriver[Any]]):
     ) -> list[DeadLetter]:
         """Look at the messages of *topic* that groups gave up on, with the reasons; else as `peek`.
 
-        They stand in the topic `<topic>.dead`.
+        They are the messages of the topic `<topic>.dead` for its group `default`, whether that exists yet or not. If
+        there are only other groups, they are those of the group with most messages.
 
         Raises:
+            InvalidArgumentError: *after* is not the position of a message.
             UnsupportedError: The component has no INSPECT.
             UnavailableError: The engine did not answer.
         """
-        found = self.peek(dead_topic(topic), most=most, after=after, max_bytes=max_bytes)
+        dead = dead_topic(check_name("topic", topic))
+        group = dead_letter_group(self.inspect(dead))
+        found = self.peek(dead, group.name, most=most, after=after, max_bytes=max_bytes)
         return [dead_letter(topic, message) for message in found]
 
     def replay(self, topic: str, *, most: int | None = None) -> int:
         """Move dead letters of *topic* back to it, for every group, and return how many.
 
-        Each is published first and then removed: if this is interrupted, one may be there twice, and none is lost.
+        They are those of `dead_letters`; if there are none, nothing is created. Each is published first and then
+        removed: if this is interrupted, one may be there twice, and none is lost.
         Messages that die again meanwhile are left for the next call. Several callers share the work.
 
         Args:
@@ -109,17 +118,36 @@ class Inspected(Portable[PubSubDriver[Any]]):
             ExhaustedError: The engine is full. As above.
         """
         dead = dead_topic(check_name("topic", topic))
-        count = self._guard.safe("depth", self._driver.depth, dead, "default")
-        if most is not None:
-            count = min(count, check_count("most", most, most=10**9))
-        with Replay(self._guard, self._driver, topic) as replay:
-            return replay.move(count)
+        most = None if most is None else check_count("most", most, most=10**9)
+        group, *others = self._dead_letter_groups(dead)
+        if not group.depth:
+            return 0
+        with Replay(self._guard, self._driver, topic, group.name) as replay:
+            moved = replay.move(group.depth if most is None else min(group.depth, most))
+        for other in others:
+            with Replay(self._guard, self._driver, topic, other.name) as copies:
+                copies.remove(moved, other.depth)
+        return len(moved)
 
     def summary(self) -> str:
         """See `Portable.summary`."""
         if not self._features[PubSubFeature.INSPECT]:
             return ""
         return counted(sum(1 for _ in self.topics()), "topic")
+
+    def _dead_letter_groups(self, dead: str) -> list[GroupStatus]:
+        """Return the group with the dead letters, then those whose copies of them go when they are moved.
+
+        Beside a group `default` others keep theirs, as those of any topic do.
+        """
+        if not self._features[PubSubFeature.INSPECT]:
+            depth = self._guard.safe("depth", self._driver.depth, dead, DEAD_LETTER_GROUP)
+            return [GroupStatus(name=DEAD_LETTER_GROUP, depth=depth, in_flight=0)]
+        status = self.inspect(dead)
+        chosen = dead_letter_group(status)
+        if chosen.name == DEAD_LETTER_GROUP:
+            return [chosen]
+        return [chosen, *(group for group in status.groups if group is not chosen and not group.temporary)]
 
     def _listed(self) -> Iterator[str]:
         try:

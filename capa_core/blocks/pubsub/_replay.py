@@ -11,28 +11,39 @@ from capa_core.call import Guard
 
 _BATCH = 100
 _LEASE_S = 60.0
-_GROUP = "default"
 
 
 class Replay:
-    """A consumer of the dead letters of *topic*. What it does not move, it hands back when it is closed."""
+    """A consumer of the dead letters of *topic* in *group*. It hands back what it did not move when it is closed."""
 
-    def __init__(self, guard: Guard, driver: PubSubDriver[Any], topic: str) -> None:
+    def __init__(self, guard: Guard, driver: PubSubDriver[Any], topic: str, group: str) -> None:
         self._guard = guard
         self._driver = driver
         self._topic = topic
         self._moved: set[str] = set()
-        self._consumer = guard.safe("consume", driver.consume, dead_topic(topic), _GROUP, lease_s=_LEASE_S)
+        self._consumer = guard.safe("consume", driver.consume, dead_topic(topic), group, lease_s=_LEASE_S)
 
-    def move(self, count: int) -> int:
-        """Move *count* dead letters, or as many as there are, and return how many."""
+    def move(self, count: int) -> set[str]:
+        """Move *count* dead letters, or as many as there are, and return their ids."""
         while len(self._moved) < count:
             deliveries = self._guard.once("receive", self._consumer.receive, self._room(count), 0.0)
             if not deliveries:
                 break
             # One that is here a second time died again meanwhile. It stays leased, so that it does not come a third.
             self._publish([delivery for delivery in deliveries if delivery.id not in self._moved])
-        return len(self._moved)
+        return self._moved
+
+    def remove(self, idents: set[str], depth: int) -> None:
+        """Remove the copies of *idents* among the *depth* messages of the group, unless another consumer has them."""
+        left = set(idents)
+        while left and depth > 0:
+            deliveries = self._guard.once("receive", self._consumer.receive, min(_BATCH, depth), 0.0)
+            if not deliveries:
+                return
+            depth -= len(deliveries)
+            copies = [delivery for delivery in deliveries if delivery.id in left]
+            self._guard.safe("ack", self._consumer.ack, [delivery.receipt for delivery in copies])
+            left.difference_update(delivery.id for delivery in copies)
 
     def _room(self, count: int) -> int:
         return min(_BATCH, count - len(self._moved))

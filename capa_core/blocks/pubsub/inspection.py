@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from capa_core.errors import InvalidArgumentError
 
 DEAD_SUFFIX = ".dead"
 DEAD_TOPIC = "capa-dead-topic"
@@ -12,7 +15,10 @@ DEAD_GROUP = "capa-dead-group"
 DEAD_ID = "capa-dead-id"
 DEAD_DELIVERIES = "capa-dead-deliveries"
 DEAD_REASON = "capa-dead-reason"
+DEAD_LETTER_GROUP = "default"
 DEAD_ATTRIBUTES = frozenset({DEAD_TOPIC, DEAD_GROUP, DEAD_ID, DEAD_DELIVERIES, DEAD_REASON})
+
+_NUMBER = re.compile(r"[0-9]{1,18}")  # no more than a 64-bit integer holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +120,41 @@ class DeadLetter:
 def dead_topic(topic: str) -> str:
     """Return the topic of the dead letters of *topic*."""
     return topic + DEAD_SUFFIX
+
+
+def dead_letter_group(status: TopicStatus) -> GroupStatus:
+    """Return the group whose messages are the dead letters, given the *status* of a dead letter topic.
+
+    That is `default`, which also stands for the messages that are kept for the first group. Where there are other
+    lasting groups and no `default`, it is the one with most messages: each of them has its own copy of every letter.
+    """
+    lasting = [group for group in status.groups if not group.temporary]
+    for group in status.groups:
+        if group.name == DEAD_LETTER_GROUP:
+            return group
+    if lasting:
+        return max(lasting, key=lambda group: group.depth)
+    return GroupStatus(name=DEAD_LETTER_GROUP, depth=status.kept, in_flight=0, oldest_s=status.oldest_s)
+
+
+def check_position(after: str, pattern: re.Pattern[str]) -> str:
+    """Return *after* if it is `""` or matches *pattern*, the form of the positions of an engine.
+
+    Raises:
+        InvalidArgumentError: It is something else.
+    """
+    if after and not pattern.fullmatch(after):
+        raise InvalidArgumentError(f"after is {after!r}: give the position of a message that peek returned")
+    return after
+
+
+def number_of_position(after: str) -> int:
+    """Return the number that *after* holds on engines that number messages; 0 for `""`.
+
+    Raises:
+        InvalidArgumentError: It is not the position of a message.
+    """
+    return int(check_position(after, _NUMBER) or 0)
 
 
 def dead_letter(topic: str, message: PeekedMessage) -> DeadLetter:

@@ -18,7 +18,7 @@ from capa_core.blocks.pubsub.driver import (
     PubSubFeature,
     PubSubLimits,
 )
-from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus
+from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus, number_of_position
 from capa_core.components.memory._queue import Queue, Receipt
 from capa_core.errors import CapaError
 
@@ -119,10 +119,11 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
 
     def peek(self, topic: str, group: str, most: int, *, after: str, max_bytes: int) -> list[PeekedMessage]:
         """See `PubSubDriver.peek`."""
+        number = number_of_position(after)
         with self._lock:
             queues = self._topics.get(topic, {})
             queue = queues.get(group) or queues.get(KEPT)
-            return queue.peek(most, int(after or 0), max_bytes) if queue else []
+            return queue.peek(most, number, max_bytes) if queue else []
 
     def purge_group(self, topic: str, group: str) -> int:
         """See `PubSubDriver.purge_group`."""

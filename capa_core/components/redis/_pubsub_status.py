@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,9 @@ import redis
 
 from capa_core.blocks.pubsub.inspection import GroupStatus, MessageState, PeekedMessage, TopicStatus
 from capa_core.components.redis._client import glob_escaped
+
+POSITION = re.compile(r"[0-9]\|[0-9]{1,19}-[0-9]{1,19}|L\|[0-9]{1,15}")
+"""The form of a position: level and id of an entry, or `L` and the rank of a delayed message."""
 
 _SCAN_COUNT = 500
 

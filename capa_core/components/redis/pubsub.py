@@ -21,7 +21,7 @@ from capa_core.blocks.pubsub.driver import (
     PubSubFeature,
     PubSubLimits,
 )
-from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus
+from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus, check_position
 from capa_core.components.redis import _pubsub_scripts as scripts
 from capa_core.components.redis import _pubsub_status
 from capa_core.components.redis import _pubsub_status_scripts as status_scripts
@@ -145,6 +145,7 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
 
     def peek(self, topic: str, group: str, most: int, *, after: str, max_bytes: int) -> list[PeekedMessage]:
         """See `PubSubDriver.peek`: the most urgent first, the delayed ones last."""
+        check_position(after, _pubsub_status.POSITION)
         rows = run(self.client, self._peek, self._base(topic), group, most, max_bytes, after)
         return [_pubsub_status.peeked(row) for row in rows]
 

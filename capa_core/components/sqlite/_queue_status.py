@@ -7,7 +7,13 @@ import sqlite3
 import time
 from typing import Any
 
-from capa_core.blocks.pubsub.inspection import GroupStatus, MessageState, PeekedMessage, TopicStatus
+from capa_core.blocks.pubsub.inspection import (
+    GroupStatus,
+    MessageState,
+    PeekedMessage,
+    TopicStatus,
+    number_of_position,
+)
 from capa_core.components.sqlite._queue import KEPT
 
 _TOPICS = "SELECT DISTINCT topic FROM queue WHERE topic > ? ORDER BY topic LIMIT ?"
@@ -50,10 +56,11 @@ def peek(
     connection: sqlite3.Connection, topic: str, group: str, most: int, *, after: str, max_bytes: int
 ) -> list[PeekedMessage]:
     """Return up to *most* messages of *group*, or of those that wait for a group, after the number *after*."""
+    number = number_of_position(after)
     queue = _queue(connection, topic, group) or _queue(connection, topic, KEPT)
     if queue is None:
         return []
-    values = (max_bytes, queue, time.time(), int(after or 0), most)
+    values = (max_bytes, queue, time.time(), number, most)
     return [_peeked(row) for row in connection.execute(_PEEK, values)]
 
 

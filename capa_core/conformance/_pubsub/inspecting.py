@@ -10,7 +10,7 @@ import pytest
 from capa_core.blocks.pubsub import Draft, MessageState, PubSub, PubSubFeature
 from capa_core.blocks.pubsub.driver import PubSubDriver
 from capa_core.conformance._pubsub.setting import Setting, bodies, drain, eventually, receive
-from capa_core.errors import UnavailableError, UnsupportedError
+from capa_core.errors import InvalidArgumentError, UnavailableError, UnsupportedError
 
 
 class InspectingPromises(Setting):
@@ -254,6 +254,51 @@ class InspectingPromises(Setting):
 
         assert 1 == len(inspected.dead_letters(topic))
         assert 1 == inspected.replay(topic)
+
+    @pytest.mark.parametrize("others", [["g"], ["a", "g"]], ids=["one", "two"])
+    def test_other_groups_do_not_hide_dead_letters(
+        self, inspected: PubSub, topic: str, others: list[str]
+    ) -> None:
+        """Without a group `default` each goes back once, however many groups have a copy; no group is created."""
+        for group in others:
+            inspected.consumer(f"{topic}.dead", group, raw=True).close()
+        self._kill(inspected, topic, [b"1", b"2", b"3"])
+        seen = [letter.message.data for letter in inspected.dead_letters(topic)]
+        replayed = [inspected.replay(topic, most=1), inspected.replay(topic), inspected.replay(topic)]
+        left = inspected.inspect(f"{topic}.dead")
+
+        assert [b"1", b"2", b"3"] == seen
+        assert [1, 2, 0] == replayed
+        assert [(group, 0) for group in others] == [(group.name, group.depth) for group in left.groups]
+        assert [b"1", b"2", b"3"] == sorted(bodies(drain(inspected.consumer(topic, raw=True))))
+
+    def test_other_groups_keep_their_copies_beside_the_default(self, inspected: PubSub, topic: str) -> None:
+        """The dead letters are those of `default`, before and after another group comes."""
+        self._kill(inspected, topic, [b"1", b"2"])
+        inspected.replay(topic, most=1)
+        inspected.consumer(f"{topic}.dead", "other", raw=True).close()
+        self._give_up(inspected, topic, 1)
+        letters, replayed = inspected.dead_letters(topic), inspected.replay(topic)
+
+        assert (2, 2, []) == (len(letters), replayed, inspected.dead_letters(topic))
+        assert 1 == inspected.depth(f"{topic}.dead", "other")
+
+    def test_replaying_nothing_creates_nothing(self, inspected: PubSub, topic: str) -> None:
+        """Neither the topic, nor that of its dead letters, nor a group."""
+        replayed = inspected.replay(topic)
+
+        assert 0 == replayed
+        assert [] == [name for name in inspected.topics() if name.startswith(topic)]
+
+    @pytest.mark.parametrize("position", ["zzz", "-1", "0|", "9" * 40, "L|-1", "\u0663"])
+    def test_a_position_of_another_kind_is_refused(
+        self, inspected: PubSub, topic: str, position: str
+    ) -> None:
+        """It is named."""
+        inspected.publish(topic, b"x", raw=True)
+
+        with pytest.raises(InvalidArgumentError, match="after is"):
+            inspected.peek(topic, after=position)
 
     def test_an_interrupted_replay_loses_nothing(
         self, driver: PubSubDriver[Any], inspected: PubSub, topic: str, monkeypatch: pytest.MonkeyPatch

@@ -63,7 +63,9 @@ def survey(pubsub: PubSub, topics: Sequence[str] = (), *, most: int = 1000) -> S
 
 
 def _dead(pubsub: PubSub, name: str, known: dict[str, TopicStatus]) -> int:
+    from capa_core.blocks.pubsub.inspection import dead_letter_group
+
     dead = name + DEAD
     if len(dead) > pubsub.limits.max_name_length:
         return 0
-    return (known.get(dead) or pubsub.inspect(dead)).depth
+    return dead_letter_group(known.get(dead) or pubsub.inspect(dead)).depth
