@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from log_queues import MemoryLogPubSub
 
 from capa_core.abilities import How
-from capa_core.blocks.log import Commit, Log, OutgoingRecord
+from capa_core.blocks.log import AssignmentListener, Commit, Log, OutgoingRecord, Partition, Start
 from capa_core.blocks.pubsub import PubSub, PubSubFeature
 from capa_core.blocks.pubsub.over_log import _consumer
 from capa_core.blocks.pubsub.over_log._codec import retry_topic
@@ -128,6 +128,17 @@ def test_a_message_that_is_handed_back_lets_the_commit_go_on(driver, pubsub):
     assert [1] == committed(driver, "t")
     assert 1 == pubsub.depth("t")
     assert 1 == sum(Log(driver.log).lag(retry_topic("t", "default")).values())
+
+
+def test_a_commit_of_another_client_past_the_end_is_no_negative_depth(driver, pubsub):
+    pubsub.publish("t", b"1")
+    driver.log.create_group("t", "default", Start.BEGINNING)
+    other = driver.log.consume(["t"], "default", AssignmentListener(), session_s=30.0, yield_s=None)
+    other.poll(1, 5.0)
+    other.commit({Partition("t", 0): Commit(1000)})
+
+    assert 0 == pubsub.depth("t")
+    assert 0 == sum(Log(driver.log).lag("t").values())
 
 
 def test_a_message_with_a_key_waits_in_its_place(driver, pubsub):

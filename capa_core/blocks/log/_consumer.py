@@ -5,9 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, Self, cast
 
-from capa_core.blocks.log._checks import check_offsets, epoch_seconds
+from capa_core.blocks.log._checks import (
+    check_offset,
+    check_offsets,
+    check_partition,
+    check_partitions,
+    check_within,
+    epoch_seconds,
+)
 from capa_core.blocks.log.driver import (
     AssignmentListener,
     Commit,
@@ -76,33 +83,37 @@ class _Consumer:
 
         Raises:
             ConflictError: The partition is not this consumer's.
+            InvalidArgumentError: *partition* is no `Partition`.
         """
         self._check_open()
-        return self._guard.safe("position", self._driver.position, partition)
+        return self._guard.safe("position", self._driver.position, check_partition(partition))
 
     def seek(self, partition: Partition, to: int | datetime | Start) -> None:
         """Read on from another place: an offset, the first record at or after a time, the beginning or the end.
 
-        An offset before the first record means the first one.
+        An offset before the first record means the first one. The end is the largest offset: one past it would hide
+        the records that come next.
 
         Raises:
             ConflictError: The partition is not this consumer's.
-            InvalidArgumentError: *to* is no such place.
+            InvalidArgumentError: *to* is no such place, or past the end.
             UnsupportedError: *to* is a time, and the component cannot find positions by time.
         """
         self._check_open()
-        (offset,) = offsets_of(self._guard, self._log, [partition], to).values()
-        self._guard.safe("seek", self._driver.seek, partition, offset)
+        offsets = offsets_of(self._guard, self._log, [check_partition(partition)], to)
+        # A partition that does not exist is none of this consumer's: the driver refuses it, whatever the offset.
+        self._guard.safe("seek", self._driver.seek, partition, offsets.get(partition, 0))
 
     def rewind(self, records: Iterable[Record]) -> None:
         """Read *records* again: move each partition back to the first of them.
 
         Raises:
             ConflictError: A partition is not this consumer's. Others may have been moved.
+            InvalidArgumentError: *records* are no records. Nothing was moved.
         """
         self._check_open()
         firsts: dict[Partition, int] = {}
-        for record in records:
+        for record in _check_records(records):
             firsts[record.partition] = min(record.offset, firsts.get(record.partition, record.offset))
         for partition, offset in firsts.items():
             self._guard.safe("seek", self._driver.seek, partition, offset)
@@ -114,12 +125,12 @@ class _Consumer:
         returns nothing and costs little.
         """
         self._check_open()
-        self._guard.safe("pause", self._driver.pause, partitions)
+        self._guard.safe("pause", self._driver.pause, check_partitions(partitions))
 
     def resume(self, partitions: Collection[Partition]) -> None:
         """Return records of *partitions* again."""
         self._check_open()
-        self._guard.safe("resume", self._driver.resume, partitions)
+        self._guard.safe("resume", self._driver.resume, check_partitions(partitions))
 
     def close(self) -> None:
         """End a waiting `poll`; a member leaves its group at once. A second `close` waits for the first.
@@ -168,24 +179,25 @@ class LogConsumer(_Consumer):
     def commit(
         self, what: Iterable[Record] | Mapping[Partition, int] | None = None, *, wait: bool = True
     ) -> None:
-        """Make a position the group's: whoever gets the partition next begins there.
+        """Make a position the group's: the next owner of the partition begins there.
 
         Args:
             what: Records that are done, whose partitions are committed behind the last of them; or the offset of
-                the next record to read, by partition; or `None` for the position of each partition.
+                the next record to read, by partition, at most the end; or `None` for the position of each partition.
+                An offset before the first record means the first one.
             wait: `False` returns before the engine has it, and a crash may lose it.
 
         Raises:
             ConflictError: A partition went to another consumer meanwhile. Nothing was committed, and its records
-                come again there.
-            InvalidArgumentError: An offset is none.
+                come again there. A consumer that did not poll for its session may meet this before `on_lost`, which
+                is called inside its next `poll`.
+            InvalidArgumentError: *what* is none of these, or an offset is past the end. Nothing was committed.
             UnavailableError: The engine did not answer. Any of it may be committed.
 
         Retries: safe.
         """
         self._check_open()
         offsets = self._offsets(what)
-        check_offsets(offsets)
         if offsets:
             commits = {partition: Commit(offset) for partition, offset in offsets.items()}
             self._guard.safe("commit", self._driver.commit, commits, wait=wait)
@@ -194,9 +206,12 @@ class LogConsumer(_Consumer):
         if what is None:
             return {partition: self.position(partition) for partition in self.assignment}
         if isinstance(what, Mapping):
+            check_offsets(what)
+            # Only here: the position of a consumer, and the place of a record, are within the bounds already.
+            check_within(what, self._guard.safe("bounds", self._log.bounds, what.keys()))
             return what
         ends: dict[Partition, int] = {}
-        for record in what:
+        for record in _check_records(what):
             ends[record.partition] = max(record.offset + 1, ends.get(record.partition, 0))
         return ends
 
@@ -230,25 +245,37 @@ class CallBacks(AssignmentListener):
             self._on_lost(frozenset(partitions))
 
 
+def _check_records(records: object) -> list[Record]:
+    if isinstance(records, Iterable):
+        found = list(cast("Iterable[object]", records))
+        if all(isinstance(record, Record) for record in found):
+            return cast("list[Record]", found)
+    raise InvalidArgumentError(f"{records!r} is no collection of records: give those that `poll` returned")
+
+
 def offsets_of(
     guard: Guard, log: LogDriver[Any], partitions: Collection[Partition], to: int | datetime | Start
 ) -> dict[Partition, int]:
-    """Return the offset that *to* means in each of *partitions*.
+    """Return the offset that *to* means in each of *partitions* that exists.
 
     Raises:
-        InvalidArgumentError: *to* means none.
+        InvalidArgumentError: *to* means none, or is past the end of one of them.
         UnsupportedError: *to* is a time, and *log* cannot find positions by time.
     """
     if isinstance(to, datetime):
         return _offsets_at(guard, log, partitions, to)
-    if isinstance(to, Start) and to is not Start.KEPT:
-        bounds = guard.safe("bounds", log.bounds, partitions)
+    if to is Start.KEPT or not isinstance(to, Start | int):
+        raise InvalidArgumentError(
+            f"{to!r} is no place in a partition: give an offset, a datetime, Start.BEGINNING or Start.END"
+        )
+    if isinstance(to, int):
+        for partition in partitions:
+            check_offset(partition, to)
+    bounds = guard.safe("bounds", log.bounds, partitions)
+    if isinstance(to, Start):
         return {p: each.first if to is Start.BEGINNING else each.end for p, each in bounds.items()}
-    if isinstance(to, int) and to >= 0:
-        return dict.fromkeys(partitions, to)
-    raise InvalidArgumentError(
-        f"{to!r} is no place in a partition: give an offset, a datetime, Start.BEGINNING or Start.END"
-    )
+    check_within(dict.fromkeys(partitions, to), bounds)
+    return {partition: max(each.first, to) for partition, each in bounds.items()}
 
 
 def _offsets_at(

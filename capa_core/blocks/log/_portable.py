@@ -15,7 +15,9 @@ from capa_core.blocks.log._checks import (
     check_name,
     check_offsets,
     check_record,
+    check_topics,
     epoch_seconds,
+    numbered,
 )
 from capa_core.blocks.log._consumer import CallBacks, LogConsumer, LogReader, PartitionsHandler, offsets_of
 from capa_core.blocks.log.driver import (
@@ -98,7 +100,7 @@ class Log(Portable[LogDriver[Any]]):
             key: Records with one key stay in order: they go to one partition. `None` spreads them.
             headers: Names to bytes beside the value.
             partition: The number of a partition, whatever the key.
-            timestamp: An aware datetime or seconds since the epoch; `None` for now.
+            timestamp: An aware datetime, or seconds since the epoch within the years 1 to 9999; `None` for now.
 
         Raises:
             InvalidArgumentError: An argument is outside these. Nothing was stored.
@@ -161,6 +163,8 @@ class Log(Portable[LogDriver[Any]]):
             topics: One topic or several; they come into being by use.
             start: Where a new group begins.
             session: A consumer that does not poll for so long loses its partitions: 1 s to 12 h. Kafka's least is 6 s.
+                It learns of that inside its next `poll`; a `commit` before that raises `ConflictError` for partitions
+                that another consumer has taken.
             on_assigned: Called inside `poll` with partitions that were gained; may `seek`.
             on_revoked: Called inside `poll` and `close` with partitions that are about to go; may `commit`.
             on_lost: Called inside `poll` with partitions that went before; their records come again elsewhere.
@@ -172,15 +176,14 @@ class Log(Portable[LogDriver[Any]]):
         for name, handler in (("on_assigned", on_assigned), ("on_revoked", on_revoked), ("on_lost", on_lost)):
             if handler is not None:
                 check_plain(name, handler)
-        names = [topics] if isinstance(topics, str) else list(topics)
-        if not names:
-            raise InvalidArgumentError("no topics: give one, or several")
+        names = check_topics(topics)
         check_name("group", group)
+        given: object = start
+        if not isinstance(given, Start):
+            raise InvalidArgumentError(f"start is {start!r}: give Start.BEGINNING, Start.END or Start.KEPT")
         session_s = seconds("session", session, least=LEAST_SESSION_S, most=LONGEST_SESSION_S)
         for topic in names:
-            self._guard.safe(
-                "create_group", self._driver.create_group, check_name("topic", topic), group, start
-            )
+            self._guard.safe("create_group", self._driver.create_group, topic, group, start)
         listener = CallBacks(on_assigned, on_revoked, on_lost)
         driver = self._guard.once(
             "consume", self._driver.consume, names, group, listener, session_s=session_s, yield_s=session_s
@@ -201,15 +204,18 @@ class Log(Portable[LogDriver[Any]]):
 
         Args:
             partitions: Their numbers; `None` for all.
-            start: An offset, the first record at or after a time, the beginning or the end.
+            start: An offset, at most the end of each partition; the first record at or after a time; the beginning
+                or the end.
 
         Raises:
+            InvalidArgumentError: *start* is no such place, or past the end of a partition; or *partitions* are no
+                numbers.
             NotFoundError: There is no such topic, or no such partition in it.
             UnsupportedError: *start* is a time, and the component cannot find positions by time.
             UnavailableError: The engine did not answer.
         """
         known = self.partitions(topic)
-        wanted = known if partitions is None else [Partition(topic, number) for number in partitions]
+        wanted = known if partitions is None else numbered(topic, partitions)
         if not wanted or not set(wanted) <= set(known):
             raise NotFoundError(
                 f"log {self.name!r}: topic {topic!r} has {len(known)} partitions, asked for "
@@ -289,6 +295,8 @@ class Log(Portable[LogDriver[Any]]):
     def lag(self, topic: str, group: str = "default") -> dict[Partition, int]:
         """Return how many records *group* has not committed, by partition; all that there are if it does not exist.
 
+        It is never negative.
+
         Raises:
             UnavailableError: The engine did not answer.
         """
@@ -325,14 +333,15 @@ class Log(Portable[LogDriver[Any]]):
         )
 
     def truncate(self, topic: str, before: Mapping[int, int] | None = None) -> None:
-        """Remove records for good, whether they were read or not.
+        """Remove records permanently, whether they were read or not.
 
         Args:
-            before: By number of the partition, the offset of the first record that stays; `None` removes all.
+            before: By number of the partition, the offset of the first record that stays; `None` removes all. An
+                offset past the end means the end.
 
         Raises:
             UnsupportedError: The component cannot remove records.
-            InvalidArgumentError: An offset is none.
+            InvalidArgumentError: *before* is something else. Nothing was removed.
             UnavailableError: The engine did not answer. Any of them may be removed.
         """
         support = self._features[LogFeature.TRUNCATE]
@@ -344,6 +353,9 @@ class Log(Portable[LogDriver[Any]]):
             offsets = {partition: each.end for partition, each in self.bounds(topic).items()}
         else:
             check_name("topic", topic)
+            given: object = before
+            if not isinstance(given, Mapping):
+                raise InvalidArgumentError(f"before is {before!r}: give offsets by number of the partition")
             offsets = {Partition(topic, number): offset for number, offset in before.items()}
         check_offsets(offsets)
         self._guard.safe("truncate", self._driver.truncate, offsets)
@@ -368,7 +380,8 @@ class Log(Portable[LogDriver[Any]]):
 
 
 def _lag(bounds: Mapping[Partition, Bounds], committed: Mapping[Partition, int]) -> dict[Partition, int]:
+    # A client of the engine that is not Capa may have committed past the end.
     return {
-        partition: each.end - max(each.first, committed.get(partition, 0))
+        partition: max(0, each.end - max(each.first, committed.get(partition, 0)))
         for partition, each in bounds.items()
     }

@@ -178,7 +178,10 @@ class LogConsumerDriver(ABC):
 
     @abstractmethod
     def seek(self, partition: Partition, offset: int) -> None:
-        """Read on from *offset*, or from the nearest record there is. Raise `ConflictError` for one not its own."""
+        """Read on from *offset*, or from the nearest record there is. Raise `ConflictError` for one not its own.
+
+        The core gives no offset past the end.
+        """
 
     @abstractmethod
     def pause(self, partitions: Collection[Partition]) -> None:
@@ -193,6 +196,7 @@ class LogConsumerDriver(ABC):
         """Make *offsets* the group's position.
 
         Must raise `ConflictError`, and commit nothing, if one of the partitions is not this consumer's any more.
+        The core gives no offset past the end.
         With *wait* it is as durable as the engine can when this returns; without, it may get lost in a crash, and
         an error may show at a later call. A reader has no group: `UnsupportedError`.
         """

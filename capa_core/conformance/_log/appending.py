@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from datetime import UTC, datetime
@@ -181,7 +182,16 @@ class AppendingPromises(Setting):
 
     @pytest.mark.parametrize(
         "wrong",
-        [{"value": "text"}, {"key": "text"}, {"partition": -1}, {"headers": {"a": "text"}}, {"topic": ""}],
+        [
+            {"value": "text"},
+            {"key": "text"},
+            {"partition": -1},
+            {"partition": True},
+            {"headers": {"a": "text"}},
+            {"headers": 5},
+            {"topic": ""},
+            *({"timestamp": time} for time in (math.nan, math.inf, True, "now", 1e300, 10**400)),
+        ],
         ids=str,
     )
     def test_wrong_arguments_store_nothing(self, log: Log, topic: str, wrong: dict[str, Any]) -> None:
@@ -189,6 +199,26 @@ class AppendingPromises(Setting):
             log.append(**{"topic": topic, "value": b"x", **wrong})
 
         assert {} == log.bounds(topic)
+
+    @pytest.mark.parametrize("timestamp", [math.nan, math.inf, True, "now"], ids=str)
+    def test_a_wrong_time_of_one_record_stores_nothing_of_a_batch(
+        self, log: Log, topic: str, timestamp: Any
+    ) -> None:
+        with pytest.raises(InvalidArgumentError):
+            log.append_many(topic, [b"x", OutgoingRecord(b"x", timestamp=timestamp)])
+
+        assert {} == log.bounds(topic)
+
+    @pytest.mark.parametrize(
+        "before", [5, {0: True}, {0: -1}, {0: 2**63}, {-1: 0}, {True: 0}, {"0": 0}], ids=str
+    )
+    def test_a_wrong_truncation_removes_nothing(self, log: Log, topic: str, before: Any) -> None:
+        needs_truncate(log)
+        place = log.append(topic, b"x", partition=0)
+        with pytest.raises(InvalidArgumentError):
+            log.truncate(topic, before)
+
+        assert Bounds(place.offset, place.offset + 1) == log.bounds(topic)[place.partition]
 
     def test_a_time_without_a_zone_is_refused(self, log: Log, topic: str) -> None:
         with pytest.raises(InvalidArgumentError, match="time zone"):

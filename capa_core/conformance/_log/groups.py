@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,43 @@ class GroupPromises(Setting):
         assert (3, places[1].offset) == (before, explicit)
         assert consumer.position(partition) == log.committed(topic)[partition]
         assert 0 == log.lag(topic)[partition]
+
+    def test_a_commit_past_the_end_is_refused(self, log: Log, topic: str) -> None:
+        """It would hide the records that come next; nothing is committed, and no lag is negative."""
+        position = log.append(topic, b"0", partition=0)
+        consumer = log.consumer(topic)
+        poll(consumer, 1)
+        end = position.offset + 1
+        with pytest.raises(InvalidArgumentError, match=rf"/0: offset {end + 1} is past the end {end}\b"):
+            consumer.commit({position.partition: end + 1})
+        before = log.lag(topic)[position.partition]
+        consumer.commit({position.partition: end})
+
+        assert (1, 0) == (before, log.lag(topic)[position.partition])
+
+    @pytest.mark.parametrize("offset", [-1, True, 2**63, 1.0, None, "0"], ids=str)
+    def test_a_wrong_offset_commits_nothing(self, log: Log, topic: str, offset: Any) -> None:
+        partition = log.append(topic, b"x", partition=0).partition
+        consumer = log.consumer(topic)
+        poll(consumer, 1)
+        with pytest.raises(InvalidArgumentError):
+            consumer.commit({partition: offset})
+
+        assert 1 == sum(log.lag(topic).values())
+
+    @pytest.mark.parametrize(
+        "wrong", [5, "records", [5], {5: 0}, {("t", 0): 0}, {Partition("t", -1): 0}], ids=str
+    )
+    def test_only_records_and_offsets_can_be_committed(self, log: Log, topic: str, wrong: Any) -> None:
+        consumer = log.consumer(topic)
+        with pytest.raises(InvalidArgumentError):
+            consumer.commit(wrong)
+
+    @pytest.mark.parametrize("wrong", [5, [5]], ids=str)
+    def test_only_records_can_be_rewound(self, log: Log, topic: str, wrong: Any) -> None:
+        consumer = log.consumer(topic)
+        with pytest.raises(InvalidArgumentError):
+            consumer.rewind(wrong)
 
     def test_a_commit_may_leave_later_records_open(self, log: Log, topic: str) -> None:
         """It does not move the position of the consumer that made it."""
@@ -214,7 +252,9 @@ class GroupPromises(Setting):
         assert [b"1", b"2"] == values(first + second)
         assert [0, 0] == [sum(log.lag(name).values()) for name in (topic, other)]
 
-    @pytest.mark.parametrize("wrong", [{"topics": []}, {"group": ""}, {"session": 0.5}], ids=str)
+    @pytest.mark.parametrize(
+        "wrong", [{"topics": []}, {"topics": 5}, {"group": ""}, {"session": 0.5}, {"start": 0}], ids=str
+    )
     def test_wrong_arguments_join_nothing(self, log: Log, topic: str, wrong: dict[str, object]) -> None:
         with pytest.raises(InvalidArgumentError):
             log.consumer(**{"topics": topic, **wrong})  # type: ignore[arg-type] # that is the mistake

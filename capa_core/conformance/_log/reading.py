@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -148,16 +149,79 @@ class ReadingPromises(Setting):
         assigned(consumer)
         foreign = Partition(topic, 99_999)
 
-        with pytest.raises(ConflictError):
-            consumer.seek(foreign, 0)
+        for place in (0, 1000, Start.BEGINNING):
+            with pytest.raises(ConflictError):
+                consumer.seek(foreign, place)
         with pytest.raises(ConflictError):
             consumer.position(foreign)
 
-    @pytest.mark.parametrize("place", [-1, "end", Start.KEPT], ids=str)
+    def test_a_place_past_the_end_is_refused(self, log: Log, topic: str) -> None:
+        """It would hide the records that come next; the message names the partition, the offset and the end."""
+        position = log.append(topic, b"0", partition=0)
+        consumer, reader = log.consumer(topic), log.reader(topic, partitions=[0])
+        poll(consumer, 1)
+        end = position.offset + 1
+        message = rf"/0: offset {end + 1} is past the end {end}\b"
+        with pytest.raises(InvalidArgumentError, match=message):
+            consumer.seek(position.partition, end + 1)
+        with pytest.raises(InvalidArgumentError, match=message):
+            reader.seek(position.partition, end + 1)
+        with pytest.raises(InvalidArgumentError, match=message):
+            log.reader(topic, partitions=[0], start=end + 1)
+        consumer.seek(position.partition, end)
+        log.append(topic, b"1", partition=0)
+
+        assert [b"1"] == values(poll(consumer, 1))
+        assert [b"0", b"1"] == values(poll(reader, 2))
+
+    def test_a_place_before_the_first_record_is_the_first(self, log: Log, topic: str) -> None:
+        if not log.features[LogFeature.TRUNCATE]:
+            pytest.skip("records cannot be removed")
+        places = [log.append(topic, b"%d" % number, partition=0) for number in range(3)]
+        consumer = log.consumer(topic)
+        poll(consumer, 3)
+        log.truncate(topic, {0: places[2].offset})
+        consumer.seek(places[0].partition, places[0].offset)
+
+        assert places[2].offset == consumer.position(places[0].partition)
+        assert [b"2"] == values(poll(consumer, 1))
+
+    @pytest.mark.parametrize("place", [-1, True, 2**63, 1.0, None, "0", Start.KEPT], ids=str)
+    def test_a_wrong_place_moves_nothing(self, log: Log, topic: str, place: Any) -> None:
+        position = log.append(topic, b"x", partition=0)
+        consumer = log.consumer(topic)
+        poll(consumer, 1)
+        with pytest.raises(InvalidArgumentError):
+            consumer.seek(position.partition, place)
+
+        assert position.offset + 1 == consumer.position(position.partition)
+
+    @pytest.mark.parametrize(
+        "wrong", [5, None, "p", ("t", 0), Partition("t", -1), Partition("t", True)], ids=str
+    )
+    def test_a_wrong_partition_is_refused(self, log: Log, topic: str, wrong: Any) -> None:
+        consumer = log.consumer(topic)
+        for call in (
+            lambda: consumer.seek(wrong, 0),
+            lambda: consumer.position(wrong),
+            lambda: consumer.pause([wrong]),
+            lambda: consumer.resume([wrong]),
+            lambda: consumer.pause(wrong),
+        ):
+            with pytest.raises(InvalidArgumentError):
+                call()
+
+    @pytest.mark.parametrize("place", [-1, True, 2**63, "end", Start.KEPT], ids=str)
     def test_a_place_that_is_none_is_refused(self, log: Log, topic: str, place: object) -> None:
         log.append(topic, b"x")
         with pytest.raises(InvalidArgumentError):
             log.reader(topic, start=place)  # type: ignore[arg-type] # that is the mistake
+
+    @pytest.mark.parametrize("partitions", [5, [True], [-1], ["0"], "0"], ids=str)
+    def test_partitions_that_are_none_cannot_be_read(self, log: Log, topic: str, partitions: Any) -> None:
+        log.append(topic, b"x")
+        with pytest.raises(InvalidArgumentError):
+            log.reader(topic, partitions=partitions)
 
     def test_close_wakes_a_waiting_poll(self, log: Log, topic: str) -> None:
         """It returns nothing; the next one is refused."""

@@ -121,7 +121,7 @@ class QueueOverLog(PubSubDriver[SettingsT]):
         for partition, (first, end) in self.log.bounds(list(commits)).items():
             progress = Progress(commits[partition])
             start = max(first, progress.low)
-            pending += end - start - progress.done_from(start)
+            pending += max(0, end - start - progress.done_from(start))
         return pending
 
 
@@ -138,7 +138,8 @@ def _features(log: Mapping[Feature, Support]) -> dict[Feature, Support]:
         PubSubFeature.PRIORITY: absent("the order of a log is that of publishing"),
         PubSubFeature.ORDER_BY_KEY: BY_DRIVER,
         PubSubFeature.INSPECT: absent(
-            "no log lets another client move the position of a group that is in use"
+            "it includes the purge of one group, which would move a position that its consumers hold. "
+            "Read topics, groups and lag through the log block"
         ),
         PubSubFeature.SHARED: log[LogFeature.SHARED],
         PubSubFeature.DURABLE: log[LogFeature.DURABLE],
