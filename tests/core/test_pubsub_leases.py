@@ -10,7 +10,7 @@ from capa_core.blocks.pubsub import PubSub, _leases, _threads
 from capa_core.call import Policy
 from capa_core.components.memory.pubsub import MemoryConsumer, MemoryPubSub, MemoryPubSubSettings
 from capa_core.conformance._pubsub.setting import bodies, eventually, receive
-from capa_core.errors import ClosedError, PermissionDeniedError, UnavailableError
+from capa_core.errors import ClosedError, InvalidArgumentError, PermissionDeniedError, UnavailableError
 
 
 class Refusing(MemoryPubSub):
@@ -256,6 +256,115 @@ def test_a_renewer_that_fails_is_logged_and_starts_again(pubsub, caplog):
     assert [] == failures
     assert [message] == intake.held()
     assert said(caplog, "killed")
+
+
+def test_a_renewer_that_fails_loses_no_short_lease(pubsub, monkeypatch):
+    monkeypatch.setattr(_threads, "RESTART_S", 1.0)
+    failures = [SystemExit("killed"), SystemExit("killed")]
+
+    def worked_on(held):
+        if failures:
+            raise failures.pop()
+        return held
+
+    intake, message = received(pubsub, worked_on=worked_on)
+
+    assert [] == pubsub.consumer("t", raw=True).receive(1, 2.0)
+    assert ([], [message]) == (failures, intake.held())
+
+
+def test_an_exception_between_two_runs_does_not_end_a_thread():
+    runs, logged = threading.Event(), []
+
+    def stopping():
+        if len(logged) == 1:
+            raise SystemExit("killed while it rests")
+        return False
+
+    def work():
+        if len(logged) < 2:
+            raise ValueError("a bug")
+        runs.set()
+
+    class Log:
+        def error(self, _event, *, traceback, **_fields):
+            logged.append(traceback.splitlines()[-1])
+
+    _threads.SupervisedThread("t", work, log=Log(), stopping=stopping).start()
+
+    assert runs.wait(5)
+    assert ["ValueError: a bug", "SystemExit: killed while it rests"] == logged
+
+
+def test_a_log_that_fails_does_not_end_a_thread(monkeypatch):
+    runs, reported = threading.Event(), []
+    failures = [ValueError("a bug")]
+    monkeypatch.setattr(threading, "excepthook", lambda args: reported.append(str(args.exc_value)))
+
+    def work():
+        if failures:
+            raise failures.pop()
+        runs.set()
+
+    _threads.SupervisedThread("t", work, log=None, stopping=lambda: False).start()
+
+    assert runs.wait(5)
+    assert ["'NoneType' object has no attribute 'error'"] == reported
+
+
+def test_a_message_whose_lease_may_have_run_out_is_not_listed_as_held(pubsub, monkeypatch):
+    intake, message = received(pubsub)
+    now = _leases.clock()
+    before = intake.held()
+    monkeypatch.setattr(_leases, "clock", lambda: now + 1.5)
+
+    assert ([message], []) == (before, intake.held())
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(None, "is of type NoneType"), ("abc", "holds something of type str"), ([["abc"]], "of type list")],
+)
+def test_a_holder_that_states_something_else_is_logged_and_keeps_its_messages(pubsub, caplog, answer, reason):
+    intake, message = received(pubsub, worked_on=lambda held: answer)
+
+    assert [] == pubsub.consumer("t", raw=True).receive(1, 1.5)
+    assert [message] == intake.held()
+    assert said(caplog, reason)
+
+
+@pytest.mark.parametrize("settle", ["ack", "nack", "release"])
+@pytest.mark.parametrize("wrong", [None, 3, "abc", [None]])
+def test_only_messages_can_be_settled(pubsub, settle, wrong):
+    intake, message = received(pubsub)
+    wrong = [message, *wrong] if isinstance(wrong, list) else wrong
+
+    with pytest.raises(InvalidArgumentError, match="messages (is|holds)"):
+        getattr(intake, settle)(wrong)
+    assert [message] == intake.held()
+
+
+def test_one_message_must_be_given_in_a_list(pubsub):
+    intake, message = received(pubsub)
+
+    with pytest.raises(InvalidArgumentError, match="of type Message: give a list"):
+        intake.ack(message)
+
+
+def test_an_intake_starts_once(pubsub):
+    intake = pubsub.intake("t", raw=True)
+    intake.start(lambda: 1, print)
+
+    with pytest.raises(InvalidArgumentError, match="started before"):
+        intake.start(lambda: 1, print)
+
+
+@pytest.mark.parametrize("join", ["intake", "consumer", "subscribe"])
+def test_a_broadcast_has_no_group_of_another_name(pubsub, join):
+    handler = [print] if join == "subscribe" else []
+
+    with pytest.raises(InvalidArgumentError, match="Give one of them"):
+        getattr(pubsub, join)("t", *handler, group="g", broadcast=True)
 
 
 def test_a_receiver_that_fails_is_logged_and_starts_again(pubsub, driver, caplog):

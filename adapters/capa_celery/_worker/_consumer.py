@@ -124,7 +124,7 @@ class Consumer:
         topic = topic_of(queue)
         return self.app.capa.pubsub.intake(
             topic.name,
-            GROUP,
+            "default" if topic.broadcast else GROUP,  # each consumer of a broadcast has a group of its own
             lease=self.app.capa.settings.lease_s,
             raw=True,
             broadcast=topic.broadcast,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from capa_core.blocks.pubsub._message import Message
 from capa_core.blocks.pubsub.driver import LONGEST_LEASE_S, LONGEST_NAME
 from capa_core.call.checks import LARGEST_COUNT, Duration, check_count, check_printable, seconds
+from capa_core.errors import InvalidArgumentError
 
 SHORTEST_LEASE_S = 1.0
 MOST_MESSAGES = LARGEST_COUNT
@@ -16,6 +20,23 @@ def check_name(what: str, name: object) -> str:
         InvalidArgumentError: It is empty, longer than 255 characters, or has control characters.
     """
     return check_printable(what, name, LONGEST_NAME)
+
+
+def check_messages(what: str, given: object) -> list[Message]:
+    """Return the messages that *given* holds.
+
+    Raises:
+        InvalidArgumentError: It is no iterable of messages.
+    """
+    if not isinstance(given, Iterable):
+        raise InvalidArgumentError(f"{what} is of type {type(given).__name__}: give a list of messages")
+    messages = list(given)
+    for message in messages:
+        if not isinstance(message, Message):
+            raise InvalidArgumentError(
+                f"{what} holds something of type {type(message).__name__}: give a list of messages"
+            )
+    return messages
 
 
 def check_priority(value: object) -> None:

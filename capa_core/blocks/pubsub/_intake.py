@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Self
 
-from capa_core.blocks.pubsub._checks import MOST_MESSAGES
+from capa_core.blocks.pubsub._checks import MOST_MESSAGES, check_messages
 from capa_core.blocks.pubsub._consumer import Consumer
 from capa_core.blocks.pubsub._leases import ACK, RELEASE, Leases, OnLost, Outcome, WorkedOn, clock
 from capa_core.blocks.pubsub._message import Message
@@ -20,7 +20,7 @@ from capa_core.blocks.pubsub._threads import SupervisedThread
 from capa_core.call import cancellation
 from capa_core.call.checks import seconds
 from capa_core.call.traits import blocking, call_traits
-from capa_core.errors import ClosedError
+from capa_core.errors import ClosedError, InvalidArgumentError
 
 Room = Callable[[], int]
 HandOver = Callable[[list[Message]], object]
@@ -98,7 +98,10 @@ class Intake:
 
     @call_traits(immediate=True)
     def held(self) -> list[Message]:
-        """Return the messages that were neither settled nor lost."""
+        """Return the messages that were neither settled nor lost.
+
+        One whose lease may have run out, as while the engine is away, is listed again once the engine has extended it.
+        """
         return self._leases.held()
 
     @call_traits(waits=True, undo="release")
@@ -131,7 +134,14 @@ class Intake:
             room: Returns how many more messages may be received now; must not wait. It is asked again after each
                 settlement, after each `wake`, and once a second.
             hand_over: Takes the messages; may wait. If it raises, that is logged and they come again after a second.
+
+        Raises:
+            InvalidArgumentError: It was started before.
         """
+        if self._receiver is not None:
+            raise InvalidArgumentError(
+                f"the intake of {self.topic!r} in {self.group!r} was started before. Open another for other functions."
+            )
         work = partial(self._feed, room, hand_over)
         self._receiver = SupervisedThread(
             f"capa-intake-{self.topic}", work, log=self._log, stopping=self._stopped.is_set
@@ -144,22 +154,35 @@ class Intake:
         self._woken.set()
 
     def ack(self, messages: Iterable[Message]) -> int:
-        """Remove *messages* for this group, on disk where the engine can, and return how many of them were held."""
-        return self._leases.settle(messages, ACK)
+        """Remove *messages* for this group, on disk where the engine can, and return how many of them were held.
+
+        Raises:
+            InvalidArgumentError: *messages* holds something else than messages. None was settled.
+        """
+        return self._leases.settle(check_messages("messages", messages), ACK)
 
     def nack(self, messages: Iterable[Message], delay: timedelta | float = 0.0) -> int:
         """Hand *messages* back to come again after *delay*, and return how many of them were held.
 
         Those that were delivered `max_deliveries` times move to the dead letter topic instead.
+
+        Raises:
+            InvalidArgumentError: *messages* holds something else than messages, or *delay* is no time.
+                None was settled.
         """
-        return self._leases.settle(messages, Outcome("nack", seconds("delay", delay)))
+        return self._leases.settle(
+            check_messages("messages", messages), Outcome("nack", seconds("delay", delay))
+        )
 
     def release(self, messages: Iterable[Message]) -> int:
         """Hand *messages* back that were not begun, as if never received, and return how many of them were held.
 
         If the engine does not accept that now, they come again after their lease.
+
+        Raises:
+            InvalidArgumentError: *messages* holds something else than messages. None was settled.
         """
-        return self._leases.settle(messages, RELEASE)
+        return self._leases.settle(check_messages("messages", messages), RELEASE)
 
     @call_traits(immediate=True)
     def stop(self) -> None:

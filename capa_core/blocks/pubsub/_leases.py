@@ -12,12 +12,13 @@ import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
+from capa_core.blocks.pubsub._checks import check_messages
 from capa_core.blocks.pubsub._consumer import Consumer
 from capa_core.blocks.pubsub._message import Message
 from capa_core.blocks.pubsub._threads import SupervisedThread, as_text
+from capa_core.errors import InvalidArgumentError
 
 WorkedOn = Callable[[Sequence[Message]], Collection[Message]]
 OnLost = Callable[[Sequence[Message]], object]
@@ -26,6 +27,7 @@ _RENEWALS_PER_LEASE = 3
 _SIGNS_PER_SILENCE = 4
 _LONGEST_RENEWAL_S = 10.0
 _FIRST_RETRY_S = 1.0
+_RESTS_PER_LEASE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +108,10 @@ class Leases:
         return len(self._held) + self._unaccepted_count
 
     def held(self) -> list[Message]:
-        """Return the messages that were neither settled nor lost."""
+        """Return the messages that were neither settled nor lost, without those whose lease may have run out."""
         with self._changed:
-            return list(self._held)
+            now = clock()
+            return [message for message, since in self._held.items() if now - since < self._lease_s]
 
     def add(self, messages: Sequence[Message], since: float) -> bool:
         """Hold *messages* received after *since*; `False` after `end`, when closing the consumer hands them back."""
@@ -217,9 +220,14 @@ class Leases:
             if self._ended.is_set() or (self._renewer is not None and self._renewer.is_alive()):
                 return
             # Through a weak reference: else a forgotten intake would stay leased for as long as the process lives.
-            work = partial(_renew_until_ended, weakref.ref(self), self._due, self._ended, self.renewal_s)
-            name = f"capa-leases-{self._consumer.topic}"
-            self._renewer = SupervisedThread(name, work, log=self._log, stopping=self._ended.is_set)
+            renewer = _Renewer(weakref.ref(self), self._due, self._ended, self.renewal_s)
+            self._renewer = SupervisedThread(
+                f"capa-leases-{self._consumer.topic}",
+                renewer.renew_until_ended,
+                log=self._log,
+                stopping=self._ended.is_set,
+                longest_rest_s=self._lease_s / _RESTS_PER_LEASE,
+            )
             self._renewer.start()
 
     def retry(self) -> float:
@@ -230,7 +238,8 @@ class Leases:
 
     def renew(self) -> None:
         """Extend the leases of messages that are worked on or unaccepted; drop those left alone for a whole lease."""
-        held = self.held()
+        with self._changed:
+            held = list(self._held)  # those whose lease may have run out included: the engine knows
         kept = self._those_worked_on(held)
         self._extend(kept)
         if len(kept) < len(held):
@@ -259,14 +268,23 @@ class Leases:
         if self._worked_on is None or not held:
             return held
         try:
-            worked_on = set(self._worked_on(held))
+            answer: Any = self._worked_on(held)
+            worked_on: object = list(answer) if isinstance(answer, Iterable) else answer
         except Exception as error:  # noqa: BLE001 - a holder that cannot answer must not keep its messages
             self._log.error(
                 "the holder failed to state which messages it works on, no lease is renewed",
                 traceback=as_text(error),
             )
             return []
-        return [message for message in held if message in worked_on]
+        try:
+            kept = set(check_messages("the answer of worked_on", worked_on))
+        except InvalidArgumentError as error:
+            self._log.error(
+                "the holder did not state which messages it works on, all that are held are renewed",
+                error=str(error),
+            )
+            return held
+        return [message for message in held if message in kept]
 
     def _note_renewal(self, kept: list[Message], answers: list[bool], now: float) -> list[Message]:
         """Note since when messages are leased, and return those that were lost."""
@@ -307,21 +325,35 @@ class Leases:
                 self._log.error("the holder failed to take note of lost leases", traceback=as_text(error))
 
 
-def _renew_until_ended(
-    reference: weakref.ref[Leases], due: threading.Event, ended: threading.Event, every_s: float
-) -> None:
-    """Renew leases and send again what was not accepted, until the leases are ended or garbage."""
-    next_renewal, next_retry = clock() + every_s, clock() + _FIRST_RETRY_S
-    while not ended.is_set():
-        if due.wait(max(0.0, min(next_renewal, next_retry) - clock())):
-            due.clear()
-            next_retry = min(next_retry, clock() + _FIRST_RETRY_S)
-        leases = reference()
-        if leases is None or ended.is_set():
-            return
-        if clock() >= next_renewal:
-            next_renewal = clock() + every_s
+class _Renewer:
+    """Renews leases and sends again what was not accepted. It keeps its times when its thread starts again."""
+
+    def __init__(
+        self, leases: weakref.ref[Leases], due: threading.Event, ended: threading.Event, every_s: float
+    ) -> None:
+        self._leases = leases
+        self._due = due
+        self._ended = ended
+        self._every_s = every_s
+        self._next_renewal = clock() + every_s
+        self._next_retry = clock() + _FIRST_RETRY_S
+
+    def renew_until_ended(self) -> None:
+        """Work until the leases are ended or garbage."""
+        while not self._ended.is_set():
+            if self._due.wait(max(0.0, min(self._next_renewal, self._next_retry) - clock())):
+                self._due.clear()
+                self._next_retry = min(self._next_retry, clock() + _FIRST_RETRY_S)
+            leases = self._leases()
+            if leases is None or self._ended.is_set():
+                return
+            self._work(leases)
+            del leases
+
+    def _work(self, leases: Leases) -> None:
+        # Each time is set after the call: one that failed is due at once when the thread starts again.
+        if (now := clock()) >= self._next_renewal:
             leases.renew()
-        if clock() >= next_retry:
-            next_retry = clock() + leases.retry()
-        del leases
+            self._next_renewal = now + self._every_s
+        if clock() >= self._next_retry:
+            self._next_retry = clock() + leases.retry()

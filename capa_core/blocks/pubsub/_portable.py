@@ -27,6 +27,7 @@ from capa_core.engine import system_of
 from capa_core.errors import CapaError, InvalidArgumentError
 
 LEASE_S = 30.0
+_DEFAULT_GROUP = "default"
 _UNTRACED = nullcontext()
 
 
@@ -157,7 +158,7 @@ class PubSub(Inspected):
             max_deliveries: After so many, a message moves to the topic `<topic>.dead`; `None` for never.
             retry_delay: How long a message rests after its first failure; doubles each time, up to a minute.
             raw: Hand over bodies as they were stored, rather than out of their CloudEvent.
-            broadcast: Join a group of its own, which goes away with the subscription.
+            broadcast: Join a group of its own, which goes away with the subscription; not together with *group*.
 
         Raises:
             InvalidArgumentError: An argument is outside these.
@@ -230,8 +231,8 @@ class PubSub(Inspected):
         Args:
             worked_on: Given the messages that are held, returns those that are worked on or will be. Only their leases
                 are renewed; the others come again when theirs have run out. It is called at each renewal, in a thread
-                of the intake; it may settle messages and must not wait. If it raises, no lease is renewed. `None`
-                stands for all that is held.
+                of the intake; it may settle messages and must not wait. If it raises, no lease is renewed; if it
+                returns something else, that is logged and all are renewed. `None` stands for all that is held.
             on_lost: Called with messages whose leases were lost: another consumer may have them. In a thread of the
                 intake, or in the one that settles them; it must not close the intake.
 
@@ -320,6 +321,11 @@ class PubSub(Inspected):
         if max_deliveries is not None:
             check_count("max_deliveries", max_deliveries)
         if broadcast:
+            if group != _DEFAULT_GROUP:
+                raise InvalidArgumentError(
+                    f"group {group!r} and broadcast are both given, but a broadcast has a group of its own. "
+                    "Give one of them."
+                )
             group = f"{group}.{new_id()}"
         driver = self._guard.safe(
             "consume", self._driver.consume, topic, group, lease_s=lease_s, temporary=broadcast

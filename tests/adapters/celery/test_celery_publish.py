@@ -162,7 +162,7 @@ def test_an_exchange_that_nobody_is_bound_to_is_refused(add: Any) -> None:
 def test_a_broadcast_queue_reaches_every_worker(memory_app: Any) -> None:
     memory_app.conf.task_queues = [Broadcast("news")]
     pubsub = default_runtime().pubsub("celery")
-    consumers = [pubsub.consumer("news", "celery", raw=True, broadcast=True) for _ in range(2)]
+    consumers = [pubsub.consumer("news", raw=True, broadcast=True) for _ in range(2)]
     memory_app.tasks["add"].apply_async((1, 2), queue="news")
 
     assert [1, 1] == [len(consumer.receive(1, timeout=2)) for consumer in consumers]
