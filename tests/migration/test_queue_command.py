@@ -172,7 +172,7 @@ def test_dead_letters_are_shown_and_go_back(queue, pubsub):
 def test_messages_are_replayed_up_to_the_limit(queue, pubsub):
     kill(pubsub, "orders", b"1", b"2", b"3")
 
-    assert {"topic": "orders", "replayed": 2} == json.loads(
+    assert {"topic": "orders", "replayed": 2, "held": 0} == json.loads(
         queue("replay", "orders", "--most", "2", "--json")[1]
     )
     assert 1 == pubsub.depth("orders.dead")
@@ -191,6 +191,115 @@ def test_purge_removes_only_the_named_messages(queue, pubsub):
     assert (0, "2 messages removed from orders\n", "") == group
     assert (2, 0) == (left, pubsub.depth("orders"))
     assert {"topic": "orders", "group": None, "removed": 2} == json.loads(whole[1])
+
+
+def test_other_groups_do_not_hide_dead_letters(queue, pubsub):
+    pubsub.consumer("orders.dead", "other", raw=True).close()
+    kill(pubsub, "orders", b"1", b"2")
+    listed = json.loads(queue("list", "orders", "--json")[1])["topics"][0]["dead_letters"]
+    seen = json.loads(queue("peek", "orders", "--dead", "--json")[1])["messages"]
+
+    assert (2, 2) == (listed, len(seen))
+    assert (0, "2 dead letters of orders moved back to it\n", "") == queue("replay", "orders")
+    assert ["other"] == [group.name for group in pubsub.inspect("orders.dead").groups]
+
+
+def test_letters_that_another_replay_holds_are_reported(queue, pubsub):
+    kill(pubsub, "orders", b"1", b"2")
+    with pubsub.consumer("orders.dead", raw=True, lease=60) as killed:
+        killed.receive(2, 5)
+        code, out, _ = queue("replay", "orders")
+        held = json.loads(queue("replay", "orders", "--json")[1])["held"]
+
+    assert (0, 2) == (code, held)
+    assert re.search(r"2 more are held by another replay .* until \d\d:\d\d:\d\d at the latest", out)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["peek", "nope"],
+        ["peek", "nope", "--dead"],
+        ["replay", "nope"],
+        ["purge", "nope", "--yes"],
+        ["purge", "nope", "--dead", "--yes"],
+    ],
+    ids=" ".join,
+)
+def test_an_unknown_topic_is_named_and_not_created(queue, pubsub, words):
+    pubsub.publish("orders", b"x", raw=True)
+    code, out, err = queue(*words)
+
+    assert (3, "") == (code, out)
+    assert err.startswith("capa queue: no topic nope in component default;")
+    assert ["orders"] == list(pubsub.topics())
+
+
+@pytest.mark.parametrize("words", [["peek", "orders"], ["purge", "orders", "--yes"]], ids=["peek", "purge"])
+def test_an_unknown_group_is_named_with_those_that_exist(queue, pubsub, words):
+    for group in ("g", "other"):
+        pubsub.consumer("orders", group, raw=True).close()
+    code, _, err = queue(*words, "--group", "nonexist")
+
+    assert (3, "capa queue: no group nonexist on topic orders; there are g, other\n") == (code, err)
+    assert ["g", "other"] == [group.name for group in pubsub.inspect("orders").groups]
+
+
+def test_a_topic_that_was_emptied_is_known(queue, pubsub):
+    pubsub.consumer("orders", raw=True).close()
+    pubsub.publish("orders", b"x", raw=True)
+    first, second = queue("purge", "orders", "--yes"), queue("purge", "orders", "--yes")
+
+    assert ("1 message removed from orders\n", "0 messages removed from orders\n") == (first[1], second[1])
+
+
+def test_a_position_of_another_kind_exits_with_3(queue, pubsub):
+    pubsub.publish("orders", b"x", raw=True)
+    code, _, err = queue("peek", "orders", "--after", "zzz")
+
+    assert (3, 1) == (code, err.count("\n"))
+    assert "after is 'zzz'" in err
+
+
+def test_a_name_that_another_component_serves_is_reported_and_changes_nothing(queue, pubsub):
+    kill(pubsub, "orders", b"x")
+    note = "there is no [pubsub.nope]: component default serves that name"
+    looked = [queue(*words, "--component", "nope") for words in (["list"], ["peek", "orders"])]
+    refused = [
+        queue(*words, "--component", "nope")
+        for words in (["purge", "orders", "--dead", "--yes"], ["replay", "orders"])
+    ]
+
+    assert [(0, True)] * 2 == [(code, note in err) for code, _, err in looked]
+    assert [(3, True)] * 2 == [(code, note in err) for code, _, err in refused]
+    assert 1 == pubsub.depth("orders.dead")
+
+
+def test_bodies_are_shown_as_a_handler_gets_them(queue, pubsub):
+    pubsub.publish("orders", {"id": 42}, attributes={"subject": "s"})
+    decoded, stored = queue("peek", "orders")[1], queue("peek", "orders", "--raw")[1]
+    (data,) = json.loads(queue("peek", "orders", "--json")[1])["messages"]
+
+    assert '\n  {"id":42}\n' in decoded
+    assert "application/json" in decoded
+    assert ("specversion" in decoded, "specversion" in stored) == (False, True)
+    assert ('{"id":42}', 9, "s") == (data["data"], data["size"], data["attributes"]["subject"])
+
+
+@pytest.mark.parametrize("words", [["queue", "list"], ["scan", "."], ["doctor"], ["explain"], ["--version"]])
+def test_a_closed_standard_output_exits_with_2(tmp_path, words):
+    program = "from capa_migration.cli import main; raise SystemExit(main())"
+    ran = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", program, *words],
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+
+    assert 2 == ran.returncode
+    assert ran.stderr.startswith(b"capa: standard output is closed; nothing was done")
+    assert 1 == ran.stderr.count(b"\n")
 
 
 def test_purge_without_a_terminal_needs_the_option(queue, pubsub, monkeypatch):

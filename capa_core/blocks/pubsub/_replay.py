@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage, PubSubDriver
-from capa_core.blocks.pubsub.inspection import DEAD_ATTRIBUTES, DEAD_ID, dead_topic
+from capa_core.blocks.pubsub.inspection import DEAD_ATTRIBUTES, DEAD_ID, REPLAY_LEASE_S, dead_topic
 from capa_core.call import Guard
 
 _BATCH = 100
-_LEASE_S = 60.0
 
 
 class Replay:
@@ -21,7 +20,9 @@ class Replay:
         self._driver = driver
         self._topic = topic
         self._moved: set[str] = set()
-        self._consumer = guard.safe("consume", driver.consume, dead_topic(topic), group, lease_s=_LEASE_S)
+        self._consumer = guard.safe(
+            "consume", driver.consume, dead_topic(topic), group, lease_s=REPLAY_LEASE_S
+        )
 
     def move(self, count: int) -> set[str]:
         """Move *count* dead letters, or as many as there are, and return their ids."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from capa_core.blocks.pubsub import _cloudevents
 from capa_core.errors import InvalidArgumentError
 
 DEAD_SUFFIX = ".dead"
@@ -17,6 +18,9 @@ DEAD_DELIVERIES = "capa-dead-deliveries"
 DEAD_REASON = "capa-dead-reason"
 DEAD_LETTER_GROUP = "default"
 DEAD_ATTRIBUTES = frozenset({DEAD_TOPIC, DEAD_GROUP, DEAD_ID, DEAD_DELIVERIES, DEAD_REASON})
+
+REPLAY_LEASE_S = 60.0
+"""Seconds after which dead letters come back that a replay held when it was killed."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}")  # no more than a 64-bit integer holds
 
@@ -94,6 +98,23 @@ class PeekedMessage:
     delivery_count: int
     published_at: float
     state: MessageState
+
+    def unwrapped(self) -> PeekedMessage:
+        """Return the message as a handler gets it, without its envelope; as it is if it has none or was cut off."""
+        if len(self.data) < self.size or not self.content_type.startswith(_cloudevents.CONTENT_TYPE):
+            return self
+        event = _cloudevents.unwrap(self.data)
+        if event is None:
+            return self
+        ident, data, content_type, fields = event
+        return replace(
+            self,
+            id=ident,
+            data=data,
+            size=len(data),
+            content_type=content_type,
+            attributes={**self.attributes, **fields},
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

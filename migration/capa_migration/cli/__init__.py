@@ -43,6 +43,8 @@ Run an application built on vendor SDKs on any cloud: change import paths, choos
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv* and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] != ["run"] and not _has_streams():  # `capa run` becomes the command, which may need none
+        return FAILED
     # File names may not be Unicode, and the terminal may have few characters: escape the others.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -57,6 +59,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return CLEAN if words else USAGE
     print(f"capa: there is no command `{words[0]}`\n\n{shown}", file=sys.stderr)
     return USAGE
+
+
+def _has_streams() -> bool:
+    """Return whether standard output is open, reporting that it is not; replace a closed standard error by none."""
+    # Python has None for a stream that was closed before it started, as by `>&-`.
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if sys.stdout is None:
+        print(
+            "capa: standard output is closed; nothing was done. Send it to a file or to /dev/null",
+            file=sys.stderr,
+        )
+        return False
+    return True
 
 
 def _run_guarded(command: str, words: list[str]) -> int:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED, USAGE
 from capa_migration.cli.arguments import Parser
 from capa_migration.errors import OptionsError
+from capa_migration.live.queues import DEAD, check_group, check_topic, held_letters, survey
 
 if TYPE_CHECKING:
     from capa_core import PubSub
+    from capa_core.blocks.pubsub import PeekedMessage
 
 _EXAMPLES = """\
 examples:
@@ -30,18 +34,23 @@ _ACTIONS = {
     "replay": "move dead letters back to the topic that they came from",
     "purge": "remove messages: of a topic, of one group, or dead letters",
 }
+_CHANGING = {"replay", "purge"}
+_ENVELOPE_BYTES = 65_536
+"""The longest body that is read whole, so that its envelope can be removed."""
 
 
 def run(words: list[str]) -> int:
     """Run `capa queue` with *words* and return its exit code."""
     arguments = parser().parse_args(words)
     from capa_core import CapaError, Runtime
-    from capa_core.errors import SettingsError
+    from capa_core.errors import InvalidArgumentError, SettingsError
 
     try:
         with Runtime(profile=arguments.profile) as runtime:
-            code: int = _RUN[arguments.action](runtime.pubsub(arguments.component), arguments)
-    except SettingsError as error:
+            pubsub = runtime.pubsub(arguments.component)
+            _check_component(pubsub, arguments)
+            code: int = _RUN[arguments.action](pubsub, arguments)
+    except (SettingsError, InvalidArgumentError) as error:
         return _refuse(arguments, error, USAGE)
     except CapaError as error:
         return _refuse(arguments, error, FAILED)
@@ -95,6 +104,7 @@ def _add_peek(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bytes", type=_positive, default=400, metavar="N", help="at most N bytes of a body; 400 by default"
     )
+    parser.add_argument("--raw", action="store_true", help="bodies as they are stored, with their envelopes")
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
@@ -119,9 +129,22 @@ def _positive(text: str) -> int:
     return number
 
 
+def _check_component(pubsub: PubSub, arguments: argparse.Namespace) -> None:
+    """Name the component that serves the given name, if it is another one.
+
+    Raises:
+        OptionsError: The action changes something: a mistyped name must not reach another component's messages.
+    """
+    if pubsub.name == arguments.component:
+        return
+    note = f"there is no [pubsub.{arguments.component}]: component {pubsub.name} serves that name"
+    if arguments.action in _CHANGING:
+        raise OptionsError(f"{note}; nothing was changed. To change it, give --component {pubsub.name}")
+    print(f"capa queue {arguments.action}: {note}", file=sys.stderr)
+
+
 def _list(pubsub: PubSub, arguments: argparse.Namespace) -> int:
     from capa_migration.cli import queue_view
-    from capa_migration.live.queues import survey
 
     found = survey(pubsub, arguments.topics, most=arguments.most)
     if arguments.json:
@@ -134,14 +157,23 @@ def _list(pubsub: PubSub, arguments: argparse.Namespace) -> int:
 def _peek(pubsub: PubSub, arguments: argparse.Namespace) -> int:
     from capa_migration.cli import queue_view
 
-    limits = {"most": arguments.most, "after": arguments.after}
+    read_bytes = _kept_bytes(arguments) if arguments.raw else max(_kept_bytes(arguments), _ENVELOPE_BYTES)
+    limits = {"most": arguments.most, "after": arguments.after, "max_bytes": read_bytes}
     if arguments.dead:
-        letters = pubsub.dead_letters(arguments.topic, max_bytes=_kept_bytes(arguments), **limits)
+        check_topic(pubsub, arguments.topic, arguments.topic + DEAD)
+        letters = [
+            replace(letter, message=_opened(letter.message, arguments))
+            for letter in pubsub.dead_letters(arguments.topic, **limits)
+        ]
         data = [queue_view.letter_data(letter) for letter in letters]
         texts = [queue_view.letter_lines(letter, arguments.bytes) for letter in letters]
         last = letters[-1].message.position if letters else ""
     else:
-        messages = pubsub.peek(arguments.topic, arguments.group, max_bytes=_kept_bytes(arguments), **limits)
+        check_topic(pubsub, arguments.topic)
+        check_group(pubsub, arguments.topic, arguments.group, or_first=True)
+        messages = [
+            _opened(message, arguments) for message in pubsub.peek(arguments.topic, arguments.group, **limits)
+        ]
         data = [queue_view.message_data(message) for message in messages]
         texts = [queue_view.message_lines(message, arguments.bytes) for message in messages]
         last = messages[-1].position if messages else ""
@@ -152,20 +184,33 @@ def _peek(pubsub: PubSub, arguments: argparse.Namespace) -> int:
     return CLEAN
 
 
+def _opened(message: PeekedMessage, arguments: argparse.Namespace) -> PeekedMessage:
+    """Return *message* as a handler gets it, or as it is stored if that is asked for, with a body cut as asked for."""
+    message = message if arguments.raw else message.unwrapped()
+    return replace(message, data=message.data[: _kept_bytes(arguments)])
+
+
 def _kept_bytes(arguments: argparse.Namespace) -> int:
     # A few bytes more than are shown, so that a character of several bytes at the edge does not look binary.
     return int(arguments.bytes) + 4
 
 
 def _replay(pubsub: PubSub, arguments: argparse.Namespace) -> int:
+    from capa_core.blocks.pubsub.inspection import REPLAY_LEASE_S
     from capa_migration.cli import queue_view
 
+    check_topic(pubsub, arguments.topic, arguments.topic + DEAD)
     count = pubsub.replay(arguments.topic, most=arguments.most)
+    held = held_letters(pubsub, arguments.topic)
     if arguments.json:
-        queue_view.print_json({"topic": arguments.topic, "replayed": count})
-    else:
+        queue_view.print_json({"topic": arguments.topic, "replayed": count, "held": held})
+        return CLEAN
+    queue_view.print_line(f"{queue_view.counted(count, 'dead letter')} of {arguments.topic} moved back to it")
+    if held:
+        until = time.strftime("%H:%M:%S", time.localtime(time.time() + REPLAY_LEASE_S))
         queue_view.print_line(
-            f"{queue_view.counted(count, 'dead letter')} of {arguments.topic} moved back to it"
+            f"{held:,} more {'is' if held == 1 else 'are'} held by another replay or consumer; "
+            f"a replay that was killed holds them until {until} at the latest: run it again then"
         )
     return CLEAN
 
@@ -173,7 +218,10 @@ def _replay(pubsub: PubSub, arguments: argparse.Namespace) -> int:
 def _purge(pubsub: PubSub, arguments: argparse.Namespace) -> int:
     from capa_migration.cli import queue_view
 
-    topic = f"{arguments.topic}.dead" if arguments.dead else arguments.topic
+    topic = arguments.topic + DEAD if arguments.dead else arguments.topic
+    check_topic(pubsub, arguments.topic, *([topic] if arguments.dead else []))
+    if arguments.group:
+        check_group(pubsub, topic, arguments.group)
     subject = f"all messages of {topic}" + (f" for group {arguments.group}" if arguments.group else "")
     if not arguments.yes and not _confirms(queue_view.shown(f"Remove {subject} in component {pubsub.name}?")):
         print("nothing was removed", file=sys.stderr)

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from capa_migration.errors import OptionsError
+
 if TYPE_CHECKING:
     from capa_core import PubSub
     from capa_core.blocks.pubsub import TopicStatus
@@ -60,6 +62,59 @@ def survey(pubsub: PubSub, topics: Sequence[str] = (), *, most: int = 1000) -> S
         if topics or not (name.endswith(DEAD) and name.removesuffix(DEAD) in known)
     ]
     return Survey(pubsub.name, tuple(rows), bool(topics) or len(names) <= most)
+
+
+def check_topic(pubsub: PubSub, topic: str, *others: str) -> None:
+    """Check that *topic*, or one of *others*, exists, as far as the component can be inspected.
+
+    Raises:
+        OptionsError: None of them exists.
+    """
+    if not _can_inspect(pubsub):
+        return
+    wanted = {topic, *others}
+    for name in wanted:
+        status = pubsub.inspect(name)
+        if status.groups or status.kept:
+            return
+    # One without groups and messages looks as if it did not exist; the list is longer to read, and knows.
+    if not any(name in wanted for name in pubsub.topics()):
+        raise OptionsError(
+            f"no topic {topic} in component {pubsub.name}; `capa queue list` shows those that exist"
+        )
+
+
+def check_group(pubsub: PubSub, topic: str, group: str, *, or_first: bool = False) -> None:
+    """Check that *topic* has *group*, as far as the component can be inspected.
+
+    Args:
+        or_first: Whether it is enough that *group* would be the first, which finds the messages that are kept.
+
+    Raises:
+        OptionsError: It does not.
+    """
+    if not _can_inspect(pubsub):
+        return
+    groups = pubsub.inspect(topic).groups
+    is_first = all(known.temporary for known in groups)
+    if group in {known.name for known in groups} or (or_first and is_first):
+        return
+    names = ", ".join(known.name for known in groups)
+    existing = f"there are {names}" if names else "there are none yet"
+    raise OptionsError(f"no group {group} on topic {topic}; {existing}")
+
+
+def held_letters(pubsub: PubSub, topic: str) -> int:
+    """Return how many dead letters of *topic* another replay or consumer holds; 0 where that cannot be inspected."""
+    from capa_core.blocks.pubsub.inspection import dead_letter_group
+
+    return dead_letter_group(pubsub.inspect(topic + DEAD)).in_flight if _can_inspect(pubsub) else 0
+
+
+def _can_inspect(pubsub: PubSub) -> bool:
+    from capa_core.blocks.pubsub import PubSubFeature
+
+    return bool(pubsub.features[PubSubFeature.INSPECT])
 
 
 def _dead(pubsub: PubSub, name: str, known: dict[str, TopicStatus]) -> int:
