@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import Context, copy_context
@@ -11,10 +13,12 @@ from functools import partial
 from typing import Any, NoReturn
 
 from capa_core.call import deadline, telemetry
-from capa_core.call.handlers import is_async
+from capa_core.call.handlers import LoopEndedError, is_async
 from capa_core.errors import InvalidArgumentError, UnavailableError
 
 _LOOK_S = 0.5
+_SHORT_LOOK_S = 0.01
+_CANCELLED = object()
 """Seconds between two looks at whether the loop still runs; after two in vain it counts as stopped."""
 
 
@@ -44,6 +48,8 @@ class LoopHandler:
         self.join_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._subscription: Any = None
+        self._warning = threading.Lock()
+        self._has_warned = False
 
     def join_loop(self) -> bool:
         """Run on the present loop unless there is one already; return whether there is one now."""
@@ -58,7 +64,8 @@ class LoopHandler:
         """Run the handler on its loop and return its result.
 
         Raises:
-            UnavailableError: There is no loop yet, it has ended, or the handler was cancelled.
+            LoopEndedError: Its loop has ended. The subscription is closed.
+            UnavailableError: There is no loop yet, or the handler was cancelled.
             InvalidArgumentError: Called by the loop itself, which cannot wait for itself.
         """
         loop = self._loop
@@ -75,8 +82,13 @@ class LoopHandler:
         try:
             loop.call_soon_threadsafe(self._begin, argument, outcome, context=self._merged_context())
         except RuntimeError as error:  # it is closed
-            self._end(error)
-        return self._wait_for(outcome, loop)
+            self._end(loop, error)
+        result = self._wait_for(outcome, loop)
+        if result is _CANCELLED:
+            if _ends(loop):  # as `asyncio.run` does: it cancels all that runs, then closes the loop
+                self._end(loop, None)
+            raise UnavailableError(f"the handler {self._handler!r} was cancelled")
+        return result
 
     def __repr__(self) -> str:
         return repr(self._handler)
@@ -95,7 +107,7 @@ class LoopHandler:
     def _finish(self, outcome: Future[Any], task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if task.cancelled():
-            outcome.set_exception(UnavailableError(f"the handler {self._handler!r} was cancelled"))
+            outcome.set_result(_CANCELLED)
         elif error := task.exception():
             outcome.set_exception(error)
         else:
@@ -113,7 +125,7 @@ class LoopHandler:
                     outcome.cancel()
                     break
                 stopped = not loop.is_running()
-        self._end(None)
+        self._end(loop, None)
 
     def _merged_context(self) -> Context:
         """Return the context of whoever gave the handler, overlaid with all that this thread has set."""
@@ -122,16 +134,57 @@ class LoopHandler:
             merged.run(variable.set, value)
         return merged
 
-    def _end(self, cause: Exception | None) -> NoReturn:
+    def _end(self, loop: asyncio.AbstractEventLoop, cause: Exception | None) -> NoReturn:
         """Close the subscription without waiting for handlers, so that their messages go to others at once."""
         message = f"the event loop of the handler {self._handler!r} has ended"
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None:
-            telemetry.logger("aio", "default").warning(f"{message}; its subscription is closed")
-            close = subscription.close
+        self._end_tasks(loop)
+        if self._subscription is not None:
+            with self._warning:
+                if not self._has_warned:
+                    self._has_warned = True
+                    _log().warning(f"{message}; its subscription is closed")
+            # Each call closes it, not the first alone: none may return before the subscription has stopped.
+            close = self._subscription.close
             close(drain=False) if "drain" in inspect.signature(close).parameters else close()
-        raise UnavailableError(f"{message}. Close subscriptions before the loop ends.") from cause
+        raise LoopEndedError(f"{message}. Close subscriptions before the loop ends.") from cause
+
+    def _end_tasks(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cancel the handlers that run; where the loop is closed, which cannot cancel them, end them on this thread."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            # The calls of these handlers fail with a reason, so asyncio need not report each task as forgotten.
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+        try:
+            for task in tasks:
+                loop.call_soon_threadsafe(task.cancel)
+        except RuntimeError:  # it is closed
+            self._close_coroutines()
+
+    def _close_coroutines(self) -> None:
+        while True:
+            try:
+                task = self._tasks.pop()  # by one thread only: a coroutine cannot be closed twice at once
+            except KeyError:
+                return
+            coroutine = task.get_coro()
+            try:
+                if inspect.iscoroutine(coroutine):
+                    coroutine.close()
+            except Exception as error:  # noqa: BLE001 - a handler that awaits while it is ended
+                _log().warning("a handler failed while it was ended after its loop", error=str(error))
 
 
 def _call(handler: Callable[[Any], Any], wrap: Callable[[Any], Any], argument: Any) -> Any:
     return handler(wrap(argument))
+
+
+def _ends(loop: asyncio.AbstractEventLoop) -> bool:
+    """Return whether *loop* stops within a moment."""
+    end = time.monotonic() + _LOOK_S
+    while loop.is_running() and time.monotonic() < end:
+        time.sleep(_SHORT_LOOK_S)
+    return not loop.is_running()
+
+
+def _log() -> Any:
+    return telemetry.logger("aio", "default")

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import inspect
 
-from capa_core.errors import InvalidArgumentError
+from capa_core.errors import InvalidArgumentError, UnavailableError
+
+
+class LoopEndedError(UnavailableError):
+    """The event loop of an `async def` handler has ended. The subscription that called it is closed, with a warning."""
 
 
 def is_async(handler: object) -> bool:

@@ -1,6 +1,7 @@
 """Handlers of async code: their event loop, their context, and calls after the end of the loop."""
 
 import asyncio
+import gc
 import threading
 from contextvars import ContextVar
 
@@ -292,6 +293,43 @@ def test_a_handler_cancelled_with_its_loop_releases_its_message(runtime):
         (message,) = _received(other)
 
     assert "mine" == message.text
+
+
+@pytest.mark.parametrize("end", ["closed", "stopped", "run"])
+def test_a_loop_that_ends_with_handlers_running_gives_one_warning(runtime, loop, caplog, end):
+    ended = []
+
+    async def main() -> None:
+        meeting = asyncio.Barrier(4)
+
+        async def handle(_message) -> None:
+            try:
+                await meeting.wait()
+                await asyncio.sleep(600)
+            finally:
+                ended.append(True)
+
+        pubsub = aio.pubsub(runtime=runtime)
+        await pubsub.subscribe("t", handle, group="g", lease=600, retry_delay=600, concurrency=3)
+        for _ in range(3):
+            await pubsub.publish("t", "mine")
+        await meeting.wait()
+
+    if end == "run":
+        asyncio.run(main())
+    else:
+        loop.run_until_complete(main())
+    if end == "closed":
+        loop.close()
+    with runtime.pubsub().consumer("t", "g") as other:
+        messages = [message for _ in range(3) for message in _received(other)]
+    if end == "stopped":
+        loop.run_until_complete(asyncio.sleep(0.01))
+    gc.collect()
+
+    assert [True] * 3 == ended
+    assert ["mine"] * 3 == [message.text for message in messages]
+    assert [True] == ["its subscription is closed" in line for line in caplog.messages]
 
 
 def test_a_method_whose_loop_has_ended_answers_that_it_is_unavailable(runtime):

@@ -20,7 +20,7 @@ from capa_core.blocks.pubsub._intake import Intake
 from capa_core.blocks.pubsub._message import Message
 from capa_core.blocks.pubsub._threads import SupervisedThread, as_text
 from capa_core.call import telemetry
-from capa_core.call.handlers import is_async
+from capa_core.call.handlers import LoopEndedError, is_async
 from capa_core.call.traits import blocking, call_traits
 from capa_core.forks import first_use
 
@@ -151,6 +151,8 @@ class Subscription:
             try:
                 self._handle(message)
             except BaseException as error:  # noqa: BLE001 - even an exit: a held message must not outlive its handler
+                if isinstance(error, LoopEndedError) and self._stopping:
+                    continue  # it has closed this subscription with a warning, which hands the message back
                 self._log.warning(
                     "a handler failed, the message comes again", id=message.id, traceback=as_text(error)
                 )
