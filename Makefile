@@ -39,7 +39,7 @@ lint-imports:
 	@.ci/set-up
 	$(BIN)/python .ci/import_contracts.py
 
-format: ## lay out the code and mend what can be mended
+format: ## format the code and fix the style errors that ruff can fix
 	@.ci/set-up
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format

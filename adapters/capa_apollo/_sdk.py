@@ -9,4 +9,5 @@ SDK = Sdk(
     extra="apollo",
     root="pyapollo",
     versions="any",
+    settings="capa_apollo.settings:ApolloSettings",
 )

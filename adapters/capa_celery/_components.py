@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from capa_celery._errors import clean_exit_of_commands
 from capa_celery._sdk import SDK
 from capa_celery._settings import NAME, CelerySettings
 from capa_core.shims import PerRuntime, Side, current_runtime, logical_name, scheme_of
@@ -58,9 +59,12 @@ class Components:
         Decided once for each application, when it is first used.
 
         Raises:
+            SettingsError: The `[adapters.celery]` table is wrong.
             UnsupportedError: `side` names one that is not available.
+            CeleryCommandException: One of the two in the `celery` command, which prints it in one line.
         """
-        return self.settings.side is Side.LEGACY
+        with clean_exit_of_commands():
+            return self.settings.side is Side.LEGACY
 
     @property
     def broker_name(self) -> str:

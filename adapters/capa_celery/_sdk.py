@@ -10,4 +10,5 @@ SDK = Sdk(
     root="celery",
     versions=">=5.3.6,<5.8",
     sides=("capa", "legacy"),
+    settings="capa_celery._settings:CelerySettings",
 )

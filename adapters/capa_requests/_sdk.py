@@ -11,4 +11,5 @@ SDK = Sdk(
     versions=">=2.32.3,<3",
     dependencies={"urllib3": ">=2"},
     sides=("capa", "legacy"),
+    settings="capa_requests._settings_table:RequestsSettings",
 )

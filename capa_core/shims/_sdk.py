@@ -23,6 +23,7 @@ class Sdk:
         versions: Which versions of the original are supported, such as `>=2.32.3,<3`; `any` for all.
         dependencies: Which versions of libraries below the original the adapter needs, by module.
         sides: The sides that can serve its calls.
+        settings: The model of the adapter's table, as `module:class`.
     """
 
     package: str
@@ -32,3 +33,4 @@ class Sdk:
     versions: str = ANY
     dependencies: Mapping[str, str] = field(default_factory=dict)
     sides: tuple[str, ...] = ("capa",)
+    settings: str = "capa_core.shims.settings:AdapterSettings"

@@ -25,19 +25,23 @@ class Side(StrEnum):
     """Capa's components."""
 
 
-def check_side(side: Side, sdk: Sdk, place: str) -> None:
-    """Check that *side*, which stands at *place* of the settings, can serve the calls of the adapter.
+def check_side(side: str, sdk: Sdk, place: str) -> None:
+    """Check that *side*, set at *place* of the settings, can serve the calls of the adapter.
 
     Raises:
-        UnsupportedError: It cannot: no adapter has it yet, or this adapter stands on no original.
+        SettingsError: There is no such side.
+        UnsupportedError: No adapter has it yet, or this adapter inherits from no original.
     """
     if side in sdk.sides:
         return
-    from capa_core.errors import UnsupportedError
+    from capa_core.errors import SettingsError, UnsupportedError
 
-    if side is Side.LEGACY:
-        problem = f"{sdk.package} inherits from no original, so there is none to go back to"
-    else:
-        problem = f"side {side.value!r} is not available yet for {sdk.package}"
     available = ", ".join(repr(one) for one in sdk.sides)
-    raise UnsupportedError(f"{place}: {problem}. Available: {available}. Nothing was sent.")
+    end = f"Available: {available}. Nothing was sent; correct the setting."
+    if side not in set(Side):
+        raise SettingsError(f"{place}: there is no side {side!r}. {end}")
+    if side == Side.LEGACY:
+        problem = f"has nothing to go back to: {sdk.package} inherits from no original"
+    else:
+        problem = f"is not available yet for {sdk.package}"
+    raise UnsupportedError(f"{place}: side {str(side)!r} {problem}. {end}")

@@ -95,6 +95,7 @@ def _sdk(sdk: Mapping[str, Any]) -> str:
         "versions": sdk.get("versions"),
         "dependencies": sdk.get("dependencies"),
         "sides": sdk.get("sides"),
+        "settings": sdk.get("settings"),
     }
     lines = "".join(f"    {key}={_literal(value)},\n" for key, value in values.items() if value is not None)
     return (

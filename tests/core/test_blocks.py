@@ -3,6 +3,8 @@
 import ast
 import inspect
 import typing
+from collections import defaultdict
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -81,7 +83,33 @@ def test_the_flat_client_has_calls_of_the_block(block):
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self.runtime"
     }
 
-    assert block.in_client == (block.name in used)
+    assert block.in_client == (block.name in used), (
+        f"set in_client={block.name in used} in BLOCK of {block.name}, or change the calls in capa_core/client.py"
+    )
+
+
+def test_no_two_blocks_export_the_same_name():
+    assert [] == list(claimed_twice(blocks().values()))
+
+
+def test_a_name_of_two_blocks_is_reported_with_both():
+    secrets = blocks()["secrets"]
+    copy = replace(secrets, name="vault", face=("Vault", "Secret"))
+
+    assert ["'Secret' is in `face` of secrets, vault: rename it in all but one"] == list(
+        claimed_twice([secrets, copy])
+    )
+
+
+def claimed_twice(declared):
+    """Yield a line for each name that more than one of the *declared* blocks exports."""
+    owners = defaultdict(list)
+    for block in declared:
+        for name in block.face:
+            owners[name].append(block.name)
+    for name, found in sorted(owners.items()):
+        if len(found) > 1:
+            yield f"{name!r} is in `face` of {', '.join(found)}: rename it in all but one"
 
 
 @each_block
@@ -106,7 +134,10 @@ def test_the_block_has_a_conformance_suite(block):
 def test_the_embedded_driver_and_the_fake_are_installed(block):
     from capa_core.runtime._registry import drivers
 
-    assert {block.embedded, "memory"} <= set(drivers(block))
+    missing = {block.embedded, "memory"} - set(drivers(block))
+    assert not missing, (
+        f'add {missing} to [project.entry-points."{block.group}"] and install the project again'
+    )
 
 
 def test_the_blocks_come_in_the_order_of_closing():

@@ -7,7 +7,10 @@ import re
 
 import pytest
 
-from capa_core import Runtime
+import capa_requests
+from capa_core import Runtime, use_runtime
+from capa_core.errors import SettingsError
+from capa_core.shims.settings import check_adapter
 from capa_migration.cli import main
 
 
@@ -110,6 +113,48 @@ def test_a_side_that_an_adapter_lacks_exits_with_2_and_is_named(doctor, adapter,
     assert 2 == code
     assert f"{side}: NOT AVAILABLE" in line
     assert f"capa.toml: adapters.{adapter}.side" in line
+    assert f"\ncapa.toml: adapters.{adapter}.side: side '{side}' " in out
+
+
+@pytest.mark.parametrize(
+    ("adapter", "line"),
+    [
+        ("requests", 'sied = "legacy"'),
+        ("requests", "timeout_s = -1"),
+        ("requests", 'side = "lgcy"'),
+        ("celery", "lease_s = 0"),
+        ("apollo", "app_id = 3"),
+    ],
+)
+def test_wrong_settings_of_an_adapter_exit_with_3_and_the_error_of_its_calls(doctor, tmp_path, adapter, line):
+    settings = f"[profiles.typo.adapters.{adapter}]\n{line}\n"
+
+    code, out, err = doctor("--profile", "typo", settings=settings)
+
+    with pytest.raises(SettingsError) as raised, Runtime(start=tmp_path, profile="typo") as runtime:
+        check_adapter(runtime, f"capa_{adapter}")
+    assert (3, "", f"capa doctor: {raised.value}\n") == (code, out, err)
+    assert f"capa.toml: profiles.typo.adapters.{adapter}.{line.split()[0]}" in err
+
+
+def test_a_request_raises_the_error_that_the_doctor_prints(doctor, tmp_path):
+    _, _, err = doctor(settings='[adapters.requests]\nsied = "legacy"\n')
+
+    with Runtime(start=tmp_path) as runtime, use_runtime(runtime), pytest.raises(SettingsError) as raised:
+        capa_requests.get("http://127.0.0.1:1")
+    assert f"capa doctor: {raised.value}\n" == err
+
+
+def test_a_side_that_is_not_set_has_the_origin_default(doctor, tmp_path):
+    settings = "[adapters.requests]\ntimeout_s = 3\n[profiles.prod.adapters.celery]\nside = 'legacy'\n"
+
+    _, out, _ = doctor("--json", "--profile", "prod", settings=settings)
+
+    origins = {row["sdk"]: row["origin"] for row in json.loads(out)["adapters"]}
+    celery = f"{tmp_path}/capa.toml: profiles.prod.adapters.celery.side"
+    assert {"apollo": "default", "celery": celery, "requests": "default"} == {
+        sdk: origins[sdk] for sdk in ("apollo", "celery", "requests")
+    }
 
 
 def test_native_clients_limits_and_holdings_are_shown(doctor, tmp_path):

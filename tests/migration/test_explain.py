@@ -84,6 +84,16 @@ def test_without_an_id_every_explanation_is_listed(capa):
     assert 1 + len(list(explain.explanations())) == len(listed)
 
 
+@pytest.mark.parametrize("words", ["celery", "celery/"])
+def test_the_name_of_an_sdk_lists_the_ids_below_it(capa, words):
+    ran = capa("explain", words)
+    data = json.loads(capa("explain", words, "--json").out)
+
+    ids = [one.id for one in explain.explanations() if one.id.startswith("celery/")]
+    assert (0, ids) == (ran.code, [line.split()[0] for line in ran.out.splitlines()[1:]])
+    assert ids == [one["id"] for one in data]
+
+
 def test_an_unknown_id_names_the_nearest_one(capa):
     ran = capa("explain", "celery/rate-limit")
 

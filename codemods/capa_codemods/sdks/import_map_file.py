@@ -16,7 +16,7 @@ from capa_codemods.sdks.import_map import CommandLine, Evidence, ImportMap, Name
 
 _SDK_KEYS = (
     *("name", "package", "extra", "roots", "distributions", "versions", "evidence", "reason", "unserved"),
-    *("dependencies", "sides"),  # `dependencies` is for the adapter alone
+    *("dependencies", "settings", "sides"),  # the first two are for the adapter alone
 )
 _NAME_KEYS = NameLine._fields
 _COMMAND_LISTS = ("options", "values", "without")

@@ -12,6 +12,7 @@ from capa_migration.cli import CLEAN, FAILED, USAGE
 from capa_migration.cli.arguments import Parser
 
 if TYPE_CHECKING:
+    from capa_codemods.api import ImportMap
     from capa_core import Runtime
     from capa_core.runtime import ComponentReport
     from capa_migration.live.queues import Survey
@@ -26,8 +27,8 @@ examples:
   capa doctor --json
 
 Run it in the folder where the application starts: capa.toml is searched from there.
-exit codes: 0 every component answers; 2 one does not or has wrong settings, or an adapter lacks its side;
-3 capa.toml is wrong
+exit codes: 0 every component answers; 2 one does not or has wrong settings, or an adapter cannot serve as it is
+set; 3 capa.toml, or the table of an adapter in it, is wrong
 """
 
 
@@ -55,7 +56,7 @@ def run(words: list[str]) -> int:
         return _refuse(error, USAGE)
     except CapaError as error:
         return _refuse(error, FAILED)
-    served = (one["available"] for one in found["adapters"])
+    served = (one["available"] and not one["problem"] for one in found["adapters"])
     code = CLEAN if all(row["answers"] for row in found["components"]) and all(served) else FAILED
     if arguments.json:
         from capa_migration.cli.queue_view import print_json
@@ -128,19 +129,38 @@ def _adapters(runtime: Runtime) -> list[dict[str, Any]]:
     """Return the installed adapters, each with the installed version of its original and the side that serves it."""
     from capa_codemods.api import import_map_paths, read_import_map
 
-    tables = runtime.loaded.settings.adapters
-    return [
-        {
-            "sdk": one.name,
-            "adapter": one.package,
-            "supported": one.versions,
-            "installed": _version(one.distributions),
-            "side": (side := str(tables.get(one.name, {}).get("side", "capa"))),
-            "available": side in one.sides,
-            "origin": runtime.loaded.origin("adapters", one.name, "side"),
-        }
-        for one in map(read_import_map, import_map_paths())
-    ]
+    return [_adapter(runtime, one) for one in map(read_import_map, import_map_paths())]
+
+
+def _adapter(runtime: Runtime, one: ImportMap) -> dict[str, Any]:
+    table = runtime.loaded.settings.adapters.get(one.name)
+    side = str((table or {}).get("side", "capa"))
+    installed = _version(one.distributions)
+    return {
+        "sdk": one.name,
+        "adapter": one.package,
+        "supported": one.versions,
+        "installed": installed,
+        "side": side,
+        "available": side in one.sides,
+        "origin": runtime.loaded.merged.origins.get(("adapters", one.name, "side"), "default"),
+        "problem": None if table is None else _problem(runtime, one.package, is_installed=bool(installed)),
+    }
+
+
+def _problem(runtime: Runtime, package: str, *, is_installed: bool) -> str | None:
+    """Return the error that the first call of an adapter would raise; wrong settings raise it here."""
+    from capa_core.errors import MissingExtraError, UnsupportedError
+    from capa_core.shims.settings import check_adapter
+
+    try:
+        check_adapter(runtime, package)
+    except UnsupportedError as error:
+        return str(error)
+    except MissingExtraError as error:
+        # No program here uses an adapter without its original: the column of installed versions shows it.
+        return str(error) if is_installed else None
+    return None
 
 
 def _version(distributions: tuple[str, ...]) -> str | None:
@@ -203,6 +223,8 @@ def _print_adapters(adapters: list[dict[str, Any]]) -> None:
     heads = ["adapter", "original installed", "supported", "side", "chosen by"]
     for line in columns(heads, rows, right=False):
         print(line)
+    for problem in filter(None, (one["problem"] for one in adapters)):
+        print(f"\n{_relative_to_here(problem)}")
 
 
 def _print_abilities(components: list[dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from capa_migration.cli.arguments import Parser
 _EXAMPLES = """\
 examples:
   capa explain                        every ID, with one line about each
+  capa explain celery                 every ID about Celery
   capa explain celery/remote-control  the reason behind a message of `capa scan`
   capa explain requests-timeout       the effect of a rule
   capa explain unavailable            the meaning of an error
@@ -26,7 +27,12 @@ def parser() -> Parser:
         description="Print the reason behind the ID of a message, with its paragraph of the documentation.",
         epilog=_EXAMPLES,
     )
-    parser.add_argument("id", nargs="?", metavar="ID", help="the ID in brackets at the end of a message")
+    parser.add_argument(
+        "id",
+        nargs="?",
+        metavar="ID",
+        help="the ID at the end of a message, or its part before `/`",
+    )
     parser.add_argument("--json", action="store_true", help="print data instead of text")
     return parser
 
@@ -37,11 +43,12 @@ def run(words: list[str]) -> int:
     from capa_migration.cli.output import print_lines
     from capa_migration.rewrite import explain
 
-    found = [explain.explain(arguments.id)] if arguments.id else list(explain.explanations())
+    found = explain.explanations_of(arguments.id) if arguments.id else list(explain.explanations())
+    is_one = [one.id for one in found] == [arguments.id]
     if arguments.json:
         data = [one._asdict() for one in found]
-        print(json.dumps(data[0] if arguments.id else data, indent=2))
-    elif arguments.id:
+        print(json.dumps(data[0] if is_one else data, indent=2))
+    elif is_one:
         (one,) = found
         print_lines(
             [f"{one.id}: {one.title}", *(["", *one.text.splitlines()] if one.text else [])], sys.stdout

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import celery
+import click
 import pytest
 
 import capa_celery
@@ -176,3 +177,33 @@ def test_a_side_that_is_not_available_is_refused_with_those_that_are(
     refused = pytest.raises(UnsupportedError, match=f"side '{side}' is not available yet.*'capa', 'legacy'")
     with use_runtime(Runtime.in_memory({"adapters": {"celery": {"side": side}}})), refused:
         app.tasks["add"].delay(2, 3)
+
+
+@pytest.mark.parametrize("command", ["worker", "beat", "status"])
+@pytest.mark.parametrize(
+    ("side", "problem"), [("canary", "is not available yet"), ("lgcy", "there is no side 'lgcy'")]
+)
+def test_a_command_prints_a_wrong_side_in_one_line(
+    command: str, side: str, problem: str, tmp_path: Path
+) -> None:
+    (tmp_path / "shop.py").write_text("from capa_celery import Celery\napp = Celery('shop')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "shop", command],
+        cwd=tmp_path,
+        env={**os.environ, "CAPA_ADAPTERS__CELERY__SIDE": side},
+        capture_output=True,
+        text=True,
+    )
+
+    (line,) = done.stderr.splitlines()
+    assert 69 == done.returncode
+    assert line.startswith("Error: environment: CAPA_ADAPTERS__CELERY__SIDE: ")
+    assert problem in line
+
+
+def test_a_command_of_the_application_gets_the_error_itself(make_app: Callable[[type], Any]) -> None:
+    app = make_app(capa_celery.Celery)
+    own_command = click.Context(click.Command("own"))
+    runtime = Runtime.in_memory({"adapters": {"celery": {"side": "canary"}}})
+    with use_runtime(runtime), own_command, pytest.raises(UnsupportedError):
+        app.Worker  # noqa: B018

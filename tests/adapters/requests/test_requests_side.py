@@ -7,7 +7,7 @@ import requests
 
 import capa_requests
 from capa_core import Runtime, Service, use_runtime
-from capa_core.errors import UnsupportedError
+from capa_core.errors import SettingsError, UnsupportedError
 
 
 def runtime_on(side: str, server: Any, **adapter: Any) -> Runtime:
@@ -94,6 +94,19 @@ def test_a_side_that_is_not_available_is_refused_with_those_that_are(side: str, 
     refused = pytest.raises(UnsupportedError, match=f"side '{side}' is not available yet.*'capa', 'legacy'")
     with use_runtime(runtime_on(side, server)), refused:
         capa_requests.get(server.url)
+
+
+@pytest.mark.parametrize("side", ["lgcy", ""])
+def test_a_value_that_is_no_side_is_refused_with_its_place(side: str, server: Any, tmp_path: Any) -> None:
+    message = (
+        f"environment: CAPA_ADAPTERS__REQUESTS__SIDE: there is no side '{side}'. Available: 'capa', 'legacy'."
+        " Nothing was sent; correct the setting."
+    )
+    runtime = Runtime(start=tmp_path, environ={"CAPA_ADAPTERS__REQUESTS__SIDE": side})
+    with runtime, use_runtime(runtime), pytest.raises(SettingsError) as raised:
+        capa_requests.get(server.url)
+
+    assert message == str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,16 @@ def explain(ident: str) -> Explanation:
     raise OptionsError(f"no message has the ID {ident!r}: {hint}")
 
 
+def explanations_of(words: str) -> list[Explanation]:
+    """Return the explanation of the ID *words*, or, where it is a first part such as `celery`, all IDs below it.
+
+    Raises:
+        OptionsError: No message carries this ID or one below it; the error names the nearest one.
+    """
+    below = [one for one in explanations() if one.id.startswith(f"{words.rstrip('/')}/")]
+    return below or [explain(words)]
+
+
 def _differences() -> Iterator[Explanation]:
     from capa_migration.rewrite.explain.pages import sections
 
