@@ -20,7 +20,8 @@ from examples.demo.story import Story
 ENDING = """
 On your own repository:
 
-    pip install 'capa-core[migrate,requests,celery,apollo]'
+    make dist                      build the wheel, in this clone
+    pip install "$(ls dist/*.whl)[all]"
     capa scan PATH                 list the SDKs in use, and each call that is not served
     capa run -- python app.py      a trial: the imports are redirected, no file changes
     capa migrate diff PATH         show the changes
