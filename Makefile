@@ -2,13 +2,15 @@
 
 SHELL := /bin/bash
 export VENV ?= .venv
+# Hundreds of tests start programs: compiled anew in each of them, the modules here would take most of the time.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 ARGS ?=
 ONLY ?=
 DIST ?= dist
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-all demo lint lint-style lint-types lint-imports format bench safety docs shims dist clean
+.PHONY: help test test-all demo lint lint-style lint-types lint-imports format bench faults safety docs shims dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -20,11 +22,11 @@ test: ## run all tests, in parallel (a part, one by one: make test ARGS="tests/c
 test-all: ## run all tests on each Python that pyproject.toml names and this machine has
 	@.ci/test-all $(ARGS)
 
-demo: ## move a legacy application to Capa, step by step (on Redis: PROFILE=redis make demo)
-	@.ci/set-up $(if $(filter redis,$(PROFILE)),servers)
+demo: ## move a legacy application to Capa, step by step (on servers: PROFILE=redis, rabbitmq or apollo)
+	@.ci/set-up $(if $(filter redis rabbitmq,$(PROFILE)),servers)
 	@PROFILE=$(PROFILE) $(BIN)/python -m examples.demo
 
-lint: lint-style lint-types lint-imports ## check style, types and who imports whom
+lint: lint-style lint-types lint-imports ## check style, types and import contracts
 
 lint-style:
 	@.ci/set-up
@@ -48,6 +50,10 @@ bench: ## compare with the peers (some of it: make bench ONLY="requests_get rewr
 	@.ci/set-up servers peers
 	$(BIN)/python -m benchmarks $(ONLY)
 
+faults: ## kill 50 pool processes under 10,000 Celery tasks, on each engine (five minutes)
+	@.ci/set-up servers
+	CAPA_FAULTS=10000x50 $(BIN)/pytest tests/faults/test_celery_child_kills.py -k strand_no_task -n 0 -rA $(ARGS)
+
 safety: ## strike a rewrite at every system call, and rewrite every library there is (half an hour)
 	@.ci/set-up servers
 	PYTHONPATH=tests $(BIN)/python -m rewrite_safety $(ONLY)
@@ -63,7 +69,7 @@ shims: ## write the modules of adapters that follow from their import maps
 	$(BIN)/python -m capa_core.shims.generate adapters/capa_*
 
 dist: ## build the sdist and the wheel into dist/
-	@.ci/set-up
+	@.ci/set-up build
 	rm -rf $(DIST)
 	$(BIN)/python -m build --no-isolation --outdir $(DIST)
 

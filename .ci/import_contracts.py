@@ -1,4 +1,4 @@
-"""Check who imports whom: the contracts of `import_contracts.toml`, for the folders that exist.
+"""Check the import contracts of `import_contracts.toml`, for the folders that exist.
 
 A new adapter, component or integration is under the contracts from its first file on; no list names it. The
 template's values are:

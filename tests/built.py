@@ -49,7 +49,7 @@ def _make_dist(folder: Path) -> None:
 
 
 def run(command: Sequence[str | Path]) -> str:
-    """Run *command* in an empty place and return what it printed; show all of it when it fails."""
+    """Run *command* in an empty folder and return its output; print it all if the command fails."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/")
     assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -16,7 +16,14 @@ ROOT = Path(__file__).parent.parent
 # One module for each server: a new file there is all that a new server needs.
 SERVERS = sorted(path.stem for path in Path(__file__).with_name("servers").glob("[!_]*.py"))
 
-pytest_plugins = ["loopback", "parallel", "built", "reporting", *(f"servers.{name}" for name in SERVERS)]
+pytest_plugins = [
+    "in_memory",
+    "loopback",
+    "parallel",
+    "built",
+    "reporting",
+    *(f"servers.{name}" for name in SERVERS),
+]
 
 # Tests run beside others: how long an example takes says how busy the machine is. Each test has its time limit.
 settings.register_profile("capa", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -33,9 +40,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip or fail what is marked `server(name)` where that server is not installed."""
+    """Skip or fail tests marked `server(name)` where that server is not installed."""
     for mark in item.iter_markers("server"):
         importlib.import_module(f"servers.{mark.args[0]}").PROGRAM.require()
+
+
+def pytest_collection_finish() -> None:
+    """Keep what collection made out of the collector's way: it is walked after each module otherwise."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +80,14 @@ def _structlog_as_installed() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _results_can_be_waited_for() -> Iterator[None]:
+    """Reset what a Celery worker in this process leaves set: `result.get()` would raise in every later test."""
+    yield
+    if state := sys.modules.get("celery._state"):
+        state._set_task_join_will_block(False)
+
+
+@pytest.fixture(autouse=True)
 def _nothing_embedded_in_the_tree() -> Iterator[None]:
     """Fail a test that lets the embedded default write into the repository instead of a folder of its own."""
     before = _embedded_files()
@@ -79,4 +100,5 @@ def _nothing_embedded_in_the_tree() -> Iterator[None]:
 
 
 def _embedded_files() -> set[str]:
-    return {str(path.relative_to(ROOT)) for path in (ROOT / ".capa").rglob("*")}
+    """Return what is in the embedded folder; a thread of an earlier test may open a component, and so make it, late."""
+    return {str(path.relative_to(ROOT)) for path in (ROOT / ".capa").rglob("*") if path.name != ".gitignore"}

@@ -2,8 +2,14 @@
 
 Each side is a copy of the project's source distribution. Both run in one virtual environment, made once for each
 version of Python under `build/suites/`; the copies differ in nothing but what the rewrite changed.
+
+The outcomes before a rewrite depend on published versions alone. Those of the chosen parts are recorded in
+`foreign_outcomes/`, and run again wherever Python or a package has another version than in the record. To record them:
+
+    RECORD_OUTCOMES=1 .venv/bin/pytest tests/adapters tests/end_to_end/test_httpie.py -k "own_tests" -n 0
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,14 +17,15 @@ import sys
 import tarfile
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+RECORDS = Path(__file__).parent / "foreign_outcomes"
 FOLDER = ROOT / "build" / "suites" / "{}.{}".format(*sys.version_info)
 
-#: Variables of the user that would change what the tests see.
+#: Variables of the user that would influence the tests.
 _OUTSIDE = ("CAPA_", "PYTEST_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PYTHONPATH")
 
 
@@ -36,6 +43,7 @@ class Suite:
         extra: The extra of Capa that the project will need.
         whole: Arguments for pytest that run all that can pass in this surrounding.
         chosen: Arguments that run a part of it, within half a minute.
+        removed: Folders that both copies do without: a package beside the tests would count as the project's own.
     """
 
     project: str
@@ -44,6 +52,7 @@ class Suite:
     extra: str
     whole: tuple[str, ...]
     chosen: tuple[str, ...]
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,15 +87,66 @@ def compare(suite: Suite, arguments: Sequence[str]) -> Compared:
     Raises:
         UnavailableError: The project or its requirements cannot be fetched.
     """
-    folder = FOLDER / suite.project
+    folder = FOLDER / f"{suite.project}-{suite.version}"
     python = _environment(suite, folder)
-    before, after = (_copy(suite, folder, side) for side in ("before", "after"))
+    after = _copy(suite, folder, "after")
     _run([Path(sys.executable).parent / "capa", "migrate", "apply", after])
-    return Compared(*(_outcomes(python, side, arguments) for side in (before, after)))
+    if not any("capa_" in path.read_text(errors="replace") for path in after.rglob("*.py")):
+        raise AssertionError(f"the rewrite of {after} changed nothing, so that both sides are the original")
+    before = outcomes_before(
+        suite, python, arguments, lambda: _outcomes(python, _copy(suite, folder, "before"), arguments)
+    )
+    return Compared(before, _outcomes(python, after, arguments))
+
+
+def outcomes_before(
+    suite: Suite, python: Path, arguments: Sequence[str], run: Callable[[], dict[str, str]]
+) -> dict[str, str]:
+    """Return the outcomes on the original: those recorded for these versions, or those of *run*."""
+    path = RECORDS / f"{suite.project}-{suite.version}.json"
+    circumstances = {"arguments": list(arguments), "versions": _versions(python)}
+    if os.environ.get("RECORD_OUTCOMES") != "1" and (found := recorded(path, circumstances)):
+        return found
+    outcomes = run()
+    if os.environ.get("RECORD_OUTCOMES") == "1":
+        record(path, circumstances, outcomes)
+    return outcomes
+
+
+def recorded(path: Path, circumstances: dict[str, list[str]]) -> dict[str, str] | None:
+    """Return the outcomes in the record at *path*; `None` if it is of other *circumstances*, or there is none."""
+    if not path.exists():
+        return None
+    kept = json.loads(path.read_text())
+    if kept["circumstances"] != circumstances:
+        return None
+    return {
+        f"{group}::{name}": outcome
+        for outcome, groups in kept["outcomes"].items()
+        for group, names in groups.items()
+        for name in names
+    }
+
+
+def record(path: Path, circumstances: dict[str, list[str]], outcomes: dict[str, str]) -> None:
+    """Write *outcomes* under their *circumstances*, grouped by outcome and class."""
+    grouped: dict[str, dict[str, list[str]]] = {}
+    for test, outcome in sorted(outcomes.items()):
+        group, _, name = test.partition("::")
+        grouped.setdefault(outcome, {}).setdefault(group, []).append(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"circumstances": circumstances, "outcomes": grouped}, indent=0) + "\n")
+
+
+def _versions(python: Path) -> list[str]:
+    """Return the versions of Python and of all packages but Capa in the environment of *python*."""
+    (packages,) = python.parents[1].glob("lib/python*/site-packages")
+    installed = [path.name.removesuffix(".dist-info") for path in packages.glob("*.dist-info")]
+    return [sys.version.split()[0], *sorted(name for name in installed if not name.startswith("capa_core-"))]
 
 
 def main(suite: Suite) -> int:
-    """Compare the whole of *suite*, or what the command line names; return 1 if any test ended differently."""
+    """Compare all of *suite*, or the tests on the command line; return 1 if any test ended differently."""
     compared = compare(suite, sys.argv[1:] or suite.whole)
     print(compared.report())
     return 1 if compared.different or not compared.passed else 0
@@ -98,11 +158,12 @@ def _environment(suite: Suite, folder: Path) -> Path:
     done = folder / "requirements.txt"
     if not done.exists() or done.read_text() != wanted:
         shutil.rmtree(folder, ignore_errors=True)
-        _run([sys.executable, "-m", "venv", folder / "venv"])
-        _fetch(
-            [python, "-m", "pip", "install", "--quiet", *suite.requirements, "-e", f"{ROOT}[{suite.extra}]"]
-        )
-        download = [python, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+        # A pip of its own, and compiling all of boto3, would take half of the time.
+        _run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"])
+        pip = [sys.executable, "-m", "pip", "--quiet"]
+        capa = ["-e", f"{ROOT}[{suite.extra}]"]
+        _fetch([*pip, "--python", python, "install", "--no-compile", *suite.requirements, *capa])
+        download = [*pip, "download", "--no-deps", "--no-binary", ":all:"]
         _fetch([*download, "--dest", folder, f"{suite.project}=={suite.version}"])
         done.write_text(wanted)
     return python
@@ -113,7 +174,10 @@ def _copy(suite: Suite, folder: Path, side: str) -> Path:
     shutil.rmtree(copy, ignore_errors=True)
     with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
         archive.extractall(copy, filter="data")
-    return copy / f"{suite.project}-{suite.version}"
+    project = copy / f"{suite.project}-{suite.version}"
+    for folder_name in suite.removed:
+        shutil.rmtree(project / folder_name)
+    return project
 
 
 def _outcomes(python: Path, copy: Path, arguments: Sequence[str]) -> dict[str, str]:

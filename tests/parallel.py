@@ -17,13 +17,23 @@ import pytest
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many workers `-n auto` starts: most tests wait for a process or a server, not for a processor."""
     given = os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS")
-    return int(given) if given else 2 * len(os.sched_getaffinity(0))
+    return int(given) if given else 3 * len(os.sched_getaffinity(0))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the tests that need long, so that no worker is left with one when the others are done."""
-    items.sort(key=lambda item: (item.get_closest_marker("quiet") is not None, -_time_limit_s(item)))
+    """Spread the long tests, which mostly wait, over the others, which compute; the longest first, quiet ones last.
+
+    Long tests at the same time leave the processor idle when all of them wait, and late when none does. The last tenth
+    is of short ones, so that no worker is left with a long one when the others are done.
+    """
+    quiet = [item for item in items if item.get_closest_marker("quiet")]
+    others = [item for item in items if not item.get_closest_marker("quiet")]
+    short = [item for item in others if not _time_limit_s(item)]
+    long = sorted((item for item in others if _time_limit_s(item)), key=_time_limit_s, reverse=True)
+    turn_of = {id(item): index * 0.9 / len(long) for index, item in enumerate(long)}
+    turn_of |= {id(item): index / len(short) for index, item in enumerate(short)}
+    items[:] = [*sorted([*long, *short], key=lambda item: turn_of[id(item)]), *quiet]
 
 
 def _time_limit_s(item: pytest.Item) -> float:
@@ -44,7 +54,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 def turn(folder: Path, *, alone: bool) -> Iterator[None]:
     """Hold a turn: shared with others, or alone. The kernel ends the turn of a worker that dies.
 
-    Everyone passes the door, and whoever wants to be alone stays in it until the room is empty: without the door,
+    Every test passes the door, and a quiet one stays in it until the room is empty: without the door,
     others could enter for as long as there are any.
     """
     with locked(folder / "door"):

@@ -185,7 +185,7 @@ def _missing(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _folder(test: str) -> str:
-    """Group by what is tested: `tests/core`, `tests/adapters/celery`; `tests` for files at the top."""
+    """Group by the tested part: `tests/core`, `tests/adapters/celery`; `tests` for files at the top."""
     parts = test.partition("::")[0].split("/")[:-1]
     return "/".join(parts[: 3 if parts[1:2] == ["adapters"] else 2]) or "tests"
 

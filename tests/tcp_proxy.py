@@ -1,9 +1,10 @@
-"""A TCP proxy on loopback that can go silent, cut, and refuse: a broken network without containers."""
+"""A TCP proxy on loopback that can go silent, trickle, cut, and refuse: a broken network without containers."""
 
 import contextlib
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -20,6 +21,9 @@ class TcpProxy:
         self._silent = False
         self._deaf = False
         self._servers: set[socket.socket] = set()
+        self._pause_s = 0.0
+        self._next_byte = 0.0
+        self._held: dict[socket.socket, bytearray] = {}
         self._closing = False
         self.port: int = self._listener.getsockname()[1]
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -37,19 +41,24 @@ class TcpProxy:
             proxy.close()
 
     def go_silent(self) -> None:
-        """Swallow all bytes from now on: connections stay open, new ones are taken, nobody answers."""
+        """Drop all bytes from now on: connections stay open, new ones are accepted, no answer comes."""
         self._silent = True
 
     def swallow_answers(self) -> None:
-        """Pass what clients send and swallow what the server answers."""
+        """Pass the bytes of clients and drop those of the server."""
         self._deaf = True
 
+    def trickle(self, pause_s: float) -> None:
+        """Pass the answers of servers byte by byte, with *pause_s* after each, also in new connections."""
+        self._pause_s = pause_s
+
     def speak(self) -> None:
-        """Pass bytes again. What was swallowed stays lost, so cut the connections too."""
+        """Pass bytes again. Dropped or held ones stay lost, so cut the connections too."""
         self._silent = self._deaf = False
+        self._pause_s = 0.0
 
     def cut(self) -> None:
-        """Break all connections; new ones are welcome."""
+        """Break all connections; new ones are accepted."""
         for peer in list(self._peers):
             with contextlib.suppress(OSError):
                 peer.shutdown(socket.SHUT_RDWR)
@@ -63,11 +72,12 @@ class TcpProxy:
 
     def _run(self) -> None:
         while not self._closing:
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(self._pause_s or None):
                 if key.fileobj is self._listener:
                     self._accept()
                 else:
                     self._pass_on(key.fileobj)
+            self._drip()
         for each in [self._listener, *self._peers]:
             each.close()
         self._selector.close()
@@ -89,16 +99,31 @@ class TcpProxy:
             return  # dropped with its peer a moment ago
         try:
             data = source.recv(65536)
-            if data and not self._silent and not (self._deaf and source in self._servers):
+            if data and self._pause_s and source in self._servers:
+                self._held.setdefault(self._peers[source], bytearray()).extend(data)
+            elif data and not self._silent and not (self._deaf and source in self._servers):
                 self._peers[source].sendall(data)
         except OSError:
             data = b""
         if not data:
             self._drop(source)
 
+    def _drip(self) -> None:
+        """Send one byte of each held answer, if it is time."""
+        if not self._held or time.monotonic() < self._next_byte:
+            return
+        self._next_byte = time.monotonic() + self._pause_s
+        for client, answer in list(self._held.items()):
+            with contextlib.suppress(OSError):
+                client.send(answer[:1])
+            del answer[:1]
+            if not answer:
+                del self._held[client]
+
     def _drop(self, source: socket.socket) -> None:
         for each in (source, self._peers[source]):
             self._selector.unregister(each)
             del self._peers[each]
             self._servers.discard(each)
+            self._held.pop(each, None)
             each.close()

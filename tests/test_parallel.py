@@ -1,4 +1,4 @@
-"""Parallel runs: quiet tests are alone, long ones come first, and things are made once."""
+"""Parallel runs: quiet tests are alone, long ones are spread, and things are made once."""
 
 import os
 import subprocess
@@ -47,7 +47,7 @@ def test_a_quiet_test_runs_while_no_other_does(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_who_wants_to_be_alone_is_not_passed_by_for_as_long_as_there_are_others(tmp_path):
+def test_a_quiet_test_is_not_overtaken_without_end(tmp_path):
     over = threading.Event()
 
     def come_and_go():
@@ -64,13 +64,21 @@ def test_who_wants_to_be_alone_is_not_passed_by_for_as_long_as_there_are_others(
         other.join()
 
 
-def test_long_tests_come_first_and_quiet_ones_last(items):
+def test_long_tests_are_spread_over_the_others_and_quiet_ones_come_last():
+    items = [_Item(f"short {number}") for number in range(20)]
+    items[3:3] = [_Item("quiet", pytest.mark.quiet.mark, pytest.mark.timeout(99).mark)]
+    items[7:7] = [
+        _Item("long", pytest.mark.timeout(90).mark),
+        _Item("longest", pytest.mark.timeout(300).mark),
+    ]
     parallel.pytest_collection_modifyitems(items)
+    names = [item.name for item in items]
 
-    assert ["longest", "long", "short", "quiet"] == [item.name for item in items]
+    assert (0, 10, 22) == (names.index("longest"), names.index("long"), names.index("quiet"))
+    assert [f"short {number}" for number in range(20)] == [name for name in names if name.startswith("short")]
 
 
-def test_what_all_workers_need_is_made_by_the_first_of_them(tmp_path):
+def test_a_shared_folder_is_made_by_the_first_worker(tmp_path):
     made = []
     folders = [parallel.made_once(tmp_path / "it", made.append) for _ in range(2)]
 
@@ -78,7 +86,7 @@ def test_what_all_workers_need_is_made_by_the_first_of_them(tmp_path):
     assert [tmp_path / "it"] * 2 == folders
 
 
-def test_what_could_not_be_made_is_made_by_the_next_in_an_empty_folder(tmp_path):
+def test_a_failed_folder_is_made_again_by_the_next_worker(tmp_path):
     def fail(folder):
         (folder / "half").touch()
         raise RuntimeError
@@ -96,13 +104,3 @@ class _Item:
 
     def get_closest_marker(self, name):
         return self._marks.get(name)
-
-
-@pytest.fixture
-def items():
-    return [
-        _Item("quiet", pytest.mark.quiet.mark, pytest.mark.timeout(99).mark),
-        _Item("short"),
-        _Item("long", pytest.mark.timeout(90).mark),
-        _Item("longest", pytest.mark.timeout(300).mark),
-    ]

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import reporting
 
+pytestmark = pytest.mark.timeout(120)
+
 SUITE = """
 import pytest
 
@@ -64,7 +66,7 @@ def test_each_adapter_has_a_line_of_its_own(report):
     assert ["tests/adapters/celery", "tests/core"] == list(json.loads(report.read_text())["folders"])
 
 
-def test_what_is_left_out_is_named_with_its_reason(report):
+def test_omitted_tests_are_named_with_their_reason(report):
     left_out = json.loads(report.read_text())["left_out"]
 
     assert {("skipped", "no server", 2), ("xfailed", "owed", 2)} == {
@@ -72,7 +74,7 @@ def test_what_is_left_out_is_named_with_its_reason(report):
     }
 
 
-def test_the_table_ends_with_the_totals_and_tells_of_failures(report, capsys):
+def test_the_table_ends_with_the_totals_and_failures(report, capsys):
     code = reporting.main(str(report))
 
     assert code == 1

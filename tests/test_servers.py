@@ -13,7 +13,7 @@ def test_a_database_is_empty_and_no_other_tests(redis_url, redis_server):
     assert redis_url != redis_server.url
 
 
-def test_a_durable_server_keeps_what_was_acknowledged_when_killed(start_redis):
+def test_a_killed_durable_server_keeps_acknowledged_writes(start_redis):
     server = start_redis(appendonly="yes", appendfsync="always")
     with redis.Redis.from_url(server.url) as client:
         client.set("key", "value")
@@ -36,7 +36,7 @@ def test_a_paused_server_answers_once_it_is_resumed(start_redis):
     assert answer is True
 
 
-def test_a_missing_server_skips_at_a_desk_and_names_what_to_type(monkeypatch):
+def test_a_missing_server_skips_at_a_desk_and_names_the_command_to_install_it(monkeypatch):
     monkeypatch.delenv("CI", raising=False)
     missing = Program("nosuch", "nosuch-server", install="apt-get install nosuch")
 

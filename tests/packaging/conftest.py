@@ -23,7 +23,7 @@ def wheel_files(built: Built) -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def fresh_python(built: Built, run_folder: Path) -> Path:
-    """Give the interpreter of an environment that holds the wheel, what the core needs, and nothing else."""
+    """Give the interpreter of an environment with the wheel and the dependencies of the core only."""
 
     def install(folder: Path) -> None:
         venv.create(folder, with_pip=False)

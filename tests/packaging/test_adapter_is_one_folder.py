@@ -104,7 +104,7 @@ def site(tmp_path):
 
 
 def output_of(site: Path, *command: str | Path, code: int = 0, **environ: str) -> str:
-    """Return what a program prints in the folder of the application; it must exit with *code*."""
+    """Return the output of a program in the folder of the application; it must exit with *code*."""
     path = os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
         [sys.executable, *command],
@@ -125,16 +125,16 @@ def test_it_is_two_files_by_hand_and_one_line(site):
 
 
 @pytest.mark.parametrize(
-    ("side", "said"), [("capa", "through Capa"), ("legacy", "hello over the network to smtp://post")]
+    ("side", "output"), [("capa", "through Capa"), ("legacy", "hello over the network to smtp://post")]
 )
-def test_either_side_serves_it(site, side, said):
+def test_either_side_serves_it(site, side, output):
     program = (
         "import capa_mailer as mailer; "
         "sent = mailer.Mailer('smtp://post').send('hello'); "
         "print(sent if 'network' in str(sent) else 'through Capa')"
     )
 
-    assert f"{said}\n" == output_of(site, "-c", program, CAPA_ADAPTERS__MAILER__SIDE=side)
+    assert f"{output}\n" == output_of(site, "-c", program, CAPA_ADAPTERS__MAILER__SIDE=side)
 
 
 def test_an_unchanged_module_is_the_originals(site):

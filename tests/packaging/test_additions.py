@@ -64,7 +64,7 @@ class Tree:
         path.write_text(text.replace(header, f"{header}{line}\n"))
 
     def run(self, *command: str | Path) -> str:
-        """Run Python with the copy in the place of what is installed, and return what it printed."""
+        """Run Python with the copy in the place of the installed distribution, and return its output."""
         self._install()
         folders = ("", "adapters", "codemods", "migration", "site", "tests")
         path = os.pathsep.join(str(self.root / folder) for folder in folders)
@@ -91,7 +91,7 @@ class Tree:
         self.write("site/capa_core.dist-info/entry_points.txt", "\n".join(lines))
 
     def docs(self) -> None:
-        """Do what `make docs` does."""
+        """Write the generated pages, as `make docs` does."""
         for line in (self.root / "Makefile").read_text().splitlines():
             if line.startswith("\t$(BIN)/python docs/"):
                 self.run(line.split()[1])
@@ -99,7 +99,8 @@ class Tree:
     def edited(self) -> set[str]:
         """Return the files of this tree that are different in the copy and not written by `make docs`."""
         files = (path for name in PARTS for path in (ROOT / name).rglob("*") if path.is_file())
-        names = [path.relative_to(ROOT).as_posix() for path in (*files, *(ROOT / name for name in FILES))]
+        paths = (*files, *(ROOT / name for name in FILES))
+        names = [path.relative_to(ROOT).as_posix() for path in paths if path.suffix != ".pyc"]
         return {
             name
             for name in names

@@ -1,5 +1,6 @@
-"""Who may import whom is written in `.ci/import_contracts.toml` and holds for each folder that there is."""
+"""The import contracts of `.ci/import_contracts.toml` hold for each existing folder, and threads are supervised."""
 
+import ast
 import runpy
 import subprocess
 import sys
@@ -114,3 +115,30 @@ def test_every_extra_has_a_driver_an_adapter_or_the_tool_behind_it(project):
 
     # `yaml` is a file format of the embedded configuration; `migrate` is the tool.
     assert behind | {"yaml", "migrate", "all", "test"} == set(project["project"]["optional-dependencies"])
+
+
+# A thread that ends unforeseen is noticed: `capa_core.supervision` has those that log and survive a failure.
+BARE_THREADS = {
+    "capa_core/supervision.py": "the supervised threads themselves",
+    "capa_core/conformance/": "tests, which fail if their threads do",
+}
+THREADS = {"Thread", "Timer", "ThreadPoolExecutor", "start_new_thread"}
+
+
+def _starts_threads(text):
+    """Return whether a module calls, or derives from, what starts threads."""
+    if not any(name in text for name in THREADS):
+        return False
+    used = []
+    for node in ast.walk(ast.parse(text)):
+        used += [node.func] if isinstance(node, ast.Call) else getattr(node, "bases", [])
+    return bool(THREADS & {getattr(each, "attr", None) or getattr(each, "id", None) for each in used})
+
+
+def test_no_thread_is_started_outside_supervision():
+    files = [path for folder in ("capa_core", "adapters") for path in (ROOT / folder).rglob("*.py")]
+    bare = {path.relative_to(ROOT).as_posix() for path in files if _starts_threads(path.read_text())}
+    excused = {path for path in bare if path.startswith(tuple(BARE_THREADS))}
+
+    assert set() == bare - excused, "use SupervisedThread or LoggedThread of capa_core.supervision"
+    assert set(BARE_THREADS) == {each for each in BARE_THREADS for path in excused if path.startswith(each)}

@@ -1,4 +1,4 @@
-"""A docstring is a contract: what it names exists."""
+"""Docstrings as contracts: the names in them exist."""
 
 import ast
 import inspect
@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ERRORS = ["capa_core.errors", *(f"{path.parent.name}.errors" for path in ROOT.glob("*/capa_*/errors.py"))]
 FOLDERS = ["capa_core", "adapters", "codemods", "migration"]
+WITHOUT_A_NOUN = re.compile(r'(\s*"""|#+ )(What|Who|Whoever|Whatever)\b')
 Documented = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -21,6 +22,20 @@ def test_every_first_line_is_a_sentence(folder):
     ]
 
     assert [] == [each for each in first_lines if not each[-1].endswith(".")]
+
+
+@pytest.mark.parametrize("folder", [*FOLDERS, "benchmarks", "docs", "examples", "tests"])
+def test_no_docstring_or_heading_begins_with_what_or_who(folder):
+    files = [path for path in sorted((ROOT / folder).rglob("*")) if path.suffix in {".py", ".md"}]
+    found = [
+        f"{path.relative_to(ROOT)}:{number} {line.strip()}"
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if WITHOUT_A_NOUN.match(line)
+    ]
+
+    assert files
+    assert [] == found, "\n".join(found)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -71,7 +86,7 @@ def _section(node, title):
 
 
 def _parameters(node):
-    """What callers may pass or read: a function's arguments; what a class declares, sets or is made with."""
+    """Return the names to document: arguments of a function, attributes and arguments of a class."""
     if isinstance(node, ast.ClassDef):
         return {name for part in ast.walk(node) for name in _declared(part)}
     return set(_declared(node.args))

@@ -1,4 +1,4 @@
-"""What is found by name is there: drivers, adapters, the command line."""
+"""Entry points: drivers, adapters and the command line are found by name."""
 
 import ast
 import inspect
@@ -18,7 +18,7 @@ CONFORMANCE = ROOT / "tests" / "conformance"
 
 @pytest.fixture
 def entry_points(project):
-    """All entry points that `pyproject.toml` declares, whatever an older editable install has recorded."""
+    """All entry points that `pyproject.toml` declares, rather than those of an older editable install."""
     groups = project["project"]["entry-points"] | {"console_scripts": project["project"]["scripts"]}
     return [
         EntryPoint(name, value, group) for group, names in groups.items() for name, value in names.items()

@@ -1,4 +1,4 @@
-"""The wheel, installed with only what the core needs: no engine's library, no legacy SDK."""
+"""The wheel, installed with the dependencies of the core only: no engine's library, no legacy SDK."""
 
 import subprocess
 

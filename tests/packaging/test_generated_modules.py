@@ -43,7 +43,7 @@ def test_the_generated_modules_of_each_adapter_are_up_to_date(folder):
     assert {} == outdated(folder), f"run: python -m capa_core.shims.generate {folder}"
 
 
-def test_each_listed_module_that_nobody_wrote_by_hand_is_written(adapter):
+def test_each_listed_module_is_generated_unless_written_by_hand(adapter):
     assert 0 == main([str(adapter)])
 
     written = {str(path.relative_to(adapter)) for path in adapter.rglob("*.py")}
@@ -61,7 +61,7 @@ def test_writing_twice_changes_nothing(adapter):
     assert 0 == main(["--check", str(adapter)])
 
 
-def test_a_check_names_what_is_outdated_and_writes_nothing(adapter, capsys):
+def test_a_check_names_outdated_modules_and_writes_nothing(adapter, capsys):
     assert 1 == main(["--check", str(adapter)])
 
     assert f"{adapter}/errors.py: outdated\n" in capsys.readouterr().out

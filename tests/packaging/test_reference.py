@@ -1,4 +1,4 @@
-"""The reference that is written from the code is as new as the code."""
+"""The generated reference is up to date with the code."""
 
 import runpy
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is in the wheel and in the sdist."""
+"""The content of the wheel and of the sdist."""
 
 import tarfile
 import zipfile

@@ -28,6 +28,12 @@ def free_port() -> int:
             return port
 
 
+def answers(port: int) -> bool:
+    """Return whether something listens on the loopback *port*."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class ServerProcess:
     """A child process that can be stopped, killed, paused and started again with the same command.
 
@@ -35,9 +41,18 @@ class ServerProcess:
         command: The command line. The server must stay in the foreground, so that its pid is ours.
         folder: Its working folder; its output goes to `output.log` there.
         ready: Returns whether the server answers.
+        start_timeout_s: Seconds within which it must.
     """
 
-    def __init__(self, command: list[str], folder: Path, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        folder: Path,
+        ready: Callable[[], bool],
+        *,
+        start_timeout_s: float = START_TIMEOUT_S,
+    ) -> None:
+        self._start_timeout_s = start_timeout_s
         self._command = command
         self._folder = folder
         self._ready = ready
@@ -58,7 +73,7 @@ class ServerProcess:
             self._process = subprocess.Popen(
                 self._command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = time.monotonic() + self._start_timeout_s
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()

@@ -24,12 +24,14 @@ class Program:
         command: The program's file name, looked up on the path.
         install: The command that installs it.
         version_arguments: Arguments with which the program prints its version.
+        version_command: A command that prints it, for a program that does not.
     """
 
     name: str
     command: str
     install: str
     version_arguments: tuple[str, ...] = ("--version",)
+    version_command: tuple[str, ...] = ()
 
     @cached_property
     def path(self) -> str | None:
@@ -41,10 +43,9 @@ class Program:
         """The first version number that the program prints, or `None` when it is not installed."""
         if self.path is None:
             return None
-        said = subprocess.run(
-            [self.path, *self.version_arguments], capture_output=True, text=True, timeout=20
-        )
-        found = re.search(r"\d+\.\d+(\.\d+)*", said.stdout + said.stderr)
+        command = self.version_command or (self.path, *self.version_arguments)
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        found = re.search(r"\d+\.\d+(\.\d+)*", ran.stdout + ran.stderr)
         return found.group() if found else "of unknown version"
 
     def require(self) -> str:
@@ -55,3 +56,23 @@ class Program:
         if in_ci():
             pytest.fail(f"{reason} (in CI every server must be there)", pytrace=False)
         pytest.skip(reason)
+
+
+@dataclass(frozen=True)
+class OwnServer:
+    """A server that the tests bring themselves, for an engine whose real one cannot be installed here.
+
+    Args:
+        name: As of a `Program`.
+        version: How near it is to the real one, for the report of a run.
+        path: Its module.
+    """
+
+    name: str
+    version: str
+    path: str
+    install: str = "it is a part of the tests"
+
+    def require(self) -> str:
+        """Return the path; it is always there."""
+        return self.path

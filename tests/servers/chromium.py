@@ -57,7 +57,7 @@ def open_browser(tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Share one browser of a desktop's size over the run of a worker; later tests see what it has stored."""
+    """Share one browser of a desktop's size over the run of a worker; later tests see its stored data."""
     found = _open(tmp_path_factory.mktemp("chromium") / "shared", width=1280, height=900, dark=False)
     yield found
     found.quit()
