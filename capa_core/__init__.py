@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from capa_core.blocks.pubsub import Message, PubSub
     from capa_core.blocks.secrets import Secret, Secrets
     from capa_core.blocks.state import State
-# End of what is written
+# End of the written part
 
 __version__ = "0.1.0"
 
@@ -72,7 +72,7 @@ _HOMES |= {
     "Service": "capa_core.blocks.invocation",
     "State": "capa_core.blocks.state",
 }
-# End of what is written
+# End of the written part
 
 
 def __getattr__(name: str) -> object:

@@ -25,7 +25,7 @@ class Level(IntEnum):
 
     @property
     def sign(self) -> str:
-        """The level as it is shown: `0`, `1`, `2` or `X`."""
+        """The level in text: `0`, `1`, `2` or `X`."""
         return "X" if self is Level.ENGINE else str(self.value)
 
 

@@ -7,11 +7,13 @@ an entry point in the group `capa.<block>`. It never sees the portable type.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from capa_core.abilities import Feature, Support
 from capa_core.errors import CapaError, UnsupportedError
+from capa_core.secret import without_credentials
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -21,6 +23,24 @@ else:
     SettingsT = TypeVar("SettingsT")
 
 ClientT = TypeVar("ClientT")
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """Data that the engine, as it is set now, would lose.
+
+    Attributes:
+        event: The event that it does not survive, such as `a power cut`.
+        loses: The data that it loses then.
+        remedy: The setting to change, and its value.
+    """
+
+    event: str
+    loses: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.event} loses {self.loses}. {self.remedy}"
 
 
 class Driver(ABC, Generic[SettingsT]):
@@ -57,6 +77,22 @@ class Driver(ABC, Generic[SettingsT]):
 
         It *must* return or raise within its settings' `timeout_s`.
         """
+
+    def risks(self) -> Sequence[Risk]:
+        """Return what the engine would lose with the settings that it has now; the default knows of nothing.
+
+        It *must* read the engine's own settings where it can, and leave out what it cannot read.
+        """
+        return ()
+
+    def address(self) -> str:
+        """Return the place of the engine's data without connecting; `""` for memory of this process.
+
+        That is the address of its server, or several with `, ` between, or the path of its files, never with
+        credentials. The default is the `url` or `folder` of the settings.
+        """
+        url = getattr(self.settings, "url", "") or str(getattr(self.settings, "folder", ""))
+        return ", ".join(map(without_credentials, (url,) if isinstance(url, str) else url))
 
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """Return, for each type of client that the engine has, a function that returns it; `{}` where it has none.

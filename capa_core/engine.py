@@ -5,6 +5,8 @@
     libraries = ["redis"]       the import names that only its component may import
     system = "redis"            `messaging.system` or `db.system.name` of OpenTelemetry
     most_urgent = "lowest"      which number legacy brokers of this engine serve first; "highest" by default
+    reach = "machine"           what shares its data: the "process", the "machine", or all machines of its "network";
+                                "network" by default
 
     [schemes.redis]             a scheme of its addresses
     port = 6379                 the port that an address without one means
@@ -28,12 +30,15 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from capa_core.errors import SettingsError, nearest
 
 FILE_NAME = "engine.toml"
 _OWN = Path(__file__).parent / "components"
+
+Reach = Literal["process", "machine", "network"]
+"""The processes that share what an engine keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Engine:
     extra: str | None = None
     libraries: tuple[str, ...] = ()
     most_urgent: Literal["lowest", "highest"] = "highest"
+    reach: Reach = "network"
     schemes: Mapping[str, Scheme] = field(default_factory=dict)
 
 
@@ -95,6 +101,12 @@ def system_of(driver: type) -> str:
     return engine.system if engine else driver.__name__.lower()
 
 
+def title_of(driver: type) -> str:
+    """Return the name of the engine of *driver* for people; the class's own where no engine.toml has one."""
+    engine = engine_of(driver.__module__)
+    return engine.title if engine else driver.__name__
+
+
 def _of_other_distributions() -> list[Engine]:
     from importlib.metadata import entry_points
 
@@ -129,6 +141,10 @@ def _read(path: Path) -> Engine:
         raise
     except (OSError, ValueError, TypeError, LookupError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}. Correct it or remove its package.") from error
+    if engine.reach not in get_args(Reach):
+        raise SettingsError(
+            f"{path}: unknown reach {engine.reach!r}.{nearest(engine.reach, get_args(Reach))}"
+        )
     return engine
 
 

@@ -16,29 +16,29 @@ T = TypeVar("T")
 first_use = threading.RLock()
 """Held during first uses and during a fork. Acquire it before any other lock."""
 
-_Rest = tuple[Callable[[], None], Callable[[bool], None]]
-_rests: list[_Rest] = []
-_resting: list[_Rest] = []
+_Pause = tuple[Callable[[], None], Callable[[bool], None]]
+_pauses: list[_Pause] = []
+_paused: list[_Pause] = []
 
 
-def rest_during_fork(begin: Callable[[], None], end: Callable[[bool], None]) -> None:
+def pause_during_fork(begin: Callable[[], None], end: Callable[[bool], None]) -> None:
     """Call *begin* before each fork, and *end* after it with whether this is the child.
 
     Unlike `os.register_at_fork`, this also covers a fork that is already waiting for the import of the caller's module.
     """
-    _rests.append((begin, end))
+    _pauses.append((begin, end))
 
 
 def _before() -> None:
     first_use.acquire()
-    for rest in tuple(_rests):
-        rest[0]()
-        _resting.append(rest)
+    for pause in tuple(_pauses):
+        pause[0]()
+        _paused.append(pause)
 
 
 def _after(*, in_child: bool) -> None:
-    while _resting:
-        _resting.pop()[1](in_child)
+    while _paused:
+        _paused.pop()[1](in_child)
     first_use.release()
 
 

@@ -1,4 +1,4 @@
-"""Secrets: texts that are not printed, logged or serialised."""
+"""Secrets: texts that are not printed, logged or serialised, and addresses without theirs."""
 
 from __future__ import annotations
 
@@ -71,6 +71,13 @@ class Secret:
             ],
             serialization=core_schema.plain_serializer_function_ser_schema(str),
         )
+
+
+def without_credentials(address: str) -> str:
+    """Return *address* without its credentials and query, safe to show even if it is malformed."""
+    scheme, mark, rest = address.partition("://")
+    shown = (rest if mark else scheme).rpartition("@")[2].partition("?")[0]
+    return f"{scheme}{mark}{shown}" if mark else shown
 
 
 def _bytes(text: str) -> bytes:

@@ -13,8 +13,8 @@ further ones queue; calls that wait for others (`wait`, `receive`, `acquire`, `i
 most 1,000. `async def` handlers run on the event loop of the code that gives them.
 
 Cancelling the awaiting task ends a wait within a second. An ordinary call that has begun ends by its own deadline. A
-lock, message or consumer that comes after the cancellation is released, handed back or closed. No call that nobody
-awaits any more holds up the end of the process.
+lock, message or consumer that comes after the cancellation is released or closed. An abandoned call
+does not delay the end of the process.
 
 The types are in the stub beside this file, which `make docs` generates from the blocking classes.
 """

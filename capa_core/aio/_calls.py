@@ -1,4 +1,4 @@
-"""Blocking calls, awaited: made in threads, in the context of their callers, and undone if those have gone."""
+"""Blocking calls, awaited: made in threads, in the context of their callers, and undone if those were cancelled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CALLS = 64
 """Calls under way at once, over all facades; further ones queue, since each ends within its deadline."""
 WAITS = 1000
 """Waiting calls under way at once. One more is refused: in a queue it would outlast its own timeout, and those
-before it may be waiting for what it would bring about."""
+before it may be waiting for its effect."""
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ _END = object()
 
 
 class _Pools:
-    """The threads of this process. Waits have threads apart, so that calls always find one."""
+    """The threads of this process. Waits have threads of their own, so that calls always find one."""
 
     def __init__(self) -> None:
         self.calls = Threads("capa-aio", CALLS)
@@ -115,13 +115,13 @@ class _Call(Generic[T]):
         self._returned: list[T] = []
 
     def __call__(self) -> None:
-        """Make the call, unless its caller has gone, and hand the result over."""
+        """Make the call, unless its caller was cancelled, and pass on the result."""
         if self._abandoned.is_set():
             self._ended()
             return
         try:
             value = self._context.run(self._run)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the awaiting task gets it
+        except BaseException as error:  # noqa: BLE001 - the awaiting task gets any error
             self._deliver(self._fail, error)
             return
         with self._handover:
@@ -131,7 +131,7 @@ class _Call(Generic[T]):
             self.take_back()
 
     def abandon(self) -> None:
-        """End the call early if it waits, and have its result taken back."""
+        """End the call early if it waits, and undo its result."""
         with self._handover:
             self._abandoned.set()
             late = bool(self._returned) and self._undo is not None
@@ -150,13 +150,13 @@ class _Call(Generic[T]):
             with cancellation.cancelled_by(self._abandoned):
                 return self._call()
         finally:
-            self._ended()  # before the result is known, so that whoever awaits it can make the next call
+            self._ended()  # before the result is known, so that the awaiting task can make the next call
 
     def _deliver(self, settle: Callable[[Any], None], value: object) -> bool:
-        """Have *settle* called on the loop; return whether the loop still takes calls."""
+        """Call *settle* on the loop; return whether the loop still accepts calls."""
         try:
             self._loop.call_soon_threadsafe(settle, value)
-        except RuntimeError:  # the loop was closed: nobody awaits the result
+        except RuntimeError:  # the loop was closed: no task awaits the result
             return False
         return True
 
@@ -186,7 +186,7 @@ def _quietly(undo: Callable[[], object]) -> None:
     try:
         undo()
     except ClosedError:
-        pass  # closing has taken it back
+        pass  # closing has undone it
     except Exception:  # noqa: BLE001 - there is no caller to raise it to
         telemetry.logger("aio", "default").exception("the result of a cancelled call could not be taken back")
 

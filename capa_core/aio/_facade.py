@@ -1,4 +1,4 @@
-"""The facade over a blocking object: coroutines for its methods, async iterators for iterators, the rest as it is."""
+"""The facade over a blocking object: coroutines for its methods, async iterators for iterators, all else unchanged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Facade:
 
     @classmethod
     def over(cls, blocking: Any) -> Self:
-        """Return the facade over *blocking*, whatever the arguments of this class."""
+        """Return the facade over *blocking*, without calling `__init__` of this class."""
         made = cls.__new__(cls)
         made._hold(blocking)
         return made
@@ -84,7 +84,7 @@ class Opening(Coroutine[Any, Any, T], AbstractAsyncContextManager[T]):
         return self._call.__await__()
 
     def send(self, value: Any) -> Any:
-        """Go on with the coroutine."""
+        """Resume the coroutine."""
         return self._call.send(value)
 
     def throw(self, *error: Any) -> Any:
@@ -160,6 +160,6 @@ async def _awaited(
 
 
 def _leave(result: Any) -> None:
-    """Close what a call opened for a caller who has gone."""
+    """Close the object that a call opened for a caller that was cancelled."""
     if facade_name(type(result)) and hasattr(result, "__exit__"):
         result.__exit__(None, None, None)

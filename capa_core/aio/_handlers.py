@@ -19,14 +19,14 @@ from capa_core.errors import InvalidArgumentError, UnavailableError
 _LOOK_S = 0.5
 _SHORT_LOOK_S = 0.01
 _CANCELLED = object()
-"""Seconds between two looks at whether the loop still runs; after two in vain it counts as stopped."""
+"""Seconds between two checks that the loop still runs; after two failed ones it counts as stopped."""
 
 
 def adapted(handler: Any, wrap: Callable[[Any], Any]) -> Any:
     """Return *handler* as a plain function: on the running loop if it is `async def`, else on its caller's thread.
 
     Args:
-        wrap: Makes of the handler's argument the one that async code is to see.
+        wrap: Converts the handler's argument for async code.
     """
     if is_async(handler):
         return LoopHandler(handler, wrap)
@@ -128,7 +128,7 @@ class LoopHandler:
         self._end(loop, None)
 
     def _merged_context(self) -> Context:
-        """Return the context of whoever gave the handler, overlaid with all that this thread has set."""
+        """Return the context of the handler's registration, overlaid with the variables that this thread has set."""
         merged = self._context.copy()
         for variable, value in copy_context().items():
             merged.run(variable.set, value)

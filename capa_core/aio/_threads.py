@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from capa_core.errors import ExhaustedError
+from capa_core.supervision import SupervisedThread
 
 IDLE_S = 10.0
 """A thread without work ends after this long."""
@@ -17,8 +18,8 @@ Job = Callable[[], None]
 class Threads:
     """Runs jobs, each on one of at most *most* threads; further jobs queue.
 
-    Not `concurrent.futures.ThreadPoolExecutor`: the interpreter joins its threads at exit, so a call that nobody
-    awaits any more would hold up the end of the process. These are daemon threads.
+    Not `concurrent.futures.ThreadPoolExecutor`: the interpreter joins its threads at exit, so an abandoned
+    call would delay the end of the process. These are daemon threads.
     """
 
     def __init__(self, name: str, most: float = float("inf")) -> None:
@@ -46,7 +47,7 @@ class Threads:
             self._changed.notify()
 
     def _start(self) -> None:
-        thread = threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True)
+        thread = SupervisedThread(f"{self._name}-{self._threads}", self._work, stopping=lambda: False)
         try:
             thread.start()
         except RuntimeError as error:
@@ -58,13 +59,15 @@ class Threads:
     def _work(self) -> None:
         while job := self._next():
             job()
-            del job  # it holds what the call returned
+            del job  # it holds the result of the call
 
     def _next(self) -> Job | None:
         with self._changed:
             self._idle += 1
-            self._changed.wait_for(lambda: self._jobs, IDLE_S)
-            self._idle -= 1
+            try:
+                self._changed.wait_for(lambda: self._jobs, IDLE_S)
+            finally:
+                self._idle -= 1
             if self._jobs:
                 return self._jobs.popleft()
             self._threads -= 1

@@ -17,16 +17,16 @@ def is_async(handler: object) -> bool:
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(method)
 
 
-def check_plain(what: str, handler: object) -> None:
+def check_plain(subject: str, handler: object) -> None:
     """Check that *handler* can be called by a thread: the coroutine of an `async def` one would never run.
 
     Raises:
         InvalidArgumentError: It cannot be called, or is `async def`.
     """
     if not callable(handler):
-        raise InvalidArgumentError(f"{what} {handler!r} cannot be called: give a function")
+        raise InvalidArgumentError(f"{subject} {handler!r} cannot be called: give a function")
     if is_async(handler):
         raise InvalidArgumentError(
-            f"{what} {handler!r} is `async def`, and this call has no event loop to run it on. "
+            f"{subject} {handler!r} is `async def`, and this call has no event loop to run it on. "
             f"Give it through capa_core.aio, or give a plain function."
         )

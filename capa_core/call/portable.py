@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Generic, Self, TypeVar
 
@@ -9,7 +10,8 @@ from capa_core.abilities import Feature, Support
 from capa_core.call.closed import closed
 from capa_core.call.guard import Guard, Policy
 from capa_core.call.traits import blocking, call_traits
-from capa_core.driver import ClientT, Driver
+from capa_core.driver import ClientT, Driver, Risk
+from capa_core.engine import title_of
 from capa_core.errors import UnsupportedError
 
 DriverT = TypeVar("DriverT", bound=Driver[Any])
@@ -25,6 +27,8 @@ class Portable(Generic[DriverT]):
     def __init__(self, block: str, driver: DriverT, name: str, policy: Policy) -> None:
         self.name = name
         self._driver = driver
+        self._address = driver.address
+        self._driver_type = type(driver)
         self._features: Mapping[Feature, Support] = driver.features
         self._guard = Guard(block, name, driver, policy)
 
@@ -33,6 +37,21 @@ class Portable(Generic[DriverT]):
         """The support of each ability, after compensation by the core."""
         return self._features
 
+    @property
+    def address(self) -> str:
+        """The place of the engine's data, known without connecting: see `Driver.address`."""
+        return self._address()
+
+    @property
+    def place(self) -> str:
+        """The engine and the place of its data, for people: `SQLite in .capa/`, `Redis at redis://redis.prod:6379/0`."""
+        engine, address = title_of(self._driver_type), self.address
+        if not address:
+            return f"{engine} of this process"
+        if "://" in address:
+            return f"{engine} at {address}"
+        return f"{engine} in {min(address, os.path.relpath(address), key=len)}/"
+
     def ping(self) -> str:
         """Return one line about the engine if it answers.
 
@@ -40,6 +59,14 @@ class Portable(Generic[DriverT]):
             UnavailableError: It does not answer.
         """
         return self._guard.once("ping", self._driver.ping)
+
+    def risks(self) -> list[Risk]:
+        """Return what the engine would lose, in which event, with the settings that it has now.
+
+        Raises:
+            UnavailableError: It does not answer.
+        """
+        return list(self._guard.once("risks", self._driver.risks))
 
     def native(self, kind: type[ClientT]) -> ClientT:
         """Return the engine's own client, for operations that the portable calls do not offer.

@@ -6,13 +6,13 @@ the import nor for a span.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from capa_core.call.loggers import named_logger
 from capa_core.forks import first_use
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def logger(block: str, component: str) -> Any:
         made = structlog.get_logger("capa")
     else:
         made = structlog.wrap_logger(
-            logging.getLogger(f"capa.{block}"),
+            named_logger(f"capa.{block}"),
             wrapper_class=structlog.stdlib.BoundLogger,
             processors=[_for_logging],
         )

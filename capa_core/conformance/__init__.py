@@ -1,1 +1,1 @@
-"""One suite for each block: what every driver must do, shipped for drivers of anybody."""
+"""The conformance suites: one for each block, also for drivers of other packages."""

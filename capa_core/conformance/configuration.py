@@ -1,4 +1,4 @@
-"""Conformance of configuration drivers, tested on the driver and over the portable type.
+"""The conformance suite of configuration drivers, as tests on the driver and over the portable type.
 
     class TestMyConfiguration(ConfigurationConformance):
         @pytest.fixture
@@ -31,4 +31,4 @@ class ConfigurationConformance(
     InspectingPromises,
     ContractPromises,
 ):
-    """Subclass it, override `driver`, and every test runs against your engine."""
+    """The promises of `Configuration` and `ConfigurationDriver`. Override the fixture `driver`."""

@@ -160,6 +160,66 @@ class InvocationConformance(ContractPromises, ABC):
     def test_a_method_name_may_have_any_character(self, invocation: Invocation) -> None:
         assert b"found" == invocation.invoke("odd name/ü").body
 
+    @pytest.mark.parametrize(
+        "method", ["../admin", "a/../b", "..", "a/.", "echo?admin=1", "echo#end", "half \ud800"]
+    )
+    def test_a_name_that_leads_elsewhere_is_refused(self, invocation: Invocation, method: str) -> None:
+        with pytest.raises(InvalidArgumentError, match=r"conformance"):
+            invocation.invoke(method)
+
+    def test_a_name_that_looks_encoded_is_itself(self, invocation: Invocation) -> None:
+        assert 404 == invocation.invoke("%65cho").status
+
+    @pytest.mark.parametrize("path", ["/echo#end", "/ec ho", "/echo\r\nX: 1", "/ü", "/a\x00"])
+    def test_a_path_that_cannot_be_sent_is_refused(self, invocation: Invocation, path: str) -> None:
+        with pytest.raises(InvalidArgumentError, match="Percent-encode"):
+            invocation.request("GET", path)
+
+    @pytest.mark.parametrize("verb", ["", "GET /", "GET\r\n", "GÉT"])
+    def test_a_verb_that_cannot_be_sent_is_refused(self, invocation: Invocation, verb: str) -> None:
+        with pytest.raises(InvalidArgumentError, match="HTTP method"):
+            invocation.request(verb, "/echo")
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            *(
+                ("Connection", "close"),
+                ("Transfer-Encoding", "chunked"),
+                ("te", "trailers"),
+                ("Upgrade", "h2c"),
+            ),
+            *(
+                ("Keep-Alive", "5"),
+                ("Trailer", "X"),
+                ("Proxy-Authorization", "x"),
+                ("Proxy-Connection", "close"),
+            ),
+            *(("Content-Length", "3"), ("Content-Length", "-1"), ("X-A", "1\r\nX-B: 2"), ("X-A", "a\x00b")),
+            *(("X A", "1"), ("X-A:", "1"), ("", "1"), ("X-A", 1), ("X-A", b"1")),
+        ],
+        ids=repr,
+    )
+    def test_a_header_that_is_not_the_callers_to_send_is_refused(
+        self, invocation: Invocation, header: Any
+    ) -> None:
+        with pytest.raises(InvalidArgumentError, match="header"):
+            invocation.invoke("echo", b"four", headers=[("X-There", "v"), header])
+
+    def test_a_length_that_is_right_is_accepted(self, invocation: Invocation) -> None:
+        assert b"four" == invocation.invoke("echo", b"four", headers={"Content-Length": "4"}).body
+
+    def test_json_that_is_nested_too_deep_is_400(self, invocation: Invocation) -> None:
+        assert 400 == invocation.invoke("json", b"[" * 100_000).status
+
+    @pytest.mark.parametrize("time_left", ["9" * 5000, "²", "-1", "1e3", ""])
+    def test_a_time_left_that_is_no_number_counts_as_none(
+        self, invocation: Invocation, time_left: str
+    ) -> None:
+        response = invocation.request("GET", "/nothing", headers={"X-Capa-Timeout-Ms": time_left})
+
+        assert 204 == response.status
+
     def test_a_path_without_slash_is_refused(self, invocation: Invocation) -> None:
         with pytest.raises(InvalidArgumentError, match="must begin with '/'"):
             invocation.request("GET", "echo")

@@ -1,4 +1,4 @@
-"""The suite of the log block.
+"""The conformance suite of log drivers, as tests over the portable type.
 
     class TestMyLog(LogConformance):
         @pytest.fixture
@@ -24,4 +24,4 @@ from capa_core.conformance._log.sharing import SharingPromises
 class LogConformance(
     AppendingPromises, ReadingPromises, GroupPromises, SharingPromises, LimitPromises, ContractPromises
 ):
-    """Every promise of `Log` and `LogDriver`. Override the fixture `driver`."""
+    """The promises of `Log` and `LogDriver`. Override the fixture `driver`."""

@@ -1,4 +1,4 @@
-"""The suite of the pub/sub block.
+"""The conformance suite of pub/sub drivers, as tests over the portable type.
 
     class TestMyPubSub(PubSubConformance):
         @pytest.fixture
@@ -7,7 +7,7 @@
             yield driver
             driver.close()
 
-It measures what the driver declares: an ability by itself or by the core must be there, an absent one must be
+It measures the declarations of the driver: an ability that is not absent must work, an absent one must be
 refused. A driver that declares SHARED must also serve several instances and processes with the same settings.
 """
 
@@ -33,4 +33,4 @@ class PubSubConformance(
     InspectingPromises,
     ContractPromises,
 ):
-    """Every promise of `PubSub` and `PubSubDriver`. Override the fixture `driver`."""
+    """The promises of `PubSub` and `PubSubDriver`. Override the fixture `driver`."""

@@ -92,7 +92,7 @@ class SecretsConformance(ContractPromises, ABC):
         with pytest.raises(NotFoundError, match="no secret"):
             secrets.get(name)
 
-    @pytest.mark.parametrize("name", ["", None, b"token"])
+    @pytest.mark.parametrize("name", ["", None, b"token", "\ud83d"])
     def test_an_invalid_name_is_refused(self, secrets: Secrets, name: Any) -> None:
         with pytest.raises(InvalidArgumentError):
             secrets.get(name)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from capa_core.address import host_and_port, normalised
 from capa_core.block import block_names
 from capa_core.errors import SettingsError
-from capa_core.runtime._addresses import host_and_port, normalised, without_credentials
+from capa_core.secret import without_credentials
 
 if TYPE_CHECKING:
     from capa_core.runtime._settings import Loaded

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from capa_core.call import Policy
-from capa_core.errors import NotFoundError, SettingsError
+from capa_core.errors import NotFoundError, SettingsError, UnknownNameError
 from capa_core.runtime import _references
 from capa_core.runtime._registry import driver_type
-from capa_core.runtime._settings import ComponentTable, explain, unknown_keys
+from capa_core.runtime._settings import ComponentTable, check_kinds, explain, unknown_keys
 
 if TYPE_CHECKING:
     from capa_core.block import Block
@@ -54,19 +52,11 @@ def _driver(
         runtime, kind.settings_type, given, path, {k: v for k, v in filled.items() if k in known}
     )
     if "folder" in known and "folder" not in given:
-        _own(runtime.folder)
+        runtime.own_folder()
     try:
         return kind(settings)
     except SettingsError as error:
         raise type(error)(f"{place}: {error}") from error
-
-
-def _own(folder: Path) -> None:
-    """Keep the content of *folder* out of the user's version control."""
-    with suppress(OSError):  # it exists already, or the component reports the error when it opens its file
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".gitignore").open("x") as file:
-            file.write("*\n")
 
 
 def validated(
@@ -90,9 +80,11 @@ def validated(
         for key, value in given.items()
     }
     try:
-        return model(**{**(filled or {}), **values})
+        settings = model(**{**(filled or {}), **values})
     except ValidationError as error:
         raise explain(error, runtime.loaded.merged, path) from None
+    check_kinds(settings, given, runtime.loaded.merged, path)
+    return settings
 
 
 def _secret_of(runtime: Runtime, path: tuple[str, ...]) -> _references.SecretReader:
@@ -104,5 +96,7 @@ def _secret_of(runtime: Runtime, path: tuple[str, ...]) -> _references.SecretRea
             return str(runtime.secrets().get(name, field=field).reveal())
         except NotFoundError as error:
             raise SettingsError(f"{place}: {error}") from error
+        except UnknownNameError as error:
+            raise UnknownNameError(f"{place} refers to secret {name!r}, but {error}") from error
 
     return read

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from capa_core.block import block_names
-from capa_core.errors import SettingsError, UnknownNameError, nearest
+from capa_core.errors import CapaError, SettingsError, UnknownNameError, nearest
 
 FILE_NAME = "capa.toml"
 PREFIX = "CAPA_"
@@ -89,7 +89,7 @@ def read_file(path: Path) -> dict[str, Any]:
         raise SettingsError(
             f"{path}: cannot be read: {error.strerror}. Check CAPA_CONFIG and the file's mode."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(
             f"{path}: is not valid TOML: {error}. Nothing was started; correct the file."
         ) from error
@@ -99,7 +99,7 @@ def file_layers(path: Path, profile: str | None) -> tuple[list[Layer], str | Non
     """Return the layers of a capa.toml, its base and the chosen profile, and the name of that profile.
 
     Raises:
-        SettingsError: The file cannot be read.
+        SettingsError: The file cannot be read, or the chosen profile names a profile.
         UnknownNameError: It has no such profile, or an unknown section.
     """
     tree = read_file(path)
@@ -114,15 +114,38 @@ def file_layers(path: Path, profile: str | None) -> tuple[list[Layer], str | Non
             raise UnknownNameError(
                 f"{path}: no profile {chosen!r}.{nearest(chosen, profiles)} Add [profiles.{chosen}] or choose another."
             )
-        check_sections(profiles[chosen], f"{path}: profiles.{chosen}")
+        _check_profile(profiles[chosen], f"{path}: profiles.{chosen}")
         layers.append(Layer(profiles[chosen], f"{path}: profiles.{chosen}.{{key}}"))
     return layers, chosen
+
+
+def profile_errors(path: Path) -> Iterator[CapaError]:
+    """Yield the error about the names of sections and options for each profile of a capa.toml that has one.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    for name, tree in _profiles(read_file(path).get("profiles", {}), path).items():
+        try:
+            _check_profile(tree, f"{path}: profiles.{name}")
+        except CapaError as error:
+            yield error
 
 
 def _profiles(found: Any, path: Path) -> dict[str, dict[str, Any]]:
     if isinstance(found, dict) and all(isinstance(each, dict) for each in found.values()):
         return found
     raise SettingsError(f"{path}: profiles must hold tables such as [profiles.prod.state.default].")
+
+
+def _check_profile(tree: Mapping[str, Any], place: str) -> None:
+    """Check the keys of a profile: it cannot choose a profile, since it is read only once it is chosen itself."""
+    if "profile" in tree:
+        raise SettingsError(
+            f"{place}.profile: a profile cannot choose another. Remove the key here; choose with CAPA_PROFILE, or with"
+            " `profile` at the top of the file."
+        )
+    check_sections(tree, place)
 
 
 def environment_layer(environ: Mapping[str, str], known: Mapping[str, Any]) -> Layer:
@@ -169,7 +192,7 @@ def _value(text: str) -> Any:
     if text[:1] in "[{" and text[-1:] in "]}":
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
     return text
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from capa_core.block import Block
 from capa_core.driver import Driver
-from capa_core.engine import engine_of
+from capa_core.engine import Reach, engine_of
 from capa_core.errors import MissingExtraError, UnknownNameError, nearest
 
 
@@ -44,6 +44,13 @@ def driver_type(block: Block, name: str, place: str) -> type[Driver[Any]]:
             f"{place}: driver {name!r} needs the library {error.name!r}. Run: pip install {package}"
         ) from error
     return loaded
+
+
+def reach_of(block: Block, driver: str) -> Reach:
+    """Return what shares the data of *driver*; `network` for one that is unknown or whose engine does not say."""
+    point = drivers(block).get(driver)
+    engine = engine_of(point.module) if point else None
+    return engine.reach if engine else "network"
 
 
 def _package(point: EntryPoint, library: str) -> str:

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from capa_core.block import blocks, declaration
 from capa_core.errors import CapaError
-from capa_core.runtime._addresses import without_credentials
+from capa_core.runtime._fallback import no_fallback
+from capa_core.runtime._registry import reach_of
+from capa_core.secret import without_credentials
 
 if TYPE_CHECKING:
+    from capa_core.engine import Reach
     from capa_core.runtime._runtime import Runtime
 
 
@@ -28,6 +31,11 @@ class ComponentReport:
     driver: str
     origin: str
     legacy: tuple[str, ...] = ()
+
+    @property
+    def reach(self) -> Reach:
+        """The reach of its data: the process, the machine, or all machines of its network."""
+        return reach_of(declaration(self.block), self.driver)
 
     def component(self, runtime: Runtime) -> Any:
         """Return the component, built if necessary; `None` for a table that serves names known only at a call.
@@ -65,6 +73,6 @@ def report(runtime: Runtime) -> list[ComponentReport]:
             )
             for name, table in tables.items()
         ]
-        if not tables and runtime.loaded.settings.embedded:
+        if not tables and no_fallback(runtime.loaded) is None:
             rows.append(ComponentReport(block.name, "default", block.embedded, "embedded default"))
     return rows

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -14,6 +14,7 @@ from capa_core.block import block_names, declaration
 from capa_core.call import telemetry
 from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import ClosedError, InvalidArgumentError
+from capa_core.folders import own
 from capa_core.forks import computed_once, first_use
 from capa_core.runtime._layers import PREFIX, find_file
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from capa_core.runtime._addresses_index import AddressIndex
     from capa_core.runtime._report import ComponentReport
     from capa_core.runtime._settings import Loaded
+    from capa_core.runtime._spread import Need, Scattered
 
     ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from capa_core.blocks.pubsub import PubSub
     from capa_core.blocks.secrets import Secrets
     from capa_core.blocks.state import State
-# End of what is written
+# End of the written part
 
 _alive: weakref.WeakSet[Runtime] = weakref.WeakSet()
 
@@ -122,7 +124,7 @@ class Runtime:
         """Return the state component that serves *name*."""
         return cast("State", self.component("state", name))
 
-    # End of what is written
+    # End of the written part
 
     @call_traits(immediate=True)
     def component(self, block: str, name: str) -> Any:
@@ -131,7 +133,7 @@ class Runtime:
         A name without a table of its own is served by the `default` component, which it shares with all such names.
 
         Raises:
-            InvalidArgumentError: There is no such block.
+            InvalidArgumentError: The block does not exist.
             UnknownNameError: Nothing serves *name*, or the driver or a key is not known.
             SettingsError: A setting is invalid for its driver.
             MissingExtraError: The driver's library is not installed.
@@ -197,7 +199,7 @@ class Runtime:
         """Return the logical name that *address* stands for, or `None`.
 
         That is the name with this `legacy` address, regardless of spelling and credentials; `capa://orders` is the
-        name `orders`, also if there is no such table.
+        name `orders`, also without a table.
         """
         return self._addresses.logical_name(block, address)
 
@@ -254,6 +256,11 @@ class Runtime:
         """The folder for Capa's own files, `.capa` beside capa.toml; it may not exist yet."""
         return self.root / ".capa"
 
+    @call_traits(immediate=True)
+    def own_folder(self) -> Path:
+        """Make `folder`, for its owner alone and out of the user's version control, and return it."""
+        return own(self.folder)
+
     def adapter_settings(self, adapter: str, model: type[ModelT]) -> ModelT:
         """Return the `[adapters.<adapter>]` table as a *model*; its defaults where there is none.
 
@@ -272,6 +279,15 @@ class Runtime:
         from capa_core.runtime._report import report
 
         return report(self)
+
+    def scattered(self, needs: Sequence[Need]) -> list[Scattered]:
+        """Return those shared *needs* of an adapter that are on one machine, or nowhere, while another is on a server.
+
+        Each has the lines of capa.toml that put it there as well. Opens nothing.
+        """
+        from capa_core.runtime._spread import scattered
+
+        return scattered(self, needs)
 
     def require(self, abilities: Mapping[str, tuple[str, ...] | list[str]] | None = None) -> None:
         """Check that the components have the abilities that the application needs, before any traffic.
@@ -319,7 +335,7 @@ class Runtime:
             raise ExceptionGroup("closing the runtime", failures)
 
     def close_at_exit(self) -> None:
-        """Close within the `drain_s` of the settings, or at once after a further interrupt; log what fails."""
+        """Close within the `drain_s` of the settings, or at once after a further interrupt; log failures."""
         if not self._built:
             return
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -13,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from capa_core.block import block_names
 from capa_core.errors import SettingsError, UnknownNameError, nearest
+from capa_core.runtime._fallback import no_fallback, refusal
 from capa_core.runtime._layers import (
     Layer,
     Merged,
@@ -22,9 +24,10 @@ from capa_core.runtime._layers import (
     find_file,
     merge,
 )
+from capa_core.runtime._references import REFERENCE
 from capa_core.runtime._registry import adapters
 
-_NO_TABLE = "This must be a table: each component has one of its own, such as [{}.default]"
+_NO_TABLE = "must be a table: each component has one of its own, such as [{}.default]"
 
 
 class ComponentTable(BaseModel):
@@ -61,7 +64,7 @@ class CapaSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
     profile: str | None = None
-    embedded: bool = True
+    embedded: bool | None = None
     drain_s: float = Field(default=10.0, ge=0)
     adapters: dict[str, dict[str, Any]] = Field(default={}, repr=False)
     requires: dict[str, Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]] = {}
@@ -113,7 +116,8 @@ class Loaded(BaseModel):
         """Return the table that serves *name* and its own name; `None` if the embedded default serves it.
 
         Raises:
-            UnknownNameError: The block is configured, but neither for *name* nor for `default`.
+            UnknownNameError: The block is configured, but neither for *name* nor for `default`; or it is not
+                configured and has no embedded default here (see `capa_core.runtime._fallback`).
         """
         tables = self.tables(block)
         for candidate in (name, "default"):
@@ -124,11 +128,8 @@ class Loaded(BaseModel):
                 f"{self.where()}: no [{block}.{name}] and no [{block}.default].{nearest(name, tables)}"
                 f" Add one of the two tables."
             )
-        if not self.settings.embedded:
-            raise UnknownNameError(
-                f"{self.where()}: nothing serves {block} {name!r}, and `embedded = false` forbids the default."
-                f" Add [{block}.default]."
-            )
+        if reason := no_fallback(self):
+            raise UnknownNameError(refusal(self, block, name, reason))
         return None
 
     def where(self) -> str:
@@ -150,14 +151,14 @@ def load(
         code: A tree of the shape of capa.toml.
         file: The file to read; `None` looks for `CAPA_CONFIG`, then for a capa.toml in *start* and
             above; there is no search if *start* is `None`.
-        profile: Wins over `CAPA_PROFILE`, which wins over the file's `profile`.
+        profile: Wins over the `profile` in *code*, which wins over `CAPA_PROFILE` and the file's own.
 
     Raises:
         SettingsError: A file cannot be read or a value is invalid; the message names its place.
         UnknownNameError: A key, profile, adapter or variable is not known.
     """
     path = file or _configured(environ) or (find_file(start) if start else None)
-    wanted = profile or environ.get("CAPA_PROFILE") or None
+    wanted = profile or (code or {}).get("profile") or environ.get("CAPA_PROFILE") or None
     layers: list[Layer] = []
     if path is not None:
         layers, wanted = file_layers(path, wanted)
@@ -182,9 +183,38 @@ def _configured(environ: Mapping[str, str]) -> Path | None:
 
 def _validated(merged: Merged) -> CapaSettings:
     try:
-        return _settings_type()(**merged.tree)
+        settings = _settings_type()(**merged.tree)
     except ValidationError as error:
         raise explain(error, merged, ()) from None  # its text contains the value, which may be secret
+    check_kinds(settings, merged.tree, merged, ())
+    for block in block_names():
+        for name, table in getattr(settings, block).items():
+            check_kinds(table, merged.tree[block][name], merged, (block, name))
+    return settings
+
+
+def check_kinds(model: BaseModel, given: Mapping[str, Any], merged: Merged, path: tuple[str, ...]) -> None:
+    """Check for what pydantic converts: infinite numbers, true for 1, and in a file or code `"yes"` for true.
+
+    Args:
+        given: The values from which *model* was made, before references are resolved.
+
+    Raises:
+        SettingsError: The message names the place.
+    """
+    for key in model.model_fields_set & set(given):
+        value, found = given[key], getattr(model, key)
+        place = merged.origins.get((*path, key), ".".join((*path, key)))
+        if isinstance(found, float) and not math.isfinite(found):
+            raise _wrong(place, "must be a finite number")
+        if isinstance(value, bool) and isinstance(found, int | float) and not isinstance(found, bool):
+            raise _wrong(place, "must be a number, not true or false")
+        # Variables and references have no other form than text.
+        is_text = (
+            isinstance(value, str) and not REFERENCE.search(value) and not place.startswith("environment:")
+        )
+        if is_text and isinstance(found, bool):
+            raise _wrong(place, "must be true or false, without quotes")
 
 
 def _check_adapters(merged: Merged) -> None:
@@ -202,10 +232,23 @@ def explain(error: ValidationError, merged: Merged, path: tuple[str, ...]) -> Se
     places = (merged.origins.get(spot[:length]) for length in range(len(spot), 0, -1))
     place = next(filter(None, places), ".".join(spot))
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    reason = (
-        _NO_TABLE.format(".".join(spot[:1])) if first["type"] == "model_type" else first["msg"].rstrip(".")
-    )
-    return SettingsError(f"{place}: {reason}{more}. Nothing was started; correct the setting.")
+    return _wrong(place, f"{_reason(first, spot)}{more}")
+
+
+def _reason(first: Any, spot: tuple[str, ...]) -> str:
+    """Return pydantic's text as the rest of a sentence that begins with the place."""
+    if first["type"] == "model_type":
+        return _NO_TABLE.format(".".join(spot[:1]))
+    if first["type"] == "value_error":  # of one of our own checks
+        return str(first["msg"]).removeprefix("Value error, ").rstrip(".")
+    text = str(first["msg"]).rstrip(".").replace("a valid tuple", "a list")
+    if text.startswith("Input should "):
+        return "must " + text.removeprefix("Input should ")
+    return text[:1].lower() + text[1:]
+
+
+def _wrong(place: str, reason: str) -> SettingsError:
+    return SettingsError(f"{place}: {reason}. Nothing was started; correct the setting.")
 
 
 def unknown_keys(

@@ -11,11 +11,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+_default_runtime: Callable[[], Runtime] | None = None
+
+
 def current_runtime() -> Runtime:
     """Return the process's runtime, which is imported by the first use and not with the adapter."""
-    from capa_core.runtime import default_runtime
+    global _default_runtime  # noqa: PLW0603 - an import statement costs more than the call, each time
+    if _default_runtime is None:
+        from capa_core.runtime import default_runtime
 
-    return default_runtime()
+        _default_runtime = default_runtime
+    return _default_runtime()
 
 
 class PerRuntime(Generic[T]):
@@ -41,7 +47,7 @@ class PerRuntime(Generic[T]):
 def logical_name(block: str, address: object) -> str | None:
     """Return the logical name that a legacy *address* stands for in *block*, or `None`.
 
-    That is `jobs` for `capa://jobs`, else the name whose `legacy` addresses in capa.toml hold it, whatever its spelling
+    That is `jobs` for `capa://jobs`, else the name whose `legacy` addresses in capa.toml hold it, in any spelling
     and credentials. Of several addresses the first counts.
     """
     url = first_address(address)

@@ -51,7 +51,7 @@ def not_served(sdk: Sdk, part: str, *, instead: str, section: str) -> Unsupporte
 
     Args:
         part: Names the part; the message begins with it.
-        instead: What to do, as a sentence.
+        instead: The next step, as a sentence.
         section: As for `details`.
     """
     from capa_core.errors import UnsupportedError

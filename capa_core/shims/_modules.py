@@ -8,7 +8,9 @@ such a module is there for type checkers, editors and `find_spec`.
 
 from __future__ import annotations
 
+import builtins
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -32,14 +34,20 @@ def mirror(name: str, original: ModuleType | str) -> None:
 
     To be called at its end: names that it has by then are its own. Reading another name gives the original's;
     setting or deleting a name of the original's sets or deletes it there, where the code runs that it is meant for.
+    A name that the module has imported from the original is set in both.
     """
     mirrored = import_module(original) if isinstance(original, str) else original
-    own = frozenset(vars(sys.modules[name]))
+    theirs, own = dict(vars(mirrored)), vars(sys.modules[name])
     state = {
         "_mirrored": mirrored,
-        "_own_names": own,
+        "_own_names": frozenset(own),
         # As they are now: `patch` deletes a name before it puts the old value back.
-        "_mirrored_names": frozenset(vars(mirrored)) - own,
+        "_mirrored_names": {each: value for each, value in theirs.items() if each not in own},
+        "_imported_names": frozenset(
+            each
+            for each in own.keys() & theirs.keys()
+            if own[each] is theirs[each] and not each.startswith("__")
+        ),
     }
     sys.modules[name].__class__ = type("Mirror", (_Mirror,), state)
 
@@ -49,7 +57,8 @@ class _Mirror(ModuleType):
 
     _mirrored: ModuleType
     _own_names: frozenset[str]
-    _mirrored_names: frozenset[str]
+    _mirrored_names: Mapping[str, Any]
+    _imported_names: frozenset[str]
 
     def __getattr__(self, attribute: str) -> Any:
         try:
@@ -66,21 +75,27 @@ class _Mirror(ModuleType):
         try:
             return import_module(full_name)
         except ModuleNotFoundError as error:
-            if error.name not in {full_name, self.__name__}:  # the latter is no package
+            if error.name not in {full_name, self.__name__}:  # the latter is not a package
                 raise
             return None
 
     def __setattr__(self, attribute: str, value: Any) -> None:
-        if self._is_own_submodule(attribute, value) or not self._passes_on(attribute):
+        if attribute in self._imported_names:
+            super().__setattr__(attribute, value)
+            setattr(self._mirrored, attribute, value)
+        elif self._is_own_submodule(attribute, value) or not self._passes_on(attribute):
             super().__setattr__(attribute, value)
         else:
             setattr(self._mirrored, attribute, value)
 
     def __delattr__(self, attribute: str) -> None:
-        if self._passes_on(attribute):
-            delattr(self._mirrored, attribute)
-        else:
+        if not self._passes_on(attribute):
             super().__delattr__(attribute)
+        elif hasattr(builtins, attribute) and attribute in self._mirrored_names:
+            # `patch` does not put such a name back, since code without it has the builtin.
+            setattr(self._mirrored, attribute, self._mirrored_names[attribute])
+        else:
+            delattr(self._mirrored, attribute)
 
     def __dir__(self) -> list[str]:
         return sorted({*vars(self), *dir(self._mirrored)})

@@ -1,4 +1,4 @@
-"""The original's functions as they were when the adapter was imported, compared with what they are now.
+"""Snapshots of the original's functions at the import of the adapter, compared with the present ones.
 
 Mock libraries, instrumentation and applications replace functions of an SDK. A shorter way that an adapter takes would
 skip some of those functions, so it first asks whether everything that it is about to skip is unchanged, and
@@ -18,9 +18,17 @@ _Result = TypeVar("_Result")
 class AttributeSnapshot:
     """Some attributes of some modules and classes, as they were when it was taken."""
 
-    def __init__(self, *places: tuple[object, str]) -> None:
-        """Take the attributes of *places*: pairs of an owner and names in it, separated by spaces (two at least)."""
+    def __init__(self, *places: tuple[object, str], when: bool = True) -> None:
+        """Take the attributes of *places*: pairs of an owner and names in it, separated by spaces (two at least).
+
+        Args:
+            when: Whether the installed original is one whose functions the shorter way stands in for; else they count
+                as changed, and are not looked up.
+        """
         self._places: list[tuple[object, Callable[[object], object], object]] = []
+        if not when:
+            self._places.append((None, lambda _: False, True))
+            return
         for owner, names in places:
             read = attrgetter(*names.split())
             self._places.append((owner, read, read(owner)))
@@ -36,9 +44,9 @@ class AttributeSnapshot:
 class MethodSnapshot:
     """Some methods of a class of the original, compared with those that an instance would really call."""
 
-    def __init__(self, owner: type, names: str) -> None:
-        """Take the methods *names* (separated by spaces, two at least) of *owner*."""
-        self._read = attrgetter(*names.split())
+    def __init__(self, owner: type, names: str, *, when: bool = True) -> None:
+        """Take the methods *names* (separated by spaces, two at least) of *owner*; *when* as for attributes."""
+        self._read: Callable[[object], object] = attrgetter(*names.split()) if when else lambda _: object()
         self._remembered = self._read(owner)
         self._names = frozenset(names.split())
 
@@ -51,10 +59,10 @@ class MethodSnapshot:
 def with_signature_of(
     original: Callable[_Arguments, _Result],
 ) -> Callable[[Callable[..., _Result]], Callable[_Arguments, _Result]]:
-    """Give a method that takes its arguments as they come the signature of *original*.
+    """Give the signature of *original* to a method that takes any arguments.
 
-    Such a method can pass a call on as it was made: a replacement for a method of the original takes what the original
-    is called with, and not always all that the original accepts.
+    Such a method can pass a call on unchanged: a replacement for a method of the original takes the arguments of its
+    calls, and not always all that the original accepts.
     """
 
     def declared(ours: Callable[..., _Result]) -> Callable[_Arguments, _Result]:

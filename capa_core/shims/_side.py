@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Side(StrEnum):
-    """Who serves the calls of an adapter.
+    """The back half that serves the calls of an adapter.
 
     `SHADOW` and `CANARY` are names that settings may hold and that no adapter serves yet.
     """
@@ -29,7 +29,7 @@ def check_side(side: str, sdk: Sdk, place: str) -> None:
     """Check that *side*, set at *place* of the settings, can serve the calls of the adapter.
 
     Raises:
-        SettingsError: There is no such side.
+        SettingsError: The value is not a side.
         UnsupportedError: No adapter has it yet, or this adapter inherits from no original.
     """
     if side in sdk.sides:

@@ -36,7 +36,7 @@ def is_within(version: str, requirement: str) -> bool:
 def _holds(version: tuple[int, ...], clause: str) -> bool:
     found = _CLAUSE.fullmatch(clause)
     if found is None:
-        raise ValueError(f"{clause!r} is no version requirement: write one such as >=2.32.3")
+        raise ValueError(f"{clause!r} is not a version requirement: write one such as >=2.32.3")
     result: bool = _OPERATORS[found[1]](version, _numbers(found[2]))
     return result
 

@@ -1,6 +1,6 @@
 """Modules of an adapter that follow from its import map: written by `python -m capa_core.shims.generate FOLDER…`.
 
-They are `_sdk.py`, and each module that the import map lists and nobody has written by hand: a module becomes another
+They are `_sdk.py`, and each module that the import map lists, unless it is written by hand: a module becomes another
 name of the original's, a package stands in front of the original's. A file that lacks the notice below is written by
 hand and left alone. `--check` writes nothing and exits with 1 if a file would change.
 """
@@ -20,17 +20,31 @@ MAP = "import_map.toml"
 
 _ALIAS = '''"""`{old}`: the original module itself, with its state and patches."""
 
+from typing import TYPE_CHECKING, Any
+
 from {old} import *  # noqa: F403 - for type checkers and readers
 
 from capa_core import shims as _shims
+
+if TYPE_CHECKING:  # names that a type checker does not find in an original without types
+
+    def __getattr__(name: str) -> Any: ...
+
 
 _shims.alias(__name__, "{old}"{submodules})
 '''
 _MIRROR = '''"""`{old}`: its names, and the submodules that this adapter has."""
 
+from typing import TYPE_CHECKING, Any
+
 from {old} import *  # noqa: F403 - for type checkers and readers
 
 from capa_core import shims as _shims
+
+if TYPE_CHECKING:  # names that a type checker does not find in an original without types
+
+    def __getattr__(name: str) -> Any: ...
+
 
 _shims.mirror(__name__, "{old}")
 '''
@@ -40,7 +54,7 @@ def outdated(folder: Path) -> dict[Path, str | None]:
     """Return the files of the adapter in *folder* that differ from its import map.
 
     Returns:
-        Path → what the file must hold; `None` for a generated file that must go.
+        Path → the content of the file; `None` for a generated file to remove.
     """
     wanted = dict(_rendered(folder))
     present = {path: path.read_text() for path in folder.rglob("*.py") if _is_generated(path)}
@@ -51,7 +65,7 @@ def outdated(folder: Path) -> dict[Path, str | None]:
 
 
 def write(changes: Mapping[Path, str | None]) -> None:
-    """Bring files up to date with what `outdated` returned."""
+    """Write the files that `outdated` returned."""
     for path, text in changes.items():
         if text is None:
             path.unlink()

@@ -20,7 +20,12 @@ class BarePubSub(MemoryPubSub):
             (PubSubFeature.DELAY, PubSubFeature.TTL, PubSubFeature.BULK, PubSubFeature.BROADCAST), BY_CORE
         ),
         **dict.fromkeys(
-            (PubSubFeature.PRIORITY, PubSubFeature.ORDER_BY_KEY, PubSubFeature.INSPECT),
+            (
+                PubSubFeature.PRIORITY,
+                PubSubFeature.ORDER_BY_KEY,
+                PubSubFeature.INSPECT,
+                PubSubFeature.PURGE_GROUP,
+            ),
             absent("left out for the test"),
         ),
     }

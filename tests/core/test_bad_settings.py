@@ -46,15 +46,25 @@ def free_port():
         ("profile = 3", SettingsError, 'profile must be a string, such as profile = "dev"'),
         ("profiles = 3", SettingsError, r"profiles must hold tables such as \[profiles.prod"),
         ("[profiles]\nprod = 3", SettingsError, r"profiles must hold tables such as \[profiles.prod"),
+        (
+            'profile = "prod"\n[profiles.prod]\nprofile = "dev"\n[profiles.dev]',
+            SettingsError,
+            "capa.toml: profiles.prod.profile: a profile cannot choose another. Remove the key.*CAPA_PROFILE",
+        ),
         ("[adapters.request]\n", UnknownNameError, "adapters.request: no adapter 'request'.*'requests'"),
         (REDIS + 'url = "rdis://h"', SettingsError, "state.default.url: .*Write redis://"),
         (REDIS + 'url = "redis://h:port/0"', SettingsError, "state.default.url: .*Write redis://"),
         (REDIS + 'url = "redis://h/orders"', SettingsError, "state.default.url: .*Write redis://"),
         (REDIS + 'url = "redis://h/0?timeot=3"', SettingsError, "state.default.url: .*Write redis://"),
         (
-            REDIS + 'url = "redis://:${secret:pw}@h"',
+            REDIS + 'url = "redis://:${secret:pw}@h"\n[secrets.default]',
             SettingsError,
             "state.default.url: .*no secret 'pw'. Add it",
+        ),
+        (
+            REDIS + 'url = "redis://:${secret:pw}@h"',
+            UnknownNameError,
+            r"state.default.url refers to secret 'pw', but .*nothing serves secrets 'default'",
         ),
         (
             REDIS + 'url = "redis://:${env:PW}@h"',
@@ -76,12 +86,12 @@ def test_an_error_in_the_file_names_its_place_and_the_next_step(text, kind, mess
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
-        ({"CAPA_STATE__DEFAULT": "redis"}, r"CAPA_STATE__DEFAULT: This must be a table"),
+        ({"CAPA_STATE__DEFAULT": "redis"}, r"CAPA_STATE__DEFAULT: must be a table"),
         (
             {"CAPA_STATE__DEFAULT": "redis", "CAPA_STATE__DEFAULT__URL": "redis://h"},
             "CAPA_STATE__DEFAULT__URL is a key below .* Unset one",
         ),
-        ({"CAPA_EMBEDDED": "perhaps"}, "CAPA_EMBEDDED: Input should be a valid boolean"),
+        ({"CAPA_EMBEDDED": "perhaps"}, "CAPA_EMBEDDED: must be a valid boolean"),
         ({"CAPA_CONFIG": "/no/such/file.toml"}, "/no/such/file.toml: cannot be read.*Check CAPA_CONFIG"),
         (
             {"CAPA_STATE__DEFAULT__DRIVER": "redis", "CAPA_STATE__DEFAULT__URL": "h"},
@@ -160,7 +170,9 @@ def test_a_service_that_is_down_is_named_with_the_next_step(tmp_path, free_port)
 def test_a_service_whose_name_does_not_resolve_names_the_setting_of_its_address(tmp_path):
     tree = {"invocation": {"default": {"retries": 0}}}
 
-    with pytest.raises(UnavailableError, match="no host is named 'cat.invalid'.*`url` of the service"):
+    with pytest.raises(
+        UnavailableError, match="no host is named 'cat.invalid'.*correct its address in capa.toml"
+    ):
         Runtime(tree, start=tmp_path, environ={}).invocation("cat.invalid").invoke("reserve")
 
 

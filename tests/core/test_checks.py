@@ -1,5 +1,6 @@
 """Checks of arguments: accepted values, and the messages of refusals."""
 
+import math
 from datetime import timedelta
 
 import pytest
@@ -70,3 +71,37 @@ def test_a_body_has_the_type_of_its_form(data, expected):
 def test_a_body_that_json_cannot_hold_is_refused(data):
     with pytest.raises(InvalidArgumentError, match="the data, of type .*, has no JSON form"):
         body.encoded(data)
+
+
+@pytest.mark.parametrize("value", [1e300, float("inf"), 10**19])
+def test_a_span_that_no_engine_keeps_is_refused(value):
+    with pytest.raises(
+        InvalidArgumentError, match=r"ttl is .*: give a timedelta or seconds, from 0 to 1e\+18"
+    ):
+        checks.seconds("ttl", value)
+
+
+def test_a_bound_that_is_not_there_is_not_shown():
+    assert math.inf == checks.seconds("timeout", math.inf, most=math.inf)
+    with pytest.raises(InvalidArgumentError, match="timeout is -1: give a timedelta or seconds, 0 or more"):
+        checks.seconds("timeout", -1, most=math.inf)
+
+
+def test_json_that_is_nested_too_deeply_is_a_value_error():
+    with pytest.raises(ValueError, match="nested too deeply"):
+        body.loads("[" * 100_000)
+
+
+def test_a_truth_value_is_no_number():
+    for check in (checks.check_count, checks.seconds):
+        with pytest.raises(InvalidArgumentError, match="limit is True: give"):
+            check("limit", True)
+
+
+def test_text_without_a_form_in_utf_8_is_refused_without_showing_it():
+    with pytest.raises(
+        InvalidArgumentError, match="^the data is not valid Unicode: surrogates not allowed"
+    ) as refused:
+        body.encoded("canary\ud83d")
+
+    assert refused.value.__context__ is None

@@ -1,4 +1,4 @@
-"""What the configuration block promises beyond what the conformance suite measures."""
+"""The configuration block over its driver: stale views, last known good values, followers, closing and forks."""
 
 import json
 import os
@@ -15,23 +15,23 @@ from capa_core.components.memory.configuration import MemoryConfiguration, Memor
 from capa_core.errors import UnavailableError
 
 
-class Engine(MemoryConfiguration):
-    """The memory driver with a plug to pull, whose last known good values the core keeps."""
+class RemoteConfiguration(MemoryConfiguration):
+    """A memory driver that can be disconnected, and whose last known good values the core keeps."""
 
     features = {**MemoryConfiguration.features, ConfigurationFeature.LAST_KNOWN_GOOD: BY_CORE}
 
     def __init__(self):
         super().__init__(MemoryConfigurationSettings())
-        self.is_down = False
+        self.is_down = self.watch_is_down = False
 
     def get(self, scope):
         if self.is_down:
-            raise UnavailableError("pulled")
+            raise UnavailableError("disconnected")
         return super().get(scope)
 
     def watch(self, known, timeout_s):
-        if self.is_down:
-            raise UnavailableError("pulled")
+        if self.is_down or self.watch_is_down:
+            raise UnavailableError("disconnected")
         return super().watch(known, timeout_s)
 
     def put(self, **items):
@@ -39,13 +39,13 @@ class Engine(MemoryConfiguration):
 
 
 @pytest.fixture
-def engine():
-    return Engine()
+def driver():
+    return RemoteConfiguration()
 
 
 @pytest.fixture
-def configuration(engine, tmp_path):
-    with Configuration(engine, "test", Policy(retries=0), folder=tmp_path, poll_s=0.05) as portable:
+def configuration(driver, tmp_path):
+    with Configuration(driver, "test", Policy(retries=0), folder=tmp_path, poll_s=0.05) as portable:
         yield portable
 
 
@@ -56,40 +56,56 @@ def wait_until(holds):
         time.sleep(0.005)
 
 
-def test_a_view_that_loses_its_engine_is_stale_and_serves_on(engine, configuration):
-    engine.put(a="1")
+def test_a_view_that_loses_its_engine_is_stale_and_serves_on(driver, configuration):
+    driver.put(a="1")
     view = configuration.view()
-    engine.is_down = True
-    engine.wake()
+    driver.is_down = True
+    driver.wake()
     wait_until(lambda: view.stale)
 
     assert {"a": "1"} == dict(view)
 
 
-def test_going_stale_and_recovering_are_each_logged_once(engine, configuration):
+def test_going_stale_and_recovering_are_each_logged_once(driver, configuration):
     with structlog.testing.capture_logs() as logs:
         view = configuration.view()
-        engine.is_down = True
-        engine.wake()
+        driver.is_down = True
+        driver.wake()
         wait_until(lambda: view.stale)
         time.sleep(0.3)
-        engine.is_down = False
+        driver.is_down = False
         wait_until(lambda: not view.stale)
 
     assert ["warning", "info"] == [entry["log_level"] for entry in logs]
 
 
-def test_get_falls_back_to_a_view_while_the_engine_is_down(engine, tmp_path):
-    with Configuration(engine, "test", Policy(retries=0), poll_s=0.05) as configuration:
-        engine.put(a="1")
+def test_an_engine_that_refuses_to_watch_is_polled_and_told_once(driver, configuration):
+    driver.put(a="1")
+    driver.watch_is_down = True
+    with structlog.testing.capture_logs() as logs:
+        view = configuration.view()
+        wait_until(lambda: view.stale)
+        wait_until(lambda: not view.stale)
+        for value in ("2", "3"):
+            driver.put(a=value)
+            wait_until(lambda value=value: view["a"] == value)
+        time.sleep(0.5)
+
+    assert ["warning", "info"] == [log["log_level"] for log in logs]
+    assert not view.stale
+
+
+def test_get_falls_back_to_a_view_while_the_engine_is_down(driver, tmp_path):
+    with Configuration(driver, "test", Policy(retries=0), poll_s=0.05) as configuration:
+        driver.put(a="1")
         configuration.view()
-        engine.is_down = True
+        driver.is_down = True
 
         assert "1" == configuration.get()["a"].value
 
 
-def test_last_known_good_values_are_for_this_user_alone(engine, configuration, tmp_path):
-    engine.put(password="s3cret")
+def test_last_known_good_values_are_for_this_user_alone(driver, configuration, tmp_path):
+    driver.put(password="s3cret")
     configuration.view()
 
     kept = list(tmp_path.rglob("*.json"))
@@ -97,33 +113,33 @@ def test_last_known_good_values_are_for_this_user_alone(engine, configuration, t
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"scope": 1}', "\udcff"])
-def test_damaged_last_known_good_values_count_as_none(engine, configuration, tmp_path, damage):
-    engine.put(a="1")
+def test_damaged_last_known_good_values_are_ignored(driver, configuration, tmp_path, damage):
+    driver.put(a="1")
     configuration.view()
     for path in tmp_path.rglob("*.json"):
         path.write_bytes(damage.encode("utf-8", "surrogateescape"))
-    engine.is_down = True
+    driver.is_down = True
     with (
-        Configuration(engine, "test", Policy(retries=0), folder=tmp_path) as later,
+        Configuration(driver, "test", Policy(retries=0), folder=tmp_path) as later,
         pytest.raises(UnavailableError),
     ):
         later.view()
 
 
-def test_a_full_disk_does_not_keep_values_from_being_served(engine, tmp_path):
+def test_a_full_disk_does_not_keep_values_from_being_served(driver, tmp_path):
     tmp_path.joinpath("configuration").write_text("a file where a folder should be")
-    engine.put(a="1")
+    driver.put(a="1")
     with (
         structlog.testing.capture_logs() as logs,
-        Configuration(engine, "test", folder=tmp_path) as configuration,
+        Configuration(driver, "test", folder=tmp_path) as configuration,
     ):
         assert "1" == configuration.view()["a"]
 
     assert ["the last known good values cannot be stored"] == [entry["event"] for entry in logs]
 
 
-def test_scopes_whose_names_look_alike_are_kept_apart(engine, tmp_path):
-    configuration = Configuration(engine, "test", folder=tmp_path)
+def test_similar_names_of_scopes_are_distinct(driver, tmp_path):
+    configuration = Configuration(driver, "test", folder=tmp_path)
     for group in ("a/b", "a_b", "A_B"):
         configuration.save({"group": group}, group=group)
         configuration.get(group=group)
@@ -132,7 +148,7 @@ def test_scopes_whose_names_look_alike_are_kept_apart(engine, tmp_path):
     assert {"a/b", "a_b", "A_B"} == kept
 
 
-def test_a_follower_runs_at_once_and_before_any_listener(engine, configuration):
+def test_a_follower_runs_at_once_and_before_any_listener(driver, configuration):
     order = []
     configuration.watch(lambda event: order.append(("listener", event.new.items["a"].value)))
     configuration.follow(lambda view: order.append(("follower", view.get("a"))))
@@ -142,7 +158,7 @@ def test_a_follower_runs_at_once_and_before_any_listener(engine, configuration):
     assert [("follower", None), ("follower", "1"), ("listener", "1")] == order
 
 
-def test_a_follower_that_was_ended_is_called_no_more(engine, configuration):
+def test_an_ended_follower_is_not_called_again(driver, configuration):
     sizes = []
     end = configuration.follow(lambda view: sizes.append(len(view)))
     configuration.save({"a": "1"})
@@ -152,7 +168,7 @@ def test_a_follower_that_was_ended_is_called_no_more(engine, configuration):
     assert [0, 1] == sizes
 
 
-def test_a_follower_that_fails_is_logged_and_the_change_goes_on(engine, configuration):
+def test_a_follower_that_fails_is_logged_and_the_change_goes_on(driver, configuration):
     def fail(view):
         if view:
             raise ValueError("no number")
@@ -165,7 +181,7 @@ def test_a_follower_that_fails_is_logged_and_the_change_goes_on(engine, configur
     assert ["no number"] == [entry["error"] for entry in logs]
 
 
-def test_a_listener_may_close_its_own_subscription(engine, configuration):
+def test_a_listener_may_close_its_own_subscription(driver, configuration):
     heard = []
 
     def once(event):
@@ -181,18 +197,18 @@ def test_a_listener_may_close_its_own_subscription(engine, configuration):
     assert 1 == len(heard)
 
 
-def test_a_slow_listener_does_not_keep_values_from_being_refreshed(engine, configuration):
+def test_a_slow_listener_does_not_keep_values_from_being_refreshed(driver, configuration):
     go_on = threading.Event()
     view = configuration.view()
     configuration.watch(lambda event: go_on.wait(8))
-    engine.put(a="1")
+    driver.put(a="1")
     wait_until(lambda: view.get("a") == "1")
-    engine.put(a="2")
+    driver.put(a="2")
     wait_until(lambda: view.get("a") == "2")
     go_on.set()
 
 
-def test_close_delivers_what_has_happened(engine, configuration):
+def test_close_delivers_pending_events(driver, configuration):
     heard = []
     configuration.watch(lambda event: time.sleep(0.02) or heard.append(event.new.items["a"].value))
     for value in "123":
@@ -202,7 +218,7 @@ def test_close_delivers_what_has_happened(engine, configuration):
     assert ["1", "2", "3"] == heard
 
 
-def test_close_from_within_a_listener_does_not_hang(engine, configuration):
+def test_close_from_within_a_listener_does_not_hang(driver, configuration):
     closed = threading.Event()
 
     def close(event):
@@ -215,13 +231,13 @@ def test_close_from_within_a_listener_does_not_hang(engine, configuration):
     assert closed.wait(5)
 
 
-def test_a_view_does_not_print_values(engine, configuration):
-    engine.put(password="s3cret")
+def test_a_view_does_not_print_values(driver, configuration):
+    driver.put(password="s3cret")
 
     assert "s3cret" not in repr(configuration.view())
 
 
-def test_reading_a_view_never_sees_half_of_a_change(engine, configuration):
+def test_reading_a_view_never_sees_part_of_a_change(driver, configuration):
     view = configuration.view()
     configuration.save({"a": "0", "b": "0"})
     torn, done = [], threading.Event()

@@ -1,4 +1,4 @@
-"""Configuration files: which one serves, live edits of every kind, and files that are wrong."""
+"""Configuration files: the file that serves a group, live edits of every kind, and malformed files."""
 
 import builtins
 import itertools
@@ -66,13 +66,13 @@ def test_the_closest_file_serves(folder, driver):
     ]
 
 
-def test_a_group_with_a_dot_is_no_document(folder, configuration):
+def test_a_group_with_a_dot_is_not_a_document(folder, configuration):
     folder.joinpath("FX.apollo.properties").write_text("a=1")
 
     assert {"a": "1"} == dict(configuration.view("FX.apollo"))
 
 
-def test_any_other_file_is_a_text(folder, configuration):
+def test_any_other_file_is_text(folder, configuration):
     folder.joinpath("motd.html").write_text("<p>\n")
 
     view = configuration.view("motd.html")
@@ -111,7 +111,7 @@ def test_a_malformed_file_later_keeps_the_values_and_is_logged_once(folder, conf
     assert "2" == view["a"]
 
 
-def test_a_file_that_is_written_slowly_is_never_seen_half(folder, configuration):
+def test_a_slowly_written_file_is_never_read_partially(folder, configuration):
     path = folder / "application.properties"
     replace_file(path, "a=1\nb=1\n")
     view, seen = configuration.view(), set()
@@ -126,7 +126,7 @@ def test_a_file_that_is_written_slowly_is_never_seen_half(folder, configuration)
 
 
 def written_slowly(path, parts):
-    """Write *parts* with rests between them; return whether none of the rests was so long that the file settled."""
+    """Write *parts* with pauses between them; return whether no pause was so long that the file counted as complete."""
     times = []
     with path.open("w") as file:
         times.append(time.monotonic())
@@ -148,8 +148,8 @@ def test_many_quick_rewrites_end_in_the_last_value(folder, configuration, size):
     wait_until(lambda: view.get("a") == "9" * size)  # none while a write has emptied the file
 
 
-def test_a_swap_of_folders_behind_a_link_is_noticed(folder, configuration):
-    """As Kubernetes does it with a ConfigMap."""
+def test_a_replaced_folder_behind_a_link_is_noticed(folder, configuration):
+    """Kubernetes updates a ConfigMap in this way."""
     for number in "12":
         folder.joinpath(f"..{number}").mkdir()
         folder.joinpath(f"..{number}", "application.properties").write_text(f"a={number}")
@@ -161,7 +161,7 @@ def test_a_swap_of_folders_behind_a_link_is_noticed(folder, configuration):
     wait_until(lambda: view["a"] == "2")
 
 
-def test_a_touch_is_no_change(folder, configuration):
+def test_a_new_time_stamp_is_not_a_change(folder, configuration):
     path = folder / "application.properties"
     path.write_text("a=1")
     view, events = configuration.view(), []
@@ -173,7 +173,7 @@ def test_a_touch_is_no_change(folder, configuration):
     assert (version, []) == (view.version, events)
 
 
-def test_a_file_that_comes_and_goes_is_followed(folder, configuration):
+def test_created_and_deleted_files_are_followed(folder, configuration):
     view = configuration.view()
     path = folder / "application.toml"
     path.write_text("a = 1")
@@ -184,7 +184,7 @@ def test_a_file_that_comes_and_goes_is_followed(folder, configuration):
     assert "" == view.version
 
 
-def test_a_gap_while_an_editor_swaps_files_is_not_seen(folder, configuration):
+def test_a_gap_while_an_editor_replaces_a_file_is_not_seen(folder, configuration):
     path = folder / "application.properties"
     path.write_text("a=1")
     view, sizes = configuration.view(), []
@@ -209,7 +209,7 @@ def test_save_keeps_comments_mode_and_link(folder, configuration, tmp_path):
     assert folder.joinpath("application.properties").is_symlink()
 
 
-def test_save_leaves_no_file_behind_when_the_disk_fails(folder, configuration, monkeypatch):
+def test_save_leaves_no_temporary_file_when_the_disk_fails(folder, configuration, monkeypatch):
     path = folder / "application.properties"
     path.write_text("a=1")
     monkeypatch.setattr(
@@ -221,7 +221,7 @@ def test_save_leaves_no_file_behind_when_the_disk_fails(folder, configuration, m
     assert [("application.properties", "a=1")] == [(each.name, each.read_text()) for each in folder.iterdir()]
 
 
-def test_two_components_that_save_at_once_lose_nothing(tmp_path, folder):
+def test_two_components_that_save_concurrently_lose_nothing(tmp_path, folder):
     settings = FileConfigurationSettings(root=tmp_path)
 
     def save(name):
@@ -242,13 +242,13 @@ def test_properties_that_are_not_utf8_are_latin1(folder, configuration):
     assert "größe" == configuration.view()["a"]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text(folder, configuration):
+def test_a_byte_order_mark_is_not_part_of_the_text(folder, configuration):
     folder.joinpath("a.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
 
     assert '{"a": 1}' == configuration.view("a.json").content
 
 
-def test_other_files_that_are_not_utf8_are_an_error_with_its_line(folder, configuration):
+def test_a_file_of_another_format_that_is_not_utf8_is_an_error_with_its_line(folder, configuration):
     folder.joinpath("a.json").write_bytes(b'{\n"a": "\xff"}')
     with pytest.raises(SettingsError, match=r"a\.json:2: not UTF-8"):
         configuration.view("a.json")
@@ -267,7 +267,7 @@ def test_yaml_without_its_library_names_the_extra(folder, configuration, monkeyp
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_named(folder, configuration):
+def test_a_file_without_read_permission_is_named(folder, configuration):
     path = folder / "application.properties"
     path.write_text("a=1")
     path.chmod(0)

@@ -46,7 +46,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
 @given(st.dictionaries(texts.filter(bool), texts, max_size=6))
-def test_what_is_written_into_properties_is_read_back(values):
+def test_values_written_into_properties_are_read_back(values):
     assert values == properties(formats.edited("", ".properties", values, "f"))
 
 
@@ -75,7 +75,7 @@ keys = st.one_of(st.sampled_from(["a", "b", "c", "d", "e f", "g", ""]), texts)
 
 
 @given(files, st.dictionaries(keys, texts, max_size=4))
-def test_an_edit_of_properties_changes_what_is_asked_and_nothing_else(text, changes):
+def test_an_edit_of_properties_changes_only_the_given_keys(text, changes):
     before = properties(text)
 
     assert before | changes == properties(formats.edited(text, ".properties", changes, "f"))
@@ -90,7 +90,7 @@ def test_an_edit_of_properties_keeps_comments_order_and_spelling():
     assert "# head\r\na = 1\r\n\r\n! note\r\nb:4\r\nc \\:5\r\nd=6\r\n" == edited
 
 
-def test_deleting_from_properties_takes_the_lines_and_no_comment():
+def test_deleting_from_properties_removes_lines_but_no_comment():
     text = "# of a\na=1\\\n  2\nb=2\na=3\n"
 
     assert "# of a\nb=2\n" == formats.deleted(text, ".properties", ["a", "missing"], "f")
@@ -132,7 +132,7 @@ def test_later_yaml_documents_win():
     assert {"a": "2", "b": "1"} == formats.items("a: 1\nb: 1\n---\na: 2\n", ".yaml", "f")
 
 
-def test_yaml_aliases_cannot_fill_the_memory():
+def test_yaml_aliases_are_limited():
     levels = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 9))
     with pytest.raises(SettingsError, match="more than 100000 values"):
         formats.items("l0: &l0 x\n" + levels, ".yaml", "f")
@@ -144,7 +144,7 @@ def test_endless_nesting_is_an_error(text):
         formats.items(text, ".json" if text[0] == "[" else ".yaml", "f")
 
 
-def test_flat_keys_become_a_tree_again():
+def test_flat_keys_become_a_tree():
     flat = {"a.b[1]": "y", "a.b[0]": "x", "a.b[10]": "z", "a": "lost to its branch", "q": "1"}
 
     assert {"a": {"b": ["x", "y", "z"]}, "q": "1"} == formats.unflatten(flat)
@@ -164,7 +164,7 @@ trees = st.dictionaries(
 
 @settings(max_examples=30)
 @given(trees)
-def test_flat_keys_lead_back_to_the_tree(tree):
+def test_flat_keys_round_trip(tree):
     assert tree == formats.unflatten(formats.flatten(tree, "f"))
 
 

@@ -67,6 +67,10 @@ def test_spans_name_the_system_that_the_engine_is():
     [
         ('title = "X"\nsystem = "x"\nschema = "x"', "unknown key 'schema'. Did you mean 'schemes'?"),
         ('title = "X"', "cannot be read: .*'system'"),
+        (
+            'title = "X"\nsystem = "x"\nreach = "disk"',
+            "unknown reach 'disk'. Known: machine, network, process.",
+        ),
         ('title = "X"\nsystem = "x"\n[schemes.y]\nsame_as = "z"', "cannot be read: 'z'"),
         ("title", "cannot be read: "),
     ],

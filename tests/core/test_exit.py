@@ -44,7 +44,7 @@ def command(tmp_path, redis_url, monkeypatch):
         f'[{block}.default]\n[{block}.redis]\ndriver = "redis"\nurl = "{redis_url}"\n'
         for block in ("state", "pubsub", "lock")
     )
-    (tmp_path / "capa.toml").write_text(tables)
+    (tmp_path / "capa.toml").write_text(f"embedded = true\n{tables}")
     (tmp_path / "program.py").write_text(textwrap.dedent(PROGRAM))
     monkeypatch.chdir(tmp_path)
     return lambda *words: [sys.executable, "-X", "dev", "program.py", *words]

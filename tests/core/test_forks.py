@@ -25,7 +25,7 @@ def runtime(tmp_path, redis_url):
     redis = {"default": {}, "redis": {"driver": "redis", "url": redis_url}}
     served = service.serve()
     tree = {"state": redis, "pubsub": redis, "lock": redis, "invocation": {"shop": {"url": served.url}}}
-    with Runtime(tree, start=tmp_path, environ={}) as runtime:
+    with Runtime({"embedded": True, **tree}, start=tmp_path, environ={}) as runtime:
         yield runtime
     served.close()
 
@@ -100,12 +100,12 @@ def test_a_child_subscribes_for_itself_and_closes_without_disturbing_its_parent(
 
 @pytest.mark.server("redis")
 def test_messages_of_a_subscription_stay_with_the_parent(runtime):
-    takers, there = [], threading.Event()
-    runtime.pubsub().subscribe("t", lambda _message: (takers.append(os.getpid()), there.set()))
+    receivers, there = [], threading.Event()
+    runtime.pubsub().subscribe("t", lambda _message: (receivers.append(os.getpid()), there.set()))
     code = in_a_child(lambda: runtime.pubsub().publish("t", b"x"))
 
     assert there.wait(10)
-    assert (0, [os.getpid()]) == (code, takers)
+    assert (0, [os.getpid()]) == (code, receivers)
 
 
 def test_a_child_awaits_after_its_parent_did():
@@ -123,7 +123,8 @@ import faulthandler, os, sys, threading, time
 from capa_core import Runtime
 
 engines = {"default": {}, "redis": {"driver": "redis", "url": sys.argv[1]}}
-runtime = Runtime({"state": engines, "pubsub": engines, "lock": engines}, environ={})
+settings = {"embedded": True, "state": engines, "pubsub": engines, "lock": engines}
+runtime = Runtime(settings, environ={})
 
 def use():
     for name in engines:

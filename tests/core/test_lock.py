@@ -1,4 +1,4 @@
-"""Locks above their drivers: retries, renewal, and the signal of a loss."""
+"""Locks over their drivers: retries, renewal, and the notification of a loss."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ class BrokenLinkError(Exception):
 
 
 class FlakyLock(MemoryLock):
-    """Does what was asked, then loses the answer of the calls named in *failing*, so many times."""
+    """A driver that executes a call but loses its answer, as often as *failing* says for the call's name."""
 
     error_types = {BrokenLinkError: UnavailableError}
 
@@ -47,7 +47,7 @@ class FlakyLock(MemoryLock):
         return self._lose_answer("release", super().release(name, owner))
 
 
-def test_taking_is_repeated_and_counts_once():
+def test_a_lost_answer_to_an_acquisition_is_repeated_with_one_token():
     driver = FlakyLock(acquire=2)
     locks = Locks(driver, policy=POLICY)
     first = locks.lock("k").acquire()
@@ -56,7 +56,7 @@ def test_taking_is_repeated_and_counts_once():
     assert first.token + 1 == locks.lock("k").acquire().token
 
 
-def test_a_release_whose_answer_was_lost_is_repeated_and_is_no_loss():
+def test_a_release_whose_answer_was_lost_is_repeated_without_an_error():
     driver = FlakyLock(release=1)
     held = Locks(driver, policy=POLICY).lock("k").acquire()
     held.release()
@@ -65,7 +65,7 @@ def test_a_release_whose_answer_was_lost_is_repeated_and_is_no_loss():
     assert not held.lost.is_set()
 
 
-def test_a_release_that_failed_can_be_tried_again():
+def test_a_failed_release_can_be_repeated():
     driver = FlakyLock(release=99)
     held = Locks(driver, policy=POLICY).lock("k").acquire()
     with pytest.raises(UnavailableError):
@@ -87,7 +87,7 @@ def test_unlock_is_not_repeated():
     assert ["release"] == driver.calls[1:]
 
 
-def test_renewal_comes_thrice_in_a_lease():
+def test_a_lock_is_renewed_three_times_per_lease():
     driver = FlakyLock()
     with Locks(driver).lock("k", lease=0.6):
         time.sleep(1.3)
@@ -95,7 +95,7 @@ def test_renewal_comes_thrice_in_a_lease():
     assert 4 <= driver.calls.count("renew") <= 7
 
 
-def test_a_renewal_that_failed_is_tried_again_in_time():
+def test_a_failed_renewal_is_repeated_in_time():
     driver = FlakyLock(renew=3)
     with Locks(driver).lock("k", lease=0.6) as held:
         time.sleep(1.0)
@@ -103,7 +103,7 @@ def test_a_renewal_that_failed_is_tried_again_in_time():
         assert not held.lost.is_set()
 
 
-def test_the_lease_counts_from_before_the_call_that_took_it():
+def test_the_lease_begins_before_the_acquiring_call():
     class Slow(MemoryLock):
         def acquire(self, name, owner, lease_s):
             token = super().acquire(name, owner, lease_s)
@@ -133,7 +133,7 @@ def test_a_slow_renewal_of_one_lock_does_not_delay_the_others():
     assert (True, False) == (slow.lost.is_set(), quick.lost.is_set())
 
 
-def test_a_callback_that_fails_is_logged_and_keeps_no_other_from_its_call():
+def test_a_callback_that_fails_is_logged_and_the_others_are_called():
     told = threading.Event()
     driver = FlakyLock()
     held = Locks(driver).lock("k", lease=0.3).acquire()
@@ -150,7 +150,7 @@ def test_a_callback_that_fails_is_logged_and_keeps_no_other_from_its_call():
     assert [("a callback for a lost lock failed", "k")] == [(log["event"], log["component"]) for log in logs]
 
 
-def test_the_thread_that_renews_ends_with_the_last_lock():
+def test_the_renewing_thread_ends_with_the_last_lock():
     before = set(threading.enumerate())
     with Locks(MemoryLock(MemoryLockSettings())).lock("k", lease=0.3):
         (renewer,) = set(threading.enumerate()) - before
@@ -159,7 +159,7 @@ def test_the_thread_that_renews_ends_with_the_last_lock():
     assert not renewer.is_alive()
 
 
-def test_two_threads_may_be_at_with_on_one_lock():
+def test_two_threads_may_enter_one_lock():
     lock = Locks(MemoryLock(MemoryLockSettings())).lock("k", timeout=5)
     entered = []
 
@@ -177,13 +177,13 @@ def test_two_threads_may_be_at_with_on_one_lock():
     assert 3 == len(set(entered))
 
 
-def test_an_owner_tells_a_human_who_it_is():
+def test_an_owner_names_its_host_and_process():
     held = Locks(MemoryLock(MemoryLockSettings())).lock("k").acquire()
 
     assert held.owner.startswith(f"{socket.gethostname()}/{os.getpid()}/")
 
 
-def test_check_says_why_the_lock_was_lost():
+def test_check_gives_the_reason_of_the_loss():
     driver = FlakyLock(renew=99)
     held = Locks(driver).lock("k", lease=0.3).acquire()
     held.lost.wait(1)

@@ -1,4 +1,4 @@
-"""Shares of partitions: fair, with as few moves as can be, and never what another consumer works on."""
+"""Shares of partitions: fair, with as few moves as possible, and without the busy partitions of others."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_a_lone_member_claims_all():
     assert [0, 1, 2] == numbers(share("a", {"a"}, partitions(*[(None, IDLE)] * 3)).claims)
 
 
-def test_those_that_own_most_keep_one_more():
+def test_a_remainder_stays_with_the_largest_owner():
     owned = partitions(("a", IDLE), ("b", IDLE), ("b", IDLE))
 
     assert ([], []) == (share("a", {"a", "b"}, owned).claims, share("b", {"a", "b"}, owned).surplus)
@@ -34,7 +34,7 @@ def test_an_idle_partition_is_given_up_before_a_busy_one():
     assert ([3, 0], []) == (numbers(found.surplus), found.draining)
 
 
-def test_a_busy_partition_that_is_due_to_another_drains():
+def test_a_surplus_busy_partition_drains():
     found = share("a", {"a", "b"}, partitions(("a", BUSY), ("a", BUSY)))
 
     assert ([], [1]) == (found.surplus, numbers(found.draining))
@@ -46,20 +46,20 @@ def test_the_idle_partitions_of_a_member_that_does_not_poll_are_claimed():
     assert [0, 2] == numbers(found.claims)
 
 
-def test_those_of_a_member_that_polls_are_not():
+def test_the_idle_partitions_of_a_member_that_polls_are_not_claimed():
     found = share("a", {"a", "b"}, partitions(("b", IDLE), ("b", IDLE)))
 
     assert [] == found.claims
 
 
-def _all_busy(log):
-    """A consumer that has polled a record of each partition and committed none."""
+def _append_to_each(log):
+    """Append a record to each partition."""
     for partition in log.create_topic("t"):
         log.append("t", b"x", partition=partition.number)
 
 
 class Failing(AssignmentListener):
-    """Cannot free a partition at first."""
+    """A listener whose first call fails."""
 
     def __init__(self):
         self.failures = 1
@@ -70,10 +70,10 @@ class Failing(AssignmentListener):
             raise UnavailableError("no answer")
 
 
-def test_a_call_back_that_fails_loses_no_record():
+def test_a_failing_callback_loses_no_record():
     driver = MemoryLog(MemoryLogSettings(partitions=3))
     log = Log(driver)
-    _all_busy(log)
+    _append_to_each(log)
     log.consumer("t")
     first, second = (
         driver.consume(["t"], "default", Failing(), session_s=30, yield_s=None) for _ in range(2)
@@ -98,10 +98,10 @@ class Wanted(AssignmentListener):
 
 
 @pytest.mark.parametrize(("yield_s", "moves"), [(0.0, True), (None, False)])
-def test_uncommitted_partitions_move_after_so_long_or_never(yield_s, moves):
+def test_uncommitted_partitions_move_after_yield_s_or_never(yield_s, moves):
     driver = MemoryLog(MemoryLogSettings(partitions=2))
     log, listener = Log(driver), Wanted()
-    _all_busy(log)
+    _append_to_each(log)
     log.consumer("t")
     first, second = (
         driver.consume(["t"], "default", listener, session_s=30, yield_s=yield_s) for _ in range(2)

@@ -1,4 +1,4 @@
-"""The log in a SQLite file: its retention, its sessions, its processes; the rest is the conformance suite's."""
+"""The log in a SQLite file, beyond the conformance suite: retention, sessions, forks."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def values(records):
     return [record.value for record in records]
 
 
-def test_old_records_go_away(tmp_path):
+def test_old_records_are_removed(tmp_path):
     with Log(SqliteLog(SqliteLogSettings(folder=tmp_path, partitions=1, retention_s=1e-9))) as log:
         log.append("t", b"old")
         log._driver._next_tidy = 0.0
@@ -29,7 +29,7 @@ def test_old_records_go_away(tmp_path):
         assert (2, 2) == bounds
 
 
-def test_records_within_the_retention_stay(driver):
+def test_records_within_the_retention_are_kept(driver):
     log = Log(driver)
     for _ in range(2):
         driver._next_tidy = 0.0
@@ -49,7 +49,7 @@ def test_no_session_outlives_the_start_of_the_machine(driver, monkeypatch):
     assert polled == values(after.poll()) == [b"x"]
 
 
-def test_parent_and_child_go_on_after_a_fork(driver):
+def test_parent_and_child_continue_after_a_fork(driver):
     log = Log(driver)
     log.append("t", b"parent")
     parent = log.consumer("t", "parent")

@@ -10,7 +10,7 @@ import pytest
 FACE = {
     "capa_core": "Capa CapaError Configuration Invocation Locks Log Message PubSub Runtime Secret"
     " Secrets Service State default_runtime use_runtime",
-    "capa_core.runtime": "ComponentReport Runtime default_runtime pin_runtime use_runtime",
+    "capa_core.runtime": "ComponentReport Need Runtime Scattered default_runtime pin_runtime problems use_runtime",
     "capa_core.blocks.configuration": "BLOCK Change ChangeEvent ChangeKind Configuration ConfigurationDriver"
     " ConfigurationFeature ConfigurationItem ConfigurationLimits ConfigurationView"
     " GroupStatus Listener Scope Snapshot Subscription",

@@ -1,7 +1,8 @@
-"""What the portable type does by itself: checks, dead letters, spans, threads; the rest is the conformance suite's."""
+"""The portable PubSub beyond the conformance suite: checks, dead letters, spans, threads."""
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import threading
 import time
@@ -17,13 +18,16 @@ from capa_core.abilities import BY_CORE
 from capa_core.blocks.pubsub import Draft, PubSub, PubSubFeature
 from capa_core.blocks.pubsub._compensation import compensated
 from capa_core.blocks.pubsub._loop import HandlerLoop
+from capa_core.blocks.pubsub.driver import Delivery
 from capa_core.call import Policy
 from capa_core.components.memory.pubsub import MemoryConsumer, MemoryPubSub, MemoryPubSubSettings
+from capa_core.conformance._pubsub.suite import eventually
 from capa_core.errors import ClosedError, ExhaustedError, InvalidArgumentError, UnavailableError
+from capa_core.supervision import StandardLog
 
 
 class Flaky(MemoryPubSub):
-    """Fails as often as *failures* says, before or after the work is done."""
+    """A driver that fails *failures* times, before or after the work is done."""
 
     def __init__(self, *, failures=0, after=False, error=UnavailableError):
         super().__init__(MemoryPubSubSettings())
@@ -67,7 +71,7 @@ def test_a_repeat_after_a_lost_answer_has_the_same_id():
     assert [ident, ident] == [message.id for message in consumer.receive(10)]
 
 
-def test_what_no_repeat_helps_is_raised_at_once():
+def test_an_error_that_a_retry_cannot_help_is_raised_at_once():
     driver = Flaky(failures=2, error=InvalidArgumentError)
     pubsub = PubSub(driver)
     with pytest.raises(InvalidArgumentError):
@@ -76,8 +80,8 @@ def test_what_no_repeat_helps_is_raised_at_once():
     assert 1 == driver.failures
 
 
-class Picky(MemoryPubSub):
-    """Has no room for some messages."""
+class Selective(MemoryPubSub):
+    """A driver that refuses some messages as too large."""
 
     def publish(self, topic, messages):
         kept = [message for message in messages if b"big" not in message.data]
@@ -85,8 +89,8 @@ class Picky(MemoryPubSub):
         return [None if message in kept else ExhaustedError("too big") for message in messages]
 
 
-def test_a_batch_tells_which_of_its_messages_failed():
-    pubsub = PubSub(Picky(MemoryPubSubSettings()))
+def test_a_batch_returns_a_result_for_each_message():
+    pubsub = PubSub(Selective(MemoryPubSubSettings()))
     consumer = pubsub.consumer("t", raw=True)
     results = pubsub.publish_many("t", [b"small", b"big", b"tiny"], raw=True)
 
@@ -95,18 +99,18 @@ def test_a_batch_tells_which_of_its_messages_failed():
     assert [b"small", b"tiny"] == [message.data for message in consumer.receive(10)]
 
 
-class PickyOneByOne(Picky):
-    features = {**Picky.features, PubSubFeature.BULK: BY_CORE}
+class SelectiveOneByOne(Selective):
+    features = {**Selective.features, PubSubFeature.BULK: BY_CORE}
 
 
-def test_a_batch_that_the_core_splits_tells_it_too():
-    pubsub = PubSub(PickyOneByOne(MemoryPubSubSettings()), policy=Policy(retries=0))
+def test_a_batch_split_by_the_core_returns_the_same_results():
+    pubsub = PubSub(SelectiveOneByOne(MemoryPubSubSettings()), policy=Policy(retries=0))
     results = pubsub.publish_many("t", [b"small", b"big", b"tiny"], raw=True)
 
     assert [True, False, True] == [result.ok for result in results]
 
 
-def test_a_message_stays_when_it_cannot_be_set_aside():
+def test_a_message_stays_when_its_dead_letter_cannot_be_published():
     driver = Flaky()
     pubsub = PubSub(driver, policy=Policy(retries=0))
     consumer = pubsub.consumer("t", raw=True, max_deliveries=1)
@@ -120,7 +124,7 @@ def test_a_message_stays_when_it_cannot_be_set_aside():
     assert 0 == pubsub.depth("t.dead")
 
 
-def test_two_groups_set_aside_the_same_message_under_two_ids(pubsub):
+def test_dead_letters_of_one_message_from_two_groups_have_two_ids(pubsub):
     consumers = [pubsub.consumer("t", group, raw=True, max_deliveries=1) for group in ("a", "b")]
     pubsub.publish("t", b"x", raw=True, id="1")
     for consumer in consumers:
@@ -130,7 +134,23 @@ def test_two_groups_set_aside_the_same_message_under_two_ids(pubsub):
     assert {"1.a", "1.b"} == {message.id for message in dead}
 
 
-def test_a_dead_event_is_still_the_event(pubsub):
+def test_a_handled_message_is_freed_without_the_collector(pubsub):
+    consumer = pubsub.consumer("t")
+    pubsub.publish("t", b"x")
+    gc.collect()
+    gc.disable()
+    try:
+        (message,) = consumer.receive(1)
+        consumer.ack([message])
+        del message
+        left = [each for each in gc.get_objects() if type(each) is Delivery]  # `isinstance` would ask proxies
+    finally:
+        gc.enable()
+
+    assert [] == left
+
+
+def test_a_dead_event_keeps_id_data_and_attributes(pubsub):
     consumer = pubsub.consumer("t", max_deliveries=1)
     ident = pubsub.publish("t", {"n": 1}, attributes={"tenant": "t1"})
     consumer.nack(consumer.receive(1))
@@ -144,7 +164,7 @@ def test_a_dead_event_is_still_the_event(pubsub):
     )
 
 
-def test_what_only_claims_to_be_an_event_is_handed_on(pubsub):
+def test_a_malformed_event_is_delivered_raw(pubsub):
     consumer = pubsub.consumer("t")
     pubsub.publish("t", b"{broken", content_type="application/cloudevents+json", raw=True)
     (message,) = consumer.receive(1)
@@ -153,7 +173,7 @@ def test_what_only_claims_to_be_an_event_is_handed_on(pubsub):
 
 
 class Breaking(MemoryPubSub):
-    """Its consumers fail at first."""
+    """A driver whose consumers fail at first."""
 
     def consume(self, topic, group, *, lease_s, temporary=False):
         consumer = super().consume(topic, group, lease_s=lease_s, temporary=temporary)
@@ -171,7 +191,7 @@ class BreakingConsumer(MemoryConsumer):
         return super().receive(max_messages, timeout_s)
 
 
-def test_a_subscription_goes_on_after_the_engine_came_back():
+def test_a_subscription_continues_after_an_outage():
     pubsub = PubSub(Breaking(MemoryPubSubSettings()))
     seen = threading.Event()
     with pubsub.subscribe("t", lambda _: seen.set()):
@@ -180,7 +200,7 @@ def test_a_subscription_goes_on_after_the_engine_came_back():
         assert seen.wait(5)
 
 
-def test_even_an_exit_in_a_handler_hands_the_message_back(pubsub):
+def test_an_exit_in_a_handler_rejects_the_message(pubsub):
     counts = []
 
     def handler(message):
@@ -197,8 +217,31 @@ def test_even_an_exit_in_a_handler_hands_the_message_back(pubsub):
     assert [1, 2] == counts
 
 
-def test_a_settler_that_fails_strands_no_message(pubsub, monkeypatch, caplog):
-    monkeypatch.setattr("capa_core.blocks.pubsub._threads.RESTART_S", 0.05)
+def test_messages_released_behind_a_long_handler_are_not_taken_again_before_it_ends(pubsub):
+    free, handled = threading.Event(), []
+
+    def handler(message):
+        handled.append(message.json())
+        free.wait(20)
+
+    pubsub.publish_many("t", [1, 2, 3])
+    with pubsub.subscribe("t", handler, lease=1):
+        other = pubsub.consumer("t", lease=30)
+        eventually(lambda: [1] == handled)
+        released = [other.receive(1, timeout=5)[0] for _ in range(2)]
+        other.release(released)
+        time.sleep(1)
+        again = other.receive(5, timeout=0)
+        other.release(again)
+        free.set()
+
+        assert [2, 3] == [message.json() for message in released]
+        assert [2, 3] == [message.json() for message in again]
+        assert eventually(lambda: [1, 2, 3] == handled)
+
+
+def test_a_failing_settler_loses_no_message(pubsub, monkeypatch, caplog):
+    monkeypatch.setattr("capa_core.supervision.RESTART_S", 0.05)
     counts, handled = [], threading.Event()
 
     def handler(message):
@@ -219,7 +262,7 @@ def test_a_settler_that_fails_strands_no_message(pubsub, monkeypatch, caplog):
 
 
 def fail_once(function, error):
-    """Return *function*, of which the first call raises *error*."""
+    """Return *function*, whose first call raises *error*."""
     errors = [error]
 
     def call(*args):
@@ -230,7 +273,7 @@ def fail_once(function, error):
     return call
 
 
-def test_rests_between_failures_double(pubsub):
+def test_delays_between_failures_double(pubsub):
     times = []
 
     def handler(_):
@@ -244,9 +287,9 @@ def test_rests_between_failures_double(pubsub):
         while len(times) < 4 and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    rests = [b - a for a, b in itertools.pairwise(times)]
+    delays = [b - a for a, b in itertools.pairwise(times)]
     assert [True] * 3 == [
-        due - 0.05 < rest < due + 1 for due, rest in zip([0.2, 0.4, 0.8], rests, strict=True)
+        due - 0.05 < delay < due + 1 for due, delay in zip([0.2, 0.4, 0.8], delays, strict=True)
     ]
 
 
@@ -264,7 +307,7 @@ def test_closing_ends_every_thread(pubsub):
     assert set() == set(threading.enumerate()) - before
 
 
-def test_a_closed_consumer_says_so(pubsub):
+def test_a_closed_consumer_raises_a_closed_error(pubsub):
     consumer = pubsub.consumer("orders")
     pubsub.close()
     with pytest.raises(ClosedError, match="orders"):
@@ -296,7 +339,7 @@ def test_wrong_arguments_of_a_subscription_start_nothing(pubsub, wrong):
 
 @pytest.fixture
 def spans(monkeypatch):
-    """What was traced; the provider can be set only once in a process, so it is swapped underneath."""
+    """The recorded spans; a process can set its provider only once, so the test replaces it underneath."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -306,7 +349,7 @@ def spans(monkeypatch):
 
 
 @pytest.mark.parametrize("raw", [True, False])
-def test_a_message_carries_the_trace_it_was_published_in(pubsub, spans, raw):
+def test_a_message_has_the_trace_of_its_publisher(pubsub, spans, raw):
     consumer = pubsub.consumer("t", raw=raw)
     ident = pubsub.publish("t", b"x", raw=raw)
     (message,) = consumer.receive(1)
@@ -336,7 +379,7 @@ def test_waiting_for_messages_makes_no_spans(pubsub, spans):
     assert [] == [span.name for span in spans() if "receive" in span.name]
 
 
-def test_a_loop_that_is_stopped_lets_go_of_all_who_wait_for_a_handler():
+def test_stopping_a_loop_ends_all_waits_for_its_handlers():
     async def handler(seconds):
         await asyncio.sleep(seconds)
 
@@ -346,7 +389,7 @@ def test_a_loop_that_is_stopped_lets_go_of_all_who_wait_for_a_handler():
                 loop.run(handler, 0.0001)
 
     for _ in range(50):
-        loop = HandlerLoop("capa-test")
+        loop = HandlerLoop("capa-test", StandardLog)
         threads = [threading.Thread(target=wait, args=[loop], daemon=True) for _ in range(3)]
         for thread in threads:
             thread.start()
@@ -357,14 +400,14 @@ def test_a_loop_that_is_stopped_lets_go_of_all_who_wait_for_a_handler():
         assert [False] * 3 == [thread.is_alive() for thread in threads]
 
 
-def test_a_driver_with_all_abilities_is_used_bare():
+def test_a_driver_with_all_abilities_is_not_wrapped():
     driver = MemoryPubSub(MemoryPubSubSettings())
 
     assert driver is compensated(driver)
 
 
-class LineBreaks(PickyOneByOne):
-    """Answers no more once a batch has reached the message `break`."""
+class BrokenConnection(SelectiveOneByOne):
+    """A driver whose connection breaks at the message `break`."""
 
     def publish(self, topic, messages):
         if messages[0].data == b"break":
@@ -375,8 +418,8 @@ class LineBreaks(PickyOneByOne):
         return UnavailableError if isinstance(error, ConnectionError) else None
 
 
-def test_a_batch_that_breaks_off_keeps_what_is_stored():
-    pubsub = PubSub(LineBreaks(MemoryPubSubSettings()))
+def test_an_interrupted_batch_keeps_the_stored_messages():
+    pubsub = PubSub(BrokenConnection(MemoryPubSubSettings()))
     consumer = pubsub.consumer("t", raw=True)
     results = pubsub.publish_many("t", [b"1", b"break", b"3"], raw=True)
 
@@ -387,7 +430,7 @@ def test_a_batch_that_breaks_off_keeps_what_is_stored():
     assert [b"1"] == [message.data for message in consumer.receive(10)]
 
 
-def test_what_came_with_a_message_that_cannot_be_set_aside_comes_again_at_once():
+def test_messages_received_with_a_failing_dead_letter_are_released_at_once():
     driver = Flaky()
     pubsub = PubSub(driver, policy=Policy(retries=0))
     pubsub.publish("t", b"spent", raw=True)

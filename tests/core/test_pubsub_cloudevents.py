@@ -1,4 +1,4 @@
-"""Events of others are understood, and ours are exact."""
+"""CloudEvents: events of other programs are read, and published ones conform to the specification."""
 
 import json
 import string
@@ -43,7 +43,7 @@ JSON = st.recursive(
 
 
 @given(data=st.binary() | st.text() | JSON.filter(lambda value: not isinstance(value, str)))
-def test_what_is_published_comes_out_the_same(pubsub, consumer, data):
+def test_data_round_trips(pubsub, consumer, data):
     pubsub.publish("t", data)
     message = receive(consumer)
     arrived = {bytes: lambda: message.data, str: lambda: message.text}.get(type(data), message.json)()
@@ -52,7 +52,7 @@ def test_what_is_published_comes_out_the_same(pubsub, consumer, data):
 
 
 @given(body=st.binary(), kind=st.sampled_from(["application/json", "text/plain", "image/png", "a/b+json"]))
-def test_bytes_of_any_type_come_out_the_same(pubsub, consumer, body, kind):
+def test_bytes_of_any_type_round_trip(pubsub, consumer, body, kind):
     pubsub.publish("t", body, content_type=kind)
     message = receive(consumer)
 
@@ -60,7 +60,7 @@ def test_bytes_of_any_type_come_out_the_same(pubsub, consumer, body, kind):
 
 
 @given(name=st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=20), value=st.text())
-def test_extensions_come_out_the_same(pubsub, consumer, name, value):
+def test_extensions_round_trip(pubsub, consumer, name, value):
     if name in ("id", "data", "specversion", "datacontenttype"):
         return
     pubsub.publish("t", 1, attributes={name: value})
@@ -87,13 +87,13 @@ def test_binary_data_is_decoded(pubsub, consumer):
     assert b"\x89P" == receive(consumer).data
 
 
-def test_a_charset_in_the_content_type_is_no_matter(pubsub, consumer):
+def test_a_charset_in_the_content_type_is_ignored(pubsub, consumer):
     send(pubsub, EVENT | {"data": 1}, "application/cloudevents+json; charset=utf-8")
 
     assert 1 == receive(consumer).json()
 
 
-def test_extensions_that_are_no_text_become_text(pubsub, consumer):
+def test_extensions_of_other_types_become_text(pubsub, consumer):
     send(pubsub, EVENT | {"sequence": 5, "flag": True, "nothing": None, "data": 1})
     attributes = receive(consumer).attributes
 
@@ -105,7 +105,7 @@ def test_extensions_that_are_no_text_become_text(pubsub, consumer):
     [[], "text", EVENT | {"specversion": "0.3"}, {"specversion": "1.0"}, EVENT | {"data_base64": "?"}],
     ids=str,
 )
-def test_what_is_no_event_of_version_one_is_handed_on_as_it_is(pubsub, consumer, event):
+def test_a_message_that_is_not_an_event_of_version_one_is_delivered_raw(pubsub, consumer, event):
     send(pubsub, event)
 
     assert json.dumps(event).encode() == receive(consumer).data
@@ -117,13 +117,13 @@ def test_names_that_cloudevents_does_not_allow_are_refused(pubsub, name):
         pubsub.publish("t", 1, attributes={name: "v"})
 
 
-def test_an_event_names_the_component_it_came_from(pubsub, consumer):
+def test_an_event_names_its_component(pubsub, consumer):
     pubsub.publish("t", 1)
 
     assert "/orders" == receive(consumer).attributes["source"]
 
 
 @pytest.mark.parametrize("data", [float("nan"), {1, 2}, object()], ids=["nan", "set", "object"])
-def test_what_json_cannot_hold_is_refused(pubsub, data):
+def test_data_without_a_json_form_is_refused(pubsub, data):
     with pytest.raises(InvalidArgumentError, match="Give bytes, text, or a value that JSON can hold"):
         pubsub.publish("t", data)

@@ -1,4 +1,4 @@
-"""Intakes: leases are renewed while somebody works on the messages, and nothing is lost or settled in silence."""
+"""Intakes: leases are renewed while their messages are worked on, and no settlement is lost silently."""
 
 import gc
 import threading
@@ -6,15 +6,16 @@ import time
 
 import pytest
 
-from capa_core.blocks.pubsub import PubSub, _leases, _threads
+from capa_core import supervision
+from capa_core.blocks.pubsub import PubSub, _leases
 from capa_core.call import Policy
 from capa_core.components.memory.pubsub import MemoryConsumer, MemoryPubSub, MemoryPubSubSettings
-from capa_core.conformance._pubsub.setting import bodies, eventually, receive
+from capa_core.conformance._pubsub.suite import bodies, eventually, receive
 from capa_core.errors import ClosedError, InvalidArgumentError, PermissionDeniedError, UnavailableError
 
 
 class Refusing(MemoryPubSub):
-    """Its consumers refuse what stands in *refusals*, by the name of the call, and note what they accept."""
+    """A driver whose consumers raise the errors in *refusals*, by name of the call, and record accepted calls."""
 
     def __init__(self):
         super().__init__(MemoryPubSubSettings())
@@ -78,8 +79,8 @@ def pubsub(driver):
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    """Let threads that failed start again soon, and what was refused be sent again soon."""
-    monkeypatch.setattr(_threads, "RESTART_S", 0.05)
+    """Restart failed threads, and repeat refused settlements, after a short time."""
+    monkeypatch.setattr(supervision, "RESTART_S", 0.05)
     monkeypatch.setattr(_leases, "_FIRST_RETRY_S", 0.05)
 
 
@@ -91,11 +92,11 @@ def received(pubsub, **options):
     return intake, message
 
 
-def said(caplog, words):
+def log_count(caplog, words):
     return sum(words in record.getMessage() for record in caplog.records)
 
 
-def test_what_is_held_comes_to_nobody_else(pubsub):
+def test_a_held_message_is_hidden_from_others(pubsub):
     intake, message = received(pubsub)
     other = pubsub.consumer("t", raw=True)
 
@@ -104,7 +105,7 @@ def test_what_is_held_comes_to_nobody_else(pubsub):
     assert (1, 0) == (intake.ack([message]), pubsub.depth("t"))
 
 
-def test_what_nobody_works_on_comes_to_another(pubsub, caplog):
+def test_a_message_that_is_not_worked_on_is_redelivered(pubsub, caplog):
     lost = []
     intake, message = received(pubsub, worked_on=lambda held: [], on_lost=lost.extend)
     again = receive(pubsub.consumer("t", raw=True), 1)
@@ -113,10 +114,10 @@ def test_what_nobody_works_on_comes_to_another(pubsub, caplog):
     assert eventually(lambda: [message] == lost and 0 == len(intake))
     assert 0 == intake.ack([message])
     assert 1 == pubsub.depth("t")
-    assert 1 == said(caplog, "the lease of a message was lost")
+    assert 1 == log_count(caplog, "the lease of a message was lost")
 
 
-def test_a_holder_that_cannot_state_what_it_works_on_keeps_nothing(pubsub, caplog):
+def test_a_holder_whose_worked_on_fails_keeps_nothing(pubsub, caplog):
     def fail(held):
         raise ValueError("broken holder")
 
@@ -124,10 +125,10 @@ def test_a_holder_that_cannot_state_what_it_works_on_keeps_nothing(pubsub, caplo
 
     assert [b"x"] == bodies(receive(pubsub.consumer("t", raw=True), 1))
     assert eventually(lambda: [] == intake.held())
-    assert said(caplog, "broken holder")
+    assert log_count(caplog, "broken holder")
 
 
-def test_a_lost_lease_is_found_out_before_a_message_is_acknowledged(pubsub, driver, monkeypatch):
+def test_a_lost_lease_is_detected_before_an_acknowledgement(pubsub, driver, monkeypatch):
     lost = []
     intake, message = received(pubsub, on_lost=lost.extend)
     driver.refusals["extend"] = [UnavailableError("suspended")] * 9
@@ -141,10 +142,10 @@ def test_a_lost_lease_is_found_out_before_a_message_is_acknowledged(pubsub, driv
     assert "ack" not in driver.accepted
 
 
-def test_a_lease_that_may_have_run_out_but_did_not_is_settled(pubsub, driver, monkeypatch):
+def test_a_lease_that_is_renewed_late_is_settled(pubsub, driver, monkeypatch):
     intake, message = received(pubsub)
-    now = _leases.clock()
-    monkeypatch.setattr(_leases, "clock", lambda: now + 1.5)
+    now = _leases.boot_time()
+    monkeypatch.setattr(_leases, "boot_time", lambda: now + 1.5)
 
     assert 1 == intake.ack([message])
     assert ["extend", "ack"] == driver.accepted[-2:]
@@ -152,7 +153,7 @@ def test_a_lease_that_may_have_run_out_but_did_not_is_settled(pubsub, driver, mo
 
 
 @pytest.mark.parametrize("settle", ["ack", "nack"])
-def test_what_the_engine_does_not_accept_is_sent_again(pubsub, driver, settle, caplog):
+def test_a_settlement_that_the_engine_does_not_accept_is_repeated(pubsub, driver, settle, caplog):
     intake, message = received(pubsub)
     driver.refusals[settle] = [UnavailableError("away")] * 3
     count = getattr(intake, settle)([message])
@@ -161,10 +162,10 @@ def test_what_the_engine_does_not_accept_is_sent_again(pubsub, driver, settle, c
     assert (1, 1) == (count, unaccepted)
     assert eventually(lambda: 0 == len(intake))
     assert settle in driver.accepted
-    assert 3 == said(caplog, "trying again")
+    assert 3 == log_count(caplog, "trying again")
 
 
-def test_what_was_not_accepted_stays_leased(pubsub, driver):
+def test_a_message_whose_settlement_was_not_accepted_stays_leased(pubsub, driver):
     intake, message = received(pubsub)
     driver.refusals["ack"] = [UnavailableError("away")] * 1000
     intake.ack([message])
@@ -174,33 +175,33 @@ def test_what_was_not_accepted_stays_leased(pubsub, driver):
     assert eventually(lambda: 0 == pubsub.depth("t"))
 
 
-def test_what_no_repeat_helps_comes_again(pubsub, driver, caplog):
+def test_a_message_whose_settlement_is_refused_is_redelivered(pubsub, driver, caplog):
     intake, message = received(pubsub)
     driver.refusals["ack"] = [PermissionDeniedError("no")]
     intake.ack([message])
 
     assert 0 == len(intake)
     assert [b"x"] == bodies(receive(pubsub.consumer("t", raw=True), 1))
-    assert said(caplog, "they come again after their lease")
+    assert log_count(caplog, "they come again after their lease")
 
 
-def test_a_renewal_does_not_overtake_a_hand_back(pubsub, driver, monkeypatch):
+def test_a_renewal_does_not_overtake_a_rejection(pubsub, driver, monkeypatch):
     monkeypatch.setattr(_leases, "_LONGEST_RENEWAL_S", 0.05)
     driver.extended.clear()
     intake = pubsub.intake("t", lease=60, raw=True)
     pubsub.publish("t", b"x", raw=True)
     messages = intake.receive()
     driver.extending.wait(10)
-    handing_back = threading.Thread(target=intake.nack, args=[messages])
-    handing_back.start()
-    handing_back.join(0.2)
+    rejecting = threading.Thread(target=intake.nack, args=[messages])
+    rejecting.start()
+    rejecting.join(0.2)
     driver.extended.set()
-    handing_back.join(10)
+    rejecting.join(10)
 
     assert [b"x"] == bodies(pubsub.consumer("t", raw=True).receive(1, 5))
 
 
-def test_one_settlement_that_is_refused_holds_up_no_other(pubsub, driver):
+def test_a_refused_settlement_does_not_delay_others(pubsub, driver):
     intake, first = received(pubsub)
     pubsub.publish("t", b"y", raw=True)
     (second,) = intake.receive()
@@ -221,7 +222,7 @@ def test_a_message_is_settled_once(pubsub, driver):
     assert [b"x"] == bodies(receive(pubsub.consumer("t", raw=True), 1))
 
 
-def test_closing_settles_what_was_not_accepted_and_hands_back_what_is_held(pubsub, driver):
+def test_closing_repeats_settlements_and_releases_held_messages(pubsub, driver):
     intake, _ = received(pubsub)
     pubsub.publish("t", b"y", raw=True)
     (other,) = intake.receive()
@@ -234,7 +235,7 @@ def test_closing_settles_what_was_not_accepted_and_hands_back_what_is_held(pubsu
         intake.receive()
 
 
-def test_a_forgotten_intake_holds_nothing(pubsub):
+def test_an_intake_without_references_holds_nothing(pubsub):
     intake, _message = received(pubsub)
     del intake
     gc.collect()
@@ -242,7 +243,7 @@ def test_a_forgotten_intake_holds_nothing(pubsub):
     assert [b"x"] == bodies(receive(pubsub.consumer("t", raw=True), 1))
 
 
-def test_a_renewer_that_fails_is_logged_and_starts_again(pubsub, caplog):
+def test_a_failing_renewer_is_logged_and_restarts(pubsub, caplog):
     failures = [SystemExit("killed")]
 
     def worked_on(held):
@@ -255,11 +256,11 @@ def test_a_renewer_that_fails_is_logged_and_starts_again(pubsub, caplog):
     assert [] == pubsub.consumer("t", raw=True).receive(1, 2.5)
     assert [] == failures
     assert [message] == intake.held()
-    assert said(caplog, "killed")
+    assert log_count(caplog, "killed")
 
 
-def test_a_renewer_that_fails_loses_no_short_lease(pubsub, monkeypatch):
-    monkeypatch.setattr(_threads, "RESTART_S", 1.0)
+def test_a_failing_renewer_loses_no_short_lease(pubsub, monkeypatch):
+    monkeypatch.setattr(supervision, "RESTART_S", 1.0)
     failures = [SystemExit("killed"), SystemExit("killed")]
 
     def worked_on(held):
@@ -278,7 +279,7 @@ def test_an_exception_between_two_runs_does_not_end_a_thread():
 
     def stopping():
         if len(logged) == 1:
-            raise SystemExit("killed while it rests")
+            raise SystemExit("killed between two runs")
         return False
 
     def work():
@@ -290,13 +291,13 @@ def test_an_exception_between_two_runs_does_not_end_a_thread():
         def error(self, _event, *, traceback, **_fields):
             logged.append(traceback.splitlines()[-1])
 
-    _threads.SupervisedThread("t", work, log=Log(), stopping=stopping).start()
+    supervision.SupervisedThread("t", work, log=Log, stopping=stopping).start()
 
     assert runs.wait(5)
-    assert ["ValueError: a bug", "SystemExit: killed while it rests"] == logged
+    assert ["ValueError: a bug", "SystemExit: killed between two runs"] == logged
 
 
-def test_a_log_that_fails_does_not_end_a_thread(monkeypatch):
+def test_a_failing_logger_does_not_end_a_thread(monkeypatch):
     runs, reported = threading.Event(), []
     failures = [ValueError("a bug")]
     monkeypatch.setattr(threading, "excepthook", lambda args: reported.append(str(args.exc_value)))
@@ -306,7 +307,7 @@ def test_a_log_that_fails_does_not_end_a_thread(monkeypatch):
             raise failures.pop()
         runs.set()
 
-    _threads.SupervisedThread("t", work, log=None, stopping=lambda: False).start()
+    supervision.SupervisedThread("t", work, log=lambda: None, stopping=lambda: False).start()
 
     assert runs.wait(5)
     assert ["'NoneType' object has no attribute 'error'"] == reported
@@ -314,9 +315,9 @@ def test_a_log_that_fails_does_not_end_a_thread(monkeypatch):
 
 def test_a_message_whose_lease_may_have_run_out_is_not_listed_as_held(pubsub, monkeypatch):
     intake, message = received(pubsub)
-    now = _leases.clock()
+    now = _leases.boot_time()
     before = intake.held()
-    monkeypatch.setattr(_leases, "clock", lambda: now + 1.5)
+    monkeypatch.setattr(_leases, "boot_time", lambda: now + 1.5)
 
     assert ([message], []) == (before, intake.held())
 
@@ -325,12 +326,12 @@ def test_a_message_whose_lease_may_have_run_out_is_not_listed_as_held(pubsub, mo
     ("answer", "reason"),
     [(None, "is of type NoneType"), ("abc", "holds something of type str"), ([["abc"]], "of type list")],
 )
-def test_a_holder_that_states_something_else_is_logged_and_keeps_its_messages(pubsub, caplog, answer, reason):
+def test_a_malformed_worked_on_is_logged_and_keeps_the_messages(pubsub, caplog, answer, reason):
     intake, message = received(pubsub, worked_on=lambda held: answer)
 
     assert [] == pubsub.consumer("t", raw=True).receive(1, 1.5)
     assert [message] == intake.held()
-    assert said(caplog, reason)
+    assert log_count(caplog, reason)
 
 
 @pytest.mark.parametrize("settle", ["ack", "nack", "release"])
@@ -367,7 +368,7 @@ def test_a_broadcast_has_no_group_of_another_name(pubsub, join):
         getattr(pubsub, join)("t", *handler, group="g", broadcast=True)
 
 
-def test_a_receiver_that_fails_is_logged_and_starts_again(pubsub, driver, caplog):
+def test_a_failing_receiver_is_logged_and_restarts(pubsub, driver, caplog):
     driver.refusals["receive"] = [UnavailableError("away"), ValueError("a bug"), SystemExit("killed")]
     seen = threading.Event()
     intake = pubsub.intake("t", raw=True)
@@ -375,12 +376,12 @@ def test_a_receiver_that_fails_is_logged_and_starts_again(pubsub, driver, caplog
     pubsub.publish("t", b"x", raw=True)
 
     assert seen.wait(5)
-    assert said(caplog, "away")
-    assert said(caplog, "a bug")
-    assert said(caplog, "killed")
+    assert log_count(caplog, "away")
+    assert log_count(caplog, "a bug")
+    assert log_count(caplog, "killed")
 
 
-def test_what_is_not_taken_comes_again(pubsub, monkeypatch, caplog):
+def test_messages_whose_callback_fails_are_redelivered(pubsub, monkeypatch, caplog):
     monkeypatch.setattr("capa_core.blocks.pubsub._intake._REFUSED_S", 0.05)
     counts = []
 
@@ -395,10 +396,10 @@ def test_what_is_not_taken_comes_again(pubsub, monkeypatch, caplog):
     pubsub.publish("t", b"x", raw=True)
 
     assert eventually(lambda: [1, 2] == counts and 0 == pubsub.depth("t"))
-    assert said(caplog, "cannot take it")
+    assert log_count(caplog, "cannot take it")
 
 
-def test_an_intake_receives_no_more_than_there_is_room_for(pubsub):
+def test_an_intake_receives_no_more_than_its_free_slots(pubsub):
     taken = []
     intake = pubsub.intake("t", raw=True)
     pubsub.publish_many("t", [b"x"] * 10, raw=True)

@@ -1,4 +1,4 @@
-"""A queue over a log: what is committed, what a crash repeats, who gets what; the rest is the conformance suite's."""
+"""A queue over a log, beyond the conformance suite: progress, commits, owners, records."""
 
 import itertools
 import threading
@@ -45,7 +45,7 @@ def drain(consumer, count, timeout_s=5.0):
     return messages
 
 
-# --- progress
+# Progress
 
 
 @given(st.lists(st.integers(0, 30), max_size=60), st.integers(0, 5))
@@ -61,7 +61,7 @@ def test_the_low_water_mark_is_the_first_offset_that_is_not_finished(finished, l
 
 
 @given(st.sets(st.integers(0, 50)), st.dictionaries(st.integers(0, 50), st.integers(1, 9)))
-def test_the_next_owner_reads_in_the_note_what_is_done_and_counted(finished, counts):
+def test_the_next_owner_reads_finished_messages_and_counts_from_the_note(finished, counts):
     before = Progress(Commit(0))
     before.counts = dict(counts)
     for offset in finished:
@@ -82,11 +82,11 @@ def test_a_note_stays_within_its_limit():
     assert 0 < after.done_from(0) < progress.done_from(0)
 
 
-def test_the_note_of_another_client_says_nothing():
+def test_the_note_of_another_client_is_ignored():
     assert Progress(Commit(7, "consumer-1@host")).commit() == Commit(7)
 
 
-def test_offsets_without_a_record_are_nobodys_to_finish():
+def test_offsets_without_a_record_count_as_finished():
     progress = Progress(Commit(0))
     progress.fetched(0)
     progress.fetched(5)
@@ -95,7 +95,7 @@ def test_offsets_without_a_record_are_nobodys_to_finish():
     assert 5 == progress.low
 
 
-# --- what is committed
+# Commits
 
 
 def test_a_commit_never_passes_an_unfinished_message(driver, pubsub):
@@ -109,7 +109,7 @@ def test_a_commit_never_passes_an_unfinished_message(driver, pubsub):
     assert ([0], [3]) == (held, committed(driver, "t"))
 
 
-def test_a_crash_repeats_only_what_is_unfinished(driver, pubsub):
+def test_a_crash_repeats_only_unfinished_messages(driver, pubsub):
     consumer = pubsub.consumer("t", raw=True, lease=1)
     pubsub.publish_many("t", [b"0", b"1", b"2"], raw=True)
     messages = drain(consumer, 3)
@@ -120,7 +120,7 @@ def test_a_crash_repeats_only_what_is_unfinished(driver, pubsub):
     assert [(b"0", 2)] == [(message.data, message.delivery_count) for message in again]
 
 
-def test_a_message_that_is_handed_back_lets_the_commit_go_on(driver, pubsub):
+def test_a_rejected_message_does_not_hold_the_commit(driver, pubsub):
     consumer = pubsub.consumer("t", raw=True)
     pubsub.publish("t", b"x", raw=True)
     consumer.nack(drain(consumer, 1), 60)
@@ -130,7 +130,7 @@ def test_a_message_that_is_handed_back_lets_the_commit_go_on(driver, pubsub):
     assert 1 == sum(Log(driver.log).lag(retry_topic("t", "default")).values())
 
 
-def test_a_commit_of_another_client_past_the_end_is_no_negative_depth(driver, pubsub):
+def test_a_commit_of_another_client_past_the_end_gives_no_negative_depth(driver, pubsub):
     pubsub.publish("t", b"1")
     driver.log.create_group("t", "default", Start.BEGINNING)
     other = driver.log.consume(["t"], "default", AssignmentListener(), session_s=30.0, yield_s=None)
@@ -154,10 +154,10 @@ def test_a_message_with_a_key_waits_in_its_place(driver, pubsub):
     assert [1] == committed(driver, "t")
 
 
-# --- who gets what
+# Owners and deliveries
 
 
-def test_a_message_stays_where_it_is_until_its_copy_is_stored(driver, pubsub, monkeypatch):
+def test_a_rejected_message_stays_until_its_copy_is_stored(driver, pubsub, monkeypatch):
     consumer = pubsub.consumer("t", raw=True)
     pubsub.publish("t", b"x", raw=True)
     messages = drain(consumer, 1)
@@ -199,8 +199,8 @@ def test_messages_that_cannot_be_counted_are_not_hidden(driver, pubsub, monkeypa
     assert [1] == [message.delivery_count for message in drain(consumer, 1)]
 
 
-def test_a_change_of_partitions_that_fails_loses_no_record(driver, pubsub, monkeypatch):
-    """The progress of a new partition cannot be read at first, or that of one that goes cannot be stored."""
+def test_a_failing_rebalance_loses_no_record(driver, pubsub, monkeypatch):
+    """The committed progress cannot be read at first."""
     consumer = pubsub.consumer("t", raw=True)
     pubsub.publish("t", b"x", raw=True)
     with monkeypatch.context() as broken:
@@ -216,7 +216,7 @@ def _unavailable(*_, **__):
 
 
 def test_a_handler_longer_than_its_lease_keeps_its_partition(driver):
-    """Also when another consumer joins and all that it could have is worked on."""
+    """Another consumer joins meanwhile, and the only partition is worked on."""
     pubsub = PubSub(driver)
     runs, done = [], threading.Event()
 
@@ -236,7 +236,7 @@ def test_a_handler_longer_than_its_lease_keeps_its_partition(driver):
     assert [1] == committed(driver, "t")
 
 
-def test_what_is_delayed_does_not_keep_a_partition_from_others():
+def test_delayed_messages_do_not_block_the_move_of_a_partition():
     """The owner has fetched messages of both retry partitions that are due in an hour."""
     driver = MemoryLogPubSub(MemoryLogSettings(partitions=2))
     with PubSub(driver) as pubsub:
@@ -258,7 +258,7 @@ def retry_partitions(consumer):
     return [partition for partition in consumer._source.assignment() if partition.topic == own]
 
 
-def test_the_messages_of_a_lost_partition_are_lost_leases(driver, pubsub):
+def test_losing_a_partition_loses_the_leases_of_its_messages(driver, pubsub):
     first = pubsub.consumer("t", raw=True, lease=1)
     pubsub.publish("t", b"x", raw=True)
     held = drain(first, 1)
@@ -268,7 +268,7 @@ def test_the_messages_of_a_lost_partition_are_lost_leases(driver, pubsub):
     assert [False] == first.extend(held)
 
 
-def test_no_more_is_fetched_than_may_be_held(driver, pubsub, monkeypatch):
+def test_a_consumer_fetches_no_more_than_it_may_hold(driver, pubsub, monkeypatch):
     monkeypatch.setattr(_consumer, "MOST_HELD", 5)
     consumer = pubsub.consumer("t", raw=True)
     pubsub.publish_many("t", [b"x"] * 8, raw=True)
@@ -279,7 +279,7 @@ def test_no_more_is_fetched_than_may_be_held(driver, pubsub, monkeypatch):
     assert (5, [], 3) == (len(held), nothing, len(drain(consumer, 3)))
 
 
-# --- names and records
+# Names and records
 
 
 def test_each_group_of_each_topic_has_a_retry_topic_of_its_own():

@@ -1,14 +1,16 @@
-"""What Redis pub/sub promises beyond the suite: one command a publish, bounded memory, tidy groups, cluster slots."""
+"""Redis pub/sub beyond the conformance suite: commands, memory, groups, cluster slots."""
 
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 
 import pytest
 import redis
 
 from capa_core.blocks.pubsub import Draft, PubSub
 from capa_core.components.redis.pubsub import RedisPubSub, RedisPubSubSettings
+from capa_core.errors import CapaError
 
 pytestmark = pytest.mark.server("redis")
 
@@ -35,7 +37,7 @@ def drain(consumer):
 
 
 def entries(client):
-    """Return how many messages the database holds, wherever they are."""
+    """Return the number of messages in the database, under all keys."""
     streams = sum(client.xlen(key) for key in client.scan_iter("*", _type="stream"))
     return streams + sum(client.zcard(key) for key in client.scan_iter("*", _type="zset"))
 
@@ -50,7 +52,7 @@ def test_a_publish_is_one_command(pubsub, client):
     assert {"cmdstat_xadd": 1, "cmdstat_info": 1} == {name: calls for name, calls in added.items() if calls}
 
 
-def test_nothing_is_left_of_what_was_acknowledged(pubsub, client):
+def test_acknowledged_messages_leave_nothing_behind(pubsub, client):
     consumer = pubsub.consumer("t", raw=True)
     for priority in (0, 5, 9):
         pubsub.publish_many("t", [Draft(data=b"x" * 1_000, priority=priority)] * 500, raw=True)
@@ -62,7 +64,7 @@ def test_nothing_is_left_of_what_was_acknowledged(pubsub, client):
     assert 100_000 > sum(client.memory_usage(key) or 0 for key in client.scan_iter("*"))
 
 
-def test_an_entry_goes_when_the_last_group_has_acknowledged_it(pubsub, client):
+def test_an_entry_is_removed_when_the_last_group_has_acknowledged_it(pubsub, client):
     first, second = (pubsub.consumer("t", group, raw=True) for group in ("a", "b"))
     pubsub.publish_many("t", [b"x"] * 10, raw=True)
     drain(first)
@@ -83,7 +85,7 @@ def test_an_entry_that_one_group_holds_stays(pubsub, client):
     assert 0 == entries(client)
 
 
-def test_a_broadcast_group_takes_what_only_it_needed_with_it(pubsub, client):
+def test_closing_a_broadcast_group_removes_its_entries(pubsub, client):
     workers, listener = pubsub.consumer("t", raw=True), pubsub.consumer("t", broadcast=True, raw=True)
     pubsub.publish_many("t", [b"x"] * 10, raw=True)
     drain(workers)
@@ -105,7 +107,7 @@ def test_a_broadcast_group_lives_while_its_consumer_receives(pubsub):
     assert [b"x"] == drain(listener)
 
 
-def test_scripts_that_the_server_has_forgotten_are_sent_again(pubsub, client):
+def test_scripts_are_loaded_again_after_a_flush(pubsub, client):
     consumer = pubsub.consumer("t", raw=True)
     for _ in range(2):
         client.script_flush()
@@ -116,7 +118,7 @@ def test_scripts_that_the_server_has_forgotten_are_sent_again(pubsub, client):
         assert {b"1", b"2", b"3"} == set(drain(consumer))
 
 
-def test_a_server_that_forgot_everything_is_joined_again(pubsub, client):
+def test_a_consumer_joins_again_after_a_flush(pubsub, client):
     consumer = pubsub.consumer("t", raw=True)
     client.flushdb()
     pubsub.publish("t", b"x", raw=True)
@@ -124,7 +126,69 @@ def test_a_server_that_forgot_everything_is_joined_again(pubsub, client):
     assert [b"x"] == drain(consumer)
 
 
-def test_a_connection_that_was_cut_is_made_anew(pubsub, client):
+def test_a_waiting_consumer_joins_again_after_a_flush(pubsub, client):
+    consumer = pubsub.consumer("t", raw=True)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(consumer.receive, 1, 5)
+        time.sleep(0.1)
+        client.flushdb()
+        time.sleep(0.1)
+        pubsub.publish("t", b"x", raw=True)
+
+        assert [b"x"] == [message.data for message in waiting.result()]
+
+
+@pytest.mark.parametrize("call", ["ack", "nack", "release", "dead_letter"])
+@pytest.mark.parametrize("groups", [["g"], ["g", "h"]], ids=["one group", "two groups"])
+def test_messages_that_a_flush_removed_are_passed_over(pubsub, client, groups, call):
+    consumer, *_ = [pubsub.consumer("t", group, raw=True) for group in groups]
+    pubsub.publish("t", b"x", raw=True)
+    messages = consumer.receive(1)
+    client.flushdb()
+    getattr(consumer, call)(messages)
+    left = consumer.extend(messages)
+    consumer.close()
+
+    assert (1, [False]) == (len(messages), left)
+
+
+def test_flushes_at_any_moment_raise_nothing_but_errors_that_a_repeat_mends(pubsub, client, monkeypatch):
+    monkeypatch.setattr("capa_core.components.redis.pubsub._FORGET_CONSUMERS_S", 0.01)
+    end, errors, settled = time.monotonic() + 2, [], []
+    consumer = pubsub.consumer("t", raw=True, max_deliveries=2)
+
+    def flush():
+        while time.monotonic() < end:
+            client.flushdb()
+            time.sleep(0.003)
+
+    def settle(call, message):
+        try:
+            call([message])
+            settled.append(call)
+        except CapaError as error:
+            errors.append(error)
+
+    with ThreadPoolExecutor(1) as threads:
+        flushing = threads.submit(flush)
+        for call in cycle(
+            [consumer.ack, consumer.nack, consumer.release, consumer.extend, consumer.dead_letter]
+        ):
+            if time.monotonic() > end:
+                break
+            try:
+                pubsub.publish("t", b"x", raw=True)
+                for message in consumer.receive(1, 0.05):
+                    settle(call, message)
+            except CapaError as error:
+                errors.append(error)
+        flushing.result()
+
+    assert [] == [error for error in errors if not error.retryable]
+    assert 5 == len(set(settled))
+
+
+def test_a_broken_connection_is_replaced(pubsub, client):
     consumer = pubsub.consumer("t", raw=True)
     for number in range(3):
         client.client_kill_filter(_type="normal", skipme=True)
@@ -144,7 +208,7 @@ def test_consumers_leave_nothing_behind(pubsub, client):
     assert [] == client.xinfo_consumers("capa:pubsub:{:t}:0", "default")
 
 
-def test_consumers_that_died_are_forgotten_once_they_hold_nothing(pubsub, client, monkeypatch):
+def test_dead_consumers_are_removed_unless_they_hold_messages(pubsub, client, monkeypatch):
     monkeypatch.setattr("capa_core.components.redis.pubsub._DEAD_CONSUMER_MS", 100)
     stream = "capa:pubsub:{:t}:0"
     consumer = pubsub.consumer("t", raw=True)
@@ -173,7 +237,7 @@ def test_all_keys_of_a_topic_share_a_slot(pubsub, client, topic):
     assert 1 == len(slots)
 
 
-def test_an_urgent_message_overtakes_among_many(pubsub):
+def test_an_urgent_message_overtakes_many_others(pubsub):
     consumer = pubsub.consumer("t", raw=True)
     pubsub.publish_many("t", [b"normal"] * 50, raw=True)
     pubsub.publish("t", b"urgent", priority=9, raw=True)
@@ -181,7 +245,7 @@ def test_an_urgent_message_overtakes_among_many(pubsub):
     assert b"urgent" == consumer.receive(1)[0].data
 
 
-def test_a_waiting_consumer_takes_no_more_than_it_asked_for(pubsub):
+def test_a_waiting_consumer_receives_no_more_than_requested(pubsub):
     consumer, other = pubsub.consumer("t", raw=True), pubsub.consumer("t", raw=True)
     pubsub.publish_many("t", [Draft(data=b"x", priority=level) for level in range(10)], raw=True)
     with_group = consumer._driver._consumer._await_new(4, 0.01)
@@ -192,7 +256,7 @@ def test_a_waiting_consumer_takes_no_more_than_it_asked_for(pubsub):
 
 
 def is_prompt(consumer, send, delay_s):
-    """Return whether messages come within 50 ms of their time; tried thrice, for a busy machine adds its own."""
+    """Return whether messages come within 50 ms of their time, in one of three tries: a busy machine causes delays."""
     return any(median_lateness_s(consumer, send, delay_s) < 0.05 for _ in range(3))
 
 
@@ -212,7 +276,7 @@ def median_lateness_s(consumer, send, delay_s):
 
 
 @pytest.mark.quiet
-def test_a_delayed_message_wakes_who_waits_when_it_is_due(pubsub):
+def test_a_delayed_message_wakes_a_consumer_when_due(pubsub):
     consumer = pubsub.consumer("t", raw=True)
     consumer.receive(1, 0.1)
 
@@ -221,7 +285,7 @@ def test_a_delayed_message_wakes_who_waits_when_it_is_due(pubsub):
 
 
 @pytest.mark.quiet
-def test_a_message_that_is_handed_back_wakes_another_who_waits(pubsub):
+def test_a_rejected_message_wakes_another_consumer(pubsub):
     consumer, other = pubsub.consumer("t", raw=True), pubsub.consumer("t", raw=True)
     pubsub.publish_many("t", [b"x"] * 21, raw=True)
     held = other.receive(21)
@@ -229,14 +293,14 @@ def test_a_message_that_is_handed_back_wakes_another_who_waits(pubsub):
     assert is_prompt(consumer, lambda: other.nack([held.pop()], 0.1), 0.1)
 
 
-def test_a_consumer_that_waits_for_nothing_that_is_due_writes_nothing(pubsub, client):
+def test_a_consumer_without_due_messages_writes_nothing(pubsub, client):
     consumer = pubsub.consumer("t", raw=True)
     consumer.receive(1, 0.6)
 
     assert "0-0" == client.xinfo_stream("capa:pubsub:{:t}:wake")["last-generated-id"]
 
 
-def test_more_than_a_hundred_consumers_wait_at_once(pubsub):
+def test_more_than_a_hundred_consumers_wait_concurrently(pubsub):
     consumers = [pubsub.consumer("t", f"g{number}", raw=True) for number in range(110)]
     with ThreadPoolExecutor(len(consumers)) as pool:
         waiting = [pool.submit(consumer.receive, 1, 20) for consumer in consumers]

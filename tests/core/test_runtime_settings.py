@@ -109,9 +109,9 @@ def test_references_are_filled_from_the_environment(folder):
             UnknownNameError,
             "invocation.o.urls: unknown key 'urls'.*'url'",
         ),
-        ({"invocation": {"o": {"url": "x"}}}, SettingsError, "invocation.o: 'x' is not an address"),
-        ({"invocation": {"o": {"retries": "x"}}}, SettingsError, "invocation.o.retries: Input should be"),
-        ({"invocation": {"o": {"eject_s": "x"}}}, SettingsError, "invocation.o.eject_s: Input should be"),
+        ({"invocation": {"o": {"url": "x"}}}, SettingsError, "invocation.o: 'x' is not an HTTP address"),
+        ({"invocation": {"o": {"retries": "x"}}}, SettingsError, "invocation.o.retries: must be"),
+        ({"invocation": {"o": {"eject_s": "x"}}}, SettingsError, "invocation.o.eject_s: must be"),
         ({"invocation": {"p": {}}}, UnknownNameError, r"no \[invocation.o\] and no \[invocation.default\]"),
         ({"invocation": 3}, SettingsError, "invocation must be a table"),
         ({"embedded": False}, UnknownNameError, "nothing serves invocation 'o'"),
@@ -120,6 +120,30 @@ def test_references_are_filled_from_the_environment(folder):
 def test_a_wrong_setting_names_its_place_and_the_nearest_match(tree, kind, message, tmp_path):
     with pytest.raises(kind, match=message):
         Runtime(tree, start=tmp_path, environ={}).invocation("o")
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"embedded": "yes"}, "code: embedded: must be true or false, without quotes"),
+        ({"drain_s": float("inf")}, "code: drain_s: must be a finite number"),
+        ({"invocation": {"o": {"retries": True}}}, "o.retries: must be a number, not true or false"),
+        ({"invocation": {"o": {"pool_size": True}}}, "o.pool_size: must be a number, not true or false"),
+        ({"invocation": {"o": {"timeout_s": "${env:T}"}}}, "o.timeout_s: must be a finite number"),
+        ({"invocation": {"o": {"legacy": "x"}}}, "o.legacy: must be a list"),
+        ({"invocation": {"o": {"eject_s": -1}}}, "o.eject_s: must be greater than or equal to 0"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_in_a_sentence(tree, message, tmp_path):
+    with pytest.raises(SettingsError, match=message):
+        Runtime(tree, start=tmp_path, environ={"T": "inf"}).invocation("o")
+
+
+def test_variables_have_no_other_form_than_text(tmp_path):
+    environ = {"CAPA_EMBEDDED": "yes", "CAPA_DRAIN_S": "3"}
+    settings = Runtime(start=tmp_path, environ=environ).loaded.settings
+
+    assert (True, 3) == (settings.embedded, settings.drain_s)
 
 
 def test_a_malformed_file_names_line_and_column(tmp_path):

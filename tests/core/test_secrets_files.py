@@ -89,7 +89,9 @@ def test_a_name_does_not_lead_out_of_a_folder(tmp_path, secrets, name):
     [
         ("s.json", b'{"password": "hunter2"'),
         ("s.json", b'["hunter2"]'),
+        ("s.json", b'{"password": "hunter2", "pin": ' + b"9" * 5000 + b"}"),
         ("s.toml", b'password = "hunter2'),
+        ("s.toml", b'password = "hunter2"\npin = ' + b"9" * 5000),
         ("s.toml", b"password = hunter2"),
         ("s.env", b"password=hunter2\xff"),
         ("run/s", b"hunter2\xff"),
@@ -189,3 +191,12 @@ def test_a_setting_may_be_a_secret(tmp_path):
 def test_a_name_that_is_not_text_is_refused(secrets):
     with pytest.raises(InvalidArgumentError):
         secrets("none").get(None)
+
+
+@pytest.mark.parametrize("name", ["..", "/", "a" * 5_000])
+def test_no_name_reads_a_variable_or_file_of_another(tmp_path, secrets, monkeypatch, name):
+    monkeypatch.setenv("_", "of the shell")
+    monkeypatch.setenv("__", "of another program")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(NotFoundError):
+        secrets("folder", environment=True).get(name)

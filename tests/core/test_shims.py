@@ -141,7 +141,7 @@ def test_versions_are_compared_by_their_numbers(version, requirement, within):
 
 
 def test_a_requirement_that_cannot_be_read_is_refused():
-    with pytest.raises(ValueError, match="'~=2.1' is no version requirement"):
+    with pytest.raises(ValueError, match="'~=2.1' is not a version requirement"):
         is_within("2.1", "~=2.1")
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from capa_core.components.sqlite import _uptime
 from capa_core.components.sqlite._database import Database
+from capa_core.components.sqlite._line import Line
 from capa_core.components.sqlite._wakeup import Wakeups, _Pipe
-from capa_core.errors import ClosedError, UnavailableError
+from capa_core.errors import ClosedError, DataLossError, DeadlineError, UnavailableError
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS t (k INTEGER PRIMARY KEY);"
 
@@ -80,13 +82,55 @@ def test_a_write_that_got_no_turn_in_time_is_not_done_later(database):
     slow = threading.Thread(target=database.write, args=[lambda _: (blocking.set(), go_on.wait(10))])
     slow.start()
     blocking.wait(10)
-    with pytest.raises(UnavailableError, match=r"no turn to write within 0\.2 s"):
+    with pytest.raises(DeadlineError, match=r"no turn to write within 0\.2 s"):
         database.write(insert(1))
     go_on.set()
     slow.join()
 
     assert [0] == database.read(keys)
     assert 1 == database.write(insert(2))
+
+
+def test_a_write_that_others_came_before_all_the_time_is_over_its_deadline(database):
+    database.write(insert(0))
+    database.timeout_s = 0.1
+    started = time.monotonic()
+    with Line(database.path).first(1), pytest.raises(DeadlineError, match=r"no turn to write within 0\.1 s"):
+        database.write(insert(1))
+
+    assert time.monotonic() - started >= 0.1
+    assert [0] == database.read(keys)
+
+
+@pytest.mark.parametrize("call", ["read", "write"])
+def test_a_file_that_one_program_keeps_for_itself_is_named(database, call):
+    database.write(insert(0))
+    database.pause()
+    database.resume()
+    database.timeout_s = 0.1
+    with contextlib.closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(UnavailableError, match=r"x\.db stayed locked by another process for 0\.1 s"):
+            getattr(database, call)(keys)
+
+
+def test_no_writer_is_passed_over_while_others_write_without_a_pause(tmp_path):
+    end = time.monotonic() + 2
+
+    def write_on(_number):
+        database = Database(tmp_path / "x.db", SCHEMA, timeout_s=1.5)  # each stands for a process
+        count = 0
+        while time.monotonic() < end:
+            database.write(lambda _: time.sleep(0.02))
+            count += 1
+        database.close()
+        return count
+
+    with ThreadPoolExecutor(8) as threads:
+        counts = list(threads.map(write_on, range(8)))
+
+    assert min(counts) * 8 > max(counts)
 
 
 def test_an_interrupt_in_a_transaction_releases_the_lock(database, monkeypatch):
@@ -335,3 +379,38 @@ def test_a_child_leaves_the_pipe_to_its_parent(wakeups):
         wakeups.signal("a")
 
         assert listener.wait(10)
+
+
+def test_a_restart_of_the_machine_sets_the_clock_of_the_file_anew(tmp_path, monkeypatch):
+    database = Database(tmp_path / "x.db", SCHEMA)
+    before = database.read(lambda connection: connection.now())
+    database.close()
+    monkeypatch.setattr(_uptime, "boot", lambda: "another start")
+    monkeypatch.setattr(_uptime, "seconds", lambda: 5.0)
+    database = Database(tmp_path / "x.db", SCHEMA)
+    after = database.read(lambda connection: connection.now())
+    database.close()
+
+    assert 0 <= after - before < 60
+
+
+@pytest.mark.parametrize("used_before", ["the writer", "a reader too"])
+def test_a_file_that_was_removed_is_noticed_and_nothing_is_acknowledged(database, used_before):
+    database.write(insert(1))
+    if used_before != "the writer":
+        database.read(keys)
+    for path in database.path.parent.iterdir():
+        path.unlink()
+    for call in (lambda: database.write(insert(2)), lambda: database.read(keys)):
+        with pytest.raises(DataLossError, match="was removed or replaced"):
+            call()
+
+    assert not database.path.exists()
+
+
+def test_files_and_folder_are_the_owners_alone(database):
+    database.write(insert(1))
+    folder = database.path.parent
+
+    assert 0o700 == folder.stat().st_mode & 0o777
+    assert {0o600} == {path.stat().st_mode & 0o777 for path in folder.iterdir()}

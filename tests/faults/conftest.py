@@ -1,7 +1,10 @@
-"""A Redis server for each test, and a proxy in front of it that can stall or cut connections."""
+"""Workers of Celery that tests kill, a Redis server for each test, and a proxy that can stall or cut connections."""
 
 import pytest
+from celery_fleet import fleet
 from tcp_proxy import TcpProxy
+
+__all__ = ["fleet"]
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
-"""A consumer to kill: receives, writes down what it received, acknowledges, until it is killed.
+"""A consumer to kill: receives messages, records and acknowledges them, until it is killed.
 
 python pubsub_worker.py DRIVER SETTINGS TOPIC LOG
 """
 
-import importlib
 import os
 import sys
 import time
+from importlib.metadata import entry_points
 
 from capa_core.blocks.pubsub import PubSub
 
@@ -16,10 +16,9 @@ WORK_S = 0.001
 
 
 def open_pubsub(driver, settings):
-    """Return the portable type over `sqlite` or `redis` with *settings* as JSON."""
-    module = importlib.import_module(f"capa_core.components.{driver}.pubsub")
-    name = f"{driver.capitalize()}PubSub"
-    kind = getattr(module, name)
+    """Return the portable type over the driver of an engine, such as `sqlite`, with *settings* as JSON."""
+    (entry,) = entry_points(group="capa.pubsub", name=driver)
+    kind = entry.load()
     return PubSub(kind(kind.settings_type.model_validate_json(settings)))
 
 

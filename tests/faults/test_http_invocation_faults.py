@@ -1,6 +1,7 @@
-"""What a caller sees when the service behind HTTP misbehaves."""
+"""Calls over HTTP to a service that misbehaves."""
 
 import gc
+import io
 import socket
 import threading
 import time
@@ -49,7 +50,7 @@ class Peer:
                 try:
                     behaviour(connection, self.requests)
                 except OSError:
-                    return  # the caller hung up, which is what these tests are about
+                    return  # the caller hung up, which these tests are about
 
     def close(self) -> None:
         self._listener.close()
@@ -143,6 +144,53 @@ def test_a_body_that_stops_half_way_is_an_error_not_a_short_body(peer):
         caller.request("POST", "/any")
 
 
+@pytest.mark.parametrize(
+    "head",
+    [b"HTTP/1.0 200 OK", b"HTTP/1.1 200 OK\r\nConnection: close", b"HTTP/1.0 200 OK\r\nContent-Length: 4"],
+    ids=["1.0", "close", "1.0 with a length"],
+)
+def test_a_body_whose_service_closes_after_it_is_streamed_with_a_limit_for_each_wait(peer, head):
+    go_on = threading.Event()
+
+    def comes_in_two(connection: socket.socket, _count: int) -> None:
+        connection.sendall(head + b"\r\n\r\nto")
+        go_on.wait(10)
+        connection.sendall(b"ld")
+
+    one, caller = peer(comes_in_two)
+
+    with pytest.raises(TimeoutError):
+        b"".join(caller.request("POST", "/any", stream=True, timeout_s=0.2).stream)
+    go_on.set()
+    assert b"told" == b"".join(caller.request("POST", "/any", stream=True, timeout_s=5).stream)
+    assert 2 == one.requests
+
+
+def test_a_length_beyond_all_memory_is_an_error_and_no_allocation(peer):
+    def announces_much(connection: socket.socket, _count: int) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\nonly this")
+
+    _, caller = peer(announces_much)
+
+    with pytest.raises(UnavailableError):
+        caller.request("POST", "/any")
+
+
+@pytest.mark.parametrize("length", ["99999999999999", "9" * 30, "-1", "two", "1_0", "²"])
+def test_a_service_answers_400_to_a_length_that_is_not_the_bodys(length):
+    service, statuses = Service("shop"), []
+    service.register("echo", lambda call: call.data)
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/echo", "CONTENT_LENGTH": length}
+
+    b"".join(
+        service.wsgi(
+            {**environ, "wsgi.input": io.BytesIO(b"short")}, lambda status, _: statuses.append(status)
+        )
+    )
+
+    assert ["400 Bad Request"] == statuses
+
+
 def test_a_kept_connection_that_the_service_dropped_is_not_used_again(peer):
     dropped = threading.Semaphore(0)
 
@@ -202,7 +250,7 @@ def test_an_address_that_refuses_is_left_out_while_another_answers(peer):
     caller.close()
 
 
-def test_the_retry_budget_bounds_what_a_dead_service_is_asked(peer):
+def test_the_retry_budget_bounds_the_calls_to_a_dead_service(peer):
     one, caller = peer(hangs_up)
     for _ in range(30):
         with pytest.raises(UnavailableError):

@@ -87,8 +87,31 @@ def test_a_holder_that_was_stopped_for_less_than_its_lease_goes_on(holder, locks
 
 
 @pytest.mark.server("redis")
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda locks: locks.lock("new").try_acquire(),
+        lambda locks: locks.lock("k").try_acquire(),
+        lambda locks: list(locks.inspect()),
+        lambda locks: locks.ping(),
+    ],
+    ids=["acquire", "acquire what is held", "inspect", "ping"],
+)
+def test_a_server_that_trickles_runs_into_the_deadline(server, proxy, call):
+    with open_locks(server.port) as holding, open_locks(proxy.port) as locks:
+        held = holding.lock("k", lease=30).acquire()
+        proxy.trickle(0.75 * TIMEOUT_S)
+        started = time.monotonic()
+        with pytest.raises(DeadlineError):
+            call(locks)
+        held.release()
+
+    assert time.monotonic() - started < 1.5 * 1.1 + SLOW_MACHINE_S
+
+
+@pytest.mark.server("redis")
 @pytest.mark.parametrize("fault", ["go_silent", "close"])
-def test_a_holder_hears_of_the_loss_before_the_lease_ends_when_the_server_is_gone(proxy, fault):
+def test_a_holder_is_notified_of_the_loss_before_the_lease_ends_when_the_server_is_down(proxy, fault):
     with open_locks(proxy.port) as locks:
         held = locks.lock("k", lease=LEASE_S).acquire()
         taken = time.monotonic()
@@ -160,7 +183,7 @@ def test_tokens_grow_when_the_server_has_lost_its_data(server):
 
 @pytest.mark.server("redis")
 def test_a_release_whose_answer_was_lost_is_no_loss_of_the_lock(proxy):
-    """The first try frees the lock and its answer is swallowed; the second finds nothing to free."""
+    """The first try frees the lock and its answer is dropped; the second finds nothing to free."""
     with open_locks(proxy.port) as locks:
         held = locks.lock("k", lease=10).acquire()
         proxy.swallow_answers()

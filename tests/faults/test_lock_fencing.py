@@ -28,7 +28,7 @@ ROUNDS = 4
 
 
 class FencedStore:
-    """Whole numbers that refuse who comes late."""
+    """Whole numbers that refuse late writers."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -100,7 +100,7 @@ def redis(url: str) -> tuple[State, Locks]:
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.server("redis"))])
 def engine(request, tmp_path):
-    """Give the name of an engine and what opens it."""
+    """Give the name of an engine and the function that opens a driver."""
     where = tmp_path if request.param == "sqlite" else request.getfixturevalue("redis_url")
     return request.param, str(where)
 

@@ -5,10 +5,12 @@ import threading
 import time
 
 import pytest
+import redis
 
 from capa_core.blocks.pubsub import Draft, PubSub
 from capa_core.call import Policy
 from capa_core.components.redis.pubsub import RedisPubSub, RedisPubSubSettings
+from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import DeadlineError, ExhaustedError, UnavailableError
 
 pytestmark = pytest.mark.server("redis")
@@ -67,6 +69,20 @@ def test_a_server_that_never_answers_runs_into_the_deadline(proxy, pubsub, call)
     assert time.monotonic() - started < DEADLINE_S * 1.1
 
 
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_server_that_trickles_runs_into_the_deadline(proxy, pubsub, call):
+    consumer = pubsub.consumer("t")
+    pubsub.publish("t", b"x")
+    messages = consumer.receive(1)
+    pubsub.publish("t", b"x" * 1_000)
+    proxy.trickle(0.75 * TIMEOUT_S)
+    started = time.monotonic()
+    with pytest.raises(DeadlineError):
+        call(pubsub, consumer, messages)
+
+    assert time.monotonic() - started < DEADLINE_S * 1.1 + SLOW_MACHINE_S
+
+
 def test_a_server_that_is_down_is_unavailable(unused_port):
     pubsub = open_pubsub(unused_port, retries=1)
     with pytest.raises(UnavailableError, match="Connection refused"):
@@ -112,7 +128,7 @@ def test_a_subscription_goes_on_after_a_silence(proxy, pubsub):
         assert seen.wait(10)
 
 
-def test_a_consumer_closes_in_time_although_nobody_answers(proxy, pubsub):
+def test_a_consumer_closes_in_time_without_an_answer(proxy, pubsub):
     consumer = pubsub.consumer("t")
     proxy.go_silent()
     started = time.monotonic()
@@ -138,3 +154,33 @@ def test_a_full_server_is_exhausted_and_loses_nothing(start_redis):
     assert {ExhaustedError} == {type(result.error) for result in results if not result.ok}
     assert 1 < len(stored) < 100
     assert stored | {"later"} == {message.id for message in (*received, *afterwards)}
+
+
+def test_entries_of_another_program_are_removed_and_reported_once(server, caplog):
+    pubsub = open_pubsub(server.port)
+    consumer = pubsub.consumer("t", raw=True)
+    client = redis.Redis(port=server.port)
+    for level in (0, 9):
+        client.xadd(f"capa:pubsub:{{:t}}:{level}", {"foo": "bar"})
+        client.xadd(f"capa:pubsub:{{:t}}:{level}", {"i": "1", "d": "x", "a": "no JSON"})
+    client.zadd("capa:pubsub:{:t}:later", {b"\xc1": 1, b"text": 1})
+    looked = pubsub.inspect("t").groups[0].depth
+    pubsub.publish_many("t", [b"%d" % number for number in range(50)], raw=True)
+    seen = pubsub.peek("t", most=100)
+    received = drained(consumer, 50)
+    consumer.ack(received)
+    depth = pubsub.depth("t")
+    pubsub.close()
+
+    assert (50, 4, 0) == (len({message.data for message in received}), consumer.foreign, depth)
+    assert 6 == looked
+    assert 50 <= len(seen)
+    assert 1 == caplog.text.count("entries that are not messages")
+
+
+def drained(consumer, count):
+    messages = []
+    end = time.monotonic() + 10
+    while len(messages) < count and time.monotonic() < end:
+        messages += consumer.receive(count - len(messages), 1)
+    return messages

@@ -4,17 +4,21 @@ import contextlib
 import socket
 import threading
 import time
+import traceback
 
 import pytest
+import redis
 
 from capa_core.blocks.state import Put, State
 from capa_core.call import Policy
+from capa_core.components.redis._client import call, call_many, connect
 from capa_core.components.redis.state import RedisState, RedisStateSettings
 from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import DeadlineError, ExhaustedError, UnavailableError
 
 pytestmark = pytest.mark.server("redis")
 
+CANARY = b"s3cret-canary-value"
 TIMEOUT_S = 0.4
 DEADLINE_S = 1.5
 
@@ -67,6 +71,36 @@ def test_a_server_that_never_answers_runs_into_the_deadline(proxy, call):
     assert time.monotonic() - started < DEADLINE_S * 1.1 + SLOW_MACHINE_S
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["connected", "in the handshake"])
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_server_that_trickles_runs_into_the_deadline(proxy, call, known):
+    with open_state(proxy.port) as state:
+        if known:
+            state.put("k", b"v")
+        proxy.trickle(0.75 * TIMEOUT_S)
+        started = time.monotonic()
+        with pytest.raises(DeadlineError):
+            call(state)
+
+    assert time.monotonic() - started < DEADLINE_S * 1.1 + SLOW_MACHINE_S
+
+
+def test_a_wait_ends_in_time_when_a_notice_trickles(server, proxy):
+    with open_state(server.port) as writer, open_state(proxy.port) as state:
+        etag = writer.put("k", b"v")
+        trickling = threading.Timer(0.3, proxy.trickle, [0.05])
+        notice = threading.Timer(0.5, writer.put, ["k", b"w" * 1000], {"notify": True})
+        trickling.start()
+        notice.start()
+        started = time.monotonic()
+        with pytest.raises(DeadlineError):
+            state.wait("k", etag, timeout=1)
+        trickling.join()
+        notice.join()
+
+    assert time.monotonic() - started < 4
+
+
 @pytest.mark.parametrize("looks_before", [0, 1])
 def test_a_wait_ends_in_its_own_time_when_the_server_never_answers(proxy, looks_before):
     driver = RedisState(RedisStateSettings(url=f"redis://127.0.0.1:{proxy.port}/0", timeout_s=20))
@@ -81,7 +115,7 @@ def test_a_wait_ends_in_its_own_time_when_the_server_never_answers(proxy, looks_
     assert time.monotonic() - started < 4
 
 
-def test_a_connection_that_was_cut_is_made_anew(proxy):
+def test_a_broken_connection_is_replaced(proxy):
     with open_state(proxy.port) as state:
         state.put("k", b"v")
         for _ in range(5):
@@ -89,7 +123,7 @@ def test_a_connection_that_was_cut_is_made_anew(proxy):
             assert b"v" == state.get("k")
 
 
-def test_who_waits_hears_of_a_change_after_the_connection_was_cut(proxy):
+def test_a_waiting_call_gets_a_change_after_the_connection_was_cut(proxy):
     with open_state(proxy.port) as state:
         cutting = threading.Timer(0.2, proxy.cut)
         writing = threading.Timer(0.5, state.put, ["k", b"v"], {"notify": True})
@@ -116,7 +150,7 @@ def test_a_server_that_was_restarted_serves_again(server):
         assert 1 == state.increment("n")
 
 
-def test_scripts_that_the_server_has_forgotten_are_sent_again(server):
+def test_scripts_are_loaded_again_after_a_flush(server):
     with open_state(server.port) as state:
         for _ in range(2):
             state.put("k", b"v", notify=True)
@@ -156,7 +190,7 @@ def test_a_frozen_server_that_wakes_up_serves_again(server):
         assert b"v" == state.get("k")
 
 
-def test_acknowledged_writes_survive_a_kill_where_the_server_writes_them_down(start_redis):
+def test_acknowledged_writes_survive_a_kill_of_a_durable_server(start_redis):
     server = start_redis(appendonly="yes", appendfsync="always")
     with open_state(server.port, retries=3) as state:
         etags = {f"k{number}": state.put(f"k{number}", b"v") for number in range(200)}
@@ -164,3 +198,45 @@ def test_acknowledged_writes_survive_a_kill_where_the_server_writes_them_down(st
         server.start()
 
         assert etags == {key: item.etag for key, item in state.get_items(etags).items()}
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda state: state.put("k", CANARY),
+        lambda state: state.put_many({"k": CANARY, "l": CANARY}),
+        lambda state: state.transact([Put("k", CANARY)]),
+    ],
+    ids=["put", "put many", "transact"],
+)
+def test_errors_never_show_values(start_redis, write):
+    server = start_redis(maxmemory="1mb", maxmemory_policy="noeviction")
+    with open_state(server.port, retries=0) as state, pytest.raises(ExhaustedError) as raised:
+        write(state)
+    shown = "".join(traceback.format_exception(raised.value)) + repr(raised.value.__cause__)
+
+    assert CANARY.decode() not in shown
+
+
+def test_the_arguments_of_an_unknown_command_are_not_shown(redis_url):
+    client = connect(RedisStateSettings(url=redis_url))
+    with pytest.raises(redis.ResponseError, match="unknown command 'NOSUCH'$"):
+        call(client, "NOSUCH", CANARY)
+    (error,) = call_many(client, [("NOSUCH", CANARY)])
+    client.close()
+
+    assert "unknown command 'NOSUCH'" == str(error).removeprefix("ERR ")
+
+
+def test_a_call_that_outlives_its_component_leaves_no_connection_open(redis_url):
+    client = connect(RedisStateSettings(url=redis_url))
+    pool = client.connection_pool
+    used = []
+
+    def close(connection):
+        used.append(connection)
+        pool.close()
+        connection.send_command("PING")  # it connects, as that of a call that has just begun
+
+    assert b"PONG" == call(client, "PING", before_answer=close)
+    assert [None] == [connection._sock for connection in used]

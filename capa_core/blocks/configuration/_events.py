@@ -31,7 +31,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class ChangeEvent:
-    """A scope went from one snapshot to the next.
+    """The change of a scope from one snapshot to the next.
 
     Attributes:
         changes: Key → change, for all keys that changed; empty when only the text of a document did.
@@ -92,8 +92,8 @@ class Subscription:
         return self._closed
 
     def close(self) -> None:
-        """End it: no event that comes later is delivered. Twice does nothing."""
-        # No lock: a finalizer may call this in any thread, whatever locks that thread holds. The group drops it later.
+        """End it: no later event is delivered. A second call does nothing."""
+        # No lock: a finalizer may call this in any thread, which may hold any lock. The group drops it later.
         self._closed = True
 
     def __enter__(self) -> Self:

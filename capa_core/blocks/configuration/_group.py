@@ -16,7 +16,7 @@ LONGEST_PAUSE_S = 30.0
 
 
 class Following:
-    """The place of one follower. Ending it takes no lock, for the reason that `Subscription.close` gives."""
+    """The registration of one follower. Ending it takes no lock, for the reason that `Subscription.close` gives."""
 
     __slots__ = ("closed", "function")
 
@@ -25,7 +25,7 @@ class Following:
         self.closed = False
 
     def close(self) -> None:
-        """Call it no more. Twice does nothing."""
+        """Do not call it again. A second call does nothing."""
         self.closed = True
 
 
@@ -33,10 +33,10 @@ class Group:
     """The state of one scope. Changed by one thread at a time, which holds `lock`; read by any.
 
     Attributes:
-        seen: The version that the engine had last, whether it was readable or not.
-        loaded: Whether the view serves anything yet.
+        seen: The last version of the engine, whether it was readable or not.
+        loaded: Whether the view has values yet.
         failures: Refreshes that failed since the last good one.
-        reachable: Whether the engine answered the last time, if only with something unreadable.
+        reachable: Whether the engine answered the last time, even with unreadable content.
     """
 
     __slots__ = (

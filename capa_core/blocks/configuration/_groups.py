@@ -1,7 +1,8 @@
-"""All groups of one component: reading, caching, refreshing, and handling of the engine's failures."""
+"""All groups of one component: reading, caching, refreshing, and the engine's failures."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from capa_core.blocks.configuration._group import Group
@@ -10,7 +11,10 @@ from capa_core.blocks.configuration._snapshot_cache import SnapshotCache
 from capa_core.blocks.configuration._watcher import Watcher
 from capa_core.blocks.configuration.driver import ConfigurationDriver, Scope, Snapshot
 from capa_core.call import Guard, telemetry
-from capa_core.errors import CapaError
+from capa_core.errors import CapaError, UnavailableError
+
+DOWN_S = 5.0
+"""How long a component that starts takes an engine that did not answer as down, for values that are kept."""
 
 
 class Groups:
@@ -28,6 +32,7 @@ class Groups:
         self._guard = guard
         self._cache = cache
         self._poll_s = poll_s
+        self._down_until = 0.0
         self._cached_versions: dict[Scope, str] = {}
         self._groups: dict[Scope, Group] = {}
         self._notifier = Notifier(guard.name)
@@ -64,7 +69,7 @@ class Groups:
         return group is not None and group.loaded and group.view.stale
 
     def refresh(self, scope: Scope) -> None:
-        """Read *scope* anew if it is followed, so that views show at once the writes of their own component."""
+        """Read *scope* again if it is followed, so that views show at once the writes of their own component."""
         group = self._groups.get(scope)
         if group is not None and group.loaded:
             self._refresh(group)
@@ -75,30 +80,49 @@ class Groups:
         self._notifier.stop(timeout_s)
 
     def forget(self) -> None:
-        """Start anew in a forked child, whose driver has forgotten already."""
+        """Start again in a forked child, whose driver has dropped its state already."""
         for group in self._groups.values():
             group.forget()
         self._notifier.forget()
         self._watcher.forget()
 
     def _load(self, group: Group) -> None:
+        kept = self._kept(group.scope)
         try:
-            snapshot = self._guard.safe("get", self._driver.get, group.scope)
+            snapshot = self._first(group.scope, has_kept=kept is not None)
         except CapaError as error:
-            group.serve(self._last_known(group.scope, error))
+            group.serve(self._instead(group.scope, kept, error))
             group.fail(self._poll_s, reachable=False)
         else:
             group.serve(snapshot)
             self._remember(group.scope, snapshot)
 
+    def _first(self, scope: Scope, *, has_kept: bool) -> Snapshot:
+        """Read a scope for the first time; a start that has values kept does not wait for an engine that is down."""
+        if not has_kept:
+            return self._guard.safe("get", self._driver.get, scope)
+        if time.monotonic() < self._down_until:
+            raise UnavailableError("the engine did not answer a moment ago")
+        try:
+            return self._guard.once("get", self._driver.get, scope)
+        except CapaError as error:
+            if error.retryable:
+                self._down_until = time.monotonic() + DOWN_S
+            raise
+
     def _last_known(self, scope: Scope, error: CapaError) -> Snapshot:
-        if not error.retryable:
-            raise error
         group = self._groups.get(scope)
-        last = group.view.snapshot if group is not None and group.loaded else None
-        if last is None and self._cache is not None:
-            last = self._cache.load(scope)
-        if last is None:
+        last = group.view.snapshot if group is not None and group.loaded else self._kept(scope)
+        return self._instead(scope, last, error)
+
+    def _kept(self, scope: Scope) -> Snapshot | None:
+        """Return what is kept on this machine, by the component or by another client of the engine."""
+        if self._cache is None:
+            return None
+        return self._cache.load(scope) or self._driver.last_known(scope)
+
+    def _instead(self, scope: Scope, last: Snapshot | None, error: CapaError) -> Snapshot:
+        if last is None or not error.retryable:
             raise error
         self._log().warning(
             "the engine does not answer; serving the values read last", scope=str(scope), error=str(error)
@@ -106,11 +130,11 @@ class Groups:
         return last
 
     def _refresh(self, group: Group) -> None:
-        # The lock is held from the reading to the serving, else a slow thread would put old values over newer ones.
+        # The lock is held from the read to the change of the view: a slow thread must not overwrite newer values.
         with group.lock:
             try:
                 snapshot = self._guard.once("get", self._driver.get, group.scope)
-            except Exception as error:  # noqa: BLE001 - the watching goes on whatever an engine raises
+            except Exception as error:  # noqa: BLE001 - the watch continues after any error of an engine
                 self._fail(group, error)
             else:
                 self._serve(group, snapshot)
@@ -129,8 +153,8 @@ class Groups:
         for following in group.followers:
             try:
                 following.function(group.view)
-            except Exception as error:  # noqa: BLE001 - one that fails keeps its old value, the others go on
-                # A value that does not fit is no fault of the code: a traceback would only hide the message.
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - one keeps its old value, the others go on
+                # A value that does not fit is not an error of the code: a traceback would only hide the message.
                 log = self._log().error if isinstance(error, CapaError) else self._log().exception
                 log("a follower failed and keeps its old value", scope=str(group.scope), error=str(error))
 

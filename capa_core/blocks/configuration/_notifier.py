@@ -1,13 +1,15 @@
-"""Delivery of change events to listeners, on a thread apart, so that a slow listener does not delay refreshes."""
+"""Delivery of change events to listeners, on a thread of its own, so that slow listeners do not delay refreshes."""
 
 from __future__ import annotations
 
 import threading
 from queue import SimpleQueue
+from typing import Any
 
 from capa_core.blocks.configuration._events import ChangeEvent, Subscription
 from capa_core.blocks.configuration._group import Group
 from capa_core.call import telemetry
+from capa_core.supervision import SupervisedThread
 
 _Notification = tuple[ChangeEvent, tuple[Subscription, ...]]
 
@@ -23,13 +25,13 @@ class Notifier:
         self._queue: SimpleQueue[_Notification | None] = SimpleQueue()
 
     def notify(self, event: ChangeEvent, group: Group) -> None:
-        """Have *event* delivered to the present listeners of *group*, whose lock the caller holds."""
+        """Queue *event* for the present listeners of *group*, whose lock the caller holds."""
         if group.subscriptions:
             self._queue.put((event, group.subscriptions))
             self._start()
 
     def stop(self, timeout_s: float) -> None:
-        """Deliver the queued events and end the thread, waiting up to *timeout_s* for it. Twice does nothing."""
+        """Deliver the queued events and end the thread, waiting up to *timeout_s*. A second call does nothing."""
         with self._lock:
             self._stopped = True
             thread = self._thread
@@ -38,7 +40,7 @@ class Notifier:
             thread.join(timeout_s)
 
     def forget(self) -> None:
-        """Start anew in a forked child: the parent delivers the events that were queued there."""
+        """Start again in a forked child: the parent delivers the events that were queued there."""
         self._thread = None
         self._lock = threading.Lock()
         self._queue = SimpleQueue()
@@ -47,23 +49,28 @@ class Notifier:
         with self._lock:
             if self._thread is None and not self._stopped:
                 name = f"capa-configuration-{self._name}-listeners"
-                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-                self._thread.start()
+                # It ends with the queue, not before: events that were queued are delivered even then.
+                thread = SupervisedThread(name, self._run, log=self._log, stopping=lambda: False)
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         while (notification := self._queue.get()) is not None:
             event, subscriptions = notification
             for subscription in subscriptions:
-                if not subscription.closed and subscription.wants(event):
-                    self._call(subscription, event)
+                self._call(subscription, event)
 
     def _call(self, subscription: Subscription, event: ChangeEvent) -> None:
         try:
-            subscription.listener(event)
-        except Exception as error:  # noqa: BLE001 - one listener must not keep the change from the others
-            telemetry.logger("configuration", self._name).exception(
+            if not subscription.closed and subscription.wants(event):
+                subscription.listener(event)
+        except BaseException as error:  # noqa: BLE001 - the other listeners must be called too, even after an exit
+            self._log().exception(
                 "a listener failed; the others are called all the same",
                 scope=str(event.scope),
                 listener=repr(subscription.listener),
                 error=str(error),
             )
+
+    def _log(self) -> Any:
+        return telemetry.logger("configuration", self._name)

@@ -24,6 +24,7 @@ from capa_core.blocks.configuration.driver import (
 )
 from capa_core.blocks.configuration.formats import KEYED, TEXTS, suffix_of
 from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call.checks import check_encodable, check_unicode
 from capa_core.call.handlers import check_plain
 from capa_core.call.limits import refuse
 from capa_core.call.portable import Portable, counted
@@ -60,7 +61,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
         self._groups = Groups(
             driver,
             self._guard,
-            cache=SnapshotCache(folder / "configuration" / name) if folder is not None and caches else None,
+            cache=SnapshotCache(folder, name) if folder is not None and caches else None,
             poll_s=poll_s or getattr(driver.settings, "poll_s", None) or POLL_S,
         )
         self._lock = threading.Lock()
@@ -69,7 +70,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
 
     @property
     def limits(self) -> ConfigurationLimits:
-        """The most that the component holds; what is over it is refused before it is sent."""
+        """The most that the component stores; larger arguments are refused before they are sent."""
         return self._limits
 
     # Reading
@@ -88,7 +89,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
 
         Args:
             keys: `None` for all.
-            application: Whose items; `""` for the component's own.
+            application: The application of the items; `""` for the component's own.
             group: The set of items, or a document such as `testjson.json`.
             label: The variant; one that does not exist falls back to the unlabelled.
 
@@ -113,7 +114,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
     ) -> str | None:
         """Return the live text at *key*, or *default*; raises as `view` does.
 
-        For reads by the million keep the `view`: looking it up costs more than reading from it.
+        For millions of reads keep the `view`: its look-up costs more than a read.
         """
         return self._groups.open(self._scope(application, group, label)).view.get(key, default)
 
@@ -146,7 +147,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
         """Call *listener* with a `ChangeEvent` after each change of the group, until the subscription is closed.
 
         Listeners are called one after the other in the order in which they were added, by one thread of the component;
-        each sees the views already changed, which go on changing while a slow one runs. An exception of a listener is
+        each sees the changed views, which may change again while a slow one runs. An exception of a listener is
         logged, and the others are called all the same.
 
         Args:
@@ -154,7 +155,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
             prefixes: See *keys*. Without both, every event is delivered.
 
         Raises:
-            InvalidArgumentError: A name is malformed, or *listener* is no plain function.
+            InvalidArgumentError: A name is malformed, or *listener* is not a plain function.
             UnavailableError: As for `view`.
         """
         check_plain("listener", listener)
@@ -176,7 +177,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
             A function that ends it; it may be called anywhere, also by a finalizer.
 
         Raises:
-            InvalidArgumentError: A name is malformed, or *follower* is no plain function.
+            InvalidArgumentError: A name is malformed, or *follower* is not a plain function.
             UnavailableError: As for `view`.
         """
         check_plain("follower", follower)
@@ -207,7 +208,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
         try:
             for status in self._guard.safe("inspect", self._driver.inspect):
                 yield replace(status, stale=self._groups.is_stale(status.scope))
-        except Exception as error:  # noqa: BLE001 - as in Guard: by its Capa name, or as it is
+        except Exception as error:  # noqa: BLE001 - as in Guard: translated, or unchanged
             self._guard.fail("inspect", error)
 
     # Writing
@@ -251,6 +252,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
             raise InvalidArgumentError(
                 f"group {group!r}: a document's name ends in one of {', '.join(KEYED + TEXTS)}"
             )
+        check_encodable(f"document {group!r}", content)
         self._check_bytes(f"document {group!r}", content, "max_document_bytes")
         scope = self._scope(application, group, label)
         version = self._guard.safe("save document", self._driver.save_document, scope, content)
@@ -278,7 +280,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
     # Life cycle
 
     def close(self) -> None:
-        """End the watching and release the engine. Views go on serving their last snapshots. Twice does nothing."""
+        """End the watch and release the engine. Views serve their last snapshots. A second call does nothing."""
         with self._lock:
             closed, self._closed = self._closed, True
         if not closed:
@@ -315,6 +317,8 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
         for item in written:
             if not item.key or not isinstance(item.value, str):
                 raise InvalidArgumentError(f"item {item.key!r}: a key is not empty and a value is text")
+            check_unicode("key", item.key)
+            check_encodable(f"the value of {item.key!r}", item.value)
             self._check_bytes(f"the value of {item.key!r}", item.value, "max_value_bytes")
             if item.tags:
                 self._needs(ConfigurationFeature.TAGS)

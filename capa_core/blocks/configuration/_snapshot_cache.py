@@ -12,13 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from capa_core.blocks.configuration.driver import ConfigurationItem, Scope, Snapshot
+from capa_core.folders import own
 
 
 class SnapshotCache:
-    """One file for each scope in a folder. Many processes may share it: a file is replaced as a whole."""
+    """One file for each scope in a folder. Many processes may share it: a file is replaced as a whole.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Args:
+        owned: The folder of Capa's own files.
+        name: The name of the component, whose files are in `configuration/<name>` there.
+    """
+
+    def __init__(self, owned: Path, name: str) -> None:
+        self._owned = owned
+        self._folder = owned / "configuration" / name
 
     def save(self, scope: Scope, snapshot: Snapshot) -> None:
         """Store *snapshot*, readable by this user only, safe against a power cut.
@@ -30,6 +37,7 @@ class SnapshotCache:
         path = self.path(scope)
         if _text(path) == text:
             return
+        own(self._owned)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".tmp")
         try:
@@ -48,7 +56,7 @@ class SnapshotCache:
         try:
             stored = json.loads(text or "null")
             return _snapshot(stored) if stored and stored["scope"] == asdict(scope) else None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def path(self, scope: Scope) -> Path:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from capa_core.blocks.configuration._group import Group
 from capa_core.blocks.configuration.driver import ConfigurationDriver, ConfigurationFeature, Scope
+from capa_core.call import telemetry
+from capa_core.supervision import SupervisedThread
 
 WATCH_S = 5.0
 """How long one `watch` of a driver may last: a new scope waits no longer, even if the driver cannot be woken."""
 
 
 class Watcher:
-    """Asks the driver which scopes changed, and has them refreshed.
+    """Polls the driver for changed scopes, and refreshes them.
 
     Args:
         groups: The watched groups; other threads add to them while the thread runs.
         refresh: Reads one group from the engine; must not raise for an engine that fails.
-        fail: Notes for one group that the engine failed with an error.
+        fail: Marks one group as failed, with an error of the engine.
         poll_s: Seconds between two polls where the driver cannot watch.
     """
 
@@ -41,6 +44,7 @@ class Watcher:
         self._fail = fail
         self._poll_s = poll_s
         self._watches = driver.features[ConfigurationFeature.WATCH].by_driver
+        self._watch_fails = False
         self._stopped = False
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -50,16 +54,13 @@ class Watcher:
         """Check for changes at once, in a thread that is started if it does not run."""
         with self._lock:
             if self._thread is None and not self._stopped:
-                self._thread = threading.Thread(
-                    target=self._run, name=f"capa-configuration-{self._name}", daemon=True
-                )
-                self._thread.start()
+                self._start()
         self._woken.set()
         if self._watches:
             self._driver.wake()
 
     def stop(self, timeout_s: float) -> None:
-        """End the thread, waiting up to *timeout_s* for the engine. Twice does nothing."""
+        """End the thread, waiting up to *timeout_s* for the engine. A second call does nothing."""
         with self._lock:
             self._stopped = True
             thread = self._thread
@@ -70,7 +71,7 @@ class Watcher:
             thread.join(timeout_s)
 
     def forget(self) -> None:
-        """Start anew in a forked child, where the thread of the parent does not exist.
+        """Start again in a forked child, where the thread of the parent does not exist.
 
         It starts at once if the parent's ran: reads of a view pass through no code that could start it.
         """
@@ -79,13 +80,30 @@ class Watcher:
         if ran:
             self.wake()
 
+    def _start(self) -> None:
+        thread = SupervisedThread(
+            f"capa-configuration-{self._name}",
+            self._run,
+            log=partial(telemetry.logger, "configuration", self._name),
+            stopping=lambda: self._stopped,
+        )
+        thread.start()
+        self._thread = thread
+
     def _run(self) -> None:
         while not self._stopped:
             self._woken.clear()
             self._retry_failed()
             for scope, version in self._changed().items():
-                self._groups[scope].seen = version
-                self._refresh(self._groups[scope])
+                self._follow(self._groups[scope], version)
+
+    def _follow(self, group: Group, version: str) -> None:
+        before, group.seen = group.seen, version
+        try:
+            self._refresh(group)
+        except BaseException:
+            group.seen = before  # this thread starts again, and has to find the change again
+            raise
 
     def _retry_failed(self) -> None:
         now = time.monotonic()
@@ -98,12 +116,21 @@ class Watcher:
         if not self._watches or not known:
             return self._polled(known)
         try:
-            return self._driver.watch(known, self._pause_s(WATCH_S)) if not self._stopped else {}
-        except Exception as error:  # noqa: BLE001 - whatever it is, the thread goes on and what is served is stale
-            for group in self._loaded():
-                self._fail(group, error)
-            self._woken.wait(self._pause_s(WATCH_S))
-            return {}
+            found = self._driver.watch(known, self._pause_s(WATCH_S)) if not self._stopped else {}
+        except Exception as error:  # noqa: BLE001 - after any error the thread continues and the views are stale
+            return self._unwatched(known, error)
+        self._watch_fails = False
+        return found
+
+    def _unwatched(self, known: Mapping[Scope, str], error: Exception) -> Mapping[Scope, str]:
+        """Mark all groups as failed; poll them while the engine answers other calls and goes on refusing to watch."""
+        if self._watch_fails:
+            return self._polled(known)
+        self._watch_fails = True
+        for group in self._loaded():
+            self._fail(group, error)
+        self._woken.wait(self._pause_s(WATCH_S))
+        return {}
 
     def _polled(self, known: Mapping[Scope, str]) -> Mapping[Scope, str]:
         if self._woken.wait(self._pause_s(self._poll_s)):
@@ -113,7 +140,7 @@ class Watcher:
         for scope, version in known.items():
             group = self._groups[scope]
             if not group.reachable and group.failures and now < group.retry_at:
-                continue  # an engine that is down is asked ever more rarely
+                continue  # an engine that is down is polled less and less often
             try:
                 present = self._driver.version(scope)
             except Exception as error:  # noqa: BLE001 - as above

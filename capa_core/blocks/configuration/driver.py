@@ -17,9 +17,9 @@ class ConfigurationFeature(Feature):
     """Abilities of configuration."""
 
     WATCH = ("watch", Level.ALWAYS)
-    """A caller learns of a change without asking again; the core polls where the engine cannot push."""
+    """A change is reported to its listeners; the core polls where the engine cannot push."""
     LAST_KNOWN_GOOD = ("last_known_good", Level.ALWAYS)
-    """A start with the engine down serves what was read last and says that it is stale; the core keeps it on disk."""
+    """A start with the engine down serves the values read last, marked as stale; the core stores them on disk."""
     SAVE = ("save", Level.COMMON)
     """Values can be written."""
     DELETE = ("delete", Level.COMMON)
@@ -27,7 +27,7 @@ class ConfigurationFeature(Feature):
     LABELS = ("labels", Level.COMMON)
     """One group has variants, such as clusters or environments; a missing variant falls back to the unlabelled."""
     TAGS = ("tags", Level.SOME)
-    """Items carry named texts of their own."""
+    """Items have named texts of their own."""
     DOCUMENTS = ("documents", Level.COMMON)
     """A group can be one document (`testjson.json`), whose text is kept whole."""
     INSPECT = ("inspect", Level.COMMON)
@@ -39,7 +39,7 @@ class Scope:
     """Where items live.
 
     Attributes:
-        application: Whose configuration (Apollo: appId); `""` for the component's own.
+        application: The application (Apollo: appId); `""` for the component's own.
         group: The set of items (Apollo: namespace; a file), such as `application` or `testjson.json`.
         label: The variant (Apollo: cluster); `""` for the default one.
     """
@@ -108,8 +108,8 @@ class GroupStatus:
 
     Attributes:
         version: As of a snapshot.
-        items: How many; `None` where it cannot be read, such as a malformed file.
-        origin: Where it stands in the engine, such as a file.
+        items: Their number; `None` where it cannot be read, such as a malformed file.
+        origin: Its place in the engine, such as a file.
         stale: Whether this process goes on with earlier values since the engine did not answer.
     """
 
@@ -121,7 +121,7 @@ class GroupStatus:
 
 
 class ConfigurationDriver(Driver[SettingsT]):
-    """A scope that does not exist reads as an empty snapshot with version `""`; it may come into being later."""
+    """A scope that does not exist reads as an empty snapshot with version `""`; it may be created later."""
 
     @property
     def limits(self) -> ConfigurationLimits:
@@ -132,19 +132,28 @@ class ConfigurationDriver(Driver[SettingsT]):
     def get(self, scope: Scope) -> Snapshot:
         """Return the present items of *scope*, or of the first of its candidates that the engine has.
 
-        LABELS is what makes the engine look at the unlabelled scope; whether an application falls back to the
-        component's own items is the engine's choice, and its documentation says so.
+        With LABELS the engine falls back to the unlabelled scope; whether an application falls back to the
+        component's own items is the engine's choice, and documented there.
         """
 
     @abstractmethod
     def version(self, scope: Scope) -> str:
         """Return the present version at the least cost the engine allows: the core polls with it."""
 
+    def last_known(self, scope: Scope) -> Snapshot | None:
+        """Return values that another client of the engine has kept on this machine; `None` where it kept none.
+
+        Asked while the engine does not answer and neither this process nor its component on disk has any.
+        """
+        del scope
+        return None
+
     def watch(self, known: Mapping[Scope, str], timeout_s: float) -> Mapping[Scope, str]:
         """Return the present version of each scope whose version differs from *known*, as soon as there is one.
 
-        Empty when *timeout_s* passed first, or when `wake` or `close` came. Must look before it waits. One call
-        watches all scopes, because one thread makes it. Never called where WATCH is not the driver's.
+        Empty when *timeout_s* passed first, or when `wake` or `close` came. Must check before it waits, and return a
+        change again until *known* has it: the caller may have failed before it read the scope. One call watches all
+        scopes, because one thread makes it. Never called where WATCH is not the driver's.
         """
         raise UnsupportedError(
             f"{type(self).__name__} cannot watch {len(known)} scopes for {timeout_s} s: poll"
@@ -153,7 +162,7 @@ class ConfigurationDriver(Driver[SettingsT]):
     def wake(self) -> None:
         """Make the `watch` that is under way return now, or the next one if there is none.
 
-        The scopes to watch have changed. A driver that cannot do it leaves this as it is, and new scopes are
+        The scopes to watch have changed. A driver that cannot do it does not override this, and new scopes are
         then watched after the *timeout_s* of the present call.
         """
 
@@ -169,7 +178,7 @@ class ConfigurationDriver(Driver[SettingsT]):
         raise UnsupportedError(f"{type(self).__name__} cannot write {scope} ({len(content)} characters)")
 
     def delete(self, scope: Scope, keys: Sequence[str]) -> str:
-        """Remove these keys from *scope* itself (missing ones are passed over) and return its new version.
+        """Remove these keys from *scope* itself (missing ones are ignored) and return its new version.
 
         Absent DELETE: never called.
         """

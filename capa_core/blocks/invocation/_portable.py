@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
-from urllib.parse import quote
 
+from capa_core.blocks.invocation._outgoing import Headers, check_target, checked_pairs, pairs_of, path_of
 from capa_core.blocks.invocation.driver import (
     EndpointStatus,
     InvocationDriver,
@@ -19,7 +18,7 @@ from capa_core.call.body import encoded
 from capa_core.call.limits import bound, refuse
 from capa_core.call.portable import Portable
 from capa_core.call.traits import blocking, call_traits
-from capa_core.errors import CapaError, DeadlineError, InvalidArgumentError
+from capa_core.errors import CapaError, DeadlineError
 
 SAFE_VERBS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 IDEMPOTENT_VERBS = SAFE_VERBS | {"PUT", "DELETE"}
@@ -29,14 +28,14 @@ IDEMPOTENT_VERBS = SAFE_VERBS | {"PUT", "DELETE"}
 blocking()(InvocationResponse)
 call_traits(immediate=True)(InvocationResponse.header)
 
-Headers = Mapping[str, str] | Iterable[tuple[str, str]]
-
 
 class Invocation(Portable[InvocationDriver[Any]]):
     """Calls of one service. Safe for many threads."""
 
     def __init__(self, driver: InvocationDriver[Any], *, name: str, policy: Policy = DEFAULT_POLICY) -> None:
         super().__init__("invocation", driver, name, policy)
+        self._caller = f"invocation {name!r}"
+        self._last_checked: tuple[int, tuple[tuple[str, str], ...]] | None = None
         self._limits = driver.limits
         self._max_body_bytes = bound(self._limits.max_body_bytes)
 
@@ -59,22 +58,24 @@ class Invocation(Portable[InvocationDriver[Any]]):
         """Call *method* of the service and return its response, regardless of its status.
 
         Args:
-            method: The registered name; it becomes the path `/<method>`.
+            method: The registered name; it becomes the path `/<method>`. Without `?`, `#` and segments `.` and `..`.
+            headers: Without those that are about the connection (`Connection`, `Transfer-Encoding`, …).
             data: Bytes and text are sent unchanged; anything else as JSON.
             idempotent: Whether the service may receive the call twice; `None`: as *verb* implies (RFC 9110).
             timeout_s: Seconds for the whole call including retries; `None` for the component's `deadline_s`.
 
         Raises:
-            InvalidArgumentError: *data* cannot be written as JSON. Nothing was sent.
+            InvalidArgumentError: *data* cannot be written as JSON, or *method* or a header cannot be sent. Nothing
+                was sent.
             UnavailableError: The service did not answer. It may have executed the call unless it was never reached.
             DeadlineError: The time ran out. The service may have executed the call.
         """
         body, content_type = encoded(data)
-        pairs = _pairs(headers)
+        pairs = list(pairs_of(headers))
         if body and not any(name.lower() == "content-type" for name, _ in pairs):
             pairs.append(("Content-Type", content_type))
         pairs.append((deadline.HEADER, str(int(self._left_s(timeout_s) * 1000))))
-        path = quote(method if method.startswith("/") else f"/{method}", safe="/?&=%:@!$'()*+,;~-._")
+        path = path_of(method, self._caller)
         return self.request(verb, path, headers=pairs, body=body, timeout_s=timeout_s, idempotent=idempotent)
 
     @call_traits(waits=True)
@@ -96,26 +97,25 @@ class Invocation(Portable[InvocationDriver[Any]]):
         Args:
             verb: An HTTP method.
             path: Percent-encoded, with its query; begins with `/`.
-            stream: Leave the body unread in `response.stream`; the deadline then covers only the headers.
+            stream: Leave the body unread in `response.stream`; the deadline then
+                covers the headers, and each piece of the body has as long.
             timeout_s: As in `invoke`.
             idempotent: As in `invoke`.
 
         Raises:
-            InvalidArgumentError: *path* does not begin with `/`. Nothing was sent.
+            InvalidArgumentError: *verb*, *path* or a header cannot be sent. Nothing was sent.
             UnavailableError: As in `invoke`.
             DeadlineError: As in `invoke`.
         """
-        if not path.startswith("/"):
-            raise InvalidArgumentError(f"invocation {self.name!r}: path {path!r} must begin with '/'")
+        check_target(verb, path, self._caller)
+        pairs = self._checked(headers, len(body))
         if len(body) > self._max_body_bytes:
-            refuse(f"invocation {self.name!r}", "the body", len(body), self._limits, "max_body_bytes")
+            refuse(self._caller, "the body", len(body), self._limits, "max_body_bytes")
         verb = verb.upper()
         left_s = self._left_s(timeout_s)
         repeat = verb in IDEMPOTENT_VERBS if idempotent is None else idempotent
         if not telemetry.tracing():
-            return self._send(
-                InvocationRequest(verb, path, tuple(_pairs(headers)), body), left_s, repeat, stream
-            )
+            return self._send(InvocationRequest(verb, path, pairs, body), left_s, repeat, stream)
         attributes = {
             "http.request.method": verb,
             "url.path": path.partition("?")[0],
@@ -124,7 +124,7 @@ class Invocation(Portable[InvocationDriver[Any]]):
         with telemetry.span(verb, attributes) as span:
             carrier: dict[str, str] = {}
             telemetry.inject(carrier)
-            request = InvocationRequest(verb, path, (*_pairs(headers), *carrier.items()), body)
+            request = InvocationRequest(verb, path, (*pairs, *carrier.items()), body)
             response = self._send(request, left_s, repeat, stream)
             if span is not None:
                 span.set_attribute("http.response.status_code", response.status)
@@ -138,6 +138,14 @@ class Invocation(Portable[InvocationDriver[Any]]):
         """See `Portable.summary`."""
         endpoints = self.inspect()
         return f"{sum(one.available for one in endpoints)} of {len(endpoints)} endpoints available"
+
+    def _checked(self, headers: Headers, body_bytes: int) -> tuple[tuple[str, str], ...]:
+        given = pairs_of(headers)
+        if (body_bytes, given) == self._last_checked:  # the same as last time, as those of a session are
+            return given
+        pairs = checked_pairs(given, body_bytes, self._caller)
+        self._last_checked = (body_bytes, pairs)
+        return pairs
 
     def _left_s(self, timeout_s: float | None) -> float:
         return deadline.remaining_s(self._guard.policy.deadline_s if timeout_s is None else timeout_s)
@@ -161,7 +169,3 @@ class Invocation(Portable[InvocationDriver[Any]]):
                 f"invocation {self.name!r}: no complete response within {left_s:.3g} s"
             ) from error
         self._guard.fail("call", error)
-
-
-def _pairs(headers: Headers) -> list[tuple[str, str]]:
-    return list(headers.items()) if isinstance(headers, Mapping) else list(headers)

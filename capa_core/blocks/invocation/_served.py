@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import socket
-import threading
-from typing import TYPE_CHECKING, Any, Self
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Self
 
+from capa_core.call import telemetry
 from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import UnavailableError
+from capa_core.supervision import SupervisedThread
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+_DRAIN_S = 5.0
+_THREADS_END_S = 0.5
 
 
 @blocking()
@@ -24,8 +32,10 @@ class Served:
         UnavailableError: The address is in use or cannot be bound.
     """
 
-    def __init__(self, application: WSGIApplication, *, host: str, port: int, threads: int) -> None:
-        from waitress.server import create_server
+    def __init__(
+        self, application: WSGIApplication, *, host: str, port: int, threads: int, connections: int
+    ) -> None:
+        from capa_core.blocks.invocation._waitress import Server
 
         try:
             listener = socket.create_server((host, port))
@@ -34,37 +44,37 @@ class Served:
                 f"cannot listen on {host}:{port}: {error.strerror}. Free the port or choose another."
             ) from error
         self.url: str = f"http://{host}:{listener.getsockname()[1]}"
-        self._channels: dict[int, Any] = {}
-        self._server: Any = create_server(
-            application,
-            sockets=[listener],
-            threads=threads,
-            map=self._channels,
-            clear_untrusted_proxy_headers=True,
+        log = partial(telemetry.logger, "invocation", self.url)
+        self._server = Server(application, listener, threads=threads, connections=connections, log=log)
+        self._thread = SupervisedThread(
+            f"capa-serve-{self.url}", self._server.run, log=log, stopping=lambda: False
         )
-        self._thread = threading.Thread(target=self._server.run, name=f"capa-serve-{self.url}", daemon=True)
         self._thread.start()
 
     @call_traits(waits=True)
     def close(self) -> None:
-        """Stop accepting requests, wait up to 5 s for running ones, and free the port. A second call does nothing."""
-        if self._thread.is_alive():
-            self._server.trigger.pull_trigger(self._stop)
-            self._thread.join()
+        """Free the port, wait up to 5 s for running requests and their answers, and end. Twice does nothing."""
+        if not self._thread.is_alive():
+            return
+        end = time.monotonic() + _DRAIN_S
+        # Only the thread of the loop may touch its sockets.
+        self._tell(self._server.stop_accepting)
+        while self._server.is_busy() and time.monotonic() < end:
+            time.sleep(0.01)
+        patience_s = max(_THREADS_END_S, end - time.monotonic())
+        self._tell(partial(self._server.stop, patience_s))
+        self._thread.join()
+
+    def _tell(self, work: Callable[[], object]) -> None:
+        """Have *work* done in the thread of the loop, unless that has ended meanwhile and closed its sockets."""
+        try:
+            self._server.trigger.pull_trigger(work)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _stop(self) -> None:
-        # Runs in the server's own thread, the only one that may touch its sockets; its loop ends with the last socket.
-        from waitress import wasyncore
-
-        self._server.task_dispatcher.shutdown()
-        for channel in list(self._server.active_channels.values()):
-            for request in filter(None, (*channel.requests, channel.request)):
-                request.close()
-            channel.handle_close()  # unlike `close` it also closes the files that hold large bodies
-        wasyncore.close_all(self._channels)

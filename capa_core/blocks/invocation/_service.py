@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar, Union, overload
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 from capa_core.blocks.invocation.driver import InvocationRequest, InvocationResponse
 from capa_core.call import deadline, telemetry
-from capa_core.call.body import encoded
+from capa_core.call.body import encoded, loads
 from capa_core.call.handlers import check_plain
 from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import (
@@ -40,6 +41,10 @@ STATUS_BY_ERROR: tuple[tuple[type[CapaError], HTTPStatus], ...] = (
     (DeadlineError, HTTPStatus.GATEWAY_TIMEOUT),
     (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
+
+
+_COUNT = re.compile(r"[0-9]{1,15}")
+_PIECE_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class Call:
             InvalidArgumentError: It is not JSON; the caller gets status 400.
         """
         try:
-            return json.loads(self.data)
+            return loads(self.data)
         except ValueError as error:
             raise InvalidArgumentError(f"{self.method}: the body is not JSON: {error}") from error
 
@@ -142,19 +147,33 @@ class Service:
         if request.verb not in verbs:
             return _problem(HTTPStatus.METHOD_NOT_ALLOWED, f"{method!r} answers {', '.join(sorted(verbs))}")
         call = Call(method, request)
-        with telemetry.continued({name.lower(): value for name, value in request.headers}), _bounded(call):
+        given = call.header(deadline.HEADER)
+        if not _COUNT.fullmatch(given):
+            return self._traced(handler, call)
+        with deadline.within(int(given) / 1000):
+            return self._traced(handler, call)
+
+    def _traced(self, handler: Handler, call: Call) -> InvocationResponse:
+        if not telemetry.tracing():
             return self._run(handler, call)
+        with telemetry.continued({name.lower(): value for name, value in call.request.headers}):
+            return self._run(self._in_span(handler), call)
+
+    def _in_span(self, handler: Handler) -> Handler:
+        def spanned(call: Call) -> Any:
+            name = f"{call.request.verb} /{call.method}"
+            with telemetry.span(name, {"capa.service": self.name}, kind="SERVER"):
+                return _response(handler(call))
+
+        return spanned
 
     def _run(self, handler: Handler, call: Call) -> InvocationResponse:
         try:
-            with telemetry.span(
-                f"{call.request.verb} /{call.method}", {"capa.service": self.name}, kind="SERVER"
-            ):
-                return _response(handler(call))
+            return _response(handler(call))
         except CapaError as error:
             status = next((status for kind, status in STATUS_BY_ERROR if isinstance(error, kind)), None)
             return _problem(status or HTTPStatus.INTERNAL_SERVER_ERROR, str(error), error.code)
-        except Exception:  # noqa: BLE001 - the caller gets a status; the reason is logged here
+        except (Exception, SystemExit):  # noqa: BLE001 - the caller gets a status; the reason is logged here
             self._log.exception("method failed", method=call.method)
             return _problem(
                 HTTPStatus.INTERNAL_SERVER_ERROR, f"{call.method!r} failed; see the service's log"
@@ -163,37 +182,60 @@ class Service:
     @call_traits(immediate=True)
     def wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer as a WSGI application (PEP 3333), for any WSGI server."""
-        response = self.answer(_request(environ))
+        try:
+            response = self.answer(_request(environ))
+        except InvalidArgumentError as error:
+            response = _problem(HTTPStatus.BAD_REQUEST, str(error), error.code)
         start_response(f"{response.status} {response.reason}", response.headers)
         return [response.body]
 
     @call_traits(opens=True)
-    def serve(self, *, host: str = "127.0.0.1", port: int = 0, threads: int = 8) -> Served:
+    def serve(
+        self, *, host: str = "127.0.0.1", port: int = 0, threads: int = 8, connections: int = 4096
+    ) -> Served:
         """Serve over HTTP in background threads until the result is closed; *port* 0 takes a free one.
+
+        Args:
+            connections: The most at a time, and at most half of the descriptors that the process may open. Above it
+                the one that has waited longest for a request is closed.
 
         Raises:
             UnavailableError: The address is in use or cannot be bound.
         """
         from capa_core.blocks.invocation._served import Served
 
-        return Served(self.wsgi, host=host, port=port, threads=threads)
-
-
-def _bounded(call: Call) -> Any:
-    given = call.header(deadline.HEADER)
-    return deadline.within(int(given) / 1000 if given.isdigit() else 86_400.0)
+        return Served(self.wsgi, host=host, port=port, threads=threads, connections=connections)
 
 
 def _request(environ: WSGIEnvironment) -> InvocationRequest:
-    path = environ.get("PATH_INFO", "/").encode("latin-1").decode("utf-8", "replace")
+    # The server has decoded it; `answer` decodes once more, and `%252e` is no dot.
+    path = quote(environ.get("PATH_INFO", "/").encode("latin-1"), safe="/&=:@!$'()*+,;~-._")
     query = environ.get("QUERY_STRING", "")
-    length = int(environ.get("CONTENT_LENGTH") or 0)
     return InvocationRequest(
         verb=environ["REQUEST_METHOD"],
         path=f"{path}?{query}" if query else path,
         headers=tuple(_headers(environ)),
-        body=environ["wsgi.input"].read(length) if length else b"",
+        body=_body(environ),
     )
+
+
+def _body(environ: WSGIEnvironment) -> bytes:
+    """Return the body. Its length is only a claim of the caller: it is read in pieces, as they arrive.
+
+    Raises:
+        InvalidArgumentError: The length is not a number, or less arrived.
+    """
+    given = environ.get("CONTENT_LENGTH") or "0"
+    if not _COUNT.fullmatch(given):
+        raise InvalidArgumentError(f"Content-Length is {given!r:.40}: give a number of bytes")
+    left, pieces = int(given), []
+    while left:
+        piece = environ["wsgi.input"].read(min(left, _PIECE_BYTES))
+        if not piece:
+            raise InvalidArgumentError(f"the body ended {left} bytes before its Content-Length")
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
 
 
 def _headers(environ: WSGIEnvironment) -> Iterator[tuple[str, str]]:

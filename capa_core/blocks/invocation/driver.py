@@ -100,8 +100,9 @@ class InvocationDriver(Driver[SettingsT]):
     ) -> InvocationResponse:
         """Return the response, regardless of its status.
 
-        The whole call, including reading the body (unless *stream*), *must* end within *timeout_s*. It *must* raise an
-        error that `not_sent` recognises if, and only if, the service cannot have received the request.
+        The whole call, including reading the body, *must* end within *timeout_s*; with *stream*, reading the body may
+        take longer, and each wait for a piece of it *must* end within *timeout_s*. It *must* raise an error that
+        `not_sent` recognises if, and only if, the service cannot have received the request.
         """
 
     @abstractmethod

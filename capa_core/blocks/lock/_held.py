@@ -1,4 +1,4 @@
-"""A held lock: its fencing token, whether it still holds, and its release."""
+"""A held lock: its fencing token, its check, and its release."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Held:
     Attributes:
         name: Of the lock.
         owner: The name by which the engine knows the holder.
-        token: Grows with each acquisition. Send it with each write to what the lock protects, and have that refuse
+        token: Grows with each acquisition. Send it with each write to the protected resource, which must refuse
             a token below the highest that it has seen: no other way is safe against a holder that was paused.
         lost: Set before another holder can have the lock. Check it between the steps of long work.
         lease_s: Seconds after the death of the holder until the lock is free.
@@ -41,7 +41,7 @@ class Held:
         """Call *callback* with this object, once, from another thread, when the lock is lost; at once if it is.
 
         Raises:
-            InvalidArgumentError: *callback* is no plain function.
+            InvalidArgumentError: *callback* is not a plain function.
         """
         check_plain("callback", callback)
         self._lease.on_lost(partial(callback, self))
@@ -51,7 +51,7 @@ class Held:
         """Do nothing while the lock is held.
 
         Raises:
-            LockLostError: It is lost: stop, and do not write what it protects.
+            LockLostError: It is lost: stop, and do not write to the protected resource.
         """
         self._lease.check()
 
@@ -59,7 +59,7 @@ class Held:
         """Free the lock. Once that is done, another `release` does nothing.
 
         Raises:
-            LockLostError: It was lost before: what it protects may have been changed by others meanwhile.
+            LockLostError: It was lost before: others may have changed the protected resource meanwhile.
             UnavailableError: The engine did not answer. The lock is free when its lease ends, at the latest.
         """
         if not self._lease.released:

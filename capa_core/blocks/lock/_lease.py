@@ -1,4 +1,4 @@
-"""The lease of an acquired lock: until when it holds, and the signal of its loss."""
+"""The lease of an acquired lock: its end, and the signal of its loss."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from capa_core.call import telemetry
 from capa_core.errors import LockLostError
+from capa_core.supervision import LoggedThread
 
 MARGIN = 0.1
 """The part of the lease by which a lock counts as lost early: the holder needs some time to stop."""
@@ -87,12 +89,10 @@ class Lease:
             callbacks, self._callbacks = self._callbacks, []
         self.lost.set()
         if callbacks:
-            threading.Thread(
-                target=self._call_all, args=(callbacks,), name="capa-lock-lost", daemon=True
-            ).start()
+            LoggedThread("capa-lock-lost", partial(self._call_all, callbacks)).start()
 
     def failed_to_renew(self, error: BaseException) -> None:
-        """Remember why a renewal failed, in case the lease ends before another succeeds."""
+        """Store the error of a renewal, in case the lease ends before another succeeds."""
         self._cause = error
 
     def check(self) -> None:
@@ -107,7 +107,7 @@ class Lease:
     def error(self) -> LockLostError:
         """Return the error for the loss, with its reason."""
         error = LockLostError(
-            f"the lock {self.name!r} was lost: {self._reason}. Others may hold it: check what it protects."
+            f"the lock {self.name!r} was lost: {self._reason}. Others may hold it: check the protected resource."
         )
         error.__cause__ = self._cause
         return error
@@ -131,5 +131,5 @@ class Lease:
         for callback in callbacks:
             try:
                 callback()
-            except Exception:  # noqa: BLE001 - there is no caller to raise it to, and the others must be called too
+            except BaseException:  # noqa: BLE001 - there is no caller to raise it to, and the others must be called too
                 telemetry.logger("lock", self.name).exception("a callback for a lost lock failed")

@@ -1,7 +1,8 @@
-"""Locks by name: acquire and release them on whatever engine serves the component."""
+"""Locks by name: acquire and release them on the engine of the component."""
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import socket
@@ -17,7 +18,7 @@ from capa_core.blocks.lock._held import Held
 from capa_core.blocks.lock._lease import Lease, now
 from capa_core.blocks.lock._renewer import LeaseRenewer
 from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockLimits, LockStatus
-from capa_core.call import DEFAULT_POLICY, Policy, cancellation
+from capa_core.call import DEFAULT_POLICY, Policy, cancellation, telemetry
 from capa_core.call.checks import Duration, seconds
 from capa_core.call.portable import Portable
 from capa_core.call.traits import blocking, call_traits
@@ -30,7 +31,7 @@ _LONGEST_POLL_S = 0.25
 
 
 class Locks(Portable[LockDriver[Any]]):
-    """Locks by name, on whatever engine serves this component. Safe for many threads.
+    """Locks by name, on the engine of this component. Safe for many threads.
 
     A lock is a lease: a holder that dies or hangs loses it when the lease ends. So a lock alone never keeps a paused
     holder from writing late; the token does (see `Held.token`).
@@ -48,6 +49,7 @@ class Locks(Portable[LockDriver[Any]]):
         super().__init__("lock", driver, name, policy)
         self._renewer = LeaseRenewer(driver, self._guard)
         self._limits = driver.limits
+        self._blocked_since: dict[str, float] = {}
 
     @property
     def limits(self) -> LockLimits:
@@ -64,22 +66,26 @@ class Locks(Portable[LockDriver[Any]]):
             timeout: How long `with` waits for the lock; `None` for the component's `deadline_s`.
         """
         check_text("the name of a lock", name)
-        timeout_s = self._guard.policy.deadline_s if timeout is None else seconds("timeout", timeout)
+        timeout_s = (
+            self._guard.policy.deadline_s if timeout is None else seconds("timeout", timeout, most=math.inf)
+        )
         return Lock(self._acquired, name, lease_seconds(lease, self._limits), timeout_s)
 
     def try_lock(self, name: str, owner: str, *, lease: Duration = DEFAULT_LEASE) -> int | None:
         """Acquire the lock for *owner* and return its token, or `None` at once if another owner holds it.
 
-        It is not renewed: call again with the same owner to start the lease anew. This and `unlock` are for callers
+        It is not renewed: call again with the same owner to restart the lease. This and `unlock` are for callers
         that manage the owner themselves; for all others there is `lock`.
 
         Retries: repeated; the same owner gets the same token.
         """
         check_text("the name of a lock", name)
         check_text("the owner of a lock", owner)
-        return self._guard.safe(
-            "acquire", self._driver.acquire, name, owner, lease_seconds(lease, self._limits)
-        )
+        lease_s = lease_seconds(lease, self._limits)
+        token = self._guard.safe("acquire", self._driver.acquire, name, owner, lease_s)
+        if token is None:
+            self._report_foreign(name, lease_s)
+        return token
 
     def unlock(self, name: str, owner: str) -> None:
         """Free the lock that *owner* acquired by `try_lock`.
@@ -96,7 +102,7 @@ class Locks(Portable[LockDriver[Any]]):
             )
 
     def inspect(self) -> Iterator[LockStatus]:
-        """Yield each lock that is held, by whatever process: holder, token and what is left of the lease.
+        """Yield each held lock of all processes: holder, token and remaining lease.
 
         Raises:
             UnsupportedError: The component has no INSPECT.
@@ -111,12 +117,16 @@ class Locks(Portable[LockDriver[Any]]):
         """See `Portable.summary`."""
         if not self._features[LockFeature.INSPECT]:
             return ""
-        return f"{sum(1 for _ in self.inspect()):,} held"
+        held = f"{sum(1 for _ in self.inspect()):,} held"
+        others = self._guard.safe("inspect", lambda: sorted(self._driver.foreign()))
+        if not others:
+            return held
+        return f"{held}, {len(others):,} blocked by what another program wrote: {', '.join(others[:3])}"
 
     def _inspected(self) -> Iterator[LockStatus]:
         try:
             yield from self._guard.safe("inspect", self._driver.inspect)
-        except Exception as error:  # noqa: BLE001 - as in Guard: by its Capa name, or as it is
+        except Exception as error:  # noqa: BLE001 - as in Guard: translated, or unchanged
             self._guard.fail("inspect", error)
 
     def close(self) -> None:
@@ -140,10 +150,25 @@ class Locks(Portable[LockDriver[Any]]):
 
         token = self._guard.safe("acquire", acquire)
         if token is None:
+            self._report_foreign(name, lease_s)
             return None
         lease = Lease(name, owner=owner, token=token, lease_s=lease_s, started=started)
         self._renewer.add(lease)
         return Held(lease, self._renewer.release)
+
+    def _report_foreign(self, name: str, lease_s: float) -> None:
+        """Warn once of a value of another program that has kept the lock from all owners for a lease."""
+        place = self._driver.in_the_way.get(name) if self._driver.in_the_way else None
+        if place is None:
+            self._blocked_since.pop(name, None)
+        elif now() - self._blocked_since.setdefault(name, now()) >= lease_s:
+            self._blocked_since[name] = math.inf
+            telemetry.logger("lock", self.name).warning(
+                "a lock cannot be acquired: another program wrote a value in its place, which nobody releases."
+                " Look for that program, and remove the value",
+                lock=name,
+                place=place,
+            )
 
 
 @blocking()
@@ -177,7 +202,7 @@ class Lock:
 
         Retries: repeated; the engine recognises its holder.
         """
-        timeout_s = self.timeout_s if timeout is None else seconds("timeout", timeout)
+        timeout_s = self.timeout_s if timeout is None else seconds("timeout", timeout, most=math.inf)
         owner = _new_owner()
         end = time.monotonic() + timeout_s
         pause_s = _FIRST_POLL_S
@@ -187,7 +212,7 @@ class Lock:
                 raise DeadlineError(
                     f"the lock {self.name!r} was held by others for {timeout_s:g} s. Try again, or wait longer."
                 )
-            # Jitter, so that waiters that began together do not go on asking together.
+            # Jitter, so that waiters that began together do not retry together.
             cancellation.sleep(min(left_s, random.uniform(pause_s / 2, pause_s)))  # noqa: S311 - no secret
             pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)
         return held
@@ -217,5 +242,5 @@ class Lock:
 
 
 def _new_owner() -> str:
-    """Return a name that no other holder has, and by which a person finds the process."""
+    """Return a unique name for a holder, with its host and process."""
     return f"{socket.gethostname()}/{os.getpid()}/{os.urandom(8).hex()}"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 from capa_core.blocks.lock._lease import Lease, now
 from capa_core.blocks.lock.driver import LockDriver
-from capa_core.call import Guard
+from capa_core.call import Guard, telemetry
 from capa_core.errors import CapaError
+from capa_core.supervision import LoggedThread, SupervisedThread
 
 _TRIES_IN_LEASE = 12
+_LONGEST_REST_S = 0.1
+"""The rest of the watching thread after a failure: losses of short leases are signalled late meanwhile."""
 
 
 class LeaseRenewer:
@@ -33,8 +37,7 @@ class LeaseRenewer:
         with self._changed:
             self._leases.add(lease)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="capa-lock-renewer", daemon=True)
-                self._thread.start()
+                self._start()
             elif lease.renew_at < self._wakes_at:
                 self._changed.notify()
 
@@ -77,6 +80,17 @@ class LeaseRenewer:
             lease.leave_to_parent()
         self._leases.clear()
 
+    def _start(self) -> None:
+        thread = SupervisedThread(
+            "capa-lock-renewer",
+            self._run,
+            log=self._log,
+            stopping=lambda: False,  # `_run` itself sees that no lease is left, and says that it ended
+            longest_rest_s=_LONGEST_REST_S,
+        )
+        thread.start()
+        self._thread = thread
+
     def _run(self) -> None:
         changed = self._changed
         with changed:
@@ -93,7 +107,11 @@ class LeaseRenewer:
             self._leases.discard(lease)
         elif lease.renew_at <= now() and not lease.renewing:
             lease.renewing = True
-            threading.Thread(target=self._renew, args=(lease,), name="capa-lock-renewal", daemon=True).start()
+            try:
+                LoggedThread("capa-lock-renewal", partial(self._renew, lease), log=self._log).start()
+            except BaseException:  # no thread could be started: the next round tries again
+                lease.renewing = False
+                raise
 
     def _renew(self, lease: Lease) -> None:
         started = now()
@@ -102,6 +120,9 @@ class LeaseRenewer:
             still_ours = self._guard.once("renew", self._driver.renew, lease.name, lease.owner, lease.lease_s)
         except CapaError as error:
             lease.failed_to_renew(error)
+        except BaseException as error:
+            lease.failed_to_renew(error)
+            raise
         else:
             if still_ours:
                 lease.renewed(started)
@@ -111,3 +132,6 @@ class LeaseRenewer:
             lease.renewing = False
             with self._changed:
                 self._changed.notify()
+
+    def _log(self) -> Any:
+        return telemetry.logger("lock", self._guard.name)

@@ -22,13 +22,13 @@ class LockFeature(Feature):
     FENCING = ("fencing", Level.ALWAYS)
     """Each acquisition has a number above all earlier ones of that lock."""
     RENEW = ("renew", Level.ALWAYS)
-    """A holder can start its lease anew."""
+    """A holder can restart its lease."""
     SHARED = ("shared", Level.COMMON)
     """Several processes contend for the same locks."""
     DURABLE = ("durable", Level.COMMON)
     """Holders and tokens survive a crash of the engine."""
     INSPECT = ("inspect", Level.COMMON)
-    """The locks that are held can be listed with holder, token and what is left of the lease."""
+    """The locks that are held can be listed with holder, token and remaining lease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class LockStatus:
     """A lock that is held.
 
     Attributes:
-        owner: What the engine knows the holder by; for `Locks.lock`, host, process and a random part.
+        owner: The name by which the engine knows the holder; for `Locks.lock`, host, process and a random part.
         token: The fencing token.
         left_s: Seconds until the lease ends, unless it is renewed.
     """
@@ -63,7 +63,16 @@ class LockStatus:
 
 
 class LockDriver(Driver[SettingsT]):
-    """Leases by name. Names are 1 to 512 characters; owners are unique texts that the portable type makes."""
+    """Leases by name. Names are 1 to 512 characters; owners are unique texts that the portable type makes.
+
+    Attributes:
+        in_the_way: Lock → place of what another program wrote there, as the last `acquire` of the lock found it. Such a
+            lock counts as held by another owner; nobody renews or releases it.
+    """
+
+    def __init__(self, settings: SettingsT) -> None:
+        super().__init__(settings)
+        self.in_the_way: dict[str, str] = {}
 
     @property
     def limits(self) -> LockLimits:
@@ -77,13 +86,13 @@ class LockDriver(Driver[SettingsT]):
         Tokens *must* grow with each acquisition of *name*, also after the lock was free for long. Where a count
         could get lost, it *must* begin at the milliseconds since the epoch, which no earlier count has reached.
 
-        A second `acquire` by the owner that holds it starts the lease anew and returns the same token, so that a
+        A second `acquire` by the owner that holds it restarts the lease and returns the same token, so that a
         repeat after a lost answer is safe. The lease begins no earlier than the call.
         """
 
     @abstractmethod
     def renew(self, name: str, owner: str, lease_s: float) -> bool:
-        """Start the lease anew and return `True`; return `False` if *owner* no longer holds the lock."""
+        """Restart the lease and return `True`; return `False` if *owner* no longer holds the lock."""
 
     @abstractmethod
     def release(self, name: str, owner: str) -> bool:
@@ -95,3 +104,7 @@ class LockDriver(Driver[SettingsT]):
         It *must not* hold a lock or a connection between two of them, nor all of them in this process.
         """
         raise NotImplementedError
+
+    def foreign(self) -> Iterator[str]:
+        """Yield the place of each value of another program that keeps a lock from being acquired. INSPECT."""
+        return iter(())

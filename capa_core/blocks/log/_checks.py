@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import cast
 
 from capa_core.blocks.log.driver import LONGEST_NAME, Bounds, OutgoingRecord, Partition
-from capa_core.call.checks import check_printable
+from capa_core.call.checks import check_printable, check_unicode
 from capa_core.errors import InvalidArgumentError
 
 LEAST_SESSION_S = 1.0
@@ -19,13 +19,13 @@ _LATEST_S = 253_402_300_800.0
 """The years 1 to 9999, those of `datetime`."""
 
 
-def check_name(what: str, name: object) -> str:
+def check_name(subject: str, name: object) -> str:
     """Return *name* if it can be a topic or a group on every engine.
 
     Raises:
         InvalidArgumentError: It is not 1 to 255 printable characters.
     """
-    return check_printable(what, name, LONGEST_NAME)
+    return check_printable(subject, name, LONGEST_NAME)
 
 
 def check_topics(topics: object) -> list[str]:
@@ -66,6 +66,7 @@ def check_record(record: OutgoingRecord) -> OutgoingRecord:
     for name, value in cast("Mapping[object, object]", headers).items():
         if not isinstance(name, str) or not isinstance(value, bytes):
             raise InvalidArgumentError(f"header {name!r}: names are text and values bytes")
+        check_unicode("the name of a header", name)
     return record
 
 
@@ -73,7 +74,7 @@ def epoch_seconds(value: datetime | float | None) -> float | None:
     """Return seconds since the epoch.
 
     Raises:
-        InvalidArgumentError: *value* has no time zone, or is no time within the years 1 to 9999.
+        InvalidArgumentError: *value* has no time zone, or is not a time within the years 1 to 9999.
     """
     if isinstance(value, datetime):
         if value.tzinfo is None:
@@ -92,14 +93,14 @@ def check_partition(partition: object) -> Partition:
         topic: object = partition.topic
         if isinstance(topic, str) and _is_whole(partition.number, _LARGEST_NUMBER):
             return partition
-    raise InvalidArgumentError(f"{partition!r} is no partition: give a Partition of a topic and a number")
+    raise InvalidArgumentError(f"{partition!r} is not a partition: give a Partition of a topic and a number")
 
 
 def check_partitions(partitions: object) -> list[Partition]:
     """Return *partitions* if each of them may exist.
 
     Raises:
-        InvalidArgumentError: One is no partition, or *partitions* are no collection.
+        InvalidArgumentError: One is not a partition, or *partitions* is not a collection.
     """
     if isinstance(partitions, Partition) or not isinstance(partitions, Iterable):
         raise InvalidArgumentError(f"partitions are {partitions!r}: give a collection of Partition")
@@ -110,7 +111,7 @@ def numbered(topic: str, numbers: object) -> list[Partition]:
     """Return the partitions of *topic* with these *numbers*.
 
     Raises:
-        InvalidArgumentError: One is no number from 0, or *numbers* are no collection.
+        InvalidArgumentError: One is not a number from 0, or *numbers* is not a collection.
     """
     if not isinstance(numbers, Iterable):
         raise InvalidArgumentError(f"partitions are {numbers!r}: give a collection of numbers")
@@ -125,7 +126,7 @@ def check_offset(partition: Partition, offset: object) -> int:
     """
     if not _is_whole(offset, LARGEST_OFFSET):
         raise InvalidArgumentError(
-            f"{partition.topic}/{partition.number}: {offset!r} is no offset. "
+            f"{partition.topic}/{partition.number}: {offset!r} is not an offset. "
             f"Give a whole number from 0 to {LARGEST_OFFSET}"
         )
     return cast("int", offset)
@@ -135,7 +136,7 @@ def check_offsets(offsets: Mapping[Partition, int]) -> None:
     """Check the partitions and the offsets of *offsets*.
 
     Raises:
-        InvalidArgumentError: A key is no partition, or a value no offset.
+        InvalidArgumentError: A key is not a partition, or a value not an offset.
     """
     for partition, offset in offsets.items():
         check_offset(check_partition(partition), offset)
@@ -159,7 +160,7 @@ def check_within(offsets: Mapping[Partition, int], bounds: Mapping[Partition, Bo
 def _check_seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not _EARLIEST_S <= value < _LATEST_S:
         raise InvalidArgumentError(
-            f"{value!r} is no time: give a datetime, or seconds since the epoch within the years 1 to 9999"
+            f"{value!r} is not a time: give a datetime, or seconds since the epoch within the years 1 to 9999"
         )
     return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -55,11 +56,11 @@ class _Consumer:
     def poll(self, max_records: int = 500, timeout: timedelta | float = 1.0) -> list[Record]:
         """Return 1 to *max_records* records as soon as there are any, or none after *timeout*.
 
-        The records of one partition come in order, each once, unless a partition changes hands or `seek` is called.
+        The records of one partition come in order, each once, unless it gets another owner or `seek` is called.
 
         Args:
             max_records: 1 to 10,000.
-            timeout: 0 looks once and does not wait.
+            timeout: 0 polls once and does not wait.
 
         Raises:
             ClosedError: The consumer was closed before. A close while waiting returns no records.
@@ -67,7 +68,7 @@ class _Consumer:
         """
         self._check_open(self._closed)
         check_count("max_records", max_records)
-        timeout_s = seconds("timeout", timeout)
+        timeout_s = seconds("timeout", timeout, most=math.inf)
         try:
             for part_s in parts(timeout_s):
                 records = self._driver.poll(max_records, part_s)
@@ -89,19 +90,19 @@ class _Consumer:
         return self._guard.safe("position", self._driver.position, check_partition(partition))
 
     def seek(self, partition: Partition, to: int | datetime | Start) -> None:
-        """Read on from another place: an offset, the first record at or after a time, the beginning or the end.
+        """Read on from another position: an offset, the first record at or after a time, the beginning or the end.
 
         An offset before the first record means the first one. The end is the largest offset: one past it would hide
-        the records that come next.
+        the next records.
 
         Raises:
             ConflictError: The partition is not this consumer's.
-            InvalidArgumentError: *to* is no such place, or past the end.
+            InvalidArgumentError: *to* is not such a position, or past the end.
             UnsupportedError: *to* is a time, and the component cannot find positions by time.
         """
         self._check_open()
         offsets = offsets_of(self._guard, self._log, [check_partition(partition)], to)
-        # A partition that does not exist is none of this consumer's: the driver refuses it, whatever the offset.
+        # A partition that does not exist is not this consumer's: the driver refuses it with any offset.
         self._guard.safe("seek", self._driver.seek, partition, offsets.get(partition, 0))
 
     def rewind(self, records: Iterable[Record]) -> None:
@@ -109,7 +110,7 @@ class _Consumer:
 
         Raises:
             ConflictError: A partition is not this consumer's. Others may have been moved.
-            InvalidArgumentError: *records* are no records. Nothing was moved.
+            InvalidArgumentError: *records* holds something else than records. Nothing was moved.
         """
         self._check_open()
         firsts: dict[Partition, int] = {}
@@ -135,7 +136,7 @@ class _Consumer:
     def close(self) -> None:
         """End a waiting `poll`; a member leaves its group at once. A second `close` waits for the first.
 
-        What was polled and not committed comes again to other members.
+        Records that were polled and not committed are read again by other members.
 
         Raises:
             UnavailableError: The engine did not answer. The group waits for the end of the session.
@@ -161,7 +162,7 @@ class _Consumer:
 
 @blocking()
 class LogReader(_Consumer):
-    """A consumer of fixed partitions without a group: it reads, and leaves no trace. Made by `Log.reader`."""
+    """A consumer of fixed partitions without a group: it reads, and stores nothing. Made by `Log.reader`."""
 
 
 @blocking()
@@ -177,41 +178,41 @@ class LogConsumer(_Consumer):
         self.group = group
 
     def commit(
-        self, what: Iterable[Record] | Mapping[Partition, int] | None = None, *, wait: bool = True
+        self, done: Iterable[Record] | Mapping[Partition, int] | None = None, *, wait: bool = True
     ) -> None:
-        """Make a position the group's: the next owner of the partition begins there.
+        """Commit the position of the group: the next owner of the partition begins there.
 
         Args:
-            what: Records that are done, whose partitions are committed behind the last of them; or the offset of
+            done: Records that are done, whose partitions are committed behind the last of them; or the offset of
                 the next record to read, by partition, at most the end; or `None` for the position of each partition.
                 An offset before the first record means the first one.
-            wait: `False` returns before the engine has it, and a crash may lose it.
+            wait: `False` returns before the engine has stored it, and a crash may lose it.
 
         Raises:
-            ConflictError: A partition went to another consumer meanwhile. Nothing was committed, and its records
-                come again there. A consumer that did not poll for its session may meet this before `on_lost`, which
-                is called inside its next `poll`.
-            InvalidArgumentError: *what* is none of these, or an offset is past the end. Nothing was committed.
-            UnavailableError: The engine did not answer. Any of it may be committed.
+            ConflictError: A partition moved to another consumer meanwhile. Nothing was committed, and its records
+                are read again there. A consumer that did not poll for its session may get this error before
+                `on_lost`, which is called inside its next `poll`.
+            InvalidArgumentError: *done* is none of these, or an offset is past the end. Nothing was committed.
+            UnavailableError: The engine did not answer. Any of the positions may be committed.
 
         Retries: safe.
         """
         self._check_open()
-        offsets = self._offsets(what)
+        offsets = self._offsets(done)
         if offsets:
             commits = {partition: Commit(offset) for partition, offset in offsets.items()}
             self._guard.safe("commit", self._driver.commit, commits, wait=wait)
 
-    def _offsets(self, what: Iterable[Record] | Mapping[Partition, int] | None) -> Mapping[Partition, int]:
-        if what is None:
+    def _offsets(self, done: Iterable[Record] | Mapping[Partition, int] | None) -> Mapping[Partition, int]:
+        if done is None:
             return {partition: self.position(partition) for partition in self.assignment}
-        if isinstance(what, Mapping):
-            check_offsets(what)
-            # Only here: the position of a consumer, and the place of a record, are within the bounds already.
-            check_within(what, self._guard.safe("bounds", self._log.bounds, what.keys()))
-            return what
+        if isinstance(done, Mapping):
+            check_offsets(done)
+            # Only here: the positions of consumers and records are within the bounds already.
+            check_within(done, self._guard.safe("bounds", self._log.bounds, done.keys()))
+            return done
         ends: dict[Partition, int] = {}
-        for record in _check_records(what):
+        for record in _check_records(done):
             ends[record.partition] = max(record.offset + 1, ends.get(record.partition, 0))
         return ends
 
@@ -250,7 +251,7 @@ def _check_records(records: object) -> list[Record]:
         found = list(cast("Iterable[object]", records))
         if all(isinstance(record, Record) for record in found):
             return cast("list[Record]", found)
-    raise InvalidArgumentError(f"{records!r} is no collection of records: give those that `poll` returned")
+    raise InvalidArgumentError(f"{records!r} is not a collection of records: give those that `poll` returned")
 
 
 def offsets_of(
@@ -266,7 +267,7 @@ def offsets_of(
         return _offsets_at(guard, log, partitions, to)
     if to is Start.KEPT or not isinstance(to, Start | int):
         raise InvalidArgumentError(
-            f"{to!r} is no place in a partition: give an offset, a datetime, Start.BEGINNING or Start.END"
+            f"{to!r} is not a place in a partition: give an offset, a datetime, Start.BEGINNING or Start.END"
         )
     if isinstance(to, int):
         for partition in partitions:

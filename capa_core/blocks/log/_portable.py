@@ -45,7 +45,7 @@ _NO_HEADERS: Mapping[str, bytes] = {}
 
 @dataclass(frozen=True, slots=True)
 class AppendResult:
-    """The outcome of one record of a batch: its place, or the error for which it was not stored."""
+    """The outcome of one record of a batch: its position, or the error for which it was not stored."""
 
     position: Position | None
     error: CapaError | None = None
@@ -59,8 +59,8 @@ class AppendResult:
 class Log(Portable[LogDriver[Any]]):
     """Topics of partitions, whose records stay after they were read. Safe for many threads.
 
-    Delivery is at least once: a retry, here or by the caller, may append a record twice, and a partition that changes
-    hands is read again from the last commit. For messages that are done one by one, use `pubsub`.
+    Delivery is at least once: a retry, here or by the caller, may append a record twice, and a partition that gets
+    another owner is read again from the last commit. For messages that are done one by one, use `pubsub`.
 
         position = log.append("orders", b"...", key=b"42")
         with log.consumer("orders", "billing") as consumer:
@@ -75,12 +75,12 @@ class Log(Portable[LogDriver[Any]]):
         super().__init__("log", driver, name, policy)
         self._limits = driver.limits
         self._max_record_bytes = bound(self._limits.max_record_bytes)
-        # Weak: a consumer that is merely dropped is no leak.
+        # Weak: a consumer without references is not a leak.
         self._open: WeakSet[LogConsumer | LogReader] = WeakSet()
 
     @property
     def limits(self) -> LogLimits:
-        """The most that the component takes; what is over it is refused before it is sent."""
+        """The most that the component accepts; larger arguments are refused before they are sent."""
         return self._limits
 
     def append(
@@ -96,10 +96,10 @@ class Log(Portable[LogDriver[Any]]):
         """Store one record and return its place. It is then as durable as the component can make it.
 
         Args:
-            topic: 1 to 255 printable characters; it comes into being by use.
+            topic: 1 to 255 printable characters; created by use.
             key: Records with one key stay in order: they go to one partition. `None` spreads them.
             headers: Names to bytes beside the value.
-            partition: The number of a partition, whatever the key.
+            partition: The number of a partition, in place of the key's.
             timestamp: An aware datetime, or seconds since the epoch within the years 1 to 9999; `None` for now.
 
         Raises:
@@ -124,7 +124,7 @@ class Log(Portable[LogDriver[Any]]):
             InvalidArgumentError: One of them is unusable. Nothing was stored.
             UnavailableError: The engine did not answer. Any of them may be stored.
 
-        Retries: at least once for each trip; the failures of single records are the caller's.
+        Retries: at least once for each request; the failures of single records are the caller's.
         """
         check_name("topic", topic)
         checked = [self._checked(record) for record in records]
@@ -160,14 +160,14 @@ class Log(Portable[LogDriver[Any]]):
         The group's position exists when this returns.
 
         Args:
-            topics: One topic or several; they come into being by use.
-            start: Where a new group begins.
+            topics: One topic or several; created by use.
+            start: The position at which a new group begins.
             session: A consumer that does not poll for so long loses its partitions: 1 s to 12 h. Kafka's least is 6 s.
-                It learns of that inside its next `poll`; a `commit` before that raises `ConflictError` for partitions
+                Its next `poll` calls `on_lost`; a `commit` before that raises `ConflictError` for partitions
                 that another consumer has taken.
             on_assigned: Called inside `poll` with partitions that were gained; may `seek`.
-            on_revoked: Called inside `poll` and `close` with partitions that are about to go; may `commit`.
-            on_lost: Called inside `poll` with partitions that went before; their records come again elsewhere.
+            on_revoked: Called inside `poll` and `close` with partitions that are about to move; may `commit`.
+            on_lost: Called inside `poll` with partitions that have moved; their new owners read the records again.
 
         Raises:
             InvalidArgumentError: An argument is outside these.
@@ -208,9 +208,9 @@ class Log(Portable[LogDriver[Any]]):
                 or the end.
 
         Raises:
-            InvalidArgumentError: *start* is no such place, or past the end of a partition; or *partitions* are no
-                numbers.
-            NotFoundError: There is no such topic, or no such partition in it.
+            InvalidArgumentError: *start* is not such a position, or past the end of a partition; or *partitions* has
+                something else than numbers.
+            NotFoundError: The topic, or a partition of it, does not exist.
             UnsupportedError: *start* is a time, and the component cannot find positions by time.
             UnavailableError: The engine did not answer.
         """
@@ -227,9 +227,9 @@ class Log(Portable[LogDriver[Any]]):
         return reader
 
     def create_topic(self, topic: str) -> list[Partition]:
-        """Return the partitions of *topic*, making it if it does not exist.
+        """Return the partitions of *topic*, creating it if it does not exist.
 
-        Appending makes a topic too; a reader needs one that exists.
+        Appending creates a topic too; a reader needs one that exists.
 
         Raises:
             UnavailableError: The engine did not answer.
@@ -239,7 +239,7 @@ class Log(Portable[LogDriver[Any]]):
         return self._guard.safe("create_topic", self._driver.create_topic, check_name("topic", topic))
 
     def topics(self) -> Iterator[str]:
-        """Yield the name of each topic once, in no order; those that come meanwhile may be missing.
+        """Yield the name of each topic once, in no order; topics that are created meanwhile may be missing.
 
         Raises:
             UnsupportedError: The component has no INSPECT.
@@ -267,7 +267,7 @@ class Log(Portable[LogDriver[Any]]):
         return self._guard.safe("partitions", self._driver.partitions, check_name("topic", topic))
 
     def bounds(self, topic: str) -> dict[Partition, Bounds]:
-        """Return for each partition which records there are; nothing for a topic that does not exist.
+        """Return the bounds of each partition; none for a topic that does not exist.
 
         Raises:
             UnavailableError: The engine did not answer.
@@ -283,7 +283,7 @@ class Log(Portable[LogDriver[Any]]):
         return self._guard.safe("groups", self._driver.groups, check_name("topic", topic))
 
     def committed(self, topic: str, group: str = "default") -> dict[Partition, int]:
-        """Return the offset of the next record that *group* reads, by partition; nothing if it does not exist.
+        """Return the offset of the next record that *group* reads, by partition; none if it does not exist.
 
         Raises:
             UnavailableError: The engine did not answer.
@@ -293,7 +293,7 @@ class Log(Portable[LogDriver[Any]]):
         return {partition: commit.offset for partition, commit in commits.items()}
 
     def lag(self, topic: str, group: str = "default") -> dict[Partition, int]:
-        """Return how many records *group* has not committed, by partition; all that there are if it does not exist.
+        """Return how many records *group* has not committed, by partition; all records if it does not exist.
 
         It is never negative.
 
@@ -306,8 +306,8 @@ class Log(Portable[LogDriver[Any]]):
     def inspect(self, topic: str) -> TopicStatus:
         """Return the partitions of *topic* with their bounds, and its groups with position and lag.
 
-        The numbers are read one after the other while others append and commit: a lag may be too large by what was
-        committed meanwhile.
+        The numbers are read one after the other while others append and commit: a lag may be too large by the
+        commits made meanwhile.
 
         Raises:
             UnavailableError: The engine did not answer.
@@ -362,7 +362,7 @@ class Log(Portable[LogDriver[Any]]):
 
     def close(self) -> None:
         """Close all consumers, then release the engine. A second `close` does nothing."""
-        with ExitStack() as steps:  # from the last to the first, each of them whatever becomes of the others
+        with ExitStack() as steps:  # from the last to the first, each even if others fail
             steps.callback(super().close)
             for user in list(self._open):
                 steps.callback(user.close)
@@ -370,17 +370,17 @@ class Log(Portable[LogDriver[Any]]):
     def _listed(self) -> Iterator[str]:
         try:
             yield from self._guard.safe("topics", self._driver.topics)
-        except Exception as error:  # noqa: BLE001 - as in Guard: by its Capa name, or as it is
+        except Exception as error:  # noqa: BLE001 - as in Guard: translated, or unchanged
             self._guard.fail("topics", error)
 
     def forget(self) -> None:
-        """Drop what a fork copied into this child; consumers stay with the parent."""
+        """Drop the state that a fork copied into this child; consumers stay with the parent."""
         self._open = WeakSet()
         super().forget()
 
 
 def _lag(bounds: Mapping[Partition, Bounds], committed: Mapping[Partition, int]) -> dict[Partition, int]:
-    # A client of the engine that is not Capa may have committed past the end.
+    # Other clients of the engine may have committed past the end.
     return {
         partition: max(0, each.end - max(each.first, committed.get(partition, 0)))
         for partition, each in bounds.items()

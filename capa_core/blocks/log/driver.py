@@ -40,7 +40,7 @@ class Start(Enum):
     """The position at which a new group, or a reader, begins."""
 
     BEGINNING = "beginning"
-    """The oldest record that there is."""
+    """The oldest record."""
     END = "end"
     """The first record appended from now on."""
     KEPT = "kept"
@@ -55,7 +55,7 @@ class Partition(NamedTuple):
 
 
 class Position(NamedTuple):
-    """The place of one record."""
+    """The position of one record."""
 
     partition: Partition
     offset: int
@@ -80,12 +80,12 @@ class Commit(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLimits:
-    """The most that a component takes; `None` where no limit is known.
+    """The most that a component accepts; `None` where no limit is known.
 
     Attributes:
         max_name_length: In characters, of topics and groups; the same on every component.
         max_record_bytes: Of one record: value, key and headers together.
-        max_batch: Records in one trip to the engine; the core makes several trips for more.
+        max_batch: Records in one request to the engine; the core sends several requests for more.
     """
 
     max_name_length: int = LONGEST_NAME
@@ -99,9 +99,9 @@ class OutgoingRecord:
 
     Attributes:
         key: Records with one key go to one partition; `None` spreads them evenly.
-        headers: Printable names to bytes; they travel beside the value.
+        headers: Printable names to bytes, stored beside the value.
         timestamp: Seconds since the epoch; `None` for now, by the clock of the engine or of this process.
-        partition: The number of the partition, whatever the key; `None` leaves the choice to the engine.
+        partition: The number of the partition, in place of the key's; `None` leaves the choice to the engine.
     """
 
     value: bytes
@@ -119,7 +119,7 @@ class OutgoingRecord:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as it was read; the fields are those of `OutgoingRecord`, and its place."""
+    """A record as it was read; the fields are those of `OutgoingRecord`, and its position."""
 
     partition: Partition
     offset: int
@@ -136,20 +136,20 @@ class AssignmentListener:
     """
 
     def wanted(self, partitions: Collection[Partition]) -> None:
-        """Take note that *partitions* are due to others, and stay until their polled records are committed.
+        """Called for *partitions* that are due to others, and stay until their polled records are committed.
 
-        Called at each `poll` until then, by engines that can wait. A consumer that has not begun with those records
-        can `seek` back to the commit.
+        Called at each `poll` until then, by engines that can wait. A consumer that has not begun to handle them can
+        `seek` back to the commit.
         """
 
     def assigned(self, partitions: Collection[Partition]) -> None:
-        """Take note of new partitions, before the first record of them is returned. The place to `seek`."""
+        """Called for new partitions, before their first record is returned. May `seek`."""
 
     def revoked(self, partitions: Collection[Partition]) -> None:
-        """Take note that *partitions* go to other consumers when this returns. The last chance to `commit`."""
+        """Called for *partitions* that move to other consumers when this returns. The last chance to `commit`."""
 
     def lost(self, partitions: Collection[Partition]) -> None:
-        """Take note that *partitions* went to other consumers already; a `commit` fails."""
+        """Called for *partitions* that have moved to other consumers; a `commit` fails."""
 
 
 class LogConsumerDriver(ABC):
@@ -165,7 +165,7 @@ class LogConsumerDriver(ABC):
 
         Must return as soon as there is one, and must be woken by `close`. Moves the position behind the records
         returned. Partitions are gained and lost here and nowhere else: a consumer that does not poll for its
-        `session_s` is taken for dead. With all partitions paused it returns none and only shows that it lives.
+        `session_s` is taken for dead. With all partitions paused it returns none, and the consumer counts as alive.
         """
 
     @abstractmethod
@@ -178,7 +178,7 @@ class LogConsumerDriver(ABC):
 
     @abstractmethod
     def seek(self, partition: Partition, offset: int) -> None:
-        """Read on from *offset*, or from the nearest record there is. Raise `ConflictError` for one not its own.
+        """Read on from *offset*, or from the nearest existing record. Raise `ConflictError` for one not its own.
 
         The core gives no offset past the end.
         """
@@ -193,33 +193,33 @@ class LogConsumerDriver(ABC):
 
     @abstractmethod
     def commit(self, offsets: Mapping[Partition, Commit], *, wait: bool = True) -> None:
-        """Make *offsets* the group's position.
+        """Commit *offsets* as the position of the group.
 
         Must raise `ConflictError`, and commit nothing, if one of the partitions is not this consumer's any more.
         The core gives no offset past the end.
-        With *wait* it is as durable as the engine can when this returns; without, it may get lost in a crash, and
-        an error may show at a later call. A reader has no group: `UnsupportedError`.
+        With *wait* it is as durable as the engine can when this returns; without, a crash may lose it, and
+        a later call may raise the error. A reader has no group: `UnsupportedError`.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Call `revoked` for what is assigned, end a waiting `poll`, and leave the group at once.
+        """Call `revoked` for the assigned partitions, end a waiting `poll`, and leave the group at once.
 
         A second `close` does nothing.
         """
 
 
 class LogDriver(Driver[SettingsT]):
-    """Topics come into being by use, with as many partitions as the settings say; groups by `create_group`."""
+    """Topics are created by use, with the number of partitions in the settings; groups by `create_group`."""
 
     @property
     def limits(self) -> LogLimits:
-        """The most that the engine takes. Read once, before anything is opened."""
+        """The most that the engine accepts. Read once, before anything is opened."""
         return LogLimits()
 
     @abstractmethod
     def append(self, topic: str, records: Sequence[OutgoingRecord]) -> list[Position | CapaError]:
-        """Store *records*, in order within each partition; their places, or the error in the place of one not stored.
+        """Store *records*, in order within each partition; return the position, or the error, of each.
 
         Must return only when the records are as durable as the settings promise. Must raise, rather than return,
         an error that concerns the whole batch.
@@ -227,11 +227,11 @@ class LogDriver(Driver[SettingsT]):
 
     @abstractmethod
     def create_topic(self, topic: str) -> list[Partition]:
-        """Return the partitions of *topic*, making it if it does not exist."""
+        """Return the partitions of *topic*, creating it if it does not exist."""
 
     @abstractmethod
     def partitions(self, topic: str) -> list[Partition]:
-        """Return the partitions of *topic*; none if it does not exist. Must not make it."""
+        """Return the partitions of *topic*; none if it does not exist. Must not create it."""
 
     def topics(self) -> Iterator[str]:
         """Yield the name of each topic once, in no order. INSPECT.
@@ -242,7 +242,7 @@ class LogDriver(Driver[SettingsT]):
 
     @abstractmethod
     def bounds(self, partitions: Collection[Partition]) -> dict[Partition, Bounds]:
-        """Return which records there are, for those of *partitions* that exist."""
+        """Return the bounds of those of *partitions* that exist."""
 
     @abstractmethod
     def offsets_at(self, topic: str, timestamp: float) -> dict[Partition, int]:
@@ -253,7 +253,7 @@ class LogDriver(Driver[SettingsT]):
 
     @abstractmethod
     def create_group(self, topic: str, group: str, start: Start) -> None:
-        """Commit the position of *start* for each partition, making the topic if need be; leave a group that exists."""
+        """Commit *start* for each partition, creating the topic if necessary; do nothing for a group that exists."""
 
     @abstractmethod
     def groups(self, topic: str) -> list[str]:
@@ -265,9 +265,9 @@ class LogDriver(Driver[SettingsT]):
 
     @abstractmethod
     def truncate(self, offsets: Mapping[Partition, int]) -> None:
-        """Remove all records before the offset given; an offset behind the end means the end.
+        """Remove all records before the offset given; an offset past the end means the end.
 
-        Groups that stand before it go on from there. Only called if TRUNCATE is declared.
+        Groups with an earlier position go on from there. Only called if TRUNCATE is declared.
         """
 
     @abstractmethod
@@ -283,8 +283,8 @@ class LogDriver(Driver[SettingsT]):
         """Return a consumer that joins *group* at its first `poll`. The group exists in each of *topics*.
 
         Args:
-            session_s: After so long without a `poll`, its partitions go to the others, 1 to 43,200. An engine with a
-                longer least session may use that.
+            session_s: Seconds without a `poll` after which its partitions move to the others, 1 to 43,200. An engine
+                with a longer least session may use that.
             yield_s: Seconds for which a partition that is due to another consumer may stay with this one because
                 records of it were polled and not committed; `None` for as long as that takes. No new records of
                 it are polled meanwhile. An engine whose protocol does not wait ignores it.

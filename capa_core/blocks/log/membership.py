@@ -1,10 +1,10 @@
-"""Consumer groups for log engines that have none of their own: fair, sticky, and without a stop of the world.
+"""Consumer groups for log engines that have none of their own: fair, sticky, and without a pause of all members.
 
-Each consumer decides for itself, in one transaction of the engine at each `poll`: it shows that it lives, gives up
-what is above its share, and claims what nobody works on. Rights differ by what is at stake:
+Each consumer decides for itself, in one transaction of the engine at each `poll`: it shows that it is alive, gives up
+partitions above its share, and claims free ones. Partitions are
 
-- *busy*, with records that were polled and not committed: its owner's until it does not poll for its session;
-- *idle*: goes to a consumer that polls as soon as its owner has not polled for `GRACE_S`.
+- *busy*, with records that were polled and not committed: they stay until their owner has not polled for its session;
+- *idle*: they move to a consumer that polls as soon as their owner has not polled for `GRACE_S`.
 
 An engine implements `LogStore` and uses `GroupConsumer` and `Reader` as they are.
 """
@@ -35,7 +35,7 @@ class Ownership(NamedTuple):
 
 
 class Share(NamedTuple):
-    """What a member has to do about its partitions."""
+    """The partitions that a member has to claim, give up or drain."""
 
     claims: list[Partition]
     surplus: list[Partition]
@@ -47,7 +47,7 @@ def share(me: str, active: Collection[str], owned: Mapping[Partition, Ownership]
     """Return the share of *me* in the partitions of one topic.
 
     Args:
-        active: The members that have polled within `GRACE_S`, *me* included. The others keep only what is busy.
+        active: The members that have polled within `GRACE_S`, *me* included. The others keep only busy partitions.
     """
     counts = dict.fromkeys(active, 0)
     for ownership in owned.values():
@@ -55,7 +55,7 @@ def share(me: str, active: Collection[str], owned: Mapping[Partition, Ownership]
             counts[ownership.owner] += 1
     kept = sum(o.owner is not None and o.owner not in counts and o.busy for o in owned.values())
     least, more = divmod(len(owned) - kept, len(counts))
-    # Those that own most get one more: the fewest partitions move.
+    # The largest owners get the remainder: the fewest partitions move.
     rank = sorted(counts, key=lambda member: (-counts[member], member)).index(me)
     quota = least + (rank < more)
     mine = [partition for partition, ownership in owned.items() if ownership.owner == me]
@@ -113,7 +113,7 @@ class Waiter(Protocol):
 
 
 class LogStore(ABC):
-    """The part that an engine gives. Each method is one transaction."""
+    """The part that an engine implements. Each method is one transaction."""
 
     @abstractmethod
     def fetch(self, positions: Mapping[Partition, int], max_records: int) -> list[Record]:
@@ -121,7 +121,7 @@ class LogStore(ABC):
 
     @abstractmethod
     def turn(self, turn: Turn) -> Outcome:
-        """Show life, claim by `share`, and fetch, moving the positions behind what is fetched.
+        """Show that the member is alive, claim by `share`, and fetch, moving the positions past the fetched records.
 
         A member that fetched something has polled now; one that did not polls until the end of `waits_s`.
         """
@@ -152,11 +152,11 @@ class LogStore(ABC):
 
     @abstractmethod
     def signal(self, topics: Sequence[str]) -> None:
-        """Wake all that listen."""
+        """Wake all listeners."""
 
 
 class _Polling(LogConsumerDriver):
-    """The loop of `poll`, and what can be paused."""
+    """The loop of `poll`, with paused partitions."""
 
     def __init__(self, store: LogStore, topics: Sequence[str]) -> None:
         self._store = store
@@ -280,13 +280,13 @@ class GroupConsumer(_Polling):
             )
         )
         try:
-            changed = self._take_note(outcome)
+            changed = self._follow(outcome)
         except BaseException:  # of a call-back: the positions are behind the records already
             self._undelivered = [record for record in outcome.records if record.partition in self._assigned]
             raise
         return outcome.records, 0.0 if changed else outcome.again_s
 
-    def _take_note(self, outcome: Outcome) -> bool:
+    def _follow(self, outcome: Outcome) -> bool:
         """Follow the assignment; return whether it has changed."""
         # A partition may have gone to another consumer and come back between two turns.
         lost = self._assigned - (outcome.owned - outcome.claimed)

@@ -13,28 +13,28 @@ SHORTEST_LEASE_S = 1.0
 MOST_MESSAGES = LARGEST_COUNT
 
 
-def check_name(what: str, name: object) -> str:
+def check_name(subject: str, name: object) -> str:
     """Return *name* if it can be a topic or a group on every engine.
 
     Raises:
         InvalidArgumentError: It is empty, longer than 255 characters, or has control characters.
     """
-    return check_printable(what, name, LONGEST_NAME)
+    return check_printable(subject, name, LONGEST_NAME)
 
 
-def check_messages(what: str, given: object) -> list[Message]:
+def check_messages(subject: str, given: object) -> list[Message]:
     """Return the messages that *given* holds.
 
     Raises:
-        InvalidArgumentError: It is no iterable of messages.
+        InvalidArgumentError: It is not an iterable of messages.
     """
     if not isinstance(given, Iterable):
-        raise InvalidArgumentError(f"{what} is of type {type(given).__name__}: give a list of messages")
+        raise InvalidArgumentError(f"{subject} is of type {type(given).__name__}: give a list of messages")
     messages = list(given)
     for message in messages:
         if not isinstance(message, Message):
             raise InvalidArgumentError(
-                f"{what} holds something of type {type(message).__name__}: give a list of messages"
+                f"{subject} holds something of type {type(message).__name__}: give a list of messages"
             )
     return messages
 

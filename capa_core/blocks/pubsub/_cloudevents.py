@@ -6,14 +6,13 @@ trace context as in the distributed tracing extension.
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from capa_core.call.body import JSON, dumps, is_json
+from capa_core.call.body import JSON, dumps, is_json, loads
 from capa_core.errors import InvalidArgumentError
 
 CONTENT_TYPE = "application/cloudevents+json"
@@ -31,7 +30,7 @@ def wrap(
     source: str,
     attributes: Mapping[str, str],
 ) -> bytes:
-    """Return the event that carries *body*.
+    """Return the event around *body*.
 
     Args:
         body: JSON is embedded as a value, UTF-8 text as a string, all else in base64, so that it comes out the same.
@@ -54,7 +53,7 @@ def wrap(
 def unwrap(envelope: bytes) -> tuple[str, bytes, str, dict[str, str]] | None:
     """Return id, body, content type and attributes of an event, or `None` if *envelope* is none."""
     try:
-        event = json.loads(envelope)
+        event = loads(envelope)
         if event["specversion"] != "1.0":
             return None
         kind = event.get("datacontenttype", JSON)
@@ -89,9 +88,9 @@ _NOT_EXACT = object()
 
 
 def _exact_json(body: bytes) -> Any:
-    """Return the value of *body* if writing it again gives the same bytes: a consumer gets what was published."""
+    """Return the value of *body* if writing it again gives the same bytes: a consumer gets the published bytes."""
     try:
-        value = json.loads(body)
+        value = loads(body)
         return value if dumps(value) == body else _NOT_EXACT
     except ValueError:
         return _NOT_EXACT

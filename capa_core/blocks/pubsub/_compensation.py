@@ -1,7 +1,7 @@
 """Compensation for abilities that a driver leaves to the core: each is a driver over the driver.
 
-A driver that has all abilities itself is used bare, so that nobody pays for what others lack. Dead letters are a
-consumer over the consumer, and only where a limit of deliveries is set.
+A driver that has all abilities itself is not wrapped, and so not slowed. Dead letters are a consumer over the consumer,
+and only where a limit of deliveries is set.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from capa_core.abilities import BY_CORE, Feature, Support
-from capa_core.blocks.pubsub._reason import HANDED_BACK, UNSETTLED
+from capa_core.blocks.pubsub._reason import REJECTED, UNSETTLED
 from capa_core.blocks.pubsub.driver import (
     ConsumerDriver,
     Delivery,
@@ -32,6 +32,7 @@ from capa_core.blocks.pubsub.inspection import (
     TopicStatus,
     dead_topic,
 )
+from capa_core.driver import Risk
 from capa_core.errors import CapaError
 
 DUE = "capa-due"
@@ -68,7 +69,7 @@ def in_batches(messages: Sequence[OutgoingMessage], most: int | None) -> Iterato
 
 
 class _Over(PubSubDriver[Any]):
-    """Passes every call on."""
+    """A driver that passes every call on."""
 
     gives: PubSubFeature
 
@@ -126,6 +127,10 @@ class _Over(PubSubDriver[Any]):
         """See `Driver.ping`."""
         return self._driver.ping()
 
+    def risks(self) -> Sequence[Risk]:
+        """See `Driver.risks`."""
+        return self._driver.risks()
+
     def close(self) -> None:
         """See `Driver.close`."""
         self._driver.close()
@@ -136,10 +141,10 @@ class _Over(PubSubDriver[Any]):
 
 
 class OneByOne(_Over):
-    """BULK for a driver that publishes single messages only: one trip for each.
+    """BULK for a driver that publishes single messages only: one request for each.
 
     An error at the first message is raised, so that the whole batch can be tried again. A later one is the outcome
-    of its message and, without further trips, of those behind it: a repeat would store the first ones twice.
+    of its message and, without further requests, of those behind it: a repeat would store the first ones twice.
     """
 
     gives = PubSubFeature.BULK
@@ -158,7 +163,7 @@ class OneByOne(_Over):
         return outcomes
 
     def _named(self, error: Exception) -> CapaError | None:
-        """Return *error* as one of Capa's, or `None` if it is no error of the engine."""
+        """Return *error* as one of Capa's, or `None` if it is not an error of the engine."""
         if isinstance(error, CapaError):
             return error
         kind = self.name_error(error)
@@ -170,7 +175,7 @@ class OneByOne(_Over):
 
 
 class LastingGroups(_Over):
-    """BROADCAST for a driver without temporary groups: one that lasts, under the unique name that the core made."""
+    """BROADCAST for a driver without temporary groups: a lasting group, under the unique name that the core made."""
 
     gives = PubSubFeature.BROADCAST
 
@@ -181,9 +186,9 @@ class LastingGroups(_Over):
 
 
 class Delayed(_Over):
-    """DELAY for a driver that can hand back with a delay: the due time travels with the message.
+    """DELAY for a driver that can reject with a delay: the due time is an attribute of the message.
 
-    A delayed message is received early once, and handed back until it is due. That delivery counts in the engine,
+    A delayed message is received early once, and rejected until it is due. That delivery counts in the engine,
     so one is taken off the count; times are those of the clocks of publisher and consumer.
     """
 
@@ -199,7 +204,7 @@ class Delayed(_Over):
 
 
 class Expiring(_Over):
-    """TTL for a driver without: the expiry travels with the message, and a late first delivery is dropped."""
+    """TTL for a driver without: the expiry is an attribute of the message, and a late first delivery is dropped."""
 
     gives = PubSubFeature.TTL
 
@@ -231,8 +236,13 @@ class _ConsumerOver(ConsumerDriver):
         """See `ConsumerDriver.rejoins`."""
         return self._consumer.rejoins
 
+    @property
+    def foreign(self) -> int:  # type: ignore[override] # as above
+        """See `ConsumerDriver.foreign`."""
+        return self._consumer.foreign
+
     def receive(self, max_messages: int, timeout_s: float) -> list[Delivery]:
-        """See `ConsumerDriver.receive`: again while all that came was screened out and there is time."""
+        """See `ConsumerDriver.receive`: again while all messages were screened out and there is time."""
         end = time.monotonic() + timeout_s
         while True:
             deliveries = self._consumer.receive(max_messages, max(0.0, end - time.monotonic()))
@@ -280,7 +290,7 @@ class _DelayedConsumer(_ConsumerOver):
         ]
 
     def _is_due(self, delivery: Delivery) -> bool:
-        """Return whether *delivery* is due, made to look like any other; hand it back until then if not."""
+        """Return whether *delivery* is due, made to look like any other; reject it until then if not."""
         due = _time(delivery, DUE)
         wait_s = 0.0 if due is None else due - time.time()
         if wait_s > 0:
@@ -308,19 +318,52 @@ class _ExpiringConsumer(_ConsumerOver):
         return kept
 
 
-class DeadLetters(_ConsumerOver):
-    """DEAD_LETTER over any consumer: after *max_deliveries* a message moves to `dead_topic`.
+class DeadLetterTopic:
+    """The topic of the messages of *topic* that *group* gives up on."""
 
-    The receipt of a delivery is the delivery itself with the one below, so that the reason noted on it is known here.
-    """
-
-    def __init__(
-        self, consumer: ConsumerDriver, driver: PubSubDriver[Any], topic: str, group: str, max_deliveries: int
-    ) -> None:
-        super().__init__(consumer)
+    def __init__(self, driver: PubSubDriver[Any], topic: str, group: str) -> None:
         self._driver = driver
         self._topic = topic
         self._group = group
+
+    def store(self, deliveries: Sequence[Delivery]) -> None:
+        """Publish *deliveries* with the reasons noted on them; raise unless all are stored."""
+        dead = [self._dead(delivery) for delivery in deliveries]
+        for batch in in_batches(dead, self._driver.limits.max_batch):
+            for error in self._driver.publish(dead_topic(self._topic), batch):
+                if error is not None:
+                    raise error
+
+    def _dead(self, delivery: Delivery) -> OutgoingMessage:
+        attributes = {
+            **delivery.attributes,
+            DEAD_TOPIC: self._topic,
+            DEAD_GROUP: self._group,
+            DEAD_ID: delivery.id,
+            DEAD_DELIVERIES: str(delivery.delivery_count),
+            DEAD_REASON: delivery.reason or REJECTED,
+        }
+        # Two groups may give up on one message: engines that deduplicate by id must keep both.
+        ident = f"{delivery.id}.{self._group}"
+        return OutgoingMessage(
+            ident,
+            delivery.data,
+            delivery.content_type,
+            attributes,
+            key=delivery.key,
+            priority=delivery.priority,
+        )
+
+
+class DeadLetters(_ConsumerOver):
+    """DEAD_LETTER over any consumer: after *max_deliveries* a message moves to *topic*.
+
+    The receipt of a delivery is the one from below, which has all that a dead letter needs.
+    """
+
+    def __init__(self, consumer: ConsumerDriver, topic: DeadLetterTopic, max_deliveries: int) -> None:
+        super().__init__(consumer)
+        self._topic = topic
         self._max_deliveries = max_deliveries
 
     def ack(self, receipts: Sequence[object]) -> None:
@@ -329,11 +372,11 @@ class DeadLetters(_ConsumerOver):
 
     def nack(self, receipts: Sequence[object], delay_s: float) -> None:
         """See `ConsumerDriver.nack`: messages without a delivery left move instead."""
-        pairs = cast("Sequence[_Pair]", receipts)
-        spent = [pair for pair in pairs if pair.below.delivery_count >= self._max_deliveries]
+        given = cast("Sequence[Delivery]", receipts)
+        spent = [below for below in given if below.delivery_count >= self._max_deliveries]
         if spent:
-            self._bury([replace(pair.below, reason=pair.given.reason or HANDED_BACK) for pair in spent])
-        left = [pair for pair in pairs if pair.below.delivery_count < self._max_deliveries]
+            self._bury(spent)
+        left = [below for below in given if below.delivery_count < self._max_deliveries]
         if left:
             super().nack(_below(left), delay_s)
 
@@ -350,36 +393,12 @@ class DeadLetters(_ConsumerOver):
         if spent:
             self._bury([replace(delivery, reason=UNSETTLED) for delivery in spent])
             deliveries = [each for each in deliveries if each.delivery_count <= self._max_deliveries]
-        return [_paired(delivery) for delivery in deliveries]
+        return [_screened(delivery) for delivery in deliveries]
 
     def _bury(self, deliveries: Sequence[Delivery]) -> None:
         """Move to the dead letter topic: stored there first, so that a crash between makes a duplicate, no loss."""
-        dead = [self._dead(delivery) for delivery in deliveries]
-        for batch in in_batches(dead, self._driver.limits.max_batch):
-            for error in self._driver.publish(dead_topic(self._topic), batch):
-                if error is not None:
-                    raise error
+        self._topic.store(deliveries)
         self._consumer.ack([delivery.receipt for delivery in deliveries])
-
-    def _dead(self, delivery: Delivery) -> OutgoingMessage:
-        attributes = {
-            **delivery.attributes,
-            DEAD_TOPIC: self._topic,
-            DEAD_GROUP: self._group,
-            DEAD_ID: delivery.id,
-            DEAD_DELIVERIES: str(delivery.delivery_count),
-            DEAD_REASON: delivery.reason,
-        }
-        # Two groups may give up on one message: engines that deduplicate by id must keep both.
-        ident = f"{delivery.id}.{self._group}"
-        return OutgoingMessage(
-            ident,
-            delivery.data,
-            delivery.content_type,
-            attributes,
-            key=delivery.key,
-            priority=delivery.priority,
-        )
 
 
 # --- small parts
@@ -411,28 +430,36 @@ def _without(attributes: Mapping[str, str], name: str) -> dict[str, str]:
     return {key: value for key, value in attributes.items() if key != name}
 
 
-class _Pair(NamedTuple):
-    """A delivery as the caller has it, and as the consumer below gave it."""
+class _Screened(Delivery):
+    """A delivery whose receipt is the one from below; the reason set on it is kept there.
 
-    given: Delivery
-    below: Delivery
+    The receipt cannot be this delivery itself: with a reference to itself, each message would wait for the collector.
+    """
+
+    __slots__ = ()
+
+    @property
+    def reason(self) -> str:
+        return cast("Delivery", self.receipt).reason
+
+    @reason.setter
+    def reason(self, reason: str) -> None:
+        cast("Delivery", self.receipt).reason = reason
 
 
-def _paired(below: Delivery) -> Delivery:
-    given = Delivery(  # not by `dataclasses.replace`, which takes five times as long, for every message
+def _screened(below: Delivery) -> Delivery:
+    return _Screened(  # not by `dataclasses.replace`, which takes five times as long, for every message
         below.id,
         below.data,
         below.content_type,
         below.attributes,
-        None,
+        below,
         below.delivery_count,
         below.key,
         below.priority,
         below.published_at,
     )
-    given.receipt = _Pair(given, below)
-    return given
 
 
 def _below(receipts: Sequence[object]) -> list[object]:
-    return [pair.below.receipt for pair in cast("Sequence[_Pair]", receipts)]
+    return [below.receipt for below in cast("Sequence[Delivery]", receipts)]

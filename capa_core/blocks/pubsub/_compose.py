@@ -1,4 +1,4 @@
-"""From what users publish to what a driver takes."""
+"""Composition of messages: from the arguments of `publish` to the messages of a driver."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from capa_core.blocks.pubsub._message import Draft
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature
 from capa_core.call import telemetry
 from capa_core.call.body import encoded
-from capa_core.call.checks import seconds
+from capa_core.call.checks import check_encodable, check_unicode, seconds
 from capa_core.call.limits import bound, refuse
 from capa_core.errors import UnsupportedError
 
@@ -22,7 +22,7 @@ _NO_ATTRIBUTES: Mapping[str, str] = {}
 
 
 def new_id() -> str:
-    """Return an id that nobody else has; a quarter of what uuid4 costs."""
+    """Return a unique id; it takes a quarter of the time of uuid4."""
     return os.urandom(16).hex()
 
 
@@ -63,6 +63,7 @@ class Composer:
             telemetry.inject(context)
             carried = context
         if raw:
+            _check_texts(ident, kind, carried)
             message = OutgoingMessage(ident, body, kind, carried)
         else:
             event = _cloudevents.wrap(body, kind, ident=ident, source=self._source, attributes=carried)
@@ -80,7 +81,7 @@ class Composer:
         delay: timedelta | float,
         ttl: timedelta | float | None,
     ) -> OutgoingMessage:
-        """Add what few messages have, after checking that the component can have it.
+        """Add the fields that few messages have, after checking that the component supports them.
 
         Raises:
             InvalidArgumentError: One of them is out of range.
@@ -92,6 +93,7 @@ class Composer:
             self._refuse(f"the delay of message {message.id}", delay_s, "max_delay_s")
         ttl_s = None if ttl is None else seconds("ttl", ttl, least=0.001)
         if key:
+            check_unicode("the key of a message", key)
             self._require(PubSubFeature.ORDER_BY_KEY)
         if priority:
             self._require(PubSubFeature.PRIORITY)
@@ -124,3 +126,16 @@ class Composer:
                 f"pubsub {self._name!r}: {type(self._driver).__name__} has no {feature}: {support.note}. "
                 f"Leave it out, or choose a component that has it"
             )
+
+
+def _check_texts(ident: str, content_type: str, attributes: Mapping[str, object]) -> None:
+    """Check what engines keep as UTF-8 beside the body."""
+    if not ident.isascii():
+        check_unicode("the id of a message", ident)
+    if not content_type.isascii():
+        check_unicode("the content type of a message", content_type)
+    for name, value in attributes.items():
+        if not name.isascii():
+            check_unicode("the name of an attribute", name)
+        if not isinstance(value, str) or not value.isascii():
+            check_encodable(f"the attribute {name!r}", value)

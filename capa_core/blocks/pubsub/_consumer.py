@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Self
 
 from capa_core.blocks.pubsub import _cloudevents
+from capa_core.blocks.pubsub._compensation import DeadLetterTopic
 from capa_core.blocks.pubsub._message import Message
 from capa_core.blocks.pubsub.driver import ConsumerDriver, Delivery
 from capa_core.call import Guard, telemetry
@@ -24,15 +26,26 @@ class Consumer:
     A received message is leased: unless it is acknowledged, or its lease extended, within the lease, it comes again.
     """
 
-    def __init__(self, guard: Guard, driver: ConsumerDriver, *, topic: str, group: str, raw: bool) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        driver: ConsumerDriver,
+        dead_letters: DeadLetterTopic,
+        *,
+        topic: str,
+        group: str,
+        raw: bool,
+    ) -> None:
         self.topic = topic
         self.group = group
         self._guard = guard
         self._driver = driver
+        self._dead_letters = dead_letters
         self._raw = raw
         self._closing = threading.Lock()
         self._closed = False
         self._rejoins = 0
+        self._foreign_reported = False
 
     @property
     def silence_s(self) -> float:
@@ -54,16 +67,16 @@ class Consumer:
         if self._closed:
             raise ClosedError(f"the consumer of {self.topic!r} in {self.group!r} was closed. Open another.")
         check_count("max_messages", max_messages)
-        timeout_s = seconds("timeout", timeout)
+        timeout_s = seconds("timeout", timeout, most=math.inf)
         return [self._message(delivery) for delivery in self._pull(max_messages, timeout_s)]
 
     def ack(self, messages: Sequence[Message]) -> None:
         """Remove *messages* for this group, on disk where the engine can.
 
-        What is not this consumer's any more is passed over: it comes again, to whoever has it now.
+        Messages whose leases this consumer has lost are ignored: they are redelivered.
 
         Raises:
-            UnavailableError: The engine did not answer. Call again, or the messages come again after the lease.
+            UnavailableError: The engine did not answer. Call again, or the messages are redelivered after the lease.
 
         Retries: safe.
         """
@@ -71,12 +84,12 @@ class Consumer:
             self._guard.safe("ack", self._driver.ack, [message.delivery.receipt for message in messages])
 
     def nack(self, messages: Sequence[Message], delay: timedelta | float = 0.0) -> None:
-        """Hand *messages* back to come again after *delay*, to any consumer of the group.
+        """Reject *messages*: they are redelivered after *delay*, to any consumer of the group.
 
         Those that were delivered `max_deliveries` times move to the dead letter topic instead.
 
         Raises:
-            UnavailableError: The engine did not answer. Call again, or the messages come again after the lease.
+            UnavailableError: The engine did not answer. Call again, or the messages are redelivered after the lease.
 
         Retries: safe.
         """
@@ -85,11 +98,28 @@ class Consumer:
             receipts = [message.delivery.receipt for message in messages]
             self._guard.safe("nack", self._driver.nack, receipts, delay_s)
 
-    def release(self, messages: Sequence[Message]) -> None:
-        """Hand *messages* back as if they had never been received.
+    def dead_letter(self, messages: Sequence[Message]) -> None:
+        """Move *messages* to the dead letter topic now, with the reasons that `Message.failed` noted.
+
+        For messages that no later delivery can help. They are stored there first: if this is interrupted, one may be
+        in both topics, and none is lost.
 
         Raises:
             UnavailableError: The engine did not answer. Call again, or the messages come again after the lease.
+
+        Retries: safe; a dead letter may be stored twice.
+        """
+        if messages:
+            self._guard.safe(
+                "dead_letter", self._dead_letters.store, [message.delivery for message in messages]
+            )
+            self.ack(messages)
+
+    def release(self, messages: Sequence[Message]) -> None:
+        """Release *messages* as if they had never been received.
+
+        Raises:
+            UnavailableError: The engine did not answer. Call again, or the messages are redelivered after the lease.
 
         Retries: safe.
         """
@@ -98,9 +128,9 @@ class Consumer:
             self._guard.safe("release", self._driver.release, receipts)
 
     def extend(self, messages: Sequence[Message]) -> list[bool]:
-        """Start the lease of each message anew; `False` in the places of those that were lost to another consumer.
+        """Restart the lease of each message; `False` in the places of those that were lost to another consumer.
 
-        Without messages it only shows that the consumer lives: the group of a broadcast goes away when its consumer
+        Without messages it only shows that the consumer is alive: the group of a broadcast is dropped when its consumer
         has neither received nor extended for a minute.
 
         Raises:
@@ -112,10 +142,10 @@ class Consumer:
         return self._guard.safe("extend", self._driver.extend, receipts)
 
     def close(self) -> None:
-        """Hand back what is not acknowledged, and end a waiting `receive`. A second `close` waits for the first.
+        """Release the leased messages, and end a waiting `receive`. A second `close` waits for the first.
 
         Raises:
-            UnavailableError: The engine did not answer. What was not handed back comes again after the lease.
+            UnavailableError: The engine did not answer. The messages are redelivered after the lease.
         """
         with self._closing:
             if not self._closed:
@@ -129,12 +159,14 @@ class Consumer:
         self.close()
 
     def _pull(self, max_messages: int, timeout_s: float) -> list[Delivery]:
-        """Receive without a span of its own: waiting for work is no work."""
+        """Receive without a span of its own: waiting for work is not work."""
         try:
             for part_s in parts(timeout_s):
                 deliveries = self._driver.receive(max_messages, part_s)
                 if self._driver.rejoins != self._rejoins:
                     self._report_rejoin()
+                if self._driver.foreign and not self._foreign_reported:
+                    self._report_foreign()
                 if deliveries or self._closed:
                     return deliveries
         except Exception as error:  # noqa: BLE001 - every engine raises its own
@@ -145,7 +177,21 @@ class Consumer:
     def _report_rejoin(self) -> None:
         self._rejoins = self._driver.rejoins
         telemetry.logger(self._guard.block, self._guard.name).warning(
-            "the group of a consumer had gone away, it joined anew: messages published in between are missed",
+            "the group of a consumer had been dropped, it joined again: messages published in between are missed",
+            topic=self.topic,
+            group=self.group,
+        )
+
+    @property
+    def foreign(self) -> int:
+        """How many entries it has removed that are not messages: another program wrote them where the topic is."""
+        return self._driver.foreign
+
+    def _report_foreign(self) -> None:
+        self._foreign_reported = True
+        telemetry.logger(self._guard.block, self._guard.name).warning(
+            "a topic has entries that are not messages: they are removed, and only counted from now on. "
+            "Look for a program that writes to it without Capa",
             topic=self.topic,
             group=self.group,
         )
@@ -155,7 +201,7 @@ class Consumer:
         attributes: Any = delivery.attributes
         if not self._raw and content_type.startswith(_cloudevents.CONTENT_TYPE):
             event = _cloudevents.unwrap(data)
-            if event is not None:  # what only claims to be an event is handed on as it is
+            if event is not None:  # a malformed event is delivered raw
                 ident, data, content_type, fields = event
                 attributes = {**attributes, **fields}
         return Message(

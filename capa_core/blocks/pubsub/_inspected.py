@@ -1,4 +1,4 @@
-"""Looking into topics: status, messages that wait, dead letters, and moving those back."""
+"""Inspection of topics: status, waiting messages, dead letters and their replay."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Inspected(Portable[PubSubDriver[Any]]):
             UnsupportedError: The component has no INSPECT.
             UnavailableError: The engine did not answer.
         """
-        self._require_inspect()
+        self._require(PubSubFeature.INSPECT)
         return self._listed()
 
     def inspect(self, topic: str) -> TopicStatus:
@@ -47,7 +47,7 @@ class Inspected(Portable[PubSubDriver[Any]]):
             UnsupportedError: The component has no INSPECT.
             UnavailableError: The engine did not answer.
         """
-        self._require_inspect()
+        self._require(PubSubFeature.INSPECT)
         return self._guard.safe("inspect", self._driver.inspect, check_name("topic", topic))
 
     def peek(
@@ -59,7 +59,7 @@ class Inspected(Portable[PubSubDriver[Any]]):
         after: str = "",
         max_bytes: int = MOST_BYTES,
     ) -> list[PeekedMessage]:
-        """Look at messages that wait for *group*, without leasing or counting them.
+        """Return messages that wait for *group*, without leasing or counting them.
 
         Args:
             group: For one that does not exist: the messages that it would find.
@@ -72,7 +72,7 @@ class Inspected(Portable[PubSubDriver[Any]]):
             UnsupportedError: The component has no INSPECT.
             UnavailableError: The engine did not answer.
         """
-        self._require_inspect()
+        self._require(PubSubFeature.INSPECT)
         check_name("topic", topic)
         check_name("group", group)
         return self._guard.safe(
@@ -88,7 +88,7 @@ class Inspected(Portable[PubSubDriver[Any]]):
     def dead_letters(
         self, topic: str, *, most: int = 10, after: str = "", max_bytes: int = MOST_BYTES
     ) -> list[DeadLetter]:
-        """Look at the messages of *topic* that groups gave up on, with the reasons; else as `peek`.
+        """Return the messages of *topic* that groups gave up on, with the reasons; else as `peek`.
 
         They are the messages of the topic `<topic>.dead` for its group `default`, whether that exists yet or not. If
         there are only other groups, they are those of the group with most messages.
@@ -152,12 +152,12 @@ class Inspected(Portable[PubSubDriver[Any]]):
     def _listed(self) -> Iterator[str]:
         try:
             yield from self._guard.safe("topics", self._driver.topics)
-        except Exception as error:  # noqa: BLE001 - as in Guard: by its Capa name, or as it is
+        except Exception as error:  # noqa: BLE001 - as in Guard: translated, or unchanged
             self._guard.fail("topics", error)
 
-    def _require_inspect(self) -> None:
-        support = self._features[PubSubFeature.INSPECT]
+    def _require(self, feature: PubSubFeature) -> None:
+        support = self._features[feature]
         if not support:
             raise UnsupportedError(
-                f"pubsub {self.name!r} has no {PubSubFeature.INSPECT}: {support.note}. Use the engine's own tools."
+                f"pubsub {self.name!r} has no {feature}: {support.note}. Use the engine's own tools."
             )

@@ -1,10 +1,11 @@
 """Intakes: receive messages as there is room for them, and hold their leases until they are settled.
 
-Subscriptions stand on them, as do the workers and channels of adapters.
+Subscriptions use them, as do the workers and channels of adapters.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -14,13 +15,14 @@ from typing import Any, Self
 
 from capa_core.blocks.pubsub._checks import MOST_MESSAGES, check_messages
 from capa_core.blocks.pubsub._consumer import Consumer
-from capa_core.blocks.pubsub._leases import ACK, RELEASE, Leases, OnLost, Outcome, WorkedOn, clock
+from capa_core.blocks.pubsub._leases import ACK, DEAD_LETTER, RELEASE, Leases, OnLost, Outcome, WorkedOn
 from capa_core.blocks.pubsub._message import Message
-from capa_core.blocks.pubsub._threads import SupervisedThread
 from capa_core.call import cancellation
 from capa_core.call.checks import seconds
 from capa_core.call.traits import blocking, call_traits
+from capa_core.clocks import boot_time
 from capa_core.errors import ClosedError, InvalidArgumentError
+from capa_core.supervision import SupervisedThread
 
 Room = Callable[[], int]
 HandOver = Callable[[list[Message]], object]
@@ -40,8 +42,9 @@ class Intake:
     no other consumer gets it however long that takes. To receive, call `receive` from one thread at a time (pull), or
     `start` once (push). All other methods may be called from any thread.
 
-    `ack`, `nack` and `release` never raise an error of the engine: what it does not accept now is sent again until it
-    does, and is leased meanwhile. A message that is not held is passed over, as after a second `ack`.
+    `ack`, `nack`, `dead_letter` and `release` never raise an error of the engine: a settlement that it does not accept
+    is sent again until it does, and the message stays leased. A message that is not held is ignored, as after a second
+    `ack`.
 
     A lease is *lost* when the engine has given the message to another consumer, or when it was not worked on for a
     whole lease. The loss is logged and reported to `on_lost`; the message is no longer held and comes again. Where a
@@ -89,7 +92,7 @@ class Intake:
 
     @property
     def thread(self) -> threading.Thread | None:
-        """The thread that receives and hands over; `None` before `start`."""
+        """The thread that receives and passes on; `None` before `start`."""
         return self._receiver
 
     def __len__(self) -> int:
@@ -104,6 +107,14 @@ class Intake:
         """
         return self._leases.held()
 
+    @call_traits(immediate=True)
+    def lease_left_s(self, message: Message) -> float:
+        """Return the seconds for which *message* is surely leased; 0 if it is not held, or may be another's by now.
+
+        Ask before work on a message begins that waited in this process, which may have been suspended meanwhile.
+        """
+        return self._leases.left_s(message)
+
     @call_traits(waits=True, undo="release")
     def receive(self, max_messages: int = 1, timeout: timedelta | float = 1.0) -> list[Message]:
         """Return 1 to *max_messages* messages as soon as there are any, or none after *timeout*; they are held then.
@@ -114,11 +125,11 @@ class Intake:
         """
         if self._stopped.is_set():
             raise ClosedError(f"the intake of {self.topic!r} in {self.group!r} was stopped. Open another.")
-        left_s = seconds("timeout", timeout)
+        left_s = seconds("timeout", timeout, most=math.inf)
         end = time.monotonic() + left_s
         while True:
             # In short pieces: a lease is surely no older than the call that began it.
-            since = clock()
+            since = boot_time()
             messages = self._consumer.receive(max_messages, min(left_s, self.renewal_s))
             if messages:
                 return messages if self._leases.add(messages, since) else []
@@ -131,7 +142,7 @@ class Intake:
         """Begin to receive in a thread of its own, which goes on after the engine was away.
 
         Args:
-            room: Returns how many more messages may be received now; must not wait. It is asked again after each
+            room: Returns how many more messages may be received now; must not wait. It is called again after each
                 settlement, after each `wake`, and once a second.
             hand_over: Takes the messages; may wait. If it raises, that is logged and they come again after a second.
 
@@ -144,13 +155,13 @@ class Intake:
             )
         work = partial(self._feed, room, hand_over)
         self._receiver = SupervisedThread(
-            f"capa-intake-{self.topic}", work, log=self._log, stopping=self._stopped.is_set
+            f"capa-intake-{self.topic}", work, log=lambda: self._log, stopping=self._stopped.is_set
         )
         self._receiver.start()
 
     @call_traits(immediate=True)
     def wake(self) -> None:
-        """Have *room* asked again now, after a change that the intake does not see."""
+        """Call *room* again now, after a change that the intake does not see."""
         self._woken.set()
 
     def ack(self, messages: Iterable[Message]) -> int:
@@ -162,20 +173,30 @@ class Intake:
         return self._leases.settle(check_messages("messages", messages), ACK)
 
     def nack(self, messages: Iterable[Message], delay: timedelta | float = 0.0) -> int:
-        """Hand *messages* back to come again after *delay*, and return how many of them were held.
+        """Reject *messages*, to be redelivered after *delay*, and return how many of them were held.
 
         Those that were delivered `max_deliveries` times move to the dead letter topic instead.
 
         Raises:
-            InvalidArgumentError: *messages* holds something else than messages, or *delay* is no time.
+            InvalidArgumentError: *messages* holds something else than messages, or *delay* is not a time.
                 None was settled.
         """
         return self._leases.settle(
             check_messages("messages", messages), Outcome("nack", seconds("delay", delay))
         )
 
+    def dead_letter(self, messages: Iterable[Message]) -> int:
+        """Move *messages* to the dead letter topic now, and return how many of them were held.
+
+        For messages that no later delivery can help; note the reason of each by `Message.failed` before.
+
+        Raises:
+            InvalidArgumentError: *messages* holds something else than messages. None was settled.
+        """
+        return self._leases.settle(check_messages("messages", messages), DEAD_LETTER)
+
     def release(self, messages: Iterable[Message]) -> int:
-        """Hand *messages* back that were not begun, as if never received, and return how many of them were held.
+        """Release *messages* that were not begun, as if never received, and return how many of them were held.
 
         If the engine does not accept that now, they come again after their lease.
 
@@ -186,22 +207,22 @@ class Intake:
 
     @call_traits(immediate=True)
     def stop(self) -> None:
-        """Receive no more; what is held stays held. Never waits."""
+        """Receive no more; held messages stay held. Never waits."""
         self._stopped.set()
         self._woken.set()
 
     @call_traits(waits=True)
     def join(self) -> None:
-        """Return when what was received last has been handed over, or back. Call `stop` before."""
+        """Return when the messages received last have been passed on, or released. Call `stop` before."""
         if self._receiver is not None and self._receiver is not threading.current_thread():
             self._receiver.join()
 
     @call_traits(waits=True)
     def close(self) -> None:
-        """Receive no more, settle what is owed, hand back what is held, and leave the group.
+        """Receive no more, repeat open settlements, release held messages, and leave the group.
 
-        What the engine does not accept is logged, and comes again after its lease. A second `close` waits for the
-        first. Called by *hand_over*, it does not wait for that to return.
+        A settlement that the engine does not accept is logged, and its message redelivered after the lease. A second
+        `close` waits for the first. Called by *hand_over*, it does not wait for that to return.
         """
         self.stop()
         with self._closing:
@@ -211,7 +232,7 @@ class Intake:
                 try:
                     self._consumer.close()
                 except Exception as error:  # noqa: BLE001 - even a bug in a driver must not end the work
-                    self._log.warning("cannot hand back messages, they come again", error=str(error))
+                    self._log.warning("cannot release messages, they come again", error=str(error))
         self.join()
 
     def __enter__(self) -> Self:

@@ -8,7 +8,6 @@ received ──▶ held ──▶ ack · nack · release ──▶ engine
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from typing import Any
 from capa_core.blocks.pubsub._checks import check_messages
 from capa_core.blocks.pubsub._consumer import Consumer
 from capa_core.blocks.pubsub._message import Message
-from capa_core.blocks.pubsub._threads import SupervisedThread, as_text
+from capa_core.clocks import boot_time
 from capa_core.errors import InvalidArgumentError
+from capa_core.supervision import SupervisedThread, as_text
 
 WorkedOn = Callable[[Sequence[Message]], Collection[Message]]
 OnLost = Callable[[Sequence[Message]], object]
@@ -32,7 +32,7 @@ _RESTS_PER_LEASE = 10
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A way to settle messages: acknowledge, hand back after a delay, or release."""
+    """A way to settle messages: acknowledge, reject with a delay, make a dead letter, or release."""
 
     verb: str
     delay_s: float = 0.0
@@ -43,20 +43,18 @@ class Outcome:
             consumer.nack(messages, self.delay_s)
         elif self.verb == "ack":
             consumer.ack(messages)
+        elif self.verb == "dead_letter":
+            consumer.dead_letter(messages)
         else:
             consumer.release(messages)
 
 
 ACK = Outcome("ack")
+DEAD_LETTER = Outcome("dead_letter")
 RELEASE = Outcome("release")
 
 _Since = dict[Message, float]
 """Messages, and a time before the start of the lease of each."""
-
-
-def clock() -> float:
-    """Return seconds by a clock that cannot be set and that counts the sleep of the machine, as an engine's does."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Leases:
@@ -110,11 +108,16 @@ class Leases:
     def held(self) -> list[Message]:
         """Return the messages that were neither settled nor lost, without those whose lease may have run out."""
         with self._changed:
-            now = clock()
+            now = boot_time()
             return [message for message, since in self._held.items() if now - since < self._lease_s]
 
+    def left_s(self, message: Message) -> float:
+        """Return the seconds for which *message* is surely leased; 0 if it is not held."""
+        since = self._held.get(message)
+        return 0.0 if since is None else max(0.0, since + self._lease_s - boot_time())
+
     def add(self, messages: Sequence[Message], since: float) -> bool:
-        """Hold *messages* received after *since*; `False` after `end`, when closing the consumer hands them back."""
+        """Hold *messages* received after *since*; `False` after `end`, when closing the consumer releases them."""
         with self._changed:
             if self._ended.is_set():
                 return False
@@ -123,7 +126,7 @@ class Leases:
         return True
 
     def end(self) -> None:
-        """Drop what is held, and send once more what the engine has not accepted. `add` does nothing from then on."""
+        """Drop the held messages, and repeat open settlements once. `add` does nothing from then on."""
         with self._changed:
             self._ended.set()
             self._due.set()
@@ -134,15 +137,13 @@ class Leases:
         if self._unaccepted_count:
             self._log.warning("messages stay unsettled, they come again", count=self._unaccepted_count)
 
-    # --- settling
+    # Settling
 
     def settle(self, messages: Iterable[Message], outcome: Outcome) -> int:
         """Settle those of *messages* that are held, and return how many these were."""
         messages = list(messages)
         with self._changed:
-            if (
-                outcome is not ACK
-            ):  # a renewal that overtakes a hand-back would hide the message for a lease more
+            if outcome is not ACK:  # a renewal after a rejection would hide the message for another lease
                 self._changed.wait_for(lambda: self._extending.isdisjoint(messages))
             taken = {message: self._held.pop(message) for message in messages if message in self._held}
             self._settling += len(taken)
@@ -154,14 +155,14 @@ class Leases:
         return len(taken)
 
     def _send(self, settled: dict[Outcome, _Since], count: int) -> None:
-        """Send to the engine; keep what it does not accept now but may accept later."""
+        """Send to the engine; keep the settlements that it may accept later."""
         unaccepted: dict[Outcome, _Since] = {}
         try:
             for outcome, leases in settled.items():
                 refused = leases if unaccepted else self._refused(outcome, leases)
                 if refused:
                     unaccepted[outcome] = refused
-            if len(unaccepted) > 1:  # the one that was tried in vain is the last to be tried again
+            if len(unaccepted) > 1:  # the one that failed is the last to be tried again
                 first = next(iter(unaccepted))
                 unaccepted[first] = unaccepted.pop(first)
         finally:
@@ -191,7 +192,7 @@ class Leases:
 
     def _without_lost(self, leases: _Since) -> _Since:
         """Return those of *leases* that were not lost; ask the engine where one may have run out unnoticed."""
-        now = clock()
+        now = boot_time()
         doubtful = [message for message, since in leases.items() if now - since >= self._lease_s]
         if not doubtful:
             return leases
@@ -210,7 +211,7 @@ class Leases:
             self._send(unaccepted, count)
             self._on_settled()
 
-    # --- renewing
+    # Renewing
 
     def _have_renewer(self) -> None:
         """Start the renewer, unless it runs; a forked child has none."""
@@ -219,19 +220,20 @@ class Leases:
         with self._changed:
             if self._ended.is_set() or (self._renewer is not None and self._renewer.is_alive()):
                 return
-            # Through a weak reference: else a forgotten intake would stay leased for as long as the process lives.
+            # Through a weak reference: else the messages of a dropped intake would stay leased until the process ends.
             renewer = _Renewer(weakref.ref(self), self._due, self._ended, self.renewal_s)
+            log = self._log
             self._renewer = SupervisedThread(
                 f"capa-leases-{self._consumer.topic}",
                 renewer.renew_until_ended,
-                log=self._log,
+                log=lambda: log,
                 stopping=self._ended.is_set,
                 longest_rest_s=self._lease_s / _RESTS_PER_LEASE,
             )
             self._renewer.start()
 
     def retry(self) -> float:
-        """Send again what was not accepted; return the seconds until the next try, infinite if none is needed."""
+        """Repeat open settlements; return the seconds until the next try, infinite if none is needed."""
         self._send_again()
         self._retry_s = min(self.renewal_s, 2 * self._retry_s) if self._unaccepted_count else _FIRST_RETRY_S
         return self._retry_s if self._unaccepted_count else float("inf")
@@ -246,7 +248,7 @@ class Leases:
             self._forget_abandoned(set(held).difference(kept))
 
     def _extend(self, kept: list[Message]) -> None:
-        now = clock()
+        now = boot_time()
         with self._changed:
             unaccepted = [message for leases in self._unaccepted.values() for message in leases]
             messages = [*(message for message in kept if message in self._held), *unaccepted]
@@ -304,7 +306,7 @@ class Leases:
         return lost
 
     def _forget_abandoned(self, abandoned: Collection[Message]) -> None:
-        now, over = clock(), []
+        now, over = boot_time(), []
         with self._changed:
             for message in abandoned:
                 if now - self._held.get(message, now) >= self._lease_s:
@@ -326,7 +328,7 @@ class Leases:
 
 
 class _Renewer:
-    """Renews leases and sends again what was not accepted. It keeps its times when its thread starts again."""
+    """Renews leases and repeats open settlements. It keeps its times when its thread starts again."""
 
     def __init__(
         self, leases: weakref.ref[Leases], due: threading.Event, ended: threading.Event, every_s: float
@@ -335,15 +337,15 @@ class _Renewer:
         self._due = due
         self._ended = ended
         self._every_s = every_s
-        self._next_renewal = clock() + every_s
-        self._next_retry = clock() + _FIRST_RETRY_S
+        self._next_renewal = boot_time() + every_s
+        self._next_retry = boot_time() + _FIRST_RETRY_S
 
     def renew_until_ended(self) -> None:
         """Work until the leases are ended or garbage."""
         while not self._ended.is_set():
-            if self._due.wait(max(0.0, min(self._next_renewal, self._next_retry) - clock())):
+            if self._due.wait(max(0.0, min(self._next_renewal, self._next_retry) - boot_time())):
                 self._due.clear()
-                self._next_retry = min(self._next_retry, clock() + _FIRST_RETRY_S)
+                self._next_retry = min(self._next_retry, boot_time() + _FIRST_RETRY_S)
             leases = self._leases()
             if leases is None or self._ended.is_set():
                 return
@@ -352,8 +354,8 @@ class _Renewer:
 
     def _work(self, leases: Leases) -> None:
         # Each time is set after the call: one that failed is due at once when the thread starts again.
-        if (now := clock()) >= self._next_renewal:
+        if (now := boot_time()) >= self._next_renewal:
             leases.renew()
             self._next_renewal = now + self._every_s
-        if clock() >= self._next_retry:
-            self._next_retry = clock() + leases.retry()
+        if boot_time() >= self._next_retry:
+            self._next_retry = boot_time() + leases.retry()

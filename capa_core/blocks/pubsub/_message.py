@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,6 +9,7 @@ from typing import Any
 
 from capa_core.blocks.pubsub._reason import reason_of
 from capa_core.blocks.pubsub.driver import Delivery
+from capa_core.call.body import loads
 from capa_core.errors import CapaError
 
 
@@ -21,8 +21,8 @@ class Message:
         id: As published: of the event inside an envelope, else of the message.
         topic: Where it was received.
         data: The body, exactly as published.
-        content_type: What the body is, such as `application/json`.
-        attributes: What travels beside the body, the trace context and the fields of the envelope included.
+        content_type: The type of the body, such as `application/json`.
+        attributes: Names to values beside the body, the trace context and the fields of the envelope included.
         key: As published.
         priority: As published.
         delivery_count: 1 the first time; approximate where the engine only says "again".
@@ -58,7 +58,7 @@ class Message:
     def failed(self, error: BaseException | str) -> None:
         """Note why handling failed, before a `nack`: the reason of the dead letter that the message may become.
 
-        The type and the first line are kept, 300 characters at most, without what looks like a credential. A
+        The type and the first line are kept, 300 characters at most, without possible credentials. A
         subscription does it for errors of its handler.
 
         Args:
@@ -70,9 +70,9 @@ class Message:
         """Return the body read as JSON.
 
         Raises:
-            ValueError: It is something else.
+            ValueError: It is something else, or nested too deeply to be read.
         """
-        return json.loads(self.data)
+        return loads(self.data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 from weakref import WeakSet
 
 from capa_core.blocks.pubsub._checks import check_lease, check_name
-from capa_core.blocks.pubsub._compensation import DeadLetters, compensated, in_batches
+from capa_core.blocks.pubsub._compensation import DeadLetters, DeadLetterTopic, compensated, in_batches
 from capa_core.blocks.pubsub._compose import Composer, new_id
 from capa_core.blocks.pubsub._consumer import Consumer
 from capa_core.blocks.pubsub._inspected import Inspected
@@ -18,7 +18,7 @@ from capa_core.blocks.pubsub._intake import Intake
 from capa_core.blocks.pubsub._leases import OnLost, WorkedOn
 from capa_core.blocks.pubsub._message import Draft, PublishResult
 from capa_core.blocks.pubsub._subscription import Handler, Subscription
-from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubLimits
+from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature, PubSubLimits
 from capa_core.call import DEFAULT_POLICY, Policy, telemetry
 from capa_core.call.checks import check_count, seconds
 from capa_core.call.handlers import check_plain
@@ -35,7 +35,7 @@ class PubSub(Inspected):
     """Topics of one component. Safe for many threads.
 
     Delivery is at least once: a published message is never lost, and may come twice where something failed in
-    between. Retries, here and by the caller, only ever make duplicates. What is handled must bear that; the id of
+    between. Retries, here and by the caller, can only cause duplicates. Handlers must tolerate them; the id of
     a message is the same each time.
     """
 
@@ -49,12 +49,12 @@ class PubSub(Inspected):
         self._limits = driver.limits
         self._driver_type = type(driver)
         self._topics: set[str] = set()
-        # Weak: a consumer that is merely dropped is no leak; a subscription is kept alive by its threads.
+        # Weak: a consumer without references is not a leak; a subscription is kept alive by its threads.
         self._open: WeakSet[Consumer | Intake | Subscription] = WeakSet()
 
     @property
     def limits(self) -> PubSubLimits:
-        """The most that the component takes; what is over it is refused before it is sent."""
+        """The most that the component accepts; larger arguments are refused before they are sent."""
         return self._limits
 
     def publish(
@@ -76,13 +76,13 @@ class PubSub(Inspected):
         Args:
             topic: 1 to 255 printable characters; it comes into being by use.
             data: Bytes and text go as they are, anything else as JSON.
-            content_type: `None` for what fits the type of *data*.
+            content_type: `None` for the one that fits the type of *data*.
             attributes: Text beside the body. Inside the envelope: `type`, `source`, `subject` and extensions of
                 CloudEvents. With *raw*: any ASCII names.
             key: Messages with one key are received in order, one at a time; needs ORDER_BY_KEY.
             priority: 0 (normal) to 9 (most urgent); needs PRIORITY.
             delay: How long it stays invisible.
-            ttl: How long it waits to be received before it goes away.
+            ttl: How long it waits to be received before it is dropped.
             id: `None` for a new one.
             raw: Send body and attributes as they are, rather than as a CloudEvent.
 
@@ -109,10 +109,10 @@ class PubSub(Inspected):
     def publish_many(
         self, topic: str, messages: Sequence[Draft | Any], *, raw: bool = False
     ) -> list[PublishResult]:
-        """Publish several messages, in one trip where the engine can, and return what came of each, in order.
+        """Publish several messages, in one request where the engine can, and return the result of each, in order.
 
         Args:
-            messages: Each a `Draft`, or what `publish` takes as *data*.
+            messages: Each a `Draft`, or data as for `publish`.
 
         Raises:
             InvalidArgumentError: One of them is unusable. Nothing was published.
@@ -146,19 +146,19 @@ class PubSub(Inspected):
     ) -> Subscription:
         """Call *handler* with each message, on threads of its own, until the subscription is closed.
 
-        The message is acknowledged when *handler* returns, and handed back when it raises. While it runs, however
-        long, its lease is renewed. What is published after `subscribe` returned is received.
+        The message is acknowledged when *handler* returns, and rejected when it raises. While it runs, however
+        long, its lease is renewed. Messages published after `subscribe` returned are received.
 
         Args:
             handler: Takes one `Message`; `def` or `async def` (those share one event loop).
             group: Subscribers of one group compete; each group sees each message.
             max_messages: How many messages it may hold at once, those waiting for a free handler included.
             concurrency: How many handlers run at once.
-            lease: After how long the messages of a killed process come again: 1 s to 12 h.
+            lease: Time after which the messages of a killed process are redelivered: 1 s to 12 h.
             max_deliveries: After so many, a message moves to the topic `<topic>.dead`; `None` for never.
-            retry_delay: How long a message rests after its first failure; doubles each time, up to a minute.
-            raw: Hand over bodies as they were stored, rather than out of their CloudEvent.
-            broadcast: Join a group of its own, which goes away with the subscription; not together with *group*.
+            retry_delay: Time until a message is redelivered after its first failure; doubles each time, up to a minute.
+            raw: Pass bodies as they were stored, rather than out of their CloudEvent.
+            broadcast: Join a group of its own, which ends with the subscription; not together with *group*.
 
         Raises:
             InvalidArgumentError: An argument is outside these.
@@ -199,10 +199,10 @@ class PubSub(Inspected):
     ) -> Consumer:
         """Join a group to pull messages; the arguments are those of `subscribe`.
 
-        The group exists when this returns: what is published from then on is received.
+        The group exists when this returns: messages published from then on are received.
 
         Raises:
-            InvalidArgumentError: An argument is outside what `subscribe` allows.
+            InvalidArgumentError: An argument is outside the range that `subscribe` allows.
             UnavailableError: The engine did not answer.
         """
         lease_s = check_lease(lease, self._limits.max_lease_s)
@@ -223,27 +223,27 @@ class PubSub(Inspected):
         worked_on: WorkedOn | None = None,
         on_lost: OnLost | None = None,
     ) -> Intake:
-        """Join a group to receive messages that stay leased while they are worked on; for workers that are no handler.
+        """Join a group to receive messages that stay leased while they are worked on; for workers without a handler.
 
-        The group exists when this returns: what is published from then on is received. The arguments are those of
+        The group exists when this returns: messages published from then on are received. The arguments are those of
         `subscribe`, and:
 
         Args:
             worked_on: Given the messages that are held, returns those that are worked on or will be. Only their leases
-                are renewed; the others come again when theirs have run out. It is called at each renewal, in a thread
+                are renewed; the others are redelivered after theirs. It is called at each renewal, in a thread
                 of the intake; it may settle messages and must not wait. If it raises, no lease is renewed; if it
-                returns something else, that is logged and all are renewed. `None` stands for all that is held.
+                returns something else, that is logged and all are renewed. `None` stands for all held messages.
             on_lost: Called with messages whose leases were lost: another consumer may have them. In a thread of the
                 intake, or in the one that settles them; it must not close the intake.
 
         Raises:
-            InvalidArgumentError: An argument is outside what `subscribe` allows.
+            InvalidArgumentError: An argument is outside the range that `subscribe` allows.
             UnavailableError: The engine did not answer.
         """
         for name, function in (("worked_on", worked_on), ("on_lost", on_lost)):
             if function is not None:
                 check_plain(name, function)
-        lease_s = check_lease(lease)
+        lease_s = check_lease(lease, self._limits.max_lease_s)
         consumer = self._join(topic, group, lease_s, max_deliveries, raw=raw, broadcast=broadcast)
         log = telemetry.logger("pubsub", self.name)
         intake = Intake(consumer, lease_s=lease_s, log=log, worked_on=worked_on, on_lost=on_lost)
@@ -263,43 +263,43 @@ class PubSub(Inspected):
         )
 
     def purge(self, topic: str, group: str | None = None) -> int:
-        """Remove all that waits in *topic*, for every group or *group* alone, and return how many messages there were.
+        """Remove all waiting messages of *topic*, for every group or *group* alone, and return their number.
 
         Args:
-            group: Other groups keep their messages. Delayed ones, which are not handed to groups yet, stay while the
-                engine keeps them once for all groups.
+            group: Other groups keep their messages. Delayed ones, which are not in groups yet, stay if the
+                engine stores them once for all groups.
 
         Raises:
-            UnsupportedError: *group* is given, and the component has no INSPECT.
-            UnavailableError: The engine did not answer. Any of the messages may be gone.
+            UnsupportedError: *group* is given, and the component has no PURGE_GROUP.
+            UnavailableError: The engine did not answer. Any of the messages may be removed.
         """
         check_name("topic", topic)
         if group is None:
             return self._guard.once("purge", self._driver.purge, topic)
-        self._require_inspect()
+        self._require(PubSubFeature.PURGE_GROUP)
         return self._guard.once("purge", self._driver.purge_group, topic, check_name("group", group))
 
     def stop(self) -> None:
-        """Receive no more; what was received is worked on. The runtime calls it before it closes anything."""
+        """Receive no more; received messages are still worked on. The runtime calls it before it closes anything."""
         for user in list(self._open):
             if not isinstance(user, Consumer):
                 user.stop()
 
     def drain(self, timeout_s: float) -> None:
-        """Close all subscriptions; handlers still running after *timeout_s* are left, and their messages come again."""
+        """Close all subscriptions; abandon handlers that run longer than *timeout_s*: their messages come again."""
         end = time.monotonic() + timeout_s
         for subscription in self._subscriptions():
             subscription.close(timeout_s=max(0.0, end - time.monotonic()))
 
     def close(self) -> None:
         """Stop and drain all subscriptions and consumers, then release the engine. A second `close` does nothing."""
-        with ExitStack() as steps:  # from the last to the first, each of them whatever becomes of the others
+        with ExitStack() as steps:  # from the last to the first, each even if others fail
             steps.callback(super().close)
             for user in list(self._open):
                 steps.callback(user.close)
 
     def forget(self) -> None:
-        """Drop what a fork copied into this child; subscriptions and consumers stay with the parent."""
+        """Drop the state that a fork copied into this child; subscriptions and consumers stay with the parent."""
         self._open = WeakSet()
         super().forget()
 
@@ -330,9 +330,10 @@ class PubSub(Inspected):
         driver = self._guard.safe(
             "consume", self._driver.consume, topic, group, lease_s=lease_s, temporary=broadcast
         )
+        dead_letters = DeadLetterTopic(self._driver, topic, group)
         if max_deliveries is not None:
-            driver = DeadLetters(driver, self._driver, topic, group, max_deliveries)
-        return Consumer(self._guard, driver, topic=topic, group=group, raw=raw)
+            driver = DeadLetters(driver, dead_letters, max_deliveries)
+        return Consumer(self._guard, driver, dead_letters, topic=topic, group=group, raw=raw)
 
     def _learn(self, topic: str) -> None:
         check_name("topic", topic)
@@ -354,12 +355,12 @@ class PubSub(Inspected):
             for error in self._guard.safe("publish", self._driver.publish, topic, batch)
         ]
 
-    def _sending(self, topic: str, what: str | int) -> AbstractContextManager[object]:
-        """Return the span of sending one message, *what* being its id, or so many; of none if nobody traces."""
+    def _sending(self, topic: str, subject: str | int) -> AbstractContextManager[object]:
+        """Return the span of sending *subject*, an id or a number of messages; a null context if untraced."""
         if not telemetry.tracing():
             return _UNTRACED
-        name = "messaging.message.id" if isinstance(what, str) else "messaging.batch.message_count"
-        return telemetry.span(f"send {topic}", self._span_of(topic) | {name: what}, kind="PRODUCER")
+        name = "messaging.message.id" if isinstance(subject, str) else "messaging.batch.message_count"
+        return telemetry.span(f"send {topic}", self._span_of(topic) | {name: subject}, kind="PRODUCER")
 
     def _span_of(self, topic: str) -> dict[str, Any]:
         """Return attributes by OpenTelemetry's semantic conventions for messaging."""

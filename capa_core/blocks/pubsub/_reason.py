@@ -1,4 +1,4 @@
-"""Reasons of dead letters: short, on one line, and without what looks like a credential."""
+"""Reasons of dead letters: short, on one line, and without possible credentials."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 LONGEST = 300
 UNSETTLED = "its consumers ended or lost their leases before they settled it"
-HANDED_BACK = "its consumers handed it back"
+REJECTED = "its consumers rejected it"
 
 _HIDDEN = "***"
 _IN_ADDRESS = re.compile(r"(?<=://)[^\s/@]+(?=@)")

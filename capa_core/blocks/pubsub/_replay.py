@@ -1,4 +1,4 @@
-"""Dead letters on their way back to the topic that they came from."""
+"""Replay of dead letters: from the dead letter topic back to the topic of their origin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BATCH = 100
 
 
 class Replay:
-    """A consumer of the dead letters of *topic* in *group*. It hands back what it did not move when it is closed."""
+    """A consumer of the dead letters of *topic* in *group*. `close` releases the letters that it did not move."""
 
     def __init__(self, guard: Guard, driver: PubSubDriver[Any], topic: str, group: str) -> None:
         self._guard = guard
@@ -30,7 +30,7 @@ class Replay:
             deliveries = self._guard.once("receive", self._consumer.receive, self._room(count), 0.0)
             if not deliveries:
                 break
-            # One that is here a second time died again meanwhile. It stays leased, so that it does not come a third.
+            # One that is here a second time died again meanwhile. It stays leased, so that it is not received again.
             self._publish([delivery for delivery in deliveries if delivery.id not in self._moved])
         return self._moved
 
@@ -50,7 +50,7 @@ class Replay:
         return min(_BATCH, count - len(self._moved))
 
     def _publish(self, deliveries: Sequence[Delivery]) -> None:
-        """Publish, then remove what is stored; raise if anything is not."""
+        """Publish, then remove the stored letters; raise if any was not stored."""
         if not deliveries:
             return
         messages = [_revived(delivery) for delivery in deliveries]
@@ -70,7 +70,7 @@ class Replay:
 
 
 def _revived(delivery: Delivery) -> OutgoingMessage:
-    """Return the message as it was published, as far as its dead letter says."""
+    """Return the message as it was published, as far as its dead letter has the fields."""
     attributes = {name: value for name, value in delivery.attributes.items() if name not in DEAD_ATTRIBUTES}
     return OutgoingMessage(
         delivery.attributes.get(DEAD_ID, delivery.id),

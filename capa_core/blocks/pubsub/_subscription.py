@@ -3,7 +3,7 @@
     intake ──▶ waiting ──▶ handler threads ──▶ settler ──▶ intake ──▶ engine
 
 The intake receives and renews leases; *concurrency* threads run handlers; one, the settler, acknowledges handled
-messages in batches and hands back failed ones.
+messages in batches and rejects failed ones.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Self
 from capa_core.blocks.pubsub._consumer import Consumer
 from capa_core.blocks.pubsub._intake import Intake
 from capa_core.blocks.pubsub._message import Message
-from capa_core.blocks.pubsub._threads import SupervisedThread, as_text
 from capa_core.call import telemetry
 from capa_core.call.handlers import LoopEndedError, is_async
 from capa_core.call.traits import blocking, call_traits
 from capa_core.forks import first_use
+from capa_core.supervision import SupervisedThread, as_text
 
 if TYPE_CHECKING:
     from capa_core.blocks.pubsub._loop import HandlerLoop
@@ -34,7 +34,7 @@ _LONGEST_RETRY_S = 60.0
 
 @blocking()
 class Subscription:
-    """A handler at work on the messages of a topic. Made by `PubSub.subscribe`."""
+    """Calls a handler with the messages of a topic. Made by `PubSub.subscribe`."""
 
     def __init__(
         self,
@@ -55,11 +55,12 @@ class Subscription:
         self._changed = threading.Condition()
         self._stopping = False
         self._waiting: deque[tuple[Message, float]] = deque()
+        self._behind = False  # true from a release of messages that waited long until a handler is free
         self._running: list[Message | None] = [None] * concurrency
         self._acked: list[Message] = []
         self._failed: list[Message] = []
         self._intake = Intake(consumer, lease_s=lease_s, log=log, worked_on=self._worked_on)
-        self._loop = _loop_for(handler, f"capa-pubsub-loop-{consumer.topic}")
+        self._loop = _loop_for(handler, f"capa-pubsub-loop-{consumer.topic}", lambda: self._log)
         self._handler = partial(self._loop.run, handler) if self._loop else handler
         self._workers = [self._thread("handler", partial(self._work, slot)) for slot in range(concurrency)]
         self._settler = self._thread("settler", self._settle_outcomes)
@@ -79,7 +80,7 @@ class Subscription:
         return self._intake.group
 
     def stop(self) -> None:
-        """Receive no more and begin no more handlers; those that run go on. `close` does the rest."""
+        """Receive no more and begin no more handlers; running ones continue. `close` does the rest."""
         self._intake.stop()
         with self._changed:
             self._stopping = True
@@ -87,12 +88,12 @@ class Subscription:
 
     @call_traits(waits=True)
     def close(self, *, drain: bool = True, timeout_s: float | None = None) -> None:
-        """Stop receiving, let running handlers end, settle their messages, and hand back all others.
+        """Stop receiving, let running handlers end, settle their messages, and release all others.
 
         A second `close` does nothing. Called by a handler, it returns at once, and all this is done after it.
 
         Args:
-            drain: `False` does not wait for running handlers; their messages come again, to another consumer.
+            drain: `False` does not wait for running handlers; their messages are redelivered to another consumer.
             timeout_s: For how long to wait for running handlers before they are left running; `None` for no limit.
         """
         self.stop()
@@ -119,12 +120,13 @@ class Subscription:
 
     def _thread(self, role: str, work: Callable[[], None]) -> threading.Thread:
         name = f"capa-pubsub-{role}-{self.topic}"
-        return SupervisedThread(name, work, log=self._log, stopping=lambda: False)
+        return SupervisedThread(name, work, log=lambda: self._log, stopping=lambda: False)
 
     # --- called by the intake
 
     def _room(self) -> int:
-        return self._max_messages - len(self._intake)
+        # It would only take again what it has just released.
+        return 0 if self._behind else self._max_messages - len(self._intake)
 
     def _take(self, messages: list[Message]) -> None:
         now = time.monotonic()
@@ -138,6 +140,7 @@ class Subscription:
             longest_s, late = self._intake.renewal_s, []
             while self._waiting and time.monotonic() - self._waiting[0][1] > longest_s:
                 late.append(self._waiting.popleft()[0])
+                self._behind = True
             waiting = [message for message, _ in self._waiting]
             running = [message for message in self._running if message is not None]
             working = {*waiting, *running, *self._acked, *self._failed}
@@ -152,7 +155,7 @@ class Subscription:
                 self._handle(message)
             except BaseException as error:  # noqa: BLE001 - even an exit: a held message must not outlive its handler
                 if isinstance(error, LoopEndedError) and self._stopping:
-                    continue  # it has closed this subscription with a warning, which hands the message back
+                    continue  # it has closed this subscription with a warning, which releases the message
                 self._log.warning(
                     "a handler failed, the message comes again", id=message.id, traceback=as_text(error)
                 )
@@ -163,7 +166,7 @@ class Subscription:
 
     def _next(self, slot: int) -> Message | None:
         with self._changed:
-            self._running[slot] = None  # a thread that starts again works on nothing of before
+            self._free(slot)  # a thread that starts again works on nothing of before
             self._changed.wait_for(lambda: self._stopping or self._waiting)
             if self._stopping:
                 return None
@@ -176,20 +179,24 @@ class Subscription:
             self._handler(message)
             return
         span = {**self._span, "messaging.message.id": message.id}
-        with telemetry.continued(message.attributes):  # noqa: SIM117 - the span is a child of what was continued
+        with telemetry.continued(message.attributes):  # noqa: SIM117 - the span is a child of the continued one
             with telemetry.span(f"process {self.topic}", span, kind="CONSUMER"):
                 self._handler(message)
 
     def _finished(self, slot: int, message: Message, outcome: list[Message]) -> None:
         with self._changed:
-            self._running[slot] = None
+            self._free(slot)
             outcome.append(message)
             self._changed.notify_all()
+
+    def _free(self, slot: int) -> None:
+        self._running[slot] = None
+        self._behind = False
 
     # --- the settler
 
     def _settle_outcomes(self) -> None:
-        """Settle outcomes, each batch as soon as the one before is through, and leave the group in the end."""
+        """Settle outcomes, each batch as soon as the one before is done, and leave the group at the end."""
         while (finished := self._wait_for_outcomes()) is not None:
             acked, failed = finished
             self._intake.ack(acked)
@@ -200,7 +207,7 @@ class Subscription:
             self._loop.stop()
 
     def _wait_for_outcomes(self) -> tuple[list[Message], list[Message]] | None:
-        """Return the messages to acknowledge and those to hand back; `None` when no more will come."""
+        """Return the messages to acknowledge and those to reject; `None` when no more will come."""
         with self._changed:
             self._changed.wait_for(lambda: self._acked or self._failed or self._is_done())
             finished = self._acked[:], self._failed[:]
@@ -215,7 +222,7 @@ class Subscription:
         return min(_LONGEST_RETRY_S, self._retry_delay_s * 2.0 ** min(message.delivery_count - 1, 16))
 
 
-def _loop_for(handler: Handler, name: str) -> HandlerLoop | None:
+def _loop_for(handler: Handler, name: str, log: Callable[[], Any]) -> HandlerLoop | None:
     """Return a running loop if calling *handler* makes a coroutine; objects with `async def __call__` included."""
     if not is_async(handler):
         return None
@@ -224,4 +231,4 @@ def _loop_for(handler: Handler, name: str) -> HandlerLoop | None:
             HandlerLoop,
         )  # asyncio takes as long to import as all the rest
 
-    return HandlerLoop(name)
+    return HandlerLoop(name, log)

@@ -28,19 +28,19 @@ class PubSubFeature(Feature):
     LEASE = ("lease", Level.ALWAYS)
     """A message whose consumer died comes back after the lease, with a higher delivery count."""
     NACK_DELAY = ("nack_delay", Level.ALWAYS)
-    """A message can be handed back to come again after a given time."""
+    """A message can be rejected and redelivered after a given time."""
     DELAY = ("delay", Level.ALWAYS)
     """A message can be published to become visible later."""
     TTL = ("ttl", Level.ALWAYS)
-    """A message that is not received in time goes away."""
+    """A message that is not received in time is dropped."""
     DEAD_LETTER = ("dead_letter", Level.ALWAYS)
     """After N deliveries a message moves to another topic. The core does it; declare it so."""
     BULK = ("bulk", Level.ALWAYS)
-    """Many messages are published in one trip to the engine."""
+    """Many messages are published in one request to the engine."""
     BROADCAST = ("broadcast", Level.ALWAYS)
-    """A consumer can have a group of its own that goes away with it."""
+    """A consumer can have a group of its own that ends with it."""
     PRIORITY = ("priority", Level.COMMON)
-    """Messages with a higher priority are received first, as far as they wait."""
+    """Waiting messages with a higher priority are received first."""
     ORDER_BY_KEY = ("order_by_key", Level.SOME)
     """Messages with one key are received in the order of publishing, one at a time."""
     SHARED = ("shared", Level.COMMON)
@@ -48,18 +48,20 @@ class PubSubFeature(Feature):
     DURABLE = ("durable", Level.COMMON)
     """A published message survives a crash of the process and of the machine."""
     INSPECT = ("inspect", Level.COMMON)
-    """Topics, groups and waiting messages can be listed and looked at, and one group's messages removed."""
+    """Topics, groups and waiting messages can be listed and read."""
+    PURGE_GROUP = ("purge_group", Level.COMMON)
+    """The messages of one group can be removed, and the other groups keep theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PubSubLimits:
-    """The most that a component takes; `None` where no limit is known.
+    """The most that a component accepts; `None` where no limit is known.
 
     Attributes:
         max_name_length: In characters, of topics and groups; the same on every component.
         max_message_bytes: Of one body, its envelope included.
         max_delay_s: The longest delay.
-        max_batch: Messages in one trip to the engine; the core makes several trips for more.
+        max_batch: Messages in one request to the engine; the core sends several requests for more.
         max_lease_s: The longest lease.
     """
 
@@ -76,12 +78,12 @@ class OutgoingMessage:
 
     Attributes:
         id: Unique within the topic; engines that deduplicate do it by this.
-        data: The body, at most what the engine holds (ask its limits).
-        attributes: ASCII names to text values; they travel beside the body.
+        data: The body, within the limits of the engine.
+        attributes: ASCII names to text values, stored beside the body.
         key: For `ORDER_BY_KEY`, else `""`.
         priority: 0 (normal) to 9 (most urgent).
         delay_s: Seconds until it becomes visible; 0 for now.
-        ttl_s: Seconds until it goes away if nobody received it; `None` for never.
+        ttl_s: Seconds until it is dropped unless it was received; `None` for never.
     """
 
     id: str
@@ -99,10 +101,10 @@ class Delivery:
     """A message as one consumer received it.
 
     Attributes:
-        receipt: The engine's handle for `ack`, `nack` and `extend`; opaque, good for this delivery only.
-        delivery_count: 1 the first time; approximate where the engine only says "again".
+        receipt: The engine's handle for `ack`, `nack` and `extend`; opaque, valid for this delivery only.
+        delivery_count: 1 the first time; approximate where the engine only knows "again".
         published_at: Seconds since the epoch, by the engine's or publisher's clock; 0 when unknown.
-        reason: Why handling it failed; the core notes it for the dead letter, a driver leaves it.
+        reason: The reason for which its handling failed; the core sets it for the dead letter, a driver does not.
     """
 
     id: str
@@ -120,23 +122,25 @@ class Delivery:
 class ConsumerDriver(ABC):
     """One consumer of one group. Used by one receiving thread; `ack`, `nack` and `extend` may come from others.
 
-    The temporary group of a consumer that was taken for dead goes away with its messages. A consumer that lives after
-    all must never see, settle or drop what belongs to another: for what it received before, `extend` returns `False`
-    and `ack`, `nack` and `release` do nothing. Its next `receive` joins anew, as a consumer that comes now, and counts
-    that in `rejoins`.
+    The temporary group of a consumer that was taken for dead is dropped with its messages. If the consumer is alive
+    after all, it must never see, settle or drop messages of another: for those that it received before, `extend`
+    returns `False` and `ack`, `nack` and `release` do nothing. Its next `receive` joins again, as a new consumer, and
+    counts that in `rejoins`.
 
     Attributes:
         silence_s: For how many seconds it may neither receive nor extend before it may be taken for dead; infinite
             unless its group is temporary.
-        rejoins: How often its group was gone and it joined anew. It has missed what was published in between.
+        rejoins: How often its group was dropped and it joined again. It has missed messages published in between.
+        foreign: How many entries that are not messages it has removed for its group: another program wrote them.
     """
 
     silence_s: float = math.inf
     rejoins: int = 0
+    foreign: int = 0
 
     @abstractmethod
     def receive(self, max_messages: int, timeout_s: float) -> list[Delivery]:
-        """Return 1 to *max_messages* messages, or none after *timeout_s* (0: only what is ready now).
+        """Return 1 to *max_messages* messages, or none after *timeout_s* (0: only messages that are ready now).
 
         Must return as soon as there is one; must not wait to fill the batch. Each returned message is leased to
         this consumer. Must be woken by `close`, and then leave nothing leased.
@@ -146,43 +150,43 @@ class ConsumerDriver(ABC):
     def ack(self, receipts: Sequence[object]) -> None:
         """Remove the messages for this group, on disk where the engine can.
 
-        A receipt whose lease ran out is passed over in silence: the message comes again, which at-least-once allows.
+        A receipt whose lease has ended is ignored: the message is redelivered, which at-least-once allows.
         """
 
     @abstractmethod
     def nack(self, receipts: Sequence[object], delay_s: float) -> None:
-        """Hand the messages back; they come again, to any consumer of the group, after *delay_s*, counted once more."""
+        """Reject the messages: any consumer of the group gets them after *delay_s*, with one more delivery counted."""
 
     @abstractmethod
     def release(self, receipts: Sequence[object]) -> None:
-        """Hand the messages back as if never received: at once and, where the engine can, not counted."""
+        """Release the messages as if never received: at once and, where the engine can, not counted."""
 
     @abstractmethod
     def extend(self, receipts: Sequence[object]) -> list[bool]:
-        """Start the lease of each anew from now; `False` in the places of those that were lost.
+        """Restart the lease of each from now; `False` in the places of those that were lost.
 
         Also without receipts it is a sign of life, for a consumer that holds nothing and has no room to receive.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Hand back what is leased and not acknowledged, end a waiting `receive`, and drop a group of its own.
+        """Release the leased messages, end a waiting `receive`, and drop a temporary group.
 
         A second `close` does nothing.
         """
 
 
 class PubSubDriver(Driver[SettingsT]):
-    """Topics and groups come into being by use. A group sees what is published after it exists.
+    """Topics and groups are created by use. A group receives messages that are published after it exists.
 
     The group must exist when `consume` returns, so that "subscribe, then publish" never loses a message. A topic
-    without any group keeps its messages for the first group that comes: a queue may be filled before its workers
-    start. A temporary group is not that first one: it leaves what is kept alone.
+    without any group keeps its messages for the first group: a queue may be filled before its workers
+    start. A temporary group is not that first one: it does not touch kept messages.
     """
 
     @property
     def limits(self) -> PubSubLimits:
-        """The most that the engine takes. Read once, before anything is opened."""
+        """The most that the engine accepts. Read once, before anything is opened."""
         return PubSubLimits()
 
     @abstractmethod
@@ -199,7 +203,7 @@ class PubSubDriver(Driver[SettingsT]):
 
         Args:
             lease_s: Seconds for which a received message stays hidden from the others, 1 to 43,200.
-            temporary: The group is this consumer's own and goes away with it, also if it is killed (broadcast). A
+            temporary: The group is this consumer's own and ends with it, also if it is killed (broadcast). A
                 consumer that neither receives nor extends for its `silence_s`, a minute unless the settings name
                 another time, may be taken for dead. Never given to a driver that leaves BROADCAST to the core.
         """
@@ -208,12 +212,12 @@ class PubSubDriver(Driver[SettingsT]):
     def depth(self, topic: str, group: str) -> int:
         """Return how many messages wait for *group*, leased and delayed ones included.
 
-        For a group that does not exist: how many it would find if it came now.
+        For a group that does not exist: how many it would find if it were created now.
         """
 
     @abstractmethod
     def purge(self, topic: str) -> int:
-        """Remove all that waits in *topic*, for every group, and return how many messages there were."""
+        """Remove all waiting messages of *topic*, for every group, and return their number."""
 
     def topics(self) -> Iterator[str]:
         """Yield the name of each topic once, in no order. INSPECT.
@@ -224,22 +228,23 @@ class PubSubDriver(Driver[SettingsT]):
         raise NotImplementedError
 
     def inspect(self, topic: str) -> TopicStatus:
-        """Return the groups of *topic* by name; one without any if there is no such topic. INSPECT."""
+        """Return the groups of *topic* by name; none if the topic does not exist. INSPECT."""
         raise NotImplementedError
 
     def peek(self, topic: str, group: str, most: int, *, after: str, max_bytes: int) -> list[PeekedMessage]:
         """Return up to *most* of the messages that `depth` counts, without leasing or counting them. INSPECT.
 
-        In an order that stays, which need not be that of delivery. Fewer than *most* means that there are no more.
+        In a stable order, which need not be that of delivery. Fewer than *most* means that there are no more.
 
         Args:
             after: The position of the last message of the call before, or `""` to begin.
-            max_bytes: Return at most so much of a body. It *must not* be read whole into this process to be cut.
+            max_bytes: Return at most so much of a body. It *must not* be read whole into this process to be cut where
+                the engine can cut it.
         """
         raise NotImplementedError
 
     def purge_group(self, topic: str, group: str) -> int:
-        """Remove all that waits for *group* alone, leased messages included, and return how many it was. INSPECT.
+        """Remove all waiting messages of *group* alone, leased ones included, and return their number. PURGE_GROUP.
 
         Other groups keep theirs. A delayed message that another group will receive too may stay.
         """

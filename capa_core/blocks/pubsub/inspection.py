@@ -1,4 +1,4 @@
-"""Values of an inspection: topics, their groups, and messages that were looked at without receiving them."""
+"""Values of an inspection: topics, their groups, and messages read without receiving them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING, Self
 
 from capa_core.blocks.pubsub import _cloudevents
 from capa_core.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage
 
 DEAD_SUFFIX = ".dead"
 DEAD_TOPIC = "capa-dead-topic"
@@ -20,7 +24,7 @@ DEAD_LETTER_GROUP = "default"
 DEAD_ATTRIBUTES = frozenset({DEAD_TOPIC, DEAD_GROUP, DEAD_ID, DEAD_DELIVERIES, DEAD_REASON})
 
 REPLAY_LEASE_S = 60.0
-"""Seconds after which dead letters come back that a replay held when it was killed."""
+"""Seconds after which the dead letters that a killed replay had leased are available again."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}")  # no more than a 64-bit integer holds
 
@@ -31,10 +35,10 @@ class GroupStatus:
 
     Attributes:
         depth: Messages that are not acknowledged yet: ready, delayed and in flight.
-        in_flight: Of these, delivered and hidden: leased by a consumer, or resting until they come again.
+        in_flight: Of these, delivered and hidden: leased by a consumer, or waiting for their next delivery.
         oldest_s: Seconds since the oldest of them was published; `None` if there is none.
         consumers: How many consumers there are; `None` where the engine keeps no record of them.
-        temporary: Whether the group is one consumer's own and goes away with it.
+        temporary: Whether the group is one consumer's own and ends with it.
     """
 
     name: str
@@ -51,7 +55,7 @@ class TopicStatus:
 
     Attributes:
         groups: By name.
-        kept: Messages that wait for the first group to come; 0 as soon as there is one.
+        kept: Messages that wait for the first group; 0 as soon as there is one.
         oldest_s: Seconds since the oldest of the kept messages was published; `None` if there is none.
     """
 
@@ -62,12 +66,12 @@ class TopicStatus:
 
     @property
     def depth(self) -> int:
-        """The depth of the group that has most to do, or the number of kept messages."""
+        """The largest depth of a group, or the number of kept messages."""
         return max((group.depth for group in self.groups), default=self.kept)
 
 
 class MessageState(StrEnum):
-    """What a message waits for."""
+    """The state of a waiting message."""
 
     READY = "ready"
     DELAYED = "delayed"
@@ -77,10 +81,10 @@ class MessageState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeekedMessage:
-    """A message that was looked at: it is neither leased nor counted, and may be gone by now.
+    """A message that was peeked at: it is neither leased nor counted, and may be acknowledged by now.
 
     Attributes:
-        position: Give it as *after* to look at what follows.
+        position: Pass it as *after* to get the next page.
         data: The body as stored, the envelope included; cut off where it is longer than was asked for.
         size: Bytes of the whole body.
         delivery_count: How often it was delivered.
@@ -99,8 +103,34 @@ class PeekedMessage:
     published_at: float
     state: MessageState
 
+    @classmethod
+    def of(
+        cls,
+        message: OutgoingMessage | Delivery,
+        position: str,
+        *,
+        max_bytes: int,
+        delivery_count: int,
+        published_at: float,
+        state: MessageState,
+    ) -> Self:
+        """Return *message* as a look at it shows it, with up to *max_bytes* of its body."""
+        return cls(
+            position=position,
+            id=message.id,
+            data=message.data[:max_bytes],
+            size=len(message.data),
+            content_type=message.content_type,
+            attributes=message.attributes,
+            key=message.key,
+            priority=message.priority,
+            delivery_count=delivery_count,
+            published_at=published_at,
+            state=state,
+        )
+
     def unwrapped(self) -> PeekedMessage:
-        """Return the message as a handler gets it, without its envelope; as it is if it has none or was cut off."""
+        """Return the message as a handler gets it, without its envelope; unchanged if it has none or was cut off."""
         if len(self.data) < self.size or not self.content_type.startswith(_cloudevents.CONTENT_TYPE):
             return self
         event = _cloudevents.unwrap(self.data)
@@ -123,11 +153,11 @@ class DeadLetter:
 
     Attributes:
         message: As it is stored in the dead letter topic.
-        topic: Where it came from.
+        topic: The topic to which it was published.
         group: The group that gave up on it.
         id: As it was published.
         deliveries: How often it was delivered before.
-        reason: Why it was given up on.
+        reason: The reason for which it was given up on.
     """
 
     message: PeekedMessage
@@ -179,7 +209,7 @@ def number_of_position(after: str) -> int:
 
 
 def dead_letter(topic: str, message: PeekedMessage) -> DeadLetter:
-    """Return *message*, found in the dead letter topic of *topic*, with what is known about its end."""
+    """Return *message*, found in the dead letter topic of *topic*, with its origin and reason."""
     about = message.attributes
     deliveries = about.get(DEAD_DELIVERIES, "")
     return DeadLetter(

@@ -8,6 +8,7 @@ from typing import Any
 from capa_core.abilities import BY_CORE
 from capa_core.blocks.secrets.driver import SecretsDriver, SecretsFeature, SecretsLimits
 from capa_core.call import DEFAULT_POLICY, Policy
+from capa_core.call.checks import check_unicode
 from capa_core.call.limits import bound, refuse
 from capa_core.call.portable import Portable, counted
 from capa_core.errors import InvalidArgumentError, NotFoundError, UnsupportedError
@@ -48,7 +49,7 @@ class Secrets(Portable[SecretsDriver[Any]]):
             version: An older version, as the store names it; `None` for the current one.
 
         Raises:
-            NotFoundError: There is no such secret, or it has no such field.
+            NotFoundError: The secret does not exist, or it does not have the field.
             UnsupportedError: The component has no versions, or no fields, and one was given.
 
         Retries: repeated.
@@ -64,7 +65,7 @@ class Secrets(Portable[SecretsDriver[Any]]):
         """Return all values of the secret *name*; a single value is the field `""`.
 
         Raises:
-            NotFoundError: There is no such secret.
+            NotFoundError: The secret does not exist.
             UnsupportedError: The component has no versions, and one was given.
 
         Retries: repeated.
@@ -115,6 +116,7 @@ class Secrets(Portable[SecretsDriver[Any]]):
 def _check_name(name: object) -> None:
     if not isinstance(name, str) or not name:
         raise InvalidArgumentError(f"the name of a secret is {name!r}: give a text that is not empty")
+    check_unicode("the name of a secret", name)
 
 
 def _wrapped(fields: Mapping[str, str]) -> dict[str, Secret]:

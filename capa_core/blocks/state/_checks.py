@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from capa_core.blocks.state.driver import LONGEST_KEY
 from capa_core.call.checks import Duration, check_text, seconds
 from capa_core.errors import InvalidArgumentError
@@ -40,15 +38,6 @@ def check_number(by: object) -> None:
         raise InvalidArgumentError(f"the number to add is {by!r}: give a whole number of 64 bits")
 
 
-def finite_seconds(what: str, value: Duration) -> float:
-    """Return a span of time in seconds.
-
-    Raises:
-        InvalidArgumentError: It is not a span of time, negative, or infinite.
-    """
-    return seconds(what, value, most=sys.float_info.max)
-
-
 def ttl_seconds(ttl: Duration | None) -> float | None:
     """Return a time to live in seconds.
 
@@ -57,7 +46,7 @@ def ttl_seconds(ttl: Duration | None) -> float | None:
     """
     if ttl is None:
         return None
-    ttl_s = finite_seconds("ttl", ttl)
+    ttl_s = seconds("ttl", ttl)
     if ttl_s <= 0:
         raise InvalidArgumentError("ttl is 0: give more than 0, or delete the value to remove it at once")
     return ttl_s

@@ -24,6 +24,7 @@ from capa_core.blocks.state.driver import (
     StateStatus,
     added,
 )
+from capa_core.driver import Risk
 from capa_core.errors import DataLossError, UnavailableError, UnsupportedError
 
 _EXPIRY = struct.Struct(">Q")
@@ -117,7 +118,7 @@ class _Wrapper(StateDriver[Any]):
         return self._driver.wait(key, etag, timeout_s)
 
     def inspect(self, most: int) -> StateStatus:
-        """See `StateDriver.inspect`; what has expired and was not come across yet is counted too."""
+        """See `StateDriver.inspect`; expired keys that no call has found yet are counted too."""
         return self._driver.inspect(most)
 
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
@@ -127,6 +128,10 @@ class _Wrapper(StateDriver[Any]):
     def ping(self) -> str:
         """See `Driver.ping`."""
         return self._driver.ping()
+
+    def risks(self) -> Sequence[Risk]:
+        """See `Driver.risks`."""
+        return self._driver.risks()
 
     def close(self) -> None:
         """See `Driver.close`."""
@@ -166,7 +171,7 @@ class Enveloped(_Wrapper):
 
     @property
     def limits(self) -> StateLimits:
-        """See `StateDriver.limits`: the expiry takes a part of what the engine holds."""
+        """See `StateDriver.limits`: the expiry takes a part of the value."""
         limits = self._driver.limits
         most = limits.max_value_bytes
         return replace(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import math
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -11,7 +12,6 @@ from capa_core.blocks.state._checks import (
     check_key,
     check_number,
     check_value,
-    finite_seconds,
     ttl_seconds,
 )
 from capa_core.blocks.state._compensation import compensated
@@ -25,9 +25,9 @@ from capa_core.blocks.state.driver import (
     StateStatus,
 )
 from capa_core.call import DEFAULT_POLICY, Policy
-from capa_core.call.body import dumps
+from capa_core.call.body import dumps, loads
 from capa_core.call.cancellation import parts
-from capa_core.call.checks import Duration, check_unicode
+from capa_core.call.checks import Duration, check_unicode, seconds
 from capa_core.call.limits import bound, refuse
 from capa_core.call.portable import Portable, counted
 from capa_core.call.traits import call_traits
@@ -80,7 +80,7 @@ class State(Portable[StateDriver[Any]]):
         """
         value = self.get(key)
         try:
-            return None if value is None else json.loads(value)
+            return None if value is None else loads(value)
         except ValueError as error:
             raise InvalidArgumentError(f"{key!r} does not hold JSON ({error}). Read it with get.") from error
 
@@ -264,7 +264,7 @@ class State(Portable[StateDriver[Any]]):
             timeout: The deadline of this call, in place of the component's own.
         """
         check_key(key)
-        end = time.monotonic() + finite_seconds("timeout", timeout)
+        end = time.monotonic() + min(seconds("timeout", timeout, most=math.inf), threading.TIMEOUT_MAX)
 
         def wait() -> StateItem | None:
             for part_s in parts(max(0.0, end - time.monotonic())):

@@ -32,6 +32,7 @@ class FoundFile:
     suffix: str
     signature: tuple[int, int, int]
     changed_s: float
+    is_regular: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,22 @@ class Folder:
                 stat = path.stat()
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            if S_ISREG(stat.st_mode):
+            is_regular = S_ISREG(stat.st_mode)
+            if is_regular or suffix:  # without one it may be the folder of a label
                 signature = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-                return FoundFile(path, suffix, signature, stat.st_mtime)
+                return FoundFile(path, suffix, signature, stat.st_mtime, is_regular)
         return None
 
     def read(self, found: FoundFile) -> LoadedFile:
-        """Return the content of the file, from the cache if it cannot have changed since it was read."""
+        """Return the content of the file, from the cache if it cannot have changed since it was read.
+
+        Raises:
+            SettingsError: It is a folder, or something else without content.
+        """
+        if not found.is_regular:
+            raise SettingsError(
+                f"{found.path}: not a file, so it has no values. Move it away, or put the file there."
+            )
         held = self._held.get(found.path)
         if held is not None and held.settled and held.found.signature == found.signature:
             return held
@@ -93,7 +103,7 @@ class Folder:
         for pattern in ("*", "*/*", "*/*/*"):
             for path in sorted(self.path.glob(pattern)):
                 *folders, name = path.relative_to(self.path).parts
-                if any(part.startswith(".") for part in (*folders, name)) or not path.is_file():
+                if any(part.startswith(".") for part in (*folders, name)) or not _is_taken(path):
                     continue
                 application, label = ("", "", *folders)[-2:]
                 stem, suffix = path.stem, path.suffix
@@ -140,6 +150,11 @@ def text_of(held: LoadedFile) -> str:
             return held.data.decode("iso-8859-1")
         line = held.data.count(b"\n", 0, error.start) + 1
         raise SettingsError(f"{held.found.path}:{line}: not UTF-8. Save the file as UTF-8.") from error
+
+
+def _is_taken(path: Path) -> bool:
+    """Return whether *path* is a file, or something else in the place of one."""
+    return path.is_file() or path.suffix in formats.KEYED
 
 
 def replace_file(path: Path, text: str) -> None:

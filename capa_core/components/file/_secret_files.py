@@ -17,6 +17,7 @@ from capa_core.errors import SettingsError
 
 Fields = Mapping[str, str]
 
+_LONGEST_FILE_NAME = 255
 _SETTLED_NS = 2_000_000_000
 
 
@@ -66,6 +67,8 @@ class SecretFolder:
         """Return the fields of a secret; `None` if there is none."""
         if name.startswith(".") or any(character in name for character in "/\\\0"):
             return None  # its path would be outside the folder
+        if len(name.encode()) > _LONGEST_FILE_NAME:
+            return None
         return _in_folder(self.path / name)
 
     def all(self) -> dict[str, Fields]:
@@ -108,6 +111,9 @@ def _json(path: Path, text: str) -> Any:
         raise SettingsError(
             f"{path}: not valid JSON at line {error.lineno}: {error.msg}. Correct the file."
         ) from None
+    except (ValueError, RecursionError) as error:
+        problem = "nested too deeply" if isinstance(error, RecursionError) else "a number has too many digits"
+        raise SettingsError(f"{path}: not valid JSON: {problem}. Correct the file.") from None
 
 
 def _toml(path: Path, text: str) -> Any:
@@ -116,6 +122,10 @@ def _toml(path: Path, text: str) -> Any:
     except tomllib.TOMLDecodeError as error:
         place = str(error).rpartition("(")[2].rstrip(")")  # the rest may quote the content
         raise SettingsError(f"{path}: not valid TOML {place}. Correct the file.") from None
+    except ValueError:
+        raise SettingsError(
+            f"{path}: not valid TOML: a number has too many digits. Correct the file."
+        ) from None
 
 
 def _env(path: Path, text: str) -> Any:

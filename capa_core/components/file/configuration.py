@@ -29,7 +29,7 @@ from capa_core.blocks.configuration.driver import (
     Scope,
     Snapshot,
 )
-from capa_core.components.file._folder import Folder, LoadedFile, locked, replace_file, text_of
+from capa_core.components.file._folder import Folder, FoundFile, LoadedFile, locked, replace_file, text_of
 from capa_core.errors import CapaError, PermissionDeniedError, UnavailableError
 
 SETTLE_S = 0.05
@@ -104,7 +104,7 @@ class FileConfiguration(ConfigurationDriver[FileConfigurationSettings]):
         return _snapshot(held, scope) if held is not None else Snapshot({}, "")
 
     def version(self, scope: Scope) -> str:
-        """See `ConfigurationDriver.version`: a digest of the file that serves, so that a mere touch is no change."""
+        """See `ConfigurationDriver.version`: a digest of the file that serves, so that a mere touch is not a change."""
         held = self._folder.serving(scope)
         return held.version if held is not None else ""
 
@@ -160,19 +160,26 @@ class FileConfiguration(ConfigurationDriver[FileConfigurationSettings]):
         for scope in self._folder.scopes():
             found = self._folder.find(scope)
             if found is not None:
-                yield self._status(scope, self._folder.read(found))
+                yield self._status(scope, found)
 
-    def _status(self, scope: Scope, held: LoadedFile) -> GroupStatus:
+    def _status(self, scope: Scope, found: FoundFile) -> GroupStatus:
+        version, items = "", None
         try:
-            items: int | None = len(_snapshot(held, scope).items)
-        except CapaError:  # malformed, or its library is missing: `get` raises the reason
+            held = self._folder.read(found)
+            version = held.version
+            items = len(_snapshot(held, scope).items)
+        except CapaError:  # malformed, no file, or its library is missing: `get` raises the reason
             items = None
-        return GroupStatus(scope=scope, version=held.version, items=items, origin=str(held.found.path))
+        return GroupStatus(scope=scope, version=version, items=items, origin=str(found.path))
 
     def ping(self) -> str:
         """See `Driver.ping`."""
         folder = self._folder.path.resolve()
         return f"files in {folder}" if folder.is_dir() else f"files in {folder}, which does not exist yet"
+
+    def address(self) -> str:
+        """See `Driver.address`."""
+        return str(self._folder.path)
 
     def close(self) -> None:
         """See `Driver.close`."""

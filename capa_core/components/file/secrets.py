@@ -77,11 +77,17 @@ class FileSecrets(SecretsDriver[FileSecretsSettings]):
         places = [f"{each.path}{'' if each.path.exists() else ' (missing)'}" for each in self._sources]
         return ", ".join([*places, *(["environment variables"] if self.settings.environment else [])])
 
+    def address(self) -> str:
+        """See `Driver.address`."""
+        return ", ".join(str(each.path) for each in self._sources)
+
     def close(self) -> None:
         """See `Driver.close`: no file stays open."""
 
     def _variable(self, name: str) -> Fields | None:
-        for variable in (name, _NOT_IN_VARIABLES.sub("_", name.upper())):
+        named = _NOT_IN_VARIABLES.sub("_", name.upper())
+        # The name of a secret may have no letter, and `_` is a variable of the shell's own.
+        for variable in (name, named) if named.strip("_") else (name,):
             value = os.environ.get(self.settings.env_prefix + variable) if "\0" not in variable else None
             if value is not None:
                 return {"": value}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator
-from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -19,10 +17,8 @@ from capa_core.blocks.invocation.driver import (
     InvocationRequest,
     InvocationResponse,
 )
-from capa_core.components.http._pool import Connection, Endpoint, NotSentError
-from capa_core.errors import DeadlineError, SettingsError, UnavailableError
-
-CHUNK = 65_536
+from capa_core.errors import SettingsError
+from capa_core.http import ERROR_TYPES, Endpoint, NotSentError
 
 
 def _as_tuple(value: Any) -> Any:
@@ -58,12 +54,7 @@ class HttpInvocation(InvocationDriver[HttpInvocationSettings]):
 
     settings_type = HttpInvocationSettings
     features = dict.fromkeys(InvocationFeature, NATIVE)
-    error_types = {
-        NotSentError: UnavailableError,
-        TimeoutError: DeadlineError,
-        HTTPException: UnavailableError,
-        OSError: UnavailableError,
-    }
+    error_types = ERROR_TYPES
 
     def __init__(self, settings: HttpInvocationSettings) -> None:
         super().__init__(settings)
@@ -84,12 +75,13 @@ class HttpInvocation(InvocationDriver[HttpInvocationSettings]):
         except NotSentError:
             endpoint.ejected_until = time.monotonic() + self.settings.eject_s
             raise
+        socket = connection.sock  # `getresponse` drops it where the service closes after the answer
         try:
             answer = connection.getresponse()
             response = InvocationResponse(answer.status, answer.reason, answer.getheaders())
-            body = _pieces(endpoint, connection, answer)
+            body = endpoint.body(connection, answer)
             if stream:
-                connection.sock.end = math.inf
+                socket.end, socket.idle_s = math.inf, timeout_s
                 response.stream = body
             else:
                 response.body = b"".join(body)
@@ -133,20 +125,3 @@ class HttpInvocation(InvocationDriver[HttpInvocationSettings]):
         """See `Driver.forget`."""
         for endpoint in self._endpoints:
             endpoint.forget()
-
-
-def _pieces(endpoint: Endpoint, connection: Connection, answer: HTTPResponse) -> Iterator[bytes]:
-    """Yield the body as it arrives, then return the connection to the pool; close it if iteration stops early."""
-    keep = False
-    try:
-        while piece := answer.read1(CHUNK):
-            yield piece
-        if answer.length:
-            raise IncompleteRead(b"", answer.length)
-        keep = not answer.will_close
-    finally:
-        answer.close()
-        if keep:
-            endpoint.give_back(connection)
-        else:
-            connection.close()

@@ -121,16 +121,10 @@ class Queue:
         return [self._peeked(entry, max_bytes) for entry in islice(behind, most)]
 
     def _peeked(self, entry: _Entry, max_bytes: int) -> PeekedMessage:
-        message = entry.message
-        return PeekedMessage(
-            position=str(entry.number),
-            id=message.id,
-            data=message.data[:max_bytes],
-            size=len(message.data),
-            content_type=message.content_type,
-            attributes=message.attributes,
-            key=message.key,
-            priority=message.priority,
+        return PeekedMessage.of(
+            entry.message,
+            str(entry.number),
+            max_bytes=max_bytes,
             delivery_count=entry.count,
             published_at=entry.published_at,
             state=self._state(entry),

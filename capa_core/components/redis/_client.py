@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import encodings.idna  # noqa: F401 - otherwise the first connection imports it, possibly during a fork
 import re
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from redis.retry import Retry
 from redis.typing import EncodableT
 
 from capa_core.components.redis._connections import Connections
+from capa_core.components.redis._deadline import bounded
 
 _GLOB = re.compile(r"([*?\[\]\\])")
 _NO_LIMIT = 2**31
@@ -75,7 +77,7 @@ def forget(client: redis.Redis, settings: RedisSettings) -> None:
 
 
 def _pool(settings: RedisSettings) -> redis.ConnectionPool:
-    return Connections.from_url(
+    pool = Connections.from_url(
         settings.url,
         max_connections=_NO_LIMIT,
         socket_timeout=settings.timeout_s,
@@ -85,6 +87,8 @@ def _pool(settings: RedisSettings) -> redis.ConnectionPool:
         protocol=2,
         decode_responses=False,
     )
+    pool.connection_class = bounded(pool.connection_class)
+    return pool
 
 
 def call(
@@ -99,38 +103,86 @@ def call(
 
     Args:
         before_answer: Called with the connection after the command was sent; its errors propagate.
-        limit_s: Seconds that this may take; `None` for the `timeout_s` of the settings.
+        limit_s: Seconds that this may take, including connecting; `None` for the `timeout_s` of the settings.
 
     Raises:
         redis.ResponseError: The server refused the command.
         redis.ConnectionError: There is no connection, or it broke. The command may have been carried out.
-        redis.TimeoutError: No answer in time. The command may have been carried out.
+        redis.TimeoutError: No complete answer in time. The command may have been carried out.
     """
-    pool = client.connection_pool
-    connection: Any = pool.get_connection()
-    try:
-        if limit_s is not None:
-            limit(connection, limit_s)
+    with _Connection(client, limit_s) as connection:
         connection.send_command(*command)
         if before_answer is not None:
             before_answer(connection)
         return connection.read_response()
-    except redis.ResponseError:
-        raise
-    except BaseException:
-        connection.disconnect()  # a late answer must not be read as that of the next command
-        raise
-    finally:
-        if limit_s is not None:
-            limit(connection, pool.connection_kwargs["socket_timeout"])
-        pool.release(connection)
 
 
-def limit(connection: Any, seconds: float) -> None:
-    """Limit each operation on *connection* from now on to *seconds*, including connecting."""
-    connection.socket_timeout = connection.socket_connect_timeout = seconds
-    if connection._sock is not None:
-        connection._sock.settimeout(seconds)
+def call_many(client: redis.Redis, commands: Sequence[Sequence[EncodableT]]) -> list[Any]:
+    """Send all *commands* at once and return the answers, in order; an error of the server stands for its answer.
+
+    Unlike an error of redis-py's pipeline, one of these does not quote its command, which may hold a secret.
+
+    Raises:
+        redis.ConnectionError: There is no connection, or it broke. Some commands may have been carried out.
+        redis.TimeoutError: Not all answers came in time. Some commands may have been carried out.
+    """
+    with _Connection(client, None) as connection:
+        connection.send_packed_command(connection.pack_commands(commands))
+        return [_answer(connection) for _ in commands]
+
+
+def _answer(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except redis.ResponseError as error:
+        return _hide_arguments(error).with_traceback(None)
+
+
+def _hide_arguments(error: redis.ResponseError) -> redis.ResponseError:
+    """Cut the arguments, which may be secrets, from the server's text on a command that it does not know."""
+    error.args = (str(error).partition(", with args beginning with")[0],)
+    return error
+
+
+class _Connection:
+    """A connection of the pool, lent for one call, with the deadline of the call."""
+
+    __slots__ = ("_connection", "_limit_s", "_pool")
+
+    def __init__(self, client: redis.Redis, limit_s: float | None) -> None:
+        self._pool: Any = client.connection_pool  # whose connections are bounded
+        self._limit_s = self._pool.connection_kwargs["socket_timeout"] if limit_s is None else limit_s
+
+    def __enter__(self) -> Any:
+        self._connection: Any = self._pool.get_connection()
+        self._connection.deadline.begin(self._limit_s)
+        return self._connection
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, redis.ResponseError):
+            _hide_arguments(error)
+        elif error is not None:
+            self._connection.disconnect()  # a late answer must not be read as that of the next command
+        self._connection.deadline.clear()
+        self._pool.release(self._connection)
+
+
+def scan(client: redis.Redis, pattern: str | bytes, *, count: int, kind: str = "") -> Iterator[bytes]:
+    """Yield the keys that match *pattern*, some of them twice; each page is a call of its own.
+
+    Args:
+        kind: The type of the keys, such as `stream`; `""` for all.
+
+    Raises:
+        redis.RedisError: As `call`.
+    """
+    cursor = b"0"
+    of_kind = ("TYPE", kind) if kind else ()
+    while True:
+        cursor, page = call(client, "SCAN", cursor, "MATCH", pattern, "COUNT", count, *of_kind)
+        yield from page
+        if int(cursor) == 0:
+            return
 
 
 def run(client: redis.Redis, script: Script, key: str, *arguments: EncodableT) -> Any:
@@ -148,10 +200,12 @@ def run_on(client: redis.Redis, script: Script, keys: Sequence[str], *arguments:
     Raises:
         redis.RedisError: As `call`.
     """
+    end = time.monotonic() + client.connection_pool.connection_kwargs["socket_timeout"]
     try:
         return call(client, "EVALSHA", script.sha, len(keys), *keys, *arguments)
     except redis.exceptions.NoScriptError:
-        return call(client, "EVAL", script.script, len(keys), *keys, *arguments)
+        left_s = end - time.monotonic()
+        return call(client, "EVAL", script.script, len(keys), *keys, *arguments, limit_s=left_s)
 
 
 def glob_escaped(text: str) -> str:
@@ -160,14 +214,14 @@ def glob_escaped(text: str) -> str:
 
 
 def about(client: redis.Redis) -> str:
-    """Return one line about the server, with a warning if its configuration may lose data.
+    """Return one line about the server.
 
     Raises:
         redis.RedisError: The server does not answer, or refuses the credentials.
     """
-    found = client.info()
-    kept = "" if found.get("aof_enabled") else "; appendonly is off: its data may be lost when it stops"
-    return f"Redis {found['redis_version']} at {address(client)}{kept}"
+    lines = call(client, "INFO", "server").decode(errors="replace").splitlines()
+    found = dict(line.split(":", 1) for line in lines if ":" in line)
+    return f"Redis {found.get('redis_version', '?')} at {address(client)}"
 
 
 def address(client: redis.Redis) -> str:

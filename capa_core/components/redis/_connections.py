@@ -20,6 +20,12 @@ class Connections(redis.ConnectionPool):
         """Start without connections; the original calls it at creation and in a forked child."""
         super().reset()
         self._idle: deque[Any] = deque()
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Close all connections, and those of calls that are still under way when these end."""
+        self._is_closed = True
+        self.disconnect()
 
     def get_connection(self, *_: Any, **__: Any) -> Any:
         """Return a connection for exclusive use; it may have to connect first."""
@@ -38,7 +44,9 @@ class Connections(redis.ConnectionPool):
 
     def release(self, connection: Any) -> None:
         """Return a connection to the pool, after all its answers were read or it was disconnected."""
-        if connection.pid == os.getpid():
+        if self._is_closed:
+            connection.disconnect()
+        elif connection.pid == os.getpid():
             self._idle.append(connection)
 
 

@@ -35,6 +35,8 @@ _BY_FIRST_WORD: dict[str, type[CapaError]] = {
     "CLUSTERDOWN": UnavailableError,
     "TRYAGAIN": UnavailableError,
     "BUSY": UnavailableError,
+    "NOGROUP": UnavailableError,  # the stream or its group was lost, as by FLUSHALL: the next try makes them anew
+    "UNBLOCKED": UnavailableError,  # as above, while a call waited
     "NOPERM": PermissionDeniedError,
     "NOAUTH": PermissionDeniedError,
     "OOM": ExhaustedError,

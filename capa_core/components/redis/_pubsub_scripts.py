@@ -1,8 +1,9 @@
 """The Lua scripts of pub/sub. Layout: see `RedisPubSub`. Each has the topic's base as its key and runs atomically.
 
-Within a script: `key(level)` is a stream; a receipt is `level|entry id`; `BACK` is the placeholder consumer that owns
-returned messages; the sorted set `:back:<group>` orders them by the time of their redelivery. An entry in `wake`
-signals to one waiting consumer of each group that a message is due before its next poll.
+Within a script: `key(level)` is a stream; a receipt is `level|entry id|number of the delivery`, since a consumer that
+held a message for too long may get it again, and the first receipt must not settle the second delivery; `BACK` is the
+placeholder consumer that owns returned messages; the sorted set `:back:<group>` orders them by the time of their
+redelivery. An entry in `wake` signals to one waiting consumer of each group that a message is due before its next poll.
 """
 
 from __future__ import annotations
@@ -28,18 +29,30 @@ local function now_ms()
     return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local function split(receipt)
-    return string.match(receipt, '^(%d)|(.+)$')
+-- The level and the fields of a message that is due later; nil if another program wrote what is there.
+local function delayed_message(packed)
+    local unpacked, fields = pcall(cmsgpack.unpack, packed)
+    if not unpacked or type(fields) ~= 'table' or not tonumber(fields[1]) or #fields < 3 then return nil end
+    return table.remove(fields, 1), fields
 end
 
--- The number of deliveries of the entry if `consumer` owns it; else nil, also if the group does not exist.
-local function deliveries(level, group, id, consumer)
+-- Level, entry id and number of the delivery; the last is nil where any delivery is meant.
+local function split(receipt)
+    local level, id, number = string.match(receipt, '^(%d)|([^|]+)|?(%d*)$')
+    return level, id, tonumber(number)
+end
+
+-- The number of deliveries of the entry if `consumer` owns it, in that delivery if `number` says one; else nil, also if
+-- the group does not exist.
+local function deliveries(level, group, id, consumer, number)
     local pending = redis.pcall('XPENDING', key(level), group, id, id, 1, consumer)
     if pending.err then
         if string.find(pending.err, 'NOGROUP') then return nil end
         error(pending)
     end
-    return pending[1] and pending[1][4]
+    local count = pending[1] and pending[1][4]
+    if number and number ~= count then return nil end
+    return count
 end
 
 local function hand_back(level, group, id, count, due)
@@ -184,9 +197,11 @@ redis.call('XTRIM', wake, 'MAXLEN', 0)
 if ARGV[6] == '1' then redis.pcall('XGROUP', 'DELCONSUMER', wake, group, consumer) end
 
 for _, packed in ipairs(redis.call('ZRANGEBYSCORE', base .. ':later', '-inf', now, 'LIMIT', 0, 1000)) do
-    local fields = cmsgpack.unpack(packed)
-    local added = redis.pcall('XADD', key(table.remove(fields, 1)), '*', unpack(fields))
-    if added.err then break end -- out of memory: it stays; receiving other messages may free memory
+    local level, fields = delayed_message(packed)
+    if level then
+        local added = redis.pcall('XADD', key(level), '*', unpack(fields))
+        if added.err then break end -- out of memory: it stays; receiving other messages may free memory
+    end
     redis.call('ZREM', base .. ':later', packed)
 end
 
@@ -237,8 +252,8 @@ ACK = (
 -- group, consumer, then receipts -> how many the consumer still owned
 local group, consumer, ours, done = ARGV[1], ARGV[2], {}, 0
 for i = 3, #ARGV do
-    local level, id = split(ARGV[i])
-    if deliveries(level, group, id, consumer) then
+    local level, id, number = split(ARGV[i])
+    if deliveries(level, group, id, consumer, number) then
         ours[level] = ours[level] or {}
         table.insert(ours[level], id)
         done = done + 1
@@ -264,8 +279,8 @@ NACK = (
 -- group, consumer, ms until their redelivery, 1 to undo the count of the delivery, then receipts
 local group, consumer, due = ARGV[1], ARGV[2], string.format('%.0f', now_ms() + ARGV[3])
 for i = 5, #ARGV do
-    local level, id = split(ARGV[i])
-    local count = deliveries(level, group, id, consumer)
+    local level, id, number = split(ARGV[i])
+    local count = deliveries(level, group, id, consumer, number)
     if count then hand_back(level, group, id, count - ARGV[4], due) end
 end
 signal_due(ARGV[3])
@@ -282,8 +297,8 @@ if ARGV[3] ~= '0' and redis.call('HEXISTS', base .. ':groups', group) == 1 then
     redis.pcall('HSET', base .. ':groups', group, string.format('%.0f', now_ms() + ARGV[3]))
 end
 for i = 4, #ARGV do
-    local level, id = split(ARGV[i])
-    if deliveries(level, group, id, consumer) then
+    local level, id, number = split(ARGV[i])
+    if deliveries(level, group, id, consumer, number) then
         redis.call('XCLAIM', key(level), group, consumer, 0, id, 'JUSTID')
         held[#held + 1] = 1
     else
@@ -325,7 +340,7 @@ FORGET_CONSUMERS = (
     + r"""
 -- group, a consumer, ms: remove consumers that hold nothing and were inactive for that long
 for level = 0, 9 do
-    for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', key(level), ARGV[1])) do
+    for _, info in ipairs(redis.pcall('XINFO', 'CONSUMERS', key(level), ARGV[1])) do
         local consumer = {}
         for i = 1, #info, 2 do consumer[info[i]] = info[i + 1] end
         if consumer.pending == 0 and consumer.idle > tonumber(ARGV[3]) then

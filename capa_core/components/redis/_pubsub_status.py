@@ -11,7 +11,7 @@ from typing import Any
 import redis
 
 from capa_core.blocks.pubsub.inspection import GroupStatus, MessageState, PeekedMessage, TopicStatus
-from capa_core.components.redis._client import glob_escaped
+from capa_core.components.redis._client import glob_escaped, scan
 
 POSITION = re.compile(r"[0-9]\|[0-9]{1,19}-[0-9]{1,19}|L\|[0-9]{1,15}")
 """The form of a position: level and id of an entry, or `L` and the rank of a delayed message."""
@@ -25,7 +25,7 @@ def topics(client: redis.Redis, prefix: str) -> Iterator[str]:
     begin = f"{prefix}{{:".encode()
     for kind, ending in (("stream", b"0"), ("stream", b"[1-9]"), ("zset", b"later")):
         pattern = glob_escaped(begin.decode()).encode() + b"*}:" + ending
-        for key in client.scan_iter(pattern, count=_SCAN_COUNT, _type=kind):
+        for key in scan(client, pattern, count=_SCAN_COUNT, kind=kind):
             topic = key[len(begin) : key.rindex(b"}:")]
             if topic not in seen and not (kind == "zset" and b"}:back:" in topic):
                 seen.add(topic)
@@ -60,20 +60,27 @@ def _age_s(published_ms: bytes) -> float | None:
 
 
 def peeked(row: list[Any]) -> PeekedMessage:
-    """Return one message from a row of the script PEEK."""
+    """Return one message from a row of the script PEEK; an entry that another program wrote lacks parts of one."""
     position, level, state, count, size, entry_id, fields = row
     entry = dict(zip(fields[::2], fields[1::2], strict=True))
     attributes, published = entry.get(b"a"), entry.get(b"t")
     return PeekedMessage(
         position=position.decode(),
-        id=entry[b"i"].decode(),
-        data=entry[b"d"],
+        id=entry.get(b"i", entry_id).decode(errors="replace"),
+        data=entry.get(b"d", b""),
         size=size,
-        content_type=entry.get(b"c", b"application/octet-stream").decode(),
-        attributes=json.loads(attributes) if attributes else {},
+        content_type=entry.get(b"c", b"application/octet-stream").decode(errors="replace"),
+        attributes=_attributes(attributes),
         key="",
         priority=int(level),
         delivery_count=count,
         published_at=float(published) if published else int(entry_id.partition(b"-")[0]) / 1000,
         state=MessageState(state.decode()),
     )
+
+
+def _attributes(stored: bytes | None) -> dict[str, str]:
+    try:
+        return json.loads(stored) if stored else {}
+    except (ValueError, RecursionError):
+        return {}

@@ -30,9 +30,8 @@ end
 
 local delayed, first_delayed = redis.call('ZCARD', later), nil
 if delayed > 0 then
-    local fields = cmsgpack.unpack(redis.call('ZRANGE', later, 0, 0)[1])
-    table.remove(fields, 1)
-    first_delayed = published(nil, fields)
+    local level, fields = delayed_message(redis.call('ZRANGE', later, 0, 0)[1])
+    first_delayed = level and published(nil, fields)
 end
 
 local function text(time) return time and string.format('%.0f', time) or '' end
@@ -143,8 +142,8 @@ end
 
 local rank = start == 'L' and tonumber(start_id) + 1 or 0
 for _, packed in ipairs(redis.call('ZRANGE', base .. ':later', rank, rank + most - #found - 1)) do
-    local fields = cmsgpack.unpack(packed)
-    add('L|' .. rank, table.remove(fields, 1), 'delayed', 0, '', fields)
+    local level, fields = delayed_message(packed)
+    if level then add('L|' .. rank, level, 'delayed', 0, '', fields) end
     rank = rank + 1
 end
 return found

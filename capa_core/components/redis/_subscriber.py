@@ -10,7 +10,8 @@ from typing import Any, cast
 
 import redis
 
-from capa_core.components.redis._client import RedisSettings, connect, forget, limit
+from capa_core.components.redis._client import RedisSettings, connect, forget
+from capa_core.components.redis._deadline import Deadline
 
 
 class Listener:
@@ -18,6 +19,8 @@ class Listener:
 
     def __init__(self, connection: Any) -> None:  # redis-py's types are incomplete
         self._connection = connection
+        self._deadline: Deadline = connection.deadline
+        self._timeout_s = 0.0
 
     def begin(self, channel: str, timeout_s: float) -> None:
         """Receive the messages published on *channel* from now on.
@@ -27,12 +30,11 @@ class Listener:
             redis.TimeoutError: The server did not confirm in time.
         """
         name = channel.encode()
-        limit(self._connection, timeout_s)
+        self._timeout_s = timeout_s
+        self._deadline.begin(timeout_s)
         self._connection.send_command("SUBSCRIBE", name, check_health=False)
         confirmed = False
         while not confirmed:  # earlier messages are those of the previous channel
-            if not self._connection.can_read(timeout=timeout_s):
-                raise redis.TimeoutError(f"no answer to SUBSCRIBE within {timeout_s:g} s")
             confirmed = self._read()[:2] == [b"subscribe", name]
 
     def next(self, timeout_s: float) -> bytes | None:
@@ -40,8 +42,13 @@ class Listener:
 
         Raises:
             redis.ConnectionError: The connection broke, so messages may have been missed.
+            redis.TimeoutError: A message began to come, and did not come to its end in time.
         """
-        return cast("bytes", self._read()[2]) if self._connection.can_read(timeout=timeout_s) else None
+        self._deadline.clear()
+        if not self._connection.can_read(timeout=timeout_s):
+            return None
+        self._deadline.begin(self._timeout_s)
+        return cast("bytes", self._read()[2])
 
     def end(self) -> None:
         """Stop receiving. The next `begin` reads the server's answer.
@@ -49,10 +56,12 @@ class Listener:
         Raises:
             redis.ConnectionError: The connection broke.
         """
+        self._deadline.begin(self._timeout_s)
         self._connection.send_command("UNSUBSCRIBE", check_health=False)
 
     def is_open(self) -> bool:
         """Return whether an idle connection is still open."""
+        self._deadline.begin(self._timeout_s)
         try:
             while self._connection.can_read():
                 self._read()

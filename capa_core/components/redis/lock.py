@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -13,22 +15,29 @@ from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockStatus
 from capa_core.components.redis._client import (
     RedisSettings,
     about,
+    call_many,
     connect,
     forget,
     glob_escaped,
     run,
     run_on,
+    scan,
 )
 from capa_core.components.redis._errors import name_error
+from capa_core.components.redis._risks import risks
+from capa_core.driver import Risk
 from capa_core.errors import CapaError
 
 # After a loss of data the tokens begin above all earlier ones, since at most one is issued per millisecond. Numbers
 # are passed as text, because Lua would write them as `1.7e+12`.
 _ACQUIRE = r"""
--- lock, counter; owner, lease_ms -> the token, or nil if another holds it
+-- lock, counter; owner, lease_ms -> the token, nil if another holds it, or 'foreign' if no owner of ours ever ends it
 local held = redis.call('GET', KEYS[1])
 if held then
     local token, owner = string.match(held, '^(%d+):(.*)$')
+    if not token or (owner ~= ARGV[1] and redis.call('PTTL', KEYS[1]) == -1) then
+        return 'foreign'
+    end
     if owner ~= ARGV[1] then
         return nil
     end
@@ -56,6 +65,8 @@ _RENEW = _IF_OURS + "return redis.call('PEXPIRE', KEYS[1], ARGV[2])"
 _RELEASE = _IF_OURS + "return redis.call('DEL', KEYS[1])"
 
 _PAGE = 500
+_HELD = re.compile(rb"\d+:")
+_NEVER_ENDS = -1
 
 
 class RedisLockSettings(RedisSettings):
@@ -91,6 +102,11 @@ class RedisLock(LockDriver[RedisLockSettings]):
         """See `LockDriver.acquire`."""
         key = self._key(name)
         token = run_on(self._client, self._acquire, (key, f"{key}:token"), owner, _milliseconds(lease_s))
+        if token == b"foreign":
+            self.in_the_way[name] = key
+            return None
+        if self.in_the_way:
+            self.in_the_way.pop(name, None)
         return None if token is None else int(token)
 
     def renew(self, name: str, owner: str, lease_s: float) -> bool:
@@ -103,23 +119,30 @@ class RedisLock(LockDriver[RedisLockSettings]):
 
     def inspect(self) -> Iterator[LockStatus]:
         """See `LockDriver.inspect`: by SCAN, which goes through all keys of the database."""
+        for key, held, left_ms in self._entries():
+            if isinstance(held, bytes) and left_ms > 0:
+                with suppress(ValueError):  # another program's key or value
+                    token, _, owner = held.decode().partition(":")
+                    yield LockStatus(
+                        name=self._name(key), owner=owner, token=int(token), left_s=left_ms / 1000
+                    )
+
+    def foreign(self) -> Iterator[str]:
+        """See `LockDriver.foreign`: values of another form, and those that do not expire."""
+        for key, held, left_ms in self._entries():
+            is_ours = isinstance(held, bytes) and _HELD.match(held) and left_ms != _NEVER_ENDS
+            if held is not None and not is_ours:
+                yield key.decode(errors="backslashreplace")
+
+    def _entries(self) -> Iterator[tuple[bytes, Any, int]]:
+        """Yield key, value and remaining milliseconds of each lock, once."""
         seen: set[bytes] = set()
-        keys = self._client.scan_iter(glob_escaped(f"{self.settings.prefix}{{") + "*}", count=_PAGE)
+        keys = scan(self._client, glob_escaped(f"{self.settings.prefix}{{") + "*}", count=_PAGE)
         while page := list(islice(keys, _PAGE)):
             new = [key for key in dict.fromkeys(page) if key not in seen]
             seen.update(new)
-            yield from self._statuses(new)
-
-    def _statuses(self, keys: Sequence[bytes]) -> Iterator[LockStatus]:
-        with self._client.pipeline(transaction=False) as pipeline:
-            for key in keys:
-                pipeline.get(key)
-                pipeline.pttl(key)
-            answers = pipeline.execute()
-        for key, held, left_ms in zip(keys, answers[::2], answers[1::2], strict=True):
-            if held is not None and left_ms > 0:
-                token, _, owner = held.decode().partition(":")
-                yield LockStatus(name=self._name(key), owner=owner, token=int(token), left_s=left_ms / 1000)
+            answers = call_many(self._client, [(command, key) for key in new for command in ("GET", "PTTL")])
+            yield from zip(new, answers[::2], answers[1::2], strict=True)
 
     def _name(self, key: bytes) -> str:
         escaped = key.decode()[len(self.settings.prefix) + 1 : -1]
@@ -137,9 +160,13 @@ class RedisLock(LockDriver[RedisLockSettings]):
         """See `Driver.ping`."""
         return about(self._client)
 
+    def risks(self) -> Sequence[Risk]:
+        """See `Driver.risks`."""
+        return risks(self._client)
+
     def close(self) -> None:
         """See `Driver.close`."""
-        self._client.close()
+        self._client.connection_pool.close()
 
     def forget(self) -> None:
         """See `Driver.forget`."""

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import redis
@@ -25,8 +25,10 @@ from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus, check
 from capa_core.components.redis import _pubsub_scripts as scripts
 from capa_core.components.redis import _pubsub_status
 from capa_core.components.redis import _pubsub_status_scripts as status_scripts
-from capa_core.components.redis._client import RedisSettings, about, call, connect, forget, run
+from capa_core.components.redis._client import RedisSettings, about, call, call_many, connect, forget, run
 from capa_core.components.redis._errors import name_error
+from capa_core.components.redis._risks import risks
+from capa_core.driver import Risk
 from capa_core.errors import CapaError, UnknownError
 
 LEVELS = range(9, -1, -1)
@@ -107,15 +109,8 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
         if len(messages) == 1:
             self._publish_one(base, messages[0])
             return [None]
-        with self.client.pipeline(transaction=False) as pipeline:
-            for message in messages:
-                if (
-                    message.delay_s
-                ):  # by its text: a pipeline cannot resend a script that the server does not have
-                    pipeline.execute_command("EVAL", scripts.LATER, 1, base, *_delayed(message))
-                else:
-                    pipeline.execute_command("XADD", f"{base}:{message.priority}", "*", *_fields(message))
-            return [self._outcome(answer) for answer in pipeline.execute(raise_on_error=False)]
+        commands = [_command(base, message) for message in messages]
+        return [self._outcome(answer) for answer in call_many(self.client, commands)]
 
     def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
         """See `PubSubDriver.consume`."""
@@ -165,9 +160,13 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
         """See `Driver.ping`."""
         return about(self.client)
 
+    def risks(self) -> Sequence[Risk]:
+        """See `Driver.risks`."""
+        return risks(self.client)
+
     def close(self) -> None:
         """See `Driver.close`."""
-        self.client.close()
+        self.client.connection_pool.close()
 
     def forget(self) -> None:
         """See `Driver.forget`."""
@@ -189,6 +188,10 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
         error = named(f"Redis did not store the message: {answer}")
         error.__cause__ = answer
         return error
+
+
+_Row = tuple[int, int, bytes, list[bytes]]
+"""An entry of a stream: its level, how often it was delivered, its id, and names and values in turn."""
 
 
 class RedisConsumer(ConsumerDriver):
@@ -269,7 +272,7 @@ class RedisConsumer(ConsumerDriver):
         try:
             return call()
         except redis.ResponseError as error:
-            if not str(error).startswith("NOGROUP"):
+            if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
                 raise
         self._driver.join(self._base, self._group, self._life_ms)
         self.rejoins += 1
@@ -302,10 +305,9 @@ class RedisConsumer(ConsumerDriver):
         if now >= self._next_forget:
             self._next_forget = now + _FORGET_CONSUMERS_S
             self._run("FORGET_CONSUMERS", _DEAD_CONSUMER_MS)
-        deliveries = [_delivery(int(level), count, ident, fields) for level, count, ident, fields in again]
-        for level, entries in new:
-            deliveries += _deliveries(level, entries)
-        return deliveries
+        rows = [(int(level), count, ident, fields) for level, count, ident, fields in again]
+        rows += [(level, 1, ident, fields) for level, entries in new for ident, fields in entries]
+        return self._deliveries(rows)
 
     def _await_new(self, most: int, block_s: float) -> list[Delivery]:
         """Wait for new messages. Several streams may return more than *most*: the next call returns the rest."""
@@ -315,19 +317,45 @@ class RedisConsumer(ConsumerDriver):
             *("XREADGROUP", *self._read_new, str(most), "BLOCK", str(block_ms), *self._from_streams),
             before_answer=self._wake_when_due if self._next_due < time.monotonic() + block_s else None,
         )
-        deliveries: list[Delivery] = []
+        rows: list[_Row] = []
         for stream, entries in answer or ():
             if stream.endswith(b":wake"):
                 self._woken = True
             else:
-                deliveries += _deliveries(int(stream[-1:]), entries)
+                rows += [(int(stream[-1:]), 1, ident, fields) for ident, fields in entries]
+        deliveries = self._deliveries(rows)
         self._surplus = deliveries[most:]
         return deliveries[:most]
+
+    def _deliveries(self, rows: Sequence[_Row]) -> list[Delivery]:
+        """Return the messages among *rows*; remove the entries that another program wrote."""
+        deliveries, foreign = [], []
+        for level, count, ident, fields in rows:
+            try:
+                deliveries.append(_delivery(level, count, ident, fields))
+            except (
+                KeyError,
+                ValueError,
+                TypeError,
+                RecursionError,
+            ):  # not the fields of a message, or not their values
+                foreign.append(f"{level}|{ident.decode()}")
+        if foreign:
+            self.ack(foreign)
+            self.foreign += len(foreign)
+        return deliveries
 
     def _wake_when_due(self, connection: Any) -> None:
         """Wake a waiting consumer when the next message is due: the server ends a wait up to 100 ms late (its `hz`)."""
         if not connection.can_read(timeout=max(0.0, self._next_due - time.monotonic())):
             call(self._client, "XADD", f"{self._base}:wake", "MAXLEN", 1, "*", "in", 0)
+
+
+def _command(base: str, message: OutgoingMessage) -> list[str | bytes | int]:
+    """Return the command that adds *message*; a script by its text, since the server may lack it."""
+    if message.delay_s:
+        return ["EVAL", scripts.LATER, 1, base, *_delayed(message)]
+    return ["XADD", f"{base}:{message.priority}", "*", *_fields(message)]
 
 
 def _fields(message: OutgoingMessage) -> list[str | bytes]:
@@ -345,10 +373,6 @@ def _delayed(message: OutgoingMessage) -> list[str | bytes | int]:
     return [max(1, round(message.delay_s * 1000)), message.priority, *_fields(message), *published]
 
 
-def _deliveries(level: int, entries: Iterable[Any]) -> list[Delivery]:
-    return [_delivery(level, 1, ident, fields) for ident, fields in entries]
-
-
 def _delivery(level: int, count: int, ident: bytes, fields: list[bytes]) -> Delivery:
     """Return the delivery of one entry; *fields* alternates names and values."""
     entry = dict(zip(fields[::2], fields[1::2], strict=True))
@@ -359,7 +383,7 @@ def _delivery(level: int, count: int, ident: bytes, fields: list[bytes]) -> Deli
         entry[b"d"],
         entry.get(b"c", b"application/octet-stream").decode(),
         json.loads(attributes) if attributes else {},
-        f"{level}|{entry_id}",
+        f"{level}|{entry_id}|{count}",
         count,
         "",
         level,

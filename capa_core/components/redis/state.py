@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any, cast
 
@@ -25,15 +26,19 @@ from capa_core.components.redis._client import (
     RedisSettings,
     about,
     call,
+    call_many,
     connect,
     forget,
     glob_escaped,
     run,
     run_on,
+    scan,
 )
 from capa_core.components.redis._errors import name_error
+from capa_core.components.redis._risks import risks
 from capa_core.components.redis._state_scripts import DELETE, HEADER, INCREMENT, MARK, PUT, TRANSACT
 from capa_core.components.redis._subscriber import Subscriber
+from capa_core.driver import Risk
 from capa_core.errors import CapaError, ConflictError
 
 _RECHECK_S = 0.75
@@ -102,16 +107,21 @@ class RedisState(StateDriver[RedisStateSettings]):
 
     def put_many(self, writes: Sequence[Put]) -> list[str | None]:
         """See `StateDriver.put_many`."""
-        etags = []
-        with self._client.pipeline(transaction=False) as pipeline:
-            for write in writes:
-                etag, stored = _with_new_etag(write.value)
-                etags.append(etag)
-                if write.if_etag is None and not write.notify:
-                    pipeline.set(self._prefix + write.key, stored, px=_milliseconds(write.ttl_s))
-                else:  # by its text: a pipeline cannot resend a script that the server does not have
-                    pipeline.eval(PUT, 1, self._prefix + write.key, *self._arguments(write, stored))
-            return [etag if done else None for etag, done in zip(etags, pipeline.execute(), strict=True)]
+        etags: list[str] = []
+        commands: list[tuple[str | bytes | int, ...]] = []
+        for write in writes:
+            etag, stored = _with_new_etag(write.value)
+            etags.append(etag)
+            key = self._prefix + write.key
+            if write.if_etag is None and not write.notify:
+                commands.append(("SET", key, stored, *_expiry(write.ttl_s)))
+            else:  # by its text: the server may lack the script
+                commands.append(("EVAL", PUT, 1, key, *self._arguments(write, stored)))
+        answers = call_many(self._client, commands)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return [etag if done else None for etag, done in zip(etags, answers, strict=True)]
 
     def delete(self, deletion: Delete) -> bool | None:
         """See `StateDriver.delete`."""
@@ -141,10 +151,11 @@ class RedisState(StateDriver[RedisStateSettings]):
         seen: set[bytes] = set()
         skip = len(self._prefix.encode())
         pattern = glob_escaped(self._prefix + prefix) + "*"
-        for key in self._client.scan_iter(pattern, count=_SCAN_COUNT):
+        for key in scan(self._client, pattern, count=_SCAN_COUNT):
             if key not in seen:
                 seen.add(key)
-                yield key[skip:].decode()
+                with suppress(UnicodeDecodeError):  # another program's
+                    yield key[skip:].decode()
 
     def increment(self, key: str, by: int, ttl_s: float | None) -> int:
         """See `StateDriver.increment`."""
@@ -182,7 +193,7 @@ class RedisState(StateDriver[RedisStateSettings]):
         return {redis.Redis: lambda: self._client}
 
     def inspect(self, most: int) -> StateStatus:
-        """See `StateDriver.inspect`: by SCAN, which goes through all keys of the database; the server tells no size."""
+        """See `StateDriver.inspect`: by SCAN, which goes through all keys of the database; no size is known."""
         keys = sum(1 for _ in islice(self.scan(""), most + 1))
         return StateStatus(keys=min(keys, most), complete=keys <= most)
 
@@ -194,10 +205,14 @@ class RedisState(StateDriver[RedisStateSettings]):
         """See `Driver.ping`."""
         return about(self._client)
 
+    def risks(self) -> Sequence[Risk]:
+        """See `Driver.risks`."""
+        return risks(self._client)
+
     def close(self) -> None:
         """See `Driver.close`."""
         self._subscriber.close()
-        self._client.close()
+        self._client.connection_pool.close()
 
     def forget(self) -> None:
         """See `Driver.forget`."""
@@ -223,7 +238,7 @@ def _with_new_etag(value: bytes) -> tuple[str, bytes]:
 def _item(key: str, stored: bytes | None) -> StateItem | None:
     if stored is None:
         return None
-    if stored.startswith(MARK) and len(stored) >= HEADER:
+    if stored.startswith(MARK) and len(stored) >= HEADER and stored[len(MARK) : HEADER].isascii():
         return StateItem(key, stored[HEADER:], stored[len(MARK) : HEADER].decode())
     return StateItem(key, stored, "x" + hashlib.sha1(stored, usedforsecurity=False).hexdigest())
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
+from capa_core.components.sqlite._uptime import Connection
 from capa_core.errors import UnavailableError
 
 T = TypeVar("T")
@@ -18,7 +18,7 @@ class Job(Generic[T]):
 
     __slots__ = ("_asleep", "_result", "done", "error", "function", "has_turn")
 
-    def __init__(self, function: Callable[[sqlite3.Connection], T]) -> None:
+    def __init__(self, function: Callable[[Connection], T]) -> None:
         self.function = function
         self.done = False
         self.has_turn = False
@@ -44,7 +44,7 @@ class Job(Generic[T]):
         self.done = True
         self.call()
 
-    def run(self, connection: sqlite3.Connection) -> None:
+    def run(self, connection: Connection) -> None:
         """Call the function; an error undoes only its own changes and is kept for `outcome`."""
         connection.execute("SAVEPOINT job")
         try:
@@ -68,7 +68,7 @@ class Job(Generic[T]):
         return cast("T", self._result)
 
 
-def commit_together(connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> None:
+def commit_together(connection: Connection, jobs: Sequence[Job[Any]]) -> None:
     """Run *jobs* in the open transaction, commit it, and only then mark them as done.
 
     If the transaction as a whole fails, all of them fail. Interrupts are raised after that.
@@ -86,7 +86,7 @@ def commit_together(connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) ->
         job.finish()
 
 
-def _fail_all(connection: sqlite3.Connection, jobs: Sequence[Job[Any]], error: Exception) -> None:
+def _fail_all(connection: Connection, jobs: Sequence[Job[Any]], error: Exception) -> None:
     if connection.in_transaction:
         connection.execute("ROLLBACK")
     for job in jobs:

@@ -8,8 +8,8 @@
   on the disk.
 - Group commit: while one thread commits, the writes of the others queue up, and one of those threads commits all of
   them with one fsync. A write that fails is undone alone.
-- Processes take turns by SQLite's own write lock. It is tried about every millisecond, because the steps of
-  SQLite's built-in wait grow to 100 ms and starve processes.
+- Processes take turns by SQLite's own write lock, in the order of `_line`. It is tried about every millisecond,
+  because the steps of SQLite's built-in wait grow to 100 ms and starve processes.
 - Fork: SQLite's locks belong to the process, yet its record of them is copied by a fork, so that SQLite in a
   child that opens the same file would assume that it holds them (howtocorrupt.html, 2.6). Hence every connection
   is closed *before* a fork, and both sides open theirs when next needed. A driver need not do anything.
@@ -20,27 +20,33 @@ The file must not be opened by other means within the process: closing it would 
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+from capa_core.components.sqlite import _uptime
 from capa_core.components.sqlite._batch import Job, commit_together
 from capa_core.components.sqlite._errors import explain, result_code
+from capa_core.components.sqlite._foreign import strangeness
+from capa_core.components.sqlite._line import LONGEST_PAUSE_S, Line
 from capa_core.components.sqlite._turns import WriteQueue
-from capa_core.errors import ClosedError, SettingsError, UnavailableError
-from capa_core.forks import rest_during_fork
+from capa_core.components.sqlite._uptime import Connection
+from capa_core.errors import ClosedError, DataLossError, DeadlineError, SettingsError, UnavailableError
+from capa_core.forks import pause_during_fork
 
 T = TypeVar("T")
 
 _BATCH = 256
-_LONGEST_PAUSE_S = 0.002
+_LARGEST_LOG = 4 * 1024**2
+"""Bytes that the write-ahead log keeps when it begins anew; the rest, as of a large batch, goes back to the disk."""
 
 
 @lru_cache(maxsize=1)
@@ -73,42 +79,46 @@ class Database:
         self._schema = schema
         self._version = len(schema)
         self._synchronous = "FULL" if durable else "NORMAL"
+        self._offset_s = 0.0
+        self._identity: tuple[int, int] | None = None
         self._ready = False
         self._closed = False
-        self._writer: sqlite3.Connection | None = None
-        self._native: sqlite3.Connection | None = None
+        self._writer: Connection | None = None
+        self._native: Connection | None = None
         self._queue = WriteQueue()
+        self._line = Line(path)
         self._committing = threading.Lock()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: list[Connection] = []
         self._reading = 0
         self._paused = False
         self._turn = threading.Condition(threading.Lock())
         with _all_lock:
             _all.add(self)
 
-    def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, function: Callable[[Connection], T]) -> T:
         """Return the result of *function*; each statement in it sees the data committed when it starts.
 
         Raises:
             ClosedError: The database was closed.
             SettingsError: A newer Capa made the file.
             UnavailableError: The file cannot be opened or locked.
-            DataLossError: The file is damaged, or is not an SQLite file. It is left unchanged.
+            DataLossError: The file is damaged, is not an SQLite file of Capa, or was removed. It is left unchanged.
         """
         if not self._ready:
-            with self._committing:
+            with self._committing, self._explained():
                 self._open_writer()
+        self._check_present()
         connection = self._begin_reading()
         try:
             connection = connection or self._connect()
             return function(connection)
         except sqlite3.Error as error:
-            explain(error, self.path)
+            self._explain(error)
             raise
         finally:
             self._end_reading(connection)
 
-    def write(self, function: Callable[[sqlite3.Connection], T]) -> T:
+    def write(self, function: Callable[[Connection], T]) -> T:
         """Return the result of *function*, after the transaction in which it ran is on the disk.
 
         The function runs alone: no other write, of this or another process, comes between its reads and
@@ -118,9 +128,11 @@ class Database:
         Raises:
             ClosedError: The database was closed. Nothing was done.
             SettingsError: A newer Capa made the file. Nothing was done.
-            UnavailableError: Other processes kept the file locked for `timeout_s`. Nothing was done.
+            UnavailableError: One process kept the file locked for `timeout_s`. Nothing was done.
+            DeadlineError: Other writes came first for `timeout_s`, or for twice as long in this process.
+                Nothing was done.
             ExhaustedError: The disk is full. Nothing was done.
-            DataLossError: The file is damaged, or no SQLite file. It is left as it is.
+            DataLossError: The file is damaged, is no SQLite file of Capa, or was removed. It is left as it is.
         """
         job = Job(function)
         try:
@@ -132,16 +144,19 @@ class Database:
                         self._roll_back()
                         raise
         except TimeoutError:
-            raise UnavailableError(
-                f"{self.path}: no turn to write within {2 * self.timeout_s:g} s. Nothing was done. Try again."
-            ) from None
+            raise self._no_turn(2 * self.timeout_s) from None
         finally:
             self._queue.leave(job)
         try:
             return job.outcome()
         except sqlite3.Error as error:
-            explain(error, self.path)
+            self._explain(error)
             raise
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file, which only then gets shorter; do nothing while others use the log."""
+        with self._committing, self._explained():
+            self._open_writer().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def native(self) -> sqlite3.Connection:
         """Return a connection for the application's own statements, the same one until a fork or `close` closes it.
@@ -155,7 +170,7 @@ class Database:
             SettingsError: A newer Capa made the file.
             UnavailableError: The file cannot be used in this way.
         """
-        with self._committing:
+        with self._committing, self._explained():
             self._open_writer()
             if self._native is None:
                 self._native = self._connect()
@@ -181,6 +196,7 @@ class Database:
         if self._writer is not None:
             self._writer.close()
             self._writer, self._ready = None, False
+        self._line.close()
 
     def resume(self, *, in_child: bool = False) -> None:
         """Allow calls again after `pause`; in a forked child, drop the waiting threads of the parent."""
@@ -192,7 +208,7 @@ class Database:
             self._turn.notify_all()
         self._committing.release()
 
-    def _begin_reading(self) -> sqlite3.Connection | None:
+    def _begin_reading(self) -> Connection | None:
         """Register a reader and return an idle connection; `None` if there is none."""
         with self._turn:
             while self._paused:
@@ -202,7 +218,7 @@ class Database:
             self._reading += 1
             return self._readers.pop() if self._readers else None
 
-    def _end_reading(self, connection: sqlite3.Connection | None) -> None:
+    def _end_reading(self, connection: Connection | None) -> None:
         with self._turn:
             self._reading -= 1
             if connection is not None:
@@ -220,43 +236,78 @@ class Database:
             # Taken only now, so that writes queued while another process was writing share the fsync.
             commit_together(connection, self._queue.take(_BATCH))
 
-    def _begin_writing(self) -> sqlite3.Connection:
+    def _begin_writing(self) -> Connection:
         """Return the writing connection with an open transaction, once no other process has one."""
         connection = self._open_writer()
         self._roll_back()
-        self._until_free(lambda: connection.execute("BEGIN IMMEDIATE"))
+        self._check_present()
+        self._begin(connection)
         return connection
+
+    def _begin(self, connection: Connection) -> None:
+        """Open a transaction, in the line of all processes that write."""
+        with self._in_line():
+            self._until_free(lambda: connection.execute("BEGIN IMMEDIATE"))
+
+    @contextmanager
+    def _in_line(self) -> Iterator[None]:
+        try:
+            with self._line.first(self.timeout_s):
+                yield
+        except TimeoutError:
+            raise self._no_turn(self.timeout_s) from None
 
     def _roll_back(self) -> None:
         """Roll back a transaction that an interrupt left open between BEGIN and COMMIT."""
         if self._writer is not None and self._writer.in_transaction:
             self._writer.execute("ROLLBACK")
 
-    def _open_writer(self) -> sqlite3.Connection:
+    def _open_writer(self) -> Connection:
         if self._closed:
             raise ClosedError(f"{self.path} was closed by this process. Open the component again.")
         if self._writer is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._check_present()
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(self.path)
             connection = self._connect()
             try:
                 self._prepare(connection)
+                self._set_clock(connection)
             except BaseException:
                 connection.close()
                 raise
             connection.execute("PRAGMA busy_timeout=0")  # from here on `_until_free` waits
-            self._writer, self._ready = connection, True
+            self._writer, self._ready, self._identity = connection, True, _identity(self.path)
         return self._writer
 
-    def _connect(self) -> sqlite3.Connection:
+    def _check_present(self) -> None:
+        """Check that the file is the one that was opened first: writes to a deleted one end with this process.
+
+        Raises:
+            DataLossError: It is not.
+        """
+        if self._identity is not None and _identity(self.path) != self._identity:
+            raise DataLossError(
+                f"{self.path} was removed or replaced while this process used it. Nothing was done. "
+                "Put the file back, or restart the program to begin with an empty one."
+            )
+
+    def _connect(self) -> Connection:
         """Open a connection that several threads use one after another.
 
         Even a reader may have to wait briefly, while another process opens the file first or closes it last.
         """
         connection = sqlite3.connect(
-            self.path, timeout=self.timeout_s, isolation_level=None, check_same_thread=False
+            self.path,
+            timeout=self.timeout_s,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=Connection,
         )
+        connection.offset_s = self._offset_s
         try:
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            connection.execute(f"PRAGMA journal_size_limit={_LARGEST_LOG}")
             connection.execute(
                 "PRAGMA fullfsync=1"
             )  # on macOS a plain fsync leaves the data in the disk's cache
@@ -265,20 +316,14 @@ class Database:
             raise
         return connection
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
+    def _prepare(self, connection: Connection) -> None:
         """Upgrade the file to this version; several processes may do so at once."""
-        (found,) = self._until_free(lambda: connection.execute("PRAGMA user_version").fetchone())
-        if found > self._version:
-            raise SettingsError(f"{self.path} was made by a newer Capa (format {found}). Upgrade capa-core.")
-        if found == 0:  # possible only while the file is empty
-            self._until_free(lambda: connection.execute("PRAGMA auto_vacuum=INCREMENTAL"))
-        (mode,) = self._until_free(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchone())
-        if mode != "wal":
-            raise UnavailableError(
-                f"{self.path}: the file system does not support WAL. Move the folder to a local disk."
-            )
-        if found < self._version:
-            self._until_free(lambda: connection.execute("BEGIN IMMEDIATE"))
+        if self._found(connection) < self._version:
+            with self._in_line():  # otherwise those that already write would pass this process over
+                if self._found(connection) == 0:  # possible only while the file is empty
+                    self._until_free(lambda: connection.execute("PRAGMA auto_vacuum=INCREMENTAL"))
+                self._use_wal(connection)
+                self._until_free(lambda: connection.execute("BEGIN IMMEDIATE"))
             try:
                 self._upgrade(connection)
                 connection.execute("COMMIT")
@@ -286,11 +331,41 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+        else:
+            self._use_wal(connection)
 
-    def _upgrade(self, connection: sqlite3.Connection) -> None:
+    def _found(self, connection: Connection) -> int:
+        """Return the version of the file; 0 if it is empty."""
+        found = self._until_free(lambda: _version(connection))
+        if found > self._version:
+            raise SettingsError(f"{self.path} was made by a newer Capa (format {found}). Upgrade capa-core.")
+        strange = self._until_free(lambda: strangeness(connection, self._schema[:found]))
+        if strange and self._until_free(lambda: _version(connection)) == found:  # not upgraded in between
+            raise DataLossError(
+                f"{self.path} is of another program: {strange}. It was left unchanged. Move it away, or choose another"
+                " folder."
+            )
+        return found
+
+    def _use_wal(self, connection: Connection) -> None:
+        (mode,) = self._until_free(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchone())
+        if mode != "wal":
+            raise UnavailableError(
+                f"{self.path}: the file system does not support WAL. Move the folder to a local disk."
+            )
+
+    def _set_clock(self, connection: Connection) -> None:
+        """Read the offset of the file's clock; store it if this is the first opening since the machine started."""
+        if _uptime.known_offset(connection) is None:
+            self._begin(connection)
+            _uptime.store_offset(connection)
+            connection.execute("COMMIT")
+        connection.offset_s = self._offset_s = _uptime.known_offset(connection) or 0.0
+
+    def _upgrade(self, connection: Connection) -> None:
         """Run the steps that the file lacks, in the open transaction."""
         # Read again: another process may have upgraded the file while this one waited for the lock.
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        found = _version(connection)
         for step in self._schema[found:]:
             for statement in _statements(step):
                 connection.execute(statement)
@@ -310,10 +385,55 @@ class Database:
                 if result_code(error) != sqlite3.SQLITE_BUSY:
                     raise
                 if time.monotonic() > end:
-                    raise UnavailableError(
-                        f"{self.path} stayed locked by another process for {self.timeout_s:g} s. Try again."
-                    ) from error
-            time.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311 - no secret
+                    raise self._locked() from error
+            time.sleep(random.uniform(0, LONGEST_PAUSE_S))  # noqa: S311 - no secret
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            self._explain(error)
+            raise
+
+    def _explain(self, error: sqlite3.Error) -> None:
+        if result_code(error) == sqlite3.SQLITE_BUSY:
+            raise self._locked() from error
+        explain(error, self.path)
+
+    def _no_turn(self, waited_s: float) -> DeadlineError:
+        return DeadlineError(
+            f"{self.path}: no turn to write within {waited_s:g} s: others wrote all the time, or one of them "
+            "was stopped. Nothing was done. Try again, or raise `timeout_s` of the component."
+        )
+
+    def _locked(self) -> UnavailableError:
+        return UnavailableError(
+            f"{self.path} stayed locked by another process for {self.timeout_s:g} s. Nothing was done. Try again."
+        )
+
+
+def _make_private(path: Path) -> None:
+    """Make the file of this user alone, and so the files that SQLite puts beside it, unless it exists.
+
+    An existing file must not be opened: closing it would drop SQLite's locks.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _version(connection: Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return a value that differs if *path* is another file; `None` if there is none."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -344,4 +464,4 @@ def _after_fork(in_child: bool) -> None:
     _all_lock.release()
 
 
-rest_during_fork(_before_fork, _after_fork)
+pause_during_fork(_before_fork, _after_fork)

@@ -62,6 +62,10 @@ def explain(error: sqlite3.Error, path: Path) -> None:
     Raises:
         CapaError: The type for the result code.
     """
+    if str(error).startswith("Could not decode to UTF-8"):  # its text goes on with the value
+        raise DataLossError(
+            f"{path}: a text that another program wrote is not UTF-8. Nothing was done. Look for the row and remove it."
+        ) from None
     code = result_code(error)
     if code in _NEXT_STEP:
         raise _BY_CODE[code](f"{path}: {error}. {_NEXT_STEP[code]}") from error

@@ -40,7 +40,8 @@ _MAKE = "INSERT INTO part (topic, number) VALUES (?, ?)"
 _GROW = "UPDATE part SET behind = behind + ? WHERE topic = ? AND number = ? RETURNING id, behind"
 _ADD = "INSERT INTO record (part, number, stored_at, timestamp, key, headers, value) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _READ = """
-SELECT record.number, timestamp, key, headers, value FROM record JOIN part ON part.id = record.part
+SELECT record.number, CAST(timestamp AS REAL), CAST(key AS BLOB), CAST(headers AS BLOB), CAST(value AS BLOB)
+FROM record JOIN part ON part.id = record.part
 WHERE part.topic = ? AND part.number = ? AND record.number >= ? ORDER BY record.number LIMIT ?
 """
 _AT = "SELECT number, behind, (SELECT min(number) FROM record WHERE part = part.id AND timestamp >= ?) FROM part"
@@ -138,5 +139,9 @@ def _text(headers: Mapping[str, bytes]) -> str:
     return json.dumps({name: value.decode("latin-1") for name, value in headers.items()}) if headers else ""
 
 
-def _headers(text: str) -> dict[str, bytes]:
-    return {name: value.encode("latin-1") for name, value in json.loads(text).items()} if text else {}
+def _headers(text: bytes) -> dict[str, bytes]:
+    """Return the headers; none where another program wrote something else, which must not hold up the log."""
+    try:
+        return {name: value.encode("latin-1") for name, value in json.loads(text).items()} if text else {}
+    except (ValueError, AttributeError, RecursionError):
+        return {}

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage
+from capa_core.components.sqlite._uptime import Connection
 from capa_core.components.sqlite._vacuum import release_pages
 
 KEPT = ""
@@ -65,7 +66,18 @@ ALTER TABLE queue_with_unique_ids RENAME TO queue;
 DELETE FROM sqlite_sequence WHERE name = 'queue';
 INSERT INTO sqlite_sequence (name, seq) SELECT 'queue', ifnull(max(id), 0) + 1000000 FROM queue;
 """
-SCHEMA = (_TABLES, _UNIQUE_IDS)
+# Counting the rows takes a second for each million of them. Triggers count for processes of the previous version too.
+_COUNTED = """
+ALTER TABLE queue ADD COLUMN depth INTEGER NOT NULL DEFAULT 0;
+UPDATE queue SET depth = (SELECT count(*) FROM message WHERE queue = queue.id);
+CREATE TRIGGER message_added AFTER INSERT ON message BEGIN
+    UPDATE queue SET depth = depth + 1 WHERE id = new.queue;
+END;
+CREATE TRIGGER message_removed AFTER DELETE ON message BEGIN
+    UPDATE queue SET depth = depth - 1 WHERE id = old.queue;
+END;
+"""
+SCHEMA = (_TABLES, _UNIQUE_IDS, _COUNTED)
 
 _TARGETS = "SELECT id, name, abandoned_at FROM queue WHERE topic = ?"
 _ADD = """
@@ -84,7 +96,8 @@ _WAKE = "UPDATE message SET visible_at = 0 WHERE queue = ? AND visible_at > 0 AN
 _LEASE = """
 UPDATE message SET visible_at = ?, count = count + 1
 WHERE seq IN (SELECT seq FROM message WHERE queue = ? AND visible_at = 0 ORDER BY urgency, seq LIMIT ?)
-RETURNING urgency, seq, count, expires_at, published_at, key, id, content_type, attributes, data
+RETURNING CAST(urgency AS INTEGER), seq, count, CAST(expires_at AS REAL), CAST(published_at AS REAL),
+    key, id, content_type, attributes, CAST(data AS BLOB)
 """
 _NEXT = "SELECT visible_at FROM message WHERE queue = ? AND visible_at >= 0 ORDER BY visible_at LIMIT 1"
 _REMOVE = "DELETE FROM message WHERE seq = ? AND count = ?"
@@ -95,8 +108,22 @@ WHERE seq = (SELECT min(seq) FROM message WHERE queue = ? AND key = ? AND key <>
 """
 _HIDE = "UPDATE message SET visible_at = ? WHERE seq = ? AND count = ?"
 _RELEASE = "UPDATE message SET visible_at = 0, count = count - 1 WHERE seq = ? AND count = ?"
-_DEPTH = "SELECT count(*) FROM message WHERE queue = ? AND NOT (count = 0 AND ifnull(expires_at <= ?, 0))"
+# Only messages that expired, which are soon removed, are looked at one by one.
+_DEPTH = """
+SELECT depth - (
+    SELECT count(*) FROM message INDEXED BY message_by_expiry
+    WHERE queue = queue.id AND expires_at <= ? AND count = 0
+)
+FROM queue WHERE id = ?
+"""
 _EXPIRED = "SELECT seq, count, key FROM message WHERE expires_at <= ? AND count = 0 LIMIT ?"
+
+
+class Leased(NamedTuple):
+    """Messages that were leased, and how many rows were removed because another program wrote them."""
+
+    deliveries: list[Delivery]
+    foreign: int
 
 
 class Receipt(NamedTuple):
@@ -107,29 +134,33 @@ class Receipt(NamedTuple):
     key: str
 
 
-def join(connection: sqlite3.Connection, topic: str, group: str, abandoned_at: float | None) -> int:
-    """Return the queue of *group*, created if necessary; the first permanent one gets the waiting messages."""
+def join(connection: Connection, topic: str, group: str, life_s: float | None) -> int:
+    """Return the queue of *group*, created if necessary; the first permanent one gets the waiting messages.
+
+    Args:
+        life_s: Seconds until a temporary group is removed unless it is renewed; `None` for a permanent group.
+    """
     drop_abandoned(connection, topic)
     known = {name: ident for ident, name, _ in connection.execute(_TARGETS, (topic,))}
     if group in known:
         return int(known[group])
-    if KEPT in known and abandoned_at is None:
+    if KEPT in known and life_s is None:
         connection.execute("UPDATE queue SET name = ? WHERE id = ?", (group, known[KEPT]))
         return int(known[KEPT])
-    values = (topic, group, abandoned_at)
+    values = (topic, group, None if life_s is None else connection.now() + life_s)
     return _made(connection.execute("INSERT INTO queue (topic, name, abandoned_at) VALUES (?, ?, ?)", values))
 
 
-def live(connection: sqlite3.Connection, queue: int, abandoned_at: float) -> bool:
+def live(connection: Connection, queue: int, life_s: float) -> bool:
     """Renew a temporary group; return whether it still exists."""
-    values = (abandoned_at, queue)
+    values = (connection.now() + life_s, queue)
     return connection.execute("UPDATE queue SET abandoned_at = ? WHERE id = ?", values).rowcount == 1
 
 
-def add(connection: sqlite3.Connection, topic: str, messages: Sequence[OutgoingMessage]) -> None:
+def add(connection: Connection, topic: str, messages: Sequence[OutgoingMessage]) -> None:
     """Append *messages* to the queue of each group, or to the queue of waiting messages if there is none."""
     rows = list(connection.execute(_TARGETS, (topic,)))
-    now = time.time()
+    now = connection.now()
     if any(abandoned_at is not None and abandoned_at <= now for _, _, abandoned_at in rows):
         drop_abandoned(connection, topic)
         rows = list(connection.execute(_TARGETS, (topic,)))
@@ -141,29 +172,36 @@ def add(connection: sqlite3.Connection, topic: str, messages: Sequence[OutgoingM
         connection.executemany(statement, [_row(queue, message, now) for message in messages])
 
 
-def lease(connection: sqlite3.Connection, queue: int, most: int, lease_s: float) -> list[Delivery]:
+def lease(connection: Connection, queue: int, most: int, lease_s: float) -> Leased:
     """Hide up to *most* ready messages for *lease_s* and return them, the most urgent first."""
-    now = time.time()
+    now = connection.now()
     connection.execute(_WAKE, (queue, now))
+    foreign = 0
     while rows := connection.execute(_LEASE, (now + lease_s, queue, most)).fetchall():
         rows.sort()
-        late = [Receipt(row[1], row[2], row[5]) for row in rows if row[2] == 1 and (row[3] or now + 1) <= now]
-        if not late:
-            return [_delivery(row) for row in rows]
-        remove(connection, late)
-        gone = {receipt.seq for receipt in late}
-        if len(gone) < len(rows):
-            return [_delivery(row) for row in rows if row[1] not in gone]
-    return []
+        deliveries, gone = [], []
+        for row in rows:
+            late = row[2] == 1 and (row[3] or now + 1) <= now
+            delivery = None if late else _delivery(row)
+            if delivery is None:
+                gone.append(Receipt(row[1], row[2], row[5]))
+                foreign += not late
+            else:
+                deliveries.append(delivery)
+        if gone:
+            remove(connection, gone)
+        if deliveries:
+            return Leased(deliveries, foreign)
+    return Leased([], foreign)
 
 
-def next_at(connection: sqlite3.Connection, queue: int) -> float | None:
+def next_at(connection: Connection, queue: int) -> float | None:
     """Return the time at which the next message becomes ready: 0 for now, `None` if there is none."""
     row = connection.execute(_NEXT, (queue,)).fetchone()
     return None if row is None else row[0]
 
 
-def remove(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None:
+def remove(connection: Connection, receipts: Sequence[Receipt]) -> None:
     """Delete those messages that were not redelivered, and make the next ones of their keys available."""
     connection.executemany(_REMOVE, [receipt[:2] for receipt in receipts if not receipt.key])
     for receipt in receipts:
@@ -172,27 +210,32 @@ def remove(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None:
                 connection.execute(_NEXT_OF_KEY, freed)
 
 
-def hide(connection: sqlite3.Connection, receipts: Iterable[Receipt], seconds: float) -> list[bool]:
+def hide(connection: Connection, receipts: Iterable[Receipt], seconds: float) -> list[bool]:
     """Hide messages for *seconds*, or show them if 0; return for each whether its receipt is current."""
-    until = time.time() + seconds if seconds else 0
+    until = connection.now() + seconds if seconds else 0
     return [
         connection.execute(_HIDE, (until, receipt.seq, receipt.times)).rowcount == 1 for receipt in receipts
     ]
 
 
-def release(connection: sqlite3.Connection, receipts: Iterable[Receipt]) -> None:
+def release(connection: Connection, receipts: Iterable[Receipt]) -> None:
     """Make messages ready as if they had not been delivered."""
     connection.executemany(_RELEASE, [receipt[:2] for receipt in receipts])
 
 
-def depth(connection: sqlite3.Connection, topic: str, group: str) -> int:
+def depth(connection: Connection, topic: str, group: str) -> int:
     """Return the number of messages for *group*, or of those that wait for a group if it does not exist."""
     known = {name: ident for ident, name, _ in connection.execute(_TARGETS, (topic,))}
     queue = known.get(group, known.get(KEPT))
-    return 0 if queue is None else int(connection.execute(_DEPTH, (queue, time.time())).fetchone()[0])
+    return 0 if queue is None else depth_of(connection, queue)
 
 
-def purge(connection: sqlite3.Connection, topic: str) -> int:
+def depth_of(connection: Connection, queue: int) -> int:
+    """Return the number of messages in *queue* that are not expired."""
+    return int(connection.execute(_DEPTH, (connection.now(), queue)).fetchone()[0])
+
+
+def purge(connection: Connection, topic: str) -> int:
     """Delete all messages of a topic and return the number of different ones."""
     queues = [(ident,) for ident, _, _ in connection.execute(_TARGETS, (topic,))]
     ids = {
@@ -204,25 +247,27 @@ def purge(connection: sqlite3.Connection, topic: str) -> int:
     return len(ids)
 
 
-def drop(connection: sqlite3.Connection, queue: int) -> None:
+def drop(connection: Connection, queue: int) -> None:
     """Delete a queue with its messages."""
     connection.execute("DELETE FROM message WHERE queue = ?", (queue,))
     connection.execute("DELETE FROM queue WHERE id = ?", (queue,))
 
 
-def drop_abandoned(connection: sqlite3.Connection, topic: str) -> None:
+def drop_abandoned(connection: Connection, topic: str) -> None:
     """Delete the temporary groups that were not renewed in time."""
     query = "SELECT id FROM queue WHERE topic = ? AND abandoned_at <= ?"
-    for (queue,) in connection.execute(query, (topic, time.time())).fetchall():
+    for (queue,) in connection.execute(query, (topic, connection.now())).fetchall():
         drop(connection, queue)
 
 
-def tidy(connection: sqlite3.Connection, most: int) -> None:
-    """Delete some messages that expired before a delivery, and return some free pages to the disk."""
-    remove(
-        connection, [Receipt(*row) for row in connection.execute(_EXPIRED, (time.time(), most)).fetchall()]
-    )
-    release_pages(connection, most)
+def tidy(connection: Connection, most: int) -> bool:
+    """Delete some messages that expired before a delivery, and return some free pages to the disk.
+
+    Returns whether there is more to do.
+    """
+    expired = connection.execute(_EXPIRED, (connection.now(), most)).fetchall()
+    remove(connection, [Receipt(*row) for row in expired])
+    return release_pages(connection, most) or len(expired) == most
 
 
 def _made(cursor: sqlite3.Cursor) -> int:
@@ -236,7 +281,7 @@ def _row(queue: int, message: OutgoingMessage, now: float) -> dict[str, object]:
         "due": now + message.delay_s if message.delay_s else 0,
         "urgency": 9 - message.priority,
         "expires_at": None if message.ttl_s is None else now + message.ttl_s,
-        "published_at": now,
+        "published_at": time.time(),
         "key": message.key,
         "id": message.id,
         "content_type": message.content_type,
@@ -245,13 +290,29 @@ def _row(queue: int, message: OutgoingMessage, now: float) -> dict[str, object]:
     }
 
 
-def _delivery(row: tuple[int, int, int, float | None, float, str, str, str, str, bytes]) -> Delivery:
-    urgency, seq, count, _, published_at, key, ident, content_type, attributes, data = row
+def attributes_in(text: str) -> dict[str, str] | None:
+    """Return the stored attributes of a message; `None` if another program wrote something else there."""
+    try:
+        found = json.loads(text) if text else {}
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return (
+        found if isinstance(found, dict) and all(isinstance(value, str) for value in found.values()) else None
+    )
+
+
+def _delivery(
+    row: tuple[int, int, int, float | None, float, str, str, str, str, bytes],
+) -> Delivery | None:
+    urgency, seq, count, _, published_at, key, ident, content_type, text, data = row
+    attributes = attributes_in(text)
+    if attributes is None:
+        return None
     return Delivery(
         ident,
         data,
         content_type,
-        json.loads(attributes) if attributes else {},
+        attributes,
         Receipt(seq, count, key),
         count,
         key,

@@ -1,9 +1,7 @@
-"""The SQL that inspects queues, apart from `purge` without changing them; the tables are those of `_queue`."""
+"""The SQL of inspection and `purge` of queues; the tables are those of `_queue`."""
 
 from __future__ import annotations
 
-import json
-import sqlite3
 import time
 from typing import Any
 
@@ -14,36 +12,46 @@ from capa_core.blocks.pubsub.inspection import (
     TopicStatus,
     number_of_position,
 )
-from capa_core.components.sqlite._queue import KEPT
+from capa_core.components.sqlite._queue import KEPT, attributes_in, depth_of
+from capa_core.components.sqlite._uptime import Connection
 
 _TOPICS = "SELECT DISTINCT topic FROM queue WHERE topic > ? ORDER BY topic LIMIT ?"
 _QUEUES = """
 SELECT id, name, abandoned_at IS NOT NULL FROM queue
 WHERE topic = ? AND ifnull(abandoned_at > ?, 1) ORDER BY name
 """
-_DEPTH = "SELECT count(*) FROM message WHERE queue = ? AND NOT (count = 0 AND ifnull(expires_at <= ?, 0))"
 _IN_FLIGHT = "SELECT count(*) FROM message WHERE queue = ? AND visible_at > ? AND count > 0"
-# The index alone gives the number of the oldest message: no row is read to find it.
+# The least number is the first entry of the index among messages of one state and urgency. Only those that are hidden
+# until some time, as leased ones are, are looked at one by one.
 _OLDEST = """
-SELECT published_at FROM message
-WHERE seq = (SELECT min(seq) FROM message INDEXED BY message_by_turn WHERE queue = ?)
+WITH urgencies (urgency) AS (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)),
+oldest (seq) AS (
+    SELECT (
+        SELECT min(seq) FROM message WHERE queue = :queue AND visible_at = 0 AND urgency = urgencies.urgency
+    ) FROM urgencies
+    UNION ALL SELECT (
+        SELECT min(seq) FROM message WHERE queue = :queue AND visible_at IS NULL AND urgency = urgencies.urgency
+    ) FROM urgencies
+    UNION ALL SELECT min(seq) FROM message INDEXED BY message_by_turn WHERE queue = :queue AND visible_at > 0
+)
+SELECT CAST(published_at AS REAL) FROM message WHERE seq = (SELECT min(seq) FROM oldest)
 """
 _PEEK = """
-SELECT seq, visible_at, urgency, count, published_at, key, id, content_type, attributes,
-       ifnull(substr(data, 1, ?), x''), length(data)
+SELECT seq, visible_at, CAST(urgency AS INTEGER), count, CAST(published_at AS REAL), key, id, content_type, attributes,
+       ifnull(substr(CAST(data AS BLOB), 1, ?), x''), length(CAST(data AS BLOB))
 FROM message WHERE queue = ? AND NOT (count = 0 AND ifnull(expires_at <= ?, 0)) AND seq > ? ORDER BY seq LIMIT ?
 """
 _PURGE = "DELETE FROM message WHERE queue = ?"
 
 
-def topics(connection: sqlite3.Connection, after: str, most: int) -> list[str]:
+def topics(connection: Connection, after: str, most: int) -> list[str]:
     """Return up to *most* names of topics after *after*, in order."""
     return [topic for (topic,) in connection.execute(_TOPICS, (after, most))]
 
 
-def inspect(connection: sqlite3.Connection, topic: str) -> TopicStatus:
+def inspect(connection: Connection, topic: str) -> TopicStatus:
     """Return the status of *topic* and its groups."""
-    queues = connection.execute(_QUEUES, (topic, time.time())).fetchall()
+    queues = connection.execute(_QUEUES, (topic, connection.now())).fetchall()
     found = [_status(connection, ident, name, temporary=bool(temporary)) for ident, name, temporary in queues]
     groups = tuple(group for group in found if group.name != KEPT)
     kept = next((group for group in found if group.name == KEPT), None)
@@ -53,47 +61,48 @@ def inspect(connection: sqlite3.Connection, topic: str) -> TopicStatus:
 
 
 def peek(
-    connection: sqlite3.Connection, topic: str, group: str, most: int, *, after: str, max_bytes: int
+    connection: Connection, topic: str, group: str, most: int, *, after: str, max_bytes: int
 ) -> list[PeekedMessage]:
     """Return up to *most* messages of *group*, or of those that wait for a group, after the number *after*."""
     number = number_of_position(after)
     queue = _queue(connection, topic, group) or _queue(connection, topic, KEPT)
     if queue is None:
         return []
-    values = (max_bytes, queue, time.time(), number, most)
-    return [_peeked(row) for row in connection.execute(_PEEK, values)]
+    now = connection.now()
+    values = (max_bytes, queue, now, number, most)
+    return [_peeked(row, now) for row in connection.execute(_PEEK, values)]
 
 
-def purge(connection: sqlite3.Connection, topic: str, group: str) -> int:
+def purge(connection: Connection, topic: str, group: str) -> int:
     """Delete the messages of *group* and return their number."""
     queue = _queue(connection, topic, group)
     if queue is None:
         return 0
-    (depth,) = connection.execute(_DEPTH, (queue, time.time())).fetchone()
+    depth = depth_of(connection, queue)
     connection.execute(_PURGE, (queue,))
-    return int(depth)
+    return depth
 
 
-def _queue(connection: sqlite3.Connection, topic: str, group: str) -> int | None:
+def _queue(connection: Connection, topic: str, group: str) -> int | None:
     row = connection.execute("SELECT id FROM queue WHERE topic = ? AND name = ?", (topic, group)).fetchone()
     return None if row is None else int(row[0])
 
 
-def _status(connection: sqlite3.Connection, queue: int, name: str, *, temporary: bool) -> GroupStatus:
-    now = time.time()
-    (depth,) = connection.execute(_DEPTH, (queue, now)).fetchone()
+def _status(connection: Connection, queue: int, name: str, *, temporary: bool) -> GroupStatus:
+    now = connection.now()
+    depth = depth_of(connection, queue)
     (in_flight,) = connection.execute(_IN_FLIGHT, (queue, now)).fetchone()
-    oldest = connection.execute(_OLDEST, (queue,)).fetchone() if depth else None
+    oldest = connection.execute(_OLDEST, {"queue": queue}).fetchone() if depth else None
     return GroupStatus(
         name=name,
         depth=depth,
         in_flight=in_flight,
-        oldest_s=None if oldest is None else max(0.0, now - oldest[0]),
+        oldest_s=None if oldest is None else max(0.0, time.time() - oldest[0]),
         temporary=temporary,
     )
 
 
-def _peeked(row: tuple[Any, ...]) -> PeekedMessage:
+def _peeked(row: tuple[Any, ...], now: float) -> PeekedMessage:
     seq, visible_at, urgency, count, published_at, key, ident, content_type, attributes, data, size = row
     return PeekedMessage(
         position=str(seq),
@@ -101,18 +110,18 @@ def _peeked(row: tuple[Any, ...]) -> PeekedMessage:
         data=data,
         size=size,
         content_type=content_type,
-        attributes=json.loads(attributes) if attributes else {},
+        attributes=attributes_in(attributes) or {},
         key=key,
         priority=9 - urgency,
         delivery_count=count,
         published_at=published_at,
-        state=_state(visible_at, count),
+        state=_state(visible_at, count, now),
     )
 
 
-def _state(visible_at: float | None, count: int) -> MessageState:
+def _state(visible_at: float | None, count: int, now: float) -> MessageState:
     if visible_at is None:
         return MessageState.BEHIND
-    if visible_at > time.time():
+    if visible_at > now:
         return MessageState.IN_FLIGHT if count else MessageState.DELAYED
     return MessageState.READY

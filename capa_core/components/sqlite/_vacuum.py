@@ -5,12 +5,19 @@ from __future__ import annotations
 import sqlite3
 
 
-def release_pages(connection: sqlite3.Connection, most: int) -> None:
-    """Return up to *most* pages to the disk if more than that, and more than half of the file, are free."""
+def release_pages(connection: sqlite3.Connection, most: int) -> bool:
+    """Return up to *most* pages to the disk if more than that, and more than half of the file, are free.
+
+    Returns whether there are still as many.
+    """
+    if not _has_surplus(connection, most):
+        return False
+    for _ in range(most):  # one at a time: the sqlite3 module steps a statement without columns only once
+        connection.execute("PRAGMA incremental_vacuum(1)")
+    return _has_surplus(connection, most)
+
+
+def _has_surplus(connection: sqlite3.Connection, most: int) -> bool:
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    if free > most and free > pages // 2:
-        for _ in range(
-            most
-        ):  # one page at a time: the sqlite3 module steps a statement without columns only once
-            connection.execute("PRAGMA incremental_vacuum(1)")
+    return bool(free > most and free > pages // 2)

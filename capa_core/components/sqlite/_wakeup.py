@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from capa_core.supervision import SupervisedThread
+
 RECHECK_S = 0.5 if hasattr(os, "mkfifo") else 0.02
 
 _RECORD = struct.Struct("=I")
@@ -135,7 +137,7 @@ class _Pipe:
     def __init__(
         self, folder: Path, heard: weakref.WeakMethod[Callable[[Iterable[int] | None], None]]
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         hidden, self.path = folder / f".{name}", folder / name
         os.mkfifo(hidden, 0o600)
@@ -147,7 +149,7 @@ class _Pipe:
         self._closing = False
         self._process = os.getpid()
         self._ending = threading.Lock()
-        threading.Thread(target=self._listen, name="capa-sqlite-wakeup", daemon=True).start()
+        SupervisedThread("capa-sqlite-wakeup", self._listen, stopping=lambda: False).start()
 
     def close(self) -> None:
         """Make the thread clean up and end. A second `close` does nothing."""

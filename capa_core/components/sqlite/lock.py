@@ -29,17 +29,24 @@ CREATE TABLE IF NOT EXISTS lock (
     expires_s REAL NOT NULL
 ) WITHOUT ROWID;
 """
-_HELD = "SELECT owner, token FROM lock WHERE name = ? AND boot = ? AND expires_s > ?"
+# Rows of other programs may have other types, which SQLite does not refuse.
+_HELD = (
+    "SELECT CAST(owner AS TEXT), CAST(token AS INTEGER) FROM lock"
+    " WHERE name = ? AND boot = ? AND CAST(expires_s AS REAL) > ?"
+)
 _TAKE = (
     "INSERT INTO lock (name, token, owner, boot, expires_s) VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE"
     " SET token = token + 1, owner = excluded.owner, boot = excluded.boot, expires_s = excluded.expires_s"
 )
 _HELD_AFTER = (
-    "SELECT name, owner, token, expires_s - ? FROM lock WHERE name > ? AND boot = ? AND expires_s > ?"
+    "SELECT name, CAST(owner AS TEXT), CAST(token AS INTEGER), expires_s - ? FROM lock"
+    " WHERE name > ? AND name < x'' AND boot = ? AND CAST(expires_s AS REAL) > ?"
     " ORDER BY name LIMIT ?"
 )
 _COUNTED = "SELECT token FROM lock WHERE name = ?"
-_RENEW = "UPDATE lock SET expires_s = ? WHERE name = ? AND owner = ? AND boot = ? AND expires_s > ?"
+_RENEW = (
+    "UPDATE lock SET expires_s = ? WHERE name = ? AND owner = ? AND boot = ? AND CAST(expires_s AS REAL) > ?"
+)
 
 _PAGE = 500
 

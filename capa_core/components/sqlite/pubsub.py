@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -27,10 +28,12 @@ from capa_core.components.sqlite import _queue, _queue_status
 from capa_core.components.sqlite._database import Database, largest_row
 from capa_core.components.sqlite._errors import name_error
 from capa_core.components.sqlite._queue import Receipt
+from capa_core.components.sqlite._uptime import Connection
 from capa_core.components.sqlite._wakeup import RECHECK_S, Wakeups
-from capa_core.errors import CapaError
+from capa_core.errors import CapaError, DeadlineError, UnavailableError
 
 _TIDY_PAUSE_S = 5.0
+_TIDY_SOON_S = 0.05
 _TIDY_BATCH = 500
 _PAGE = 500
 _BESIDE_BODY = 512 * 1024
@@ -78,6 +81,7 @@ class SqlitePubSub(PubSubDriver[SqlitePubSubSettings]):
         self._leases = Database(path, *_queue.SCHEMA, timeout_s=settings.timeout_s, durable=False)
         self._wakeups = Wakeups(settings.folder / "pubsub.wake")
         self._next_tidy = 0.0
+        self._is_shrinking = False
 
     @property
     def limits(self) -> PubSubLimits:
@@ -144,30 +148,45 @@ class SqlitePubSub(PubSubDriver[SqlitePubSubSettings]):
         self._leases.close()
         self._database.close()
 
-    # What consumers need
+    # Called by consumers
 
     @property
     def wakeups(self) -> Wakeups:
         """The signals that wake waiting consumers, by topic."""
         return self._wakeups
 
-    def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, function: Callable[[Connection], T]) -> T:
         """Run *function* on the committed data."""
         return self._database.read(function)
 
-    def lease(self, function: Callable[[sqlite3.Connection], T]) -> T:
+    def lease(self, function: Callable[[Connection], T]) -> T:
         """Run *function* as a write that need not survive a power cut."""
         return self._leases.write(function)
 
-    def write(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """Run *function* as a write that is on the disk afterwards, and periodically tidy up."""
+    def write(self, function: Callable[[Connection], T]) -> T:
+        """Run *function* as a write that is on the disk afterwards."""
+        result = self._database.write(function)
+        self.tidy()
+        return result
+
+    def tidy(self) -> None:
+        """Remove what expired and return free space to the disk, if it is time for that.
+
+        While there is more to do, it is time again soon: the space of a backlog comes back within seconds.
+        """
         now = time.monotonic()
         if now < self._next_tidy:
-            return self._database.write(function)
+            return
         self._next_tidy = now + _TIDY_PAUSE_S
-        result = self._database.write(function)
-        self._leases.write(partial(_queue.tidy, most=_TIDY_BATCH))
-        return result
+        with suppress(
+            UnavailableError, DeadlineError
+        ):  # other processes write: the caller's own work is done all the same
+            more = self._leases.write(partial(_queue.tidy, most=_TIDY_BATCH))
+            if more:
+                self._next_tidy = now + _TIDY_SOON_S
+            elif self._is_shrinking:
+                self._leases.checkpoint()
+            self._is_shrinking = more
 
 
 class SqliteConsumer(ConsumerDriver):
@@ -191,13 +210,13 @@ class SqliteConsumer(ConsumerDriver):
 
     def receive(self, max_messages: int, timeout_s: float) -> list[Delivery]:
         """See `ConsumerDriver.receive`."""
-        deliveries = self._take(max_messages)
+        end = time.monotonic() + timeout_s
+        deliveries = self._take(max_messages, end)
         if deliveries or not timeout_s:
             return deliveries
-        end = time.monotonic() + timeout_s
         with self._driver.wakeups.listen(self._topic) as listener:
             while not self._closed:
-                deliveries = self._take(max_messages)
+                deliveries = self._take(max_messages, end)
                 left_s = end - time.monotonic()
                 if deliveries or left_s <= 0:
                     return deliveries
@@ -250,28 +269,48 @@ class SqliteConsumer(ConsumerDriver):
             self._driver.lease(lambda connection: _queue.release(connection, held))
         self._driver.wakeups.signal(self._topic)  # also ends a waiting `receive` of this consumer
 
-    def _take(self, max_messages: int) -> list[Delivery]:
-        """Lease ready messages, if a read without the write lock finds any."""
+    def _take(self, max_messages: int, end: float) -> list[Delivery]:
+        """Lease ready messages, if a read without the write lock finds any; none if there is no turn to write now.
+
+        Raises:
+            DeadlineError: There was no turn, and it is past *end* (monotonic).
+        """
+        try:
+            return self._lease(max_messages)
+        except DeadlineError:
+            if time.monotonic() >= end:
+                raise
+            return []
+
+    def _lease(self, max_messages: int) -> list[Delivery]:
         self._send_heartbeat()
         if self._due_in_s() > 0:
+            self._driver.tidy()
             return []
         with self._taking:
             if self._closed:
                 return []
-            deliveries = self._driver.lease(
+            deliveries, foreign = self._driver.lease(
                 lambda connection: _queue.lease(connection, self._queue, max_messages, self._lease_s)
             )
+            self.foreign += foreign
             self._held.update(cast("Receipt", delivery.receipt) for delivery in deliveries)
         return deliveries
 
     def _due_in_s(self) -> float:
         """Return the seconds until a message may become ready, at most `RECHECK_S`."""
-        at = self._driver.read(lambda connection: _queue.next_at(connection, self._queue))
-        return RECHECK_S if at is None else min(RECHECK_S, max(0.0, at - time.time()))
+
+        def left_s(connection: Connection) -> float:
+            at = _queue.next_at(connection, self._queue)
+            return RECHECK_S if at is None else min(RECHECK_S, max(0.0, at - connection.now()))
+
+        return self._driver.read(left_s)
 
     def _join(self) -> int:
-        until = time.time() + self.silence_s if self._temporary else None
-        return self._driver.write(lambda connection: _queue.join(connection, self._topic, self._group, until))
+        life_s = self.silence_s if self._temporary else None
+        return self._driver.write(
+            lambda connection: _queue.join(connection, self._topic, self._group, life_s)
+        )
 
     def _send_heartbeat(self) -> None:
         """Renew a temporary group; join again if it was removed as abandoned."""
@@ -280,8 +319,9 @@ class SqliteConsumer(ConsumerDriver):
         with self._showing_life:
             if self._closed:
                 return
-            until = time.time() + self.silence_s
-            if not self._driver.lease(lambda connection: _queue.live(connection, self._queue, until)):
+            if not self._driver.lease(
+                lambda connection: _queue.live(connection, self._queue, self.silence_s)
+            ):
                 self._queue = self._join()
                 self.rejoins += 1
             self._next_sign = time.monotonic() + self.silence_s / _SIGNS_OF_LIFE

@@ -26,6 +26,8 @@ from capa_core.blocks.state.driver import (
 )
 from capa_core.components.sqlite._database import Database, largest_row
 from capa_core.components.sqlite._errors import name_error
+from capa_core.components.sqlite._uptime import Connection
+from capa_core.components.sqlite._vacuum import release_pages
 from capa_core.components.sqlite._wakeup import RECHECK_S, Wakeups
 from capa_core.errors import CapaError
 
@@ -38,7 +40,11 @@ CREATE TABLE IF NOT EXISTS state (
 );
 CREATE INDEX IF NOT EXISTS state_by_expiry ON state (expires_s) WHERE expires_s IS NOT NULL;
 """
-_READ = "SELECT key, value, etag FROM state WHERE key = ? AND (expires_s IS NULL OR expires_s > ?)"
+# Rows of other programs may have other types: their values are the bytes of their texts.
+_READ = (
+    "SELECT key, CAST(value AS BLOB), CAST(etag AS TEXT) FROM state"
+    " WHERE key = ? AND (expires_s IS NULL OR expires_s > ?)"
+)
 _STORE = (
     "INSERT INTO state (key, value, etag, expires_s) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE"
     " SET value = excluded.value, etag = excluded.etag, expires_s = excluded.expires_s"
@@ -128,7 +134,7 @@ class SqliteState(StateDriver[SqliteStateSettings]):
     def transact(self, operations: Sequence[Put | Delete]) -> bool:
         """See `StateDriver.transact`."""
 
-        def all_or_none(connection: sqlite3.Connection) -> None:
+        def all_or_none(connection: Connection) -> None:
             for operation in operations:
                 if _do(connection, operation) is None:
                     raise _ConditionError
@@ -149,7 +155,7 @@ class SqliteState(StateDriver[SqliteStateSettings]):
     def increment(self, key: str, by: int, ttl_s: float | None) -> int:
         """See `StateDriver.increment`."""
 
-        def add(connection: sqlite3.Connection) -> int:
+        def add(connection: Connection) -> int:
             item = _get(connection, key)
             total = added(key, item.value if item else None, by)
             if item is None:
@@ -180,8 +186,8 @@ class SqliteState(StateDriver[SqliteStateSettings]):
     def inspect(self, most: int) -> StateStatus:
         """See `StateDriver.inspect`: the size is that of the file."""
 
-        def count(connection: sqlite3.Connection) -> StateStatus:
-            (keys,) = connection.execute(_COUNT_LIVING, (time.time(), most + 1)).fetchone()
+        def count(connection: Connection) -> StateStatus:
+            (keys,) = connection.execute(_COUNT_LIVING, (connection.now(), most + 1)).fetchone()
             (size,) = connection.execute(_SIZE).fetchone()
             return StateStatus(keys=min(keys, most), complete=keys <= most, size_bytes=size)
 
@@ -201,10 +207,10 @@ class SqliteState(StateDriver[SqliteStateSettings]):
         self._wakeups.close()
         self._database.close()
 
-    def _write(self, function: Callable[[sqlite3.Connection], T], writes: Sequence[Put] = ()) -> T:
+    def _write(self, function: Callable[[Connection], T], writes: Sequence[Put] = ()) -> T:
         """Run *function* in a transaction, then wake the waiters for *writes*."""
 
-        def run(connection: sqlite3.Connection) -> T:
+        def run(connection: Connection) -> T:
             self._sweep_sometimes(connection)
             return function(connection)
 
@@ -213,37 +219,38 @@ class SqliteState(StateDriver[SqliteStateSettings]):
             self._wakeups.signal(*keys)
         return result
 
-    def _sweep_sometimes(self, connection: sqlite3.Connection) -> None:
-        """Remove some expired values, once a second, or with each write while there are more."""
+    def _sweep_sometimes(self, connection: Connection) -> None:
+        """Remove some expired values and free pages, once a second, or with each write while there are more."""
         if time.monotonic() < self._next_sweep:
             return
-        swept = connection.execute(_SWEEP, (time.time(), _SWEEP_BATCH)).rowcount
-        self._next_sweep = 0.0 if swept == _SWEEP_BATCH else time.monotonic() + _SWEEP_PAUSE_S
+        swept = connection.execute(_SWEEP, (connection.now(), _SWEEP_BATCH)).rowcount
+        more = release_pages(connection, _SWEEP_BATCH) or swept == _SWEEP_BATCH
+        self._next_sweep = 0.0 if more else time.monotonic() + _SWEEP_PAUSE_S
 
 
 class _ConditionError(Exception):
     """An etag does not match: undoes the transaction."""
 
 
-def _get(connection: sqlite3.Connection, key: str) -> StateItem | None:
-    row = connection.execute(_READ, (key, time.time())).fetchone()
+def _get(connection: Connection, key: str) -> StateItem | None:
+    row = connection.execute(_READ, (key, connection.now())).fetchone()
     return StateItem(*row) if row else None
 
 
-def _do(connection: sqlite3.Connection, operation: Put | Delete) -> str | bool | None:
+def _do(connection: Connection, operation: Put | Delete) -> str | bool | None:
     return _put(connection, operation) if isinstance(operation, Put) else _delete(connection, operation)
 
 
-def _put(connection: sqlite3.Connection, write: Put) -> str | None:
+def _put(connection: Connection, write: Put) -> str | None:
     if not _holds(connection, write):
         return None
     etag = _new_etag()
-    expires_s = None if write.ttl_s is None else time.time() + write.ttl_s
+    expires_s = None if write.ttl_s is None else connection.now() + write.ttl_s
     connection.execute(_STORE, (write.key, write.value, etag, expires_s))
     return etag
 
 
-def _delete(connection: sqlite3.Connection, deletion: Delete) -> bool | None:
+def _delete(connection: Connection, deletion: Delete) -> bool | None:
     if not _holds(connection, deletion):
         return None
     was_there = _get(connection, deletion.key) is not None
@@ -251,7 +258,7 @@ def _delete(connection: sqlite3.Connection, deletion: Delete) -> bool | None:
     return was_there
 
 
-def _holds(connection: sqlite3.Connection, operation: Put | Delete) -> bool:
+def _holds(connection: Connection, operation: Put | Delete) -> bool:
     """Return whether the condition of *operation* holds; no other write can happen before that of the caller."""
     if operation.if_etag is None:
         return True
@@ -259,9 +266,9 @@ def _holds(connection: sqlite3.Connection, operation: Put | Delete) -> bool:
     return operation.if_etag == (item.etag if item else "")
 
 
-def _page(connection: sqlite3.Connection, *, prefix: str, after: str) -> list[str]:
+def _page(connection: Connection, *, prefix: str, after: str) -> list[str]:
     """Return a page of the keys with *prefix* after *after*, in order."""
-    rows = connection.execute(_LIST, (prefix, after, _after_all(prefix), time.time(), _PAGE))
+    rows = connection.execute(_LIST, (prefix, after, _after_all(prefix), connection.now(), _PAGE))
     return [key for (key,) in rows]
 
 

@@ -1,4 +1,4 @@
-"""Listing what the engine has."""
+"""Inspection: list the groups of the engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from capa_core.errors import UnsupportedError
 
 
 class InspectingPromises(Suite):
-    """Of `inspect`."""
+    """The promises of `inspect`."""
 
     def test_groups_are_listed_with_version_and_count(
         self, driver: Driver, configuration: Configuration
@@ -45,7 +45,7 @@ class InspectingPromises(Suite):
 
         assert {document, variant} == {status.scope for status in configuration.inspect()}
 
-    def test_nothing_is_listed_where_nothing_is(self, driver: Driver, configuration: Configuration) -> None:
+    def test_an_empty_application_has_no_groups(self, driver: Driver, configuration: Configuration) -> None:
         self.has(driver, ConfigurationFeature.INSPECT)
 
         assert [] == list(configuration.inspect())

@@ -1,4 +1,4 @@
-"""What is declared as a limit is stored; what is over it is refused before it is sent."""
+"""Limits: values up to a declared limit are stored; larger ones are refused before they are sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LARGE_BYTES = 300_000
 
 
 class LimitPromises(Suite):
-    """Of `limits`."""
+    """The promises of `limits`."""
 
     def test_a_value_as_large_as_declared_is_stored(
         self, driver: Driver, configuration: Configuration

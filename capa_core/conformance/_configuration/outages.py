@@ -31,9 +31,9 @@ from capa_core.errors import (
 
 
 class OutagesPromises(Suite):
-    """Last known good values, and closing."""
+    """The promises of last known good values and of closing."""
 
-    def test_a_start_with_the_engine_down_serves_what_was_read_last(
+    def test_a_start_with_the_engine_down_serves_last_known_good_values(
         self, driver: Driver, configuration: Configuration, tmp_path: Path
     ) -> None:
         self.kept_by_core(driver)
@@ -82,7 +82,7 @@ class OutagesPromises(Suite):
 
         assert not folder.exists()
 
-    def test_ping_says_one_line(self, configuration: Configuration) -> None:
+    def test_ping_returns_one_line(self, configuration: Configuration) -> None:
         assert 1 == len(configuration.ping().splitlines())
 
     def test_close_twice_does_nothing(self, configuration: Configuration) -> None:
@@ -102,7 +102,7 @@ class OutagesPromises(Suite):
 
 
 class Down(ConfigurationDriver[Any]):
-    """A driver whose engine does not answer until it is let."""
+    """A driver whose engine does not answer while `is_down`."""
 
     def __init__(self, driver: Driver, *, is_down: bool = True) -> None:
         super().__init__(driver.settings)
@@ -123,7 +123,7 @@ class Down(ConfigurationDriver[Any]):
         return self._driver.ping()
 
     def close(self) -> None:
-        """The driver belongs to the test."""
+        """Do nothing: the driver belongs to the test."""
 
     def _check(self) -> None:
         if self.is_down:

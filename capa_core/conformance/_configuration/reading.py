@@ -1,4 +1,4 @@
-"""Reading: the items as they were written, with a version that changes with them."""
+"""Reading: items as they were written, with a version that changes with them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from capa_core.errors import (
 
 
 class ReadingPromises(Suite):
-    """Items, names and versions."""
+    """The promises of items, names and versions."""
 
     def test_declares_every_ability(self, driver: Driver) -> None:
         assert set(ConfigurationFeature) == set(driver.features)
 
-    def test_nothing_that_always_holds_is_missing_in_the_end(self, configuration: Configuration) -> None:
+    def test_every_ability_of_level_0_is_there(self, configuration: Configuration) -> None:
         always = (ConfigurationFeature.WATCH, ConfigurationFeature.LAST_KNOWN_GOOD)
 
         assert all(configuration.features[feature] for feature in always)
@@ -64,7 +64,7 @@ class ReadingPromises(Suite):
         assert "key" == item.key
         assert item.version
 
-    def test_get_may_ask_for_some_keys(self, driver: Driver, configuration: Configuration) -> None:
+    def test_get_may_select_keys(self, driver: Driver, configuration: Configuration) -> None:
         self.write(driver, GROUP, {"a": "1", "b": "2", "c": "3"})
 
         assert {"a": "1", "c": "3"} == values(configuration.get(["a", "c", "missing"]))
@@ -74,13 +74,13 @@ class ReadingPromises(Suite):
 
         assert driver.get(GROUP).content is None
 
-    def test_groups_are_apart(self, driver: Driver) -> None:
+    def test_groups_are_separate(self, driver: Driver) -> None:
         self.write(driver, GROUP, {"a": "1"})
         self.write(driver, OTHER_GROUP, {"a": "2"})
 
         assert ("1", "2") == (driver.get(GROUP).items["a"].value, driver.get(OTHER_GROUP).items["a"].value)
 
-    def test_applications_are_apart(self, driver: Driver) -> None:
+    def test_applications_are_separate(self, driver: Driver) -> None:
         self.write(driver, Scope("shop"), {"a": "1"})
         self.write(driver, Scope("bank"), {"a": "2"})
 
@@ -99,7 +99,7 @@ class ReadingPromises(Suite):
 
         assert driver.get(GROUP).version == driver.version(GROUP) == driver.version(GROUP) != ""
 
-    def test_a_change_makes_a_version_that_was_never_there(self, driver: Driver) -> None:
+    def test_a_change_makes_a_new_version(self, driver: Driver) -> None:
         seen = set()
         for value in range(20):
             self.write(driver, GROUP, {"a": str(value)})

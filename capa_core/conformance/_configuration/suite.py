@@ -1,7 +1,8 @@
-"""The fixtures that all parts of the suite share."""
+"""Fixtures of the suite, and functions that its tests share."""
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +30,7 @@ Driver = ConfigurationDriver[Any]
 
 
 class Suite(ABC):
-    """The fixtures, and what a test asks before it begins."""
+    """The fixtures of every test, and their preconditions."""
 
     @pytest.fixture
     @abstractmethod
@@ -49,6 +50,10 @@ class Suite(ABC):
     def write_document(self, driver: Driver, scope: Scope, content: str) -> None:
         """Put a document into the engine as another process would."""
         driver.save_document(scope, content)
+
+    def threads(self) -> set[threading.Thread]:
+        """Return the threads of this process. Override it to leave out those of an engine that runs in the process."""
+        return set(threading.enumerate())
 
     # Preconditions of tests
 

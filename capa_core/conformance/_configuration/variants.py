@@ -1,4 +1,4 @@
-"""Labels, tags and documents hold as far as they are declared."""
+"""Labels, tags and documents, as far as the driver declares them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from capa_core.errors import (
 
 
 class VariantsPromises(Suite):
-    """Abilities that not every engine has."""
+    """The promises of labels, tags and documents."""
 
     def test_a_missing_label_falls_back_if_labels_are_declared(self, driver: Driver) -> None:
         self.write(driver, GROUP, {"a": "1"})
@@ -42,7 +42,7 @@ class VariantsPromises(Suite):
         assert {"a": "2"} == values(driver.get(Scope(label="prod")).items)
         assert {"a": "1", "b": "1"} == values(driver.get(GROUP).items)
 
-    def test_a_label_that_comes_into_being_changes_the_version(self, driver: Driver) -> None:
+    def test_a_new_label_changes_the_version(self, driver: Driver) -> None:
         self.has(driver, ConfigurationFeature.LABELS)
         self.write(driver, GROUP, {"a": "1"})
         before = driver.version(Scope(label="prod"))
@@ -61,7 +61,7 @@ class VariantsPromises(Suite):
 
         assert {"owner": "ops"} == configuration.get()["a"].tags
 
-    def test_a_document_keeps_its_text_and_shows_itsvalues(self, driver: Driver) -> None:
+    def test_a_document_keeps_its_text_and_has_its_values(self, driver: Driver) -> None:
         self.has(driver, ConfigurationFeature.DOCUMENTS)
         self.write_document(driver, DOCUMENT, TEXT)
 
@@ -70,16 +70,14 @@ class VariantsPromises(Suite):
         assert TEXT == snapshot.content
         assert expected == values(snapshot.items)
 
-    def test_a_text_document_is_whole_and_has_novalues(self, driver: Driver) -> None:
+    def test_a_text_document_is_unchanged_and_has_no_values(self, driver: Driver) -> None:
         self.has(driver, ConfigurationFeature.DOCUMENTS)
         self.write_document(driver, Scope(group="notice.txt"), "a = b\n\n c")
 
         snapshot = driver.get(Scope(group="notice.txt"))
         assert ("a = b\n\n c", {}) == (snapshot.content, dict(snapshot.items))
 
-    def test_a_document_that_is_malformed_is_not_saved(
-        self, driver: Driver, configuration: Configuration
-    ) -> None:
+    def test_a_malformed_document_is_not_saved(self, driver: Driver, configuration: Configuration) -> None:
         self.has(driver, ConfigurationFeature.DOCUMENTS, ConfigurationFeature.SAVE)
         configuration.save_document(TEXT, group="testjson.json")
         with pytest.raises(SettingsError):

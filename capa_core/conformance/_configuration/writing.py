@@ -1,4 +1,4 @@
-"""Writing is whole, leaves the rest alone, and is refused where it is declared absent."""
+"""Writing: atomic, limited to the named items, and refused if declared absent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from capa_core.errors import (
 
 
 class WritingPromises(Suite):
-    """Saving and deleting."""
+    """The promises of saving and deleting."""
 
     def test_save_leaves_the_other_items(self, driver: Driver, configuration: Configuration) -> None:
         self.has(driver, ConfigurationFeature.SAVE)
@@ -32,9 +32,7 @@ class WritingPromises(Suite):
 
         assert {"a": "1", "b": "2", "c": "2"} == values(configuration.get())
 
-    def test_save_returns_the_version_of_what_it_wrote(
-        self, driver: Driver, configuration: Configuration
-    ) -> None:
+    def test_save_returns_the_new_version(self, driver: Driver, configuration: Configuration) -> None:
         self.has(driver, ConfigurationFeature.SAVE)
 
         assert configuration.save({"a": "1"}) == driver.version(GROUP)
@@ -68,7 +66,7 @@ class WritingPromises(Suite):
         with pytest.raises(UnsupportedError):
             configuration.save({"a": "1"})
 
-    def test_delete_removes_what_is_named_and_passes_over_the_rest(
+    def test_delete_removes_the_named_items_and_ignores_missing_ones(
         self, driver: Driver, configuration: Configuration
     ) -> None:
         self.has(driver, ConfigurationFeature.DELETE)

@@ -1,1 +1,1 @@
-"""The promises of logs, by theme; `capa_core.conformance.log` puts them together."""
+"""The promises of logs, by theme; `capa_core.conformance.log` combines them."""

@@ -1,4 +1,4 @@
-"""Records: stored whole, in order, at places that stay."""
+"""Records: stored unchanged and in order, at positions that stay."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from capa_core.blocks.log import Bounds, Log, LogDriver, LogFeature, OutgoingRecord
-from capa_core.conformance._log.setting import Setting, poll, values
+from capa_core.conformance._log.suite import Suite, poll, values
 from capa_core.errors import InvalidArgumentError, NotFoundError, UnsupportedError
 
 
-class AppendingPromises(Setting):
-    """Of `append`, `append_many`, `partitions`, `bounds` and `truncate`."""
+class AppendingPromises(Suite):
+    """The promises of `append`, `append_many`, `partitions`, `bounds` and `truncate`."""
 
     def test_every_ability_is_declared(self, driver: LogDriver[Any]) -> None:
         assert set(LogFeature) == set(driver.features)
@@ -53,7 +53,7 @@ class AppendingPromises(Setting):
         assert [value] == values(poll(log.reader(topic), 1))
 
     def test_records_of_one_key_stay_in_order(self, log: Log, topic: str) -> None:
-        """In one partition, at rising offsets."""
+        """They are in one partition, at rising offsets."""
         results = log.append_many(
             topic, [OutgoingRecord(b"%d" % number, key=b"k%d" % (number % 3)) for number in range(60)]
         )
@@ -69,7 +69,7 @@ class AppendingPromises(Setting):
             assert expected == values([record for record in records if record.key == b"k%d" % key])
 
     def test_records_without_key_are_spread(self, log: Log, topic: str) -> None:
-        """Over all partitions, of which there are at least two."""
+        """They are in all partitions, of which there are at least two."""
         log.append_many(topic, [b"x"] * 200)
         used = {record.partition for record in poll(log.reader(topic), 200)}
 
@@ -96,7 +96,7 @@ class AppendingPromises(Setting):
         assert Bounds(first.offset, second.offset + 1) == log.bounds(topic)[first.partition]
 
     def test_an_unknown_topic_has_no_partitions(self, log: Log, topic: str) -> None:
-        """Asking makes none."""
+        """The calls do not create it."""
         assert ([], {}, [], {}) == (
             log.partitions(topic),
             log.bounds(topic),
@@ -107,8 +107,8 @@ class AppendingPromises(Setting):
         with pytest.raises(NotFoundError):
             log.reader(topic)
 
-    def test_a_topic_may_be_made_before_its_first_record(self, log: Log, topic: str) -> None:
-        """And made again, which changes nothing."""
+    def test_a_topic_may_be_created_before_its_first_record(self, log: Log, topic: str) -> None:
+        """Creating it again changes nothing."""
         made = log.create_topic(topic)
         log.append(topic, b"x")
 
@@ -116,7 +116,7 @@ class AppendingPromises(Setting):
         assert [b"x"] == values(poll(log.reader(topic), 1))
 
     def test_topics_are_listed(self, log: Log, topic: str) -> None:
-        """Each once; refused where it is declared absent."""
+        """Each is listed once; the call is refused if the driver declares it absent."""
         names = [f"{topic}.{number}" for number in range(3)]
         for name in names:
             log.append_many(name, [b"x"] * 2)
@@ -128,10 +128,10 @@ class AppendingPromises(Setting):
         assert sorted(names) == sorted(name for name in log.topics() if name.startswith(topic))
         assert "topics" in log.summary()
 
-    def test_an_empty_batch_is_nothing(self, log: Log, topic: str) -> None:
+    def test_an_empty_batch_has_no_results(self, log: Log, topic: str) -> None:
         assert [] == log.append_many(topic, [])
 
-    def test_topics_are_apart(self, log: Log, topic: str) -> None:
+    def test_topics_are_separate(self, log: Log, topic: str) -> None:
         log.append(f"{topic}.other", b"other")
         log.append(topic, b"mine")
         reader = log.reader(topic)
@@ -139,7 +139,7 @@ class AppendingPromises(Setting):
         assert [b"mine"] == values(poll(reader, 2, 0.5))
 
     def test_many_threads_append_at_once(self, log: Log, topic: str) -> None:
-        """Nothing is lost, and no two records have one place."""
+        """No record is lost, and no two records have the same position."""
         places: list[object] = []
 
         def append(worker: int) -> None:
@@ -156,8 +156,8 @@ class AppendingPromises(Setting):
             values(poll(log.reader(topic), 200))
         )
 
-    def test_truncate_removes_what_is_before(self, log: Log, topic: str) -> None:
-        """The others keep their offsets; a group that stood before goes on behind."""
+    def test_truncate_removes_earlier_records(self, log: Log, topic: str) -> None:
+        """The others keep their offsets; a group with an earlier position goes on at the first of them."""
         needs_truncate(log)
         places = [log.append(topic, b"%d" % number, partition=0) for number in range(5)]
         consumer = log.consumer(topic)
@@ -226,6 +226,6 @@ class AppendingPromises(Setting):
 
 
 def needs_truncate(log: Log) -> None:
-    """Skip where records cannot be removed."""
+    """Skip the test if records cannot be removed."""
     if not log.features[LogFeature.TRUNCATE]:
         pytest.skip("records cannot be removed")

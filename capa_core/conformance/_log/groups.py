@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from capa_core.blocks.log import Bounds, Log, LogConsumer, Partition, Record, Start
-from capa_core.conformance._log.setting import REBALANCED_S, Setting, assigned, balance, poll, values
+from capa_core.conformance._log.suite import REBALANCED_S, Suite, assigned, balance, poll, values
 from capa_core.errors import ConflictError, InvalidArgumentError
 
 MANY = 400
 
 
-class GroupPromises(Setting):
-    """Of `consumer`, `commit`, `committed`, `lag` and the call-backs."""
+class GroupPromises(Suite):
+    """The promises of `consumer`, `commit`, `committed`, `lag` and the call-backs."""
 
     def test_each_group_sees_each_record(self, log: Log, topic: str) -> None:
         log.append_many(topic, [b"1", b"2"])
@@ -53,7 +53,7 @@ class GroupPromises(Setting):
         assert 0 == log.lag(topic)[partition]
 
     def test_a_commit_past_the_end_is_refused(self, log: Log, topic: str) -> None:
-        """It would hide the records that come next; nothing is committed, and no lag is negative."""
+        """It would hide the next records; nothing is committed, and no lag is negative."""
         position = log.append(topic, b"0", partition=0)
         consumer = log.consumer(topic)
         poll(consumer, 1)
@@ -99,7 +99,7 @@ class GroupPromises(Setting):
         assert [b"1", b"2"] == values(poll(consumer, 2))
 
     def test_a_topic_shows_its_partitions_and_the_lag_of_its_groups(self, log: Log, topic: str) -> None:
-        """Looking receives nothing and commits nothing."""
+        """The call receives nothing and commits nothing."""
         for number in range(3):
             log.append(topic, b"%d" % number, partition=1)
         with log.consumer(topic, "b") as consumer:
@@ -118,14 +118,14 @@ class GroupPromises(Setting):
         assert status == log.inspect(topic)
 
     def test_an_unknown_topic_has_no_status(self, log: Log, topic: str) -> None:
-        """And is not made by looking."""
+        """The call does not create it."""
         status = log.inspect(topic)
 
         assert (topic, (), (), 0) == (status.name, status.partitions, status.groups, status.lag)
         assert [] == log.partitions(topic)
 
-    def test_a_new_group_begins_where_it_is_told(self, log: Log, topic: str) -> None:
-        """A group that exists goes on."""
+    def test_a_new_group_begins_at_the_requested_position(self, log: Log, topic: str) -> None:
+        """An existing group goes on from its own."""
         log.append(topic, b"old")
         whole = log.consumer(topic, "whole")
         later = log.consumer(topic, "later", start=Start.END)
@@ -136,8 +136,8 @@ class GroupPromises(Setting):
         assert [b"new"] == values(poll(again, 2, 1.0))
         later.close()
 
-    def test_the_first_group_gets_what_was_kept(self, log: Log, topic: str) -> None:
-        """Each later one what comes after it."""
+    def test_the_first_group_receives_kept_records(self, log: Log, topic: str) -> None:
+        """Later groups receive only later records."""
         log.append(topic, b"kept")
         first = log.consumer(topic, "first", start=Start.KEPT)
         second = log.consumer(topic, "second", start=Start.KEPT)
@@ -154,7 +154,7 @@ class GroupPromises(Setting):
         assert set(log.partitions(topic)) == everything == set(gained)
 
     def test_members_share_the_partitions(self, log: Log, topic: str) -> None:
-        """Each partition has one owner, and each is told what it gains and loses."""
+        """Each partition has one owner, and listeners are called with the partitions gained and lost."""
         held: dict[str, set[Partition]] = {"first": set(), "second": set()}
         first, second = (
             log.consumer(
@@ -175,7 +175,7 @@ class GroupPromises(Setting):
         assert [first.assignment, second.assignment] == [frozenset(each) for each in held.values()]
 
     def test_of_many_records_none_is_lost_and_none_comes_twice(self, log: Log, topic: str) -> None:
-        """Between members that commit what they have polled, also while one joins and one leaves."""
+        """Members commit the records that they have polled, while one joins and one leaves."""
         expected = [b"%d" % number for number in range(MANY)]
         first = log.consumer(topic)
         log.append_many(topic, expected[: MANY // 2])
@@ -200,8 +200,8 @@ class GroupPromises(Setting):
         assert set(everything) == set(revoked)
         assert everything == _owned_after_polling(second, len(everything))
 
-    def test_a_position_may_be_committed_while_it_is_revoked(self, log: Log, topic: str) -> None:
-        """So that the next owner begins behind what is done."""
+    def test_a_position_may_be_committed_while_its_partition_is_revoked(self, log: Log, topic: str) -> None:
+        """The next owner then begins at this position."""
         log.append(topic, b"x", partition=0)
         first = log.consumer(topic, on_revoked=lambda _: first.commit())
         poll(first, 1)
@@ -211,7 +211,7 @@ class GroupPromises(Setting):
         assert [] == second.poll(1, 0.7)
 
     def test_a_member_that_does_not_poll_loses_its_partitions(self, log: Log, topic: str) -> None:
-        """After its session; what it had polled comes again, and its commit is refused."""
+        """It does so after its session; its records come again, and its commit is refused."""
         lost: list[Partition] = []
         first = log.consumer(topic, session=1, on_lost=lost.extend)
         second = log.consumer(topic, session=1)
@@ -226,8 +226,8 @@ class GroupPromises(Setting):
         assert [b"x"] == values(again)
         assert Partition(topic, 0) in lost
 
-    def test_a_member_that_polls_keeps_what_it_works_on(self, log: Log, topic: str) -> None:
-        """With its partitions paused, for longer than its session."""
+    def test_a_member_that_polls_keeps_paused_partitions(self, log: Log, topic: str) -> None:
+        """It keeps them for longer than its session."""
         first = log.consumer(topic, session=1)
         log.append(topic, b"x", partition=0)
         records = poll(first, 1)

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from capa_core.blocks.log import Log, LogFeature, Partition, Start
-from capa_core.conformance._log.setting import SOON_S, Setting, assigned, poll, values
+from capa_core.conformance._log.suite import SOON_S, Suite, assigned, poll, values
 from capa_core.errors import ClosedError, ConflictError, InvalidArgumentError, UnsupportedError
 
 
-class ReadingPromises(Setting):
-    """Of `reader`, `poll`, `seek`, `pause` and `resume`."""
+class ReadingPromises(Suite):
+    """The promises of `reader`, `poll`, `seek`, `pause` and `resume`."""
 
-    def test_a_reader_sees_what_is_there_and_what_comes(self, log: Log, topic: str) -> None:
-        """And leaves it for others."""
+    def test_a_reader_receives_present_and_later_records(self, log: Log, topic: str) -> None:
+        """Other readers receive them too."""
         log.append(topic, b"1")
         reader = log.reader(topic)
         before = values(poll(reader, 1))
@@ -42,7 +42,7 @@ class ReadingPromises(Setting):
         assert [b"2", b"3"] == values(poll(reader, 2))
 
     def test_a_reader_may_begin_at_a_time(self, log: Log, topic: str) -> None:
-        """With the first record at or after it; refused where positions cannot be found by time."""
+        """It begins with the first record at or after the time; times are refused if declared absent."""
         for second in (10, 20, 30):
             log.append(topic, b"%d" % second, partition=0, timestamp=1_700_000_000 + second)
         at = datetime.fromtimestamp(1_700_000_020, UTC)
@@ -53,7 +53,7 @@ class ReadingPromises(Setting):
 
         assert [b"20", b"30"] == values(poll(log.reader(topic, start=at), 2))
 
-    def test_a_time_behind_all_records_is_the_end(self, log: Log, topic: str) -> None:
+    def test_a_time_after_all_records_is_the_end(self, log: Log, topic: str) -> None:
         if not log.features[LogFeature.SEEK_TIME]:
             pytest.skip("positions cannot be found by time")
         log.append(topic, b"old", partition=0, timestamp=1_700_000_000)
@@ -71,7 +71,7 @@ class ReadingPromises(Setting):
         assert frozenset([Partition(topic, 1)]) == reader.assignment
 
     def test_poll_returns_no_more_than_asked(self, log: Log, topic: str) -> None:
-        """The others are for the next call."""
+        """The next call returns the others."""
         log.append_many(topic, [b"x"] * 20)
         reader = log.reader(topic)
         sizes = [len(reader.poll(3, 5)) for _ in range(4)]
@@ -121,7 +121,7 @@ class ReadingPromises(Setting):
         assert places[3].offset + 1 == consumer.position(partition)
 
     def test_rewind_reads_the_same_records_again(self, log: Log, topic: str) -> None:
-        """Of all their partitions, whatever their order."""
+        """It rewinds all their partitions, in any order of the records."""
         log.append_many(topic, [b"%d" % number for number in range(8)])
         consumer = log.consumer(topic)
         first = poll(consumer, 4)
@@ -129,8 +129,8 @@ class ReadingPromises(Setting):
 
         assert {b"%d" % number for number in range(8)} == set(values(poll(consumer, 8)))
 
-    def test_a_paused_partition_rests(self, log: Log, topic: str) -> None:
-        """And stays the consumer's; resumed, it goes on where it was."""
+    def test_a_paused_partition_is_not_polled(self, log: Log, topic: str) -> None:
+        """The consumer still owns it and, once resumed, goes on at its position."""
         consumer = log.consumer(topic)
         log.append(topic, b"0", partition=0)
         poll(consumer, 1)
@@ -144,7 +144,7 @@ class ReadingPromises(Setting):
         assert [b"1"] == meanwhile
         assert [b"resting"] == values(poll(consumer, 1))
 
-    def test_what_is_not_the_consumers_own_cannot_be_sought(self, log: Log, topic: str) -> None:
+    def test_seek_refuses_partitions_of_others(self, log: Log, topic: str) -> None:
         consumer = log.consumer(topic)
         assigned(consumer)
         foreign = Partition(topic, 99_999)
@@ -155,8 +155,8 @@ class ReadingPromises(Setting):
         with pytest.raises(ConflictError):
             consumer.position(foreign)
 
-    def test_a_place_past_the_end_is_refused(self, log: Log, topic: str) -> None:
-        """It would hide the records that come next; the message names the partition, the offset and the end."""
+    def test_a_position_past_the_end_is_refused(self, log: Log, topic: str) -> None:
+        """It would hide the next records; the message names the partition, the offset and the end."""
         position = log.append(topic, b"0", partition=0)
         consumer, reader = log.consumer(topic), log.reader(topic, partitions=[0])
         poll(consumer, 1)
@@ -174,7 +174,7 @@ class ReadingPromises(Setting):
         assert [b"1"] == values(poll(consumer, 1))
         assert [b"0", b"1"] == values(poll(reader, 2))
 
-    def test_a_place_before_the_first_record_is_the_first(self, log: Log, topic: str) -> None:
+    def test_a_position_before_the_first_record_is_the_first(self, log: Log, topic: str) -> None:
         if not log.features[LogFeature.TRUNCATE]:
             pytest.skip("records cannot be removed")
         places = [log.append(topic, b"%d" % number, partition=0) for number in range(3)]
@@ -187,7 +187,7 @@ class ReadingPromises(Setting):
         assert [b"2"] == values(poll(consumer, 1))
 
     @pytest.mark.parametrize("place", [-1, True, 2**63, 1.0, None, "0", Start.KEPT], ids=str)
-    def test_a_wrong_place_moves_nothing(self, log: Log, topic: str, place: Any) -> None:
+    def test_a_wrong_position_moves_nothing(self, log: Log, topic: str, place: Any) -> None:
         position = log.append(topic, b"x", partition=0)
         consumer = log.consumer(topic)
         poll(consumer, 1)
@@ -212,19 +212,19 @@ class ReadingPromises(Setting):
                 call()
 
     @pytest.mark.parametrize("place", [-1, True, 2**63, "end", Start.KEPT], ids=str)
-    def test_a_place_that_is_none_is_refused(self, log: Log, topic: str, place: object) -> None:
+    def test_a_wrong_start_is_refused(self, log: Log, topic: str, place: object) -> None:
         log.append(topic, b"x")
         with pytest.raises(InvalidArgumentError):
             log.reader(topic, start=place)  # type: ignore[arg-type] # that is the mistake
 
     @pytest.mark.parametrize("partitions", [5, [True], [-1], ["0"], "0"], ids=str)
-    def test_partitions_that_are_none_cannot_be_read(self, log: Log, topic: str, partitions: Any) -> None:
+    def test_wrong_partitions_cannot_be_read(self, log: Log, topic: str, partitions: Any) -> None:
         log.append(topic, b"x")
         with pytest.raises(InvalidArgumentError):
             log.reader(topic, partitions=partitions)
 
     def test_close_wakes_a_waiting_poll(self, log: Log, topic: str) -> None:
-        """It returns nothing; the next one is refused."""
+        """The waiting call returns no records; the next one is refused."""
         consumer = log.consumer(topic)
         timer = threading.Timer(0.3, consumer.close)
         start = time.monotonic()

@@ -13,16 +13,18 @@ import pytest
 from pydantic import BaseModel
 
 from capa_core.blocks.log import Log, LogDriver, LogFeature
-from capa_core.conformance._log.setting import REBALANCED_S, SOON_S, Setting, needs, poll, values
+from capa_core.conformance._log.suite import REBALANCED_S, SOON_S, Suite, needs, poll, values
 
 MANY = 600
 _SPAWN = multiprocessing.get_context("spawn")
 
 
-class SharingPromises(Setting):
-    """Of the abilities SHARED and DURABLE."""
+class SharingPromises(Suite):
+    """The promises of the abilities SHARED and DURABLE."""
 
-    def test_records_survive_what_is_declared(self, driver: LogDriver[Any], log: Log, topic: str) -> None:
+    def test_records_and_positions_survive_a_restart_if_declared(
+        self, driver: LogDriver[Any], log: Log, topic: str
+    ) -> None:
         """A new driver with the same settings finds record and position if, and only if, they are durable."""
         durable = bool(driver.features[LogFeature.DURABLE])
         place = log.append(topic, b"x", partition=0)
@@ -39,7 +41,7 @@ class SharingPromises(Setting):
     def test_a_record_from_another_process_wakes_a_consumer(
         self, driver: LogDriver[Any], log: Log, topic: str
     ) -> None:
-        """Another driver with the same settings stands for it."""
+        """Another driver with the same settings stands for the process."""
         needs(driver, LogFeature.SHARED)
         other = Log(type(driver)(driver.settings))
         consumer = log.consumer(topic)
@@ -54,7 +56,7 @@ class SharingPromises(Setting):
 
     @pytest.mark.timeout(120)
     def test_processes_share_a_group(self, driver: LogDriver[Any], log: Log, topic: str) -> None:
-        """None of many records is lost, and none comes twice."""
+        """Of many records none is lost, and none comes twice."""
         needs(driver, LogFeature.SHARED)
         log.consumer(topic).close()
         outcome: Queue[list[bytes]] = _SPAWN.Queue()
@@ -79,7 +81,7 @@ class SharingPromises(Setting):
     def test_the_partitions_of_a_killed_process_move(
         self, driver: LogDriver[Any], log: Log, topic: str
     ) -> None:
-        """After its session, with all that it had not committed."""
+        """They move after its session, with all records that it had not committed."""
         needs(driver, LogFeature.SHARED)
         log.append_many(topic, [b"1", b"2", b"3"])
         outcome: Queue[int] = _SPAWN.Queue()

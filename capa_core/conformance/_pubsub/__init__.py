@@ -1,1 +1,1 @@
-"""The promises of pub/sub, by theme; `capa_core.conformance.pubsub` puts them together."""
+"""The promises of pub/sub, by theme; `capa_core.conformance.pubsub` combines them."""

@@ -1,4 +1,4 @@
-"""Abilities that an engine may lack: what the core makes up for must look the same, what is absent is refused."""
+"""Abilities that an engine may lack: compensated ones look like native ones, absent ones are refused."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import time
 import pytest
 
 from capa_core.blocks.pubsub import Draft, PubSub, PubSubFeature
-from capa_core.conformance._pubsub.setting import (
+from capa_core.conformance._pubsub.suite import (
     SOON_S,
-    Setting,
+    Suite,
     bodies,
     drain,
     elapsed_s,
@@ -19,11 +19,11 @@ from capa_core.conformance._pubsub.setting import (
 from capa_core.errors import UnsupportedError
 
 
-class AbilityPromises(Setting):
-    """Of delay, ttl, priority, order by key, and dead letters."""
+class AbilityPromises(Suite):
+    """The promises of delay, ttl, priority, order by key, and dead letters."""
 
     def test_a_delayed_message_comes_when_it_is_due(self, pubsub: PubSub, topic: str) -> None:
-        """Neither earlier nor much later, and counted as the first delivery."""
+        """It comes neither earlier nor much later, and counts as delivered once."""
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish(topic, b"x", delay=0.7, raw=True)
         early = consumer.receive(1, 0.3)
@@ -34,8 +34,8 @@ class AbilityPromises(Setting):
         assert [1] == [message.delivery_count for message in messages]  # type: ignore[attr-defined]
         assert 0.3 < took_s < 0.4 + SOON_S
 
-    def test_a_delayed_message_holds_up_no_other(self, pubsub: PubSub, topic: str) -> None:
-        """What is due goes first."""
+    def test_a_delayed_message_does_not_delay_others(self, pubsub: PubSub, topic: str) -> None:
+        """Messages that are due come first."""
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish_many(
             topic,
@@ -46,15 +46,15 @@ class AbilityPromises(Setting):
         assert [b"first", b"second", b"third"] == [bodies(receive(consumer, 1))[0] for _ in range(3)]
 
     def test_a_delayed_message_is_kept_for_the_first_group(self, pubsub: PubSub, topic: str) -> None:
-        """As any other."""
+        """The topic keeps it, like any other message."""
         pubsub.publish(topic, b"x", delay=0.3, raw=True)
         consumer = pubsub.consumer(topic, raw=True)
 
         assert [] == consumer.receive(1, 0)
         assert [b"x"] == bodies(receive(consumer, 1))
 
-    def test_a_message_that_is_late_goes_away(self, pubsub: PubSub, topic: str) -> None:
-        """And leaves the others alone."""
+    def test_an_expired_message_is_dropped(self, pubsub: PubSub, topic: str) -> None:
+        """Others are not affected."""
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish(topic, b"short", ttl=0.2, raw=True)
         pubsub.publish(topic, b"long", ttl=60, raw=True)
@@ -65,7 +65,7 @@ class AbilityPromises(Setting):
         assert 0 == pubsub.depth(topic)
 
     def test_a_message_that_was_received_in_time_stays(self, pubsub: PubSub, topic: str) -> None:
-        """What was begun must be finished, however late."""
+        """Its handling may end after the time to live."""
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish(topic, b"x", ttl=0.5, raw=True)
         consumer.nack(receive(consumer, 1), 0.8)
@@ -73,7 +73,7 @@ class AbilityPromises(Setting):
         assert [b"x"] == bodies(receive(consumer, 1))
 
     def test_the_most_urgent_waits_least(self, pubsub: PubSub, topic: str) -> None:
-        """As far as they wait; refused where there are no priorities."""
+        """Priorities order waiting messages; they are refused if the driver declares them absent."""
         drafts = [Draft(data=b"%d" % level, priority=level) for level in (0, 9, 3, 1, 8)]
         if not pubsub.features[PubSubFeature.PRIORITY]:
             with pytest.raises(UnsupportedError):
@@ -87,7 +87,7 @@ class AbilityPromises(Setting):
         assert [b"9", b"8", b"3", b"1", b"0"] == bodies(messages)
 
     def test_an_urgent_message_wakes_a_waiting_consumer(self, pubsub: PubSub, topic: str) -> None:
-        """As any other."""
+        """It does so like any other message."""
         if not pubsub.features[PubSubFeature.PRIORITY]:
             pytest.skip("no priorities")
         consumer = pubsub.consumer(topic, raw=True)
@@ -96,7 +96,7 @@ class AbilityPromises(Setting):
         assert [b"x"] == bodies(receive(consumer, 1, SOON_S))
 
     def test_messages_of_one_key_come_in_order_one_at_a_time(self, pubsub: PubSub, topic: str) -> None:
-        """Those of another key do not wait for them; refused where keys give no order."""
+        """Messages of other keys do not wait for them; keys are refused if declared absent."""
         drafts = [Draft(data=b"a1", key="a"), Draft(data=b"a2", key="a"), Draft(data=b"b1", key="b")]
         if not pubsub.features[PubSubFeature.ORDER_BY_KEY]:
             with pytest.raises(UnsupportedError):
@@ -112,8 +112,8 @@ class AbilityPromises(Setting):
         assert [[b"a1", b"b1"]] * 2 == [sorted(bodies(first)), sorted(bodies(again))]
         assert [b"a2"] == bodies(receive(consumer, 1))
 
-    def test_after_so_many_deliveries_a_message_is_set_aside(self, pubsub: PubSub, topic: str) -> None:
-        """In the topic `….dead`, whole, with where it came from."""
+    def test_a_message_becomes_a_dead_letter_after_max_deliveries(self, pubsub: PubSub, topic: str) -> None:
+        """The topic `….dead` receives it unchanged, with its origin."""
         consumer = pubsub.consumer(topic, raw=True, max_deliveries=2)
         ident = pubsub.publish(topic, b"x", content_type="a/b", attributes={"h": "v"}, raw=True)
         consumer.nack(receive(consumer, 1))
@@ -129,8 +129,8 @@ class AbilityPromises(Setting):
         )
         assert 0 == pubsub.depth(topic)
 
-    def test_a_message_whose_consumers_die_is_set_aside(self, pubsub: PubSub, topic: str) -> None:
-        """Also when nobody lived to hand it back."""
+    def test_a_message_whose_consumers_die_becomes_a_dead_letter(self, pubsub: PubSub, topic: str) -> None:
+        """No consumer has to hand it back."""
         first = pubsub.consumer(topic, raw=True, lease=1)
         pubsub.publish(topic, b"x", raw=True)
         receive(first, 1)

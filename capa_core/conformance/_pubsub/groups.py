@@ -16,25 +16,25 @@ from pydantic import BaseModel
 
 from capa_core.blocks.pubsub import Consumer, PubSub, PubSubFeature
 from capa_core.blocks.pubsub.driver import PubSubDriver
-from capa_core.conformance._pubsub.setting import SOON_S, Setting, bodies, drain, eventually, receive
+from capa_core.conformance._pubsub.suite import SOON_S, Suite, bodies, drain, eventually, receive
 
 MANY = 2_000
 _SPAWN = multiprocessing.get_context("spawn")
 
 
-class GroupPromises(Setting):
-    """Of `group`, `broadcast`, and drivers in several processes."""
+class GroupPromises(Suite):
+    """The promises of `group`, `broadcast`, and drivers in several processes."""
 
     def test_each_group_sees_each_message(self, pubsub: PubSub, topic: str) -> None:
-        """An `ack` in one changes nothing for the others."""
+        """An `ack` in one group does not affect the others."""
         groups = [pubsub.consumer(topic, f"group {number} ü", raw=True) for number in range(3)]
         pubsub.publish_many(topic, [b"1", b"2"], raw=True)
 
         assert [[b"1", b"2"]] * 3 == [sorted(bodies(drain(group))) for group in groups]
         assert [0, 0, 0] == [pubsub.depth(topic, f"group {number} ü") for number in range(3)]
 
-    def test_a_later_group_sees_what_comes_after_it(self, pubsub: PubSub, topic: str) -> None:
-        """And not what was published to the others before."""
+    def test_a_later_group_receives_later_messages(self, pubsub: PubSub, topic: str) -> None:
+        """It does not receive messages that were published to the other groups before."""
         first = pubsub.consumer(topic, "first", raw=True)
         pubsub.publish(topic, b"before", raw=True)
         second = pubsub.consumer(topic, "second", raw=True)
@@ -43,8 +43,8 @@ class GroupPromises(Setting):
         assert [b"after"] == bodies(drain(second))
         assert [b"after", b"before"] == sorted(bodies(drain(first)))
 
-    def test_groups_settle_apart(self, pubsub: PubSub, topic: str) -> None:
-        """Also when the slower one comes long after the other has acknowledged."""
+    def test_groups_settle_independently(self, pubsub: PubSub, topic: str) -> None:
+        """A slow group still receives a message that another has acknowledged."""
         fast, slow = pubsub.consumer(topic, "fast", raw=True), pubsub.consumer(topic, "slow", raw=True)
         pubsub.publish_many(topic, [b"%d" % number for number in range(20)], raw=True)
         drain(fast, 0.2)
@@ -57,14 +57,14 @@ class GroupPromises(Setting):
         assert 0 == pubsub.depth(topic, "slow")
 
     def test_a_group_outlives_its_consumers(self, pubsub: PubSub, topic: str) -> None:
-        """What is published meanwhile waits."""
+        """Messages that are published meanwhile wait."""
         pubsub.consumer(topic, raw=True).close()
         pubsub.publish(topic, b"meanwhile", raw=True)
 
         assert [b"meanwhile"] == bodies(drain(pubsub.consumer(topic, raw=True)))
 
     def test_of_many_messages_none_is_lost_and_none_comes_twice(self, pubsub: PubSub, topic: str) -> None:
-        """Among four consumers of one group that compete."""
+        """Four consumers of one group compete for them."""
         expected = [b"%d" % number for number in range(MANY)]
         consumers = [pubsub.consumer(topic, raw=True) for _ in range(4)]
         received: list[bytes] = []
@@ -85,8 +85,8 @@ class GroupPromises(Setting):
         assert sorted(expected) == sorted(received)
         assert 0 == pubsub.depth(topic)
 
-    def test_a_broadcast_reaches_everybody(self, pubsub: PubSub, topic: str) -> None:
-        """Each of them has a group of its own, and disturbs no other."""
+    def test_a_broadcast_reaches_every_consumer(self, pubsub: PubSub, topic: str) -> None:
+        """Each has a group of its own, which does not affect the others."""
         workers = pubsub.consumer(topic, raw=True)
         listeners = [pubsub.consumer(topic, broadcast=True, raw=True) for _ in range(3)]
         pubsub.publish(topic, b"x", raw=True)
@@ -94,7 +94,7 @@ class GroupPromises(Setting):
         assert [[b"x"]] * 4 == [bodies(drain(one)) for one in (*listeners, workers)]
 
     def test_a_broadcast_takes_nothing_from_the_first_group(self, pubsub: PubSub, topic: str) -> None:
-        """What waits for it goes on waiting."""
+        """Messages that wait for the first group go on waiting."""
         if not pubsub.features[PubSubFeature.BROADCAST].by_driver:
             pytest.skip("to the engine it is a group like any other, and may be the first")
         pubsub.publish(topic, b"kept", raw=True)
@@ -105,7 +105,7 @@ class GroupPromises(Setting):
         assert [] == heard
         assert [b"kept"] == bodies(drain(pubsub.consumer(topic, raw=True)))
 
-    def test_a_group_of_ones_own_goes_away(self, pubsub: PubSub, topic: str) -> None:
+    def test_the_group_of_a_closed_broadcast_consumer_is_dropped(self, pubsub: PubSub, topic: str) -> None:
         """Nothing is stored for it any more."""
         if not pubsub.features[PubSubFeature.BROADCAST].by_driver:
             pytest.skip("the engine drops unused groups in its own time")
@@ -117,7 +117,7 @@ class GroupPromises(Setting):
         assert 0 == pubsub.depth(topic, listener.group)
 
     def test_a_consumer_taken_for_dead_sees_no_message_of_another(self, pubsub: PubSub, topic: str) -> None:
-        """Its next `receive` joins anew: it hears what is published from then on."""
+        """Its next `receive` joins again and returns messages that are published from then on."""
         pubsub.consumer(topic, raw=True)
         silent = self._taken_for_dead(pubsub, topic)
         other = pubsub.consumer(topic, broadcast=True, raw=True)
@@ -132,7 +132,7 @@ class GroupPromises(Setting):
     def test_a_consumer_taken_for_dead_settles_no_message_of_another(
         self, pubsub: PubSub, topic: str
     ) -> None:
-        """What it had received is lost to it: `extend` says so, `ack`, `nack`, `release` and `close` do nothing."""
+        """It has lost its own messages: `extend` returns so; `ack`, `nack`, `release` and `close` do nothing."""
         pubsub.consumer(topic, raw=True)
         silent = pubsub.consumer(topic, broadcast=True, raw=True)
         pubsub.publish_many(topic, [b"lost"] * 3, raw=True)
@@ -154,7 +154,7 @@ class GroupPromises(Setting):
     def test_a_consumer_knows_how_long_it_may_be_silent(
         self, driver: PubSubDriver[Any], pubsub: PubSub, topic: str
     ) -> None:
-        """The time that the driver states, through whatever stands between; or else leases are renewed too late."""
+        """Every layer passes on the time that the driver states; otherwise leases would be renewed too late."""
         if not driver.features[PubSubFeature.BROADCAST].by_driver:
             pytest.skip("to the engine it is a group like any other")
         bare = driver.consume(topic, "its own", lease_s=30, temporary=True)
@@ -173,7 +173,7 @@ class GroupPromises(Setting):
         return silent
 
     def test_a_consumer_that_has_left_settles_no_message_of_another(self, pubsub: PubSub, topic: str) -> None:
-        """What it had received is lost to it, and the next consumer's are that one's own."""
+        """It has lost its own messages, and the messages of the next consumer are not affected."""
         pubsub.consumer(topic, raw=True)
         left = pubsub.consumer(topic, broadcast=True, raw=True)
         pubsub.publish(topic, b"1", raw=True)
@@ -188,7 +188,7 @@ class GroupPromises(Setting):
         assert [True] == other.extend(held)
         assert [] == other.receive(1, 0.2)
 
-    def test_published_messages_survive_what_is_declared(
+    def test_messages_survive_a_restart_if_declared(
         self, driver: PubSubDriver[Any], pubsub: PubSub, topic: str
     ) -> None:
         """A new driver with the same settings finds them if, and only if, they are durable."""
@@ -205,7 +205,7 @@ class GroupPromises(Setting):
     def test_processes_compete_within_a_group(
         self, driver: PubSubDriver[Any], pubsub: PubSub, topic: str
     ) -> None:
-        """Three of them: none of many messages is lost, none comes twice."""
+        """Three processes receive many messages: none is lost, and none comes twice."""
         if not driver.features[PubSubFeature.SHARED]:
             pytest.skip("its messages live in one process")
         pubsub.consumer(topic, raw=True)
@@ -230,7 +230,7 @@ class GroupPromises(Setting):
     def test_the_messages_of_a_killed_process_come_back(
         self, driver: PubSubDriver[Any], pubsub: PubSub, topic: str
     ) -> None:
-        """Within the lease; and a group of its own goes away with it."""
+        """They come within the lease, and the broadcast group of the process is dropped."""
         if not driver.features[PubSubFeature.SHARED]:
             pytest.skip("its messages live in one process")
         consumer = pubsub.consumer(topic, raw=True, lease=2)
@@ -259,7 +259,7 @@ class GroupPromises(Setting):
     def test_a_message_from_another_process_wakes_a_consumer(
         self, driver: PubSubDriver[Any], pubsub: PubSub, topic: str
     ) -> None:
-        """Another driver with the same settings stands for it."""
+        """Another driver with the same settings stands for the process."""
         if not driver.features[PubSubFeature.SHARED]:
             pytest.skip("its messages live in one process")
         other = PubSub(type(driver)(driver.settings))

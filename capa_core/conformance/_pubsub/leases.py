@@ -1,4 +1,4 @@
-"""Leases of received messages: acknowledged, handed back, extended, or lost to another consumer."""
+"""Leases of received messages: acknowledged, rejected, released, extended, or lost to another consumer."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ import time
 import pytest
 
 from capa_core.blocks.pubsub import PubSub
-from capa_core.conformance._pubsub.setting import SOON_S, Setting, bodies, elapsed_s, receive
+from capa_core.conformance._pubsub.suite import SOON_S, Suite, bodies, elapsed_s, receive
 from capa_core.errors import ClosedError, InvalidArgumentError
 
 
-class LeasePromises(Setting):
-    """Of `receive`, `ack`, `nack`, `release`, `extend` and `close`."""
+class LeasePromises(Suite):
+    """The promises of `receive`, `ack`, `nack`, `release`, `extend` and `close`."""
 
-    def test_receive_returns_at_once_what_there_is(self, pubsub: PubSub, topic: str) -> None:
-        """It does not wait to fill the batch."""
+    def test_receive_returns_available_messages_at_once(self, pubsub: PubSub, topic: str) -> None:
+        """It does not wait until the batch is full."""
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish(topic, b"x", raw=True)
 
         assert elapsed_s(lambda: consumer.receive(100, 10)) < SOON_S
 
     def test_receive_returns_nothing_after_its_timeout(self, pubsub: PubSub, topic: str) -> None:
-        """Neither much earlier nor much later."""
+        """It returns neither much earlier nor much later."""
         consumer = pubsub.consumer(topic, raw=True)
 
         assert 0.25 < elapsed_s(lambda: consumer.receive(1, 0.3)) < 0.3 + SOON_S
         assert elapsed_s(lambda: consumer.receive(1, 0)) < SOON_S
 
     def test_receive_returns_no_more_than_asked(self, pubsub: PubSub, topic: str) -> None:
-        """The others are for the next call."""
+        """The next call returns the others."""
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish_many(topic, [b"x"] * 5, raw=True)
 
         assert len(consumer.receive(2, 5)) <= 2
         assert len(consumer.receive(1, 5)) == 1
 
-    def test_a_received_message_is_hidden_from_the_others(self, pubsub: PubSub, topic: str) -> None:
-        """For the length of the lease."""
+    def test_a_leased_message_is_hidden_from_other_consumers(self, pubsub: PubSub, topic: str) -> None:
+        """It is hidden until the lease ends."""
         first, second = pubsub.consumer(topic, lease=30), pubsub.consumer(topic, lease=30)
         pubsub.publish(topic, 1)
         receive(first, 1)
@@ -46,7 +46,7 @@ class LeasePromises(Setting):
         assert [] == second.receive(1, 0.3)
 
     def test_a_message_comes_back_after_its_lease(self, pubsub: PubSub, topic: str) -> None:
-        """To any consumer, counted once more."""
+        """Any consumer may receive it; one more delivery is counted."""
         first, second = pubsub.consumer(topic, lease=1, raw=True), pubsub.consumer(topic, lease=1, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         (lost,) = receive(first, 1)
@@ -57,7 +57,7 @@ class LeasePromises(Setting):
         assert 0.7 < time.monotonic() - start < 1 + 2
 
     def test_each_consumer_has_its_own_lease(self, pubsub: PubSub, topic: str) -> None:
-        """A short one beside it does not shorten a long one."""
+        """A short lease of one consumer does not shorten the long lease of another."""
         long, short = pubsub.consumer(topic, lease=60, raw=True), pubsub.consumer(topic, lease=1, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         receive(long, 1)
@@ -65,7 +65,7 @@ class LeasePromises(Setting):
         assert [] == short.receive(1, 2.5)
 
     def test_an_acknowledged_message_is_gone(self, pubsub: PubSub, topic: str) -> None:
-        """Also after its lease, and after an `ack` more."""
+        """It does not come back after its lease, and a second `ack` does nothing."""
         consumer = pubsub.consumer(topic, lease=1, raw=True)
         pubsub.publish_many(topic, [b"1", b"2"], raw=True)
         messages = receive(consumer, 2)
@@ -76,7 +76,7 @@ class LeasePromises(Setting):
         assert 0 == pubsub.depth(topic)
 
     def test_extend_starts_the_lease_anew(self, pubsub: PubSub, topic: str) -> None:
-        """As often as it is called."""
+        """It does so with each call."""
         first, second = pubsub.consumer(topic, lease=1, raw=True), pubsub.consumer(topic, lease=1, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         messages = receive(first, 1)
@@ -87,8 +87,8 @@ class LeasePromises(Setting):
 
         assert [True] * 4 == extended
 
-    def test_extend_tells_what_was_lost(self, pubsub: PubSub, topic: str) -> None:
-        """In the places of those that another consumer has."""
+    def test_extend_returns_which_leases_are_lost(self, pubsub: PubSub, topic: str) -> None:
+        """The result is false in the places of messages that another consumer has."""
         first, second = pubsub.consumer(topic, lease=1, raw=True), pubsub.consumer(topic, lease=30, raw=True)
         pubsub.publish(topic, b"lost", raw=True)
         lost = receive(first, 1)
@@ -98,8 +98,8 @@ class LeasePromises(Setting):
 
         assert [False, True] == first.extend([*lost, *held])
 
-    def test_ack_after_a_lost_lease_is_silent(self, pubsub: PubSub, topic: str) -> None:
-        """And takes nothing from the consumer that has the message now."""
+    def test_ack_after_a_lost_lease_does_nothing(self, pubsub: PubSub, topic: str) -> None:
+        """The consumer that has the message now keeps it."""
         first, second = pubsub.consumer(topic, lease=1, raw=True), pubsub.consumer(topic, lease=1, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         lost = receive(first, 1)
@@ -109,8 +109,8 @@ class LeasePromises(Setting):
 
         assert [b"x"] * 3 == bodies(lost + found + again)
 
-    def test_nack_after_a_lost_lease_is_silent(self, pubsub: PubSub, topic: str) -> None:
-        """And takes nothing from the consumer that has the message now."""
+    def test_nack_after_a_lost_lease_does_nothing(self, pubsub: PubSub, topic: str) -> None:
+        """The consumer that has the message now keeps it."""
         first, second = pubsub.consumer(topic, lease=1, raw=True), pubsub.consumer(topic, lease=30, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         lost = receive(first, 1)
@@ -120,8 +120,21 @@ class LeasePromises(Setting):
 
         assert [] == first.receive(1, 0.5)
 
-    def test_nack_brings_a_message_again_at_once(self, pubsub: PubSub, topic: str) -> None:
-        """To any consumer of the group, counted once more."""
+    def test_a_receipt_is_of_one_delivery(self, pubsub: PubSub, topic: str) -> None:
+        """A consumer that gets its own lost message again keeps it, whatever it does with the first delivery."""
+        consumer = pubsub.consumer(topic, lease=2, raw=True)
+        pubsub.publish(topic, b"x", raw=True)
+        first = receive(consumer, 1)
+        second = receive(consumer, 1)
+        extended = consumer.extend([*first, *second])
+        consumer.nack(first)
+        consumer.release(first)
+        consumer.ack(first)
+
+        assert ([False, True], [True]) == (extended, consumer.extend(second))
+
+    def test_nack_redelivers_a_message_at_once(self, pubsub: PubSub, topic: str) -> None:
+        """Any consumer of the group may receive it; one more delivery is counted."""
         first, second = pubsub.consumer(topic, raw=True), pubsub.consumer(topic, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         first.nack(receive(first, 1))
@@ -130,10 +143,10 @@ class LeasePromises(Setting):
         assert 2 == message.delivery_count
 
     @pytest.mark.parametrize("delay_s", [0.4, 2.0])
-    def test_nack_brings_a_message_again_after_its_delay(
+    def test_nack_redelivers_a_message_after_its_delay(
         self, pubsub: PubSub, topic: str, delay_s: float
     ) -> None:
-        """Whether it is shorter or longer than the lease."""
+        """The delay may be shorter or longer than the lease."""
         consumer = pubsub.consumer(topic, lease=1, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         consumer.nack(receive(consumer, 1), delay_s)
@@ -141,8 +154,8 @@ class LeasePromises(Setting):
 
         assert delay_s - 0.1 < took_s < delay_s + SOON_S
 
-    def test_release_brings_a_message_again_uncounted(self, pubsub: PubSub, topic: str) -> None:
-        """At once, to any consumer of the group."""
+    def test_release_redelivers_a_message_without_counting(self, pubsub: PubSub, topic: str) -> None:
+        """Any consumer of the group may receive it at once."""
         first, second = pubsub.consumer(topic, raw=True), pubsub.consumer(topic, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         first.release(receive(first, 1))
@@ -151,7 +164,7 @@ class LeasePromises(Setting):
         assert 1 == message.delivery_count
 
     def test_every_delivery_counts(self, pubsub: PubSub, topic: str) -> None:
-        """One by one."""
+        """The count grows by one with each delivery."""
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         counts = []
@@ -162,8 +175,8 @@ class LeasePromises(Setting):
 
         assert [1, 2, 3, 4] == counts
 
-    def test_close_hands_back_what_is_held(self, pubsub: PubSub, topic: str) -> None:
-        """The others need not wait for the lease."""
+    def test_close_releases_leased_messages(self, pubsub: PubSub, topic: str) -> None:
+        """Other consumers need not wait until the lease ends."""
         first, second = pubsub.consumer(topic, lease=60, raw=True), pubsub.consumer(topic, raw=True)
         pubsub.publish_many(topic, [b"1", b"2", b"3"], raw=True)
         first.ack(receive(first, 1))
@@ -174,7 +187,7 @@ class LeasePromises(Setting):
         assert 2 == len(receive(second, 2, SOON_S))
 
     def test_close_wakes_a_waiting_receive(self, pubsub: PubSub, topic: str) -> None:
-        """It returns nothing; the next one is refused."""
+        """The waiting call returns no messages; the next one is refused."""
         consumer = pubsub.consumer(topic, raw=True)
         timer = threading.Timer(0.3, consumer.close)
         timer.start()
@@ -186,7 +199,7 @@ class LeasePromises(Setting):
             consumer.receive(1, 0)
 
     def test_messages_are_settled_from_another_thread(self, pubsub: PubSub, topic: str) -> None:
-        """While the receiving one waits."""
+        """The receiving thread may wait meanwhile."""
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         messages = receive(consumer, 1)
@@ -199,7 +212,7 @@ class LeasePromises(Setting):
 
     @pytest.mark.parametrize("lease", [0.5, 43_201])
     def test_a_lease_out_of_range_is_refused(self, pubsub: PubSub, topic: str, lease: float) -> None:
-        """1 s to 12 h is what every engine holds."""
+        """Every engine accepts a lease of 1 s to 12 h."""
 
         with pytest.raises(InvalidArgumentError):
             pubsub.consumer(topic, lease=lease)

@@ -1,4 +1,4 @@
-"""What is declared as a limit is carried; what is over it is refused before it is sent."""
+"""Limits: messages up to a declared limit are delivered; larger ones are refused before they are sent."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 from capa_core.blocks.pubsub import PubSub
 from capa_core.blocks.pubsub.driver import PubSubDriver
 from capa_core.conformance._limits import affordable, over, unreachable
-from capa_core.conformance._pubsub.setting import Setting, receive
+from capa_core.conformance._pubsub.suite import Suite, receive
 from capa_core.errors import InvalidArgumentError
 
 
-class LimitPromises(Setting):
-    """Of `limits`."""
+class LimitPromises(Suite):
+    """The promises of `limits`."""
 
-    def test_a_message_as_large_as_declared_comes_whole(self, pubsub: PubSub, topic: str) -> None:
-        """With the longest name of a topic."""
+    def test_a_message_as_large_as_declared_is_delivered(self, pubsub: PubSub, topic: str) -> None:
+        """Its topic has the longest name."""
         topic = (topic + "x" * 255)[: pubsub.limits.max_name_length]
         consumer = pubsub.consumer(topic, raw=True)
         body = b"x" * affordable(pubsub.limits.max_message_bytes)
@@ -28,7 +28,7 @@ class LimitPromises(Setting):
     def test_a_larger_message_is_refused_before_it_is_sent(
         self, driver: PubSubDriver[Any], pubsub: PubSub, topic: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Alone and in a batch, of which nothing is published then."""
+        """The same holds in a batch, of which nothing is published."""
         body = over(pubsub.limits.max_message_bytes)
         unreachable(monkeypatch, driver, ["publish"])
 
@@ -37,8 +37,8 @@ class LimitPromises(Setting):
         with pytest.raises(InvalidArgumentError, match="max_message_bytes"):
             pubsub.publish_many(topic, [b"small", body], raw=True)
 
-    def test_a_message_with_the_longest_declared_delay_is_taken(self, pubsub: PubSub, topic: str) -> None:
-        """And is not there yet."""
+    def test_a_message_with_the_longest_declared_delay_is_accepted(self, pubsub: PubSub, topic: str) -> None:
+        """It is not delivered yet."""
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish(topic, b"x", raw=True, delay=pubsub.limits.max_delay_s or 10**9)
 
@@ -48,7 +48,7 @@ class LimitPromises(Setting):
     def test_a_longer_delay_is_refused_before_it_is_sent(
         self, driver: PubSubDriver[Any], pubsub: PubSub, topic: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """If there is a longest one."""
+        """This holds if the driver declares a longest delay."""
         longest = pubsub.limits.max_delay_s
         if longest is None:
             pytest.skip("no limit is known")
@@ -57,8 +57,8 @@ class LimitPromises(Setting):
         with pytest.raises(InvalidArgumentError, match="max_delay_s"):
             pubsub.publish(topic, b"x", raw=True, delay=longest + 1)
 
-    def test_a_batch_may_be_larger_than_one_trip(self, pubsub: PubSub, topic: str) -> None:
-        """The core then makes several."""
+    def test_a_batch_may_be_larger_than_one_request(self, pubsub: PubSub, topic: str) -> None:
+        """The core then sends several requests."""
         count = (pubsub.limits.max_batch or 50) + 1
         consumer = pubsub.consumer(topic, raw=True)
         results = pubsub.publish_many(topic, [b"x"] * count, raw=True)

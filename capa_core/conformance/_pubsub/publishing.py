@@ -1,4 +1,4 @@
-"""What goes in comes out: bodies, attributes, batches, topics, depth and purge."""
+"""Published messages arrive unchanged: bodies, attributes, batches, topics, depth and purge."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import pytest
 
 from capa_core.blocks.pubsub import Draft, PubSub, PubSubFeature
 from capa_core.blocks.pubsub.driver import PubSubDriver
-from capa_core.conformance._pubsub.setting import SOON_S, Setting, bodies, drain, outgoing, receive
+from capa_core.conformance._pubsub.suite import SOON_S, Suite, bodies, drain, outgoing, receive
 from capa_core.errors import InvalidArgumentError
 
 
-class PublishingPromises(Setting):
-    """Of `publish`, `publish_many`, `depth` and `purge`."""
+class PublishingPromises(Suite):
+    """The promises of `publish`, `publish_many`, `depth` and `purge`."""
 
     def test_every_ability_is_declared(self, driver: PubSubDriver[Any]) -> None:
-        """A driver says for each ability how it has it."""
+        """A driver declares how it supports each ability."""
 
         assert set(PubSubFeature) == set(driver.features)
 
     def test_the_engine_answers_a_ping(self, pubsub: PubSub) -> None:
-        """In one line."""
+        """The answer is one line."""
 
         assert 1 == len(pubsub.ping().splitlines())
 
     def test_a_message_arrives_whole(self, pubsub: PubSub, topic: str) -> None:
-        """Raw: each field as it was published."""
+        """A raw message has each field as it was published."""
         consumer = pubsub.consumer(topic, raw=True)
         attributes = {"tenant": "Zürich", "empty": "", "x-trace": "1"}
         ident = pubsub.publish(topic, b"\x00\xff", content_type="image/x", attributes=attributes, raw=True)
@@ -47,7 +47,7 @@ class PublishingPromises(Setting):
         "body", [b"", bytes(range(256)), b"x" * 1_000_000], ids=["empty", "every byte", "1 MB"]
     )
     def test_any_body_arrives_unchanged(self, pubsub: PubSub, topic: str, body: bytes) -> None:
-        """Bodies are bytes, whatever their size."""
+        """A body is bytes of any size."""
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish(topic, body, raw=True)
 
@@ -57,7 +57,7 @@ class PublishingPromises(Setting):
         "data", [{"größe": [1, None, 2.5]}, "naïve", b"\xff\x00", "", 0, None, [], b'{"a": 1}']
     )
     def test_an_event_arrives_as_it_was_published(self, pubsub: PubSub, topic: str, data: Any) -> None:
-        """In its envelope: the same bytes, or the same value."""
+        """Its envelope holds the same bytes, or the same value."""
         consumer = pubsub.consumer(topic)
         pubsub.publish(topic, data)
         (message,) = receive(consumer, 1)
@@ -72,7 +72,7 @@ class PublishingPromises(Setting):
         assert data == arrived
 
     def test_the_envelope_is_a_cloudevent(self, pubsub: PubSub, topic: str) -> None:
-        """Whoever reads it raw finds CloudEvents 1.0 in JSON."""
+        """A raw consumer receives CloudEvents 1.0 in JSON."""
         consumer = pubsub.consumer(topic, raw=True)
         ident = pubsub.publish(topic, {"a": 1}, attributes={"type": "order.placed", "tenant": "t1"})
         (message,) = receive(consumer, 1)
@@ -91,7 +91,7 @@ class PublishingPromises(Setting):
         }
 
     def test_a_batch_arrives_with_all_its_messages(self, pubsub: PubSub, topic: str) -> None:
-        """And its results stand in the order given."""
+        """The results are in the order of the batch."""
         consumer = pubsub.consumer(topic, raw=True)
         drafts = [Draft(data=b"%d" % number, id=str(number)) for number in range(250)]
         results = pubsub.publish_many(topic, drafts, raw=True)
@@ -101,13 +101,13 @@ class PublishingPromises(Setting):
         assert {b"%d" % number for number in range(250)} == set(bodies(messages))
         assert 250 == len(messages)
 
-    def test_an_empty_batch_is_nothing(self, pubsub: PubSub, topic: str) -> None:
-        """No messages, no results."""
+    def test_an_empty_batch_has_no_results(self, pubsub: PubSub, topic: str) -> None:
+        """Nothing is published."""
 
         assert [] == pubsub.publish_many(topic, [])
 
-    def test_topics_are_apart(self, pubsub: PubSub, topic: str) -> None:
-        """Also when one name begins like the other."""
+    def test_topics_are_separate(self, pubsub: PubSub, topic: str) -> None:
+        """This holds if one name is a prefix of the other."""
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish(f"{topic}.other", b"other", raw=True)
         pubsub.publish(topic, b"mine", raw=True)
@@ -124,7 +124,7 @@ class PublishingPromises(Setting):
         assert {b"1", b"2"} == set(bodies(receive(consumer, 2)))
 
     def test_many_threads_publish_at_once(self, pubsub: PubSub, topic: str) -> None:
-        """Nothing is lost, and nothing comes twice."""
+        """No message is lost, and none comes twice."""
         consumer = pubsub.consumer(topic, raw=True)
 
         def publish(worker: int) -> None:
@@ -141,8 +141,8 @@ class PublishingPromises(Setting):
             bodies(drain(consumer))
         )
 
-    def test_depth_counts_what_waits_leased_and_delayed(self, pubsub: PubSub, topic: str) -> None:
-        """And nothing that was acknowledged."""
+    def test_depth_counts_waiting_leased_and_delayed_messages(self, pubsub: PubSub, topic: str) -> None:
+        """Acknowledged messages are not counted."""
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish_many(topic, [b"1", b"2", b"3"], raw=True)
         pubsub.publish(topic, b"later", delay=60, raw=True)
@@ -153,12 +153,12 @@ class PublishingPromises(Setting):
         assert (4, 3) == (full, pubsub.depth(topic))
 
     def test_depth_of_an_unknown_topic_is_zero(self, pubsub: PubSub, topic: str) -> None:
-        """Asking makes no topic."""
+        """The call does not create the topic."""
 
         assert 0 == pubsub.depth(topic)
 
-    def test_purge_removes_all_that_waits(self, pubsub: PubSub, topic: str) -> None:
-        """For every group; what is published later arrives."""
+    def test_purge_removes_all_waiting_messages(self, pubsub: PubSub, topic: str) -> None:
+        """It does so for every group; later messages arrive."""
         groups = [pubsub.consumer(topic, group, raw=True) for group in ("a", "b")]
         pubsub.publish_many(topic, [b"1", b"2", b"3"], raw=True)
         pubsub.publish(topic, b"later", delay=0.3, raw=True)
@@ -170,12 +170,12 @@ class PublishingPromises(Setting):
         assert [[b"new"], [b"new"]] == [bodies(drain(group)) for group in groups]
 
     def test_purge_of_an_unknown_topic_removes_nothing(self, pubsub: PubSub, topic: str) -> None:
-        """It is no error."""
+        """It is not an error."""
 
         assert 0 == pubsub.purge(topic)
 
     def test_a_waiting_consumer_is_woken_by_a_message(self, pubsub: PubSub, topic: str) -> None:
-        """Rather than find it at its next look."""
+        """It does not wait for its next poll."""
         consumer = pubsub.consumer(topic, raw=True)
         timer = threading.Timer(0.3, pubsub.publish, [topic, b"x"], {"raw": True})
         start = time.monotonic()
@@ -188,7 +188,7 @@ class PublishingPromises(Setting):
         assert took_s < 0.3 + SOON_S
 
     def test_a_driver_stores_in_the_order_given(self, driver: PubSubDriver[Any], topic: str) -> None:
-        """And says `None` for each; one at a time where the core makes the batches."""
+        """It returns `None` for each message; a driver without batches gets one message at a time."""
         count = 3 if driver.features[PubSubFeature.BULK].by_driver else 1
 
         assert [None] * count == driver.publish(topic, [outgoing() for _ in range(count)])
@@ -199,7 +199,7 @@ class PublishingPromises(Setting):
         ids=str,
     )
     def test_wrong_arguments_publish_nothing(self, pubsub: PubSub, topic: str, wrong: dict[str, Any]) -> None:
-        """They are refused before the engine sees them."""
+        """They are refused before the engine is called."""
         consumer = pubsub.consumer(topic)
         with pytest.raises(InvalidArgumentError):
             pubsub.publish(**{"topic": topic, "data": b"x", **wrong})

@@ -1,4 +1,4 @@
-"""Handlers: called with each message, acknowledged when they return, left alone for as long as they run."""
+"""Handlers: called with each message, which is acknowledged when they return and leased while they run."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import threading
 import time
 
 from capa_core.blocks.pubsub import Message, PubSub
-from capa_core.conformance._pubsub.setting import SOON_S, Setting, elapsed_s, eventually
+from capa_core.conformance._pubsub.suite import SOON_S, Suite, elapsed_s, eventually
 
 
-class SubscribingPromises(Setting):
-    """Of `subscribe`."""
+class SubscribingPromises(Suite):
+    """The promises of `subscribe`."""
 
     def test_a_handler_gets_each_message_once(self, pubsub: PubSub, topic: str) -> None:
-        """And what it returned from is acknowledged."""
+        """Messages of handlers that returned are acknowledged."""
         seen: list[object] = []
         pubsub.subscribe(topic, lambda message: seen.append(message.json()))
         pubsub.publish_many(topic, list(range(200)))
@@ -25,7 +25,7 @@ class SubscribingPromises(Setting):
         assert eventually(lambda: 0 == pubsub.depth(topic))
 
     def test_a_handler_may_be_async(self, pubsub: PubSub, topic: str) -> None:
-        """All of a subscription share one event loop, and run at once as far as `concurrency` goes."""
+        """All async handlers of a subscription share one event loop and run concurrently, up to `concurrency`."""
         together = asyncio.Barrier(3)
         done: list[bytes] = []
 
@@ -38,8 +38,8 @@ class SubscribingPromises(Setting):
 
         assert eventually(lambda: [b"1", b"2", b"3"] == sorted(done))
 
-    def test_a_failed_message_comes_again(self, pubsub: PubSub, topic: str) -> None:
-        """After a rest, until its handler returns."""
+    def test_a_failed_message_is_redelivered(self, pubsub: PubSub, topic: str) -> None:
+        """It comes after a delay, until its handler returns."""
         counts: list[int] = []
 
         def handler(message: Message) -> None:
@@ -54,7 +54,7 @@ class SubscribingPromises(Setting):
         assert eventually(lambda: 0 == pubsub.depth(topic))
 
     def test_a_handler_may_take_longer_than_the_lease(self, pubsub: PubSub, topic: str) -> None:
-        """Its message is delivered once and acknowledged once, although others wait for it."""
+        """Its message is delivered once and acknowledged once, although other consumers wait for it."""
         runs: list[str] = []
 
         def handler(message: Message) -> None:
@@ -68,23 +68,23 @@ class SubscribingPromises(Setting):
         assert eventually(lambda: 0 == pubsub.depth(topic), 10)
         assert [ident] == runs
 
-    def test_what_waits_behind_a_long_handler_goes_to_others(self, pubsub: PubSub, topic: str) -> None:
-        """Rather than be held for nothing."""
+    def test_messages_behind_a_long_handler_go_to_other_consumers(self, pubsub: PubSub, topic: str) -> None:
+        """The subscription does not hold them."""
         free = threading.Event()
         quick: list[Message] = []
-        slow = pubsub.subscribe(topic, lambda _: free.wait(20), lease=1)
+        slow = pubsub.subscribe(topic, lambda _: free.wait(20), lease=3)
         pubsub.publish_many(topic, list(range(5)))
         time.sleep(0.3)
-        pubsub.subscribe(topic, quick.append, lease=1)
-        others = eventually(lambda: len(quick) == 4)
+        pubsub.subscribe(topic, quick.append, lease=3)
+        others = eventually(lambda: len(quick) == 4, 10)
         free.set()
         slow.close()
 
         assert others
         assert {1} == {message.delivery_count for message in quick}
 
-    def test_handlers_run_at_once(self, pubsub: PubSub, topic: str) -> None:
-        """As many as `concurrency` says."""
+    def test_handlers_run_concurrently(self, pubsub: PubSub, topic: str) -> None:
+        """Up to `concurrency` handlers run at a time."""
         together = threading.Barrier(3, timeout=5)
         passed: list[int] = []
         pubsub.subscribe(topic, lambda _: passed.append(together.wait()), concurrency=3)
@@ -93,7 +93,7 @@ class SubscribingPromises(Setting):
         assert eventually(lambda: [0, 1, 2] == sorted(passed))
 
     def test_close_lets_a_running_handler_end(self, pubsub: PubSub, topic: str) -> None:
-        """Acknowledges its message, and hands back the others."""
+        """Its message is acknowledged, and the others are released."""
         started, done = threading.Event(), []
 
         def handler(message: Message) -> None:
@@ -111,8 +111,8 @@ class SubscribingPromises(Setting):
         assert 2 == pubsub.depth(topic)
         assert 2 == len(pubsub.consumer(topic).receive(10, SOON_S))
 
-    def test_close_without_draining_waits_for_nobody(self, pubsub: PubSub, topic: str) -> None:
-        """What runs is handed back at once."""
+    def test_close_without_draining_does_not_wait(self, pubsub: PubSub, topic: str) -> None:
+        """Messages whose handlers still run are released at once."""
         started, free = threading.Event(), threading.Event()
 
         def handler(_: Message) -> None:
@@ -142,8 +142,8 @@ class SubscribingPromises(Setting):
 
         assert eventually(lambda: 1 == len(seen) and 0 == pubsub.depth(topic))
 
-    def test_a_message_set_aside_by_a_handler(self, pubsub: PubSub, topic: str) -> None:
-        """After `max_deliveries` failures."""
+    def test_a_message_that_its_handler_fails_becomes_a_dead_letter(self, pubsub: PubSub, topic: str) -> None:
+        """It does so after `max_deliveries` failures."""
         pubsub.subscribe(topic, lambda _: 1 / 0, retry_delay=0.05, max_deliveries=2)
         pubsub.publish(topic, {"poison": True})
         dead = pubsub.consumer(f"{topic}.dead").receive(1, 5)
@@ -151,8 +151,8 @@ class SubscribingPromises(Setting):
         assert [{"poison": True}] == [message.json() for message in dead]
         assert eventually(lambda: 0 == pubsub.depth(topic))
 
-    def test_a_broadcast_that_is_full_is_not_taken_for_dead(self, pubsub: PubSub, topic: str) -> None:
-        """Although it does not receive while its handler runs, and its lease is long."""
+    def test_a_full_broadcast_consumer_is_not_taken_for_dead(self, pubsub: PubSub, topic: str) -> None:
+        """It does not receive while its handler runs, and its lease is long."""
         full, free, heard = threading.Event(), threading.Event(), list[str]()
         pubsub.consumer(topic)
 
@@ -175,7 +175,7 @@ class SubscribingPromises(Setting):
         busy.close()
 
     def test_an_idle_intake_is_not_taken_for_dead(self, pubsub: PubSub, topic: str) -> None:
-        """Although it does not receive: it has a holder."""
+        """It does not receive, but it has a holder."""
         pubsub.consumer(topic)
         idle = pubsub.intake(topic, broadcast=True)
         silence_s = pubsub.consumer(topic, broadcast=True).silence_s
@@ -187,7 +187,7 @@ class SubscribingPromises(Setting):
         assert ["1"] == [message.text for message in idle.receive()]
 
     def test_a_broadcast_reaches_every_subscription(self, pubsub: PubSub, topic: str) -> None:
-        """Each in a group of its own."""
+        """Each has a group of its own."""
         heard: list[str] = []
         subscriptions = [
             pubsub.subscribe(topic, lambda message: heard.append(message.text), broadcast=True)

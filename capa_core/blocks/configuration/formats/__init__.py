@@ -1,4 +1,4 @@
-"""The text formats that configuration comes in, read the same whichever engine keeps the text."""
+"""The text formats of configuration, read in the same way on every engine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def items(text: str, suffix: str, source: str) -> dict[str, str]:
 
 
 def tree(text: str, suffix: str, source: str) -> object:
-    """Return what *text* holds with its own nesting and types; of several YAML documents, the last.
+    """Return the content of *text* with its own nesting and types; of several YAML documents, the last.
 
     Raises:
         SettingsError: The text is malformed; the message names *source* and the line.
@@ -54,7 +54,7 @@ def tree(text: str, suffix: str, source: str) -> object:
 
 
 def edited(text: str, suffix: str, changes: Mapping[str, str], source: str) -> str:
-    """Return *text* with these values set; everything else keeps its place, its spelling and its comments.
+    """Return *text* with these values set; all other text, spelling and comments are kept.
 
     Raises:
         SettingsError: The text is malformed.
@@ -91,4 +91,9 @@ def _editable(text: str, suffix: str, source: str) -> object:
 def _json(document: object) -> str:
     import json
 
-    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which the document held as an escape
+        text = json.dumps(document, indent=2)
+    return text + "\n"

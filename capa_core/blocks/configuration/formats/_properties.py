@@ -24,7 +24,7 @@ class Entry:
 
     Attributes:
         start, end: The span of its natural lines in the text, line ends included.
-        head: The key with what stands before it and up to the value, as written.
+        head: The text from the start of the line up to the value, as written.
     """
 
     key: str
@@ -35,7 +35,7 @@ class Entry:
 
 
 def parse(text: str, source: str) -> dict[str, str]:
-    """Return key → value; of a key that comes twice, the last.
+    """Return key → value; of a repeated key, the last.
 
     Raises:
         SettingsError: A `\\u` escape is malformed; the message names *source* and the line.
@@ -46,7 +46,7 @@ def parse(text: str, source: str) -> dict[str, str]:
 def edit(text: str, changes: Mapping[str, str], source: str) -> str:
     """Return *text* with these values; comments, order and the spelling of everything else stay.
 
-    A new key goes to the end; of a key that comes twice, the last is changed, which is the one that counts.
+    A new key goes to the end; of a repeated key, the last is changed, whose value is read.
     """
     last = {entry.key: entry for entry in entries(text, source)}
     newline = next((each for each in ("\r\n", "\n", "\r") if each in text), "\n")
@@ -113,7 +113,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _ends_open(text: str) -> bool:
-    """Return whether the last line ends in a backslash, so that what is appended would belong to it."""
+    """Return whether the last line ends in a backslash, so that appended text would belong to it."""
     lines = list(_logical_lines(text))
     last = text[slice(*lines[-1])] if lines else ""
     return bool(lines) and lines[-1][1] == len(text) and _goes_on(_LINE.findall(last)[-2])

@@ -28,12 +28,10 @@ def items(text: str, suffix: str, source: str) -> dict[str, str]:
 
 
 def trees(text: str, suffix: str, source: str) -> Iterator[Any]:
-    """Yield what the text holds: once for JSON and TOML, once for each document of YAML."""
+    """Yield the documents of the text: one of JSON or TOML, each one of YAML."""
     try:
-        if suffix == ".json":
-            yield json.loads(text) if text.strip() else {}
-        elif suffix == ".toml":
-            yield tomllib.loads(text)
+        if suffix in (".json", ".toml"):
+            yield _loaded(text, suffix, source)
         else:
             yield from _yaml(text, source)
     except json.JSONDecodeError as error:
@@ -43,6 +41,19 @@ def trees(text: str, suffix: str, source: str) -> Iterator[Any]:
         raise _malformed(source, int(line[1]) if line else text.count("\n") + 1, str(error)) from error
     except RecursionError:
         raise SettingsError(f"{source}: nested too deeply") from None
+
+
+def _loaded(text: str, suffix: str, source: str) -> Any:
+    try:
+        if suffix == ".toml":
+            return tomllib.loads(text)
+        return json.loads(text) if text.strip() else {}
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError):
+        raise
+    except ValueError as error:
+        raise SettingsError(
+            f"{source}: a number has too many digits. Correct the file; until then its values are not used."
+        ) from error
 
 
 def _yaml(text: str, source: str) -> Iterator[Any]:
@@ -56,10 +67,21 @@ def _yaml(text: str, source: str) -> Iterator[Any]:
         yield from yaml.safe_load_all(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise _malformed(source, mark.line + 1 if mark else 1, error.problem or "not YAML") from error
+        problem = error.problem or "not YAML"
+        if not isinstance(
+            error, yaml.scanner.ScannerError | yaml.parser.ParserError
+        ):  # those name signs alone
+            problem = _unquoted(problem)
+        # Not chained: its text shows the line, which may hold a secret.
+        raise _malformed(source, mark.line + 1 if mark else 1, problem) from None
     except (yaml.YAMLError, ValueError) as error:
-        raise _malformed(source, 1, str(error)) from error
+        raise _malformed(source, 1, _unquoted(str(error))) from None
 
 
-def _malformed(source: str, line: int, what: str) -> SettingsError:
-    return SettingsError(f"{source}:{line}: {what}. Mend the file; until then nothing of it is used.")
+def _unquoted(problem: str) -> str:
+    """Return the part of the text of an error before it quotes the content."""
+    return problem.partition("'")[0].strip(" :")
+
+
+def _malformed(source: str, line: int, problem: str) -> SettingsError:
+    return SettingsError(f"{source}:{line}: {problem}. Correct the file; until then its values are not used.")

@@ -39,7 +39,7 @@ def flatten(tree: Any, source: str) -> dict[str, str]:
 
 
 def text_of(leaf: Any) -> str:
-    """Return a leaf as the text that an item carries."""
+    """Return a leaf as the text of an item."""
     if isinstance(leaf, str):
         return leaf
     if leaf is None or leaf in ({}, []):
@@ -148,6 +148,6 @@ def _typed_like(old: Any, text: str) -> Any:
         return text
     try:
         new = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return new if isinstance(new, bool | int | float) else text

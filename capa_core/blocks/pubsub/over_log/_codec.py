@@ -1,12 +1,13 @@
 """Messages as records: the body is the value, all else stands in headers.
 
-Attributes go under their own names, so that other clients of the engine can read and write them; what Capa adds
+Attributes go under their own names, so that other clients of the engine can read and write them; headers that Capa adds
 begins with `capa.`. A record that another client wrote is a message too.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -21,10 +22,11 @@ _DELIVERIES = "capa.deliveries"
 _DUE = "capa.due"
 _PUBLISHED = "capa.published"
 _LONGEST_NAME = 255
+_RETRY_TOPIC = re.compile(r".+\.[0-9a-f]{12}\.retry", re.DOTALL)
 
 
 def record_of(message: OutgoingMessage) -> OutgoingRecord:
-    """Return the record that carries *message*."""
+    """Return *message* as a record."""
     headers = {_header(name): value.encode() for name, value in message.attributes.items()}
     headers[_ID] = message.id.encode()
     headers[_TYPE] = message.content_type.encode()
@@ -32,7 +34,7 @@ def record_of(message: OutgoingMessage) -> OutgoingRecord:
 
 
 def delivery_of(record: Record, receipt: object, deliveries: int) -> Delivery:
-    """Return the message that *record* carries, as one of its deliveries."""
+    """Return *record* as a delivery of a message."""
     headers = record.headers
     published = _number(headers, _PUBLISHED)
     return Delivery(
@@ -53,7 +55,7 @@ def copy_of(record: Record, *, deliveries: int, due: float | None, partition: in
     Args:
         deliveries: How often it has been delivered by now.
         due: Seconds since the epoch before which it stays hidden.
-        partition: Where to put it; `None` for anywhere.
+        partition: The partition to append it to; `None` for any.
     """
     headers = {**record.headers, _DELIVERIES: str(deliveries).encode()}
     headers.setdefault(_ID, f"{record.partition.number}-{record.offset}".encode())
@@ -75,10 +77,15 @@ def due_of(record: Record) -> float:
 
 
 def retry_topic(topic: str, group: str) -> str:
-    """Return the topic of the messages that *group* has handed back: readable, and no other pair's."""
+    """Return the topic of the messages that *group* has rejected: readable, and unique to topic and group."""
     own = hashlib.sha256(f"{len(topic)} {topic}{group}".encode()).hexdigest()[:12]
     ending = f".{own}.retry"
     return f"{topic}.{group}"[: _LONGEST_NAME - len(ending)] + ending
+
+
+def is_retry_topic(name: str) -> bool:
+    """Return whether *name* is one that `retry_topic` makes."""
+    return _RETRY_TOPIC.fullmatch(name) is not None
 
 
 def _header(name: str) -> str:

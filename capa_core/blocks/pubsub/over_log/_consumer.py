@@ -35,7 +35,7 @@ from capa_core.errors import CapaError, ConflictError
 MOST_HELD = 10_000
 """With so many messages fetched and not finished, no more are fetched. Delayed ones count too."""
 _SLICE_S = 0.25
-"""How long to poll while messages are held: one that is handed back meanwhile must not wait for the next record."""
+"""How long to poll while messages are held: one that is rejected meanwhile must not wait for the next record."""
 
 
 class _Messages(ConsumerDriver):
@@ -115,7 +115,7 @@ class _Messages(ConsumerDriver):
             return self._add(self._source.poll(min(max_messages, room), timeout_s))
 
     def _poll_paused(self, timeout_s: float = 0.0) -> int:
-        """Show life without fetching; what comes nonetheless, from a partition that is new, is taken."""
+        """Poll without fetching; records that come nonetheless, from a new partition, are held."""
         paused = self._source.assignment()
         self._source.pause(paused)
         try:
@@ -124,7 +124,7 @@ class _Messages(ConsumerDriver):
             self._source.resume(paused)
 
     def _show_life(self) -> None:
-        """Keep the partitions while messages are worked on; a `receive` that runs does it already."""
+        """Keep the partitions while messages are worked on; a running `receive` does so already."""
         if not self._closed and self._polling.acquire(blocking=False):
             try:
                 self._poll_paused()
@@ -143,7 +143,7 @@ class _Messages(ConsumerDriver):
         return count
 
     def _take(self, most: int, *, fresh: int | None) -> list[Delivery]:
-        """Lease what is ready, and store the counts before anybody sees it."""
+        """Lease ready messages, and store their counts before they are returned."""
         with self._lock:
             ready = self._held.take(most) if not self._closed else []
         gone = self._purged([entry for entry in ready if entry.batch != fresh])
@@ -157,7 +157,7 @@ class _Messages(ConsumerDriver):
             return []
         try:
             self._commit({entry.record.partition for entry in taken}, wait=False)
-        except BaseException:  # nobody sees them: they must not stay hidden for the lease
+        except BaseException:  # they are not returned: they must not stay hidden for the lease
             with self._lock:
                 for entry in [entry for entry in taken if entry.held]:
                     self._count(entry, -1)
@@ -194,7 +194,7 @@ class _Messages(ConsumerDriver):
 
     def _hand_back(self, receipts: Sequence[object], delay_s: float, *, uncount: bool) -> None:
         due = time.time() + delay_s if delay_s else None
-        # A commit finds out which partitions are lost: a copy of another consumer's message would be a duplicate.
+        # A commit detects lost partitions: a copy of another consumer's message would be a duplicate.
         self._commit({entry.record.partition for entry in _valid(receipts)}, wait=False)
         with self._lock:
             entries = _valid(receipts)
@@ -218,7 +218,7 @@ class _Messages(ConsumerDriver):
 
     @abstractmethod
     def _moves(self, entry: Entry) -> bool:
-        """Return whether a message that is handed back moves to the retry topic, rather than wait in its place."""
+        """Return whether a rejected message moves to the retry topic, rather than wait in its place."""
 
     @abstractmethod
     def _append_copies(self, copies: Sequence[OutgoingRecord]) -> None:
@@ -257,7 +257,7 @@ class GroupMessages(_Messages, AssignmentListener):
                 self._progress[partition] = Progress(commits.get(partition, Commit(0)))
 
     def wanted(self, partitions: Collection[Partition]) -> None:
-        """Free partitions on which nobody works: what is fetched, or delayed, is fetched again by the next owner."""
+        """Free partitions without leased messages: fetched or delayed ones are fetched again by the next owner."""
         self._commit(partitions, wait=False)
         for partition in partitions:
             with self._lock:
@@ -269,7 +269,7 @@ class GroupMessages(_Messages, AssignmentListener):
             self._consumer.seek(partition, progress.low)
 
     def revoked(self, partitions: Collection[Partition]) -> None:
-        """Store the progress. What is worked on is lost; at the end of this consumer it counts as never received."""
+        """Store the progress. Leases are lost; at the end of this consumer its messages count as never received."""
         if self._closed:
             with self._lock:
                 for entry in [entry for partition in partitions for entry in self._held.leased(partition)]:
@@ -284,11 +284,11 @@ class GroupMessages(_Messages, AssignmentListener):
             for partition in partitions:
                 self._progress.pop(partition, None)
 
-    # For the part above
+    # Called by the part above
 
     def _commit(self, partitions: Collection[Partition], *, wait: bool) -> None:
         with self._committing:
-            # A commit that failed is made up by the next one, such as a retry of an `ack` that has nothing left to do.
+            # A failed commit is repeated by the next one, such as a retry of an `ack` that has nothing left to do.
             wanted, wait = self._failed.union(partitions), wait or bool(self._failed)
             commits = self._commits(wanted)
             if not commits:
@@ -301,7 +301,7 @@ class GroupMessages(_Messages, AssignmentListener):
             self._failed = set()
 
     def _commit_one_by_one(self, partitions: Collection[Partition], *, wait: bool) -> None:
-        """Find out which partitions went to other consumers, and commit the others."""
+        """Detect the partitions that moved to other consumers, and commit the others."""
         for partition in partitions:
             try:
                 self._consumer.commit(self._commits([partition]), wait=wait)
@@ -342,7 +342,7 @@ class ListenerMessages(_Messages):
         return self._reader
 
     def _commit(self, partitions: Collection[Partition], *, wait: bool) -> None:
-        """Do nothing: its progress goes away with it."""
+        """Do nothing: its progress is not stored."""
 
     def _moves(self, entry: Entry) -> bool:
         del entry

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from capa_core.abilities import BY_CORE, BY_DRIVER, NATIVE, Feature, Support, absent
+from capa_core.abilities import BY_CORE, BY_DRIVER, NATIVE, Feature, Support, absent, approximate
 from capa_core.blocks.log.driver import LogDriver, LogFeature, Partition, Start
 from capa_core.blocks.pubsub.driver import (
     ConsumerDriver,
@@ -14,10 +14,11 @@ from capa_core.blocks.pubsub.driver import (
     PubSubFeature,
     PubSubLimits,
 )
+from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus
 from capa_core.blocks.pubsub.over_log._codec import record_of, retry_topic
 from capa_core.blocks.pubsub.over_log._consumer import GroupMessages, ListenerMessages
-from capa_core.blocks.pubsub.over_log._progress import Progress
-from capa_core.driver import SettingsT
+from capa_core.blocks.pubsub.over_log._inspection import LogInspection
+from capa_core.driver import Risk, SettingsT
 from capa_core.errors import CapaError, UnsupportedError
 
 _BESIDE_BODY = 16 * 1024
@@ -26,9 +27,9 @@ _BESIDE_BODY = 16 * 1024
 class QueueOverLog(PubSubDriver[SettingsT]):
     """Pub/sub over a log engine; a subclass names the engine's `log_type`, and takes its settings.
 
-    - A group commits the first message that is not finished, so that a crash skips none; the commit's note has what is
-      finished beyond it, and how often the others were delivered.
-    - A message that is handed back goes to the retry topic of its group, which any of its consumers reads; a message
+    - A group commits the first message that is not finished, so that a crash skips none; the commit's note lists the
+      messages that are finished beyond it, and how often the others were delivered.
+    - A rejected message goes to the retry topic of its group, which any of its consumers reads; a message
       with a key waits in its place, and those of its key behind it.
     - A consumer has whole partitions. One that neither receives nor extends for its lease loses them; one that works
       on a message and extends it keeps them, however long that takes.
@@ -47,6 +48,7 @@ class QueueOverLog(PubSubDriver[SettingsT]):
     def __init__(self, settings: SettingsT) -> None:
         super().__init__(settings)
         self.log = self.log_type(settings)
+        self._inspection = LogInspection(self.log)
 
     @property
     def limits(self) -> PubSubLimits:
@@ -72,9 +74,7 @@ class QueueOverLog(PubSubDriver[SettingsT]):
 
     def depth(self, topic: str, group: str) -> int:
         """See `PubSubDriver.depth`."""
-        if self.log.committed(topic, group):
-            return self._pending(topic, group) + self._pending(retry_topic(topic, group), group)
-        return 0 if self.log.groups(topic) else self._size(topic)
+        return self._inspection.depth(topic, group)
 
     def purge(self, topic: str) -> int:
         """See `PubSubDriver.purge`. The number is that of the group for which most messages were waiting."""
@@ -90,6 +90,18 @@ class QueueOverLog(PubSubDriver[SettingsT]):
         self.log.truncate(ends)
         return count
 
+    def topics(self) -> Iterator[str]:
+        """See `PubSubDriver.topics`."""
+        return self._inspection.topics()
+
+    def inspect(self, topic: str) -> TopicStatus:
+        """See `PubSubDriver.inspect`."""
+        return self._inspection.inspect(topic)
+
+    def peek(self, topic: str, group: str, most: int, *, after: str, max_bytes: int) -> list[PeekedMessage]:
+        """See `PubSubDriver.peek`."""
+        return self._inspection.peek(topic, group, most, after=after, max_bytes=max_bytes)
+
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """See `Driver.clients`."""
         return self.log.clients()
@@ -102,6 +114,10 @@ class QueueOverLog(PubSubDriver[SettingsT]):
         """See `Driver.ping`."""
         return self.log.ping()
 
+    def risks(self) -> Sequence[Risk]:
+        """See `Driver.risks`."""
+        return self.log.risks()
+
     def close(self) -> None:
         """See `Driver.close`."""
         self.log.close()
@@ -113,16 +129,6 @@ class QueueOverLog(PubSubDriver[SettingsT]):
     def _size(self, topic: str) -> int:
         bounds = self.log.bounds(self.log.partitions(topic))
         return sum(each.end - each.first for each in bounds.values())
-
-    def _pending(self, topic: str, group: str) -> int:
-        """Return how many messages of one topic *group* has not finished."""
-        commits = self.log.committed(topic, group)
-        pending = 0
-        for partition, (first, end) in self.log.bounds(list(commits)).items():
-            progress = Progress(commits[partition])
-            start = max(first, progress.low)
-            pending += max(0, end - start - progress.done_from(start))
-        return pending
 
 
 def _features(log: Mapping[Feature, Support]) -> dict[Feature, Support]:
@@ -137,10 +143,17 @@ def _features(log: Mapping[Feature, Support]) -> dict[Feature, Support]:
         PubSubFeature.BROADCAST: BY_DRIVER,
         PubSubFeature.PRIORITY: absent("the order of a log is that of publishing"),
         PubSubFeature.ORDER_BY_KEY: BY_DRIVER,
-        PubSubFeature.INSPECT: absent(
-            "it includes the purge of one group, which would move a position that its consumers hold. "
-            "Read topics, groups and lag through the log block"
-        ),
+        PubSubFeature.INSPECT: _inspect(log[LogFeature.INSPECT]),
+        PubSubFeature.PURGE_GROUP: absent("it would move a position that the group's consumers hold"),
         PubSubFeature.SHARED: log[LogFeature.SHARED],
         PubSubFeature.DURABLE: log[LogFeature.DURABLE],
     }
+
+
+def _inspect(log: Support) -> Support:
+    if not log:
+        return log
+    return approximate(
+        "messages that were rejected or released count as in flight until they are finished, as do those of a dead "
+        "consumer; listeners of a broadcast are not listed"
+    )

@@ -21,7 +21,7 @@ class Entry:
         batch: The number of the poll that fetched it.
         due: 0 while it is ready, else the time (monotonic) until which it is hidden.
         turn: Counts the deliveries by this consumer: a receipt is of one of them.
-        leased: Whether somebody works on it.
+        leased: Whether it is worked on.
         held: Whether it is this consumer's, rather than finished or another's.
     """
 
@@ -94,7 +94,7 @@ class HeldMessages:
         self._hide(entry, lease_s)
 
     def show(self, entry: Entry, after_s: float) -> None:
-        """Make a message ready, now or *after_s*, to be delivered anew."""
+        """Make a message ready, now or *after_s*, to be delivered again."""
         entry.leased = False
         if after_s > 0:
             self._hide(entry, after_s)
@@ -108,7 +108,7 @@ class HeldMessages:
         self._hide(entry, lease_s)
 
     def drop(self, entry: Entry) -> None:
-        """Remove a message, and let the next of its key come forward."""
+        """Remove a message, and make the next one of its key ready."""
         entry.held = False
         self._count -= 1
         record = entry.record

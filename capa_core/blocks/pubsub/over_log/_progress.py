@@ -1,8 +1,8 @@
-"""How far a group has come in one partition, where messages are finished in any order.
+"""The progress of a group in one partition, where messages are finished in any order.
 
-What is committed is the *low-water mark*, the first offset that is not finished: a crash never skips a message. The
-commit's note holds what is known beyond it, so that the next owner neither repeats what is finished nor loses count
-of deliveries. A note has a limit; what does not fit is delivered again, as at-least-once allows.
+The commit is the *low-water mark*, the first offset that is not finished: a crash never skips a message. The
+commit's note has the finished offsets and delivery counts beyond it, so that the next owner neither repeats finished
+messages nor loses counts. A note has a limit; messages that do not fit are delivered again, as at-least-once allows.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ class Progress:
         return place >= 0 and offset < self._ends[place]
 
     def finish(self, offset: int) -> None:
-        """Take note that the message at *offset* is finished."""
+        """Mark the message at *offset* as finished."""
         self.counts.pop(offset, None)
         self._finish(offset, offset + 1)
 
     def rewind(self) -> None:
-        """Take note that the records from the low-water mark on are fetched again."""
+        """Go back to the low-water mark, from which records are fetched again."""
         self._next = self.low
 
     def commit(self) -> Commit:
-        """Return what to commit: the low-water mark, and a note of what is beyond it."""
+        """Return the commit: the low-water mark, and a note on the offsets beyond it."""
         counts = [f"{offset - self.low}={count}" for offset, count in self.counts.items() if count]
         spans = zip(self._starts, self._ends, strict=True)
         done = [f"{start - self.low}+{end - start}" for start, end in spans]
@@ -79,7 +79,7 @@ class Progress:
 
 
 def _read_note(progress: Progress, commit: Commit) -> None:
-    """Add what the note says; one of another client's says nothing."""
+    """Add the content of the note; a note of another client is ignored."""
     try:
         for item in filter(None, commit.note.split(",")):
             if "+" in item:

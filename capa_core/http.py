@@ -1,4 +1,7 @@
-"""The pool of kept-alive connections to one address, on the standard library's HTTP client."""
+"""HTTP for components: kept-alive connections to one address, and one deadline for all waits of a call.
+
+On the standard library's client: docs/decisions/http-client.md.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,76 @@ import socket
 import ssl
 import time
 from collections import deque
-from http.client import HTTPConnection
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
+from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from capa_core.blocks.invocation.driver import InvocationRequest
-from capa_core.errors import SettingsError
+from capa_core.errors import CapaError, DeadlineError, SettingsError, UnavailableError
 from capa_core.forks import computed_once
+from capa_core.secret import without_credentials
+
+CHUNK = 65_536
 
 
 class NotSentError(OSError):
     """The request did not reach the service."""
 
 
+class TooLargeError(OSError):
+    """The answer is larger than the caller accepts; the rest was not read."""
+
+
+ERROR_TYPES: dict[type[BaseException], type[CapaError]] = {
+    NotSentError: UnavailableError,
+    TimeoutError: DeadlineError,
+    HTTPException: UnavailableError,
+    OSError: UnavailableError,
+}
+"""The `error_types` of a driver that speaks HTTP."""
+
+
+class Request(Protocol):
+    """One request. *path* begins with `/`, has the query, and is percent-encoded."""
+
+    @property
+    def verb(self) -> str:
+        """The HTTP method in upper case."""
+
+    @property
+    def path(self) -> str:
+        """See the class."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]:
+        """In order; names may be repeated."""
+
+    @property
+    def body(self) -> bytes:
+        """The whole body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One response, read to its end."""
+
+    status: int
+    kind: str
+    """The media type, without parameters and in lower case."""
+    body: bytes
+
+
 class _PlainSocket(socket.socket):
-    """A socket with one deadline for all waits, so that a peer that trickles data cannot prolong a call."""
+    """A socket with one deadline for all waits, so that a peer that trickles data cannot prolong a call.
+
+    Attributes:
+        end: The deadline (monotonic).
+        idle_s: The longest single wait.
+    """
 
     end: float = math.inf
+    idle_s: float = math.inf
 
     def recv_into(self, *args: Any) -> int:
         _limit(self)
@@ -40,10 +96,26 @@ class _TlsSocket(ssl.SSLSocket):
     """The same as `_PlainSocket` over TLS."""
 
     end: float = math.inf
+    idle_s: float = math.inf
+    early: bytes = b""
+    """The begin of an answer, which `has_begun` had to read."""
 
-    def recv_into(self, *args: Any) -> int:
+    def recv_into(self, buffer: Any, *args: Any) -> int:
+        if self.early:
+            count = min(len(buffer), len(self.early))
+            buffer[:count], self.early = self.early[:count], self.early[count:]
+            return count
         _limit(self)
-        return super().recv_into(*args)
+        return super().recv_into(buffer, *args)
+
+    def has_begun(self) -> bool:
+        """Return whether the readable socket holds a part of an answer, and not only messages of TLS itself."""
+        self.settimeout(0)
+        try:
+            self.early += self.recv(CHUNK)
+        except ssl.SSLWantReadError:
+            return False
+        return True
 
     def sendall(self, *args: Any) -> None:
         _limit(self)
@@ -54,7 +126,8 @@ def _limit(waiting: _PlainSocket | _TlsSocket) -> None:
     left_s = waiting.end - time.monotonic()
     if left_s <= 0:
         raise TimeoutError("the deadline passed before the whole response had arrived")
-    waiting.settimeout(None if left_s == math.inf else left_s)
+    wait_s = min(left_s, waiting.idle_s)
+    waiting.settimeout(None if wait_s == math.inf else wait_s)
 
 
 class Connection(HTTPConnection):
@@ -82,7 +155,7 @@ class Connection(HTTPConnection):
             )
         except socket.gaierror as error:
             raise NotSentError(
-                f"no host is named {self.host!r} ({error.strerror}): correct `url` of the service in capa.toml"
+                f"no host is named {self.host!r} ({error.strerror}): correct its address in capa.toml"
             ) from error
         except OSError as error:
             self.close()
@@ -94,6 +167,10 @@ class Connection(HTTPConnection):
         poll.register(self.sock, select.POLLIN)
         return bool(poll.poll(0))
 
+    def has_begun(self) -> bool:
+        """Return whether the answer to the request has begun, where the socket is readable; its end counts too."""
+        return not isinstance(self.sock, _TlsSocket) or self.sock.has_begun()
+
 
 class Endpoint:
     """One address with its idle connections. Safe for many threads.
@@ -103,17 +180,18 @@ class Endpoint:
 
     Attributes:
         url: Safe to show: without credentials, which are refused.
+        prefix: The path of the address, which precedes that of each request; `""` for none.
         ejected_until: The time (monotonic) until which it is left out while other addresses answer.
     """
 
     def __init__(self, url: str, *, verify: bool | str, size: int) -> None:
-        self.url = _without_credentials(url)
+        self.url = without_credentials(url)
         parts = _parts(url)
         self.host = parts.hostname or ""
         self.port = parts.port or (443 if parts.scheme == "https" else 80)
         self.ejected_until = 0.0
         self._netloc = parts.netloc.rpartition("@")[2]
-        self._prefix = parts.path.rstrip("/")
+        self.prefix = parts.path.rstrip("/")
         self._tls = parts.scheme == "https"
         self._verify = verify
         self._size = size
@@ -146,7 +224,53 @@ class Endpoint:
         connection.open(time.monotonic() + timeout_s)
         connection.close()
 
-    def send(self, request: InvocationRequest, end: float) -> Connection:
+    def exchange(self, request: Request, end: float, *, most_bytes: int) -> Answer:
+        """Send *request* and return the response, complete before *end*.
+
+        Raises:
+            NotSentError: No connection could be opened.
+            TooLargeError: The body has more than *most_bytes*.
+            TimeoutError: *end* passed first.
+            http.client.HTTPException: The response is malformed, or ends early.
+            OSError: The connection broke.
+        """
+        return self.answered(self.send(request, end), most_bytes=most_bytes)
+
+    def answered(self, connection: Connection, *, most_bytes: int) -> Answer:
+        """Return the response to the request that was sent on *connection*; raises as `exchange` does."""
+        try:
+            response = connection.getresponse()
+            body = self._whole(self.body(connection, response), most_bytes)
+        except BaseException:
+            connection.close()
+            raise
+        return Answer(response.status, response.headers.get_content_type(), body)
+
+    def _whole(self, pieces: Iterator[bytes], most_bytes: int) -> bytes:
+        read = bytearray()
+        for piece in pieces:
+            read += piece
+            if len(read) > most_bytes:
+                raise TooLargeError(f"{self.url} answered with more than {most_bytes:,} bytes")
+        return bytes(read)
+
+    def body(self, connection: Connection, response: HTTPResponse) -> Iterator[bytes]:
+        """Yield the body as it arrives, then keep the connection; close it if iteration stops early."""
+        keep = False
+        try:
+            while piece := response.read1(CHUNK):
+                yield piece
+            if response.length:
+                raise IncompleteRead(b"", response.length)
+            keep = not response.will_close
+        finally:
+            response.close()
+            if keep:
+                self.give_back(connection)
+            else:
+                connection.close()
+
+    def send(self, request: Request, end: float) -> Connection:
         """Send *request* on an idle connection or a new one, and return it with the response to come.
 
         Raises:
@@ -154,10 +278,10 @@ class Endpoint:
             OSError: The connection broke while sending; the service may have seen the request.
         """
         connection = self._connected(end)
-        connection.sock.end = end
+        connection.sock.end, connection.sock.idle_s = end, math.inf
         try:
             connection.putrequest(
-                request.verb, self._prefix + request.path, skip_host=True, skip_accept_encoding=True
+                request.verb, self.prefix + request.path, skip_host=True, skip_accept_encoding=True
             )
             self._put_headers(connection, request)
             connection.endheaders(request.body or None)
@@ -166,7 +290,7 @@ class Endpoint:
             raise
         return connection
 
-    def _put_headers(self, connection: Connection, request: InvocationRequest) -> None:
+    def _put_headers(self, connection: Connection, request: Request) -> None:
         given = {name.lower() for name, _ in request.headers}
         if "host" not in given:
             connection.putheader("Host", self._netloc)
@@ -223,16 +347,11 @@ def _parts(url: str) -> SplitResult:
         fits = False
     if not fits:
         raise SettingsError(
-            f"{_without_credentials(url)!r} is not an address of a service. Write http://host:port or https://host."
+            f"{without_credentials(url)!r} is not an HTTP address. Write http://host:port or https://host."
         )
     if parts.username is not None:
         raise SettingsError(
-            f"the address {_without_credentials(url)!r} has a user name, which would not be sent. Remove it,"
+            f"the address {without_credentials(url)!r} has a user name, which would not be sent. Remove it,"
             " and give each call an Authorization header."
         )
     return parts
-
-
-def _without_credentials(url: str) -> str:
-    scheme, mark, rest = url.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else url.rpartition("@")[2]

@@ -1,4 +1,4 @@
-"""Fixtures and the vocabulary of the suite's tests."""
+"""Fixtures of the suite, and functions that its tests share."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ import pytest
 from capa_core.blocks.log import Log, LogConsumer, LogDriver, LogFeature, LogReader, Partition, Record
 
 SOON_S = 1.0
-"""Within this, what is ready must arrive: an upper bound for slow machines, not a goal."""
+"""Seconds within which ready records must arrive: an upper bound for slow machines, not a goal."""
 REBALANCED_S = 5.0
-"""Within this, partitions must have moved between consumers that poll."""
+"""Seconds within which partitions must have moved between consumers that poll."""
 
 
-class Setting:
-    """What every test is given."""
+class Suite:
+    """The fixtures of every test."""
 
     @pytest.fixture
     def driver(self) -> Iterator[LogDriver[Any]]:
-        """Give the driver under test. The user's class overrides this."""
+        """Yield the driver under test. The user's class overrides this."""
         raise NotImplementedError("override the fixture `driver` and yield a driver to test")
 
     @pytest.fixture
     def log(self, driver: LogDriver[Any]) -> Iterator[Log]:
-        """Give the portable type over the driver."""
+        """Yield the portable type over the driver."""
         log = Log(driver, name="suite")
         yield log
         log.close()
 
     @pytest.fixture
     def topic(self) -> str:
-        """Give a name that no other test uses, with characters that an engine may have to escape."""
+        """Return a name that no other test uses, with characters that an engine may have to escape."""
         return f"Bestellung/{{ü}}:*?[1] 注文 {uuid4().hex[:8]}"
 
 

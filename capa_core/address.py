@@ -1,4 +1,4 @@
-"""Legacy addresses in one form, so that two spellings of one address compare equal."""
+"""Addresses of engines and of legacy code: in one form, so that two spellings compare equal, and fit to be shown."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ def normalised(address: str) -> str:
     return f"{scheme.name}://{(parts.hostname or '').lower()}:{parts.port or scheme.port or ''}{path}"
 
 
-def without_credentials(address: str) -> str:
-    """Return *address* without its credentials, safe to show even if it is malformed."""
-    scheme, mark, rest = address.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else address.rpartition("@")[2]
+def is_same(one: str, other: str) -> bool:
+    """Return whether both are spellings of one address, regardless of credentials; a malformed one has no other."""
+    try:
+        return normalised(one) == normalised(other)
+    except ValueError:
+        return one == other
 
 
 def host_and_port(address: str) -> tuple[str, int | None]:

@@ -1,4 +1,4 @@
-"""What every test of the suite stands on."""
+"""Fixtures of the suite, and functions that its tests share."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from capa_core.blocks.pubsub import Consumer, Message, PubSub
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver
 
 SOON_S = 1.0
-"""Within this, what is ready must arrive: an upper bound for slow machines, not a goal."""
+"""Seconds within which ready messages must arrive: an upper bound for slow machines, not a goal."""
 
 
-class Setting:
-    """Fixtures, and the few words that the tests are written in."""
+class Suite:
+    """The fixtures of every test."""
 
     @pytest.fixture
     def driver(self) -> Iterator[PubSubDriver[Any]]:
-        """Give the driver under test. The user's class overrides this."""
+        """Yield the driver under test. The user's class overrides this."""
         raise NotImplementedError("override the fixture `driver` and yield a driver to test")
 
     @pytest.fixture
     def pubsub(self, driver: PubSubDriver[Any]) -> Iterator[PubSub]:
-        """Give the portable type over the driver."""
+        """Yield the portable type over the driver."""
         pubsub = PubSub(driver, name="suite")
         yield pubsub
         pubsub.close()
 
     @pytest.fixture
     def topic(self) -> str:
-        """Give a name that no other test uses, with characters that an engine may have to escape."""
+        """Return a name that no other test uses, with characters that an engine may have to escape."""
         return f"Bestellung/{{ü}}:*?[1] 注文 {uuid4().hex[:8]}"
 
 
 def outgoing(data: bytes = b"hello", **fields: Any) -> OutgoingMessage:
-    """Return a message as the core hands it to a driver."""
+    """Return a message as the core passes it to a driver."""
     return OutgoingMessage(uuid4().hex, data, **fields)
 
 
@@ -66,7 +66,7 @@ def drain(consumer: Consumer, quiet_s: float = 0.25) -> list[Message]:
 
 
 def elapsed_s(work: Callable[[], object]) -> float:
-    """Do *work* and return how long it took."""
+    """Call *work* and return how long it took."""
     start = time.monotonic()
     work()
     return time.monotonic() - start

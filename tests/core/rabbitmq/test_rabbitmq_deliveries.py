@@ -1,0 +1,55 @@
+"""Deliveries of RabbitMQ: each is counted once, and a consumer that does not ask keeps none from others."""
+
+import threading
+import time
+
+import pytest
+
+from capa_core.components.rabbitmq._publisher import Publisher
+from capa_core.conformance._pubsub.suite import bodies, eventually, receive
+
+pytestmark = [pytest.mark.server("rabbitmq"), pytest.mark.timeout(180)]
+
+
+def test_messages_that_trickle_in_are_delivered_once_each(pubsub, topic):
+    """A quorum queue counts what it sends to a consumer that is just leaving: so it must not leave between two."""
+    seen = []
+    with pubsub.subscribe(topic, seen.append, raw=True):
+        for _ in range(60):
+            pubsub.publish_many(topic, [b"x"] * 3, raw=True)
+            time.sleep(0.005)
+
+        assert eventually(lambda: len(seen) == 180, 20)
+    assert {1} == {message.delivery_count for message in seen}
+
+
+def test_what_comes_to_a_consumer_that_does_not_ask_goes_to_others(open_pubsub, rabbitmq_url, topic):
+    idle, busy = (open_pubsub(rabbitmq_url).consumer(topic, raw=True) for _ in range(2))
+    pubsub = open_pubsub(rabbitmq_url)
+    pubsub.publish(topic, b"first", raw=True)
+    held = receive(idle, 50, 0.5)
+    pubsub.publish_many(topic, [b"%d" % number for number in range(20)], raw=True)
+    found = receive(busy, 20)
+
+    assert [b"first"] == bodies(held)
+    assert {b"%d" % number for number in range(20)} == set(bodies(found))
+    assert {1} == {message.delivery_count for message in found}
+    assert [True] == idle.extend(held)
+
+
+def test_messages_on_their_way_back_are_counted_once(pubsub, topic, monkeypatch):
+    late, publish_soon = [], Publisher.publish_soon
+
+    def publish_later(*arguments):
+        late.append(threading.Timer(0.2, publish_soon, arguments))
+        late[0].start()
+
+    consumer = pubsub.consumer(topic, raw=True)
+    pubsub.publish(topic, b"first", raw=True)
+    held = receive(consumer, 50, 0.5)
+    monkeypatch.setattr(Publisher, "publish_soon", publish_later)
+    pubsub.publish_many(topic, [b"x"] * 3, raw=True)
+
+    assert eventually(lambda: late, 20)
+    assert {4} == {pubsub.depth(topic) for _ in range(30)}
+    assert [True] == consumer.extend(held)

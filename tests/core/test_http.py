@@ -1,0 +1,67 @@
+"""HTTP for components: an answer is complete, not too large, and in time."""
+
+import time
+
+import pytest
+
+from capa_core.components.apollo._client import Request
+from capa_core.errors import SettingsError
+from capa_core.http import Endpoint, NotSentError, TooLargeError
+
+
+@pytest.fixture
+def endpoint(apollo):
+    apollo.release("application", {"a": "x" * 1000})
+    one = Endpoint(apollo.url, verify=True, size=2)
+    yield one
+    one.close()
+
+
+REQUEST = Request("GET", "/configs/app/default/application")
+
+
+def exchange(endpoint, *, most_bytes=10_000, seconds=2.0):
+    return endpoint.exchange(REQUEST, time.monotonic() + seconds, most_bytes=most_bytes)
+
+
+def test_an_answer_has_status_kind_and_body(endpoint):
+    answer = exchange(endpoint)
+
+    assert (200, "application/json", True) == (answer.status, answer.kind, b"xxx" in answer.body)
+
+
+def test_a_connection_is_kept_for_the_next_request(endpoint):
+    exchange(endpoint)
+    exchange(endpoint)
+
+    assert 1 == endpoint.idle
+
+
+def test_an_answer_that_is_too_large_is_left(endpoint):
+    with pytest.raises(TooLargeError, match="answered with more than 100 bytes"):
+        exchange(endpoint, most_bytes=100)
+
+    assert 0 == endpoint.idle
+
+
+@pytest.mark.quiet
+def test_an_answer_that_drips_ends_in_time(apollo, endpoint):
+    apollo.drip_s = 0.02
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        exchange(endpoint, seconds=0.3)
+
+    assert 0.25 < time.monotonic() - started < 1
+
+
+def test_a_server_that_is_not_there_is_named(apollo, endpoint):
+    apollo.stop()
+
+    with pytest.raises(NotSentError, match=f"cannot connect to 127.0.0.1:{apollo.url.rpartition(':')[2]}"):
+        exchange(endpoint)
+
+
+@pytest.mark.parametrize("url", ["apollo:8080", "ftp://apollo", "http://", "http://x:port"])
+def test_an_address_that_is_none_is_refused(url):
+    with pytest.raises(SettingsError, match="is not an HTTP address"):
+        Endpoint(url, verify=True, size=1)
