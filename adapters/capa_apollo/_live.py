@@ -23,7 +23,7 @@ T = TypeVar("T")
 class Live(Generic[T]):
     """The newest value that could be computed. Reading takes no lock and does no I/O once it is bound.
 
-    It is bound to the default runtime by the first reading, and anew when another runtime has become the default.
+    It is bound to the default runtime at the first read, and again when another runtime has become the default.
 
     Args:
         inputs: Returns, for a runtime, the inputs of the value: spaces with the names of namespaces.
@@ -68,7 +68,7 @@ class Live(Generic[T]):
         return self._value  # type: ignore[no-any-return]
 
     def unbind(self) -> None:
-        """Compute it anew at the next reading."""
+        """Compute it again at the next read."""
         self._runtime = None
 
     def recompute(self, runtime: Runtime) -> None:

@@ -1,4 +1,4 @@
-"""A class whose instances are filled from configuration, and filled anew at each change."""
+"""A class whose instances are filled from configuration, and again at each change."""
 
 from __future__ import annotations
 

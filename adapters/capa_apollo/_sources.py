@@ -26,7 +26,7 @@ _dependents: weakref.WeakSet[Live[Any]] = weakref.WeakSet()
 def enable_apollo_config(
     *namespaces: str | Iterable[str], order: int = LOWEST_PRECEDENCE
 ) -> Callable[[DecoratedT], DecoratedT]:
-    """Let placeholders look through these namespaces, here in the order given; also a decorator that changes nothing.
+    """Enable these namespaces for placeholders, in the order given; also a decorator that changes nothing.
 
     Args:
         namespaces: Names, or lists of names; none means `application`. A name given again moves to its new order.

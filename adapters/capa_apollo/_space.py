@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from capa_apollo._sdk import SDK
+from capa_apollo._unread import found, is_apollos_own, missing, report
 from capa_core import default_runtime
 from capa_core.shims import logical_name
+from capa_core.shims.elsewhere import tell_if_elsewhere
 
 if TYPE_CHECKING:
     from capa_apollo.settings import ApolloSettings
@@ -17,15 +19,34 @@ DEFAULT_CLUSTER = "default"
 
 
 class Space(NamedTuple):
-    """One appId and cluster in one configuration component."""
+    """One appId and cluster in one configuration component.
+
+    Attributes:
+        server: The address of the Apollo server that the program named, `""` if it named none.
+    """
 
     configuration: Configuration
     app_id: str
     cluster: str
+    server: str = ""
 
-    def view(self, namespace: str) -> ConfigurationView:
-        """Return the live view of a namespace."""
-        return self.configuration.view(**self.scope(namespace))
+    def view(self, namespace: str, *, required: bool = False) -> ConfigurationView:
+        """Return the live view of a namespace; one that does not exist is reported once, and empty.
+
+        Raises:
+            NotFoundError: It does not exist, is *required*, and the component is no Apollo server, where it may be
+                missing as it was before.
+            UnavailableError: The engine does not answer, and nothing was read from it before.
+        """
+        view = self.configuration.view(**self.scope(namespace))
+        if view.version:
+            found(self, namespace)
+            return view
+        error = missing(self, namespace)
+        if required and not is_apollos_own(self):
+            raise error
+        report(self, namespace, error)
+        return view
 
     def scope(self, namespace: str) -> dict[str, str]:
         """Return the keyword arguments of the configuration block for *namespace*."""
@@ -72,8 +93,11 @@ def space_at(url: str, app_id: str, cluster: str) -> Space:
     settings_of(runtime)  # raises for a side that cannot serve, also where an address names the component
     name = logical_name("configuration", url)
     if name is None:
-        return own_space(runtime, app_id, cluster)
-    return Space(runtime.configuration(name), app_id, cluster or DEFAULT_CLUSTER)
+        space = own_space(runtime, app_id, cluster)._replace(server=url)
+    else:
+        space = Space(runtime.configuration(name), app_id, cluster or DEFAULT_CLUSTER, url)
+    tell_if_elsewhere("configuration", space.configuration, url, go="reads of configuration go")
+    return space
 
 
 def texts(view: ConfigurationView) -> dict[str, str]:

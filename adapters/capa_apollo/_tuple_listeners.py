@@ -18,7 +18,7 @@ CONFIGURATIONS = "configurations"
 
 
 def notify(listener: TupleListener, event: ConfigChangeEvent) -> None:
-    """Call *listener* for each change: those of old keys first, then added ones; `delete` carries the old value.
+    """Call *listener* for each change: those of old keys first, then added ones; `delete` has the old value.
 
     As in the originals, an error ends the calls for this event and is logged.
     """

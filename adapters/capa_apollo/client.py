@@ -5,14 +5,18 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from capa_apollo._forks import renew_locks_after_fork
 from capa_apollo._space import DEFAULT_CLUSTER, Space, space_at, texts
+from capa_apollo._unread import report
 from capa_apollo.config import ConfigChangeEvent, subscribe_in
+from capa_core.errors import CapaError
 
 if TYPE_CHECKING:
     from capa_core.blocks.configuration import ConfigurationView, Subscription
+
+T = TypeVar("T")
 
 
 class Namespaces:
@@ -21,11 +25,18 @@ class Namespaces:
     Args:
         cache: The client's own cache: namespace → content; kept up to date until `stop`.
         shape: Returns the content for the cache from a namespace and its texts.
+        required: Whether a namespace that does not exist is an error. If not, it is reported once, and empty.
     """
 
     def __init__(
-        self, space: Callable[[], Space], cache: dict[str, Any], shape: Callable[[str, dict[str, str]], Any]
+        self,
+        space: Callable[[], Space],
+        cache: dict[str, Any],
+        shape: Callable[[str, dict[str, str]], Any],
+        *,
+        required: bool,
     ) -> None:
+        self._required = required
         self._space_of = space
         self._space: Space | None = None
         self._cache = cache
@@ -48,16 +59,29 @@ class Namespaces:
         return self._space
 
     def open(self, namespace: str) -> Any:
-        """Hold *namespace* in the cache and return its content there."""
+        """Put *namespace* into the cache and return its content there.
+
+        Raises:
+            NotFoundError: It does not exist and is required.
+            UnavailableError: The engine does not answer, and nothing was read from it before.
+        """
         with self._lock:
             if namespace not in self._cache or namespace not in self._subscriptions:
                 self._follow(namespace)
             return self._cache[namespace]
 
+    def open_or_report(self, namespace: str) -> Any:
+        """Do as `open`, but report an error of the engine once, and return `None` for it."""
+        return self._reported(self.open, namespace)
+
     def read(self, namespace: str) -> dict[str, str]:
-        """Return the texts of *namespace* straight from the engine."""
+        """Return the texts of *namespace* straight from the engine; raises as `open` does."""
         self.space.configuration.get(**self.space.scope(namespace))
-        return texts(self.space.view(namespace))
+        return texts(self.space.view(namespace, required=self._required))
+
+    def read_or_report(self, namespace: str) -> dict[str, str] | None:
+        """Do as `read`, but report an error of the engine once, and return `None` for it."""
+        return self._reported(self.read, namespace)
 
     def listen(self, listener: Callable[[ConfigChangeEvent], object]) -> None:
         """Call *listener* for changes of each namespace that is open, now or later."""
@@ -87,8 +111,17 @@ class Namespaces:
             if not self._stopped:
                 self._changed.wait(timeout_s)
 
+    def _reported(self, read: Callable[[str], T], namespace: str) -> T | None:
+        space = self.space
+        try:
+            return read(namespace)
+        except CapaError as error:
+            report(space, namespace, error)
+            return None
+
     def _follow(self, namespace: str) -> None:
         space, own = self.space, weakref.ref(self)
+        space.view(namespace, required=self._required)
 
         def follow(view: ConfigurationView) -> None:
             if (alive := own()) is not None:
@@ -149,7 +182,10 @@ class ApolloClient:
         self.config_server_url = url
         self._cache: dict[str, dict[str, str]] = {}
         self._namespaces = Namespaces(
-            lambda: space_at(url, app_id, cluster), self._cache, lambda _namespace, held: held
+            lambda: space_at(url, app_id, cluster),
+            self._cache,
+            lambda _namespace, held: held,
+            required=True,
         )
         if change_listener is not None:
             self._namespaces.listen(change_listener)
@@ -157,7 +193,12 @@ class ApolloClient:
             self._namespaces.open(namespace)
 
     def get_value(self, key: str, default_val: Any = None, namespace: str = "application") -> Any:
-        """Return the text at *key*, or *default_val*; a document's whole text is under `content`."""
+        """Return the text at *key*, or *default_val*; a document's whole text is under `content`.
+
+        Raises:
+            NotFoundError: The component has no such namespace.
+            UnavailableError: The engine does not answer, and nothing was read from it before.
+        """
         try:
             return self._cache[namespace].get(key, default_val)
         except KeyError:

@@ -188,6 +188,7 @@ def subscribe_in(
         if seen.interested_changed_keys():
             listener(seen)
 
+    space.view(namespace)  # reports a namespace that does not exist
     return space.configuration.watch(notify, **space.scope(namespace))
 
 

@@ -60,22 +60,34 @@ def config_change_listener(
             return _Method(function, wanted)  # type: ignore[return-value]
         with _lock:
             _functions.setdefault(function, []).append(wanted)
-        listen()
+            _listening.setdefault(default_runtime(), weakref.WeakSet()).add(wanted)
+        wanted.subscribe(_called(function))  # this one alone: another's mistake must not fail here
         return function
 
     return decorate
 
 
 def listen() -> None:
-    """Have every decorated function listen in the default runtime; those that do already are left as they are."""
+    """Register every decorated function in the default runtime; those that are registered already stay unchanged.
+
+    Raises:
+        InvalidArgumentError: A placeholder of one has no value. The others are registered; call again for this one.
+    """
     with _lock:
         done = _listening.setdefault(default_runtime(), weakref.WeakSet())
         new = [
             (function, one) for function, wanted in _functions.items() for one in wanted if one not in done
         ]
         done.update(one for _, one in new)
+    failures = []
     for function, one in new:
-        one.subscribe(_called(function))
+        try:
+            one.subscribe(_called(function))
+        except InvalidArgumentError as error:
+            done.discard(one)
+            failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 class _Wanted:

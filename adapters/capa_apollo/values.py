@@ -72,7 +72,7 @@ class Value:
 
     def for_parameter(self, function: Callable[..., Any], name: str) -> Value:
         """Return this value with the annotation of a parameter as its type, unless a type was given."""
-        own = Value(self.expression, self._kind, is_json=self._is_json)
+        own = type(self)(self.expression, self._kind, is_json=self._is_json)
         own._label = f"{function.__qualname__}({name}) = {self.expression!r}"
         own._annotation = lambda: typing.get_type_hints(function, include_extras=True).get(name, str)
         return own
@@ -104,7 +104,7 @@ def value(expression: str = "", kind: Any = _UNKNOWN, /, **parameters: str) -> A
         @value(retries="${http.retries:3}", host="${http.host}")    # given when the caller leaves them out
         def fetch(path, *, retries: int, host: str): ...
 
-    A change of any of the keys resolves the whole expression anew. A value that then does not fit is logged, and the
+    A change of any of the keys resolves the whole expression again. A value that then does not fit is logged, and the
     one before stays.
 
     Args:

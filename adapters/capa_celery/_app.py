@@ -1,4 +1,4 @@
-"""`Celery`: Celery's application, whose tasks travel, run and keep their results by Capa."""
+"""`Celery`: Celery's application, whose tasks are sent, run and stored by Capa."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from celery import Celery as CeleryApp
 from celery.utils.imports import instantiate
 
-from capa_celery import _fast_path
+from capa_celery import _commands, _fallback, _fast_path, _substitutes
 from capa_celery._components import Components
 
 
@@ -21,10 +21,25 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
     With `[adapters.celery] side = "legacy"` all of this is Celery's own, on these addresses.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.set_as_current:
+            _fallback.offer(self)
+
     @cached_property
     def capa(self) -> Components:
         """The Capa components that serve this application."""
         return Components(self)
+
+    @property
+    def user_options(self) -> Any:
+        """Options that the application adds to commands. Every command asks for them first: some are refused here."""
+        _commands.refuse_unserved(self)
+        return self._user_options
+
+    @user_options.setter
+    def user_options(self, options: Any) -> None:
+        self._user_options = options
 
     @cached_property
     def amqp(self) -> Any:
@@ -39,27 +54,6 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
         if self.capa.is_legacy or self.control_cls != CeleryApp.control_cls:
             return super().control
         return instantiate("capa_celery._control:Control", app=self)
-
-    @cached_property
-    def Worker(self) -> Any:  # noqa: N802 - Celery's name
-        """The worker as a program."""
-        if self.capa.is_legacy:
-            return super().Worker
-        return self.subclass_with_self("capa_celery._worker.program:Worker")
-
-    @cached_property
-    def WorkController(self) -> Any:  # noqa: N802 - Celery's name
-        """The worker to embed."""
-        if self.capa.is_legacy:
-            return super().WorkController
-        return self.subclass_with_self("capa_celery._worker.controller:WorkController")
-
-    @cached_property
-    def Beat(self) -> Any:  # noqa: N802 - Celery's name
-        """The scheduler as a program."""
-        if self.capa.is_legacy:
-            return super().Beat
-        return self.subclass_with_self("capa_celery._beat:Beat")
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """Send a task by name; the arguments are those of `celery.Celery.send_task`."""
@@ -87,6 +81,8 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
         """Return a context that gives *producer*, or one of Capa's: there is no pool to wait for."""
         if self.capa.is_legacy:
             return super().producer_or_acquire(producer)
+        # Wrong settings raise here: later, kombu would take them for a broker that is away.
+        _ = self.capa.pubsub
         return nullcontext(producer or self.own_producer)
 
     @cached_property
@@ -99,3 +95,7 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
         if self.capa.is_legacy:
             return super()._connection(url, *args, **options)
         return self.amqp.Connection(url, logical_name=self.capa.broker_name)
+
+
+_substitutes.install()
+_fallback.install(Celery)

@@ -48,6 +48,7 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
     supports_autoexpire = True
     supports_native_join = True
     supports_result_compression = True
+    supports_failure_expires = True
     persistent = True
 
     outbox: Outbox[Any] | None = None
@@ -56,6 +57,10 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
     def __init__(self, app: Celery, **kwargs: Any) -> None:
         super().__init__(app, **kwargs)
         self.thread_safe = True
+        failure_expires = app.conf.get("result_failure_expires")  # since 5.7
+        self.failure_expires = (
+            self.expires if failure_expires is None else self.prepare_expires(failure_expires, type=int)
+        )
 
     @property
     def store(self) -> State:
@@ -69,14 +74,24 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
         return self.store.get(key) if waiting is None else waiting
 
     def mget(self, keys: Iterable[str]) -> list[bytes | None]:
-        """Return the value at each of *keys*."""
+        """Return the value at each of *keys*, also those that still wait in the outbox."""
+        self._send_own()
         keys = list(keys)
         found = self.store.get_many(keys)
         return [found.get(key) for key in keys]
 
-    def set(self, key: str, value: str | bytes) -> None:
-        """Store *value* for as long as results are kept, and wake the callers that wait for it."""
-        self.store.put(key, _bytes(value), ttl=self.expires or None, notify=True)
+    def _send_own(self) -> None:
+        """Store the gathered results: no task may wait for a result that waits for the task's end."""
+        if self.outbox is not None:
+            self.outbox.send()
+
+    def set(self, key: str, value: str | bytes, expires: float | None = None) -> None:
+        """Store *value* for *expires* seconds, or as long as results are kept, and wake whoever waits for it."""
+        self.store.put(key, _bytes(value), ttl=expires or self.expires or None, notify=True)
+
+    def incr(self, key: str) -> int:
+        """Add 1 to the number at *key*, which begins with 0, and return it."""
+        return self.store.increment(key)
 
     def delete(self, key: str) -> None:
         """Delete the value at *key*."""
@@ -90,6 +105,12 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
         """Return whether `result_backend_always_retry` may try again after *exc*."""
         return isinstance(exc, CapaError) and exc.retryable
 
+    def encode_result(self, result: Any, state: str) -> Any:
+        """Return *result* as values that the serializer takes; old versions of Celery leave out a BaseException."""
+        if state in states.EXCEPTION_STATES and isinstance(result, BaseException):
+            return self.prepare_exception(result)
+        return super().encode_result(result, state)
+
     def _store_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **_: Any
     ) -> Any:
@@ -101,7 +122,8 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
             # First delivery: no other run can have stored a SUCCESS, so the read is skipped.
             self._put_success(key, value)
         else:
-            self._put_unless_success(key, value)
+            kept = self.failure_expires if state == states.FAILURE else self.expires
+            self._put_unless_success(key, value, kept or None)
         return result
 
     def _put_success(self, key: str, value: bytes) -> None:
@@ -110,7 +132,7 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
         else:
             self.set(key, value)
 
-    def _put_unless_success(self, key: str, value: bytes) -> None:
+    def _put_unless_success(self, key: str, value: bytes, ttl: float | None) -> None:
         while True:
             present = self.store.get_item(key)
             if present is not None and self.decode(present.value)["status"] == states.SUCCESS:
@@ -119,7 +141,7 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
                 self.store.put(
                     key,
                     value,
-                    ttl=self.expires or None,
+                    ttl=ttl,
                     if_etag=present.etag if present else "",
                     notify=True,
                 )
@@ -134,8 +156,13 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
         interval: float = 0.5,  # noqa: ARG002 - nothing is polled
         no_ack: bool = True,  # noqa: ARG002 - results are no messages
         on_interval: Callable[[], object] | None = None,
+        *,
+        on_message: Callable[[Any], object] | None = None,
     ) -> Any:
         """Return the task's meta as soon as it is ready.
+
+        Args:
+            on_message: Called with the meta of each state that is seen meanwhile, the last included.
 
         Raises:
             celery.exceptions.TimeoutError: It is not within *timeout*.
@@ -144,17 +171,43 @@ class CapaBackend(Chords, KeyValueStoreBackend):  # type: ignore[misc] # celery 
         end = None if timeout is None else time.monotonic() + timeout
         if task_id in self._cache:
             return self._cache[task_id]
+        self._send_own()
         while True:
             left = LONGEST_WAIT_S if end is None else min(LONGEST_WAIT_S, end - time.monotonic())
             item = self.store.wait(key, etag, timeout=max(0.0, left))
             if item is not None:
                 etag, meta = item.etag, self.decode_result(item.value)
+                if on_message:
+                    on_message(meta)
                 if meta["status"] in states.READY_STATES:
                     return self._remember(task_id, meta)
             if on_interval:
                 on_interval()
             if end is not None and time.monotonic() >= end:
                 raise CeleryTimeoutError("The operation timed out.")
+
+    def wait_for_pending(
+        self,
+        result: Any,
+        *,
+        on_interval: Callable[[], object] | None = None,
+        callback: Callable[[str, Any], object] | None = None,
+        propagate: bool = True,
+        **waiting: Any,
+    ) -> Any:
+        """Wait for *result* as `AsyncResult.get` does, and return its value or raise its error.
+
+        When it failed because a task before it did, *on_interval* raises that task's own error, as with Celery's
+        Redis backend: the body of a chord has a ChordError, and callers handle the error of the header's task.
+        """
+        self._ensure_not_eager()
+        meta = self.wait_for(result.id, on_interval=on_interval, **waiting)
+        if not meta:  # an application's own backend over this one
+            return None
+        result._maybe_set_cache(meta)
+        if on_interval and meta["status"] in states.PROPAGATE_STATES:
+            on_interval()
+        return result.maybe_throw(propagate=propagate, callback=callback)
 
     def get_many(  # noqa: PLR0917 - the arguments are Celery's
         self,

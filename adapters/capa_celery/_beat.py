@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from celery.apps.beat import Beat as CeleryBeat
 from celery.beat import Scheduler as CeleryScheduler
-from celery.worker import components
 
+from capa_core.call.loggers import named_logger
 from capa_core.errors import CapaError
 
 if TYPE_CHECKING:
     from capa_core.blocks.lock import Held
 
-logger = logging.getLogger("celery.beat")
+logger = named_logger("celery.beat")
 
-REPLACED = frozenset({None, "celery.beat:PersistentScheduler", "celery.beat.PersistentScheduler"})
-OURS = "capa_celery._beat:Scheduler"
 LEASE_S = 30.0
 STANDBY_S = 5.0
 """Seconds between two attempts of a waiting beat to acquire the lock."""
@@ -31,16 +27,22 @@ class Scheduler(CeleryScheduler):  # type: ignore[misc] # celery is not typed
     Of several beats of one application, the one that holds the lock sends, and another takes over when it is gone.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, app: Any, *args: Any, **kwargs: Any) -> None:
         self._held: Held | None = None
-        super().__init__(*args, **kwargs)
+        app.capa.check_served(beat=True)
+        super().__init__(app, *args, **kwargs)
         # Stored after each task that was sent: a crash repeats one task at most.
         self.sync_every_tasks = 1
+
+    def setup_schedule(self) -> None:
+        """Read the schedule, as beat does when it starts."""
+        self.app.capa.tell_places()
+        super().setup_schedule()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send the tasks that are due and return in how many seconds to call again."""
         if not self._leads():
-            return STANDBY_S
+            return min(STANDBY_S, float(self.max_interval))
         seconds: float = super().tick(*args, **kwargs)
         return min(LEASE_S / 3, seconds)
 
@@ -65,8 +67,13 @@ class Scheduler(CeleryScheduler):  # type: ignore[misc] # celery is not typed
 
     @property
     def info(self) -> str:
-        """The line of the banner about the schedule."""
-        return f"    . schedule -> {self.app.capa.backend_uri}"
+        """The lines of the banner about the schedule, and about the components of beat."""
+        served = self.app.capa
+        return (
+            f"    . schedule -> {served.backend_uri} ({served.state.place})\n"
+            f"    . tasks -> {served.pubsub.place}\n"
+            f"    . lock -> {served.locks.place}"
+        )
 
     @property
     def _key(self) -> str:
@@ -94,27 +101,3 @@ class Scheduler(CeleryScheduler):  # type: ignore[misc] # celery is not typed
             entry.last_run_at = datetime.fromisoformat(last_run).astimezone(self.app.timezone)
             entry.total_run_count = count
         self._heap = None
-
-
-def scheduler_for(wanted: Any) -> Any:
-    """Return the scheduler to use in place of *wanted*: Capa's in place of the one that keeps a file."""
-    return OURS if wanted in REPLACED else wanted
-
-
-class Beat(CeleryBeat):  # type: ignore[misc] # as above
-    """`celery beat` as a program."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.scheduler_cls: Any = scheduler_for(vars(self)["scheduler_cls"])
-
-
-class EmbeddedBeat(components.Beat):  # type: ignore[misc] # as above
-    """The step of `celery worker -B`."""
-
-    name = "capa.Beat"
-
-    def create(self, w: Any) -> Any:
-        """Return the service, which runs in a process of its own."""
-        w.scheduler = scheduler_for(w.scheduler)
-        return super().create(w)

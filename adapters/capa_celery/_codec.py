@@ -11,6 +11,7 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import Any
 
+from celery.exceptions import InvalidTaskError
 from kombu import compression, serialization
 from kombu.utils import json as kombu_json
 
@@ -66,9 +67,12 @@ def decode(data: bytes) -> Envelope:
     """Return the parts of a message that `encode`, or kombu, wrote.
 
     Raises:
-        ValueError: It is no such message.
+        InvalidTaskError: (celery's) It is not such a message.
     """
-    fields = kombu_json.loads(data) if MARK in data else json.loads(data)
+    try:
+        fields = kombu_json.loads(data) if MARK in data else json.loads(data)
+    except ValueError as error:
+        raise InvalidTaskError("not a task message: it is not JSON") from error
     try:
         properties = fields["properties"]
         body = fields["body"]
@@ -77,8 +81,12 @@ def decode(data: bytes) -> Envelope:
         return Envelope(
             fields["headers"], properties, body, fields["content-type"], fields["content-encoding"]
         )
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"this is no task message: {data[:80]!r}…") from error
+    except KeyError as error:
+        raise InvalidTaskError(f"not a task message: it has no {error.args[0]}") from error
+    except (TypeError, AttributeError, ValueError) as error:
+        raise InvalidTaskError(
+            "not a task message: it is not a JSON object with headers, properties and a body"
+        ) from error
 
 
 def unpack_body(envelope: Envelope, accept: set[str] | None) -> Any:

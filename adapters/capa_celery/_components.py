@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from capa_celery._errors import clean_exit_of_commands
 from capa_celery._sdk import SDK
 from capa_celery._settings import NAME, CelerySettings
+from capa_core.errors import SettingsError
 from capa_core.shims import PerRuntime, Side, current_runtime, logical_name, scheme_of
 from capa_core.shims.settings import adapter_settings
 
@@ -34,7 +35,7 @@ class Components:
 
     @property
     def pubsub(self) -> PubSub:
-        """The component that carries the tasks."""
+        """The pub/sub component of the tasks."""
         return self._once("pubsub", lambda runtime: runtime.pubsub(self.broker_name))
 
     @property
@@ -65,6 +66,44 @@ class Components:
         """
         with clean_exit_of_commands():
             return self.settings.side is Side.LEGACY
+
+    def check_served(self, *, beat: bool) -> None:
+        """Find the components of a worker, or of *beat*, which are otherwise found at their first use.
+
+        A worker acquires no lock, so that only beat needs one.
+
+        Raises:
+            SettingsError: Nothing serves some of them, or their tables are wrong; all of these are named.
+            CeleryCommandException: That in the `celery` command, which prints it.
+        """
+        errors: list[SettingsError] = []
+        for name in ("pubsub", "state", "locks") if beat else ("pubsub", "state"):
+            try:
+                getattr(self, name)
+            except SettingsError as error:
+                errors.append(error)
+        with clean_exit_of_commands():
+            if len(errors) > 1:
+                raise SettingsError("\n\n".join(map(str, errors))) from errors[0]
+            if errors:
+                raise errors[0]
+
+    def tell_places(self) -> None:
+        """Log which addresses of the application lead elsewhere than they say: see `capa_core.shims.elsewhere`."""
+        from capa_core.shims.elsewhere import tell_if_elsewhere
+
+        conf = self._app.conf
+        for address in (conf.broker_write_url, conf.broker_read_url):
+            tell_if_elsewhere("pubsub", self.pubsub, address, go="tasks go")
+        if self.stores_results:
+            tell_if_elsewhere("state", self.state, conf.result_backend, go="results go")
+
+    @property
+    def stores_results(self) -> bool:
+        """Whether results go to Capa, and not to a backend of the application's own or to none."""
+        from capa_celery._backend import CapaBackend
+
+        return isinstance(self._app.backend, CapaBackend)
 
     @property
     def broker_name(self) -> str:

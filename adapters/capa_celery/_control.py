@@ -32,7 +32,7 @@ class Control(CeleryControl):  # type: ignore[misc] # as above
         raise _unsupported_command(command)
 
     def revoke(self, task_id: Any, destination: Any = None, terminate: bool = False, **_: Any) -> None:
-        """Have workers skip a task, or a list of them, that has not begun.
+        """Revoke a task, or a list of tasks: workers skip those that have not begun.
 
         Raises:
             UnsupportedError: *terminate* is asked for, or only some workers are to know.
@@ -52,6 +52,6 @@ class Control(CeleryControl):  # type: ignore[misc] # as above
 def _unsupported_command(command: str) -> Exception:
     return unsupported(
         f"The remote control command {command!r}",
-        instead="Look at the queues and results with `capa doctor`, and stop workers with signals.",
+        instead="Inspect queues and results with `capa doctor`, and stop workers with signals.",
         section="remote-control",
     )

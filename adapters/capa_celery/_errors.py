@@ -19,25 +19,28 @@ def unsupported(part: str, *, instead: str, section: str) -> UnsupportedError:
 
 @contextmanager
 def clean_exit_of_commands() -> Iterator[None]:
-    """Let the `celery` command print an error of Capa in one line and exit with 69; elsewhere it is raised as it is."""
+    """Turn an error of Capa in the `celery` command into its text and exit code 69; elsewhere raise it unchanged."""
     try:
         yield
     except CapaError as error:
-        if not _is_in_command():
+        if command_context() is None:
             raise
-        from celery.bin.base import CeleryCommandException
+        from celery.exceptions import CeleryCommandException
         from celery.platforms import EX_UNAVAILABLE
 
         raise CeleryCommandException(message=str(error), exit_code=EX_UNAVAILABLE) from error
 
 
-def _is_in_command() -> bool:
-    """Return whether the `celery` command runs, and not a command of the application or none."""
+def command_context() -> Any:
+    """Return click's context of the `celery` command that runs; `None` in a command of the application, or in none."""
+    program = sys.modules.get("celery.bin.celery")
+    if program is None:
+        return None
     import click
 
-    program = sys.modules.get("celery.bin.celery")
     context = click.get_current_context(silent=True)
-    return program is not None and context is not None and context.find_root().command is program.celery
+    root = context and context.find_root()
+    return root if root is not None and root.command is program.celery else None
 
 
 class Outage(BaseException):

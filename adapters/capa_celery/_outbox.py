@@ -16,14 +16,14 @@ MAX_BATCH = 100
 
 
 class Outbox(Generic[T]):
-    """Gathers the results of finished tasks, stores them in one trip, and only then reports the tasks as done.
+    """Gathers the results of finished tasks, stores them in one request, and only then reports the tasks as done.
 
     A task is reported, and so acknowledged, after its result is stored: a crash in between runs it again.
     Safe for many threads.
 
     Args:
-        store: Where results go; looked up for each trip, since it may change across a fork.
-        report: Called with the finished tasks whose results are stored.
+        store: Returns the store of results; called for each request, since it may change across a fork.
+        report: Called with the finished tasks whose results are stored; with the same again if it raised.
     """
 
     def __init__(self, store: Callable[[], State], report: Callable[[list[T]], None]) -> None:
@@ -34,9 +34,10 @@ class Outbox(Generic[T]):
         self._values: dict[str, tuple[bytes, float | None]] = {}
         self._leaving: dict[str, tuple[bytes, float | None]] = {}
         self._done: list[T] = []
+        self._reporting: list[T] = []
 
     def put(self, key: str, value: bytes, ttl: float | None) -> None:
-        """Keep one result for the next trip."""
+        """Keep one result for the next request."""
         with self._lock:
             self._values[key] = (value, ttl)
 
@@ -46,37 +47,63 @@ class Outbox(Generic[T]):
         return found[0] if found else None
 
     def done(self, task: T) -> bool:
-        """Take a finished task to report with the next trip; return whether that should be made now."""
+        """Take a finished task to report with the next request; return whether that should be sent now."""
         with self._lock:
             self._done.append(task)
             return len(self._done) >= MAX_BATCH
 
+    @property
+    def unreported(self) -> list[T]:
+        """The finished tasks that are not reported yet."""
+        with self._lock:
+            return [*self._reporting, *self._done]
+
     def __bool__(self) -> bool:
         return bool(self._done or self._values)
 
-    def flush(self) -> None:
-        """Store what is gathered, then report the tasks.
+    def send(self) -> None:
+        """Store the gathered results and report none, for a task that is about to wait, such as for its own result.
 
         Raises:
-            UnavailableError: The store did not answer. All is kept for the next trip, and no task was reported.
+            UnavailableError: The store did not answer. All is kept for the next request.
+        """
+        with self._trip:
+            self._store_gathered()
+
+    def flush(self) -> None:
+        """Store the gathered results, then report the tasks.
+
+        Raises:
+            UnavailableError: The store did not answer. All is kept for the next request, and no task was reported.
         """
         if not self:
             return
         with self._trip:
             with self._lock:
-                self._leaving, self._values = self._values, {}
-                done, self._done = self._done, []
+                self._reporting, self._done = self._done, []
             try:
-                self._write(self._leaving)
+                self._store_gathered()
+                if self._reporting:
+                    self._report(self._reporting)
             except BaseException:
                 with self._lock:
-                    self._values = {**self._leaving, **self._values}
-                    self._leaving = {}
-                    self._done = done + self._done
+                    self._done = self._reporting + self._done
                 raise
-            self._leaving = {}
-        if done:
-            self._report(done)
+            finally:
+                self._reporting = []
+
+    def _store_gathered(self) -> None:
+        with self._lock:
+            self._leaving, self._values = self._values, {}
+        try:
+            if self._leaving:
+                self._write(self._leaving)
+        except BaseException:
+            with self._lock:
+                self._values = {**self._leaving, **self._values}
+                self._leaving = {}
+            raise
+        self._leaving = {}
 
     def _write(self, values: dict[str, tuple[bytes, float | None]]) -> None:
         if len(values) == 1:  # an idle worker's: a caller may be waiting, and this takes less time

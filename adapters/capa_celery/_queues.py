@@ -54,10 +54,16 @@ def bound_to(exchange: Exchange | str, routing_key: str | None, queues: Mapping[
 def engine_priority(priority: Any, scheme: str) -> int:
     """Return Capa's priority, 0 (normal) to 9 (most urgent), for a task's *priority* on a broker of *scheme*.
 
-    On Redis 0 is both the default and the most urgent: a task with any other priority is *less* urgent than the rest.
+    On Redis 0 is both the default and the most urgent: a task with any other priority is *less* urgent than the others.
     """
     level = min(9, max(0, int(priority or 0)))
     return 9 - level if _lowest_is_first(scheme) else level
+
+
+def default_priority(scheme: str) -> int | None:
+    """Return the priority that kombu writes into a message where none is given; only in AMQP there may be none."""
+    known = scheme_of(scheme)
+    return None if known is not None and known[0].system == "rabbitmq" else 0
 
 
 @cache
@@ -83,7 +89,7 @@ def _matches(binding: tuple[str, str], routing_key: str) -> bool:
 
 
 def _words_match(pattern: list[str], words: list[str]) -> bool:
-    """Match as an AMQP topic exchange does: `*` is one word, `#` any number of them, none included."""
+    """Return whether the words match as in an AMQP topic exchange: `*` is one word, `#` any number of them or none."""
     if not pattern:
         return not words
     head, rest = pattern[0], pattern[1:]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
 from collections.abc import Iterable
@@ -12,13 +11,14 @@ from typing import TYPE_CHECKING
 from celery.worker import state as worker_state
 
 from capa_celery._threads import WorkerThread
+from capa_core.call.loggers import named_logger
 from capa_core.errors import CapaError, ConflictError
 
 if TYPE_CHECKING:
     from capa_celery._app import Celery
     from capa_core import State
 
-logger = logging.getLogger("celery.capa.worker")
+logger = named_logger("celery.capa.worker")
 
 KEY = "celery-revoked"
 KEPT_S = 10_800.0
@@ -47,9 +47,9 @@ class RevocationWatch(WorkerThread):
     """Keeps Celery's own set of revoked tasks in this process up to date."""
 
     def __init__(self, app: Celery) -> None:
-        super().__init__("capa-revoked", self._watch)
-        self._app = app
         self._stopped = threading.Event()
+        super().__init__("capa-revoked", self._watch, stopping=self._stopped.is_set)
+        self._app = app
         self._etag = ""
 
     def look(self, wait_s: float = 0.0) -> None:

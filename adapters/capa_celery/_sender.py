@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import itertools
-import logging
+import reprlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from celery import signals
+from celery.exceptions import InvalidTaskError
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from capa_celery import _codec
 from capa_celery._errors import unsupported
-from capa_celery._queues import Topic, bound_to, engine_priority, topic_of
+from capa_celery._queues import Topic, bound_to, default_priority, engine_priority, topic_of
+from capa_celery._sdk import SDK
+from capa_celery._worker._checks import check_name
 from capa_core.blocks.pubsub.driver import PubSubFeature
-from capa_core.errors import CapaError
+from capa_core.call.loggers import named_logger
+from capa_core.errors import CapaError, InvalidArgumentError
+from capa_core.shims import details
 
 if TYPE_CHECKING:
     from capa_celery._amqp import AMQP
@@ -26,9 +31,9 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "application/vnd.celery.v2+json"
 EXPIRY_GRACE_S = 86_400.0
-"""Seconds that an expired task stays, so that a worker marks it as revoked and its caller does not wait in vain."""
+"""Seconds that an expired task stays, so that a worker marks it as revoked and its caller gets that result."""
 
-logger = logging.getLogger("celery.capa")
+logger = named_logger("celery.capa")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,9 @@ class Sender:
         self._serializer = conf.task_serializer
         self._compression = conf.task_compression
         self._delivery_mode = _delivery_mode(conf.task_default_delivery_mode)
+        components.tell_places()
         self._scheme = components.broker_scheme
+        self._priority_default = default_priority(self._scheme)
         self._asked: object = None
         self._has_priorities = False
         self._warned = False
@@ -86,11 +93,13 @@ class Sender:
             kombu.exceptions.EncodeError: The arguments do not fit the serializer. Nothing was published.
             OperationalError: (kombu's) the component did not take the message; its own error is chained.
             UnsupportedError: No queue is bound to this exchange and routing key. Nothing was published.
+            InvalidArgumentError: The id or name of the task is no text of 1 to 400 characters. Nothing was published.
         """
         all_headers, all_properties, body = message[0], message[1], message[2]
         if headers:
             all_headers.update(headers)
         all_properties.update(properties)
+        _check_names(body if isinstance(body, dict) else all_headers)  # protocol 1 has them in the body
         target = self._target(exchange, routing_key, queue, exchange_type)
         policy = {**self._retry_policy, **(retry_policy or {})}
         if signals.before_task_publish.receivers:
@@ -104,6 +113,7 @@ class Sender:
                 properties=all_properties,
                 retry_policy=policy,
             )
+            all_properties = dict(all_properties)  # a receiver may have kept those of the signal
         self._complete(all_properties, delivery_mode, target)
         envelope, used = _codec.pack_body(
             body, serializer or self._serializer, compression or self._compression
@@ -155,6 +165,8 @@ class Sender:
             delivery_mode = target.queue.exchange.delivery_mode
         properties["delivery_mode"] = _delivery_mode(delivery_mode) if delivery_mode else self._delivery_mode
         properties["delivery_info"] = {"exchange": _name(target.exchange), "routing_key": target.routing_key}
+        if self._priority_default is not None and properties.get("priority") is None:
+            properties["priority"] = self._priority_default
         expiration = properties.get("expiration")
         if expiration is not None:
             properties["expiration"] = str(int(expiration * 1000))
@@ -232,7 +244,7 @@ class _RetryableError(OperationalError):  # type: ignore[misc] # kombu is not ty
 
 
 def _times(message: Any, app: Any) -> tuple[float, float | None]:
-    """Return in how many seconds the task is due, and after how many it may go away."""
+    """Return the seconds until the task is due, and until it may be dropped."""
     headers = message[0] or message[2]  # protocol 1 has no headers and keeps them in the body
     eta, expires = headers.get("eta"), headers.get("expires")
     if eta is None and expires is None:
@@ -247,6 +259,19 @@ def _seconds_until(moment: str, app: Any) -> float:
     when = maybe_make_aware(maybe_iso8601(moment), app.conf.timezone)
     seconds: float = when.timestamp() - time.time()
     return seconds
+
+
+def _check_names(fields: Mapping[str, Any]) -> None:
+    """Refuse what no worker would run, since nobody would answer the caller."""
+    task_id, name = fields.get("id"), fields.get("task")
+    try:
+        check_name("id", task_id)
+        check_name("task", name)
+    except InvalidTaskError as error:
+        raise InvalidArgumentError(
+            f"task {reprlib.repr(name)} with id {reprlib.repr(task_id)} was not sent: {error}. "
+            f"{details(SDK, 'malformed-messages')}"
+        ) from error
 
 
 def _delivery_mode(mode: Any) -> int:

@@ -21,8 +21,9 @@ class CelerySettings(AdapterSettings):
             its lease, so this need not be longer than the longest task.
         early_acks: Obey `acks_late=False`: such a task is removed from its queue before it starts, so
             it runs at most once, and is lost if its worker dies.
-        max_worker_losses: How many times a task may take its worker process down before it is marked as failed
-            with `WorkerLostError`, so that one bad task cannot kill processes without end.
+        max_worker_losses: How many times a task may take its process down before it is marked as failed with
+            `WorkerLostError` and becomes a dead letter, so that one bad task cannot kill processes without end.
+            With 1, the beginning of each task costs a request to the state component, and its end another.
     """
 
     lease_s: float = Field(default=30.0, ge=1, le=43_200)

@@ -6,11 +6,13 @@ Task messages do not pass here: `_sender` and the worker use pub/sub directly, w
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import Empty
 from typing import Any
 
 from kombu import Connection as KombuConnection
+from kombu.exceptions import ChannelError
 from kombu.transport import base, virtual
 from kombu.utils import json as kombu_json
 
@@ -19,9 +21,11 @@ from capa_celery._queues import GROUP
 from capa_celery._sender import CONTENT_TYPE
 from capa_core import default_runtime
 from capa_core.blocks.pubsub import Intake, Message
-from capa_core.errors import CapaError
+from capa_core.errors import CapaError, DeadlineError, ExhaustedError, UnavailableError
 
 OPTION = "capa_logical_name"
+PASSING = (UnavailableError, DeadlineError, ExhaustedError)
+"""The errors that a retry may help."""
 
 LEASE_S = 30.0
 """Renewed for as long as the channel is open: the messages of a killed process come back after it."""
@@ -43,7 +47,8 @@ class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
         return default_runtime().pubsub(self.connection.client.transport_options[OPTION])
 
     def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
-        self._pubsub.publish(queue, _dumps(message), content_type=CONTENT_TYPE, raw=True)
+        with _refusals_as_channel_errors():
+            self._pubsub.publish(queue, _dumps(message), content_type=CONTENT_TYPE, raw=True)
 
     def _put_fanout(self, exchange: str, message: object, routing_key: str, **_: Any) -> None:  # noqa: ARG002
         raise unsupported(
@@ -55,7 +60,9 @@ class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
     def _get(self, queue: str, timeout: float | None = None) -> Any:
         intake = self._intakes.get(queue)
         if intake is None:
-            intake = self._intakes[queue] = self._pubsub.intake(queue, GROUP, lease=LEASE_S, raw=True)
+            with _refusals_as_channel_errors():
+                intake = self._pubsub.intake(queue, GROUP, lease=LEASE_S, raw=True)
+            self._intakes[queue] = intake
         received = intake.receive(1, timeout or 0.0)
         if not received:
             raise Empty
@@ -72,7 +79,7 @@ class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
         self._settle(delivery_tag, Intake.ack)
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Hand a message back, or drop it."""
+        """Requeue a message, or drop it."""
         self.qos._delivered.pop(delivery_tag, None)
         self._settle(delivery_tag, Intake.nack if requeue else Intake.ack)
 
@@ -82,32 +89,34 @@ class Channel(virtual.Channel):  # type: ignore[misc] # kombu is not typed
             settle(held[0], [held[1]])
 
     def _purge(self, queue: str) -> int:
-        return int(self._pubsub.purge(queue))
+        with _refusals_as_channel_errors():
+            return int(self._pubsub.purge(queue))
 
     def _size(self, queue: str) -> int:
-        return int(self._pubsub.depth(queue, GROUP))
+        with _refusals_as_channel_errors():
+            return int(self._pubsub.depth(queue, GROUP))
 
     def _queue_bind(self, *_: Any) -> None:
         """Bindings are kept by kombu, for this process."""
 
     def _new_queue(self, queue: str, **_: Any) -> None:
-        """Topics come into being by use."""
+        """Do nothing: topics are created by use."""
 
     def _has_queue(self, queue: str, **_: Any) -> bool:  # noqa: ARG002
         return True
 
     def _delete(self, queue: str, *_: Any, **__: Any) -> None:
-        self._pubsub.purge(queue)
+        self._purge(queue)
 
     def close(self) -> None:
-        """Hand back messages that were received and not settled."""
+        """Release messages that were received and not settled."""
         super().close()
         while self._intakes:
             self._intakes.popitem()[1].close()
 
 
 class Transport(virtual.Transport):  # type: ignore[misc] # kombu is not typed
-    """The transport of every connection that a Capa application hands out."""
+    """The transport of every connection of a Capa application."""
 
     Channel = Channel
     driver_type = "capa"
@@ -119,8 +128,9 @@ class Transport(virtual.Transport):  # type: ignore[misc] # kombu is not typed
     implements = virtual.Transport.implements.extend(
         asynchronous=False, exchange_type=frozenset({"direct", "topic", "fanout"})
     )
-    connection_errors = (*base.Transport.connection_errors, CapaError)
-    channel_errors = (*base.Transport.channel_errors, CapaError)
+    # Refusals are in neither: kombu's callers would try again for ever, or report them as a broker that is away.
+    connection_errors = (*base.Transport.connection_errors, *PASSING)
+    channel_errors = base.Transport.channel_errors
 
     def __init__(self, client: KombuConnection, **kwargs: Any) -> None:
         super().__init__(client, **kwargs)
@@ -150,6 +160,20 @@ class Connection(KombuConnection):  # type: ignore[misc] # kombu is not typed
     def clone(self, **_: Any) -> Connection:
         """Return another connection to the same component."""
         return Connection(self.legacy_url, logical_name=self.transport_options[OPTION])
+
+
+@contextmanager
+def _refusals_as_channel_errors() -> Iterator[None]:
+    """Raise kombu's error for an argument that the component refuses, such as an empty name of a queue.
+
+    Errors that a retry may help are left unchanged: they are among the transport's `connection_errors`.
+    """
+    try:
+        yield
+    except CapaError as error:
+        if error.retryable:
+            raise
+        raise ChannelError(str(error)) from error
 
 
 def _dumps(message: dict[str, Any]) -> bytes:

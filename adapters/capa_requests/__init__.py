@@ -22,7 +22,6 @@ from requests import (
     ConnectionError,  # noqa: A004 - the original's name
     ConnectTimeout,
     HTTPError,
-    JSONDecodeError,
     PreparedRequest,
     ReadTimeout,
     Request,
@@ -44,6 +43,7 @@ from capa_requests.sessions import Session, session
 if TYPE_CHECKING:
     # Arguments as the original declares them.
     from requests import FileModeWarning as FileModeWarning
+    from requests import JSONDecodeError as JSONDecodeError  # noqa: TC004 - the original has it from 2.27 on
     from requests import __version__ as __version__
     from requests import delete, get, head, options, patch, post, put, request
     from requests import exceptions as exceptions
@@ -77,5 +77,8 @@ __all__ = [
     "session",
     "utils",
 ]
+
+if not hasattr(_original, "JSONDecodeError"):
+    __all__.remove("JSONDecodeError")  # noqa: PYI056 - type checkers see the newest original
 
 shims.mirror(__name__, _original)

@@ -1,6 +1,6 @@
 """Proxies, CA bundle and netrc logins of the process's environment, found once for each state of it.
 
-The original reads proxies, the CA bundle and netrc anew for each request, which costs more than the exchange
+The original reads proxies, the CA bundle and netrc again for each request, which costs more than the exchange
 with the server. The answers depend on nothing but the variables of the process (and on the netrc file), so
 they are kept for as long as those are the same: comparing the variables takes 2 µs.
 """
@@ -21,7 +21,7 @@ _ONLY_VARIABLES = requests.utils.getproxies is urllib.request.getproxies_environ
 _MOST_HOSTS = 1024
 
 
-class _Snapshot:
+class Snapshot:
     """The answers that hold while the variables are equal to *variables*."""
 
     def __init__(self, variables: Mapping[Any, Any]) -> None:
@@ -36,10 +36,10 @@ class _Snapshot:
         self.logins: dict[str, tuple[str, str] | None] = {}
 
 
-_snapshot: _Snapshot | None = None
+_snapshot: Snapshot | None = None
 
 
-def _present() -> _Snapshot | None:
+def present() -> Snapshot | None:
     """Return the answers for the environment as it is now, or `None` when a change would go unseen."""
     global _snapshot  # noqa: PLW0603 - one for the process
     # The mapping below os.environ: reading through os.environ decodes every variable, at 20 times the cost.
@@ -47,17 +47,17 @@ def _present() -> _Snapshot | None:
     if variables is None or not _ONLY_VARIABLES:
         return None
     if _snapshot is None or _snapshot.variables != variables:
-        _snapshot = _Snapshot(dict(variables))
+        _snapshot = Snapshot(dict(variables))
     return _snapshot
 
 
-def proxies_for(url: str, origin: str) -> dict[str, str]:
+def proxies_for(snapshot: Snapshot | None, url: str, origin: str) -> dict[str, str]:
     """Return the proxies that the environment sets for *url*, as a new dictionary.
 
     Args:
+        snapshot: From `present`, as for the functions below.
         origin: Scheme, host and port of *url*: all of it that matters here.
     """
-    snapshot = _present()
     if snapshot is None:
         return requests.sessions.get_environ_proxies(url)
     if not snapshot.has_proxies:
@@ -70,25 +70,23 @@ def proxies_for(url: str, origin: str) -> dict[str, str]:
     return dict(known)
 
 
-def ca_bundle() -> str | None:
+def ca_bundle(snapshot: Snapshot | None) -> str | None:
     """Return the CA bundle that the environment names, if it does."""
-    snapshot = _present()
     if snapshot is None:
         return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     return snapshot.ca_bundle
 
 
-def netrc_auth(url: str, origin: str) -> tuple[str, str] | None:
+def netrc_auth(snapshot: Snapshot | None, url: str, origin: str) -> tuple[str, str] | None:
     """Return the login that a netrc file has for the host of *url*, as the original finds it.
 
     Args:
         origin: Scheme, host and port of *url*.
     """
-    snapshot = _present()
     if snapshot is None:
         return requests.sessions.get_netrc_auth(url)
     for path in snapshot.netrc_files:
-        # Mostly there is none, and an exception for that costs as much as all the rest here.
+        # Mostly there is none, and an exception for that costs as much as all other steps here.
         if not os.access(path, os.F_OK):
             continue
         found = os.stat(path)  # noqa: PTH116 - half the cost
@@ -98,7 +96,7 @@ def netrc_auth(url: str, origin: str) -> tuple[str, str] | None:
 
 
 def _netrc_login(
-    snapshot: _Snapshot, version: tuple[Any, ...], url: str, origin: str
+    snapshot: Snapshot, version: tuple[Any, ...], url: str, origin: str
 ) -> tuple[str, str] | None:
     if snapshot.netrc_version != version or len(snapshot.logins) >= _MOST_HOSTS:
         snapshot.netrc_version, snapshot.logins = version, {}

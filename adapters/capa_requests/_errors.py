@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import requests.adapters
 import urllib3.exceptions
-from requests import exceptions
 from requests.models import PreparedRequest
+
+#: Names are looked up in the original's module at each failure, where they may have been replaced.
+_theirs: Any = requests.adapters
 
 
 def as_requests_error(error: Exception, request: PreparedRequest) -> Exception:
     """Return the exception that the original raises when sending *request* fails with *error*; often *error* itself."""
-    if isinstance(error, urllib3.exceptions.MaxRetryError):
+    if isinstance(error, _theirs.ProtocolError | OSError):
+        return _made(_theirs.ConnectionError, error, request)
+    if isinstance(error, _theirs.MaxRetryError):
         return _exhausted(error, request)
-    kinds: tuple[tuple[type | tuple[type, ...], type[exceptions.RequestException]], ...] = (
-        ((urllib3.exceptions.ProtocolError, OSError), exceptions.ConnectionError),
-        (urllib3.exceptions.ClosedPoolError, exceptions.ConnectionError),
-        (urllib3.exceptions.SSLError, exceptions.SSLError),
-        (urllib3.exceptions.ReadTimeoutError, exceptions.ReadTimeout),
-        (urllib3.exceptions.InvalidHeader, exceptions.InvalidHeader),
+    kinds = (
+        (_theirs.ClosedPoolError, _theirs.ConnectionError),
+        (urllib3.exceptions.SSLError, _theirs.SSLError),
+        (_theirs.ReadTimeoutError, _theirs.ReadTimeout),
+        (urllib3.exceptions.InvalidHeader, _theirs.InvalidHeader),
     )
     for kind, translated in kinds:
         if isinstance(error, kind):
-            return translated(error, request=request)
+            return _made(translated, error, request)
     return error
 
 
-def _exhausted(error: urllib3.exceptions.MaxRetryError, request: PreparedRequest) -> Exception:
+def _exhausted(error: Any, request: PreparedRequest) -> Exception:
     reason = error.reason
-    translated: type[exceptions.RequestException] = exceptions.ConnectionError
-    if isinstance(reason, urllib3.exceptions.ConnectTimeoutError):
-        if not isinstance(reason, urllib3.exceptions.NewConnectionError):
-            translated = exceptions.ConnectTimeout
-    elif isinstance(reason, urllib3.exceptions.ResponseError):
-        translated = exceptions.RetryError
+    translated = _theirs.ConnectionError
+    if isinstance(reason, _theirs.ConnectTimeoutError) and not isinstance(reason, _theirs.NewConnectionError):
+        return _made(_theirs.ConnectTimeout, error, request)
+    if isinstance(reason, _theirs.ResponseError):
+        translated = _theirs.RetryError
     elif isinstance(reason, urllib3.exceptions.SSLError):
-        translated = exceptions.SSLError
-    return translated(error, request=request)
+        translated = _theirs.SSLError
+    return _made(translated, error, request)
+
+
+def _made(kind: Any, error: Exception, request: PreparedRequest) -> Exception:
+    made: Exception = kind(error, request=request)
+    return made

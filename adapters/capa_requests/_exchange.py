@@ -12,7 +12,7 @@ class Exchange(NamedTuple):
     Attributes:
         target: Path and query, encoded.
         chunked: Whether the body goes out in pieces, each with its length.
-        ends_at: The moment by which all must be done; it replaces the two timeouts.
+        ends_at: The moment by which all must be done, with any values of the two timeouts.
         repeatable: Whether the server may see it twice.
         shared: Whether connections are shared by unrelated calls: none of them may fail because of a connection
             that another one used.

@@ -20,14 +20,12 @@ from urllib3.util import SKIP_HEADER
 from urllib3.util.response import assert_header_parsing
 
 from capa_requests._exchange import Exchange
-from capa_requests._reading import WireResponse
+from capa_requests._reading import WireResponse, arm
 from capa_requests._urllib3 import accepted
 
 #: The value may not begin with a space, nor hold control characters or characters outside Latin-1.
-_HEAD = re.compile(
-    r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ /[!-~]* HTTP/1\.1\r\n"
-    r"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: (?:[!-~\x80-\xff][\t -~\x80-\xff]*)?\r\n)+"
-)
+_HEADERS = re.compile(r"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: (?:[!-~\x80-\xff][\t -~\x80-\xff]*)?\r\n)+")
+_REQUEST_LINE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ /[!-~]* HTTP/1\.1\r\n")
 _BODY_NOT_EXPECTED = {"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT"}
 #: The connection would add these itself.
 _EXPECTED = {"user-agent", "accept-encoding"}
@@ -51,18 +49,37 @@ def message(connection: Any, request: Exchange) -> tuple[bytes, bytes] | None:
 
 
 def _head(connection: Any, request: Exchange, headers: dict[str, tuple[str, Any]]) -> bytes | None:
-    lines = [f"{request.method} {request.target} HTTP/1.1\r\n"]
-    if "host" not in headers:
-        lines.append(f"Host: {_host(connection)}\r\n")
-    for name, value in headers.values():
+    line = f"{request.method} {request.target} HTTP/1.1\r\n"
+    if _REQUEST_LINE.fullmatch(line) is None:
+        return None
+    host = None if "host" in headers else _host(connection)
+    fields = _fields((host, *headers.values()))
+    return None if fields is None else line.encode("ascii") + fields
+
+
+#: The last headers and their bytes: mostly those of a session, call for call.
+_last: tuple[tuple[Any, ...], bytes] | None = None
+
+
+def _fields(given: tuple[Any, ...]) -> bytes | None:
+    """Return the bytes of a host, if there is one, and of headers as pairs; `None` if they are not plain."""
+    global _last  # noqa: PLW0603 - one assignment, so that threads see a whole pair
+    last = _last
+    if last is not None and last[0] == given:
+        return last[1]
+    host, *pairs = given
+    lines = [] if host is None else [f"Host: {host}\r\n"]
+    for name, value in pairs:
         if type(value) is not str:
             return None
         lines.append(f"{name}: {value}\r\n")
-    head = "".join(lines)
+    text = "".join(lines)
     # A value with a line break in it could pass for two headers.
-    if head.count("\n") != len(lines) or not _HEAD.fullmatch(head) or SKIP_HEADER in head:
+    if text.count("\n") != len(lines) or not _HEADERS.fullmatch(text) or SKIP_HEADER in text:
         return None
-    return head.encode("latin-1") + b"\r\n"
+    fields = text.encode("latin-1") + b"\r\n"
+    _last = (given, fields)
+    return fields
 
 
 def _host(connection: Any) -> str:
@@ -82,7 +99,7 @@ def send(connection: Any, parts: tuple[bytes, bytes]) -> None:
     if connection.sock is None:
         connection.connect()
     else:
-        connection.sock.settimeout(connection.timeout)
+        arm(connection.sock, connection.timeout)
     head, body = parts
     if len(body) <= _SMALL:
         connection.send(head + body)
@@ -98,10 +115,10 @@ def receive(connection: Any, request: Exchange) -> HTTPResponse:
         http.client.HTTPException: The bytes received are not HTTP.
         OSError: The connection broke or timed out.
     """
-    sock = connection.sock
+    sock, idle_s = connection.sock, connection.timeout
     if request.ends_at is None:
-        sock.settimeout(connection.timeout)
-    answer = WireResponse(sock, 0, request.method)
+        arm(sock, idle_s)
+    answer = WireResponse(sock, 0, request.method, idle_s=idle_s)
     try:
         answer.begin()
         raw = _wrapped(answer, sock, request)
@@ -131,8 +148,8 @@ def _wrapped(answer: WireResponse, sock: Any, request: Exchange) -> HTTPResponse
 
 
 def _headers(answer: WireResponse, request: Exchange) -> HTTPHeaderDict:
-    if answer.plain_headers:
-        return _collected(answer.headers.raw_items())
+    if answer.plain_headers is not None:
+        return _collected(answer.plain_headers)
     try:
         assert_header_parsing(answer.headers)
     except (HeaderParsingError, TypeError) as error:

@@ -28,6 +28,7 @@ _VALID = re.compile(r"[^:\s][^:\r\n]*\n(?:\S[^\r\n]*)?(?:\n[^:\s][^:\r\n]*\n(?:\
 
 def prepare(
     session: _original.Session,
+    environment: _environment.Snapshot | None,
     method: str,
     url: str,
     *,
@@ -41,6 +42,9 @@ def prepare(
     hooks: Any,
 ) -> PreparedRequest | None:
     """Return the result of `session.prepare_request`, or `None` when the original should do it.
+
+    Args:
+        environment: The answers of the environment, from `_environment.present`.
 
     Raises:
         RequestException: The original raises it for the same arguments.
@@ -58,7 +62,7 @@ def prepare(
     _prepare_cookies(prepared, cookies, session.cookies)
     prepared.prepare_body(data or {}, files or [], json)
     if session.trust_env and not auth and not session.auth:
-        auth = _environment.netrc_auth(url, plain.origin)
+        auth = _environment.netrc_auth(environment, url, plain.origin)
     auth = _theirs.merge_setting(auth, session.auth)
     if auth is not None:  # a plain URL has no user in it to take the place of None
         prepared.prepare_auth(auth, url)
@@ -93,13 +97,25 @@ def _prepare_headers(prepared: PreparedRequest, headers: Any, session_headers: A
     return True
 
 
+#: The last headers that were valid: mostly those of a session, call for call.
+_last_valid = ""
+
+
 def _valid(headers: Any) -> bool:
     """Return whether all headers are plain text without anything that the original would refuse."""
+    global _last_valid  # noqa: PLW0603 - one assignment
     try:
         text = "\n".join(chain.from_iterable(headers._store.values()))
     except TypeError:  # bytes, or no header at all
         return False
-    return text.count("\n") == 2 * len(headers) - 1 and _VALID.fullmatch(text) is not None
+    if text.count("\n") != 2 * len(headers._store) - 1:
+        return False
+    if text == _last_valid:
+        return True
+    if _VALID.fullmatch(text) is None:
+        return False
+    _last_valid = text
+    return True
 
 
 def _prepare_cookies(prepared: PreparedRequest, cookies: Any, jar: Any) -> None:

@@ -11,6 +11,7 @@ import http.client
 import io
 import re
 from socket import socket
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, cast
 
 from capa_requests import _deadline
@@ -18,18 +19,40 @@ from capa_requests import _deadline
 #: For names of `http.client` that its stubs leave out.
 _limits: Any = http.client
 
-_PLAIN_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\r\n]*)\r\n")
+_LINE = r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\r\n]*)\r\n"
+_PLAIN_LINE = re.compile(_LINE)
+_PLAIN_LINES = re.compile(rf"(?:{_LINE})*")
+
+#: The end of a block whose last line is not there: `find` says -1, and the line has four bytes.
+_NOT_FOUND = 3
+
+#: The share of a wait by which the timeout of a socket may differ from it: setting it is a system call.
+_SLACK = 0.01
+
+
+def arm(sock: socket, seconds: float | None) -> None:
+    """Let each operation on *sock* wait for *seconds*, to the hundredth part; `None` waits without limit."""
+    present = _timeout_of(sock)
+    if present is None or seconds is None or abs(present - seconds) > seconds * _SLACK:
+        sock.settimeout(seconds)
+
+
+def _timeout_of(sock: socket) -> float | None:
+    """Return the timeout of *sock*; `None` also for one that does not say it, as urllib3's over pyOpenSSL."""
+    read = getattr(sock, "gettimeout", None)
+    return None if read is None else read()
 
 
 class DeadlineReader(io.RawIOBase):
     """A socket's raw reader that gives each read only the time that is left."""
 
-    def __init__(self, sock: socket, ends_at: float) -> None:
-        """Read from *sock* until the moment *ends_at*."""
+    def __init__(self, sock: socket, ends_at: float, idle_s: float | None) -> None:
+        """Read from *sock* until the moment *ends_at*, each time for *idle_s* at most."""
         # By position: fake sockets of tests have another name for it.
         self._raw = sock.makefile("rb", 0)
         self._socket = sock
         self._ends_at: float | None = ends_at
+        self._idle_s = idle_s
 
     def readable(self) -> bool:
         """Return true."""
@@ -42,12 +65,12 @@ class DeadlineReader(io.RawIOBase):
             TimeoutError: The moment has come.
         """
         if self._ends_at is not None:
-            self._socket.settimeout(_deadline.left_s(self._ends_at))
+            arm(self._socket, _deadline.at_most(self._idle_s, _deadline.left_s(self._ends_at)))
         return self._raw.readinto(buffer)
 
-    def wait_at_most(self, seconds: float | None) -> None:
-        """From now on let each read wait for *seconds*, for as many reads as it takes."""
-        self._ends_at = None
+    def wait_at_most(self, seconds: float | None, ends_at: float | None) -> None:
+        """From now on let each read wait for *seconds*, for as many reads as it takes until the moment *ends_at*."""
+        self._idle_s, self._ends_at = seconds, ends_at
         self._socket.settimeout(seconds)
 
     def fileno(self) -> int:
@@ -88,13 +111,26 @@ class WireResponse(_HTTPResponse):
     """An `http.client.HTTPResponse` that reads its head itself, within the deadline of the call in progress."""
 
     def __init__(
-        self, sock: socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
+        self,
+        sock: socket,
+        debuglevel: int = 0,
+        method: str | None = None,
+        url: str | None = None,
+        *,
+        idle_s: float | EllipsisType | None = ...,
     ) -> None:
-        """Prepare to read the answer to a request with *method* from *sock*."""
-        #: Whether each header was one line of a name, a colon and a value.
-        self.plain_headers = False
+        """Prepare to read the answer to a request with *method* from *sock*.
+
+        Args:
+            idle_s: Seconds for each read, if the call in progress has a deadline; left out, the timeout of *sock*.
+        """
+        #: The headers, if each was one line of a name, a colon and a value.
+        self.plain_headers: list[tuple[str, str]] | None = None
         ends_at = _deadline.ends_at()
-        source: Any = sock if ends_at is None else _Makefile(DeadlineReader(sock, ends_at))
+        source: Any = sock
+        if ends_at is not None:
+            idle = _timeout_of(sock) if isinstance(idle_s, EllipsisType) else idle_s
+            source = _Makefile(DeadlineReader(sock, ends_at, idle))
         super().__init__(source, debuglevel, method, url)
 
     def begin(self) -> None:
@@ -123,20 +159,37 @@ class WireResponse(_HTTPResponse):
         self._set_framing()
 
     def _read_headers(self) -> http.client.HTTPMessage:
-        lines = self._header_lines()
+        block = self._buffered_block()
+        if block is None:
+            block = b"".join(self._header_lines())
+        text = block.decode("iso-8859-1")
+        lines = text[:-2]
+        if not text.endswith("\r\n") or _PLAIN_LINES.fullmatch(lines) is None:
+            return http.client.parse_headers(io.BytesIO(block))
         message: Any = http.client.HTTPMessage()
-        for line in lines[:-1]:
-            found = _PLAIN_LINE.fullmatch(line)
-            if found is None:
-                return http.client.parse_headers(io.BytesIO(b"".join(lines)))
-            message.set_raw(found[1].decode("ascii"), found[2].decode("iso-8859-1"))
+        self.plain_headers = _PLAIN_LINE.findall(lines)
+        for name, value in self.plain_headers:
+            message.set_raw(name, value)
         message.set_payload("")
-        self.plain_headers = True
         return cast("http.client.HTTPMessage", message)
+
+    def _buffered_block(self) -> bytes | None:
+        """Read the rest of the head at once, if it has arrived; else, and if it is over a limit, leave it unread."""
+        fp: Any = self.fp
+        if type(fp) is not io.BufferedReader:
+            return None
+        buffered = fp.peek()
+        end = 2 if buffered.startswith(b"\r\n") else buffered.find(b"\r\n\r\n") + 4
+        if end == _NOT_FOUND or end > _limits._MAXLINE:
+            return None
+        if buffered.count(b"\n", 0, end) > _limits._MAXHEADERS:
+            return None
+        block: bytes = fp.read(end)
+        return block
 
     def _header_lines(self) -> list[bytes]:
         """Read lines up to the one that ends the head, or the end of the stream."""
-        # Read anew for each response: applications raise these two limits (HTTPie has an option for it).
+        # Read for each response: applications raise these two limits (HTTPie has an option for it).
         longest, most = _limits._MAXLINE, _limits._MAXHEADERS
         lines: list[bytes] = []
         while True:
@@ -149,13 +202,25 @@ class WireResponse(_HTTPResponse):
             if line in {b"\r\n", b"\n", b""}:
                 return lines
 
+    def _first_of_each(self) -> Any:
+        """Return the first header of each name: a mapping from names in lower case."""
+        if self.plain_headers is None:
+            return self.headers
+        return {name.lower(): value for name, value in reversed(self.plain_headers)}
+
     def _set_framing(self) -> None:
-        encoding = self.headers.get("transfer-encoding")
+        fields = self._first_of_each()
+        encoding = fields.get("transfer-encoding")
         self.chunked = bool(encoding and encoding.lower() == "chunked")
         if self.chunked:
             self.chunk_left = None
-        self.will_close = self._check_close()
-        self.length = None if self.chunked else _length(self.headers.get("content-length"))
+        connection = fields.get("connection")
+        # As the original's, whose other cases are for the versions before 1.1.
+        closes = (
+            bool(connection and "close" in connection.lower()) if self.version == 11 else self._check_close()
+        )
+        self.will_close = closes
+        self.length = None if self.chunked else _length(fields.get("content-length"))
         bodyless = self.status in {204, 304} or 100 <= self.status < 200 or self._method == "HEAD"
         if bodyless:
             self.length = 0
@@ -173,8 +238,8 @@ def _length(value: str | None) -> int | None:
     return length if length >= 0 else None
 
 
-def unbind(body: Any, idle_s: float | None) -> None:
-    """Let the body of the answer *body* be read beyond the deadline, each read waiting up to *idle_s*."""
+def unbind(body: Any, idle_s: float | None, ends_at: float | None) -> None:
+    """Let *body* be read beyond the deadline, until *ends_at*, each read waiting up to *idle_s*; `None` is no limit."""
     reader = getattr(getattr(body, "fp", None), "raw", None)
     if isinstance(reader, DeadlineReader):
-        reader.wait_at_most(idle_s)
+        reader.wait_at_most(idle_s, ends_at)

@@ -14,10 +14,17 @@ from requests.utils import get_encoding_from_headers
 from urllib3._collections import HTTPHeaderDict
 from urllib3.response import HTTPResponse
 
+from capa_requests import _originals
 from capa_requests._reading import WireResponse
 from capa_requests._service_response import ServiceResponse
 
 _COOKIES = {"set-cookie", "set-cookie2"}
+
+_encodings: dict[str | None, str | None] = {}
+_MOST_CONTENT_TYPES = 256
+
+#: A longer body is read in pieces: its length is only a claim of the server.
+_PIECE_BYTES = 1 << 20
 
 
 def build(
@@ -31,7 +38,7 @@ def build(
     response: Any = Response()
     response.status_code = raw.status
     response.headers = _headers(raw) if headers is None else headers
-    response.encoding = get_encoding_from_headers(response.headers)
+    response.encoding = _encoding(response.headers)
     response.raw = raw
     response.reason = raw.reason
     response.url = request.url
@@ -41,6 +48,18 @@ def build(
     response.request = request
     response.connection = adapter
     return cast("Response", response)
+
+
+def _encoding(headers: CaseInsensitiveDict[str]) -> str | None:
+    """Return the same as `get_encoding_from_headers`, which depends on the content type alone."""
+    content_type = headers.get("content-type")
+    try:
+        return _encodings[content_type]
+    except KeyError:
+        if len(_encodings) >= _MOST_CONTENT_TYPES:
+            _encodings.clear()
+        encoding = _encodings[content_type] = get_encoding_from_headers(headers)
+        return encoding
 
 
 def _headers(raw: Any) -> CaseInsensitiveDict[str]:
@@ -81,7 +100,7 @@ def read(response: Any) -> None:
         response.content  # noqa: B018 - the property reads the body
         return
     try:
-        response._content = raw.read(decode_content=True)
+        response._content = _whole(raw)
     except urllib3.exceptions.ProtocolError as error:
         raise exceptions.ChunkedEncodingError(error) from error
     except urllib3.exceptions.DecodeError as error:
@@ -91,6 +110,34 @@ def read(response: Any) -> None:
     except urllib3.exceptions.SSLError as error:
         raise exceptions.SSLError(error) from error
     response._content_consumed = True
+
+
+def _whole(raw: Any) -> bytes:
+    if (raw.length_remaining or 0) <= _PIECE_BYTES:
+        is_plain = raw.length_remaining is not None and "content-encoding" not in raw.headers
+        body: bytes = (
+            _plain(raw) if is_plain and _originals.READING.unchanged() else raw.read(decode_content=True)
+        )
+        return body
+    pieces = []
+    while piece := raw.read(_PIECE_BYTES, decode_content=True):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _plain(raw: Any) -> bytes:
+    """Do as `raw.read()` for a body of known length that is not encoded."""
+    raw._init_decoder()
+    try:
+        body: bytes = raw._fp.read()
+    except Exception:
+        with raw._error_catcher():  # which names it, and closes what is broken
+            raise
+    raw._fp_bytes_read += len(body)
+    raw.length_remaining -= len(body)
+    if raw._fp.isclosed():
+        raw.release_conn()
+    return body
 
 
 def _readable_at_once(raw: Any) -> bool:

@@ -8,8 +8,8 @@ SDK = Sdk(
     name="requests",
     extra="requests",
     root="requests",
-    versions=">=2.32.3,<3",
-    dependencies={"urllib3": ">=2"},
+    versions=">=2.25,<3",
+    dependencies={"urllib3": ">=1.26"},
     sides=("capa", "legacy"),
     settings="capa_requests._settings_table:RequestsSettings",
 )

@@ -11,6 +11,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3._collections import HTTPHeaderDict
 from urllib3.response import HTTPResponse
 
+from capa_requests import _deadline
 from capa_requests._urllib3 import accepted
 
 if TYPE_CHECKING:
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 
 class _Pieces(io.RawIOBase):
-    """A body that comes in pieces, as a file."""
+    """A body that comes in pieces, as a file; it must come until the moment *ends_at*, if there is one."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, pieces: Iterator[bytes], ends_at: float | None) -> None:
         self._pieces = pieces
+        self._ends_at = ends_at
         self._left = b""
 
     def readable(self) -> bool:
@@ -29,6 +31,8 @@ class _Pieces(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while not self._left:
+            if self._ends_at is not None:
+                _deadline.left_s(self._ends_at)
             piece = next(self._pieces, None)
             if piece is None:
                 return 0
@@ -66,23 +70,32 @@ class ServiceResponse(HTTPResponse):
     So it is built when an attribute of it is first read.
     """
 
-    def __init__(self, answer: InvocationResponse, *, method: str, target: str) -> None:
-        """Wrap *answer* to a request for *target*."""
+    def __init__(
+        self, answer: InvocationResponse, *, method: str, target: str, ends_at: float | None = None
+    ) -> None:
+        """Wrap *answer* to a request for *target*; a body in pieces must come until the moment *ends_at*."""
         self.without_cookies = False
         self.status, self.reason = answer.status, answer.reason
         self._answer = answer
         self._asked = (method, target)
+        self._ends_at = ends_at
         self._taken = False
 
     def __getattr__(self, name: str) -> Any:
         if "_fp" in self.__dict__ or "_asked" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self._build()
+        self.build()
         return getattr(self, name)
 
-    def _build(self) -> None:
+    def build(self) -> None:
+        """Build urllib3's response now.
+
+        Raises:
+            urllib3.exceptions.InvalidHeader: The answer has lengths that differ.
+        """
         answer, (method, target) = self._answer, self._asked
-        body = io.BytesIO(answer.body) if answer.stream is None else io.BufferedReader(_Pieces(answer.stream))
+        pieces = None if answer.stream is None else _Pieces(answer.stream, self._ends_at)
+        body = io.BytesIO(answer.body) if pieces is None else io.BufferedReader(pieces)
         super().__init__(
             body=body,
             headers=HTTPHeaderDict(answer.headers),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from requests import exceptions
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest, Response
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import InvalidHeader
 
 from capa_core.shims import current_runtime
 from capa_requests import _deadline, _response
 from capa_requests._service_response import ServiceResponse, headers_of
 
 if TYPE_CHECKING:
-    from capa_core.errors import CapaError
+    from capa_core.blocks.invocation import Invocation
+    from capa_core.errors import CapaError, InvalidArgumentError
 
 
 def find(host: str, port: int | None) -> str | None:
@@ -30,31 +32,79 @@ def send(
     Raises:
         ReadTimeout: It did not answer in time.
         ConnectionError: It cannot be reached.
+        InvalidHeader: A header of the request cannot be sent, or the answer has two lengths.
+        UnicodeEncodeError: As the original, for a header with other characters than HTTP has. Nothing was sent.
+        SettingsError: capa.toml says wrongly how to reach it.
     """
-    from capa_core.errors import CapaError
+    from capa_core.errors import CapaError, InvalidArgumentError, SettingsError
 
     try:
-        answer = (
-            current_runtime()
-            .invocation(service)
-            .request(
-                str(request.method),
-                target,
-                headers=[(name, _text(value)) for name, value in _pairs(request.headers)],
-                body=_whole(request.body),
-                timeout_s=_timeout_s(timeout),
-                stream=stream,
-            )
+        called = current_runtime().invocation(service)
+        stream = stream or (timeout is not None and _can_time_each_wait(called))
+        answer = called.request(
+            str(request.method),
+            target,
+            headers=_headers(request.headers),
+            body=_whole(request.body),
+            timeout_s=_timeout_s(timeout),
+            stream=stream,
         )
+    except SettingsError:  # no outage, so no ConnectionError, which programs repeat
+        raise
+    except InvalidArgumentError as error:
+        raise _unsendable(error, request) from error
     except CapaError as error:
         raise _translated(error, request) from error
-    raw = ServiceResponse(answer, method=str(request.method), target=target)
-    return _response.build(adapter, request, raw, headers_of(answer))
+    except TimeoutError as error:  # no time was left to begin
+        raise exceptions.ReadTimeout(str(error), request=request) from error
+    body_ends_at = _deadline.body_limits(None)[1] if stream else None
+    raw = ServiceResponse(answer, method=str(request.method), target=target, ends_at=body_ends_at)
+    headers = headers_of(answer)
+    if "," in headers.get("content-length", ""):
+        _check_length(raw, request)
+    return _response.build(adapter, request, raw, headers)
 
 
-def _pairs(headers: Any) -> Iterable[tuple[str, Any]]:
-    store: dict[str, tuple[str, Any]] | None = getattr(headers, "_store", None)
-    return headers.items() if store is None else store.values()  # in a tenth of the time
+def _check_length(raw: ServiceResponse, request: PreparedRequest) -> None:
+    """Build *raw* now, as the original does, since urllib3 may refuse its lengths."""
+    try:
+        raw.build()
+    except InvalidHeader as error:
+        raise exceptions.InvalidHeader(error, request=request) from error
+
+
+def _can_time_each_wait(called: Invocation) -> bool:
+    """Return whether the body can be read as a stream, which bounds each wait for it and not the whole."""
+    from capa_core.blocks.invocation import InvocationFeature
+
+    return bool(called.features[InvocationFeature.DEADLINE] and called.features[InvocationFeature.STREAM])
+
+
+#: About the connection, which is the component's, or made for the whole body.
+_OF_THE_CONNECTION = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+
+def _headers(headers: Any) -> list[tuple[str, str]]:
+    """Return the headers of the request as the service gets them."""
+    if type(headers) is CaseInsensitiveDict:
+        # In a tenth of the time; the names are in lower case already.
+        store: dict[str, tuple[str, Any]] = headers._store  # type: ignore[attr-defined]
+        pairs = [pair for lower, pair in store.items() if lower not in _OF_THE_CONNECTION]
+    else:
+        pairs = [pair for pair in headers.items() if pair[0].lower() not in _OF_THE_CONNECTION]
+    return [pair if type(pair[1]) is str else (pair[0], _text(pair[1])) for pair in pairs]
 
 
 def _text(value: str | bytes) -> str:
@@ -74,14 +124,28 @@ def _whole(body: Any) -> bytes:
 
 def _timeout_s(timeout: Any) -> float | None:
     """Return the seconds for the whole call; `None` for the limit of the service's own settings."""
-    if timeout is None:
-        ends_at = _deadline.ends_at()
-        return None if ends_at is None else max(_deadline.left_s(ends_at), 0.001)
+    ends_at, given_s = _deadline.ends_at(), _given_s(timeout)
+    return given_s if ends_at is None else _deadline.at_most(given_s, max(_deadline.left_s(ends_at), 0.001))
+
+
+def _given_s(timeout: Any) -> float | None:
     if isinstance(timeout, tuple):
         parts = [part for part in timeout if part is not None]
         return sum(parts) if len(parts) == len(timeout) else None
     total = getattr(timeout, "total", timeout)
     return total if isinstance(total, int | float) else None
+
+
+def _unsendable(error: InvalidArgumentError, request: PreparedRequest) -> exceptions.RequestException:
+    """Return the exception for a request that was refused before it was sent.
+
+    Raises:
+        UnicodeEncodeError: A header has characters that `http.client` cannot send either.
+    """
+    for name, value in _headers(request.headers):
+        name.encode("ascii")
+        value.encode("latin-1")
+    return exceptions.InvalidHeader(error, request=request)
 
 
 def _translated(error: CapaError, request: PreparedRequest) -> exceptions.RequestException:

@@ -23,7 +23,12 @@ def _read(runtime: Runtime) -> Settings:
     from capa_requests._settings_table import RequestsSettings
 
     table = adapter_settings(runtime, SDK, RequestsSettings)
-    return Settings(table.timeout_s, table.share_connections, is_legacy=table.side is Side.LEGACY)
+    return Settings(
+        timeout_s=table.timeout_s,
+        longest_s=table.longest_s,
+        share_connections=table.share_connections,
+        is_legacy=table.side is Side.LEGACY,
+    )
 
 
 settings = PerRuntime(_read)

@@ -14,4 +14,5 @@ class RequestsSettings(AdapterSettings):
     """The keys of the table; `Settings` describes them."""
 
     timeout_s: NonNegativeFloat = _DEFAULTS.timeout_s
+    longest_s: NonNegativeFloat = _DEFAULTS.longest_s
     share_connections: bool = _DEFAULTS.share_connections

@@ -38,15 +38,23 @@ class Address(NamedTuple):
     target: str
 
 
+#: The last plain URL and its destination: it is asked for in the same call.
+_last: tuple[str, Address] | None = None
+
+
 def plain(url: str) -> Plain | None:
     """Return *url* as preparing would leave it, if it is plain."""
+    global _last  # noqa: PLW0603 - one assignment, so that threads see a whole pair
     found = _PLAIN.fullmatch(url)
     if found is None:
         return None
     origin, port, path = found["origin"], found["port"], found["path"]
     if "/." in url or (port and int(port) > 65535):  # segments to resolve; a port to refuse
         return None
-    return Plain(url if path else f"{url}/", origin)
+    whole = url if path else f"{url}/"
+    target = whole[len(origin) :]
+    _last = (whole, Address(found["scheme"], found["host"], int(port) if port else None, target))
+    return Plain(whole, origin)
 
 
 def with_params(url: str, encoded: str) -> str | None:
@@ -60,6 +68,9 @@ def with_params(url: str, encoded: str) -> str | None:
 
 def address(url: str) -> Address | None:
     """Return the destination of the prepared *url*, if its target can be sent as it is."""
+    last = _last
+    if last is not None and last[0] is url:
+        return last[1]
     found = _LEADING.match(url)
     if found is None:
         return None

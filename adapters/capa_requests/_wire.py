@@ -12,6 +12,7 @@ import errno
 import sys
 from http.client import BadStatusLine, HTTPException
 from ssl import SSLEOFError, SSLError, SSLZeroReturnError
+from time import monotonic
 from typing import Any
 
 import urllib3.exceptions
@@ -64,7 +65,9 @@ def exchange(pool: HTTPConnectionPool, request: Exchange, retries: Retry) -> HTT
             log.warning("Retrying (%r) after connection broken by '%r': %s", retries, failure, request.target)
             continue
         response.retries = retries
-        if not retries.is_retry(request.method, response.status, bool(response.headers.get("Retry-After"))):
+        headers = response.headers
+        says_when = "Retry-After" in headers and bool(headers["Retry-After"])
+        if not retries.is_retry(request.method, response.status, says_when):
             return response
         try:
             retries = retries.increment(request.method, request.target, response=response, _pool=pool)
@@ -158,7 +161,7 @@ def _connect(pool: HTTPConnectionPool, connection: Any, request: Exchange) -> No
     if request.ends_at is not None:
         share = _deadline.connect_s if connection.sock is None else _deadline.left_s
         try:
-            connection.timeout = share(request.ends_at)
+            connection.timeout = _deadline.at_most(request.connect_timeout, share(request.ends_at))
         except TimeoutError as error:
             raise urllib3.exceptions.ConnectTimeoutError(connection, str(error)) from error
     try:
@@ -169,13 +172,13 @@ def _connect(pool: HTTPConnectionPool, connection: Any, request: Exchange) -> No
 
 
 def _receive(pool: HTTPConnectionPool, connection: Any, request: Exchange, *, plain: bool) -> HTTPResponse:
-    # With a deadline the reader sets the socket's timeout before each read, and this one is not used.
-    if request.ends_at is None and connection.sock is not None:
+    # Until the deadline, if there is one, for which the reader shortens it.
+    if connection.sock is not None:
         connection.timeout = request.read_timeout
     try:
         return _plain.receive(connection, request) if plain else connection.getresponse()
     except OSError as error:
-        if request.ends_at is not None and isinstance(error, TimeoutError):
+        if request.ends_at is not None and isinstance(error, TimeoutError) and monotonic() >= request.ends_at:
             message = f"Read timed out: {_deadline.explanation()}"
             raise urllib3.exceptions.ReadTimeoutError(pool, request.target, message) from error
         pool._raise_timeout(err=error, url=request.target, timeout_value=request.read_timeout)

@@ -16,8 +16,9 @@ from requests.models import PreparedRequest, Response
 from requests.utils import select_proxy
 from urllib3._collections import RecentlyUsedContainer
 from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.poolmanager import PoolManager
+from urllib3.poolmanager import PoolManager as _PoolManager
 from urllib3.response import HTTPResponse
+from urllib3.util.retry import Retry as _Retry
 
 from capa_core import shims
 from capa_requests import _deadline, _delegation, _originals, _reading, _response, _services, _urls
@@ -70,7 +71,8 @@ class HTTPAdapter(_original.HTTPAdapter):
         Raises:
             RequestException: The original raises it for the same failure.
         """
-        following: Any = super(HTTPAdapter, type(self))
+        # Not by the name `HTTPAdapter`, which tests replace.
+        following: Any = super(__class__, type(self))  # type: ignore[name-defined]
         # Replaced, or of a class in between: `class Both(OurAdapter, TheirAdapter)`.
         if following.send is not _originals.adapter_send:
             call = (self, args[0] if args else kwargs.get("request"))
@@ -79,9 +81,10 @@ class HTTPAdapter(_original.HTTPAdapter):
                     return super().send(*args, **kwargs)
         if _deadline.in_progress():
             return self._dispatch(*args, **kwargs)
-        if settings().is_legacy:
+        settled = settings()
+        if settled.is_legacy:
             return _originals.adapter_send(self, *args, **kwargs)
-        token = _deadline.begin(_deadline.given(args, kwargs, 2))
+        token = _deadline.begin(_deadline.given(args, kwargs, 2), settled)
         try:
             return self._dispatch(*args, **kwargs)
         finally:
@@ -105,14 +108,15 @@ class HTTPAdapter(_original.HTTPAdapter):
             return _originals.adapter_send(self, request, stream, timeout, verify, cert, proxies)
         pool = self._pool(request, address, verify, cert)
         self.cert_verify(pool, request.url, verify, cert)  # type: ignore[no-untyped-call]
-        if not _originals.ADAPTER_BUILDING.inherited_by(self):
+        builds_as_the_original = _originals.ADAPTER_BUILDING.inherited_by(self)
+        if not builds_as_the_original:
             self.add_headers(
                 request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies
             )
         raw = self._exchange(pool, request, address.target, limits)
         if stream:
-            _reading.unbind(raw._fp, settings().timeout_s or None)
-        if _originals.ADAPTER_BUILDING.inherited_by(self):
+            _reading.unbind(raw._fp, *_deadline.body_limits(limits[1]))
+        if builds_as_the_original:
             return _response.build(self, request, raw)
         return self.build_response(request, raw)
 
@@ -121,7 +125,8 @@ class HTTPAdapter(_original.HTTPAdapter):
             _originals.WIRE.unchanged()
             and _originals.ADAPTER_CONNECTING.inherited_by(self)
             and not (proxies and select_proxy(str(request.url), proxies))
-            and type(self.poolmanager) is PoolManager
+            and type(self.poolmanager) is _PoolManager
+            and isinstance(self.max_retries, _Retry)  # type: ignore[redundant-expr] # or a mock
             # The original rewinds a file before it sends it again.
             and (not self.max_retries.total or request.body is None or isinstance(request.body, bytes | str))
         )
@@ -131,18 +136,13 @@ class HTTPAdapter(_original.HTTPAdapter):
     ) -> HTTPResponse:
         body, method = request.body, str(request.method)
         repeatable = method in _SAFE_TO_REPEAT and (body is None or isinstance(body, bytes | str))
+        chunked = not (body is None or "Content-Length" in request.headers)
+        connect_timeout, read_timeout = limits
+        # By name it takes twice as long.
         outgoing = Exchange(
-            method=method,
-            target=target,
-            headers=request.headers,
-            body=body,
-            chunked=not (body is None or "Content-Length" in request.headers),
-            connect_timeout=limits[0],
-            read_timeout=limits[1],
-            ends_at=_deadline.ends_at(),
-            repeatable=repeatable,
-            shared=self._shared,
-        )
+            method, target, request.headers, body, chunked, connect_timeout, read_timeout,
+            _deadline.ends_at(), repeatable, self._shared,
+        )  # fmt: skip
         try:
             return exchange(pool, outgoing, self.max_retries)
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -152,7 +152,8 @@ class HTTPAdapter(_original.HTTPAdapter):
             raise translated from error
 
     def _pool(self, request: PreparedRequest, address: _urls.Address, verify: Any, cert: Any) -> Any:
-        folder = isinstance(verify, str) and os.path.isdir(verify)  # noqa: PTH112 - half the cost
+        secure = address.scheme == "https"
+        folder = secure and isinstance(verify, str) and os.path.isdir(verify)  # noqa: PTH112 - half the cost
         place = (address.scheme, address.host, address.port, verify, folder)
         plain = cert is None and isinstance(verify, bool | str)
         pool: Any = self._pools.find(self.poolmanager, place) if plain else None
@@ -192,11 +193,15 @@ def _limits(timeout: Any) -> tuple[float | None, float | None] | None:
 
 def _timeout_until_deadline(request: PreparedRequest, timeout: Any) -> Any:
     """Return the timeouts that keep the original's path near the deadline: each wait ends when the call must."""
-    ends_at = _deadline.ends_at()
-    if timeout is not None or ends_at is None:
+    ends_at, limits = _deadline.ends_at(), _limits(timeout)
+    if limits is None or ends_at is None:
         return timeout
+    connect, read = limits
     try:
-        return (_deadline.connect_s(ends_at), _deadline.left_s(ends_at))
+        return (
+            _deadline.at_most(connect, _deadline.connect_s(ends_at)),
+            _deadline.at_most(read, _deadline.left_s(ends_at)),
+        )
     except TimeoutError as error:
         raise ConnectTimeout(str(error), request=request) from error
 

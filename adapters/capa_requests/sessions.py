@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import requests.sessions as _original
 from requests.cookies import RequestsCookieJar
-from requests.models import PreparedRequest, Request, Response
+from requests.models import PreparedRequest, Response
+from requests.structures import CaseInsensitiveDict
 
 from capa_core import shims
 from capa_requests import _deadline, _environment, _originals, _prepare, _response, _urls
@@ -52,9 +53,10 @@ class Session(_original.Session):
         Raises:
             RequestException: The original raises it for the same failure.
         """
-        if settings().is_legacy:
+        limits = settings()
+        if limits.is_legacy:
             return super().request(*args, **kwargs)
-        token = _deadline.begin(_deadline.given(args, kwargs, 8))
+        token = _deadline.begin(_deadline.given(args, kwargs, 8), limits)
         try:
             path = self._fast_path if self._can_use_fast_path() else super().request
             return path(*args, **kwargs)
@@ -80,8 +82,10 @@ class Session(_original.Session):
         cert: Any = None,
         json: Any = None,
     ) -> Response:
+        environment = _environment.present() if self.trust_env else None
         prepared = _prepare.prepare(
             self,
+            environment,
             method,
             url,
             params=params,
@@ -98,7 +102,7 @@ class Session(_original.Session):
                 method, url, params, data, headers, cookies, files, auth, timeout, allow_redirects,
                 proxies, hooks, stream, verify, cert, json,
             )  # fmt: skip
-        settings = self._settings(prepared, proxies, stream, verify, cert)
+        settings = self._settings(environment, prepared, proxies, stream, verify, cert)
         return self.send(prepared, timeout=timeout, allow_redirects=allow_redirects, **settings)
 
     def _can_use_fast_path(self) -> bool:
@@ -110,19 +114,22 @@ class Session(_original.Session):
 
     def _is_followed_by_the_original(self) -> bool:
         # Else one of the two has been replaced, or a class is in between: `class Both(OurSession, TheirSession)`.
-        following: Any = super(Session, type(self))
+        # Not by the name `Session`, which tests replace.
+        following: Any = super(__class__, type(self))  # type: ignore[name-defined]
         return following.request is _originals.session_request and following.send is _originals.session_send
 
-    def _settings(self, prepared: PreparedRequest, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+    def _settings(  # noqa: PLR0917 - the original's, and the environment
+        self, environment: Any, prepared: PreparedRequest, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
         """Return the same as `merge_environment_settings`."""
         url = str(prepared.url)
         if proxies or self.proxies or not _originals.ENVIRONMENT.unchanged():
             return self.merge_environment_settings(url, proxies or {}, stream, verify, cert)
         merged: OrderedDict[str, str] = OrderedDict()
         if self.trust_env:
-            merged.update(_environment.proxies_for(url, _urls.origin(url)))
+            merged.update(_environment.proxies_for(environment, url, _urls.origin(url)))
             if verify is True or verify is None:
-                verify = _environment.ca_bundle() or verify
+                verify = _environment.ca_bundle(environment) or verify
         return {
             "proxies": merged,
             "stream": self.stream if stream is None else stream,
@@ -141,9 +148,10 @@ class Session(_original.Session):
             return super().send(request, **kwargs)
         if _deadline.in_progress():
             return self._send(request, kwargs)
-        if settings().is_legacy:
+        limits = settings()
+        if limits.is_legacy:
             return super().send(request, **kwargs)
-        token = _deadline.begin(kwargs.get("timeout", _deadline.UNSET))
+        token = _deadline.begin(kwargs.get("timeout", _deadline.UNSET), limits)
         try:
             return self._send(request, kwargs)
         finally:
@@ -155,10 +163,10 @@ class Session(_original.Session):
         kwargs.setdefault("cert", self.cert)
         if "proxies" not in kwargs:
             kwargs["proxies"] = _theirs.resolve_proxies(request, self.proxies, self.trust_env)
-        if isinstance(request, Request):
+        if isinstance(request, _theirs.Request):
             raise ValueError("You can only send PreparedRequests.")  # noqa: TRY004 - the original's
         allow_redirects = kwargs.pop("allow_redirects", True)
-        hooks = request.hooks  # those of now, as in the original, whatever is added while it is sent
+        hooks = request.hooks  # the present ones, as in the original, without those added while it is sent
         response = self._exchange(request, kwargs)
         if hooks and any(hooks.values()):
             response = _theirs.dispatch_hook("response", hooks, response, **kwargs)
@@ -186,7 +194,10 @@ class Session(_original.Session):
         self, response: Any, request: PreparedRequest, allow_redirects: bool, kwargs: dict[str, Any]
     ) -> Response:
         """Follow redirects, or note where the next one would lead."""
-        if "location" not in response.headers and _originals.REDIRECTING.inherited_by(self):
+        headers = response.headers
+        # `in` of the dictionary itself raises and catches an exception.
+        names: Any = headers._store if type(headers) is CaseInsensitiveDict else headers  # type: ignore[attr-defined]
+        if "location" not in names and _originals.REDIRECTING.inherited_by(self):
             return cast("Response", response)
         if not allow_redirects:
             following = self.resolve_redirects(response, request, yield_requests=True, **kwargs)

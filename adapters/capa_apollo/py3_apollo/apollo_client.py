@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +14,6 @@ from capa_apollo._tuple_listeners import CONFIGURATIONS, TupleListener, notify
 from capa_apollo.client import Namespaces
 from capa_apollo.config import ConfigChangeEvent
 from capa_core.blocks.configuration import formats
-from capa_core.errors import CapaError
 
 
 class ApolloClient:
@@ -52,7 +50,7 @@ class ApolloClient:
         self.stopping = False
         self._notification_map = dict(notification_map or {"application": -1})
         self._cache: dict[str, dict[str, Any]] = {}
-        self._namespaces = Namespaces(self._space, self._cache, _as_cached)
+        self._namespaces = Namespaces(self._space, self._cache, _as_cached, required=False)
         for namespace in self._notification_map:
             self._opened(namespace)
         if need_hot_update and change_listener is not None:
@@ -70,11 +68,8 @@ class ApolloClient:
 
     def get_json_from_net(self, namespace: str = "application") -> dict[str, Any] | None:
         """Return `{"configurations": {…}}` straight from the engine, or `None` if it does not answer."""
-        try:
-            return _as_cached(namespace, self._namespaces.read(namespace))
-        except CapaError as error:
-            logging.getLogger(__name__).warning("Apollo namespace %s cannot be read: %s", namespace, error)
-            return None
+        held = self._namespaces.read_or_report(namespace)
+        return None if held is None else _as_cached(namespace, held)
 
     def get_value_from_dict(self, ns_cache: Mapping[str, Any] | None, key: str) -> Any:
         """Return the value at *key*, or at the path that its dots make, or `None`."""
@@ -111,14 +106,7 @@ class ApolloClient:
 
     def _opened(self, namespace: str) -> dict[str, Any] | None:
         held = self._cache.get(namespace)
-        if held is None:
-            try:
-                held = self._namespaces.open(namespace)
-            except CapaError as error:
-                logging.getLogger(__name__).warning(
-                    "Apollo namespace %s cannot be read: %s", namespace, error
-                )
-        return held
+        return self._namespaces.open_or_report(namespace) if held is None else held
 
     def _space(self) -> Any:
         return space_at(self.apollo_meta, self.app_id, self.cluster)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from capa_apollo._space import space_at
 from capa_apollo.client import CONNECTION_ARGUMENTS, Namespaces
 from capa_apollo.config import ConfigChangeEvent
+from capa_core.supervision import SupervisedThread
 
 POLL_S = 60.0
 """How long Apollo's server holds a poll."""
@@ -44,7 +44,7 @@ class ApolloClient:
         self._stopping = False
         self._cache: dict[str, dict[str, str]] = {}
         self._notification_map = dict.fromkeys(namespaces or ["application"], -1)
-        self._namespaces = Namespaces(self._space, self._cache, lambda _namespace, held: held)
+        self._namespaces = Namespaces(self._space, self._cache, lambda _namespace, held: held, required=True)
         self._listeners: list[Any] = []
         self._watched: dict[str, Callable[[Any], object]] = {}
 
@@ -62,6 +62,7 @@ class ApolloClient:
         """Return the text at *key*, or *default_val*. The namespace of a document has its text under `content`.
 
         Raises:
+            NotFoundError: The component has no such namespace.
             UnavailableError: The engine does not answer, and nothing was read from it before.
         """
         try:
@@ -78,8 +79,13 @@ class ApolloClient:
     ) -> None:
         """Read the namespaces named so far; they are live from then on. Twice does nothing more.
 
-        Signals are left alone and eventlet is not needed, whatever the arguments are. A thread is started only for a
-        subclass that has a `_listener` or `_long_poll` of its own.
+        Signals are left alone and eventlet is not needed, with any arguments. A thread is started only for a
+        subclass that has a `_listener` or `_long_poll` of its own; an exception that it raises is logged, and it
+        starts again after a second.
+
+        Raises:
+            NotFoundError: The component has not one of the namespaces.
+            UnavailableError: The engine does not answer, and nothing was read from it before.
         """
         del use_eventlet, eventlet_monkey_patch, catch_signals
         self._stopping = self.stopped = False
@@ -87,7 +93,8 @@ class ApolloClient:
             self._long_poll()
         self._namespaces.resume()
         if self._has_own_loop():
-            threading.Thread(target=self._listener, daemon=True).start()
+            # Started again while it stops, it sees that and sets `stopped`.
+            SupervisedThread("capa-apollo-listener", self._listener, stopping=lambda: False).start()
 
     def stop(self) -> None:
         """Leave the values as they are from now on. Twice does nothing."""
@@ -134,8 +141,9 @@ class ApolloClient:
         return space_at(self.config_server_url, self.app_id, self.cluster)
 
     def _has_own_loop(self) -> bool:
-        own = type(self)
-        return own._listener is not ApolloClient._listener or own._long_poll is not ApolloClient._long_poll
+        # Not by the name `ApolloClient`, which tests replace.
+        own, ours = type(self), __class__  # type: ignore[name-defined]
+        return own._listener is not ours._listener or own._long_poll is not ours._long_poll
 
     def _told(self, event: ConfigChangeEvent) -> None:
         for listener in self._listeners:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -11,7 +10,6 @@ from capa_apollo._space import DEFAULT_CLUSTER, space_at
 from capa_apollo._tuple_listeners import ACTIONS, CONFIGURATIONS, TupleListener, as_cached, notify
 from capa_apollo.client import CONNECTION_ARGUMENTS, Namespaces
 from capa_apollo.config import ConfigChangeEvent, PropertyChangeType
-from capa_core.errors import CapaError
 
 EventListener = Callable[[dict[str, Any]], object]
 
@@ -55,7 +53,7 @@ class ApolloClient:
         self._change_listener = change_listener
         self._value_change_listeners = value_change_listeners if value_change_listeners is not None else []
         self._notification_map = dict(_notification_map or dict.fromkeys(_names(namespaces), -1))
-        self._namespaces = Namespaces(self._space, self._cache, as_cached)
+        self._namespaces = Namespaces(self._space, self._cache, as_cached, required=False)
         if change_listener is not None and start_hot_update:
             self._namespaces.listen(self._told)
         if auto_update_enabled:
@@ -75,11 +73,8 @@ class ApolloClient:
 
     def get_json_from_net(self, namespace: str = "application") -> dict[str, dict[str, str]] | None:
         """Return `{"configurations": {…}}` straight from the engine, or `None` if it does not answer."""
-        try:
-            return as_cached(namespace, self._namespaces.read(namespace))
-        except CapaError as error:
-            _log_unread(namespace, error)
-            return None
+        held = self._namespaces.read_or_report(namespace)
+        return None if held is None else as_cached(namespace, held)
 
     def add_value_change_listener(self, listener: EventListener) -> None:
         """Call *listener* for each change with `{"action", "namespace", "key", "value", "old_value"}`."""
@@ -103,12 +98,8 @@ class ApolloClient:
         self._namespaces.stop()
 
     def _opened(self, namespace: str) -> dict[str, str] | None:
-        try:
-            held: dict[str, dict[str, str]] = self._namespaces.open(namespace)
-        except CapaError as error:
-            _log_unread(namespace, error)
-            return None
-        return held[CONFIGURATIONS]
+        held: dict[str, dict[str, str]] | None = self._namespaces.open_or_report(namespace)
+        return None if held is None else held[CONFIGURATIONS]
 
     def _space(self) -> Any:
         return space_at(self.config_url, self.app_id, self.cluster)
@@ -139,7 +130,3 @@ def _required(variable: str) -> str:
     if value is None:
         raise RuntimeError(f"{variable} environment variable not set")
     return value
-
-
-def _log_unread(namespace: str, error: CapaError) -> None:
-    logging.getLogger(__name__).warning("Apollo namespace %s cannot be read: %s", namespace, error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,13 +18,14 @@ from capa_celery._worker._jobs import Job, Jobs, Window
 from capa_celery._worker._pool import LOOK_S, Pool
 from capa_celery._worker._stall import StallWatch
 from capa_core.blocks.pubsub import Intake, Message
+from capa_core.call.loggers import named_logger
 from capa_core.errors import CapaError
 from capa_core.runtime import pin_runtime
 
 if TYPE_CHECKING:
     from capa_celery import Celery
 
-logger = logging.getLogger("celery.capa.worker")
+logger = named_logger("celery.capa.worker")
 
 LONGEST_PAUSE_S = 10.0
 
@@ -107,6 +107,7 @@ class Consumer:
         conf = self.app.conf
         on_startup = conf.get("broker_connection_retry_on_startup")
         patient = conf.broker_connection_retry if on_startup is None else on_startup
+        patient = patient and self.controller.waits_for_broker
         attempt = 0
         while self._finish is None:
             attempt += 1
@@ -129,6 +130,7 @@ class Consumer:
             raw=True,
             broadcast=topic.broadcast,
             worked_on=self._worked_on,
+            on_lost=self._on_lost,
         )
 
     def _room(self) -> int:
@@ -141,6 +143,10 @@ class Consumer:
             self._window.begin()
         jobs = [Job(message, intake, queue) for message in messages]
         self.jobs.add(jobs)
+        self._put(jobs)
+
+    def _put(self, jobs: list[Job]) -> None:
+        """Hand jobs to the pool; if that fails, they are nobody's, and come again after their lease at the latest."""
         try:
             with pin_runtime(self.controller.runtime):
                 self._pool.put(jobs)
@@ -154,8 +160,18 @@ class Consumer:
             intake.wake()
 
     def _worked_on(self, held: Sequence[Message]) -> Sequence[Message]:
-        """Return the messages whose leases to renew: none when no process or thread is left to run them."""
-        return held if self._pool.is_alive() else ()
+        """Return the messages whose leases to renew: those of jobs, while a process or thread is left to run them."""
+        if not self._pool.is_alive():
+            return ()
+        known = {job.message for job in self.jobs.all()}
+        return [message for message in held if message in known]
+
+    def _on_lost(self, messages: Sequence[Message]) -> None:
+        """Keep the pool from beginning jobs that other workers have by now; those that run go on."""
+        lost = self.jobs.of(messages)
+        waiting = self._pool.take_back()
+        self.jobs.forget(job for job in waiting if job in lost)
+        self._put([job for job in waiting if job not in lost])
 
     def _pause(self, length_s: float) -> None:
         end = time.monotonic() + length_s
@@ -166,22 +182,36 @@ class Consumer:
         """Celery's first step of stopping; the work is in `stop`."""
 
     def stop(self) -> None:
-        """Receive no more, hand back tasks that were not begun, and finish those that were.
+        """Receive no more, release tasks that were not begun, and finish those that were.
 
         Called from a thread of the worker, or while solo runs a task, it returns at once: `start` does all this
         before it returns.
         """
         self._end(self._pool.drain, leaving_tasks=False)
 
+    def finish_tasks(self, timeout_s: float) -> None:
+        """Receive no more, release tasks that were not begun, and wait for the others, at most *timeout_s*.
+
+        Called in a signal handler. A task that solo runs is below it in the same thread, and ends after it.
+        """
+        for intake in self._intakes.values():
+            intake.stop()
+        self.jobs.release(self._pool.take_back())
+        end = time.monotonic() + timeout_s
+        while not self._pool.supervise_runs_tasks and len(self.jobs) and time.monotonic() < end:
+            if state.should_terminate is not None:  # a second signal
+                return
+            time.sleep(LOOK_S / 10)
+
     def terminate(self) -> None:
-        """Receive no more, and hand back all tasks that are not finished."""
+        """Receive no more, and release all tasks that are not finished."""
         self._end(self._pool.abandon, leaving_tasks=True)
 
     def shutdown(self) -> None:
         """Celery's last step of stopping; the work is in `stop`."""
 
     def cancel_active_requests(self) -> None:
-        """Do nothing inside a signal handler: `terminate` hands back running tasks."""
+        """Do nothing inside a signal handler: `terminate` releases running tasks."""
 
     def _end(self, finish: Callable[[], None], *, leaving_tasks: bool) -> None:
         self._finish = self._finish or finish
@@ -220,6 +250,7 @@ class Consumer:
         self._revoked.stop()
         self.jobs.release(self._pool.take_back())
         finish()
+        self._pool.break_off()
         self.jobs.release(self.jobs.all())
         for intake in self._intakes.values():
             intake.close()

@@ -2,81 +2,57 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import logging
-import sys
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
-from celery import signals
+from billiard.einfo import ExceptionInfo
+from celery import signals, states
 from celery.app import trace
 from celery.exceptions import (
-    InvalidTaskError,
     NotRegistered,
     Reject,
     SoftTimeLimitExceeded,
-    WorkerLostError,
     WorkerTerminate,
 )
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 from celery.worker import state as worker_state
 from celery.worker.request import Request
 from celery.worker.strategy import proto1_to_proto2
-from kombu.exceptions import ContentDisallowed, DecodeError
+from kombu.exceptions import OperationalError
 from kombu.serialization import prepare_accept_content
 
 from capa_celery import _codec
 from capa_celery._errors import Outage, is_in_a_worker
+from capa_celery._worker._checks import check_task_message
+from capa_celery._worker._losses import Losses
+from capa_celery._worker._outcomes import (
+    AGAIN,
+    DONE,
+    SETTLE_AGAIN_S,
+    Arrival,
+    Outcome,
+    again_after,
+    dead_letter,
+    lost,
+    unwrapped,
+)
+from capa_celery._worker._tracers import build_tracer, build_tracers
+from capa_core.call.loggers import named_logger
 from capa_core.errors import CapaError
 
 if TYPE_CHECKING:
     from capa_celery import Celery
 
-received_logger = logging.getLogger("celery.worker.strategy")
-logger = logging.getLogger("celery.capa.worker")
+received_logger = named_logger("celery.worker.strategy")
+logger = named_logger("celery.capa.worker")
 
-SETTLE_AGAIN_S = 5.0
+LEAVING = (SystemExit, KeyboardInterrupt)
+LONGEST_WAIT_S = 86_400.0
+"""A task that comes earlier than that before its ETA is rejected once a day: engines limit delays."""
 EARLY_S = 0.5
 """A task that comes this much before its ETA is run: clocks differ by that much anyway."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The outcome of one delivery of a message: removed, or, with *again*, delivered again after *delay_s*.
-
-    Attributes:
-        reason: The cause of another delivery, if something failed; its dead letter has it if there are too many.
-    """
-
-    again: bool = False
-    delay_s: float = 0.0
-    reason: str = ""
-
-
-DONE = Outcome()
-AGAIN = Outcome(again=True)
-
-
-def again_after(error: BaseException, delay_s: float = 0.0) -> Outcome:
-    """Return the outcome of a delivery that *error* ended, which Celery may have wrapped."""
-    if isinstance(error, ExceptionWithTraceback):
-        error = error.exc
-    return Outcome(again=True, delay_s=delay_s, reason=f"{type(error).__name__}: {error}")
-
-
-@dataclass(slots=True)
-class Arrival:
-    """A task message as it came from its queue."""
-
-    data: bytes
-    queue: str
-    redelivered: bool
 
 
 @signals.task_internal_error.connect  # type: ignore[untyped-decorator] # celery is not typed
@@ -118,7 +94,7 @@ class Execution:
 
     Args:
         hostname: The worker's node name.
-        sender: The sender of signals.
+        sender: The sender of signals: the worker's consumer, as with Celery.
         on_begin: Called with the task and its message's headers just before it runs.
     """
 
@@ -137,6 +113,7 @@ class Execution:
         self._tasks = app.tasks
         self._early_acks = app.capa.settings.early_acks
         self._accept = prepare_accept_content(app.conf.accept_content)
+        self._losses = Losses(lambda: app.capa.state, app.capa.settings.max_worker_losses)
         build_tracers(app, hostname)
 
     def run(self, arrival: Arrival, acknowledge: Callable[[], None]) -> Outcome:
@@ -150,35 +127,130 @@ class Execution:
             WorkerTerminate: (celery's) The worker must end at once.
         """
         try:
-            envelope = _codec.decode(arrival.data)
-            args, kwargs, embed = self._payload(envelope)
-        except (ValueError, TypeError, DecodeError, ContentDisallowed, InvalidTaskError) as error:
-            logger.critical("Can't decode message body: %r: %.200r", error, arrival.data, exc_info=True)
+            return self._losses.guard(
+                arrival,
+                lambda: self._read_and_run(arrival, acknowledge),
+                lambda failure: self._give_up(arrival, failure),
+            )
+        except CapaError as error:
+            logger.warning("a task of %s could not be begun, it will run again: %s", arrival.queue, error)
+            return again_after(error, SETTLE_AGAIN_S)
+
+    def lost(self, arrival: Arrival, failure: Any) -> Outcome:
+        """Return the outcome of a task whose process was lost: again, unless that was too often.
+
+        Args:
+            failure: What Celery's request is told, after the last time.
+
+        Raises:
+            UnavailableError: The store did not answer.
+        """
+        outcome = self._losses.lost(arrival, lambda _failure: self._give_up(arrival, failure))
+        if outcome is not None:
+            return outcome
+        logger.warning("a task of %s took its process down, it will run again", arrival.queue)
+        return again_after(failure.exception)
+
+    def broken_off(self, arrival: Arrival) -> None:
+        """Take note that the worker itself breaks a task off, which is then no loss of its process."""
+        self._losses.outlived(arrival)
+
+    def _give_up(self, arrival: Arrival, failure: Any) -> Outcome:
+        """Mark the task as failed, as Celery's request does for a lost process, and return the last outcome."""
+        outcomes: list[Outcome] = []
+        try:
+            request = self.request(arrival, outcomes.append)
+        except Exception as error:  # noqa: BLE001 - nobody could run it, nor mark it
+            return dead_letter(error)
+        request.on_failure(failure)
+        if (
+            outcomes and outcomes[0].again
+        ):  # `reject_on_worker_lost`, by which it would kill processes for ever
+            self._mark_as_failed(request, failure)
+        elif self._ended_otherwise(request):
             return DONE
+        return dead_letter(failure.exception)
+
+    def _ended_otherwise(self, request: Any) -> bool:
+        """Return whether the task has succeeded before its process was lost, or Celery has sent it once more."""
+        try:
+            return self._app.backend.get_state(request.id) in (states.SUCCESS, states.RETRY)
+        except NotImplementedError:  # no result backend
+            return False
+
+    def _mark_as_failed(self, request: Any, failure: Any) -> None:
+        error = unwrapped(failure.exception)
+        self._app.backend.mark_as_failure(
+            request.id, error, request=request._context, store_result=request.store_errors
+        )
+        signals.task_failure.send(
+            sender=request.task,
+            task_id=request.id,
+            exception=error,
+            args=request.args,
+            kwargs=request.kwargs,
+            traceback=failure.traceback,
+            einfo=failure,
+        )
+
+    def _read_and_run(self, arrival: Arrival, acknowledge: Callable[[], None]) -> Outcome:
+        try:
+            envelope = _codec.decode(arrival.data)
+            payload = self._payload(envelope)
+        except Exception as error:  # noqa: BLE001 - codecs raise all kinds, and whoever can publish chooses the bytes
+            return self._malformed(arrival, error)
+        try:
+            return self._run(envelope, arrival, payload, acknowledge)
+        except SoftTimeLimitExceeded:
+            raise
+        except (CapaError, OSError, OperationalError) as error:
+            # Not the task's: Celery handles those. The store may be away, so that nothing could be marked.
+            if getattr(error, "retryable", True):
+                logger.exception("Task %s could not be settled, it will run again", envelope.headers["id"])
+                return again_after(error, SETTLE_AGAIN_S)
+            return self._unsettled(envelope, error)
+        except Exception as error:  # noqa: BLE001 - it would fail again each time
+            return self._unsettled(envelope, error)
+
+    def _run(
+        self, envelope: _codec.Envelope, arrival: Arrival, payload: Any, acknowledge: Callable[[], None]
+    ) -> Outcome:
         headers = envelope.headers
         task = self._tasks.get(headers["task"])
         if task is None:
-            return self._unknown(envelope, arrival, (args, kwargs, embed))
+            return self._unknown(envelope, arrival, payload)
         if task.__trace__ is None:  # registered since the worker started, as tests do
             build_tracer(self._app, task, self._hostname)
         wait_s = self._too_early(headers)
         if wait_s:
             return Outcome(again=True, delay_s=wait_s)
         self._log_received(headers)
-        if self._refused(envelope, arrival, task, (args, kwargs, embed)):
+        if self._refused(envelope, arrival, task, payload):
             return DONE
         if self._early_acks and not task.acks_late:
             acknowledge()
         if self._on_begin is not None:
             self._on_begin(task, headers)
-        try:
-            return self._trace(envelope, arrival, task, (args, kwargs, embed))
-        except SoftTimeLimitExceeded:
-            raise
-        except Exception as error:
-            # Not the task's: Celery handles those. The store may be away, so that nothing could be marked.
-            logger.exception("Task %s could not be settled, it will run again", headers.get("id"))
-            return again_after(error, SETTLE_AGAIN_S)
+        return self._trace(envelope, arrival, task, payload)
+
+    def _malformed(self, arrival: Arrival, error: Exception) -> Outcome:
+        outcome = dead_letter(error)
+        logger.critical(
+            "A message of queue %s is not a task message that this worker can read (%.200s): it was moved to the dead "
+            "letters. To look at it: capa queue peek %s --dead",
+            arrival.queue,
+            outcome.reason,
+            arrival.queue,
+        )
+        return outcome
+
+    def _unsettled(self, envelope: _codec.Envelope, error: Exception) -> Outcome:
+        logger.critical(
+            "Task %s could not be settled, its message was moved to the dead letters",
+            envelope.headers["id"],
+            exc_info=error,
+        )
+        return dead_letter(error)
 
     def revoked(self, arrival: Arrival) -> bool:
         """Return whether the task was revoked; it is marked so then. For pools that do not run it in this process."""
@@ -186,7 +258,7 @@ class Execution:
             return False
         try:
             request = self.request(arrival, lambda _outcome: None)
-        except (LookupError, ValueError):
+        except Exception:  # noqa: BLE001 - it is malformed or unknown, as whoever runs it finds out and reports
             return False
         return bool(request.id in worker_state.revoked and request.revoked())
 
@@ -208,7 +280,7 @@ class Execution:
         if "task" not in envelope.headers:  # protocol 1 has all in the body
             message = TaskMessage(envelope, body, Arrival(b"", "", redelivered=False))
             body, envelope.headers, _, _ = proto1_to_proto2(message, body)
-        return body
+        return check_task_message(envelope.headers, envelope.properties, body)
 
     def _trace(self, envelope: _codec.Envelope, arrival: Arrival, task: Any, payload: Any) -> Outcome:
         headers, properties = envelope.headers, envelope.properties
@@ -235,11 +307,25 @@ class Execution:
         except Reject as error:
             return again_after(error) if error.requeue else DONE
         except BaseException as error:  # noqa: BLE001 - `sys.exit()` in a task ends the task, not the worker
-            result, info, runtime = _lost(repr(error)), True, 0.0
+            # Celery's tracer leaves these to the pool, where a process that exits is a lost one.
+            result = lost(repr(error)) if isinstance(error, LEAVING) else ExceptionInfo()
+            return self._settled(
+                result,
+                lambda settle: self._request(envelope, arrival, task, payload, settle).on_failure(result),
+            )
         if info is None:
             return DONE
+        return self._settled(
+            result,
+            lambda settle: self._request(envelope, arrival, task, payload, settle).on_success(
+                (1, result, runtime)
+            ),
+        )
+
+    def _settled(self, result: Any, report: Callable[[Callable[[Outcome], None]], object]) -> Outcome:
+        """Return the outcome of the message that Celery decides when the task's failure is reported to it."""
         outcomes: list[Outcome] = []
-        self._request(envelope, arrival, task, payload, outcomes.append).on_success((1, result, runtime))
+        report(outcomes.append)
         outcome = outcomes[0] if outcomes else DONE
         return again_after(result.exception) if outcome.again else outcome
 
@@ -289,7 +375,7 @@ class Execution:
             return 0.0
         when = maybe_make_aware(maybe_iso8601(eta), self._app.conf.timezone)
         wait_s: float = when.timestamp() - time.time()
-        return wait_s if wait_s > EARLY_S else 0.0
+        return min(wait_s, LONGEST_WAIT_S) if wait_s > EARLY_S else 0.0
 
     def _unknown(self, envelope: _codec.Envelope, arrival: Arrival, payload: Any) -> Outcome:
         name, task_id = envelope.headers["task"], envelope.headers.get("id")
@@ -319,60 +405,3 @@ class Execution:
                 "eta": headers.get("eta"),
             }
             received_logger.info(trace.LOG_RECEIVED, context, extra={"data": context})
-
-
-def worker_lost(status: str) -> Any:
-    """Return the failure that Celery's request expects for a task whose process ended."""
-    return _lost(f"Worker exited prematurely: {status}.")
-
-
-def _lost(message: str) -> Any:
-    try:
-        raise WorkerLostError(message)  # noqa: TRY301 - Celery wants it with a traceback
-    except WorkerLostError:
-        return ExceptionInfo()
-
-
-def build_tracers(app: Celery, hostname: str) -> None:
-    """Give each task its tracer."""
-    for task in app.tasks.values():
-        build_tracer(app, task, hostname)
-
-
-def build_tracer(app: Celery, task: Any, hostname: str) -> None:
-    """Give a task its tracer. It is looked up late, because monitoring libraries replace it."""
-    function = task.run
-    if inspect.iscoroutinefunction(function):
-        task.run = run_to_end(function)
-    task.__trace__ = trace.build_tracer(task.name, task, app.loader, hostname, app=app)
-
-
-class _ThreadRunner:
-    """An event loop that is closed when its thread ends, as the thread's local values are released."""
-
-    def __init__(self) -> None:
-        self._runner = asyncio.Runner()
-        self.run = self._runner.run
-
-    def __del__(self) -> None:
-        if not sys.is_finalizing():
-            self._runner.close()
-
-
-_runners = threading.local()
-
-
-def run_to_end(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a plain function that runs the coroutine of *function* on this thread's own event loop.
-
-    The loop stays open between tasks, so that objects that are bound to it, such as a pool of connections, stay usable.
-    """
-
-    @wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        runner = getattr(_runners, "runner", None)
-        if runner is None:
-            runner = _runners.runner = _ThreadRunner()
-        return runner.run(function(*args, **kwargs))
-
-    return run

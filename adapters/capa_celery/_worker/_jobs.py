@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from capa_celery._worker._execution import Arrival, Outcome
+from capa_celery._worker._outcomes import Arrival, Outcome
 from capa_core.blocks.pubsub import Intake, Message
 
 _numbers = itertools.count(1)
@@ -21,17 +21,25 @@ class Job:
     Attributes:
         number: Counts up over the life of the worker process.
         intake: The intake that received the message and settles it.
+        put: Whether it is with the pool's processes, rather than on its way to them.
     """
 
     message: Message
     intake: Intake
     queue: str
     number: int = field(default_factory=lambda: next(_numbers))
+    put: bool = False
+
+    @property
+    def lease_left_s(self) -> float:
+        """The seconds for which it is surely leased; 0 if another worker may have it by now."""
+        return self.intake.lease_left_s(self.message)
 
     @property
     def arrival(self) -> Arrival:
         """The message as a task is run from it."""
-        return Arrival(self.message.data, self.queue, self.message.delivery_count > 1)
+        message = self.message
+        return Arrival(message.data, self.queue, message.delivery_count > 1, message.id)
 
 
 class Jobs:
@@ -64,26 +72,34 @@ class Jobs:
         """Remove jobs without settling them, and return those that were not settled."""
         return [job for job in jobs if self._known.pop(job.number, None) is not None]
 
+    def of(self, messages: Iterable[Message]) -> list[Job]:
+        """Return the jobs of *messages* that are not settled yet."""
+        wanted = set(messages)
+        return [job for job in self.all() if job.message in wanted]
+
     def settle(self, outcomes: Iterable[tuple[Job, Outcome]]) -> None:
-        """Acknowledge jobs, or have them come again."""
+        """Acknowledge jobs, or reject them."""
         found = [pair for pair in outcomes if self._known.pop(pair[0].number, None) is not None]
         if not found:
             return
         self._on_settled(len(found))
-        groups: dict[tuple[Intake, bool, float], list[Message]] = {}
+        groups: dict[tuple[Intake, bool, bool, float], list[Message]] = {}
         for job, outcome in found:
             if outcome.reason:
                 job.message.failed(outcome.reason)
-            groups.setdefault((job.intake, outcome.again, outcome.delay_s), []).append(job.message)
-        for (intake, again, delay_s), messages in groups.items():
-            if again:
+            way = (job.intake, outcome.dead, outcome.again, outcome.delay_s)
+            groups.setdefault(way, []).append(job.message)
+        for (intake, dead, again, delay_s), messages in groups.items():
+            if dead:
+                intake.dead_letter(messages)
+            elif again:
                 intake.nack(messages, delay_s)
             else:
                 intake.ack(messages)
         self._on_settled(0)
 
     def release(self, jobs: Iterable[Job]) -> None:
-        """Hand back jobs that were not begun, for other workers to take at once."""
+        """Release jobs that were not begun: other workers get them at once."""
         found = self.forget(jobs)
         for intake in {job.intake for job in found}:
             intake.release([job.message for job in found if job.intake is intake])
@@ -133,5 +149,5 @@ class Window:
             self._rate = rate if self._rate == 0.0 else 0.7 * self._rate + 0.3 * rate
 
     def slow_down(self) -> None:
-        """Hold no more jobs than run, because tasks turned out to be long."""
+        """Limit the held jobs to the running ones, because tasks are long."""
         self._rate = 1e-3

@@ -13,8 +13,10 @@ from celery import signals
 
 from capa_celery._outbox import Outbox
 from capa_celery._threads import WorkerThread
-from capa_celery._worker._execution import AGAIN, DONE, Execution, Outcome
+from capa_celery._worker._census import Census
+from capa_celery._worker._execution import Execution
 from capa_celery._worker._jobs import Job
+from capa_celery._worker._outcomes import AGAIN, DONE, Outcome
 from capa_celery._worker._pool import LOOK_S, Flusher, Pool, PoolOptions, flush, flush_for_good
 
 
@@ -25,14 +27,15 @@ class LocalPool(Pool):
         super().__init__(options)
         self._waiting: deque[Job] = deque()
         self._arrived = threading.Condition()
-        self._begun: dict[int, float] = {}
+        self._in_hand: dict[int, tuple[float, Job]] = {}
         self._stopped = False
 
     def start(self) -> None:
         """Prepare the tasks; threads start with `supervise`."""
         app = self.options.app
-        self._execution = Execution(app, self.options.hostname, sender=self)
+        self._execution = Execution(app, self.options.hostname, sender=self.options.sender())
         self._outbox: Outbox[tuple[Job, Outcome]] = Outbox(lambda: app.capa.state, self._settle)
+        self._census = Census(self.jobs.all, self._present)
         self._flusher = Flusher(self._outbox)
         self._flusher.start()
         app.backend.outbox = self._outbox
@@ -55,12 +58,21 @@ class LocalPool(Pool):
 
     def busy_since(self) -> float | None:
         """Return since when all threads have been busy."""
-        begun = list(self._begun.values())
+        begun = [since for since, _ in list(self._in_hand.values())]
         return max(begun) if len(begun) >= self.options.slots else None
+
+    def missing(self) -> list[Job]:
+        """Return jobs that a thread had in its hands when it failed."""
+        return self._census.find()
+
+    def _present(self) -> set[int]:
+        with self._arrived:
+            waiting = list(self._waiting)
+        in_hand = [job for _, job in list(self._in_hand.values())]
+        return {job.number for job in (*waiting, *in_hand, *(job for job, _ in self._outbox.unreported))}
 
     def _work(self, stopping: Callable[[], bool]) -> None:
         """Run jobs in this thread until *stopping* returns true; flush results whenever no job waits."""
-        me = threading.get_ident()
         while not stopping():
             job = self._next()
             if job is None:
@@ -68,17 +80,26 @@ class LocalPool(Pool):
                     flush(self._outbox)
                 self._rest()
                 continue
-            self._begun[me] = time.monotonic()
-            outcome = AGAIN
             try:
-                outcome = self._execution.run(job.arrival, partial(self._settle, [(job, DONE)]))
-            finally:
-                del self._begun[me]
-                full = self._outbox.done((job, outcome))
-            if full:
-                flush(self._outbox)
-            elif self._waiting:
-                self._flusher.wake()
+                self._serve_one(job)
+            except BaseException:  # whatever ends this thread's work, another must get the job
+                self._settle([(job, AGAIN)])
+                raise
+
+    def _serve_one(self, job: Job) -> None:
+        if not job.lease_left_s:  # this process was suspended, and another may run it by now
+            self.jobs.release([job])
+            return
+        if self._outbox:
+            self._flusher.wake()  # earlier results must not wait for this task
+        me = threading.get_ident()
+        self._in_hand[me] = time.monotonic(), job
+        try:
+            outcome = self._execution.run(job.arrival, partial(self._settle, [(job, DONE)]))
+        finally:
+            del self._in_hand[me]
+        if self._outbox.done((job, outcome)):
+            flush(self._outbox)
 
     def _next(self) -> Job | None:
         try:
@@ -135,7 +156,8 @@ class ThreadPool(LocalPool):
         """Prepare the tasks and the threads."""
         super().start()
         self.threads = [
-            WorkerThread(f"capa-task-{number}", self._serve) for number in range(self.options.slots)
+            WorkerThread(f"capa-task-{number}", self._serve, stopping=lambda: self._stopped)
+            for number in range(self.options.slots)
         ]
         for thread in self.threads:
             thread.start()

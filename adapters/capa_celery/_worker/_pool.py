@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -12,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from capa_celery._outbox import Outbox
 from capa_celery._threads import WorkerThread
-from capa_celery._worker._execution import Outcome
+from capa_celery._worker._execution import Execution
 from capa_celery._worker._jobs import Job, Jobs
+from capa_celery._worker._outcomes import Outcome
+from capa_core.call.loggers import named_logger
 from capa_core.errors import CapaError
 
 if TYPE_CHECKING:
     from capa_celery import Celery
 
-logger = logging.getLogger("celery.capa.worker")
+logger = named_logger("celery.capa.worker")
 
 LOOK_S = 0.5
 """Seconds between two checks of a waiting thread whether it must stop."""
@@ -31,7 +32,11 @@ AGAIN_S = 0.5
 
 @dataclass(frozen=True)
 class PoolOptions:
-    """The options of a pool from command line and settings; limits are in seconds, memory in KiB."""
+    """The options of a pool from command line and settings; limits are in seconds, memory in KiB.
+
+    Attributes:
+        sender: Gives the sender of signals about tasks: the worker's consumer, which is made after the pool.
+    """
 
     app: Celery
     hostname: str
@@ -40,6 +45,7 @@ class PoolOptions:
     soft_time_limit: float | None = None
     max_tasks_per_child: int | None = None
     max_memory_per_child: int | None = None
+    sender: Callable[[], object] = lambda: None
 
 
 class Pool(ABC):
@@ -61,6 +67,7 @@ class Pool(ABC):
     def __init__(self, options: PoolOptions) -> None:
         self.options = options
         self.jobs: Jobs
+        self._execution: Execution
 
     @abstractmethod
     def start(self) -> None:
@@ -78,6 +85,10 @@ class Pool(ABC):
     def busy_since(self) -> float | None:
         """Return since when (monotonic) all slots have been busy with one task each; `None` if one is free."""
 
+    def missing(self) -> list[Job]:
+        """Return jobs that are surely with nobody. Called twice a second until the worker stops, by one thread."""
+        return []
+
     @abstractmethod
     def is_alive(self) -> bool:
         """Return whether anything is left that can run jobs; if not, their leases are not renewed."""
@@ -94,6 +105,12 @@ class Pool(ABC):
     def abandon(self) -> None:
         """End at once; the messages of running tasks come again."""
 
+    def break_off(self) -> None:
+        """Take note that the tasks left by now are broken off: that is no fault of theirs."""
+        for job in self.jobs.all():
+            if job.arrival.redelivered:  # a first delivery is released, and its next one is the first again
+                self._execution.broken_off(job.arrival)
+
     @property
     def info(self) -> dict[str, Any]:
         """The figures that `inspect stats` shows."""
@@ -109,13 +126,13 @@ class Flusher(WorkerThread):
     """Empties an outbox soon after it was filled, while the thread that filled it runs the next task."""
 
     def __init__(self, outbox: Outbox[Any]) -> None:
-        super().__init__("capa-results", self._serve)
+        super().__init__("capa-results", self._serve, stopping=lambda: self._stopped)
         self._outbox = outbox
         self._filled = threading.Event()
         self._stopped = False
 
     def wake(self) -> None:
-        """Have the outbox emptied soon."""
+        """Request that the outbox is emptied soon."""
         if not self._filled.is_set():
             self._filled.set()
 

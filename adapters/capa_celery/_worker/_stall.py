@@ -1,4 +1,4 @@
-"""Release jobs that wait behind long tasks, so that another worker can run them."""
+"""Release jobs that wait behind long tasks, and reject those that are with nobody, so that they are run."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import time
 
 from capa_celery._threads import WorkerThread
 from capa_celery._worker._jobs import Jobs, Window
-from capa_celery._worker._pool import Pool
+from capa_celery._worker._outcomes import AGAIN
+from capa_celery._worker._pool import Pool, logger
 
 LOOK_S = 0.5
 STALLED_S = 1.0
 
 
 class StallWatch(WorkerThread):
-    """Releases waiting jobs when all slots have been busy for long."""
+    """Releases waiting jobs when all slots have been busy for long, and finds those that a failed thread left."""
 
     def __init__(self, pool: Pool, jobs: Jobs, window: Window) -> None:
-        super().__init__("capa-stall-watch", self._watch)
+        self._stopped = threading.Event()
+        super().__init__("capa-stall-watch", self._watch, stopping=self._stopped.is_set)
         self._pool = pool
         self._jobs = jobs
         self._window = window
-        self._stopped = threading.Event()
 
     def _watch(self) -> None:
         while not self._stopped.wait(LOOK_S):
@@ -29,6 +30,9 @@ class StallWatch(WorkerThread):
             if since is not None and time.monotonic() - since > STALLED_S:
                 self._window.slow_down()
                 self._jobs.release(self._pool.take_back())
+            if missing := self._pool.missing():
+                logger.error("%d tasks are with no thread of the worker: they run again", len(missing))
+                self._jobs.settle([(job, AGAIN) for job in missing])
 
     def stop(self) -> None:
         """End the watch."""

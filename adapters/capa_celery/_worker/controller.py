@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from celery import bootsteps
 from celery._state import _set_task_join_will_block
+from celery.beat import PersistentScheduler
 from celery.utils.imports import symbol_by_name
-from celery.utils.log import worker_logger
 from celery.worker import WorkController as CeleryWorkController
 from celery.worker import components
 
-from capa_celery._beat import EmbeddedBeat
 from capa_celery._errors import unsupported
 from capa_celery._sdk import SDK
 from capa_celery._worker._consumer import Consumer
-from capa_celery._worker._pool import Pool, PoolOptions
+from capa_celery._worker._embedded_beat import EmbeddedBeat
+from capa_celery._worker._pool import LOOK_S, Pool, PoolOptions
+from capa_core.call.loggers import named_logger
 from capa_core.runtime import default_runtime, pin_runtime
 from capa_core.shims import details
+
+logger = named_logger("celery.worker")  # Celery's own, for the errors that end a worker
 
 
 class PoolStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery is not typed
@@ -32,7 +36,7 @@ class PoolStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery is not t
             autoscale = [int(part) for part in autoscale.split(",")]
         if autoscale:
             w.concurrency = max(autoscale)
-            worker_logger.warning(
+            logger.warning(
                 "autoscale is not served: running %d slots. %s",
                 w.concurrency,
                 details(SDK, "autoscale"),
@@ -51,6 +55,7 @@ class PoolStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery is not t
                 soft_time_limit=w.soft_time_limit,
                 max_tasks_per_child=w.max_tasks_per_child,
                 max_memory_per_child=w.max_memory_per_child,
+                sender=lambda: w.consumer,
             )
         )
         # A task must not wait for another, which may wait for the slot of the first.
@@ -78,6 +83,9 @@ class ConsumerStep(bootsteps.StartStopStep):  # type: ignore[misc] # as above
         """Return the consumer."""
         consumer = Consumer(w.app, w, w.pool, multiplier=w.prefetch_multiplier, ready=w.ready_callback)
         w.consumer = consumer
+        if w.task_events:
+            w.task_events = False  # the banner shows it
+            logger.warning("task events are not sent: -E is without effect. %s", details(SDK, "events"))
         return consumer
 
     def info(self, w: Any) -> dict[str, Any]:  # noqa: ARG002 - Celery's signature
@@ -85,30 +93,50 @@ class ConsumerStep(bootsteps.StartStopStep):  # type: ignore[misc] # as above
         return {}
 
 
-REPLACED = {components.Pool: PoolStep, components.Consumer: ConsumerStep}
+_SCHEDULER = f"{PersistentScheduler.__module__}.{PersistentScheduler.__qualname__}"
+
+
+class BeatStep(components.Beat):  # type: ignore[misc] # as above
+    """The step of `-B`, after the pool: its thread must not exist when a pool forks."""
+
+    name = "capa.Beat"
+    requires = (PoolStep,)
+
+    def create(self, w: Any) -> EmbeddedBeat:
+        """Return the thread that sends tasks when they are due."""
+        beat = w.beat = EmbeddedBeat(w.app, schedule_filename=w.schedule_filename, scheduler_cls=w.scheduler)
+        return beat
+
+
+REPLACED = {components.Pool: PoolStep, components.Consumer: ConsumerStep, components.Beat: BeatStep}
 """Steps of Celery that an application's own steps may require, and their replacements."""
 
 
 class WorkController(CeleryWorkController):  # type: ignore[misc] # as above
-    """A worker to embed; the program around it is `program.Worker`.
+    """A worker of an application that Capa serves; made through `capa_celery._substitutes` by any code.
 
-    Called for an application that the original serves (`side = "legacy"`), it gives Celery's own worker.
+    Attributes:
+        waits_for_broker: Whether it starts while the broker is away, as far as Celery's settings allow, and waits.
+        failure: What ended it, if that was an error.
+        ended: Set when `start` has returned.
     """
 
-    def __new__(cls, app: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Return the worker of the side that serves *app*."""
-        components = getattr(app or cls.app, "capa", None)
-        if cls is WorkController and components is not None and components.is_legacy:
-            return CeleryWorkController(app, *args, **kwargs)
-        return super().__new__(cls)
+    waits_for_broker = True
+    failure: BaseException | None = None
 
     class Blueprint(bootsteps.Blueprint):  # type: ignore[misc] # as above
         """The steps of the worker. An application's own steps for `app.steps["worker"]` are served."""
 
         name = "Worker"
-        default_steps = frozenset(
-            {components.Timer, components.StateDB, EmbeddedBeat, PoolStep, ConsumerStep}
-        )
+        default_steps = frozenset({components.Timer, components.StateDB, BeatStep, PoolStep, ConsumerStep})
+
+        def start(self, parent: Any) -> None:
+            """Start the steps; the last one returns when the worker stops."""
+            try:
+                super().start(parent)
+            except BaseException as error:  # which Celery logs and turns into an exit code
+                parent.failure = error
+                raise
 
         def _firstpass(self, steps: Any) -> None:
             for step in steps.values():
@@ -121,6 +149,7 @@ class WorkController(CeleryWorkController):  # type: ignore[misc] # as above
 
         Raises:
             UnsupportedError: The application adds steps to Celery's consumer, which is not there.
+            SettingsError: Nothing serves the tasks, their results or the lock of beat.
         """
         if self.app.steps["consumer"]:
             raise unsupported(
@@ -128,13 +157,20 @@ class WorkController(CeleryWorkController):  # type: ignore[misc] # as above
                 instead="Add the step to app.steps['worker'], or consume in a process of its own.",
                 section="bootsteps",
             )
+        own_beat = bool(kwargs.get("beat")) and _is_celerys_own(self.scheduler)
+        self.app.capa.check_served(beat=own_beat)
         self.runtime = default_runtime()
+        self.ended = threading.Event()
         super().setup_instance(*args, **kwargs)
 
     def start(self) -> None:
         """Serve until the worker is stopped. All its threads keep to the runtime that was the default at its making."""
-        with pin_runtime(self.runtime):
-            super().start()
+        try:
+            with pin_runtime(self.runtime):
+                self.app.capa.tell_places()
+                super().start()
+        finally:
+            self.ended.set()
 
     def reload(self, modules: Any = None, reload: bool = False, reloader: Any = None) -> None:
         """Import *modules*. Tasks that came since the start need nothing more, but children of prefork lack them."""
@@ -153,8 +189,28 @@ class WorkController(CeleryWorkController):  # type: ignore[misc] # as above
 
     def wait_for_soft_shutdown(self) -> None:
         """Give the tasks their `worker_soft_shutdown_timeout` before they are abandoned."""
-        if len(self.consumer.jobs) or self.app.conf.get("worker_enable_soft_shutdown_on_idle"):
-            super().wait_for_soft_shutdown()
+        timeout_s = self.app.conf.worker_soft_shutdown_timeout
+        if timeout_s > 0 and len(self.consumer.jobs):
+            logger.warning("Initiating Soft Shutdown, terminating in %s seconds", timeout_s)
+            self.consumer.finish_tasks(timeout_s)
+
+
+def _is_celerys_own(scheduler: Any) -> bool:
+    """Return whether *scheduler* is the class, or its name, that Capa's scheduler replaces."""
+    return scheduler is PersistentScheduler or str(scheduler).replace(":", ".") == _SCHEDULER
+
+
+def ensure_started(worker: Any) -> None:
+    """Return when a worker is ready that sets `_on_started` then, as Celery's `TestWorkController` does.
+
+    Raises:
+        RuntimeError: It ended before, with the error that it ended with as the cause.
+    """
+    while not worker._on_started.wait(LOOK_S / 10):
+        if worker.ended.is_set():
+            raise RuntimeError(
+                f"the worker {worker.hostname} ended before it was ready: {worker.failure!r}"
+            ) from worker.failure
 
 
 def pool_type(wanted: Any) -> type[Pool]:

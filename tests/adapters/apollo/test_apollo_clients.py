@@ -36,6 +36,7 @@ def engine_is_down(monkeypatch):
 
 
 def test_every_client_is_live_without_start(client, configuration):
+    configuration.save({"other": "1"}, application="app")
     before = client.get_value("a", "none")
     configuration.save({"a": "1"}, application="app")
 
@@ -43,6 +44,7 @@ def test_every_client_is_live_without_start(client, configuration):
 
 
 def test_stop_freezes_every_client(client, configuration):
+    configuration.save({"other": "1"}, application="app")
     client.get_value("a")
     client.stop()
     client.stop()
@@ -53,6 +55,7 @@ def test_stop_freezes_every_client(client, configuration):
 
 @pytest.mark.parametrize("kind", [Pyapollo, Xhrg, ApolloClient])
 def test_start_after_stop_goes_on(kind, configuration):
+    configuration.save({"other": "1"}, application="app")
     client = kind("app") if kind is not Xhrg else Xhrg("http://x", "app")
     client.start()
     client.stop()
@@ -122,7 +125,7 @@ def test_the_positional_arguments_of_xhrgs_own_client(configuration, wait_until)
     assert ([("add", "application", "a", "1")], "blue") == (told, client.cluster)
 
 
-def test_xhrgs_listener_is_not_told_without_hot_update(configuration, wait_until):
+def test_xhrgs_listener_is_not_called_without_hot_update(configuration, wait_until):
     told, others = [], []
     client = Xhrg(
         "http://x", "app", start_hot_update=False, change_listener=lambda *change: told.append(change)
@@ -157,7 +160,7 @@ def test_attributes_are_set_as_apollo_client3_does(configuration, wait_until):
     assert ((2, "n", "y"), [2, 3], 3) == (at_once, changed, Settings.size)
 
 
-def test_pyapollo_says_when_nothing_can_be_read(runtime, engine_is_down):
+def test_pyapollo_raises_when_nothing_can_be_read(runtime, engine_is_down):
     with pytest.raises(UnavailableError):
         Pyapollo("app").get_value("a", "default")
 
@@ -171,7 +174,9 @@ def test_the_others_return_the_default_when_nothing_can_be_read(runtime, engine_
 
 
 def test_no_client_has_a_thread_of_its_own(configuration):
-    configuration.view(application="app")
+    for group in ("application", "other"):
+        configuration.save({"a": "1"}, application="app", group=group)
+        configuration.view(group, application="app")
     before = set(threading.enumerate())
     clients = [Pyapollo("app") for _ in range(5)]
     for client in clients:
@@ -182,6 +187,7 @@ def test_no_client_has_a_thread_of_its_own(configuration):
 
 
 def test_the_common_client_takes_all_arguments(configuration, wait_until):
+    configuration.save({"other": "1"}, application="app")
     events = []
     client = ApolloClient(
         app_id="app",
@@ -197,7 +203,7 @@ def test_the_common_client_takes_all_arguments(configuration, wait_until):
     assert (["a"], "1") == (list(events[0].changes), client.get_value("a"))
 
 
-def test_the_common_client_refuses_what_no_package_takes(runtime):
+def test_the_common_client_refuses_unknown_arguments(runtime):
     with pytest.raises(TypeError, match="unexpected argument 'app'"):
         ApolloClient(app="x")
 

@@ -1,5 +1,6 @@
-"""The import map says what is there."""
+"""The import map agrees with the adapter."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 import capa_apollo
 from capa_codemods.sdks.import_map_file import read_import_map
+from capa_migration.cli import main
 
 PATH = Path(capa_apollo.__file__).with_name("import_map.toml")
 ROOT = Path(__file__).parents[3]
@@ -42,3 +44,24 @@ def test_a_client_is_cheap_to_import():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert "[]\n" == done.stdout
+
+
+@pytest.mark.parametrize("root", ["pyapollos", "capa_apollo.pyapollo"])
+def test_a_scan_ends_with_the_command_that_brings_the_values(root, tmp_path, capsys):
+    (tmp_path / "requirements.txt").write_text("pyapollos\n")
+    (tmp_path / "app.py").write_text(
+        f"from {root}.apollo_client import ApolloClient\n\nApolloClient('shop')\n"
+    )
+    main(["scan", str(tmp_path)])
+    text = capsys.readouterr().out
+    main(["scan", str(tmp_path), "--json"])
+
+    assert "capa config pull --from-apollo URL --app-id APP --namespace NAMESPACE" in text.splitlines()[-1]
+    assert [text.splitlines()[-1]] == json.loads(capsys.readouterr().out)["bring"]
+
+
+def test_a_scan_without_a_client_does_not_name_it(tmp_path, capsys):
+    (tmp_path / "app.py").write_text("import requests\n\nrequests.get('http://x')\n")
+    main(["scan", str(tmp_path)])
+
+    assert "config pull" not in capsys.readouterr().out

@@ -5,10 +5,17 @@ import gc
 import pytest
 import structlog
 
-from capa_apollo import ConfigChange, PropertyChangeType, config_change_listener, get_config
+from capa_apollo import ConfigChange, PropertyChangeType, config_change_listener, get_config, listeners
 from capa_apollo.listeners import listen
 from capa_core import Runtime, use_runtime
 from capa_core.errors import InvalidArgumentError
+
+
+@pytest.fixture(autouse=True)
+def no_functions_of_other_tests():
+    """Forget the decorated functions of this test, which live on in reference cycles and in threads that end."""
+    yield
+    listeners._functions.clear()
 
 
 def appending(events):
@@ -18,7 +25,7 @@ def appending(events):
     return append
 
 
-def test_a_function_is_told_what_changed(configuration, wait_until):
+def test_a_function_is_called_with_the_changes(configuration, wait_until):
     events = []
 
     @config_change_listener("application")
@@ -36,7 +43,7 @@ def test_a_function_is_told_what_changed(configuration, wait_until):
     )
 
 
-def test_only_interesting_changes_are_told_and_with_all_changes(configuration, wait_until):
+def test_only_interesting_changes_call_it_and_with_all_changes(configuration, wait_until):
     events, all_of_them = [], []
     config_change_listener(interested_keys="a, b", interested_key_prefixes=["db."])(appending(events))
     config_change_listener()(appending(all_of_them))
@@ -64,7 +71,7 @@ def test_several_namespaces_may_be_placeholders(configuration, wait_until):
     assert [("one", {"a"}), ("three.json", {"a", "content"}), ("two", {"a"})] == sorted(events)
 
 
-def test_a_method_is_told_for_each_living_instance(configuration, wait_until):
+def test_a_method_is_called_for_each_living_instance(configuration, wait_until):
     told = []
 
     class Pool:
@@ -98,7 +105,7 @@ def test_a_coroutine_function_is_run(configuration, wait_until):
     wait_until(lambda: events)
 
 
-def test_a_listener_that_fails_is_logged_and_stops_nobody(configuration, wait_until):
+def test_a_failing_listener_is_logged_and_the_others_are_called(configuration, wait_until):
     events = []
     config_change_listener()(lambda event: 1 / 0)
     config_change_listener()(appending(events))
@@ -191,3 +198,22 @@ def test_config_takes_and_drops_listeners(configuration, wait_until):
 def test_a_namespace_whose_placeholder_has_no_value_is_an_error(runtime):
     with pytest.raises(InvalidArgumentError, match="no value for"):
         get_config("${nowhere}").get_property("a")
+
+
+def test_a_listener_whose_placeholder_has_no_value_does_not_keep_others_from_listening(
+    configuration, wait_until
+):
+    events = []
+
+    def lost(event):
+        events.append(event)
+
+    with pytest.raises(InvalidArgumentError, match="no value for"):
+        config_change_listener("${nowhere}")(lost)
+    config_change_listener("application")(appending(events))
+    with use_runtime(Runtime.in_memory()), pytest.raises(InvalidArgumentError, match="no value for"):
+        listen()
+    configuration.save({"a": "1"})
+    wait_until(lambda: events)
+
+    assert 1 == len(events)

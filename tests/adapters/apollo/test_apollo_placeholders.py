@@ -54,7 +54,7 @@ def test_placeholders_are_replaced(expression, expected):
         ("${ping}", "refers to itself"),
     ],
 )
-def test_what_cannot_be_resolved_is_an_error(expression, message):
+def test_an_unresolvable_placeholder_is_an_error(expression, message):
     values = VALUES | {"loop": "${loop}", "ping": "${pong}", "pong": "${ping}"}
     with pytest.raises(InvalidArgumentError, match=message):
         resolve(expression, values.get)

@@ -1,4 +1,7 @@
-"""The same steps on an original against an Apollo server, and on its twin on Capa; the results compared."""
+"""The same steps on an original against an Apollo server, and on its twin on Capa; the results compared.
+
+The twin reads a configuration in memory, and then such a server too, by the component that capa.toml names.
+"""
 
 import threading
 
@@ -11,6 +14,7 @@ from loguru import logger
 import capa_apollo.py3_apollo.apollo_client
 import capa_apollo.pyapollo.apollo_client
 import capa_apollo.xhrg.apollo_client
+from capa_core import Runtime, use_runtime
 
 FIRST = {"a": "1", "empty": "", "number": "7", "flag": "true", "json": '{"x": [1]}', "dotted.key": "d"}
 SECOND = {"a": "2", "number": "7", "added": "new", "flag": "false", "json": "{}", "dotted.key": "d"}
@@ -18,12 +22,11 @@ SHIPPING = '{"default": {"price": "4.90"}}'
 YAML = "db:\n  host: h\n  ports: [1, 2]\n"
 
 
-class Original:
-    """An original client on the small Apollo server."""
+class World:
+    """A client on an Apollo server of its own."""
 
-    kind = "original"
-
-    def __init__(self, server):
+    def __init__(self, kind, server):
+        self.kind = kind
         self._server = server
         self.url = server.url
 
@@ -31,8 +34,8 @@ class Original:
         self._server.release(namespace, {"content": values} if isinstance(values, str) else values)
 
 
-class Twin:
-    """Its twin on a configuration in memory."""
+class InMemory:
+    """A twin on a configuration in memory."""
 
     kind = "twin"
     url = "http://apollo.nowhere.example:8080"
@@ -50,11 +53,25 @@ class Twin:
 
 
 @pytest.fixture
-def worlds(apollo, configuration, monkeypatch, tmp_path):
+def in_memory(configuration):
+    return InMemory(configuration)
+
+
+@pytest.fixture
+def on_apollo(start_apollo, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    server = start_apollo()
+    (tmp_path / "capa.toml").write_text(f'[configuration.default]\ndriver = "apollo"\nurl = "{server.url}"\n')
+    with Runtime(environ={}) as runtime, use_runtime(runtime):
+        yield World("twin", server)
+
+
+@pytest.fixture(params=["in_memory", "on_apollo"])
+def worlds(request, apollo, monkeypatch, tmp_path):
     """Both worlds, with the originals kept from looking for their own address and from writing at home."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr("apollo.apollo_client.init_ip", lambda: "127.0.0.1")
-    worlds = [Original(apollo), Twin(configuration)]
+    worlds = [World("original", apollo), request.getfixturevalue(request.param)]
     for world in worlds:
         world.release("application", FIRST)
         world.release("other", {"a": "other"})
@@ -79,7 +96,7 @@ READS = [
 
 
 def outcome(call):
-    """What a call returns, or the type of what it raises."""
+    """Return the result of a call, or the type of its exception."""
     try:
         return call()
     except Exception as error:
@@ -240,7 +257,7 @@ class TestApolloClientPython:
         original, twin = map(steps, worlds)
         assert original == twin == "other"
 
-    def test_listeners_are_told_the_same(self, worlds, wait_until):
+    def test_listeners_get_the_same_changes(self, worlds, wait_until):
         def steps(world):
             events = []
             client = self.client(world, namespaces=["application"], value_change_listeners=[events.append])
@@ -298,7 +315,7 @@ class TestPy3Apollo:
         monkeypatch.setattr(logger, "remove", lambda *_: None)
         monkeypatch.setattr(logger, "add", lambda *_, **__: 0)
         logger.disable("py3_apollo")
-        # Its heartbeat overwrites what a poll has just written, and may undo it.
+        # Its heartbeat overwrites the values that a poll has just written, and may undo it.
         monkeypatch.setattr(py3_apollo.apollo_client.ApolloClient, "_heart_beat", lambda self: None)
 
     def client(self, world, tmp_path, **more):
@@ -335,7 +352,7 @@ class TestPy3Apollo:
         original, twin = map(steps, worlds)
         assert original == twin
 
-    def test_listeners_are_told_the_same(self, worlds, tmp_path, wait_until):
+    def test_listeners_get_the_same_changes(self, worlds, tmp_path, wait_until):
         def steps(world):
             told = []
             more = {

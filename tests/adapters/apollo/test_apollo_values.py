@@ -58,7 +58,7 @@ def test_an_attribute_has_the_newest_value(configuration):
         (int | None, "3", 3),
     ],
 )
-def test_text_becomes_what_is_annotated(configuration, kind, text, expected):
+def test_text_becomes_the_annotated_type(configuration, kind, text, expected):
     configuration.save({"k": text})
 
     assert expected == value("${k}", kind).get()
@@ -71,7 +71,7 @@ def test_without_annotation_a_value_is_text(configuration):
     assert "1" == Plain.key
 
 
-def test_any_key_of_an_expression_resolves_the_whole_anew(configuration):
+def test_a_change_of_any_key_resolves_the_whole_expression(configuration):
     class Service:
         address: str = value("http://${host:localhost}:${port:${default.port:80}}/")
 
@@ -180,7 +180,7 @@ def test_an_instance_is_not_kept_alive_by_its_setters(configuration, wait_until)
     assert [5] == called
 
 
-def test_a_function_is_given_what_its_caller_leaves_out(configuration):
+def test_a_function_gets_the_arguments_that_its_caller_omits(configuration):
     @value(retries="${http.retries:3}", host="${http.host:localhost}")
     def fetch(path, *, retries: int, host: str):
         return path, retries, host
@@ -225,9 +225,9 @@ def test_inject_works_on_methods(configuration):
 def test_a_decorated_function_looks_like_itself(runtime):
     @value(n="${n:1}")
     def documented(n: int, m: str = "x") -> int:
-        """What it does."""
+        """Do it."""
 
-    assert ("documented", "What it does.") == (documented.__name__, documented.__doc__)
+    assert ("documented", "Do it.") == (documented.__name__, documented.__doc__)
     assert ["n", "m"] == list(inspect.signature(documented).parameters)
 
 

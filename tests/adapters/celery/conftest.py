@@ -68,7 +68,7 @@ def die_once(self):
 
 @task()
 def die_always():
-    note("begin die")
+    note("begin die always")
     os.kill(os.getpid(), 9)
 """
 
@@ -122,7 +122,7 @@ def _make_tasks(kind: type) -> Any:  # noqa: C901 - one task after another
     @task(name="where", bind=True)
     def where(self):
         info = self.request.delivery_info
-        return [info["exchange"], info["routing_key"], info["redelivered"]]
+        return [info["exchange"], info["routing_key"], info["redelivered"], info["priority"]]
 
     @task(name="remember")
     def remember(text):
@@ -192,10 +192,14 @@ class Project:
 
     @contextmanager
     def worker(
-        self, *options: str, program: tuple[str, ...] = ("capa_celery",), lease_s: float = 2
+        self,
+        *options: str,
+        program: tuple[str, ...] = ("capa_celery",),
+        lease_s: float = 2,
+        application: str = "proj",
     ) -> Iterator["subprocess.Popen[bytes]"]:
         """Run a worker for the length of a `with` block; it is ready when the block begins."""
-        command = [sys.executable, "-m", *program, "-A", "proj", "worker", "-l", "INFO", *options]
+        command = [sys.executable, "-m", *program, "-A", application, "worker", "-l", "INFO", *options]
         with self.process(command, lease_s=lease_s) as process:
             self.wait_for_log(process, b" ready.")
             yield process
@@ -239,7 +243,7 @@ class Project:
             time.sleep(0.02)
 
     def notes(self) -> list[str]:
-        """Return what tasks have written."""
+        """Return the lines that tasks have written."""
         return self.notes_file.read_text().splitlines()
 
     def depth(self, queue: str = "celery") -> int:

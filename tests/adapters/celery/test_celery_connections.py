@@ -4,10 +4,11 @@ import gc
 from typing import Any
 
 import pytest
+from kombu.exceptions import ChannelError
 
 from capa_celery import _transport
 from capa_core import default_runtime
-from capa_core.conformance._pubsub.setting import eventually
+from capa_core.conformance._pubsub.suite import eventually
 
 GROUP = "celery"
 
@@ -64,3 +65,19 @@ def test_a_rejected_message_comes_again_or_is_gone(memory_app: Any) -> None:
 
         assert "hello" == again.payload
         assert 0 == depth()
+
+
+@pytest.mark.parametrize("name", ["", "x" * 300])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda channel, name: channel.Producer().publish({}, routing_key=name),
+        lambda channel, name: channel.basic_get(name),
+        lambda channel, name: channel.queue_purge(name),
+        lambda channel, name: channel._size(name),
+    ],
+    ids=["publish", "get", "purge", "size"],
+)
+def test_a_queue_name_that_is_refused_is_an_error_of_kombu(memory_app: Any, use: Any, name: str) -> None:
+    with memory_app.connection() as connection, pytest.raises(ChannelError, match="255"):
+        use(connection.default_channel, name)

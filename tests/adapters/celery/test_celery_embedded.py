@@ -21,7 +21,7 @@ QUICK = {"timeout": 10, "disable_sync_subtasks": False}
 
 
 class Held:
-    """A task that runs until it is let go, and what was seen of it."""
+    """A task that runs until it is released, and a record of its runs."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -88,7 +88,7 @@ def either_app(request: pytest.FixtureRequest, make_tasks: Callable[[type], Any]
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_stop_from_another_thread_finishes_what_runs_and_begins_nothing(either_app: Any, pool: str) -> None:
+def test_stop_from_another_thread_finishes_running_tasks_and_begins_none(either_app: Any, pool: str) -> None:
     held = Held(either_app)
     with embedded(either_app, pool) as (worker, thread):
         results = held.send("a", "b", "c")
@@ -140,7 +140,7 @@ def test_terminate_does_not_wait_for_tasks(either_app: Any, pool: str) -> None:
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("pool", POOLS)
-def test_what_was_not_begun_is_there_for_the_next_worker(memory_app: Any, pool: str, end: str) -> None:
+def test_tasks_that_were_not_begun_stay_for_the_next_worker(memory_app: Any, pool: str, end: str) -> None:
     held = Held(memory_app)
     with embedded(memory_app, pool) as (worker, thread):
         results = held.send("a", "b", "c")
@@ -282,7 +282,7 @@ def test_a_task_that_came_after_the_start_is_served_after_a_reload(either_app: A
         assert "served" == late.delay().get(**QUICK)
 
 
-def test_a_worker_tells_about_itself(either_app: Any) -> None:
+def test_a_worker_describes_itself(either_app: Any) -> None:
     with embedded(either_app, "solo") as (worker, _):
         stats = worker.stats()
 

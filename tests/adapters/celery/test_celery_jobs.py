@@ -1,4 +1,4 @@
-"""The worker's books: each job is settled once, and the window learns of its end before the broker answers."""
+"""The jobs of a worker: each is settled once, and its slot is free before the broker answers."""
 
 from collections.abc import Iterator
 

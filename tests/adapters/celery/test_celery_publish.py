@@ -1,4 +1,4 @@
-"""What `delay`, `apply_async` and `send_task` put into a queue."""
+"""Messages of `delay`, `apply_async` and `send_task` in a queue."""
 
 import datetime as dt
 import json
@@ -15,7 +15,7 @@ from kombu.exceptions import EncodeError, OperationalError
 import capa_celery
 from capa_celery import _codec
 from capa_core import Runtime, default_runtime, use_runtime
-from capa_core.errors import UnsupportedError
+from capa_core.errors import InvalidArgumentError, UnsupportedError
 
 HEADERS = [
     "lang",
@@ -65,6 +65,17 @@ def test_a_message_is_of_protocol_2(add: Any) -> None:
     assert [[1], {"y": 2}, empty] == _codec.unpack_body(message, None)
 
 
+@pytest.mark.parametrize("protocol", [1, 2])
+@pytest.mark.parametrize("task_id", ["x" * 401, 7, "\ud800"])
+def test_an_id_that_no_worker_takes_is_refused_at_sending(add: Any, protocol: int, task_id: Any) -> None:
+    add.app.conf.task_protocol = protocol
+    with pytest.raises(InvalidArgumentError, match=r"task 'add' with id .* was not sent: its id is not"):
+        add.apply_async((1, 2), task_id=task_id, headers={"tenant": "t1"})
+    sent = add.apply_async((1, 2), task_id="x" * 400, headers={"tenant": "t1"})
+
+    assert ("x" * 400, 1) == (sent.id, add.app.capa.pubsub.depth("celery", "celery"))
+
+
 def test_the_short_way_and_the_originals_make_the_same_message(add: Any) -> None:
     add.apply_async((1, 2), task_id="short", headers={"tenant": "t1"}, priority=3)
     add.apply_async((1, 2), task_id="long", headers={"tenant": "t1"}, priority=3, retries=0)
@@ -74,6 +85,21 @@ def test_the_short_way_and_the_originals_make_the_same_message(add: Any) -> None
 
     assert json.dumps(short.headers).replace("short", "long") == json.dumps(long.headers)
     assert _codec.unpack_body(short, None) == _codec.unpack_body(long, None)
+
+
+@pytest.mark.parametrize(
+    ("broker", "default"), [("redis://", 0), ("memory://", 0), ("amqp://", None), (None, None)]
+)
+@pytest.mark.parametrize("given", [None, 3])
+def test_a_message_has_the_priority_that_kombu_gives_it(
+    broker: str | None, default: int | None, given: int | None
+) -> None:
+    with use_runtime(Runtime.in_memory()):
+        app = capa_celery.Celery("prioritised", broker=broker, set_as_current=False)
+        app.send_task("add", (), priority=given)
+        message = received()
+
+    assert (default if given is None else given) == message.properties.get("priority")
 
 
 def test_publishing_sends_the_signals(add: Any) -> None:
@@ -112,7 +138,7 @@ def test_dates_come_over_as_kombu_writes_them(add: Any) -> None:
     assert (moment, moment) == (_codec.unpack_body(message, None)[0][0], message.headers["moment"])
 
 
-def test_what_the_serializer_cannot_hold_is_refused(add: Any) -> None:
+def test_arguments_that_the_serializer_cannot_encode_are_refused(add: Any) -> None:
     with pytest.raises(EncodeError):
         add.delay(object(), 1)
 
@@ -154,7 +180,7 @@ def test_topic_exchanges_reach_the_queues_bound_to_them(memory_app: Any, add: An
     ]
 
 
-def test_an_exchange_that_nobody_is_bound_to_is_refused(add: Any) -> None:
+def test_an_exchange_without_bindings_is_refused(add: Any) -> None:
     with pytest.raises(UnsupportedError, match="`capa explain celery/exchanges`"):
         add.apply_async((1, 2), exchange="nowhere", routing_key="x")
 
@@ -182,7 +208,7 @@ def test_always_eager_publishes_nothing(memory_app: Any, add: Any) -> None:
     assert (3, 0) == (add.delay(1, 2).get(), default_runtime().pubsub("celery").depth("celery", "celery"))
 
 
-def test_a_subclass_that_overrides_apply_async_is_asked(memory_app: Any) -> None:
+def test_a_subclass_that_overrides_apply_async_is_called(memory_app: Any) -> None:
     class Loud(celery.Task):
         def apply_async(self, *args: Any, **options: Any) -> Any:
             return super().apply_async(*args, headers={"loud": "yes"}, **options)
@@ -195,7 +221,7 @@ def test_a_subclass_that_overrides_apply_async_is_asked(memory_app: Any) -> None
     assert received().headers["loud"] == "yes"
 
 
-def test_a_subclass_that_overrides_send_task_is_asked(make_tasks: Any) -> None:
+def test_a_subclass_that_overrides_send_task_is_called(make_tasks: Any) -> None:
     class Counting(capa_celery.Celery):
         sent = 0
 
@@ -210,7 +236,7 @@ def test_a_subclass_that_overrides_send_task_is_asked(make_tasks: Any) -> None:
     assert app.sent == 1
 
 
-def test_a_replaced_send_task_of_celery_is_asked(
+def test_a_replaced_send_task_of_celery_is_called(
     memory_app: Any, add: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = []

@@ -18,7 +18,7 @@ def test_a_task_revoked_while_it_waits_is_skipped(project: Any, pool: str) -> No
     assert ("REVOKED", []) == (result.state, project.notes())
 
 
-def test_a_running_worker_hears_of_it(project: Any) -> None:
+def test_a_running_worker_receives_a_revocation(project: Any) -> None:
     with project.worker("-P", "prefork", "-c", "1"):
         result = project.app.tasks["proj.mark"].apply_async(("never",), countdown=1.5)
         result.revoke()

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import celery
+import celery.worker
 import click
 import pytest
 
 import capa_celery
-from capa_celery import worker
+from capa_celery._worker.controller import WorkController
 from capa_celery.contrib.testing.worker import start_worker
 from capa_core import Runtime, use_runtime
 from capa_core.errors import UnsupportedError
@@ -129,14 +130,14 @@ def test_a_legacy_worker_in_a_thread_is_celerys_own(make_app: Callable[[type], A
     app = make_app(capa_celery.Celery)
     with start_worker(app, perform_ping_check=False, loglevel="CRITICAL") as running:
         assert 5 == app.tasks["add"].delay(2, 3).get(timeout=20)
-        assert not isinstance(running, worker.WorkController)
+        assert not isinstance(running, WorkController)
     app.close()
 
 
 @pytest.mark.usefixtures("legacy")
 def test_a_legacy_worker_to_embed_is_celerys_own(make_app: Callable[[type], Any]) -> None:
     app = make_app(capa_celery.Celery)
-    embedded = worker.WorkController(app=app, hostname="embedded@here", pool="solo")
+    embedded = celery.worker.WorkController(app=app, hostname="embedded@here", pool="solo")
 
     assert "embedded@here" == embedded.hostname
     assert celery.worker.WorkController is type(embedded)
@@ -159,7 +160,7 @@ def test_another_process_of_the_application_goes_back_to_capa(make_app: Callable
 
 
 def _parts(app: Any) -> list[Any]:
-    return [app.amqp, app.control, app.backend, app.Worker, app.WorkController, app.Beat, app.connection()]
+    return [app.amqp, app.control, app.backend, app.WorkController(), app.connection()]
 
 
 def _home(part: Any) -> str:
@@ -179,9 +180,13 @@ def test_a_side_that_is_not_available_is_refused_with_those_that_are(
         app.tasks["add"].delay(2, 3)
 
 
-@pytest.mark.parametrize("command", ["worker", "beat", "status"])
 @pytest.mark.parametrize(
-    ("side", "problem"), [("canary", "is not available yet"), ("lgcy", "there is no side 'lgcy'")]
+    ("command", "side", "problem"),
+    [
+        ("worker", "canary", "is not available yet"),
+        ("beat", "lgcy", "there is no side 'lgcy'"),
+        ("status", "canary", "is not available yet"),
+    ],
 )
 def test_a_command_prints_a_wrong_side_in_one_line(
     command: str, side: str, problem: str, tmp_path: Path
@@ -206,4 +211,4 @@ def test_a_command_of_the_application_gets_the_error_itself(make_app: Callable[[
     own_command = click.Context(click.Command("own"))
     runtime = Runtime.in_memory({"adapters": {"celery": {"side": "canary"}}})
     with use_runtime(runtime), own_command, pytest.raises(UnsupportedError):
-        app.Worker  # noqa: B018
+        app.Worker()

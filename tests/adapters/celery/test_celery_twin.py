@@ -28,7 +28,7 @@ def get(result: Any) -> Any:
 
 
 def settle(result: Any) -> Any:
-    """Wait until the task has ended in whatever way."""
+    """Wait until the task has ended."""
     result.get(timeout=WAIT_S, propagate=False, interval=0.01)
     return result
 
@@ -74,6 +74,22 @@ def forgotten(app: Any) -> str:
     return app.AsyncResult(result.id).state
 
 
+def received_by(app: Any) -> list[Any]:
+    seen: list[Any] = []
+
+    def note(sender: Any, request: Any, **_: Any) -> None:
+        seen.append(
+            [type(sender).__name__, sender.app is app, sender.hostname == request.hostname, request.name]
+        )
+
+    celery.signals.task_received.connect(note)
+    try:
+        get(app.tasks["add"].delay(1, 2))
+    finally:
+        celery.signals.task_received.disconnect(note)
+    return seen
+
+
 STEPS: dict[str, Callable[[Any], Any]] = {
     "a result": lambda app: get(app.tasks["add"].delay(2, 3)),
     "keyword arguments": lambda app: get(app.tasks["add"].delay(x="a", y="b")),
@@ -115,6 +131,8 @@ STEPS: dict[str, Callable[[Any], Any]] = {
     "replace": lambda app: get(app.tasks["replaced"].delay(1)),
     "headers": lambda app: get(app.tasks["headers"].apply_async(headers={"tenant": "t1"})),
     "where it came from": lambda app: get(app.tasks["where"].delay()),
+    "where it came from, with a priority": lambda app: get(app.tasks["where"].apply_async(priority=3)),
+    "the sender of task_received": received_by,
     "countdown": lambda app: get(app.tasks["add"].apply_async((1, 1), countdown=0.2)),
     "expired": lambda app: get(app.tasks["add"].apply_async((1, 1), expires=-5)),
     "a given id": lambda app: app.tasks["add"].apply_async((1, 1), task_id="mine").id,
@@ -146,7 +164,7 @@ def outcome(step: Callable[[Any], Any], app: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def outcomes(make_tasks: Callable[[type], Any]) -> dict[str, dict[str, Any]]:
-    """Run all steps on either side, each with a worker in a thread, and give what came of them."""
+    """Run all steps on either side, each with a worker in a thread, and give their outcomes."""
     quiet = {"perform_ping_check": False, "loglevel": "CRITICAL"}
     found = {}
     with warnings.catch_warnings():

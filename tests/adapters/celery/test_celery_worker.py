@@ -1,6 +1,7 @@
-"""What a worker does around a task: signals, tracers, coroutines, chords under stress, acknowledgement."""
+"""A worker around a task: signals, tracers, coroutines, chords under stress, acknowledgement."""
 
 import asyncio
+import logging
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from kombu.exceptions import OperationalError
 
 import capa_celery
 from capa_celery._worker import _execution
-from capa_core import Runtime, default_runtime, use_runtime
+from capa_core import PubSub, Runtime, default_runtime, use_runtime
 from capa_core.errors import UnavailableError
 
 QUICK = {"timeout": 10}
@@ -49,6 +50,37 @@ def test_sys_exit_ends_the_task_and_not_the_worker(memory_app: Any, serving: Any
             memory_app.tasks["quit"].delay().get(**QUICK)
 
         assert memory_app.tasks["add"].delay(1, 1).get(**QUICK) == 2
+
+
+class StoppedError(BaseException):
+    """An error of the application's own that `except Exception` must not catch."""
+
+
+@pytest.mark.parametrize("pool", ["solo", "threads"])
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, StoppedError, SystemExit, KeyboardInterrupt])
+def test_a_task_that_raises_no_exception_fails_with_it_and_is_logged(
+    memory_app: Any, serving: Any, caplog: pytest.LogCaptureFixture, pool: str, kind: type[BaseException]
+) -> None:
+    failed: list[object] = []
+    caplog.set_level(logging.ERROR, "celery.worker.request")
+
+    @memory_app.task(name="stopped", shared=False)
+    def stopped() -> None:
+        raise kind("inner")
+
+    def note(exception: object, **_: Any) -> None:
+        failed.append(exception)
+
+    signals.task_failure.connect(note)
+    with serving(memory_app, pool=pool):
+        result = stopped.delay()
+        error = result.get(propagate=False, **QUICK)
+    signals.task_failure.disconnect(note)
+    leaving = kind in (SystemExit, KeyboardInterrupt)
+    lines = [record for record in caplog.records if "raised error" in record.message]
+
+    assert ("FAILURE", WorkerLostError if leaving else kind) == (result.state, type(error))
+    assert (1, 1, "ERROR") == (len(failed), len(lines), lines[0].levelname)
 
 
 def test_the_signals_of_a_task_come_in_order(memory_app: Any, serving: Any) -> None:
@@ -165,6 +197,26 @@ def test_a_chain_survives_a_broker_that_is_away_when_its_next_task_is_sent(
     add = memory_app.tasks["add"]
     with serving(memory_app):
         assert 6 == chain(add.s(1, 2), add.s(3)).apply_async().get(**QUICK)
+
+
+def test_a_chord_survives_a_broker_that_is_away_when_its_body_is_sent(
+    memory_app: Any, serving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, refusals = PubSub.publish, iter([UnavailableError("away")])
+
+    def refuse_once(self: Any, topic: str, data: bytes, **options: Any) -> Any:
+        if b'"task": "total"' in data and (refusal := next(refusals, None)):
+            raise refusal
+        return original(self, topic, data, **options)
+
+    monkeypatch.setattr(PubSub, "publish", refuse_once)
+    monkeypatch.setattr(_execution, "SETTLE_AGAIN_S", 0.05)
+    memory_app.conf.task_publish_retry = False
+    add, total = memory_app.tasks["add"], memory_app.tasks["total"]
+    with serving(memory_app):
+        result = chord([add.s(1, 1), add.s(2, 2)])(total.s())
+
+        assert (6, None) == (result.get(**QUICK), next(refusals, None))
 
 
 @pytest.mark.parametrize(("early", "left"), [(True, 0), (False, 1)])

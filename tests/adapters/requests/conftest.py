@@ -1,4 +1,4 @@
-"""Real servers on loopback: one that answers by path, and one that says exactly the bytes it is told."""
+"""Real servers on loopback: one that answers by path, and one that sends exactly the given bytes."""
 
 import gzip
 import json
@@ -123,7 +123,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing of clients that hang up."""
+        """Report no error for clients that hang up."""
 
     seen: list[tuple[str, str, int]]
 

@@ -21,7 +21,23 @@ SUITE = Suite(
     ),
     extra="requests",
     whole=("tests",),
+    removed=("src",),
     chosen=("tests/test_requests.py", "tests/test_lowlevel.py", "tests/test_adapters.py", "tests/test_hooks.py",
+            "-k", f"not ({' or '.join(_SLOW)})"),
+)  # fmt: skip
+
+#: The oldest versions that the shim supports, on which the original's own way to the wire runs.
+OLDEST = Suite(
+    project="requests",
+    version="2.25.1",
+    requirements=(
+        *("requests[socks]==2.25.1", "urllib3==1.26.20", "pytest<9", "pytest-httpbin==2.1.0", "httpbin~=0.10.0"),
+        "pytest-mock",
+    ),
+    extra="requests",
+    whole=("tests",),
+    removed=("requests", "requests.egg-info"),
+    chosen=("tests/test_requests.py", "tests/test_lowlevel.py", "tests/test_hooks.py", "-p", "no:warnings",
             "-k", f"not ({' or '.join(_SLOW)})"),
 )  # fmt: skip
 

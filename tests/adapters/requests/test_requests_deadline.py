@@ -74,7 +74,7 @@ def test_a_call_without_a_timeout_ends_at_the_deadline(
         call(url)
 
 
-def test_the_exception_is_the_timeout_of_the_original_and_says_what_to_do() -> None:
+def test_the_exception_is_the_timeout_of_the_original_with_the_next_step() -> None:
     with (
         conversing(_silence) as url,
         pytest.raises(requests.ReadTimeout, match="no timeout= was given.*capa.toml"),
@@ -128,6 +128,115 @@ def test_a_streamed_body_that_stops_coming_ends_the_call() -> None:
         response = capa_requests.get(url, stream=True)
         with _ends_in_time(), pytest.raises(requests.ConnectionError):
             list(response.iter_content(10))
+
+
+LONGEST = {"adapters": {"requests": {"longest_s": DEADLINE_S}}}
+
+
+@pytest.mark.parametrize("conversation", [_silence, _trickle, _trickling_head, _slow_hops])
+@pytest.mark.parametrize("timeout", [None, 5, (5, 5)], ids=str)
+def test_a_limit_for_every_call_holds_whatever_timeout_is_given(
+    conversation: Callable[[socket.socket], None], timeout: Any
+) -> None:
+    with (
+        use_runtime(Runtime.in_memory(LONGEST)),
+        conversing(conversation) as url,
+        _ends_in_time(),
+        pytest.raises(requests.RequestException),
+    ):
+        capa_requests.get(url, timeout=timeout)
+
+
+def test_the_limit_for_every_call_is_named_with_its_setting() -> None:
+    with (
+        use_runtime(Runtime.in_memory(LONGEST)),
+        conversing(_silence) as url,
+        pytest.raises(requests.ReadTimeout, match=r"longest_s .*capa.toml"),
+    ):
+        capa_requests.get(url, timeout=5)
+
+
+@pytest.mark.parametrize("options", [{}, {"timeout": 5}, {"timeout": None}], ids=str)
+def test_a_limit_for_every_call_holds_for_a_streamed_body(options: Any) -> None:
+    with use_runtime(Runtime.in_memory(LONGEST)), conversing(_trickle) as url, _ends_in_time():
+        response = capa_requests.get(url, stream=True, **options)
+        with pytest.raises(requests.ConnectionError):
+            list(response.iter_content(10))
+
+
+def test_a_limit_for_every_call_holds_through_a_proxy() -> None:
+    with (
+        use_runtime(Runtime.in_memory(LONGEST)),
+        conversing(_silence) as url,
+        _ends_in_time(),
+        pytest.raises(requests.RequestException),
+    ):
+        capa_requests.get("http://anything.invalid/", proxies={"http": url}, timeout=5)
+
+
+def test_a_timeout_below_the_limit_for_every_call_is_the_one_that_ends_it() -> None:
+    with (
+        use_runtime(Runtime.in_memory({"adapters": {"requests": {"longest_s": 30}}})),
+        conversing(_silence) as url,
+        pytest.raises(requests.ReadTimeout, match="read timeout=0.2"),
+    ):
+        capa_requests.get(url, timeout=0.2)
+
+
+def test_a_streamed_body_of_a_service_that_stops_coming_ends_the_call() -> None:
+    with conversing(_stopping_half_way) as url:
+        tree = {"invocation": {"orders": {"driver": "http", "url": url}}}
+        with Runtime.in_memory(tree) as runtime, use_runtime(runtime):
+            response = capa_requests.get("http://orders/", stream=True, timeout=DEADLINE_S)
+            with _ends_in_time(), pytest.raises(requests.ConnectionError):
+                list(response.iter_content(10))
+
+
+@pytest.mark.parametrize("host", ["", "http://orders"], ids=["address", "service"])
+def test_a_given_timeout_is_for_each_wait_and_not_for_the_whole_body(host: str) -> None:
+    asked = []
+
+    def in_parts(connection: socket.socket) -> None:
+        while request := connection.recv(65536):
+            asked.append(request)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n")
+            for _ in range(8):
+                time.sleep(0.1)
+                connection.sendall(b"x")
+
+    with conversing(in_parts) as url:
+        tree = {"invocation": {"orders": {"driver": "http", "url": url}}}
+        with Runtime.in_memory(tree) as runtime, use_runtime(runtime), capa_requests.Session() as session:
+            bodies = [session.get(host or url, timeout=0.4).content for _ in range(2)]  # on one connection
+
+    assert [b"x" * 8] * 2 == bodies
+
+
+def test_a_body_of_a_service_that_stops_coming_ends_the_call_at_its_timeout() -> None:
+    with conversing(_stopping_half_way) as url:
+        tree = {"invocation": {"orders": {"driver": "http", "url": url}}}
+        with (
+            Runtime.in_memory(tree) as runtime,
+            use_runtime(runtime),
+            _ends_in_time(),
+            pytest.raises(requests.ConnectionError),
+        ):
+            capa_requests.get("http://orders/", timeout=DEADLINE_S)
+
+
+def _stopping_half_way(connection: socket.socket) -> None:
+    connection.recv(65536)
+    connection.sendall(HEAD + b"half")
+    connection.recv(1)
+
+
+def test_a_limit_for_every_call_holds_for_the_streamed_body_of_a_service() -> None:
+    with conversing(_trickle) as url:
+        tree = {"invocation": {"orders": {"driver": "http", "url": url}}, **LONGEST}
+        with Runtime.in_memory(tree) as runtime, use_runtime(runtime), _ends_in_time():
+            response = capa_requests.get("http://orders/", stream=True, timeout=5)
+            with pytest.raises(requests.ConnectionError):
+                list(response.iter_content(1))
 
 
 def test_a_call_within_a_call_has_a_deadline_of_its_own(server: Any) -> None:

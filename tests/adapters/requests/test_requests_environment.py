@@ -65,12 +65,12 @@ def test_variables_count_as_in_the_original(
     assert original == shim
 
 
-def test_what_a_mounted_adapter_is_told_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mounted_adapter_gets_the_same_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("ftp_proxy", "http://127.0.0.1:2")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/bundle")
 
-    def told(library: ModuleType) -> dict[str, Any]:
+    def arguments(library: ModuleType) -> dict[str, Any]:
         class ToldError(Exception):
             pass
 
@@ -84,7 +84,7 @@ def test_what_a_mounted_adapter_is_told_is_the_same(monkeypatch: pytest.MonkeyPa
             session.get("http://host.invalid/", cert="c")
         return caught.value.args[0]
 
-    original, shim = (told(library) for library in BOTH)
+    original, shim = (arguments(library) for library in BOTH)
 
     assert original == shim
 

@@ -42,7 +42,7 @@ def _answer() -> requests.Response:
     ids=lambda value: getattr(value, "__name__", value),
 )
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-def test_a_replacement_is_called_with_what_the_original_calls_it_with(
+def test_a_replacement_is_called_with_the_arguments_of_the_original(
     call: Callable[[ModuleType], Any], owner: type, name: str
 ) -> None:
     def step(library: ModuleType) -> Any:

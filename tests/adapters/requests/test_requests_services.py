@@ -25,6 +25,10 @@ def _orders() -> Service:
     )
     service.register("moved", lambda call: InvocationResponse(302, "Found", [("Location", "/list?to=1")]))
     service.register("who", lambda call: call.header("Cookie"))
+    service.register(
+        "lengths",
+        lambda call: InvocationResponse(200, "OK", [("Content-Length", "2"), ("Content-Length", "3")], b"ab"),
+    )
     return service
 
 
@@ -139,6 +143,25 @@ def test_a_service_that_is_down_is_a_connection_error() -> None:
     assert caught.value.request.url == "http://orders/echo"
 
 
+@pytest.mark.parametrize("data", [[b"one ", b"two"], io.BytesIO(b"one two")], ids=["pieces", "file"])
+def test_a_body_of_unknown_length_goes_whole_to_a_service_over_http(data: Any, server: Any) -> None:
+    tree = {"invocation": {"orders": {"driver": "http", "url": server.url}}}
+    with Runtime.in_memory(tree) as runtime, use_runtime(runtime):
+        found = capa_requests.post("http://orders/echo", data=iter(data) if isinstance(data, list) else data)
+        after = capa_requests.get("http://orders/echo")
+
+    headers = {name.lower() for name, _ in found.json()["headers"]}
+    assert ("one two", 200) == (found.json()["body"], after.status_code)
+    assert {"content-length"} == headers & {"content-length", "transfer-encoding", "connection"}
+
+
+@pytest.mark.parametrize("name", ["Connection", "Proxy-Authorization", "TE", "Keep-Alive", "Upgrade"])
+def test_headers_about_a_connection_are_not_for_a_service(name: str, orders: str) -> None:
+    found = capa_requests.get(f"{orders}/list", headers={name: "close", "X-Token": "t"})
+
+    assert (200, "t") == (found.status_code, found.json()["token"])
+
+
 def test_a_service_that_does_not_answer_in_time_is_a_read_timeout(server: Any) -> None:
     tree = {"invocation": {"orders": {"driver": "http", "url": server.url}}}
     with Runtime.in_memory(tree) as runtime, use_runtime(runtime), pytest.raises(requests.ReadTimeout):
@@ -160,3 +183,24 @@ def test_any_wsgi_application_is_a_service() -> None:
         found.headers["X-Path"],
         found.content,
     )
+
+
+@pytest.mark.parametrize(
+    ("headers", "kind"),
+    [
+        ({"é": "x"}, UnicodeEncodeError),
+        ({"X": "日"}, UnicodeEncodeError),
+        ({"X Y": "x"}, requests.exceptions.InvalidHeader),
+    ],
+    ids=["name", "value", "space"],
+)
+def test_a_header_that_cannot_be_sent_is_no_outage(headers: dict[str, str], kind: Any, server: Any) -> None:
+    tree = {"invocation": {"orders": {"driver": "http", "url": server.url}}}
+    with Runtime.in_memory(tree) as runtime, use_runtime(runtime), pytest.raises(kind):
+        capa_requests.get("http://orders/echo", headers=headers)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_with_two_lengths_is_refused_as_by_the_original(stream: bool, orders: str) -> None:
+    with pytest.raises(requests.exceptions.InvalidHeader, match="Content-Length"):
+        capa_requests.get(f"{orders}/lengths", stream=stream)

@@ -18,7 +18,7 @@ FLAGS = st.booleans()
 
 
 class Twins(RuleBasedStateMachine):
-    """Does each step on both sessions and compares what came back and what the sessions hold."""
+    """Does each step on both sessions and compares the results and the state of the sessions."""
 
     url: str
 

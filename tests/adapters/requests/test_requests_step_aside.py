@@ -1,4 +1,4 @@
-"""What tests, instrumentation and applications replace is what runs."""
+"""Methods and functions that tests, instrumentation and applications replace are called."""
 
 import http.client
 import pickle
@@ -32,12 +32,12 @@ def test_responses_sees_the_arguments_of_the_call() -> None:
     assert found.ok
 
 
-def test_responses_refuses_what_it_was_not_told() -> None:
+def test_responses_refuses_unregistered_urls() -> None:
     with responses.RequestsMock(), pytest.raises(requests.ConnectionError):
         capa_requests.get("http://mocked.invalid/other")
 
 
-def test_responses_passes_on_what_it_is_told_to(server: Any) -> None:
+def test_responses_passes_registered_urls_through(server: Any) -> None:
     with responses.RequestsMock() as mocked:
         mocked.add_passthru(server.url)
         found = capa_requests.get(f"{server.url}/echo")
@@ -112,7 +112,6 @@ def test_a_mounted_adapter_serves_its_prefix(server: Any) -> None:
         (requests.sessions, "get_environ_proxies"),
         (requests.sessions, "merge_setting"),
         (requests.sessions, "preferred_clock"),
-        (requests.sessions, "Request"),
         (requests.utils, "should_bypass_proxies"),
         (urllib3.connectionpool.HTTPConnectionPool, "urlopen"),
         (urllib3.connectionpool.HTTPConnectionPool, "_make_request"),
@@ -128,7 +127,7 @@ def test_a_mounted_adapter_serves_its_prefix(server: Any) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
-def test_what_is_replaced_is_called(owner: Any, name: str, server: Any) -> None:
+def test_a_replaced_method_is_called(owner: Any, name: str, server: Any) -> None:
     with mock.patch.object(owner, name, autospec=True, side_effect=getattr(owner, name)) as replaced:
         found = capa_requests.Session().get(f"{server.url}/echo")
 
@@ -164,11 +163,37 @@ def test_the_names_of_the_original_are_reached_and_replaced_through_ours() -> No
     assert "get_netrc_auth" not in vars(capa_requests.sessions)
 
 
-def test_a_replaced_function_of_the_package_is_what_its_users_call() -> None:
+def test_a_replaced_function_of_the_package_is_called_by_its_users() -> None:
     with mock.patch("capa_requests.get") as replaced:
         capa_requests.get("http://x.invalid")
 
     replaced.assert_called_once_with("http://x.invalid")
+
+
+@pytest.mark.parametrize("name", ["request", "get", "options", "head", "post", "put", "patch", "delete"])
+def test_a_function_that_a_library_replaces_in_the_package_is_called(name: str) -> None:
+    arguments = ("GET", "http://x.invalid") if name == "request" else ("http://x.invalid",)
+    with mock.patch.dict(vars(requests), {name: mock.Mock()}):
+        getattr(capa_requests, name)(*arguments, timeout=3)
+        called = getattr(requests, name).call_args
+
+    assert (arguments, 3) == (called.args, called.kwargs["timeout"])
+
+
+def _wrapped(url: str, **kwargs: Any) -> Any:
+    return _ours(url, **kwargs)
+
+
+_ours = capa_requests.get
+
+
+@pytest.mark.parametrize("get", [_ours, _wrapped])
+def test_our_function_in_the_place_of_the_originals_is_called_once(get: Any, server: Any) -> None:
+    before = len(server.seen)
+    with mock.patch.dict(vars(requests), {"get": get}):
+        found = capa_requests.get(f"{server.url}/echo")
+
+    assert (200, 1) == (found.status_code, len(server.seen) - before)
 
 
 def test_a_replaced_session_class_serves_the_functions() -> None:
@@ -178,7 +203,7 @@ def test_a_replaced_session_class_serves_the_functions() -> None:
     assert replaced.called
 
 
-def test_printing_what_goes_over_the_wire_still_prints(
+def test_debug_output_of_the_connection_is_printed(
     server: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
@@ -188,7 +213,7 @@ def test_printing_what_goes_over_the_wire_still_prints(
     assert "send: b'GET /echo HTTP/1.1" in capsys.readouterr().out
 
 
-def test_urllib3_logs_what_it_logs_for_the_original(server: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_urllib3_logs_the_same_as_for_the_original(server: Any, caplog: pytest.LogCaptureFixture) -> None:
     def lines(library: Any) -> list[str]:
         caplog.clear()
         with caplog.at_level("DEBUG"):

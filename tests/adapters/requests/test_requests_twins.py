@@ -1,4 +1,4 @@
-"""The same call on the original and on the shim: what comes back is the same, down to the raw response."""
+"""The same call on the original and on the shim: the results are the same, down to the raw response."""
 
 import io
 from collections.abc import Callable
@@ -88,7 +88,7 @@ CALLS: dict[str, Step] = {
     "redirect that keeps the verb": lambda lib, url: lib.post(f"{url}/redirect/307?to=/echo", data="x"),
     "redirect to another scheme": lambda lib, url: lib.get(f"{url}/redirect/302?to=ftp://127.0.0.1/"),
     "redirect not followed": lambda lib, url: lib.get(f"{url}/redirect/301?to=/echo", allow_redirects=False),
-    "redirect for ever": lambda lib, url: lib.get(f"{url}/redirect/302?to=/redirect/302%3Fto=/redirect/302"),
+    "redirect without end": lambda lib, url: lib.get(f"{url}/redirect/302?to=/redirect/302%3Fto=/redirect/302"),
     "streamed": lambda lib, url: b"".join(lib.get(f"{url}/bytes/3000", stream=True).iter_content(700)),
     "streamed by line": lambda lib, url: list(lib.get(f"{url}/chunked", stream=True).iter_lines()),
     "raw": lambda lib, url: lib.get(f"{url}/gzip", stream=True).raw.read(5),
@@ -105,7 +105,7 @@ CALLS: dict[str, Step] = {
     "a host with an empty label": lambda lib, url: lib.get("http://.example.com/"),
     "a label too long": lambda lib, url: lib.get(f"http://{'a' * 64}.invalid/"),
     "a port out of range": lambda lib, url: lib.get("http://127.0.0.1:99999/"),
-    "a port that is no number": lambda lib, url: lib.get("http://127.0.0.1:x/"),
+    "a port that is not a number": lambda lib, url: lib.get("http://127.0.0.1:x/"),
     "a port that nobody listens at": lambda lib, url: lib.get("http://127.0.0.1:1/"),
     "another scheme": lambda lib, url: lib.get("gopher://127.0.0.1/"),
     "a proxy that nobody listens at": lambda lib, url: lib.get(f"{url}/echo", proxies={"http": "http://127.0.0.1:1"}),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import urllib3.connection
 
 import capa_requests
 
@@ -47,6 +48,7 @@ ANSWERS: dict[str, bytes] = {
     "as many headers as may be": OK + b"X-A: 1\r\n" * 98 + b"Content-Length: 0\r\n\r\n",
     "length, and cut short": OK + b"Content-Length: 10\r\n\r\nshort",
     "length, and more": OK + b"Content-Length: 2\r\n\r\nhi there",
+    "length beyond all memory, and cut short": OK + b"Content-Length: 99999999999999\r\n\r\nshort",
     "length in words": OK + b"Content-Length: two\r\n\r\nhi",
     "negative length": OK + b"Content-Length: -1\r\n\r\nhi",
     "length twice the same": OK + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
@@ -147,6 +149,48 @@ def test_a_call_that_must_not_be_sent_twice_gets_a_connection_of_its_own(server:
 
     posts = [port for method, _, port in server.seen if method == "POST"]
     assert len(set(posts)) == 3
+
+
+def test_a_socket_that_does_not_say_its_timeout_is_served(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Reticent:
+        """Like urllib3's `WrappedSocket` over pyOpenSSL."""
+
+        def __init__(self, sock: Any) -> None:
+            self._sock = sock
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "gettimeout":
+                raise AttributeError(name)
+            return getattr(self._sock, name)
+
+    connect = urllib3.connection.HTTPConnection._new_conn
+    monkeypatch.setattr(
+        urllib3.connection.HTTPConnection, "_new_conn", lambda connection: Reticent(connect(connection))
+    )
+    session = capa_requests.Session()
+
+    assert [200] * 3 == [
+        session.get(f"{server.url}/echo", **each).status_code for each in ({}, {"timeout": 3}, {})
+    ]
+
+
+def test_sessions_in_turn_send_their_own_headers(server: Any) -> None:
+    def sent(session: Any, **options: Any) -> Any:
+        headers = dict(session.get(f"{server.url}/echo", **options).json()["headers"])
+        return headers.get("X-A"), headers["Host"]
+
+    one, two = capa_requests.Session(), capa_requests.Session()
+    one.headers["X-A"], two.headers["X-A"] = "1", "2"
+    host = server.url.removeprefix("http://")
+    other = f"http://localhost:{server.server_port}"
+
+    assert [("1", host), ("2", host), ("1", host)] == [sent(one), sent(two), sent(one)]
+    assert ("3", host) == sent(one, headers={"X-A": "3"})
+    assert f"localhost:{server.server_port}" == dict(one.get(f"{other}/echo").json()["headers"])["Host"]
+    with pytest.raises(capa_requests.exceptions.InvalidHeader):
+        sent(one, headers={"X-A": "3\r\nX-B: 4"})
 
 
 def test_calls_share_a_connection_and_no_cookies(server: Any) -> None:

@@ -1,4 +1,4 @@
-"""Doing the same with the original and with the shim, and putting what happened side by side."""
+"""Twin steps: the same calls on the original and on the shim, with their outcomes."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -15,7 +15,7 @@ _VARYING = {"date"}
 
 
 def seen(response: Any) -> dict[str, Any]:
-    """Return all of a response that two equal exchanges have in common."""
+    """Return the parts of a response that two equal exchanges have in common."""
     raw = response.raw
     return {
         "type": type(response),
@@ -50,7 +50,7 @@ def seen(response: Any) -> dict[str, Any]:
 
 
 def seen_request(request: Any) -> dict[str, Any]:
-    """Return what a prepared request holds."""
+    """Return the content of a prepared request."""
     return {
         "type": type(request),
         "method": request.method,
@@ -63,7 +63,7 @@ def seen_request(request: Any) -> dict[str, Any]:
 
 
 def outcome(step: Callable[[ModuleType], Any], library: ModuleType) -> Any:
-    """Return what *step* did with *library*: its result, or the type of its exception and of the causes."""
+    """Return the outcome of *step* on *library*: its result, or the types of its exception and the causes."""
     try:
         result = step(library)
     except Exception as error:
@@ -77,5 +77,5 @@ def outcome(step: Callable[[ModuleType], Any], library: ModuleType) -> Any:
 
 
 def outcomes(step: Callable[[ModuleType], Any]) -> tuple[Any, Any]:
-    """Return what *step* did with the original, and with the shim."""
+    """Return the outcomes of *step* on the original and on the shim."""
     return outcome(step, requests), outcome(step, capa_requests)

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import socket
+import time
 from dataclasses import astuple
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,20 @@ from celery.concurrency.prefork import process_initializer
 from celery.exceptions import SoftTimeLimitExceeded
 
 from capa_celery._outbox import Outbox
-from capa_celery._worker._execution import DONE, Arrival, Execution
+from capa_celery._worker._execution import Execution
+from capa_celery._worker._outcomes import DONE, Arrival
 from capa_celery._worker._pool import Flusher, PoolOptions, flush, flush_for_good
 from capa_celery._worker.prefork import _wire
+from capa_core.clocks import boot_time
 
 if TYPE_CHECKING:
-    from capa_celery._worker.prefork._slots import Slot
+    from capa_celery._worker.prefork._slots import Slots
 
-Finished = tuple[int, tuple[bool, float, str]]
+SUSPENDED_S = 1.0
+"""After so long without a sign of life of the worker, no task is begun: nobody would acknowledge it."""
+LOOK_S = 0.05
+
+Finished = tuple[int, tuple[bool, float, str, bool]]
 """A task's number, and the fields of its `Outcome`."""
 
 
@@ -32,11 +39,12 @@ class Child:
     """A process that serves one slot until the worker ends, or until it has run as many tasks as it may."""
 
     def __init__(
-        self, options: PoolOptions, index: int, slot: Slot, jobs: socket.socket, reports: socket.socket
+        self, options: PoolOptions, index: int, slots: Slots, jobs: socket.socket, reports: socket.socket
     ) -> None:
         self._options = options
         self._index = index
-        self._slot = slot
+        self._slots = slots
+        self._slot = slots.of(index)
         self._jobs = jobs
         self._reports = reports
         self._pid = os.getpid()
@@ -49,7 +57,9 @@ class Child:
         self._outbox: Outbox[Finished] = Outbox(lambda: app.capa.state, self._report)
         self._flusher = Flusher(self._outbox)
         self._flusher.start()
-        self._execution = Execution(app, self._options.hostname, on_begin=self._begin)
+        self._execution = Execution(
+            app, self._options.hostname, sender=self._options.sender(), on_begin=self._begin
+        )
         app.backend.outbox = self._outbox
         self._reports.send(_wire.pack(("up", self._index, self._pid)))
         while (packet := self._next_packet()) != _wire.PARENT_GONE:
@@ -62,6 +72,11 @@ class Child:
 
     def _next_packet(self) -> bytes:
         """Return the next task at once if there is one; else store the results first and then wait."""
+        while (
+            not self._slot.has_room
+        ):  # the store does not take results: take no more tasks than can be noted
+            flush_for_good(self._outbox)
+        self._slot.receive()
         try:
             packet = self._jobs.recv(_wire.LARGEST, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -73,22 +88,33 @@ class Child:
         return packet
 
     def _serve(self, packet: bytes) -> None:
-        number, data, queue, redelivered = _wire.unpack(packet)
-        while (
-            not self._slot.has_room
-        ):  # the store does not take results: take no more tasks than can be noted
-            flush_for_good(self._outbox)
+        number, arrival, leased_until = _wire.unpack(packet)
         self._slot.take(number)
+        if not self._is_still_ours(leased_until):
+            self._slot.end()
+            self._send("lapsed", [number])
+            return
+        self._slot.begin()
         try:
-            outcome = self._execution.run(
-                Arrival(data, queue, redelivered), partial(self._acknowledge, number)
-            )
+            outcome = self._execution.run(Arrival(*arrival), partial(self._acknowledge, number))
         except SoftTimeLimitExceeded:  # the signal came when the task had ended and its result was stored
             outcome = DONE
         self._slot.end()
         self._count += 1
         if self._outbox.done((number, astuple(outcome))):
             flush_for_good(self._outbox)
+
+    def _is_still_ours(self, leased_until: float) -> bool:
+        """Return whether a task is leased, once the worker runs that keeps the lease: it may be suspended.
+
+        *leased_until* is of the time at which the task was sent here. Renewals are not asked for: a worker that was
+        suspended learns late which of its leases it has lost. A task that waited longer is received again.
+        """
+        while (now := boot_time()) < leased_until:
+            if now < self._slots.worker_seen + SUSPENDED_S:
+                return True
+            time.sleep(LOOK_S)
+        return False
 
     def _begin(self, task: Any, headers: dict[str, Any]) -> None:
         hard, soft = headers.get("timelimit") or (None, None)
@@ -98,8 +124,12 @@ class Child:
         )
 
     def _report(self, finished: list[Finished]) -> None:
-        self._reports.send(_wire.pack(("done", self._index, finished)))
-        self._slot.reported()
+        self._send("done", finished)
+
+    def _send(self, kind: str, detail: list[Any]) -> None:
+        """Report tasks as *kind*, first to the worker and then in the slot: a death in between hides none of them."""
+        self._reports.send(_wire.pack((kind, self._index, detail)))
+        self._slot.reported(each if kind == "lapsed" else each[0] for each in detail)
 
     def _acknowledge(self, number: int) -> None:
         self._reports.send(_wire.pack(("done", self._index, [(number, astuple(DONE))])))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import socket
@@ -12,21 +11,39 @@ from collections.abc import Callable
 from typing import Any
 
 from billiard.common import human_status
+from celery import signals
 
-from capa_celery._threads import WorkerThread
-from capa_celery._worker._execution import AGAIN, DONE, Execution, Outcome, again_after, worker_lost
+from capa_celery._worker._census import CENSUS_S
+from capa_celery._worker._execution import Execution
 from capa_celery._worker._jobs import Job
+from capa_celery._worker._outcomes import (
+    AGAIN,
+    DONE,
+    SETTLE_AGAIN_S,
+    Outcome,
+    again_after,
+    worker_lost,
+)
 from capa_celery._worker._pool import Pool, PoolOptions
 from capa_celery._worker.prefork import _wire
 from capa_celery._worker.prefork._child import Finished
+from capa_celery._worker.prefork._missing import MissingJobs
+from capa_celery._worker.prefork._reports import ReportReader
 from capa_celery._worker.prefork._slots import Slots
+from capa_celery._worker.prefork._stopped import StoppedWatch
 from capa_celery._worker.prefork._zygote import Zygote
+from capa_core.call.loggers import named_logger
+from capa_core.clocks import boot_time
 
-logger = logging.getLogger("celery.capa.worker")
+logger = named_logger("celery.capa.worker")
 
 TICK_S = 0.1
 IDLE_TICK_S = 0.5
 RESPAWN_PAUSE_S = 1.0
+
+
+class PoolLostError(RuntimeError):
+    """The pool cannot run tasks any more."""
 
 
 class PreforkPool(Pool):
@@ -39,8 +56,12 @@ class PreforkPool(Pool):
         self._slots = Slots(options.slots)
         self._pids: dict[int, int] = {}
         self._overdue: dict[int, float] = {}
-        self._suspects: set[int] = set()
-        self._stopping = False
+        self._missing = MissingJobs(self._present, self._put_jobs, self._send_mark)
+        self._stopped = StoppedWatch()
+        self._next_census = time.monotonic() + CENSUS_S
+        self._putting = threading.Lock()
+        self._taking_back = threading.Lock()
+        self._stopping = self._abandoned = False
         self._down = threading.Event()
         self._deaths: list[float] = []
 
@@ -48,36 +69,38 @@ class PreforkPool(Pool):
         """Fork the zygote, and through it the children."""
         self._jobs_in, self._jobs_out = _wire.pair()
         self._reports_out, self._reports_in = _wire.pair()
+        for _ in range(self.options.slots):
+            signals.worker_before_create_process.send(
+                sender=self
+            )  # here, where clients live that mind a fork
+        self._slots.worker_seen = boot_time()
         self._zygote = Zygote(self.options, self._slots, self._jobs_out, self._reports_in)
         self._zygote.start(close=(self._jobs_in, self._reports_out))
-        self._execution = Execution(self.options.app, self.options.hostname, sender=self)
-        self._reader = WorkerThread("capa-reports", self._read_reports)
+        self._execution = Execution(self.options.app, self.options.hostname, sender=self.options.sender())
+        self._reader = ReportReader(self._reports_out, self._handle)
         self._reader.start()
         self.threads = [self._reader]
         for index in range(self.options.slots):
             self._zygote.spawn(index)
 
     def put(self, jobs: list[Job]) -> None:
-        """Send jobs to whichever child is free first."""
+        """Send jobs to the first child that is free."""
         for job in jobs:
             arrival = job.arrival
             if self._execution.revoked(arrival):
                 self.jobs.settle([(job, DONE)])
                 continue
-            self._jobs_in.send(_wire.pack((job.number, arrival.data, arrival.queue, arrival.redelivered)))
+            until = boot_time() + job.lease_left_s
+            packet = _wire.pack((job.number, tuple(arrival), until))
+            with self._putting:
+                job.put = True  # first: if it cannot be sent, it is found missing
+                self._jobs_in.send(packet)
 
     def take_back(self) -> list[Job]:
         """Read jobs from the children's end before they do."""
-        found: list[Job] = []
-        while True:
-            try:
-                packet = self._jobs_out.recv(_wire.LARGEST, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return found
-            job = self.jobs.get(_wire.unpack(packet)[0]) if packet else None
-            if job is None:
-                return found
-            found.append(job)
+        with self._taking_back:
+            numbers = [_wire.unpack(packet)[0] for packet in self._waiting_packets()]
+        return [job for number in numbers if (job := self.jobs.get(number)) is not None]
 
     def busy_since(self) -> float | None:
         """Return since when all children have been busy with one task each."""
@@ -91,27 +114,47 @@ class PreforkPool(Pool):
         )
 
     def supervise(self, stopping: Callable[[], bool]) -> None:
-        """Enforce the time limits, and look for jobs that a dead child took without noting them."""
+        """Enforce the time limits, and look for jobs that a dead child took without noting them.
+
+        Raises:
+            PoolLostError: No process is left that could run tasks, or start another that does.
+        """
         while not stopping():
             self._tick()
-            time.sleep(TICK_S if len(self.jobs) else IDLE_TICK_S)
+            if self._reader.failure is not None:
+                raise PoolLostError(
+                    "a report of the pool's processes cannot be handled. This worker ends, and its tasks go to others: "
+                    "start it again"
+                ) from self._reader.failure
+            if self._zygote.has_ended(within_s=TICK_S if len(self.jobs) else IDLE_TICK_S):
+                raise PoolLostError(
+                    f"the process {self._zygote.pid} that starts the pool's processes was killed or has ended. This "
+                    "worker ends, and its tasks go to others: start it again, and look for what kills processes here"
+                )
 
     def drain(self) -> None:
         """Let the children finish the tasks that they have begun; time limits hold meanwhile."""
         self._stopping = True
         self._jobs_in.close()
         while self._pids and not self._down.wait(TICK_S):
+            if not (self._zygote.is_alive() and self._reader.is_alive()):
+                self._kill_children()  # nobody would report their end, or read the report
+                break
             self._tick()
         self._end()
 
     def abandon(self) -> None:
         """Kill the children; their tasks come again."""
-        self._stopping = True
+        self._stopping = self._abandoned = True
+        self._kill_children()
+        self._jobs_in.close()
+        self._down.wait(5.0 if self._pids and self._zygote.is_alive() else 0.0)
+        self._zygote.kill()
+        self._end()
+
+    def _kill_children(self) -> None:
         for pid in list(self._pids.values()):
             _kill(pid, signal.SIGKILL)
-        self._jobs_in.close()
-        self._down.wait(5.0 if self._pids else 0.0)
-        self._end()
 
     @property
     def info(self) -> dict[str, Any]:
@@ -127,15 +170,22 @@ class PreforkPool(Pool):
 
     # Reports
 
-    def _read_reports(self) -> None:
-        while (packet := self._reports_out.recv(_wire.LARGEST)) != _wire.PARENT_GONE:
-            kind, index, detail = _wire.unpack(packet)
-            if kind == "done":
-                self._on_done(detail)
-            elif kind == "up":
-                self._pids[index] = detail
-            else:
-                self._on_down(index, detail)
+    def _handle(self, kind: str, index: int, detail: Any) -> None:
+        if kind == "done":
+            self._on_done(detail)
+        elif kind == "lapsed":
+            self.jobs.release([job for number in detail if (job := self.jobs.get(number))])
+        elif kind == "up":
+            self._on_up(index, detail)
+        elif kind == "mark":
+            self._missing.mark_read(detail)
+        else:
+            self._on_down(index, detail)
+
+    def _on_up(self, index: int, pid: int) -> None:
+        self._pids[index] = pid
+        if self._abandoned:  # it came up too late to be killed with the others
+            _kill(pid, signal.SIGKILL)
 
     def _on_done(self, finished: list[Finished]) -> None:
         pairs = ((self.jobs.get(number), Outcome(*outcome)) for number, outcome in finished)
@@ -145,20 +195,15 @@ class PreforkPool(Pool):
         """Settle the jobs that the child leaves behind, and start another in its place."""
         self._pids.pop(index, None)
         slot = self._slots.of(index)
-        blamed = slot.running
+        if slot.receiving:
+            self._missing.look_soon()
+        blamed = slot.begun
         code = os.waitstatus_to_exitcode(status)
         for number in slot.taken:
             job = self.jobs.get(number)
-            if job is None:
-                continue
-            if number in self._overdue:
-                self.jobs.settle([(job, self._time_limit_outcome(job, self._overdue.pop(number)))])
-            elif number == blamed and not self._stopping:
-                self.jobs.settle([(job, self._lost_outcome(job, code))])
-            else:
-                self.jobs.settle([(job, AGAIN)])
+            if job is not None:
+                self.jobs.settle([(job, self._outcome_left_behind(job, code, running=number == blamed))])
         slot.clear()
-        self._suspects = set(self._unaccounted())
         if self._stopping:
             if not self._pids:
                 self._down.set()
@@ -169,7 +214,7 @@ class PreforkPool(Pool):
         self._zygote.spawn(index)
 
     def _pause_if_all_die(self) -> None:
-        """Keep children that die at birth from turning into a fork storm."""
+        """Limit the rate of forks when children die at their start."""
         now = time.monotonic()
         self._deaths = [moment for moment in self._deaths if now - moment < RESPAWN_PAUSE_S] + [now]
         if len(self._deaths) > 2 * self.options.slots:
@@ -188,43 +233,107 @@ class PreforkPool(Pool):
                 number = slot.target = slot.running
                 _kill(pid, signal.SIGUSR1)
                 self._report_soft_limit(number, limit)
-        self._find_orphans()
+        self._slots.worker_seen = boot_time()
+        self._kill_stopped()
+        if not self._stopping:
+            self._take_census()
 
-    def _find_orphans(self) -> None:
-        """Have the jobs come again that a child took and died with before it could note them."""
-        if self._suspects:
-            orphans = self._suspects & set(self._unaccounted())
-            self.jobs.settle([(job, AGAIN) for number in orphans if (job := self.jobs.get(number))])
-            self._suspects = set()
+    def _kill_stopped(self) -> None:
+        """Kill processes that somebody has stopped: they hold tasks, or do not replace processes."""
+        for pid in self._stopped.find([self._zygote.pid, *self._pids.values()]):
+            logger.error(
+                "process %d of the pool was stopped by a signal and not continued: it is killed, its tasks run again",
+                pid,
+            )
+            _kill(pid, signal.SIGKILL)
 
-    def _unaccounted(self) -> list[int]:
-        """Return the jobs that are neither with a child nor, because there is none, in the socket."""
+    def _take_census(self) -> None:
+        if time.monotonic() >= self._next_census:
+            self._next_census = time.monotonic() + CENSUS_S
+            self._missing.look_soon()
+        missing = self._missing.find()
+        if missing:
+            logger.error("%d tasks are with no process of the pool: they run again", len(missing))
+            self.jobs.settle([(job, AGAIN) for job in missing])
+
+    # For the search of missing jobs
+
+    def _put_jobs(self) -> list[Job]:
+        return [job for job in self.jobs.all() if job.put]
+
+    def _present(self) -> set[int] | None:
+        """Return the jobs that wait or are with a child; `None` while `put` waits for room in the socket."""
+        if not self._putting.acquire(blocking=False):
+            return None
         try:
-            self._jobs_out.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+            with self._taking_back:
+                waiting = self._waiting_packets()
+                for packet in waiting:  # there is room: it is where they came from
+                    self._jobs_in.send(packet)
+            return {_wire.first(packet) for packet in waiting} | self._slots.taken
+        finally:
+            self._putting.release()
+
+    def _waiting_packets(self) -> list[bytes]:
+        packets: list[bytes] = []
+        while True:
+            try:
+                packet = self._jobs_out.recv(_wire.LARGEST, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return packets
+            if packet == _wire.PARENT_GONE:
+                return packets
+            packets.append(packet)
+
+    def _send_mark(self, mark: int) -> bool:
+        try:
+            self._reports_in.send(_wire.pack(("mark", 0, mark)), socket.MSG_DONTWAIT)
         except BlockingIOError:
-            taken = {number for index in range(self.options.slots) for number in self._slots.of(index).taken}
-            return [job.number for job in self.jobs.all() if job.number not in taken]
-        return []
+            return False
+        return True
+
+    # Outcomes of tasks whose process ended
+
+    def _outcome_left_behind(self, job: Job, code: int, *, running: bool) -> Outcome:
+        if job.number in self._overdue:
+            return self._time_limit_outcome(job, self._overdue.pop(job.number))
+        if not running:  # its result was not stored yet
+            return AGAIN
+        if self._abandoned:
+            self._execution.broken_off(job.arrival)
+            return AGAIN
+        return self._lost_outcome(job, code)
 
     def _lost_outcome(self, job: Job, code: int) -> Outcome:
         """Return the outcome of a task whose process died: again, unless it was lost too often."""
         failure = worker_lost(human_status(code))
-        if job.message.delivery_count < self.options.app.capa.settings.max_worker_losses:
-            logger.warning("a task of %s took its process down, it will run again", job.queue)
-            return again_after(failure.exception)
-        outcomes: list[Outcome] = []
-        self._execution.request(job.arrival, outcomes.append).on_failure(failure)
-        return outcomes[0] if outcomes else DONE
+        return self._settled(job, lambda: self._execution.lost(job.arrival, failure))
 
     def _time_limit_outcome(self, job: Job, limit: float) -> Outcome:
-        outcomes: list[Outcome] = []
-        self._execution.request(job.arrival, outcomes.append).on_timeout(soft=False, timeout=limit)
-        return outcomes[0] if outcomes else DONE
+        return self._decided(job, lambda request: request.on_timeout(soft=False, timeout=limit))
 
     def _report_soft_limit(self, number: int, limit: float) -> None:
         job = self.jobs.get(number)
         if job is not None:
-            self._execution.request(job.arrival, lambda _outcome: None).on_timeout(soft=True, timeout=limit)
+            self._decided(job, lambda request: request.on_timeout(soft=True, timeout=limit))
+
+    def _decided(self, job: Job, event: Callable[[Any], object]) -> Outcome:
+        """Return the outcome that Celery's request decides on."""
+
+        def decide() -> Outcome:
+            outcomes: list[Outcome] = []
+            event(self._execution.request(job.arrival, outcomes.append))
+            return outcomes[0] if outcomes else DONE
+
+        return self._settled(job, decide)
+
+    def _settled(self, job: Job, decide: Callable[[], Outcome]) -> Outcome:
+        """Return the outcome of *decide*; the message comes again if that fails."""
+        try:
+            return decide()
+        except Exception as error:  # the store may be away; the other jobs must not wait for this one
+            logger.exception("a task of %s could not be settled, it will run again", job.queue)
+            return again_after(error, SETTLE_AGAIN_S)
 
 
 def _exists(pid: int) -> bool:

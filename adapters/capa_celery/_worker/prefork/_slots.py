@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import mmap
 import time
+from collections.abc import Iterable
 
 TAKEN = 128
 """The number of tasks that a child may take before it reports: more than an outbox gathers."""
-_RUNNING, _STARTED, _SOFT, _HARD, _TARGET, _COUNT, _FIRST = range(7)
+_RUNNING, _BEGUN, _STARTED, _SOFT, _HARD, _TARGET, _RECEIVING, _FIRST = range(8)
 _WORDS = _FIRST + TAKEN
 
 
@@ -15,45 +16,71 @@ class Slots:
     """One slot for each child. Made before the fork; each number is written by one side only."""
 
     def __init__(self, count: int) -> None:
-        self._memory = mmap.mmap(-1, count * _WORDS * 8)
+        self._memory = mmap.mmap(-1, (count * _WORDS + 1) * 8)
         view = memoryview(self._memory)
         self._whole = view.cast("q")
         self._real = view.cast("d")
+        self._count = count
 
     def of(self, index: int) -> Slot:
         """Return the slot of child *index*."""
         return Slot(self._whole, self._real, index * _WORDS)
 
+    @property
+    def taken(self) -> set[int]:
+        """The tasks of all children that are taken and not reported."""
+        return {number for index in range(self._count) for number in self.of(index).taken}
+
+    @property
+    def worker_seen(self) -> float:
+        """The time, by the clock of leases, at which the worker was last seen to run."""
+        return float(self._real[self._count * _WORDS])
+
+    @worker_seen.setter
+    def worker_seen(self, now: float) -> None:
+        self._real[self._count * _WORDS] = now
+
 
 class Slot:
-    """The tasks that one child has taken since its last report, and the one that runs; 0 is none.
+    """The tasks that one child has taken and not reported, and the one that runs; 0 is none.
 
-    The child calls `take`, `begin`, `limit`, `end` and `reported`; the worker the others.
+    The child calls `receive`, `take`, `begin`, `limit`, `end` and `reported`; the worker the others.
     """
 
     def __init__(self, whole: memoryview[int], real: memoryview[float], base: int) -> None:
         self._whole = whole
         self._real = real
         self._base = base
+        self._free = list(range(base + _FIRST, base + _FIRST + TAKEN))
+        self._places: dict[int, int] = {}
 
     def clear(self) -> None:
-        """Forget everything: a new child takes the place."""
-        for word in range(_FIRST):
+        """Clear everything for a new child."""
+        for word in range(_WORDS):
             self._whole[self._base + word] = 0
+
+    def receive(self) -> None:
+        """Note that a task may have been received that is not noted yet."""
+        self._whole[self._base + _RECEIVING] = 1
 
     def take(self, number: int) -> None:
         """Note a task as taken, and as the one that runs; its limits are not known yet."""
-        base, count = self._base, self._whole[self._base + _COUNT]
-        self._whole[base + _FIRST + count] = number
-        self._whole[base + _COUNT] = count + 1
+        base, place = self._base, self._free.pop()
+        self._places[number] = place
+        self._whole[place] = number
         self._real[base + _SOFT] = self._real[base + _HARD] = 0.0
         self._real[base + _STARTED] = time.monotonic()
         self._whole[base + _RUNNING] = number
+        self._whole[base + _RECEIVING] = 0
 
     @property
     def has_room(self) -> bool:
         """Whether another task may be taken before a report."""
-        return int(self._whole[self._base + _COUNT]) < TAKEN
+        return bool(self._free)
+
+    def begin(self) -> None:
+        """Note that the work on the running task begins, which may be what ends the process."""
+        self._whole[self._base + _BEGUN] = self._whole[self._base + _RUNNING]
 
     def limit(self, soft: float | None, hard: float | None) -> None:
         """Start the clock of the running task."""
@@ -64,16 +91,30 @@ class Slot:
 
     def end(self) -> None:
         """Note that nothing runs."""
-        self._whole[self._base + _RUNNING] = 0
+        self._whole[self._base + _RUNNING] = self._whole[self._base + _BEGUN] = 0
 
-    def reported(self) -> None:
-        """Start the list of taken tasks anew."""
-        self._whole[self._base + _COUNT] = 0
+    def reported(self, numbers: Iterable[int]) -> None:
+        """Remove tasks that are reported; those that were taken meanwhile stay. May come from another thread."""
+        for number in numbers:
+            place = self._places.pop(number, None)
+            if place is not None:  # a report may be sent again, if its first sending failed
+                self._whole[place] = 0
+                self._free.append(place)
+
+    @property
+    def receiving(self) -> bool:
+        """Whether the child may have received a task that it has not noted."""
+        return bool(self._whole[self._base + _RECEIVING])
 
     @property
     def running(self) -> int:
         """The task that runs."""
         return int(self._whole[self._base + _RUNNING])
+
+    @property
+    def begun(self) -> int:
+        """The running task, once the work on it has begun."""
+        return int(self._whole[self._base + _BEGUN])
 
     @property
     def since(self) -> float:
@@ -84,7 +125,7 @@ class Slot:
     def taken(self) -> list[int]:
         """The tasks taken and not reported, the running one included."""
         first = self._base + _FIRST
-        return self._whole[first : first + int(self._whole[self._base + _COUNT])].tolist()
+        return [number for number in self._whole[first : first + TAKEN].tolist() if number]
 
     def over_soft_limit(self, now: float) -> float:
         """Return the soft limit if the running task is past it and was not signalled, else 0."""

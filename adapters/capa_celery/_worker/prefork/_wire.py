@@ -16,7 +16,7 @@ PARENT_GONE = b""
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """Return two ends of a socket that keeps packets apart."""
+    """Return two ends of a socket that keeps packet boundaries."""
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in ends:
         end.settimeout(None)  # while a worker of Celery ends, new sockets in its process have five seconds
@@ -25,22 +25,30 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def pack(values: tuple[Any, ...]) -> bytes:
-    """Return one packet; values too large for a packet go through a file that the receiver removes."""
+    """Return one packet of three values or more; all but the first go through a file if they are too large for it.
+
+    The receiver removes the file.
+    """
     data = marshal.dumps(values)
     if len(data) < LARGEST:
         return data
     handle, path = tempfile.mkstemp(prefix="capa-task-")
     with os.fdopen(handle, "wb") as file:
         file.write(data)
-    return marshal.dumps((path,))
+    return marshal.dumps((values[0], path))
 
 
 def unpack(packet: bytes) -> tuple[Any, ...]:
     """Return the values of a packet."""
     values: tuple[Any, ...] = marshal.loads(packet)  # noqa: S302 - from this program's own processes
-    if len(values) > 1:
+    if len(values) > 2:
         return values
-    path = Path(values[0])
+    path = Path(values[1])
     data = path.read_bytes()
     path.unlink()
     return tuple(marshal.loads(data))  # noqa: S302 - as above
+
+
+def first(packet: bytes) -> Any:
+    """Return the first value of a packet, and leave its file in place."""
+    return marshal.loads(packet)[0]  # noqa: S302 - as above

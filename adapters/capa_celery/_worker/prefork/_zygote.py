@@ -11,6 +11,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from billiard.util import _run_after_forkers
+from celery import signals
 from celery.platforms import set_pdeathsig
 
 from capa_celery._worker.prefork import _wire
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Zygote:
-    """The worker's handle on it.
+    """The worker's handle of it.
 
     Args:
         jobs: The children's end of the socket that tasks come through.
@@ -48,7 +49,7 @@ class Zygote:
         orders.close()
 
     def spawn(self, index: int) -> None:
-        """Have it fork a child for slot *index*."""
+        """Request a child for slot *index*."""
         self._orders.send(bytes([1]) + index.to_bytes(4, "big"))
 
     def is_alive(self) -> bool:
@@ -58,8 +59,19 @@ class Zygote:
         except ChildProcessError:
             return False
 
+    def has_ended(self, within_s: float) -> bool:
+        """Return true as soon as it has ended, or false after *within_s*."""
+        # It alone has the other end of this socket, and sends nothing: there is something to read when it has ended.
+        select.select([self._orders], [], [], within_s)
+        return not self.is_alive()
+
+    def kill(self) -> None:
+        """End it at once, also if it was stopped; its children are not ended."""
+        if self.is_alive():
+            os.kill(self.pid, signal.SIGKILL)
+
     def stop(self) -> None:
-        """Let it end when its last child has; returns when it has ended."""
+        """Stop it when its last child has ended, and wait for its end."""
         self._orders.close()
         os.waitpid(self.pid, 0)
 
@@ -74,6 +86,7 @@ class Zygote:
         signal.set_wakeup_fd(ringer, warn_on_full_buffer=False)
         gc.freeze()
         children: dict[int, int] = {}
+        announced: set[int] = set()  # the pool has sent the signal for the first child of each slot
         serving = True
         watched: list[Any] = [bell, orders]
         while serving or children:
@@ -86,6 +99,9 @@ class Zygote:
                 serving = order != _wire.PARENT_GONE
                 if serving:
                     index = int.from_bytes(order[1:], "big")
+                    if index in announced:
+                        signals.worker_before_create_process.send(sender=self)
+                    announced.add(index)
                     children[self._fork(index, orders)] = index
         return 0
 
@@ -98,7 +114,7 @@ class Zygote:
             for name in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
                 signal.signal(name, signal.SIG_DFL)
             _run_after_forkers()
-            child = Child(self._options, index, self._slots.of(index), self._jobs, self._reports)
+            child = Child(self._options, index, self._slots, self._jobs, self._reports)
             _leave_with(child.run)
         return pid
 

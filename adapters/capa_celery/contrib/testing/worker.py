@@ -1,28 +1,15 @@
-"""`celery.contrib.testing.worker`: a worker in a thread of the test, for applications on Capa."""
+# Generated from import_map.toml by `python -m capa_core.shims.generate`: change it there.
+"""`celery.contrib.testing.worker`: the original module itself, with its state and patches."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING, Any
 
-from contextlib import AbstractContextManager
-from typing import Any
+from celery.contrib.testing.worker import *  # noqa: F403 - for type checkers and readers
 
-from celery.contrib.testing import worker as _original
-
-from capa_celery._worker.controller import WorkController
 from capa_core import shims as _shims
 
+if TYPE_CHECKING:  # names that a type checker does not find in an original without types
 
-class TestWorkController(WorkController, _original.TestWorkController):  # type: ignore[misc] # celery is not typed
-    """A worker that reports when it is ready."""
-
-    __test__ = False
+    def __getattr__(name: str) -> Any: ...
 
 
-def start_worker(app: Any, *args: Any, **kwargs: Any) -> AbstractContextManager[Any]:
-    """Run a worker in a thread for the length of a `with` block; the arguments are those of Celery's."""
-    is_legacy = app.capa.is_legacy
-    kwargs.setdefault("WorkController", _original.TestWorkController if is_legacy else TestWorkController)
-    started: AbstractContextManager[Any] = _original.start_worker(app, *args, **kwargs)
-    return started
-
-
-_shims.mirror(__name__, "celery.contrib.testing.worker")
+_shims.alias(__name__, "celery.contrib.testing.worker")

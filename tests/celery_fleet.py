@@ -1,0 +1,160 @@
+"""Workers of a Celery application on Capa, as processes that tests kill, and a journal of what ran."""
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from capa_core import Runtime, use_runtime
+
+APP = """
+import os, threading, time
+from capa_celery import Celery
+
+app = Celery("killed", broker="redis://legacy.invalid/0", backend="redis://legacy.invalid/1")
+
+def note(line):
+    journal = os.open(os.environ["NOTES"], os.O_WRONLY | os.O_APPEND)  # one write: no process can tear another's
+    os.write(journal, f"{line}\\n".encode())
+    os.close(journal)
+
+@app.task(shared=False)
+def work(number, pause_s=0.01):
+    time.sleep(pause_s)
+    note(number)
+    return number
+
+@app.task(bind=True, shared=False)
+def timed(self, number, pause_s):
+    time.sleep(pause_s)
+    note(f"{number}:{self.request.hostname}:{threading.get_native_id()}:{time.clock_gettime(time.CLOCK_BOOTTIME)}")
+
+@app.task(shared=False)
+def poison(pause_s=0.0):
+    note("poison")
+    time.sleep(pause_s)
+    os.kill(os.getpid(), 9)
+
+@app.task(shared=False, acks_late=True, reject_on_worker_lost=True)
+def rejected_poison():
+    app.tasks["killed.poison"]()
+
+@app.task(shared=False)
+def fatal():
+    note("poison")
+    zygote = os.getppid()
+    with open(f"/proc/{zygote}/stat") as stat:
+        worker = int(stat.read().split()[3])
+    for pid in (worker, zygote, os.getpid()):
+        os.kill(pid, 9)
+
+@app.task(shared=False)
+def total(numbers):
+    note("total")
+    return sum(numbers)
+"""
+LEASE_S = 2
+JUDGE = Path(__file__).with_name("task_journal.py")
+
+
+class Fleet:
+    """Workers of one application that are killed and started anew."""
+
+    def __init__(self, folder: Path, settings: str) -> None:
+        self.folder = folder
+        self.notes = folder / "notes"
+        self.sent = folder / "sent"
+        self.notes.touch()
+        (folder / "killed.py").write_text(APP)
+        (folder / "capa.toml").write_text(f"[adapters.celery]\nlease_s = {LEASE_S}\n{settings}")
+        self.environment = {**os.environ, "NOTES": str(self.notes), "PYTHONWARNINGS": "ignore"}
+
+    @contextmanager
+    def worker(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+        command = [sys.executable, "-m", "capa_celery", "-A", "killed", "worker", "-l", "WARNING", *options]
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    def ran(self) -> Counter[str]:
+        return Counter(self.notes.read_text().split())
+
+    def send(self, number: int, pause_s: float = 0.01) -> Any:
+        """Send a task that notes *number* when it has run, and return its result."""
+        result = app().tasks["killed.work"].delay(number, pause_s)
+        with self.sent.open("a") as file:
+            file.write(f"{number}\n")
+        return result
+
+    def verdict(self) -> str:
+        """Return the counts of the judge, who knows nothing of Capa."""
+        command = [sys.executable, "-I", JUDGE, self.sent, self.notes]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    def wait_until_ready(self, workers: int) -> None:
+        """Wait until so many workers that log at INFO receive tasks."""
+        self.wait_for(lambda: (self.folder / "log").read_text().count(" ready.") >= workers, timeout_s=60)
+
+    def wait_for(self, condition: Callable[[], bool], timeout_s: float = 40) -> None:
+        """Wait until *condition* holds."""
+        end = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < end, f"not within {timeout_s} s"
+            time.sleep(0.02)
+
+    def wait_until(self, count: int, timeout_s: float) -> float:
+        """Wait until so many different tasks ran, and return how long it took."""
+        start = time.monotonic()
+        while len(self.ran()) < count:
+            if time.monotonic() - start > timeout_s:
+                return float("inf")
+            time.sleep(0.02)
+        return time.monotonic() - start
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.server("redis"))])
+def fleet(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
+    settings = ""
+    if request.param == "redis":
+        url = request.getfixturevalue("redis_url")
+        settings = "".join(
+            f'[{block}.default]\ndriver = "redis"\nurl = "{url}"\n' for block in ("pubsub", "state", "lock")
+        )
+    fleet = Fleet(tmp_path, settings)
+    monkeypatch.syspath_prepend(tmp_path)
+    with Runtime(file=tmp_path / "capa.toml") as runtime, use_runtime(runtime):
+        __import__("killed")
+        yield fleet
+        del sys.modules["killed"]
+
+
+def children(worker: int) -> list[int]:
+    """Return the pool's processes of *worker*."""
+    return [child for parent in _below(worker) for child in _below(parent)]
+
+
+def zygote(worker: int) -> int:
+    """Return the process of *worker* that starts the pool's processes."""
+    (found,) = _below(worker)
+    return found
+
+
+def _below(pid: int) -> list[int]:
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+
+
+def app() -> Any:
+    """Return the application, as a client in this process."""
+    return sys.modules["killed"].app

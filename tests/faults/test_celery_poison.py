@@ -1,0 +1,68 @@
+"""Tasks that take their process down each time: they end as dead letters, and their neighbours are run."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from celery.exceptions import WorkerLostError
+from celery_fleet import LEASE_S, Fleet, app
+
+pytestmark = pytest.mark.timeout(240)  # each loss of a worker costs a lease and a start
+MOST = 2
+SETTINGS = f"lease_s = 1\nmax_worker_losses = {MOST}\n"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(fleet: Fleet) -> None:
+    file = fleet.folder / "capa.toml"
+    file.write_text(file.read_text().replace(f"lease_s = {LEASE_S}\n", SETTINGS))
+
+
+def serve_until(over: Callable[[], bool], fleet: Fleet, *options: str) -> None:
+    """Run workers one after another, each started anew when it is lost."""
+    end = time.monotonic() + 200
+    while not over():
+        with fleet.worker(*options) as worker:
+            while worker.poll() is None and not over():
+                assert time.monotonic() < end
+                time.sleep(0.05)
+
+
+def dead_letters() -> list[Any]:
+    return app().capa.pubsub.dead_letters("celery")
+
+
+@pytest.mark.parametrize(
+    ("pool", "kind"),
+    [
+        ("solo", "poison"),
+        ("threads", "rejected_poison"),
+        ("prefork", "poison"),
+        ("prefork", "rejected_poison"),
+        ("prefork", "fatal"),
+    ],
+)
+def test_a_task_that_kills_its_process_becomes_a_dead_letter(fleet: Fleet, pool: str, kind: str) -> None:
+    result = app().tasks[f"killed.{kind}"].delay()
+    serve_until(lambda: bool(dead_letters()), fleet, "-P", pool, "-c", "1")
+    (letter,) = dead_letters()
+
+    assert MOST == fleet.ran()["poison"]
+    assert ("FAILURE", WorkerLostError) == (result.state, type(result.result))
+    assert letter.reason.startswith("WorkerLostError: Worker exited prematurely")
+    assert 0 == app().capa.pubsub.depth("celery", "celery")
+
+
+@pytest.mark.parametrize("pool", ["solo", "threads"])
+def test_its_neighbours_are_run(fleet: Fleet, pool: str) -> None:
+    poison, work = app().tasks["killed.poison"], app().tasks["killed.work"]
+    for _ in range(2):
+        poison.delay(0.5)
+    # In solo they only wait, in more deliveries than a task may have losses; in threads some are lost each time.
+    results = [work.delay(number, 1.0) for number in range(3)]
+    serve_until(
+        lambda: len(dead_letters()) == 2 and all(one.ready() for one in results), fleet, "-P", pool, "-c", "3"
+    )
+
+    assert [0, 1, 2] == [one.get() for one in results]
