@@ -6,8 +6,8 @@
     files               Document and its kinds: PythonFile, NotebookFile, CommandFile, and one for each kind of manifest
     Python              Meanings, calls_in_strings, with_argument, is_ignored, walk_statements; ImportStatement,
                         ImportedName and StringUse: the places of an import and of a string
-    surroundings        Project (one tree), Names (old and new names), ImportMap and its NameLine
-    run                 rule_offers → Rewrite → Outcome (with a Change for each edit) → splice, unified_diff
+    surroundings        Project (one tree), Names (old and new names), ImportMap and its NameLine, CommandLine
+    run                 rule_offers → Rewrite → Outcome (with a Change for each edit) → splice, unified_diff; excluding
     write and undo      Outcome → planned_file → PlannedFile; Journal, apply_files, undo_newest, recover_unfinished
                         → WriteResult
     errors              CodemodError and below; remedy_for an OSError
@@ -38,12 +38,14 @@ if TYPE_CHECKING:
         RuleError,
         RuleFailedError,
         UnreadableError,
+        did_you_mean,
         remedy_for,
     )
     from capa_codemods.findings import Change, Edit, Finding, Level, Outcome, Setting
     from capa_codemods.limits import LARGEST_BYTES
     from capa_codemods.manifests.conda_file import CondaFile
     from capa_codemods.manifests.ini_file import SetupCfg, ToxIni
+    from capa_codemods.manifests.locks import is_lock
     from capa_codemods.manifests.required import requires
     from capa_codemods.manifests.requirement import capa_requirement
     from capa_codemods.manifests.requirements_file import RequirementsFile
@@ -52,25 +54,29 @@ if TYPE_CHECKING:
     from capa_codemods.manifests.toml_manifest import Pipfile, PyprojectFile
     from capa_codemods.pipeline.capa_toml import CapaTomlPlan, plan_capa_toml
     from capa_codemods.pipeline.each_file import each_file, rare_garbage_collection
+    from capa_codemods.pipeline.excluding import excluding
     from capa_codemods.pipeline.rewrite import Rewrite, crashed_outcome
     from capa_codemods.project import CAPA_TOML, Project, is_manifest
     from capa_codemods.read.calls import calls_in_strings, is_ignored, with_argument
     from capa_codemods.read.document import Document
     from capa_codemods.read.facts import ImportedName, ImportStatement, StringUse
     from capa_codemods.read.files import digest, open_regular, read_file
-    from capa_codemods.read.find import list_files
+    from capa_codemods.read.find import list_files, without
     from capa_codemods.read.git import git_top_level, is_git_ignored
     from capa_codemods.read.meaning import Meanings
     from capa_codemods.read.notebook_file import NotebookFile
-    from capa_codemods.read.older_syntax import tree_in_older_syntax
     from capa_codemods.read.python_file import PythonFile, walk_statements
+    from capa_codemods.read.scripts import find_scripts, may_be_script
     from capa_codemods.rule import Rule
     from capa_codemods.rules import RuleOffer, find_rule, rule_offers, rule_summary
     from capa_codemods.rules.strings import moved_patch_target
-    from capa_codemods.sdks.import_map import ImportMap, NameLine, Support, reason_id
+    from capa_codemods.sdks.import_map import CommandLine, ImportMap, NameLine, Support, reason_id
     from capa_codemods.sdks.import_map_file import read_import_map
     from capa_codemods.sdks.names import CAPA_DISTRIBUTION, Names, normalized_name, spellings_pattern
+    from capa_codemods.sdks.settings_modules import settings_in
     from capa_codemods.sdks.sieve import Sieve
+    from capa_codemods.sdks.word_search import search_for
+    from capa_codemods.strings.patches import PatchTarget, patch_targets
     from capa_codemods.write.apply import (
         Progress,
         Trouble,
@@ -108,6 +114,7 @@ __all__ = [
     "Change",
     "CodemodError",
     "CommandFile",
+    "CommandLine",
     "CondaFile",
     "ConflictError",
     "Document",
@@ -127,6 +134,7 @@ __all__ = [
     "Names",
     "NotebookFile",
     "Outcome",
+    "PatchTarget",
     "Pipfile",
     "PlannedFile",
     "Progress",
@@ -161,21 +169,27 @@ __all__ = [
     "check_folder",
     "commit_files",
     "crashed_outcome",
+    "did_you_mean",
     "digest",
     "each_file",
+    "excluding",
     "find_rule",
+    "find_scripts",
     "git_top_level",
     "import_map_paths",
     "is_git_ignored",
     "is_ignored",
+    "is_lock",
     "is_manifest",
     "list_files",
     "make_hidden_folder",
     "make_migrate_folder",
+    "may_be_script",
     "moved_patch_target",
     "no_progress",
     "normalized_name",
     "open_regular",
+    "patch_targets",
     "plan_capa_toml",
     "planned_file",
     "rare_garbage_collection",
@@ -189,16 +203,18 @@ __all__ = [
     "requires",
     "rule_offers",
     "rule_summary",
+    "search_for",
+    "settings_in",
     "source_files",
     "spellings_pattern",
     "splice",
     "started_command",
-    "tree_in_older_syntax",
     "uncommitted_changes",
     "undo_newest",
     "unified_diff",
     "walk_statements",
     "with_argument",
+    "without",
 ]
 
 _MODULES = {
@@ -216,12 +232,14 @@ _MODULES = {
         "RuleError",
         "RuleFailedError",
         "UnreadableError",
+        "did_you_mean",
         "remedy_for",
     ),
     "findings": ("Change", "Edit", "Finding", "Level", "Outcome", "Setting"),
     "limits": ("LARGEST_BYTES",),
     "manifests.conda_file": ("CondaFile",),
     "manifests.ini_file": ("SetupCfg", "ToxIni"),
+    "manifests.locks": ("is_lock",),
     "manifests.required": ("requires",),
     "manifests.requirement": ("capa_requirement",),
     "manifests.requirements_file": ("RequirementsFile",),
@@ -230,25 +248,29 @@ _MODULES = {
     "manifests.toml_manifest": ("Pipfile", "PyprojectFile"),
     "pipeline.capa_toml": ("CapaTomlPlan", "plan_capa_toml"),
     "pipeline.each_file": ("each_file", "rare_garbage_collection"),
+    "pipeline.excluding": ("excluding",),
     "pipeline.rewrite": ("Rewrite", "crashed_outcome"),
     "project": ("CAPA_TOML", "Project", "is_manifest"),
     "read.calls": ("calls_in_strings", "is_ignored", "with_argument"),
     "read.document": ("Document",),
     "read.facts": ("ImportStatement", "ImportedName", "StringUse"),
     "read.files": ("digest", "open_regular", "read_file"),
-    "read.find": ("list_files",),
+    "read.find": ("list_files", "without"),
     "read.git": ("git_top_level", "is_git_ignored"),
     "read.meaning": ("Meanings",),
     "read.notebook_file": ("NotebookFile",),
-    "read.older_syntax": ("tree_in_older_syntax",),
     "read.python_file": ("PythonFile", "walk_statements"),
+    "read.scripts": ("find_scripts", "may_be_script"),
     "rule": ("Rule",),
     "rules": ("RuleOffer", "find_rule", "rule_offers", "rule_summary"),
     "rules.strings": ("moved_patch_target",),
-    "sdks.import_map": ("ImportMap", "NameLine", "Support", "reason_id"),
+    "sdks.import_map": ("CommandLine", "ImportMap", "NameLine", "Support", "reason_id"),
     "sdks.import_map_file": ("read_import_map",),
     "sdks.names": ("CAPA_DISTRIBUTION", "Names", "normalized_name", "spellings_pattern"),
+    "sdks.settings_modules": ("settings_in",),
     "sdks.sieve": ("Sieve",),
+    "sdks.word_search": ("search_for",),
+    "strings.patches": ("PatchTarget", "patch_targets"),
     "write.apply": (
         "Progress",
         "Trouble",

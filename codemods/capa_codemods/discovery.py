@@ -7,10 +7,11 @@ import os
 from collections.abc import Iterator
 from functools import cache
 from glob import escape, glob
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, PackageNotFoundError, distribution, entry_points
 from typing import Any
 
 from capa_codemods.errors import ImportMapError
+from capa_codemods.sdks.names import CAPA_DISTRIBUTION
 
 ADAPTERS = "capa.adapters"
 RULES = "capa.rules"
@@ -22,7 +23,7 @@ ENGINE_NAME = "engine.toml"
 def import_map_paths() -> list[str]:
     """Return the path of each installed adapter's import map, sorted by adapter.
 
-    An adapter without a map is one that nothing is rewritten to; it is passed over.
+    An adapter without a map has no rewrite; it is ignored.
 
     Raises:
         ImportMapError: An adapter is registered whose package cannot be found.
@@ -56,6 +57,18 @@ def rule_entries() -> Iterator[EntryPoint]:
 def drivers(block: str) -> frozenset[str]:
     """Return the names of the drivers that are installed for *block*."""
     return frozenset(entry.name for entry in _entries(f"capa.{block}"))
+
+
+def own_requirements() -> list[str]:
+    """Return what Capa itself requires, as its installed metadata has it, and the `python` that it runs on.
+
+    The list is empty where Capa is not installed but only found on `sys.path`.
+    """
+    try:
+        found = distribution(CAPA_DISTRIBUTION)
+    except PackageNotFoundError:
+        return []
+    return [*(found.requires or ()), f"python{found.metadata['Requires-Python']}"]
 
 
 def source_files() -> Iterator[str]:

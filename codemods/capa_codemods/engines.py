@@ -15,7 +15,7 @@ from capa_codemods.discovery import engine_files
 
 
 class Scheme(NamedTuple):
-    """One scheme: what an address without a port or path means, and the driver that takes such an address.
+    """One scheme: its default port and path, and the driver for its addresses.
 
     Attributes:
         driver: Its name in capa.toml; empty if no driver connects to such an address.

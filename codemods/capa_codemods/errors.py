@@ -4,13 +4,25 @@
     ├── ImportMapError   an adapter's import_map.toml is wrong
     ├── RuleError        a rule of another package cannot be used
     ├── RuleFailedError  a rule could not do its part for one file
-    ├── UnreadableError  a file cannot be read as what its name says it is
+    ├── UnreadableError  a file cannot be read as the kind that its name has
     ├── ConflictError    a file changed during the rewrite; it was left as it is
     ├── JournalError     the journal in .capa/ is missing, damaged or not to be trusted
     └── BusyError        another run is writing in the same tree
 
-Every message says what happened, to which thing, and what to do next.
+Every message names the fault, its place and the next step.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
+    """Return the end of a message about an unknown *word*: the name of *known* that is most like it, or *otherwise*."""
+    import difflib
+
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean `{near[0]}`?" if near else otherwise
 
 
 def remedy_for(error: OSError) -> str:
@@ -28,7 +40,7 @@ class ImportMapError(CodemodError):
 
 
 class RuleError(CodemodError):
-    """A rule that a package registers cannot be loaded, or is no rule. No file was read because of it."""
+    """A rule that a package registers cannot be loaded, or is not a rule. No file was read because of it."""
 
 
 class RuleFailedError(CodemodError):
@@ -36,7 +48,7 @@ class RuleFailedError(CodemodError):
 
 
 class UnreadableError(CodemodError):
-    """A file cannot be read as the kind that its name stands for. It was left as it is.
+    """A file cannot be read as the kind that its name stands for. It was left unchanged.
 
     Attributes:
         line: Where, from 1; 0 if the place is not known.
@@ -51,7 +63,7 @@ class UnreadableError(CodemodError):
 
 
 class ConflictError(CodemodError):
-    """A file is not what it was when it was read. It was left as it is."""
+    """A file has changed since it was read. It was left unchanged."""
 
 
 class JournalError(CodemodError):

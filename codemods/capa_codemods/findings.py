@@ -20,8 +20,14 @@ class Edit(NamedTuple):
 class Finding(NamedTuple):
     """A place that a rule found and left alone.
 
-    `note`: it may well be right as it is. `warning`: it keeps a call on the original SDK. `error`: the rule itself
+    `note`: it may well be right as it is. `warning`: it keeps a call on the original SDK, is not served, or is left to
+    be changed by hand. `error`: it must be resolved first, since the result could not be installed, or the rule itself
     failed.
+
+    Attributes:
+        blocks: Whether the move is incomplete until the place is changed by hand: the program could not be installed or
+            started, or a part of it, or a test, would be left on the original. `capa migrate check` exits with 1. False
+            for a place that works on the original as before, and for one that the adapter does not serve.
     """
 
     rule: str
@@ -29,6 +35,7 @@ class Finding(NamedTuple):
     level: Level
     message: str
     next_step: str
+    blocks: bool = False
 
 
 class Setting(NamedTuple):
@@ -38,12 +45,14 @@ class Setting(NamedTuple):
         table: The path of the table, such as `("state", "cache")`.
         values: Its keys and values. A list is added to the present list. Where any other value differs from the present
             one, the table is about something else: nothing is written, and a finding reports it.
+        unless_present: Whether a table of that path serves as well, whatever its values are: it stays as it is.
     """
 
     rule: str
     line: int
     table: tuple[str, ...]
     values: tuple[tuple[str, object], ...] = ()
+    unless_present: bool = False
 
 
 class Change(NamedTuple):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from capa_codemods.inclusions import Inclusions
 from capa_codemods.read.encodings import text_in
 from capa_codemods.read.files import read_file
 from capa_codemods.sdks.names import Names, spellings_pattern
@@ -15,10 +16,19 @@ from capa_codemods.sdks.names import Names, spellings_pattern
 CAPA_TOML = "capa.toml"
 MANIFEST_NAMES = ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "tox.ini")
 _MANIFEST_ENDINGS = (*map(str.lower, MANIFEST_NAMES), ".txt", ".in", ".yml", ".yaml")
-_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _REQUIREMENTS = re.compile(
     r"(?:^|.*[-_.])(?:requirements|deps|dependencies)(?:[-_.].*)?\.(?:txt|in)$", re.IGNORECASE
 )
+# Folders that hold packages of others, or that applications put on `sys.path` themselves.
+_ON_PATH_BY_HAND = frozenset(
+    {
+        *("vendor", "vendored", "vendors", "_vendor", "third_party", "thirdparty", "3rdparty"),
+        *("extern", "external", "externals", "lib", "libs", "deps", "apps", "python"),
+    }
+)
+_CONSTRAINTS = re.compile(r"(?:^|.*[-_.])constraints?(?:[-_.].*)?\.txt$", re.IGNORECASE)
+_CAPA_PACKAGES = {"capa_core", "capa_codemods", "capa_migration"}
 # At the beginning of a line or behind a space: `#` in an address begins no comment.
 _COMMENT = re.compile(r"(?:^|(?<=[\s,\[\]{}\"']))#.*|^[ \t]*;.*", re.MULTILINE)
 _CONDA = re.compile(r"(?:conda|conda[-_.]env|environment)(?:[-_.][\w.-]*)?\.ya?ml")
@@ -33,6 +43,7 @@ class Project:
         files: All files of the tree that were listed, relative, with forward slashes.
         import_roots: Folders, relative, that the user names as places on `sys.path`.
         settings: Rule → the keys of `[tool.capa.migrate.<rule>]`.
+        sdks: Roots that are an SDK without evidence in a manifest, since the user says so.
     """
 
     def __init__(
@@ -42,6 +53,8 @@ class Project:
         files: Sequence[str],
         import_roots: Sequence[str] = (),
         settings: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        sdks: Sequence[str] = (),
     ) -> None:
         """Describe the tree at *root*."""
         self.root = root
@@ -49,9 +62,15 @@ class Project:
         self.files = files
         self.import_roots = tuple(folder.strip("/") for folder in import_roots)
         self.settings = settings or {}
+        self.sdks = frozenset(sdks)
         self._refusals: dict[tuple[str, str], tuple[str, str] | None] = {}
         self._import_folders: dict[str, list[str]] = {}
         self._manifest_texts: dict[str, str] = {}
+        self._importers: dict[tuple[str, str], str | None] = {}
+
+    def with_names(self, names: Names) -> Project:
+        """Return the same tree under other *names*."""
+        return Project(self.root, names, self.files, self.import_roots, self.settings, sdks=tuple(self.sdks))
 
     def refusal(self, root: str, path: str) -> tuple[str, str] | None:
         """Return why *root* in the file *path* may not be the SDK and the next step; None if it is."""
@@ -61,7 +80,12 @@ class Project:
         return self._refusals[key]
 
     def _refusal(self, root: str, folder: str) -> tuple[str, str] | None:
-        if package := self._package_around(root, folder):
+        if own := self._capa_around(folder):
+            return (
+                f"this file belongs to Capa itself, {own}",
+                "nothing to do: its adapters stand on the original SDKs",
+            )
+        if package := self._package_around(root, folder, self._may_be_on_path):
             return (
                 f"this file belongs to a package `{root}` of the tree, {package}",
                 "nothing to do: inside it, the name means itself",
@@ -71,34 +95,120 @@ class Project:
                 f"`{root}` is your own module {shadow} here, not the SDK",
                 "nothing to do; if it is not, set where modules are found: [tool.capa.migrate] roots",
             )
-        owner = self.names.roots[root]
-        if owner.evidence == "import":
+        return self._doubt(root, folder) if self.may_doubt(root) else None
+
+    def may_doubt(self, root: str) -> bool:
+        """Return whether *root* is a frequent name, which is an SDK only with evidence."""
+        return self.names.roots[root].evidence == "manifest" and root not in self.sdks
+
+    def uncertain(self, dotted: str, path: str) -> tuple[str, str] | None:
+        """Return why *dotted*, imported in the file *path*, may not be the SDK that it looks like, and the next step.
+
+        None if it is certain, or does not look like one: a frequent name needs a module or class behind it.
+        """
+        root, _, rest = dotted.partition(".")
+        if (
+            root not in self.names.roots
+            or not self.may_doubt(root)
+            or not (rest and self.names.knows(dotted))
+        ):
             return None
+        refused = self.refusal(root, path)
+        return refused if refused == self._doubt(root, path.rpartition("/")[0]) else None
+
+    def _doubt(self, root: str, folder: str) -> tuple[str, str] | None:
+        """Return why *root*, a name that others have too, may not be the SDK."""
         if namesake := self._namesakes.get(root):
             return (
                 f"`{root}` is also your own module {namesake}",
                 "change this import by hand if it is the SDK",
             )
+        owner = self.names.roots[root]
         distributions = owner.bringing(root)
         if not self._has_evidence(distributions, folder):
             return (
                 f"`{root}` is a frequent name, and no manifest names {' or '.join(distributions)}",
-                f"if it is {owner.name}, name its distribution in a requirements file and run again",
+                f"if it is {owner.name}, name its distribution in a requirements file, or run again with --sdk {root}",
             )
         return None
+
+    def importer_of(self, path: str, name: str) -> str | None:
+        """Return another file that may import *name* from the Python file at *path*; None if there is none."""
+        key = (path, name)
+        if key not in self._importers:
+            self._importers[key] = next(self._naming(path, name), None)
+        return self._importers[key]
+
+    def _naming(self, path: str, name: str) -> Iterator[str]:
+        """Yield the other files that hold *name* and the name of the module at *path*, or cannot be read."""
+        stem = path.removesuffix("/__init__.py").rpartition("/")[2].partition(".")[0].encode()
+        word = re.compile(rb"\b" + re.escape(name.encode()) + rb"\b")
+        for other in self.files:
+            if other.endswith((".py", ".pyi", ".ipynb")) and other != path:
+                try:
+                    data = read_file(f"{self.root}/{other}") or b""
+                except OSError:
+                    yield other
+                    continue
+                is_importer = stem in data or (path.endswith("__init__.py") and b"from ." in data)
+                if is_importer and name.encode() in data and word.search(data):
+                    yield other
 
     def copies_around(self, path: str) -> frozenset[str]:
         """Return the roots that are also the package around the file at *path*: there they mean the package itself."""
         folder = path.rpartition("/")[0]
         named = self.names.roots.keys() & folder.split("/")
-        return frozenset(root for root in named if self._package_around(root, folder))
+        return frozenset(root for root in named if self._package_around(root, folder, self._is_on_path))
 
-    def _package_around(self, root: str, folder: str) -> str | None:
-        """Return the folder of the top-level package *root* if *folder* is in it, such as a copy of the SDK."""
-        top = None
+    def _package_around(self, root: str, folder: str, is_on_path: Callable[[str], bool]) -> str | None:
+        """Return the folder of the package *root* if *folder* is in it: one on top, or a copy of the SDK below another.
+
+        Below another package, `import root` means the SDK, unless a copy of that was edited to import itself. A folder
+        without an `__init__.py` is a package too, unless *is_on_path*.
+        """
+        found = None
         while folder and self._exists(folder, "__init__.py"):
-            top, folder = folder, folder.rpartition("/")[0]
-        return top if top and top.rpartition("/")[2] == root else None
+            above, _, name = folder.rpartition("/")
+            if name == root and (is_on_path(above) or self._is_copy(root, folder)):
+                found = folder
+            folder = above
+        return found
+
+    def _is_on_path(self, folder: str) -> bool:
+        """Return whether *folder* is a place on `sys.path`, as far as the tree shows."""
+        is_place = folder in (*self.import_roots, *self._places_above(folder))
+        is_place = is_place or folder.rpartition("/")[2] in _ON_PATH_BY_HAND
+        return is_place and not self._exists(folder, "__init__.py")
+
+    def _may_be_on_path(self, folder: str) -> bool:
+        """Return whether *folder* is such a place, or one for a script of its own."""
+        is_place = folder in self._script_folders and not self._exists(folder, "__init__.py")
+        return is_place or self._is_on_path(folder)
+
+    @cached_property
+    def _script_folders(self) -> frozenset[str]:
+        return frozenset(path.rpartition("/")[0] for path in self.files if path.endswith(".py"))
+
+    def _is_copy(self, root: str, folder: str) -> bool:
+        """Return whether *folder* holds the modules of the SDK, rather than modules of the user's own."""
+        begin = f"{root}."
+        modules = [name.removeprefix(begin) for name in self.names.modules if name.startswith(begin)]
+        own = [name for name in modules if "." not in name]
+        present = [name for name in own if self._module_in(folder, name)]
+        return 2 * len(present) > len(own) > 0
+
+    def _capa_around(self, folder: str) -> str | None:
+        """Return the folder of the package of Capa that *folder* is in, as where it is vendored."""
+        parts = folder.split("/")
+        for count, name in enumerate(parts, 1):
+            if name in self._capa_packages and self._exists("/".join(parts[:count]), "__init__.py"):
+                return "/".join(parts[:count])
+        return None
+
+    @cached_property
+    def _capa_packages(self) -> frozenset[str]:
+        adapters = (new.partition(".")[0] for new in self.names.modules.values())
+        return frozenset(adapters) | _CAPA_PACKAGES
 
     def own_module(self, root: str, folder: str) -> str | None:
         """Return the module of the tree that `import root` finds in a file in *folder*; None if there is none."""
@@ -116,12 +226,17 @@ class Project:
         # A script finds its neighbours; a module of a package does not.
         if not self._exists(folder, "__init__.py"):
             found.append(folder)
+        return [*found, *self._places_above(folder)]
+
+    def _places_above(self, folder: str) -> list[str]:
+        """Return the folders at and above *folder* that are on `sys.path` where a project there is installed or run."""
+        found: list[str] = []
         at: str | None = folder
         while at is not None:
             if (
                 not at
                 or at.rpartition("/")[2] == "src"
-                or any(self._exists(at, name) for name in _PROJECT_FILES)
+                or any(self._exists(at, name) for name in PROJECT_FILES)
             ):
                 found += [at, f"{at}/src".lstrip("/")]
             at = at.rpartition("/")[0] if at else None
@@ -171,7 +286,34 @@ class Project:
     @cached_property
     def manifests(self) -> tuple[str, ...]:
         """The files of the tree that name distributions."""
-        return tuple(path for path in self.files if is_manifest(path))
+        named = tuple(filter(is_manifest, self._by_name))
+        known = frozenset(named)
+        if not (included := self.inclusions.required.difference(named)):
+            return named
+        return tuple(path for path in self.files if path in included or path in known)
+
+    @cached_property
+    def _by_name(self) -> tuple[str, ...]:
+        """The manifests and constraints files, by their names."""
+        return tuple(path for path in self.files if is_manifest(path) or is_constraints(path))
+
+    def is_required(self, path: str) -> bool:
+        """Return whether *path* is a manifest by its name, or a file that one includes with its requirements."""
+        return is_manifest(path) or path in self.inclusions.required
+
+    @cached_property
+    def listed(self) -> frozenset[str]:
+        """The same as `files`, to look paths up in."""
+        return frozenset(self.files)
+
+    @cached_property
+    def inclusions(self) -> Inclusions:
+        """The files that manifests and constraints files include."""
+        return Inclusions(self._by_name, self.text_of, self.listed if self._by_name else ())
+
+    def binds_others(self, path: str) -> bool:
+        """Return whether the outcome of other files may depend on the file at *path*, a manifest or a part of one."""
+        return is_manifest(path) or is_constraints(path) or self.inclusions.has(path)
 
     def text_of(self, manifest: str) -> str:
         """Return the text of a *manifest* without its comments; nothing if it cannot be read."""
@@ -179,7 +321,7 @@ class Project:
             try:
                 data = read_file(os.path.join(self.root, manifest), follow_link=True) or b""
             except OSError:
-                # An unreadable file is no evidence; the rules for manifests report it.
+                # An unreadable file is not evidence; the rules for manifests report it.
                 data = b""
             self._manifest_texts[manifest] = _COMMENT.sub("", text_in(data[: 1 << 20]))
         return self._manifest_texts[manifest]
@@ -204,8 +346,12 @@ def is_requirements(path: str) -> bool:
     """Return whether *path* is a pip requirements file by its name or its folder."""
     folder, _, name = path.rpartition("/")
     in_folder = folder.rpartition("/")[2] == "requirements" and name.endswith((".txt", ".in"))
-    # pip refuses extras in a constraints file.
-    return (in_folder or _REQUIREMENTS.match(name) is not None) and not name.startswith("constraint")
+    return (in_folder or _REQUIREMENTS.match(name) is not None) and not is_constraints(path)
+
+
+def is_constraints(path: str) -> bool:
+    """Return whether *path* is a file for `pip install -c` by its name: it limits versions, and requires nothing."""
+    return path.endswith(".txt") and _CONSTRAINTS.match(path.rpartition("/")[2]) is not None
 
 
 def is_conda(path: str) -> bool:

@@ -48,6 +48,9 @@ class Rule(ABC, Generic[D]):
     settings: ClassVar[Mapping[str, Any] | None] = {}
     """The keys of `[tool.capa.migrate.<id>]` with their defaults, whose types are theirs; None takes any key."""
 
+    limits: ClassVar[Mapping[str, float]] = {}
+    """Keys of the same table that are limits which Capa sets, beside `settings`, with their defaults."""
+
     package = OURS
     """The distribution that registers the rule, with its version; set when the rule is loaded."""
 

@@ -47,10 +47,11 @@ def rewritten(names: Names, tmp_path: Path) -> Rewriting:
     def run(
         source: bytes | str, path: str = "pkg/module.py", files: dict[str, str] | None = None
     ) -> Rewritten:
-        for name, content in (files or {}).items():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(content)
         data = source.encode() if isinstance(source, str) else source
+        contents = {path: data, **{name: text.encode() for name, text in (files or {}).items()}}
+        for name, content in contents.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(content)
         rewrite = Rewrite(Project(str(tmp_path), names, [path, *(files or {})]), all_rules())
         outcome = rewrite.examine_data(path, data)
         text = splice(data, outcome.edits)

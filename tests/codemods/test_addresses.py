@@ -19,7 +19,7 @@ REDIS = "import redis\n"
 
 
 @pytest.fixture
-def told(names, tmp_path):
+def proposed(names, tmp_path):
     """The tables for capa.toml, as `block.name url`, and the messages."""
 
     def run(text: str) -> tuple[list[str], list[str]]:
@@ -28,8 +28,8 @@ def told(names, tmp_path):
         tables = [
             f"{'.'.join(one.table)} {dict(one.values).get('url', '')}".strip() for one in outcome.settings
         ]
-        said = [finding.message for finding in outcome.findings]
-        return tables, [one for one in said if not one.startswith("redis-py serves this call as before")]
+        reported = [finding.message for finding in outcome.findings]
+        return tables, [one for one in reported if not one.startswith("redis-py serves this call as before")]
 
     return run
 
@@ -68,8 +68,8 @@ def told(names, tmp_path):
         ),
     ],
 )
-def test_address_gets_a_name(told, text, tables):
-    assert (tables, []) == told(text)
+def test_address_gets_a_name(proposed, text, tables):
+    assert (tables, []) == proposed(text)
 
 
 @pytest.fixture
@@ -152,8 +152,8 @@ def test_name_that_the_address_has_already_is_written_in_the_code(moved, tmp_pat
         "def Redis(host): pass\nRedis(host='redis')",
     ],
 )
-def test_what_is_not_written_out_is_left_alone(told, text):
-    assert ([], []) == told(text)
+def test_an_address_that_is_not_a_literal_is_left_alone(proposed, text):
+    assert ([], []) == proposed(text)
 
 
 @pytest.mark.parametrize(
@@ -168,18 +168,20 @@ def test_what_is_not_written_out_is_left_alone(told, text):
         (f"{REDIS}redis.Redis('h', password=SECRET)", "redis://:${secret:h-password}@h"),
     ],
 )
-def test_password_becomes_a_reference_and_a_warning(told, text, url):
-    tables, said = told(text)
+def test_password_becomes_a_reference_and_a_warning(proposed, text, url):
+    tables, reported = proposed(text)
 
     assert ["state.default", f"state.h {url}"] == tables
-    assert ["the password of redis://h is not copied into capa.toml"] == said
+    assert ["the password of redis://h is not copied into capa.toml"] == reported
 
 
-def test_engine_without_a_component_is_noted(told):
-    tables, said = told(f"{CELERY}Celery(backend='db+postgresql://u:geheim@h/x')")
+def test_engine_without_a_component_is_noted(proposed):
+    tables, reported = proposed(f"{CELERY}Celery(backend='db+postgresql://u:geheim@h/x')")
 
     assert [] == tables
-    assert ["no component of state for db+postgresql is installed: db+postgresql://h/x gets no name"] == said
+    assert [
+        "no component of state for db+postgresql is installed: db+postgresql://h/x gets no name"
+    ] == reported
 
 
 def test_call_that_no_adapter_serves_is_noted(names, tmp_path):
@@ -191,31 +193,31 @@ def test_call_that_no_adapter_serves_is_noted(names, tmp_path):
 
 
 @pytest.mark.parametrize("legacy", ['["redis://H:6379/0"]', '"redis://:x@h"'])
-def test_address_that_has_a_name_is_left_alone(told, tmp_path, legacy):
+def test_address_that_has_a_name_is_left_alone(proposed, tmp_path, legacy):
     (tmp_path / "capa.toml").write_text(f"[state.cache]\nlegacy = {legacy}\n")
 
-    assert ([], []) == told(f"{REDIS}redis.Redis(host='h')")
+    assert ([], []) == proposed(f"{REDIS}redis.Redis(host='h')")
 
 
-def test_name_that_stands_for_another_engine_is_a_warning(told, tmp_path):
+def test_name_that_stands_for_another_engine_is_a_warning(proposed, tmp_path):
     (tmp_path / "capa.toml").write_text("[state.a-b]\nurl = 'redis://a.b'\n")
-    tables, said = told(f"{REDIS}redis.Redis(host='a-b')")
+    tables, reported = proposed(f"{REDIS}redis.Redis(host='a-b')")
 
     assert [] == tables
-    assert ["[state.a-b] in capa.toml is another engine than redis://a-b"] == said
+    assert ["[state.a-b] in capa.toml is another engine than redis://a-b"] == reported
 
 
 @pytest.mark.parametrize("host", ["default", "\u5e93"])
-def test_host_that_makes_no_name_is_a_warning(told, host):
-    said = [f"no logical name can be made of redis://{host}"]
+def test_host_that_makes_no_name_is_a_warning(proposed, host):
+    reported = [f"no logical name can be made of redis://{host}"]
 
-    assert ([], said) == told(f"{REDIS}redis.Redis(host='{host}')")
+    assert ([], reported) == proposed(f"{REDIS}redis.Redis(host='{host}')")
 
 
-def test_block_that_has_tables_gets_no_default(told, tmp_path):
+def test_block_that_has_tables_gets_no_default(proposed, tmp_path):
     (tmp_path / "capa.toml").write_text("[state.other]\n")
 
-    assert (["state.h redis://h"], []) == told(f"{REDIS}redis.Redis(host='h')")
+    assert (["state.h redis://h"], []) == proposed(f"{REDIS}redis.Redis(host='h')")
 
 
 PROGRAM = """\

@@ -73,9 +73,9 @@ def test_setting_finds_its_place(written, before, after):
     "before", ["state = { cache = { driver = 'redis' } }\n", "state.cache.driver = 'redis'\n"]
 )
 def test_setting_without_a_place_is_to_be_written_by_hand(written, before):
-    said = '[state.cache] did not get driver = "redis", url = "redis://a", legacy = ["redis://a"]: they fit no place'
+    finding = '[state.cache] did not get driver = "redis", url = "redis://a", legacy = ["redis://a"]: they fit no place'
 
-    assert (before, [said]) == written(before, CACHE)
+    assert (before, [finding]) == written(before, CACHE)
 
 
 @pytest.mark.parametrize("text", ["[state\n", f"a = {'[' * 3000}{']' * 3000}\n"], ids=["no TOML", "too deep"])
@@ -98,7 +98,7 @@ def test_link_is_no_place_for_a_new_file(tmp_path):
     assert ("failed", ()) == (outcome.status, outcome.edits)
 
 
-def test_refused_settings_are_returned_apart(tmp_path):
+def test_refused_settings_are_returned_separately(tmp_path):
     other = Setting("s", 2, ("state", "cache"), (("url", "redis://other"),))
     outcomes = [Outcome("a.py", "clean", settings=(CACHE, other))]
 
@@ -114,8 +114,8 @@ def test_two_rules_may_ask_for_one_table(written):
 @pytest.mark.parametrize("before", [None, TABLE])
 def test_an_address_never_comes_under_the_engine_of_another(written, before):
     other = Setting("s", 2, ("state", "cache"), (("url", "redis://other"), ("legacy", ("redis://b",))))
-    said = (
+    finding = (
         '[state.cache] did not get url = "redis://other", legacy = ["redis://b"]: the table has another url'
     )
 
-    assert (TABLE, [said]) == written(before, CACHE, other)
+    assert (TABLE, [finding]) == written(before, CACHE, other)

@@ -21,8 +21,11 @@ def judged(tmp_path):
     """Return the findings of one file, a Dockerfile by default, by the import maps of the installed adapters."""
     names = Names(map(read_import_map, import_map_paths()))
 
-    def run(text: str, path: str = "Dockerfile") -> tuple[Finding, ...]:
-        rewrite = Rewrite(Project(str(tmp_path), names, [path]), [Commands()])
+    def run(text: str, path: str = "Dockerfile", files: dict[str, str] | None = None) -> tuple[Finding, ...]:
+        for name, content in (files or {}).items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(content)
+        rewrite = Rewrite(Project(str(tmp_path), names, [path, *(files or {})]), [Commands()])
         return rewrite.examine_data(path, text.encode()).findings
 
     return run
@@ -39,6 +42,30 @@ def _found(path: str, text: str) -> list[tuple[int, str, str]]:
     [
         ("Procfile", "worker: celery -A proj worker -l info"),
         ("Procfile", "worker: celery --app=proj worker"),
+        ("Procfile", "worker: bin/start-pgbouncer celery -A proj worker"),
+        (
+            "compose.yml",
+            "services:\n  w:\n    entrypoint: ['/entrypoint.sh']\n    command: celery -A proj worker",
+        ),
+        ("compose.yml", "    entrypoint: /entrypoint.sh celery -A proj worker"),
+        ("Makefile", "\t$(RUN) celery -A proj worker"),
+        ("Makefile", "\t@$(DOCKER_COMPOSE) run --rm web celery -A proj worker"),
+        ("justfile", "worker:\n    celery -A proj worker"),
+        ("crontab", "*/5 0-6 * * * celery -A proj worker"),
+        ("circus.ini", "[watcher:w]\ncmd = celery -A proj worker"),
+        ("uwsgi.ini", "smart-attach-daemon = /tmp/c.pid celery -A proj worker"),
+        ("celery.service.j2", "ExecStart={{ venv }}/bin/celery -A proj worker"),
+        ("worker.yaml.j2", "command: celery -A proj worker"),
+        (".ebextensions/01.config", "container_commands:\n  01:\n    command: celery -A proj worker"),
+        ("start.sh", "opentelemetry-instrument --traces_exporter console celery -A proj worker"),
+        ("start.sh", "watchmedo auto-restart -d . -R celery -- -A proj worker"),
+        ("start.sh", "s6-setuidgid app celery -A proj worker"),
+        ("start.sh", "screen -dmS w celery -A proj worker"),
+        ("start.sh", "tmux new-session -d -s w 'celery -A proj worker'"),
+        ("start.sh", 'pm2 start "celery -A proj worker" --name w'),
+        ("start.sh", 'ssh host "cd x && celery -A proj worker"'),
+        ("start.sh", 'set -- celery -A proj worker\nexec "$@"'),
+        ("start.sh", "trap 'celery -A proj worker' EXIT"),
         ("Procfile", "worker: celery worker -A proj"),
         ("Procfile", "worker: /srv/venv/bin/celery -Aproj worker"),
         ("Procfile", "worker: python -m celery -A proj worker"),
@@ -64,6 +91,12 @@ def _found(path: str, text: str) -> list[tuple[int, str, str]]:
         ("start.sh", "timeout 30 celery -A proj worker"),
         ("start.sh", "nice -n 5 celery -A proj worker &"),
         ("Makefile", "\t@celery -A proj worker"),
+        ("Dockerfile", 'ENTRYPOINT ["celery"]\nCMD ["-A", "proj", "worker"]'),
+        ("Dockerfile", 'CMD ["-A", "proj", "worker"]\nENTRYPOINT ["poetry", "run", "celery"]'),
+        ("Containerfile", 'FROM x\nENTRYPOINT ["/init", "celery"]\nCMD ["-A",\\\n  "proj", "worker"]'),
+        ("Dockerfile", 'ENTRYPOINT ["/celery.sh"]\nCMD ["celery", "worker", "-A", "proj"]'),
+        ("supervisord.conf", "[program:x]\ncommand=celery -A proj\n    worker\n    -l info\nuser=x"),
+        ("supervisord.conf", "command =\n\n  celery ; which\n  ; more\n  -A proj worker\n"),
         ("supervisord.conf", "command=celery -A proj worker"),
         ("supervisord.ini", "[program:x]\ncommand = /srv/bin/celery -A proj worker ; comment"),
         ("Makefile", "worker: deps ; celery -A proj worker"),
@@ -179,6 +212,12 @@ def test_command_is_found_behind_its_wrappers(path, text):
     [
         ("Procfile", "worker: airflow celery worker"),
         ("Procfile", "worker: python manage.py celery flower"),
+        ("Procfile", "worker: ./manage.py celery worker"),
+        ("Makefile", "\t$(MANAGE) celery worker"),
+        ("start.sh", "/usr/bin/airflow celery worker"),
+        ("start.sh", "/bin/cp celery worker"),
+        ("Makefile", "\t$(DOCKER) build -t celery worker"),
+        ("start.sh", "ssh celery worker"),
         ("Procfile", "web: gunicorn celery.wsgi"),
         ("Dockerfile", "RUN pip install celery"),
         ("Dockerfile", "# CMD celery -A proj worker"),
@@ -231,6 +270,31 @@ def test_line_and_subcommand_are_reported():
     assert [(2, "worker", "proj.app"), (3, "beat", "proj.app"), (4, "flower", "")] == _found("Procfile", text)
 
 
+def test_arguments_of_a_stage_come_behind_the_entrypoint_that_counts():
+    text = """\
+FROM python AS base
+ENTRYPOINT ["bash"]
+ENTRYPOINT ["celery", "-A", "proj"]
+FROM base AS worker
+CMD ["worker"]
+FROM base AS beat
+CMD ["report"]
+CMD ["beat"]
+FROM worker AS web
+ENTRYPOINT ["gunicorn"]
+FROM base AS shell
+CMD beat
+"""
+
+    assert [(5, "worker", "proj"), (8, "beat", "proj")] == _found("Dockerfile", text)
+
+
+def test_indented_lines_of_other_settings_are_commands_of_their_own():
+    text = "[testenv]\ncommands =\n  celery -A proj worker\n  celery -A proj beat\n"
+
+    assert [(3, "worker", "proj"), (4, "beat", "proj")] == _found("tox.ini", text)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -267,7 +331,7 @@ def test_names_that_are_claimed_have_one_of_the_endings(path):
 
 
 @pytest.mark.parametrize(
-    ("command", "said", "level"),
+    ("command", "reported", "level"),
     [
         ("celery -A p inspect ping", "it is refused", "warning"),
         ("exec flower -A p --port=5555", "it shows nothing of the migrated workers", "warning"),
@@ -289,11 +353,27 @@ def test_names_that_are_claimed_have_one_of_the_endings(path):
         ("poetry add requests", "installs an SDK and not capa-core[requests]", "warning"),
     ],
 )
-def test_command_that_would_not_work_is_named(judged, command, said, level):
+def test_command_that_would_not_work_is_named(judged, command, reported, level):
     (finding,) = judged(f"RUN {command}\n")
 
-    assert said in finding.message
+    assert reported in finding.message
     assert (1, level) == (finding.line, finding.level)
+
+
+@pytest.mark.parametrize(
+    ("command", "blocks"),
+    [
+        ("celery -A p worker -P gevent", True),
+        ("celery -A p multi start w1 -P eventlet", True),
+        ("celery -A p worker -E", False),
+        ("celery -A p inspect ping", False),
+        ("pip install requests", True),
+    ],
+)
+def test_command_blocks_where_the_program_would_not_start(judged, command, blocks):
+    (finding,) = judged(f"RUN {command}\n")
+
+    assert blocks == finding.blocks
 
 
 @pytest.mark.parametrize(
@@ -317,6 +397,67 @@ def test_command_that_works_is_not_named(judged, command):
     assert () == judged(f"RUN {command}\n")
 
 
+TREE = {
+    "requirements/dev.txt": "-r default.txt\npytest\n",
+    "requirements/default.txt": "requests\n",
+    "requirements/docs.txt": "sphinx\n",
+    "requirements/limited.txt": "-c default.txt\nsphinx\n",
+    "pyproject.toml": "[project]\ndependencies = ['celery']\n",
+    "sub/setup.py": "setup(install_requires=['requests'])\n",
+}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pip install requests==2.32.3 -r requirements/dev.txt",
+        "pip install requests --requirement=requirements/default.txt",
+        "pip install requests -rrequirements/default.txt",
+        "pip install -r /srv/app/default.txt requests",
+        "pip install celery .",
+        "pip install celery -e .[dev] -r requirements/docs.txt",
+        "uv pip install requests celery ./sub .",
+    ],
+)
+@pytest.mark.parametrize("path", ["Dockerfile", ".github/workflows/ci.yml", "docker/web.Dockerfile"])
+def test_installation_with_a_file_or_a_folder_that_brings_capa_is_not_named(judged, path, command):
+    lead = "RUN " if path.endswith("file") else "- run: "
+
+    assert () == judged(f"{lead}{command}\n", path, TREE)
+
+
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [
+        ("pip install requests -r requirements/docs.txt", "capa-core[requests]"),
+        ("pip install requests .", "capa-core[requests]"),
+        ("pip install requests celery -r requirements/dev.txt", "capa-core[celery,requests]"),
+        ("pip install requests -r elsewhere.txt", "capa-core[requests]"),
+        ("pip install requests -c requirements/dev.txt", "capa-core[requests]"),
+        ("pip install requests -r requirements/limited.txt", "capa-core[requests]"),
+    ],
+)
+def test_installation_whose_files_do_not_bring_capa_is_named(judged, command, missing):
+    (finding,) = judged(f"RUN {command}\n", files=TREE)
+
+    assert f"`{command}` installs an SDK and not {missing}" == finding.message
+
+
+@pytest.mark.parametrize(
+    ("command", "step"),
+    [
+        ("pip install requests", "add 'capa-core[requests]' to it"),
+        ("poetry add requests", "add 'capa-core[requests]' to it"),
+        ("conda install -c conda-forge requests", "install 'capa-core[requests]' with pip after it"),
+        ("mamba install -y requests", "install 'capa-core[requests]' with pip after it"),
+    ],
+)
+def test_next_step_is_one_that_the_installer_can_do(judged, command, step):
+    (finding,) = judged(f"RUN {command}\n")
+
+    assert step == finding.next_step
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [
@@ -328,8 +469,8 @@ def test_command_that_works_is_not_named(judged, command):
     ],
 )
 def test_plugin_of_pytest_is_named(judged, path, text):
-    assert ["`-p celery.contrib.pytest` loads the plug-in of the original into pytest"] == [
-        one.message for one in judged(text, path)
+    assert [("`-p celery.contrib.pytest` loads the plug-in of the original into pytest", True)] == [
+        (one.message, one.blocks) for one in judged(text, path)
     ]
 
 

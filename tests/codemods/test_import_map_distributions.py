@@ -32,7 +32,7 @@ def test_distribution_of_a_table_brings_its_own_roots():
 
 
 @pytest.mark.parametrize(
-    ("distributions", "said"),
+    ("distributions", "reported"),
     [
         ({}, "[sdk] distributions must be a list of strings that is not empty"),
         ({"one": "x"}, "[sdk.distributions] one must be a list of strings"),
@@ -40,8 +40,8 @@ def test_distribution_of_a_table_brings_its_own_roots():
         ({"one": ["x", "y", "z"]}, "must bring all of the roots ['x', 'y'] and no others: look at z"),
     ],
 )
-def test_a_wrong_line_is_named(distributions, said):
+def test_a_wrong_line_is_named(distributions, reported):
     with pytest.raises(ImportMapError) as refused:
         parsed(distributions)
 
-    assert said in str(refused.value)
+    assert reported in str(refused.value)

@@ -18,15 +18,15 @@ def test_needs_are_kept_by_ability():
 
 
 @pytest.mark.parametrize(
-    ("needs", "said"),
+    ("needs", "reported"),
     [
         ({"delay": ["x"]}, "map.toml: [needs] delay is no `block.ability`, such as pubsub.delay"),
         ({"pubsub.delay": ["y(a)"]}, "[needs] pubsub.delay: y(a) is under none of the roots ['x']"),
         ({"pubsub.delay": "x"}, "[needs] pubsub.delay must be a list of strings that is not empty"),
     ],
 )
-def test_a_wrong_line_is_named(needs, said):
+def test_a_wrong_line_is_named(needs, reported):
     with pytest.raises(ImportMapError) as refused:
         parsed(needs)
 
-    assert said in str(refused.value)
+    assert reported in str(refused.value)

@@ -3,6 +3,7 @@
 import pytest
 
 from capa_codemods.errors import ImportMapError
+from capa_codemods.sdks.import_map import NameLine
 from capa_codemods.sdks.import_map_file import parse_import_map
 from capa_codemods.sdks.names import Names
 
@@ -19,19 +20,29 @@ def parsed(*unserved):
     ("name", "expected"),
     [("x", False), ("x.c", True), ("x.c.d", True), ("x.cd", False), ("y.c", False), ("", False)],
 )
-def test_what_is_below_an_unserved_module_is_unserved_too(name, expected):
+def test_modules_below_an_unserved_one_are_unserved_too(name, expected):
     assert expected is Names([parsed("x.c")]).is_unserved(name)
 
 
 @pytest.mark.parametrize(
-    ("unserved", "said"),
+    ("unserved", "reported"),
     [
         ("y.c", "map.toml: [sdk] unserved y.c is under none of the roots ['x']"),
         ("x.a", "map.toml: [modules] x.a.b is in x.a, which is listed as unserved"),
     ],
 )
-def test_a_wrong_line_is_named(unserved, said):
+def test_a_wrong_line_is_named(unserved, reported):
     with pytest.raises(ImportMapError) as refused:
         parsed(unserved)
 
-    assert said == str(refused.value)
+    assert reported == str(refused.value)
+
+
+def test_names_of_a_module_that_is_not_served_stay_on_the_original():
+    found = parsed("x.c")
+    lines = tuple(NameLine(name, "none", "why", "docs/differences/x.md#y") for name in ("x.a.b", "x.C"))
+    names = Names([found._replace(names=lines)])
+
+    assert [("x.a.b", "D"), ("x", "C"), ("capa_x", "E")] == [
+        names.target_of(module, name) for module, name in (("x.a.b", "D"), ("x", "C"), ("x", "E"))
+    ]

@@ -37,7 +37,7 @@ from capa_codemods.project import Project
         "class requests: import_ = 1\n",
     ],
 )
-def test_what_is_no_import_of_an_sdk_stays(rewritten, source):
+def test_other_imports_stay(rewritten, source):
     result = rewritten(source)
 
     assert source.encode() == result.text
@@ -46,7 +46,7 @@ def test_what_is_no_import_of_an_sdk_stays(rewritten, source):
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "reported"),
     [
         (
             "import requests.foo\n",
@@ -77,11 +77,28 @@ def test_what_is_no_import_of_an_sdk_stays(rewritten, source):
         ),
     ],
 )
-def test_what_is_not_served_stays_and_is_reported(rewritten, source, said):
+def test_an_unserved_name_stays_and_is_reported(rewritten, source, reported):
     result = rewritten(source)
 
     assert source.encode() == result.text
-    assert [said] == result.messages
+    assert [reported] == result.messages
+
+
+@pytest.mark.parametrize(
+    ("source", "step"),
+    [
+        ("from celery import security\n", "it keeps working, on the original SDK"),
+        ("from requests import packages\n", "`capa explain requests/names`"),
+        (
+            "from celery.utils.gone import x\n",
+            "see that celery >=5.3 still has it: then it keeps working, on the original SDK",
+        ),
+    ],
+)
+def test_nothing_is_said_to_work_that_the_original_may_not_have(rewritten, source, step):
+    (finding,) = rewritten(source).outcome.findings
+
+    assert step == finding.next_step
 
 
 def test_statement_to_split_with_comments_inside_stays_and_is_reported(rewritten):
@@ -153,19 +170,19 @@ def test_ignore_comment_keeps_findings_of_a_statement_away(rewritten):
 
 
 @pytest.mark.parametrize(
-    ("listed", "said"),
+    ("listed", "reported"),
     [
         ("import", [("import", "write `imports`")]),
         ("imports, xyz ,strings", [("xyz", "`capa migrate check --list-rules` shows all")]),
         ("imports,strings,requests-timeout", []),
     ],
 )
-def test_ignore_comment_of_no_rule_is_reported(rewritten, listed, said):
+def test_ignore_comment_of_no_rule_is_reported(rewritten, listed, reported):
     outcome = rewritten(f"import os\nimport requests  # capa: ignore[{listed}]\n").outcome
 
-    assert [(2, f"there is no rule `{name}`, so the comment has no effect", step) for name, step in said] == [
-        (finding.line, finding.message, finding.next_step) for finding in outcome.findings
-    ]
+    assert [
+        (2, f"there is no rule `{name}`, so the comment has no effect", step) for name, step in reported
+    ] == [(finding.line, finding.message, finding.next_step) for finding in outcome.findings]
 
 
 @pytest.mark.parametrize(
@@ -233,6 +250,46 @@ def test_copy_of_an_sdk_may_use_another(rewritten):
 
     assert b"import celery\nimport capa_requests as requests\n" == result.text
     assert ["this file belongs to a package `celery` of the tree, vendor/celery"] == result.messages
+
+
+def test_copy_of_the_sdk_below_another_package_is_left_alone(rewritten):
+    files = {
+        "proj/__init__.py": "",
+        **{
+            f"proj/vendor/{name}": ""
+            for name in ("__init__.py", "requests/__init__.py", "requests/compat/__init__.py")
+        },
+        **{
+            f"proj/vendor/requests/{name}.py": ""
+            for name in (
+                "adapters",
+                "api",
+                "auth",
+                "certs",
+                "cookies",
+                "exceptions",
+                "help",
+                "hooks",
+                "models",
+            )
+        },
+        **{
+            f"proj/vendor/requests/{name}.py": ""
+            for name in ("packages", "sessions", "status_codes", "utils")
+        },
+    }
+    result = rewritten("import requests\n", "proj/vendor/requests/api.py", files)
+
+    assert (b"import requests\n", []) == (result.text, result.messages)
+
+
+@pytest.mark.parametrize("package", ["capa_requests", "capa_celery", "capa_core"])
+def test_capa_itself_is_left_alone_where_it_is_vendored(rewritten, package):
+    files = {"proj/__init__.py": "", f"proj/{package}/__init__.py": "", f"proj/{package}/a/__init__.py": ""}
+    result = rewritten("import requests\nimport celery\n", f"proj/{package}/a/b.py", files)
+
+    assert b"import requests\nimport celery\n" == result.text
+    assert [f"this file belongs to Capa itself, proj/{package}"] * 2 == result.messages
 
 
 def test_package_below_another_is_no_copy_of_the_sdk(rewritten):

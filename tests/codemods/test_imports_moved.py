@@ -5,6 +5,11 @@ from __future__ import annotations
 
 import pytest
 
+from capa_codemods.file_rewrite import FileRewrite
+from capa_codemods.findings import Edit
+from capa_codemods.proof import flaw_of
+from capa_codemods.read.python_file import PythonFile
+
 
 @pytest.mark.parametrize(
     ("before", "after"),
@@ -18,7 +23,26 @@ import pytest
         ("import os, requests, celery as c", "import os, capa_requests as requests, capa_celery as c"),
         (
             "import requests, requests.exceptions",
-            "import capa_requests as requests, capa_requests.exceptions, capa_requests as requests",
+            "import capa_requests as requests, capa_requests.exceptions",
+        ),
+        (
+            "import requests\nimport requests.exceptions\nimport requests.adapters as a",
+            "import capa_requests as requests\nimport capa_requests.exceptions\nimport capa_requests.adapters as a",
+        ),
+        (
+            "import os\nimport requests.exceptions\n# why\nfrom celery import Celery\nimport requests.adapters",
+            (
+                "import os\nimport capa_requests.exceptions, capa_requests as requests\n# why\n"
+                "from capa_celery import Celery\nimport capa_requests.adapters"
+            ),
+        ),
+        (
+            "def f():\n    import requests\n    import requests.exceptions",
+            "def f():\n    import capa_requests as requests\n    import capa_requests.exceptions",
+        ),
+        (
+            "import requests; import requests.exceptions",
+            "import capa_requests as requests; import capa_requests.exceptions",
         ),
         ("from requests import get", "from capa_requests import get"),
         ("from requests import get as g, post", "from capa_requests import get as g, post"),
@@ -108,6 +132,93 @@ def test_import_moves_and_binds_the_same(rewritten, before, after):
 
     assert f"{after}\n" == result.text.decode()
     assert "changed" == result.outcome.status
+
+
+BOTH = "import capa_requests.exceptions, capa_requests as requests"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # Something between them may bind the name to something else.
+        (
+            "import requests\nrequests = 1\nimport requests.exceptions",
+            f"import capa_requests as requests\nrequests = 1\n{BOTH}",
+        ),
+        (
+            "import requests\nimport x as requests\nimport requests.exceptions",
+            f"import capa_requests as requests\nimport x as requests\n{BOTH}",
+        ),
+        (
+            "import requests\nfrom x import requests\nimport requests.exceptions",
+            f"import capa_requests as requests\nfrom x import requests\n{BOTH}",
+        ),
+        (
+            "import requests\nfrom x import *\nimport requests.exceptions",
+            f"import capa_requests as requests\nfrom x import *\n{BOTH}",
+        ),
+        (
+            "import requests\nfrom requests import *\nimport requests.exceptions",
+            f"import capa_requests as requests\nfrom capa_requests import *\n{BOTH}",
+        ),
+        (
+            "import requests  # capa: ignore\nimport requests.exceptions",
+            f"import requests  # capa: ignore\n{BOTH}",
+        ),
+        # Neither block runs only if the other does.
+        (
+            "import requests\nif x:\n    import requests.exceptions",
+            f"import capa_requests as requests\nif x:\n    {BOTH}",
+        ),
+        (
+            "if x:\n    import requests\nelse:\n    import requests.exceptions",
+            f"if x:\n    import capa_requests as requests\nelse:\n    {BOTH}",
+        ),
+        ("import requests.foo\nimport requests.exceptions", f"import requests.foo\n{BOTH}"),
+        (
+            "lazy import requests\nimport requests.exceptions",
+            f"lazy import capa_requests as requests\n{BOTH}",
+        ),
+    ],
+)
+def test_root_is_bound_again_unless_an_import_right_before_has_bound_it(rewritten, before, after):
+    assert f"{after}\n" == rewritten(f"{before}\n").text.decode()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (
+            "import requests\nx = 1\nimport requests.exceptions\n",
+            "import capa_requests as requests\nx = 1\nimport capa_requests.exceptions\n",
+        ),
+        ("import requests.exceptions\n", "import capa_requests.exceptions\n"),
+        (
+            "import requests\nimport requests.exceptions\n",
+            "import requests\nimport capa_requests.exceptions\n",
+        ),
+        (
+            "import celery\nimport requests.exceptions\n",
+            "import capa_celery as celery\nimport capa_requests.exceptions\n",
+        ),
+        (
+            "import requests\nimport x as requests\nimport requests.exceptions\n",
+            "import capa_requests as requests\nimport x as requests\nimport capa_requests.exceptions\n",
+        ),
+        (
+            "import requests\nfrom x import *\nimport requests.exceptions\n",
+            "import capa_requests as requests\nfrom x import *\nimport capa_requests.exceptions\n",
+        ),
+        (
+            "if y: import requests\nimport requests.exceptions\n",
+            "if y: import capa_requests as requests\nimport capa_requests.exceptions\n",
+        ),
+    ],
+)
+def test_proof_refuses_a_root_that_is_not_bound_right_before(names, old, new):
+    edits = [Edit(0, len(old), new.encode(), "test")]
+
+    assert flaw_of(FileRewrite(PythonFile("a.py", old.encode()), (), tuple(edits), new.encode()), names)
 
 
 def test_nested_package_of_the_adapter_is_bound_under_the_old_root(rewritten):

@@ -14,7 +14,7 @@ from rewrite_safety.plans import AFTER, BEFORE, planned
 from capa_codemods.errors import JournalError
 from capa_codemods.write.apply import apply_files, recover_unfinished, undo_newest
 from capa_codemods.write.journal import JournalRecord
-from capa_codemods.write.journal_folder import make_migrate_folder
+from capa_codemods.write.journal_folder import make_hidden_folder, make_migrate_folder
 
 
 def test_damaged_original_is_not_written_back(root, journal):
@@ -193,3 +193,13 @@ def test_journal_that_fails_at_the_end_reports_it_and_is_undone(root, journal, m
     with journal.lock():
         assert ("a.py",) == recover_unfinished(journal).written
     assert BEFORE == (root / "a.py").read_bytes()
+
+
+def test_the_journal_is_the_owners_alone(tmp_path):
+    (tmp_path / ".capa").mkdir(mode=0o755)
+    make_migrate_folder(str(tmp_path))
+    make_hidden_folder(f"{tmp_path}/.capa")
+
+    assert [0o700, 0o700] == [
+        path.stat().st_mode & 0o777 for path in (tmp_path / ".capa", tmp_path / ".capa/migrate")
+    ]

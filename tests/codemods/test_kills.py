@@ -157,7 +157,7 @@ def test_killed_while_recovering_from_a_kill(memory):
     assert 20 < point < 10_000
 
 
-def test_apply_after_a_kill_takes_back_and_goes_on(tmp_path):
+def test_apply_after_a_kill_restores_the_files_first(tmp_path):
     _kill_halfway(tmp_path)
 
     _apply(tmp_path)

@@ -50,7 +50,7 @@ def test_manifest_gets_a_line(rewritten, path, before, after):
 
 
 @pytest.mark.parametrize(
-    ("path", "source", "line", "said"),
+    ("path", "source", "line", "reported"),
     [
         ("setup.cfg", "[options]\ninstall_requires = requests; flask\n", 2, "requires requests without capa-core[requests]: `;` may begin a marker or the next requirement"),
         ("tox.ini", "[testenv]\ndeps =\n    py311: requests\n", 3, "requires requests without capa-core[requests]: it is required in some environments only"),
@@ -60,16 +60,16 @@ def test_manifest_gets_a_line(rewritten, path, before, after):
         ("environment.yml", "dependencies:\n  - pip:\n    - requests\n  - {{ more }}: [\n", 3, "requires requests without capa-core[requests]: it cannot be read as YAML"),
         ("environment.yml", "x: &a\n- b\ndependencies:\n- pip:\n  - requests\n", 5, "requires requests without capa-core[requests]: it has anchors, which are not followed"),
         ("setup.py", "REQUIRES = [\n    'requests',\n]\nsetup(install_requires=REQUIRES)\n", 2,
-         "requires an SDK without capa-core[requests]: the list is not literal in `setup(…)`"),
+         "lists an SDK without capa-core[requests]: the list is not literal in `setup(…)`"),
         ("setup.py", "setup(install_requires=['requests' '>=2'])\n", 1, "requires an SDK without capa-core[requests]: the string before it is joined or escaped"),
         ("Pipfile", "[packages.requests]\nversion = '*'\n", 1, 'capa-core = {version = "*", extras = ["requests"]} fits no place in packages'),
     ],
 )  # fmt: skip
-def test_manifest_in_doubt_is_named(rewritten, path, source, line, said):
+def test_manifest_in_doubt_is_named(rewritten, path, source, line, reported):
     result = rewritten(source, path)
 
     assert source.encode() == result.text
-    assert [(line, said)] == [(finding.line, finding.message) for finding in result.outcome.findings]
+    assert [(line, reported)] == [(finding.line, finding.message) for finding in result.outcome.findings]
 
 
 @pytest.mark.parametrize(
@@ -130,19 +130,19 @@ def test_entry_point_moves(rewritten, path, before, after):
 
 
 @pytest.mark.parametrize(
-    ("path", "source", "said"),
+    ("path", "source", "reported"),
     [
         ("pyproject.toml", '[project.scripts]\nw = "celery.__main__:main"\n', "the entry point `celery.__main__:main` stays on the original: capa_celery does not list it"),
         ("pyproject.toml", '[project.entry-points.pytest11]\nc = "celery.contrib.pytest"\n', "the entry point `celery.contrib.pytest` stays on the original: capa_celery does not list it"),
-        ("setup.py", "setup(entry_points={'x': ['b = celery.bootsteps']})\n", "the entry point `b = celery.bootsteps` stays on the original: capa_celery does not list it"),
-        ("setup.cfg", "[options.entry_points]\nx =\n  w = requests.packages:y\n", "the entry point `w = requests.packages:y` stays on the original: capa_requests does not list it"),
+        ("setup.py", "setup(entry_points={'x': ['b = celery.bootsteps']})\n", "the entry point `b = celery.bootsteps` stays on the original: the worker's inner steps are another worker's"),
+        ("setup.cfg", "[options.entry_points]\nx =\n  w = requests.packages:y\n", "the entry point `w = requests.packages:y` stays on the original: vendored libraries are the original's own"),
     ],
 )  # fmt: skip
-def test_entry_point_that_cannot_move_is_named(rewritten, path, source, said):
+def test_entry_point_that_cannot_move_is_named(rewritten, path, source, reported):
     result = rewritten(source, path)
 
     assert source.encode() == result.text
-    assert [said] == result.messages
+    assert [reported] == result.messages
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_entry_point_of_the_project_stays(rewritten, path, source):
     ids=lambda value: value[:20],
 )
 @pytest.mark.timeout(20)
-def test_hostile_file_is_done_with_quickly(rewritten, path, source):
+def test_hostile_file_is_read_in_bounded_time(rewritten, path, source):
     assert rewritten(source, path).outcome.status in {"clean", "failed", "changed"}
 
 
@@ -275,9 +275,9 @@ def test_pipfile_that_setup_py_reads_gets_no_first_table(rewritten):
     result = rewritten(source, "lib/Pipfile", files)
 
     assert source.encode() == result.text
-    said = "packages: requires requests without capa-core[requests]: "
-    said += "lib/setup.py names this file, and may not be able to read a table"
-    assert [(3, said)] == [(finding.line, finding.message) for finding in result.outcome.findings]
+    reported = "packages: requires requests without capa-core[requests]: "
+    reported += "lib/setup.py names this file, and may not be able to read a table"
+    assert [(3, reported)] == [(finding.line, finding.message) for finding in result.outcome.findings]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Many files: done in order, in one process or in two, even when a process dies."""
+"""Many files: done in order, in one process or in several, even when a process dies."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from capa_codemods.pipeline import each_file
 PATHS = [f"{number}.py" for number in range(40)]
 
 
-@pytest.fixture(params=[1, 100], ids=["two processes", "one process"])
+@pytest.fixture(
+    params=[(1, 2), (1, 3), (1, 100), (100, 2)],
+    ids=["two processes", "three processes", "as many as pay", "one process"],
+)
 def pays_above(request, monkeypatch):
-    monkeypatch.setattr(each_file, "PAYS_ABOVE", request.param)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    pays_above, cores = request.param
+    monkeypatch.setattr(each_file, "PAYS_ABOVE", pays_above)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(cores), raising=False)
 
 
 @pytest.fixture
 def two_processes(monkeypatch):
     monkeypatch.setattr(each_file, "PAYS_ABOVE", 1)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(2), raising=False)
 
 
 @pytest.mark.usefixtures("pays_above")
@@ -32,7 +36,7 @@ def test_answers_come_in_the_order_of_the_files():
 
 
 @pytest.mark.usefixtures("pays_above")
-def test_what_the_work_raises_is_raised():
+def test_an_error_of_the_work_is_raised():
     def work(path: str) -> str:
         if path == "7.py":
             raise KeyError(path)

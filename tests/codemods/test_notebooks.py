@@ -212,7 +212,7 @@ def test_finding_names_the_line_of_the_file(rewritten):
 @pytest.mark.parametrize(
     "text", ["requests", "[1, requests", '{"cells": requests', "[" * 100_000 + "requests"]
 )
-def test_what_is_no_notebook_is_a_finding(rewritten, text):
+def test_a_malformed_notebook_is_a_finding(rewritten, text):
     outcome = rewritten(text, "book.ipynb").outcome
 
     assert "failed" == outcome.status

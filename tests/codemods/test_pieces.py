@@ -73,7 +73,7 @@ def test_strings_of_libraries_are_the_same_in_pieces():
         found = pieces_around(data, range(len(data)))
         with contextlib.suppress(UnreadableError):  # what is no Python as a whole, or cut in brackets
             file = PythonFile(path.name, data)
-            if file.tree is not None and found is not None and file.places.encoding is None:
+            if found is not None and file.places.encoding is None:
                 body = [node for piece in found for node in file._parsed(*piece)]
                 cut += len(found) > 1
 
@@ -138,15 +138,15 @@ def test_file_whose_strings_may_nest_is_read_as_a_whole(names, monkeypatch):
 def test_findings_of_a_part_are_those_of_the_whole(names, tmp_path, monkeypatch, end):
     rewrite = Rewrite(Project(str(tmp_path), names, []), [Imports(), Strings()])
     text = f"{LONG}\ndef f():\n{end}\n\nlast = 1\n".encode()
-    said = rewrite.examine_data("a.py", text)
+    reported = rewrite.examine_data("a.py", text)
     monkeypatch.setattr(PythonFile, "in_part", lambda *_: None)
 
-    assert rewrite.examine_data("a.py", text) == said
-    assert said.edits or said.findings
+    assert rewrite.examine_data("a.py", text) == reported
+    assert reported.edits or reported.findings
 
 
 def test_file_that_would_change_is_no_python_where_another_part_is_none(names, tmp_path):
     rewrite = Rewrite(Project(str(tmp_path), names, []), [Imports(), Strings()])
-    said = rewrite.examine_data("a.py", f"import requests\n{LONG}\ndef g(:\n".encode())
+    reported = rewrite.examine_data("a.py", f"import requests\n{LONG}\ndef g(:\n".encode())
 
-    assert ("failed", ()) == (said.status, said.edits)
+    assert ("failed", ()) == (reported.status, reported.edits)

@@ -17,7 +17,7 @@ def test_a_file_that_has_changed_since_is_not_planned():
     assert planned_file(OUTCOME, b"other\n") is None
 
 
-def test_a_file_that_is_gone_is_not_planned():
+def test_a_missing_file_is_not_planned():
     assert planned_file(OUTCOME, None) is None
 
 

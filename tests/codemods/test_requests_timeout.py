@@ -132,61 +132,70 @@ def test_call_that_may_be_another_is_left_alone(timed, text):
 @pytest.mark.parametrize(
     ("text", "note"),
     [
-        ("requests.get(u, **k)", "`requests.get` may wait for ever: the arguments of `**` are not known"),
+        (
+            "requests.get(u, **k)",
+            "`requests.get` may wait without limit: the arguments of `**` are not known",
+        ),
         (
             "requests.get(u, stream=True)",
-            "`requests.get` may wait for ever: it streams, and may be right to wait long for the next part",
+            "`requests.get` may wait without limit: it streams, and may be right to wait long for the next part",
         ),
         (
             "requests.get(u, stream=s)",
-            "`requests.get` may wait for ever: it streams, and may be right to wait long for the next part",
+            "`requests.get` may wait without limit: it streams, and may be right to wait long for the next part",
         ),
-        ("requests.get(*a)", "`requests.get` may wait for ever: the arguments of `*` are not known"),
-        ("f'{requests.get(u)}'", "`requests.get` may wait for ever: it is in an f-string"),
-        ("requests.get(u for u in x)", "`requests.get` may wait for ever: its arguments cannot be added to"),
-        ("requests.get = f\nrequests.get(u)", "`requests.get` may wait for ever: the method is replaced"),
+        ("requests.get(*a)", "`requests.get` may wait without limit: the arguments of `*` are not known"),
+        ("f'{requests.get(u)}'", "`requests.get` may wait without limit: it is in an f-string"),
+        (
+            "requests.get(u for u in x)",
+            "`requests.get` may wait without limit: its arguments cannot be added to",
+        ),
+        (
+            "requests.get = f\nrequests.get(u)",
+            "`requests.get` may wait without limit: the method is replaced",
+        ),
         (
             "s = requests.Session()\ns.mount('https://', Retrying(5))\ns.get(u)",
-            "`s.get` may wait for ever: an adapter of its session may set one",
+            "`s.get` may wait without limit: an adapter of its session may set one",
         ),
         (
             "s = requests.Session()\nprepare(s)\ns.get(u)",
-            "`s.get` may wait for ever: `prepare` may have given its session one",
+            "`s.get` may wait without limit: `prepare` may have given its session one",
         ),
         (
             "s = requests.Session()\ns.request = partial(s.request, timeout=1)\ns.get(u)",
-            "`s.get` may wait for ever: the method is replaced",
+            "`s.get` may wait without limit: the method is replaced",
         ),
         (
             "t = v = requests.Session()\nprepare(v)\nt.get(u)",
-            "`t.get` may wait for ever: `prepare` may have given its session one",
+            "`t.get` may wait without limit: `prepare` may have given its session one",
         ),
         (
             "requests.Session = Mine\nrequests.get(u)",
-            "`requests.get` may wait for ever: the method is replaced",
+            "`requests.get` may wait without limit: the method is replaced",
         ),
         (
             "requests.adapters.HTTPAdapter.send = f\nrequests.get(u)",
-            "`requests.get` may wait for ever: the method is replaced",
+            "`requests.get` may wait without limit: the method is replaced",
         ),
         (
             "with requests.Session() as s:\n    t = s\n    t.request = f\n    s.get(u)",
-            "`s.get` may wait for ever: the method is replaced",
+            "`s.get` may wait without limit: the method is replaced",
         ),
         (
             "requests.Session.request = f\nrequests.get(u)",
-            "`requests.get` may wait for ever: the method is replaced",
+            "`requests.get` may wait without limit: the method is replaced",
         ),
         (
             "setattr(requests, 'get', f)\nrequests.get(u)",
-            "`requests.get` may wait for ever: the method is replaced",
+            "`requests.get` may wait without limit: the method is replaced",
         ),
         (
             (
                 "class A:\n    def __init__(self):\n        s = requests.Session()\n        s.mount('', Retrying())\n"
                 "        self.s = s\n    def f(self): self.s.get(u)\n"
             ),
-            "`self.s.get` may wait for ever: an adapter of its session may set one",
+            "`self.s.get` may wait without limit: an adapter of its session may set one",
         ),
     ],
 )
@@ -211,7 +220,7 @@ def test_call_whose_method_another_file_replaces_is_noted(timed, tmp_path, path,
     (tmp_path / path).write_text(f"import requests\n{line}\n")
     text = "import requests\nrequests.get(u)"
 
-    note = f"`requests.get` may wait for ever: the method is replaced in {path}"
+    note = f"`requests.get` may wait without limit: the method is replaced in {path}"
     assert Result(text, [note]) == timed(text, files=[path])
 
 

@@ -10,13 +10,13 @@ import pytest
 
 from capa_codemods.file_rewrite import FileRewrite, RuleResult
 from capa_codemods.findings import Edit, Outcome, Setting
+from capa_codemods.libcst_commands import process
 from capa_codemods.libcst_commands.rule import CommandRule
 from capa_codemods.manifests.setup_file import SetupFile
 from capa_codemods.pipeline.kinds import joined
 from capa_codemods.pipeline.rewrite import Rewrite
 from capa_codemods.pipeline.run_rule import rule_fault
 from capa_codemods.project import Project
-from capa_codemods.read import libcst_process
 from capa_codemods.read.python_file import PythonFile
 from capa_codemods.rule import Rule
 from capa_codemods.rules.imports import Imports
@@ -62,7 +62,7 @@ def test_rules_on_different_places_all_do_their_part(examined):
     assert () == outcome.findings
 
 
-def test_of_two_rules_on_one_place_the_first_goes_first(examined):
+def test_of_two_rules_on_one_place_the_first_edits_first(examined):
     one, other = _rule("one", rb"f\(\)", b"f(1)"), _rule("other", rb"\bf\b(?=\(\))", b"h")
     text, outcome = examined("f()\n", one, other)
 
@@ -71,7 +71,7 @@ def test_of_two_rules_on_one_place_the_first_goes_first(examined):
     assert "`other` and `one` change the same place, and `one` goes first" == outcome.findings[0].message
 
 
-def test_what_two_kinds_make_of_one_file_is_proven_on_top_of_each_other(names):
+def test_edits_of_two_kinds_in_one_file_are_proven_on_top_of_each_other(names):
     class Refusing(SetupFile):
         def flaw(self, new, names):
             return f"{self.data!r} must not become {new!r}"
@@ -194,17 +194,19 @@ def test_file_that_libcst_does_not_give_back_is_left_to_the_user(examined):
 def test_command_that_is_none_is_named(examined):
     _, outcome = examined("x = 1\n", CommandRule("none", "acme 1.0", "json:JSONDecoder"))
 
-    assert "json:JSONDecoder is no subclass of libcst.codemod.CodemodCommand" in outcome.findings[0].message
+    assert (
+        "json:JSONDecoder is not a subclass of libcst.codemod.CodemodCommand" in outcome.findings[0].message
+    )
 
 
 def test_next_question_has_an_answer_when_the_process_has_died(examined):
     rule = CommandRule("noop", "acme 1.0", NOOP)
     examined("x = 1\n", rule)
-    libcst_process._running[1].kill()
+    process._running[1].kill()
     first, second = examined("x = 1\n", rule)[1], examined("x = 1\n", rule)[1]
 
     assert () == second.findings
     assert first.findings in {
         (),
-        (rule_fault(rule, "failed: its process ended, or took more than a minute"),),
+        (rule_fault(rule, "failed: its process ended (SIGKILL)"),),
     }

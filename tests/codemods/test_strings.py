@@ -66,7 +66,7 @@ def test_name_that_gets_imported_moves(rewritten, before, after):
         '__import__("requests", level=0)',
     ],
 )  # fmt: skip
-def test_what_is_called_on_something_that_patches_or_finds_moves(rewritten, source):
+def test_a_string_in_a_call_that_patches_or_imports_moves(rewritten, source):
     result = rewritten(f"{source}\n")
 
     moved = source.replace('"requests', '"capa_requests')
@@ -94,7 +94,7 @@ def test_what_is_called_on_something_that_patches_or_finds_moves(rewritten, sour
         ('client = mock.Mock()\nclient.patch("requests.count")', "client.patch"),
     ],
 )
-def test_what_is_called_on_something_else_stays_and_is_reported(rewritten, source, callee):
+def test_a_string_in_a_call_of_another_object_stays_and_is_reported(rewritten, source, callee):
     result = rewritten(f"{source}\n")
 
     assert f"{source}\n" == result.text.decode()
@@ -149,7 +149,7 @@ def test_string_that_names_no_sdk_is_only_a_string(rewritten, source):
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "expected"),
     [
         ('logging.getLogger("requests")', "the logger `requests` keeps its name"),
         ('d.get("celery")', "`get('celery')` has the name of an SDK"),
@@ -181,11 +181,11 @@ def test_string_that_names_no_sdk_is_only_a_string(rewritten, source):
         ('patch("requests.g\\x65t")', "`requests.get` stays on the original: the literal is joined from parts or escaped"),
     ],
 )  # fmt: skip
-def test_string_in_doubt_stays_and_is_reported(rewritten, source, said):
+def test_string_in_doubt_stays_and_is_reported(rewritten, source, expected):
     result = rewritten(f"{source}\n")
 
     assert f"{source}\n" == result.text.decode()
-    assert [said] == result.messages
+    assert [expected] == result.messages
 
 
 @pytest.mark.parametrize(
@@ -235,6 +235,19 @@ def test_table_to_import_from_moves(rewritten, before, after):
 
     assert f"{after}\n" == result.text.decode()
     assert [] == result.messages
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('__lazy_modules__ = ["requests"]', '__lazy_modules__ = ["capa_requests"]'),
+        ('__lazy_modules__ = {"os", "requests.exceptions"}', '__lazy_modules__ = {"os", "capa_requests.exceptions"}'),
+        ('__lazy_modules__: list[str] = ["celery"]', '__lazy_modules__: list[str] = ["capa_celery"]'),
+        ('__lazy_modules__ = ["celery.unserved"]', '__lazy_modules__ = ["celery.unserved"]'),
+    ],
+)  # fmt: skip
+def test_module_that_python_imports_on_first_use_moves(rewritten, before, after):
+    assert f"{after}\n" == rewritten(f"{before}\n").text.decode()
 
 
 @pytest.mark.parametrize(

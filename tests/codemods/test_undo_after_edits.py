@@ -54,6 +54,20 @@ def test_edits_on_other_lines_are_kept(applied, tmp_path, old, new):
     assert [] == applied.records()
 
 
+def test_line_that_was_sorted_to_another_place_is_restored_there(applied, tmp_path):
+    (tmp_path / "a.py").write_bytes(
+        AFTER.replace(
+            b"import os\nimport capa_requests as requests\n", b"import capa_requests as requests\nimport os\n"
+        )
+    )
+
+    assert (("a.py",), ("a.py",), ()) == undo_newest(applied)
+    assert (
+        BEFORE.replace(b"import os\nimport requests", b"import requests\nimport os")
+        == (tmp_path / "a.py").read_bytes()
+    )
+
+
 def test_file_that_is_back_before_an_older_rewrite_too_is_nothing_to_undo(applied, tmp_path):
     later = (Edit(0, 0, b"# later\n", "later"),)
     apply_files(applied, [PlannedFile("a.py", AFTER, splice(AFTER, later), later)])

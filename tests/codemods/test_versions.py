@@ -2,7 +2,7 @@
 
 import pytest
 
-from capa_codemods.manifests.versions import are_disjoint
+from capa_codemods.manifests.versions import allows_older, are_disjoint
 
 NEEDED = ">=2.32,<3"
 
@@ -15,7 +15,7 @@ NEEDED = ">=2.32,<3"
         "<1 || >2", "===2.99", f"=={'9' * 9_999}",
     ],
 )  # fmt: skip
-def test_ranges_that_may_meet_are_not_apart(asked):
+def test_ranges_that_may_overlap_are_not_disjoint(asked):
     assert not are_disjoint(asked, NEEDED)
     assert not are_disjoint(NEEDED, asked)
 
@@ -32,5 +32,17 @@ def test_ranges_that_cannot_meet_are_disjoint(asked):
     assert are_disjoint(NEEDED, asked)
 
 
-def test_any_version_is_apart_from_none():
+def test_any_version_is_disjoint_from_none():
     assert not are_disjoint("==0.0.1", "any")
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_older"),
+    [
+        (">=3.8", True), ("^3.8", True), ("~=3.8", True), (">=3.8,<4", True), ("*", True), ("", True), ("<4", True),
+        (">=3.11", False), (">=3.8,>=3.12", False), ("~3.12", False), ("3.11", False), (">3.10.99", True),
+        ("<3.9||>3.11", False),
+    ],
+)  # fmt: skip
+def test_range_that_begins_below_another(asked, is_older):
+    assert is_older == allows_older(asked, ">=3.11")

@@ -55,7 +55,7 @@ def test_mode_owner_and_attributes_are_kept(root):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may make files of other groups")
-def test_group_is_kept_in_a_folder_that_hands_down_its_own(root):
+def test_group_is_kept_in_a_folder_with_inherited_groups(root):
     os.chown(root, -1, 4321)
     root.chmod(0o2755)
     os.chown(root / "a.py", 0, 1234)
@@ -65,7 +65,7 @@ def test_group_is_kept_in_a_folder_that_hands_down_its_own(root):
     assert 1234 == (root / "a.py").stat().st_gid
 
 
-def test_rights_are_not_lent_by_a_file_whose_owner_cannot_be_kept(root, monkeypatch):
+def test_a_file_whose_owner_cannot_be_kept_loses_its_set_id_bits(root, monkeypatch):
     (root / "a.py").chmod(0o4755)
     monkeypatch.setattr(os, "fchown", _refuse)
     found = os.fstat(os.open(root / "a.py", os.O_RDONLY))
@@ -173,7 +173,7 @@ def test_other_names_of_a_hard_linked_file_keep_the_old_text(root):
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("x"), lambda path: path.mkdir()])
-def test_what_is_no_regular_file_is_not_read(root, make):
+def test_a_special_file_is_not_read(root, make):
     path = root / "b.py"
     make(path)
 

@@ -61,7 +61,7 @@ def test_apply_on_a_full_disk_loses_nothing_and_is_finished_when_there_is_room(t
 
     assert (0, tree.after, []) == (again.code, tree.states(), tree.left_over())
     tree.run("undo")
-    tree.run("undo")  # what was written before the disk was full is a rewrite of its own
+    tree.run("undo")  # the part written before the disk was full is a rewrite of its own
     assert tree.before == tree.states()
 
 

@@ -35,7 +35,7 @@ GOOD = frozenset(
         *("files", "programs", "changed", "clean", "refused", "same program"),
     }
 )
-"""What may be counted; everything else is a fault of Capa, and shown as 0 where there is none."""
+"""The counts that are not faults; each other count is a fault of Capa, and shown as 0 if there is none."""
 
 
 def _kills(share: int) -> Counter[str]:

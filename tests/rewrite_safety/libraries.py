@@ -63,7 +63,7 @@ reason = "to make statements split"
 
 
 def moves(texts: Sequence[str]) -> dict[str, str]:
-    """Return what the import maps *texts* move: old full name → new full name."""
+    """Return the names that the import maps *texts* move: old full name → new full name."""
     tables = [tomllib.loads(text) for text in texts]
     names = {line["name"]: line["to"] for table in tables for line in table.get("names", []) if "to" in line}
     return {old: new for table in tables for old, new in table["modules"].items()} | names
@@ -76,16 +76,16 @@ def installed_files() -> list[Path]:
 
 
 def rewrite(files: Sequence[Path], folder: Path, maps: Sequence[str]) -> Counter[str]:
-    """Copy *files* into *folder*, rewrite the copies with *maps*, again, undo, and count what came of it."""
+    """Copy *files* into *folder*, rewrite the copies with *maps*, again, undo, and count the outcomes."""
     root = folder / "tree"
     copies = dict(_copied(files, root))
     counts = Counter(
         dict.fromkeys(("wrong", "changed outside edits", "touched without a plan"), 0), files=len(copies)
     )
     with _only(maps, folder):
-        planned, said = _apply(root)
+        planned, output = _apply(root)
         counts["changed"] = len(planned)
-        counts["could not be proven"] = said.count("the rewrite could not be proven")
+        counts["could not be proven"] = output.count("the rewrite could not be proven")
         counts.update(_judged(copies, {str(root / one.path): one for one in planned}, Oracle(moves(maps))))
         counts["changed by a second run"] = len(_apply(root)[0])
         _run("undo", root)
@@ -110,7 +110,7 @@ def _judged(copies: dict[Path, bytes], planned: dict[str, PlannedFile], oracle: 
 
 def _copied(files: Sequence[Path], root: Path) -> Iterator[tuple[Path, bytes]]:
     for number, file in enumerate(files):
-        # Under names that are nobody's: beside its neighbours, `types.py` would make `types` the tree's own module.
+        # Under unused names: beside its neighbours, `types.py` would make `types` the tree's own module.
         path = root / f"part{number // 100}" / f"m{number}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         data = file.read_bytes()
@@ -119,7 +119,7 @@ def _copied(files: Sequence[Path], root: Path) -> Iterator[tuple[Path, bytes]]:
 
 
 def _apply(root: Path) -> tuple[list[PlannedFile], str]:
-    """Run `capa migrate apply` and return what it wrote, and said."""
+    """Run `capa migrate apply` and return the written files and the output."""
     seen: list[PlannedFile] = []
 
     def watched(journal: Journal, files: Sequence[PlannedFile], *rest: object) -> WriteResult:
@@ -131,9 +131,9 @@ def _apply(root: Path) -> tuple[list[PlannedFile], str]:
 
 
 def _run(action: str, root: Path) -> str:
-    with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(said):
+    with contextlib.redirect_stdout(io.StringIO()) as output, contextlib.redirect_stderr(output):
         main(["migrate", action, str(root)])
-    return said.getvalue()
+    return output.getvalue()
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ def _parsed(source: bytes) -> ast.Module:
 
 
 class _Imports(NamedTuple):
-    """Import statements that follow each other: which modules they load, and which name means what afterwards."""
+    """Import statements that follow each other: the modules that they load, and the meaning of each name afterwards."""
 
     loads: frozenset[str]
     binds: tuple[tuple[str, str], ...]
@@ -37,7 +37,7 @@ class Oracle:
     """Knows which new names stand for which old ones."""
 
     def __init__(self, moved: Mapping[str, str]) -> None:
-        """Take what moves: old full name → new full name."""
+        """Take the moves: old full name → new full name."""
         self._old = {new: old for old, new in moved.items()}
         self._roots = {new.partition(".")[0] for new in self._old} - {old.partition(".")[0] for old in moved}
         longest_first = sorted(self._old, key=len, reverse=True)
@@ -79,16 +79,16 @@ class Oracle:
                     binds += [bind] if bind else []
                 continue
             if loads:
-                yield _Imports(frozenset(loads), tuple(binds))
+                yield _Imports(frozenset(loads), tuple(_without_repeats(binds)))
                 loads, binds = set(), []
             yield node
         if loads:
-            yield _Imports(frozenset(loads), tuple(binds))
+            yield _Imports(frozenset(loads), tuple(_without_repeats(binds)))
 
     def _facts(
         self, node: ast.Import | ast.ImportFrom, *, is_new: bool
     ) -> Iterator[tuple[str, tuple[str, str] | None]]:
-        """Yield for each name of *node* what it loads, and what it binds, under old names."""
+        """Yield for each name of *node* the module that it loads and the name that it binds, under old names."""
         back = self._back if is_new else str
         for alias in node.names:
             if isinstance(node, ast.ImportFrom):
@@ -116,7 +116,7 @@ class Oracle:
 
 
 def is_outside_kept(old: bytes, new: bytes, edits: Sequence[Edit]) -> bool:
-    """Say whether every byte of *old* that no edit names is in *new*, and nothing else but what the edits bring."""
+    """Return whether *new* has every byte of *old* outside the edits, and nothing else but the edits."""
     at_old = at_new = 0
     for edit in sorted(edits):
         gap = edit.start - at_old
@@ -127,6 +127,17 @@ def is_outside_kept(old: bytes, new: bytes, edits: Sequence[Edit]) -> bool:
             return False
         at_new += len(edit.new)
     return old[at_old:] == new[at_new:]
+
+
+def _without_repeats(binds: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield *binds* without those that bind a name again to what it is bound to, with nothing in between."""
+    held: dict[str, str] = {}
+    for name, full in binds:
+        if name == "*":
+            held.clear()  # it may bind any name
+        if held.get(name) != full:
+            yield name, full
+        held[name] = full
 
 
 def _with_parents(module: str) -> Iterator[str]:

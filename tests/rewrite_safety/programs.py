@@ -1,4 +1,4 @@
-"""Programs that nobody would write, with SDKs in odd places: the rewrite is proven or refused, and never wrong."""
+"""Random programs with SDKs in odd places: the rewrite is proven or refused, and never wrong."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FORMS = (
 def program(seed: int) -> str:
     """Return a random program that some of the SDKs have been put into, and where some names are theirs."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what it tries on its way
+        warnings.simplefilter("ignore")  # of its intermediate attempts
         source = pysource_codegen.generate(seed, node_limit=NODES, depth_limit=6)
         tree = ast.parse(source)
     chance = random.Random(seed)
@@ -54,12 +54,12 @@ def program(seed: int) -> str:
 
 
 def _begins(node: ast.stmt, lines: Sequence[str]) -> bool:
-    """Say whether a line may be put before *node*: nothing stands before it, and it is no part of a longer one."""
+    """Return whether a line may be put before *node*: it begins its line, and no longer statement has it."""
     return not getattr(node, "decorator_list", ()) and not lines[node.lineno - 1][: node.col_offset].strip()
 
 
 def judge(seeds: Iterable[int], maps: Sequence[str]) -> Counter[str]:
-    """Rewrite the program of each of *seeds* with the import *maps* and count what came of it."""
+    """Rewrite the program of each of *seeds* with the import *maps* and count the outcomes."""
     rewrite = Rewrite(Project("/no/such/tree", Names(map(read_import_map, maps)), []), all_rules())
     oracle = Oracle(moves([Path(path).read_text() for path in maps]))
     counts: Counter[str] = Counter()

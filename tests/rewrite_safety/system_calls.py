@@ -1,4 +1,4 @@
-"""Kill `capa migrate` at a chosen system call, or let that call fail, and look at what is left.
+"""Kill `capa migrate` at a chosen system call, or let that call fail, and check the files that are left.
 
 strace counts the calls of each name from the start of the process; a first run, which nothing disturbs, tells which of
 them concern the tree. After each fault the tree is looked at, the next run is made, and all is taken back: whatever
@@ -31,7 +31,7 @@ _CALL = re.compile(r"^(?:\d+ +)?(\w+)\(")
 
 
 class Point(NamedTuple):
-    """A system call of one action: the *number*-th *call*, and what it is to say; it kills if that is nothing."""
+    """A system call of one action: the *number*-th *call*, and the error that it returns; without an error it kills."""
 
     action: str
     call: str
@@ -69,7 +69,7 @@ def sample(points: list[Point], count: int, offset: int) -> list[Point]:
 
 
 def strike(tree: Tree, points: Iterable[Point]) -> Iterator[tuple[Point, Counter[str]]]:
-    """Let each of *points* happen to *tree* and yield what came of it, by name; afterwards the tree is as before."""
+    """Let each of *points* happen to *tree* and yield the outcome, by name; afterwards the tree is as before."""
     for point in points:
         if point.action == "undo":
             tree.run("apply")
@@ -85,7 +85,7 @@ def strike(tree: Tree, points: Iterable[Point]) -> Iterator[tuple[Point, Counter
 
 
 def _told(tree: Tree, point: Point, ran: Ran) -> dict[str, int]:
-    """Count what *ran* said that is not so."""
+    """Count the untrue messages of *ran*."""
     meant, other = (tree.after, tree.before) if point.action == "apply" else (tree.before, tree.after)
     now = tree.states()
     untrue = (ran.code == 0 and now != meant) or ("nothing was changed" in ran.err and now != other)

@@ -1,4 +1,4 @@
-"""Fifty files that a rewrite changes, each odd in its own way, and what must hold of them after every fault."""
+"""Fifty files that a rewrite changes, each odd in its own way, and the checks after every fault."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _CELL = {
 
 
 class State(NamedTuple):
-    """All that a rewrite must keep of a file, and what it may change: its bytes."""
+    """The attributes of a file that a rewrite must keep, and the bytes that it may change."""
 
     data: bytes
     mode: int
@@ -47,7 +47,7 @@ class State(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """What a run of the command line said."""
+    """The outcome of a run of the command line."""
 
     code: int
     out: str
@@ -58,7 +58,7 @@ class Tree:
     """The files before and after the rewrite, and the folder that they are in."""
 
     def __init__(self, root: Path) -> None:
-        """Make the files in *root* and learn, from a rewrite that nothing disturbs, what becomes of them."""
+        """Make the files in *root* and record the result of an undisturbed rewrite."""
         self.root = root
         _make(root)
         self.before = self.states()
@@ -79,7 +79,7 @@ class Tree:
         return Ran(code, out.getvalue(), err.getvalue())
 
     def reset(self) -> None:
-        """Forget what Capa knows of the tree, and make the tree again if it is not what it was."""
+        """Remove Capa's records of the tree, and make the tree again if it has changed."""
         shutil.rmtree(self.root / ".capa", ignore_errors=True)
         if self.states() != self.before:
             shutil.rmtree(self.root)
@@ -90,7 +90,7 @@ class Tree:
         return {name: _state(self.root / name) for name in self._files() if not name.startswith(".capa/")}
 
     def torn(self) -> list[str]:
-        """Return the files that are neither what they were nor what they should become, and those that are gone."""
+        """Return the files that are neither old nor new, and those that are missing."""
         found = self.states()
         return [name for name in self.before if found.get(name) not in (self.before[name], self.after[name])]
 

@@ -18,14 +18,15 @@ _STAGES = tuple(
 )  # fmt: skip
 _ENDINGS = (
     *(".dockerfile", ".Dockerfile", ".mk", ".sh", ".bash", ".bat", ".cmd", ".ps1", ".service"),
-    *(".yml", ".yaml", ".tpl", ".conf", ".ini", ".cfg", ".toml"),
+    *(".yml", ".yaml", ".tpl", ".conf", ".ini", ".cfg", ".toml", ".j2", ".tmpl", ".config"),
 )
 _STAGED = ("Dockerfile", "Procfile")
 # Scripts without an ending, as in `bin`; those for another program than a shell are known by their first line.
 _SCRIPTS = ("start", "run", "entrypoint", "docker-entrypoint", "worker", "beat", "flower", "celery", "celeryd",
             "celerybeat", "celery-worker", "celery-beat", "start-worker", "run-worker", "release",
             "post_compile")  # fmt: skip
-_WHOLE = (*_STAGED, "Containerfile", "Makefile", "makefile", "GNUmakefile", *_SCRIPTS)
+_WHOLE = (*_STAGED, "Containerfile", "Makefile", "makefile", "GNUmakefile", "justfile", "Justfile", ".justfile",
+          "Earthfile", "crontab", *_SCRIPTS)  # fmt: skip
 _SHELL = re.compile(rb"#![^\n]*sh\b")
 
 

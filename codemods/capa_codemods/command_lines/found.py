@@ -6,8 +6,11 @@ import re
 from typing import NamedTuple
 
 _LONGEST = 10_000
-"""Letters; a longer text is no command that a person wrote."""
+"""Letters; a longer text is not a command that a person wrote."""
 _KNOWN = re.compile(r"celery|flower|install|add|inject", re.IGNORECASE)
+
+PROGRAMS = frozenset({"celery", "flower"})
+"""The programs that start an SDK."""
 
 
 class Statement(NamedTuple):

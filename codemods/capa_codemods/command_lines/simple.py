@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
-from capa_codemods.command_lines.found import SimpleCommand, Statement
+from capa_codemods.command_lines.found import PROGRAMS, SimpleCommand, Statement
 from capa_codemods.command_lines.shell_text import shown, without_substitutions
 from capa_codemods.command_lines.shell_text import words as shell_words
 
@@ -28,7 +28,11 @@ _WRAPPERS = {
         ("opentelemetry-instrument", "stdbuf", "ionice", "setsid", "xvfb-run", "catchsegv", "xargs"), 0
     ),
     **dict.fromkeys(
-        ("gosu", "su-exec", "newrelic-admin", "timeout", "chpst", "setuidgid", "softlimit", "dotenv"), 1
+        (
+            *("gosu", "su-exec", "newrelic-admin", "timeout", "chpst", "setuidgid", "softlimit", "dotenv"),
+            "s6-setuidgid",
+        ),
+        1,
     ),
     **dict.fromkeys(
         (
@@ -47,7 +51,7 @@ _WRAPPERS = {
         ),
         1,
     ),
-    **dict.fromkeys(("flock", "dockerize", "strace", "coverage"), 0),
+    **dict.fromkeys(("flock", "dockerize", "strace", "coverage", "screen"), 0),
 }
 """Words that run the command after them. Of tools such as `poetry`, only the sub-commands in `_RUNNING` do."""
 
@@ -58,7 +62,10 @@ _TOOLS = frozenset({"newrelic-admin", "poetry", "pipenv", "uv", "pdm", "hatch", 
 _DASHES = frozenset({"watchmedo", "wait-for-it", "wait-for-it.sh", "wait-for", "wait-for.sh", "kubectl", "doppler",
                      "op",
                      "chamber", "aws-vault", "runuser", "envconsul", "teller",
-                     "infisical"})  # fmt: skip
+                     "infisical", "set"})  # fmt: skip
+_DOCKER = re.compile(r"\$[({]?\w*(?:DOCKER|COMPOSE|PODMAN)\w*[)}]?$")
+# A script, or a variable, before the program that it runs: `bin/start-pgbouncer celery …`, `$(RUN) celery …`.
+_SCRIPT = re.compile(r"\.{0,2}/(?:[\w.-]+/)*[\w.-]+|(?:[\w.-]+/)+[\w.-]+|[\w.-]+\.sh|\$[({]?\w+[)}]?")
 # These run one word, which a shell reads.
 _QUOTING = {
     "CMD-SHELL": "",
@@ -68,11 +75,14 @@ _QUOTING = {
     "entr": "",
     "runuser": "-c",
     "parallel": "",
+    **dict.fromkeys(("eval", "ssh", "tmux", "pm2", "trap"), ""),
 }
 _PROGRAM_OPTIONS = frozenset({"-x", "--exec", "-a", "--startas"})  # of start-stop-daemon
 _WITH_VALUE = frozenset({"-u", "-n", "-g", "-s", "-k", "--user", "--signal", "--name", "-p", "--project", "--env-file",
                          "-e", "--env", "-v", "--volume", "-w", "--workdir", "-f", "--file", "-wait", "-timeout",
-                         "--network", "--package", "--extra", "--group", "--with", "--python"})  # fmt: skip
+                         "--network", "--package", "--extra", "--group", "--with", "--python", "-dmS",
+                         "--traces_exporter", "--metrics_exporter", "--logs_exporter",
+                         "--service_name"})  # fmt: skip
 
 
 def simple_commands(found: Iterable[Statement]) -> Iterator[SimpleCommand]:
@@ -138,8 +148,12 @@ def _unwrapped(words: list[str]) -> list[str]:
         if _ASSIGNMENT.match(words[0]):
             words = words[1:]
         elif name in _DASHES and "--" in words:
-            words = words[words.index("--") + 1 :]
-        elif name in _READERS and (inner := _READERS[name](words)):
+            at = words.index("--")
+            started = words[at - 1 : at] if words[at - 1] in PROGRAMS else []  # watchmedo … celery -- -A proj
+            words = [*started, *words[at + 1 :]]
+        elif (_DOCKER.match(words[0]) and (inner := _in_container(words))) or (
+            name in _READERS and (inner := _READERS[name](words))
+        ):
             words = inner
         elif name in _WRAPPERS and not (name in _TOOLS and not _RUNNING.intersection(words[1:])):
             words = _without_options(words[1:], own=_WRAPPERS[name])
@@ -147,9 +161,27 @@ def _unwrapped(words: list[str]) -> list[str]:
             words = words[words.index("-m") + 1 :]
         elif name == "run" and words[1:2] == ["-m"]:  # coverage run -m celery
             words = words[2:]
+        elif words[1:] and _starts(words):
+            words = words[1:]
         else:
             return words
     return words
+
+
+def _read(name: str, words: list[str]) -> list[str]:
+    """Return the command that *words* start by a reader such as `docker`, the program *name*; empty if none."""
+    reader = _in_container if _DOCKER.match(words[0]) else _READERS.get(name)
+    return reader(words) if reader else []
+
+
+def _starts(words: list[str]) -> bool:
+    """Return whether the first of *words* is a script or a variable, and the second a program that it starts.
+
+    Without `-A` it may be a sub-command of the first, as in `./manage.py celery worker`.
+    """
+    is_program = words[1].rpartition("/")[2] in PROGRAMS and words[0].rpartition("/")[2] not in PROGRAMS
+    names_application = any(word.startswith(("-A", "--app")) for word in words[2:])
+    return is_program and names_application and _SCRIPT.fullmatch(words[0]) is not None
 
 
 def _in_container(words: list[str]) -> list[str]:

@@ -78,7 +78,11 @@ def _joined(parts: dict[str, _Value]) -> Iterator[Statement]:
     if len(values) == 1 and not values[0].words:
         yield from _apart(values[0])
     elif any(value.words for value in values):
-        words = [word for value in values for word in value.words or (value.text,)]
+        words: list[str] = []
+        for value in values:
+            # What a shell reads behind `-c` is one word; compose splits any other text.
+            is_script = bool(words) and words[-1].startswith("-") and words[-1].endswith("c")
+            words += value.words or ([value.text] if is_script else value.text.split())
         yield Statement(values[0].line, words=tuple(words))
     else:
         yield Statement(values[0].line, " ".join(value.text for value in values))

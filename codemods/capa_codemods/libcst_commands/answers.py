@@ -46,5 +46,5 @@ def _command(value: str) -> Any:
 
     found = EntryPoint("", value, "").load()
     if not (isinstance(found, type) and issubclass(found, CodemodCommand)):
-        raise TypeError(f"{value} is no subclass of libcst.codemod.CodemodCommand")
+        raise TypeError(f"{value} is not a subclass of libcst.codemod.CodemodCommand")
     return found

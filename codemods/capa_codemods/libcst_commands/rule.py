@@ -7,11 +7,12 @@ so every difference is the command's doing.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from capa_codemods.errors import RuleFailedError
 from capa_codemods.findings import Edit, Finding
+from capa_codemods.libcst_commands import process
 from capa_codemods.project import Project
-from capa_codemods.read import libcst_process
 from capa_codemods.read.python_file import PythonFile
 from capa_codemods.rule import Rule
 from capa_codemods.write.difference import edits_between
@@ -24,6 +25,7 @@ class CommandRule(Rule[PythonFile]):
     changes_shape = True
     words = ("",)  # only the command knows the files that it concerns
     settings = None  # they are the arguments of its `__init__`
+    limits: ClassVar = {"cpu_s": 60.0}
     source = None
 
     def __init__(self, name: str, package: str, value: str) -> None:
@@ -39,18 +41,7 @@ class CommandRule(Rule[PythonFile]):
         Raises:
             RuleFailedError: The command raised, or took its process down. Nothing was yielded.
         """
-        answer = libcst_process.ask_libcst(
-            "capa_codemods.libcst_commands.answers",
-            {
-                "source": file.data.decode("latin-1"),
-                "folder": f"{project.root}/src" if file.path.startswith("src/") else project.root,
-                "path": f"{project.root}/{file.path}",
-                "command": self._value,
-                "settings": dict(project.settings.get(self.id, {})),
-            },
-        )
-        if answer is None:
-            raise RuleFailedError("its process ended, or took more than a minute")
+        answer = self._answer(file, project)
         if error := answer.get("error"):
             raise RuleFailedError(error)
         for warning in answer["warnings"]:
@@ -61,6 +52,24 @@ class CommandRule(Rule[PythonFile]):
             yield from self._whole(
                 file, list(edits_between(file.data, answer["result"].encode("latin-1"), self.id))
             )
+
+    def _answer(self, file: PythonFile, project: Project) -> process.Answer:
+        settings = {**self.limits, **project.settings.get(self.id, {})}
+        cpu_s = settings.pop("cpu_s")
+        question = {
+            "source": file.data.decode("latin-1"),
+            "folder": f"{project.root}/src" if file.path.startswith("src/") else project.root,
+            "path": f"{project.root}/{file.path}",
+            "command": self._value,
+            "settings": settings,
+        }
+        try:
+            return process.ask_libcst("capa_codemods.libcst_commands.answers", question, cpu_s)
+        except process.SlowError as error:
+            more = f"`cpu_s = {2 * cpu_s:g}` in [tool.capa.migrate.{self.id}] of pyproject.toml gives it more"
+            raise RuleFailedError(f"{error}: {more}") from error
+        except process.NoAnswerError as error:
+            raise RuleFailedError(str(error)) from error
 
     def _whole(self, file: PythonFile, edits: list[Edit]) -> Iterator[Edit | Finding]:
         """Yield *edits*, or none where a comment excludes some: an import is useless without the call that needs it."""

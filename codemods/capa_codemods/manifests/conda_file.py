@@ -5,12 +5,13 @@ Only the plainest YAML is edited: a block list below `pip:`, one plain item a li
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from capa_codemods.manifests.lines import Line, LineManifest, Listed, is_capa
+from capa_codemods.manifests.lines import Doubt, Line, LineManifest, Listed, is_capa
 from capa_codemods.manifests.requirement import read_requirement
 from capa_codemods.project import is_conda
 from capa_codemods.sdks.names import Names
@@ -20,6 +21,7 @@ _ITEM = re.compile(
     r"""(?P<indent>[ \t]*)-[ \t]+(?P<quote>["']?)(?:[\w-]+::)?(?P<text>[^"'#\r\n]*?)(?P=quote)[ \t]*(?:[ \t]\#.*)?$"""
 )
 _ANCHOR = re.compile(r"(?:^|[\s:\[{,])[&*][A-Za-z0-9_]", re.MULTILINE)
+_COMMENT = re.compile(r"(?:^|[ \t])#.*", re.MULTILINE)
 _LONGEST_LINE = 1_000
 _PIP = re.compile(r"([ \t]*)-[ \t]+pip[ \t]*:[ \t]*(?:#.*)?$")
 
@@ -38,17 +40,32 @@ class CondaFile(LineManifest):
     def lists(self) -> Sequence[Listed]:
         """The dependencies, for conda and for pip, as one list: a distribution comes from one of the two."""
         lines = tuple(self._lines())
-        if _ANCHOR.search(self.text):
-            return (Listed(lines, "it has anchors, which are not followed"),)
         content = _read(self.data)
-        if content is None:
-            return (Listed(lines, "it cannot be read as YAML"),)
+        if doubt := self._doubt(content):
+            return (Listed(lines, doubt),)
         hidden = tuple(self._hidden(content, lines))
-        if any(line.is_host for line in lines):
-            return (Listed((*lines, *hidden)),)
+        has_host = any(line.is_host for line in lines)
+        return (Listed((*lines, *hidden), None if has_host else self._homeless(hidden)),)
+
+    def _doubt(self, content: Any) -> Doubt | None:
+        """Return why the lines of the file may not be those of its *content*."""
+        if _ANCHOR.search(_COMMENT.sub("", self.text)):
+            return Doubt("it has anchors, which are not followed")
+        if importlib.util.find_spec("yaml") is None:
+            return Doubt(
+                "PyYAML is not installed to read it", "pip install 'capa-core[migrate]' and run again"
+            )
+        return Doubt("it cannot be read as YAML") if content is None else None
+
+    def _homeless(self, hidden: Sequence[Line]) -> Doubt:
+        """Return why no line can stand beside one for pip."""
         if hidden:
-            return (Listed((*lines, *hidden), "not every item has a line of its own"),)
-        return (Listed(lines, "it has no list for pip", "add a `pip:` list with it"),)
+            return Doubt("not every item has a line of its own")
+        if any(map(_PIP.match, self.text.splitlines())):
+            return Doubt(
+                "its list for pip has no requirement to put it beside", "add it to that list by hand"
+            )
+        return Doubt("it has no list for pip", "add a `pip:` list with it")
 
     @property
     def texts(self) -> list[str] | None:

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from capa_codemods.findings import Edit, Finding
+from capa_codemods.manifests.pins import Manifest
 from capa_codemods.project import Project
-from capa_codemods.read.document import ComparedDocument
 from capa_codemods.sdks.names import Names
 
 _REFERENCE = re.compile(
@@ -33,7 +33,7 @@ class Entry(NamedTuple):
     line: int
 
 
-class ManifestOfName(ComparedDocument):
+class ManifestOfName(Manifest):
     """A manifest that is known by its name, one of `suffixes`, and may have entry points."""
 
     @classmethod
@@ -60,9 +60,9 @@ def moved_entries(
             continue
         target = _target(found["module"], found["name"] or "", project.names)
         if target is None:
-            message = (
-                f"the entry point `{entry.text}` stays on the original: {owner.package} does not list it"
-            )
+            line = project.names.nearest_line(".".join(filter(None, (found["module"], found["name"]))))
+            reason = line.reason if line and line.support == "none" else f"{owner.package} does not list it"
+            message = f"the entry point `{entry.text}` stays on the original: {reason}"
             yield Finding(rule, entry.line, "warning", message, "write the module to load by hand")
         else:
             start = entry.start + found.start("module")

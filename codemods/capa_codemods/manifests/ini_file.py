@@ -10,7 +10,8 @@ from typing import ClassVar, NamedTuple
 
 from capa_codemods.errors import UnreadableError
 from capa_codemods.manifests.entry_points import Entry, ManifestOfName, original
-from capa_codemods.manifests.lines import Line, LineManifest, Listed, is_capa
+from capa_codemods.manifests.lines import Doubt, Line, LineManifest, Listed, is_capa
+from capa_codemods.manifests.pins import Pin
 from capa_codemods.manifests.requirement import read_requirement
 from capa_codemods.sdks.names import Names
 
@@ -56,6 +57,14 @@ class IniFile(ManifestOfName, LineManifest):
         return [self._listed(rows) for rows in found.values()]
 
     @property
+    def pins(self) -> Iterator[Pin]:
+        """Yield all requirements, and the versions of Python."""
+        yield from super().pins
+        for _, option, row in self._rows():
+            if option == "python_requires":
+                yield Pin.of_python(row.text, self.line_of(self.offset(row.start)))
+
+    @property
     def entries(self) -> Iterator[Entry]:
         """Yield the entry points, one a line."""
         for section, _, row in self._rows():
@@ -81,16 +90,17 @@ class IniFile(ManifestOfName, LineManifest):
             at = end + (2 if self.text.startswith("\r\n", end) else 1)
 
     def _listed(self, rows: list[_Row]) -> Listed:
-        lines, doubt = [], ""
+        lines: list[Line] = []
+        doubt = None
         below = next((row for row in rows if not row.is_first and row.text.strip()), None)
         for row in rows:
             text = _COMMENT.sub("", row.text).rstrip()
             if factor := _FACTOR.match(text):
-                text, doubt = text[factor.end() :], "it is required in some environments only"
+                text, doubt = text[factor.end() :], Doubt("it is required in some environments only")
             if not read_requirement(text) or row.text.startswith(("#", ";")):
                 continue
             if row.is_first and ";" in text:
-                doubt = "`;` may begin a marker or the next requirement"
+                doubt = Doubt("`;` may begin a marker or the next requirement")
             lead = self._lead(row if below is None else below)
             place = row.start + len(row.text) - len(row.text.lstrip())
             lines.append(Line(text, self.offset(place), self.offset(row.end), lead))

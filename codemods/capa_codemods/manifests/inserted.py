@@ -56,6 +56,18 @@ def inserted(file: TextFile, beside: Text, text: str, rule: str) -> list[Edit]:
     return [Edit(end, end, b",", rule), Edit(line_end, line_end, line.encode(), rule)]
 
 
+def inserted_before(file: TextFile, first: Text, text: str, rule: str) -> list[Edit]:
+    """Return the edit that puts *text* before the string *first* of a list: on a separate line if that has one."""
+    begin = file.text.rfind("\n", 0, first.start) + 1
+    quote = file.text[first.end - 1]
+    if file.text[begin : first.start].strip():
+        at, new = file.offset(first.start), f"{quote}{text}{quote}, "
+    else:
+        newline = "\r\n" if "\r\n" in file.text else "\n"
+        at, new = file.offset(begin), f"{file.source[begin : first.start]}{quote}{text}{quote},{newline}"
+    return [Edit(at, at, new.encode(), rule)]
+
+
 def replaced(file: TextFile, old: Text, text: str, rule: str) -> list[Edit]:
     """Return the edit that puts *text* in the place of the string *old*, in the same quotes."""
     quote = file.text[old.end - 1]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from capa_codemods.manifests.pins import Manifest, Pin
 from capa_codemods.manifests.requirement import read_requirement
-from capa_codemods.read.document import ComparedDocument, decoded
+from capa_codemods.read.document import decoded
 from capa_codemods.read.encodings import text_in
 from capa_codemods.sdks.names import CAPA_DISTRIBUTION, Names
+
+_MARKS = re.compile(rb"[ \t]*(?:-[ \t]+)?[\"']?")
 
 
 class Line(NamedTuple):
@@ -30,21 +34,26 @@ class Line(NamedTuple):
     is_host: bool = True
 
 
+class Doubt(NamedTuple):
+    """The *reason* why a list is not edited, and the next step then."""
+
+    reason: str
+    step: str = "add it by hand"
+
+
 class Listed(NamedTuple):
     """One list of requirements.
 
     Attributes:
         lines: Its requirements.
-        doubt: Why it is not edited; empty if it is.
-        advice: What to do about it then.
+        doubt: Why it is not edited; None if it is.
     """
 
     lines: tuple[Line, ...]
-    doubt: str = ""
-    advice: str = "add it by hand"
+    doubt: Doubt | None = None
 
 
-class LineManifest(ComparedDocument):
+class LineManifest(Manifest):
     """A manifest whose lists have one requirement a line."""
 
     def __init__(self, path: str, data: bytes) -> None:
@@ -60,6 +69,23 @@ class LineManifest(ComparedDocument):
         """Return where the character number *at* begins in the bytes."""
         return len(self.text[:at].encode())
 
+    def together(self, line: Line, lines: Sequence[Line]) -> Sequence[Line]:
+        """Return those of *lines* around *line* that no blank line, comment or other line separates."""
+        first = last = lines.index(line)
+        while first and self._are_adjacent(lines[first - 1], lines[first]):
+            first -= 1
+        while last + 1 < len(lines) and self._are_adjacent(lines[last], lines[last + 1]):
+            last += 1
+        return lines[first : last + 1]
+
+    def _are_adjacent(self, one: Line, other: Line) -> bool:
+        return self.begins_line(other) and self.data[one.end : other.start].count(b"\n") == 1
+
+    def begins_line(self, line: Line) -> bool:
+        """Return whether nothing but marks of a list comes before *line* in its line."""
+        begin = self.line_starts[self.line_of(line.start) - 1]
+        return _MARKS.fullmatch(self.data, begin, line.start) is not None
+
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
         """Return whether *data* may name a distribution of an SDK."""
@@ -69,6 +95,12 @@ class LineManifest(ComparedDocument):
     @abstractmethod
     def lists(self) -> Sequence[Listed]:
         """The lists of requirements, each on its own: Capa in one of them does not serve another."""
+
+    @property
+    def pins(self) -> Iterator[Pin]:
+        """Yield all requirements."""
+        for listed in self.lists:
+            yield from (Pin(line.text, self.line_of(line.start)) for line in listed.lines)
 
 
 def is_capa(text: str) -> bool:

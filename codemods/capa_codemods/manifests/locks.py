@@ -7,28 +7,62 @@ from collections.abc import Iterator
 
 from capa_codemods.findings import Finding
 from capa_codemods.project import Project
+from capa_codemods.read.files import read_file
+from capa_codemods.sdks.names import CAPA_DISTRIBUTION
 
 # The manifest, by the beginning of its name → the lock files that are made from it, and how.
 _COMMANDS = {
     "pyproject.toml": {
-        "poetry.lock": "poetry lock",
-        "uv.lock": "uv lock",
-        "pdm.lock": "pdm lock",
-        "pixi.lock": "pixi lock",
-        "pylock.toml": "the command that wrote it",
+        "poetry.lock": "run `poetry lock`",
+        "uv.lock": "run `uv lock`",
+        "pdm.lock": "run `pdm lock`",
+        "pixi.lock": "run `pixi lock`",
+        "requirements.lock": "run `rye lock`",
+        "requirements-dev.lock": "run `rye lock`",
+        "pylock.toml": "run the command that wrote it",
     },
-    "Pipfile": {"Pipfile.lock": "pipenv lock"},
-    "environment": {"conda-lock.yml": "conda-lock lock --file {}"},
-    "conda": {"conda-lock.yml": "conda-lock lock --file {}"},
+    "Pipfile": {"Pipfile.lock": "run `pipenv lock`"},
+    "environment": {"conda-lock.yml": "run `conda-lock lock --file {}`"},
+    "conda": {"conda-lock.yml": "run `conda-lock lock --file {}`"},
 }
 
 
+_NAMES = frozenset(lock for steps in _COMMANDS.values() for lock in steps)
+
+
+def is_lock(path: str) -> bool:
+    """Return whether *path* has the name of a lock file."""
+    return path.rpartition("/")[2] in _NAMES
+
+
 def stale_locks(rule: str, path: str, project: Project) -> Iterator[Finding]:
-    """Yield a finding of *rule* for each lock file in the folder of the manifest at *path*, which changes."""
+    """Yield a finding of *rule* for each lock file of the manifest at *path*, which changes."""
+    for lock, step in _locks(path, project):
+        yield Finding(rule, 1, "warning", f"{lock.rpartition('/')[2]} lacks the change", step, blocks=True)
+
+
+def locks_without_capa(rule: str, path: str, project: Project) -> Iterator[Finding]:
+    """Yield a finding of *rule* for each lock file of the manifest at *path*, which has Capa, that does not name it."""
+    for lock, step in _locks(path, project):
+        if not _names_capa(os.path.join(project.root, lock)):
+            message = f"{lock.rpartition('/')[2]} lacks {CAPA_DISTRIBUTION}, which this file requires"
+            yield Finding(rule, 1, "warning", message, step, blocks=True)
+
+
+def _locks(path: str, project: Project) -> Iterator[tuple[str, str]]:
+    """Yield the lock files in the folder of the manifest at *path*, each with the way to make it again."""
     folder, _, name = path.rpartition("/")
-    for beginning, commands in _COMMANDS.items():
+    for beginning, steps in _COMMANDS.items():
         if name.startswith(beginning):
-            for lock, command in commands.items():
-                if os.path.lexists(os.path.join(project.root, folder, lock)):
-                    message, step = f"{lock} lacks the change", f"run `{command.format(name)}`"
-                    yield Finding(rule, 1, "warning", message, step)
+            for lock, step in steps.items():
+                found = f"{folder}/{lock}".lstrip("/")
+                if os.path.lexists(os.path.join(project.root, found)):
+                    yield found, step.format(name)
+
+
+def _names_capa(place: str) -> bool:
+    try:
+        data = read_file(place, follow_link=True)
+    except OSError:
+        return True  # unreadable: nothing is known to be wrong with it
+    return data is None or CAPA_DISTRIBUTION.encode() in data

@@ -54,6 +54,8 @@ def _is_of(text: str, wanted: frozenset[str], named: re.Pattern[str]) -> bool:
 def _texts_of(manifest: str, project: Project) -> Iterable[str] | None:
     """Return the texts of *manifest* that are, or may be, requirements; None if it may have others."""
     kind = next((one for one in _KINDS if one.claims(manifest)), None)
+    if kind is None and manifest in project.inclusions.required:
+        kind = RequirementsFile
     try:
         data = read_file(os.path.join(project.root, manifest), follow_link=True)
         return _texts(kind(manifest, data)) if kind and data is not None else None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from capa_codemods.sdks.names import CAPA_DISTRIBUTION, Names, normalized_name
+from capa_codemods.sdks.names import CAPA_DISTRIBUTION, normalized_name
 
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?")
 _JOINED_LINES = re.compile(r"\\(?:\r\n|\r|\n)")
@@ -14,6 +14,7 @@ _JOINED_LINES = re.compile(r"\\(?:\r\n|\r|\n)")
 _REPOSITORY = re.compile(
     r"\s*(?:(?:-e|--editable)[\s=]\s*)?(?:git|hg|svn|bzr)\+[a-z+]+://[^/\s]*(/[^\s#]*)(?:#(\S*))?"
 )
+_EXACT = re.compile(r"={2,3}[^,*|]+")
 # Options behind a requirement, such as `--hash=…`, which only pip's files have.
 _OPTIONS = re.compile(r"\s--\w.*", re.DOTALL)
 
@@ -34,38 +35,6 @@ class Requirement(NamedTuple):
     marker: str = ""
 
 
-class Missing(NamedTuple):
-    """Extras of Capa that are not required where an SDK is.
-
-    Attributes:
-        marker: The condition under which the SDK is required; empty if it always is.
-    """
-
-    extras: tuple[str, ...]
-    marker: str = ""
-
-    @property
-    def text(self) -> str:
-        """The requirement that names them."""
-        return capa_requirement(self.extras) + (f"; {self.marker}" if self.marker else "")
-
-    def is_for(self, text: str, names: Names) -> bool:
-        """Return whether the requirement *text* is of an SDK that needs them."""
-        found = read_requirement(text)
-        owner = names.required(found.name) if found else None
-        return (
-            found is not None
-            and owner is not None
-            and found.marker == self.marker
-            and owner.extra in self.extras
-        )
-
-    def fits(self, text: str) -> bool:
-        """Return whether the requirement *text* is of Capa and may name them too."""
-        found = read_requirement(text)
-        return found is not None and found.name == CAPA_DISTRIBUTION and found.marker == self.marker
-
-
 def read_requirement(text: str) -> Requirement | None:
     """Return the requirement in *text*, or None if it names no distribution (an option, a path, an address).
 
@@ -80,6 +49,12 @@ def read_requirement(text: str) -> Requirement | None:
     rest = text[found.end() :]
     versions = "" if rest.lstrip().startswith("@") else _plain(rest).partition(";")[0].strip()
     return Requirement(normalized_name(found[1]), tuple(filter(None, extras)), versions, _marker(rest))
+
+
+def is_exact(text: str) -> bool:
+    """Return whether the requirement *text* allows one version only: `==2.32.3`, or an address."""
+    found = read_requirement(text)
+    return found is not None and (_EXACT.fullmatch(found.versions) is not None or "://" in text)
 
 
 def _installed_from(folder: str, fragment: str, marker: str) -> Requirement | None:
@@ -100,30 +75,6 @@ def _marker(rest: str) -> str:
     text = _plain(rest)
     # `;` may be part of an address: behind one, a space comes before the marker.
     return text.partition(" ;" if "://" in text else ";")[2].strip()
-
-
-def missing(texts: Iterable[str], names: Names) -> list[Missing]:
-    """Return the extras of Capa that the SDKs among the requirements *texts* lack, for each marker."""
-    wanted: dict[str, set[str]] = {"": set()}
-    present: set[str] = set()
-    for text in texts:
-        requirement = read_requirement(text)
-        if requirement is None:
-            continue
-        if requirement.name == CAPA_DISTRIBUTION:
-            present.update(requirement.extras)
-        elif owner := names.required(requirement.name):
-            wanted.setdefault(requirement.marker, set()).add(owner.extra)
-    if "all" in present:
-        return []
-    always = wanted[""]
-    left = {marker: extras - present - (always if marker else set()) for marker, extras in wanted.items()}
-    return [Missing(tuple(sorted(extras)), marker) for marker, extras in left.items() if extras]
-
-
-def missing_extras(texts: Iterable[str], names: Names) -> tuple[str, ...]:
-    """Return the extras of Capa that the SDKs among the requirements *texts* lack."""
-    return tuple(sorted({extra for one in missing(texts, names) for extra in one.extras}))
 
 
 def capa_requirement(extras: Iterable[str]) -> str:

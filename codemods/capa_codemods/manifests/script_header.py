@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 
-from capa_codemods.manifests.toml_manifest import TomlManifest
+from capa_codemods.manifests.toml_manifest import UV_CONSTRAINTS, TomlManifest
 from capa_codemods.read.document import Document
 from capa_codemods.sdks.names import Names
 
@@ -17,7 +17,11 @@ class ScriptHeader(TomlManifest):
 
     suffixes = (".py", ".pyw")
     is_python = True
+    reads_scripts = True
+    names_sdk = True
     list_places = ("dependencies",)
+    constraint_places = UV_CONSTRAINTS
+    python_places = ("requires-python",)
 
     def __init__(self, path: str, data: bytes) -> None:
         """Read the header of *data*."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from capa_codemods.errors import UnreadableError
 from capa_codemods.manifests.entry_points import Entry, ManifestOfName, original
 from capa_codemods.manifests.lines import is_capa
+from capa_codemods.manifests.pins import Pin
 from capa_codemods.read.syntax import Places, parse
 from capa_codemods.sdks.names import Names
 
@@ -63,6 +64,17 @@ class SetupFile(ManifestOfName):
         """The strings in other lists, tuples and dictionaries of the file, which may be requirements too."""
         known = {id(item) for node in self._list_nodes() for item in node.elts}
         return [self._item(node) for node in _collected(self.tree) if id(node) not in known]
+
+    @property
+    def pins(self) -> Iterator[Pin]:
+        """Yield all requirements, what may be one too, and the versions of Python."""
+        for items in (*self.lists, self.loose):
+            yield from (Pin(item.value, item.line) for item in items)
+        for call in self._setup_calls():
+            for keyword in call.keywords:
+                if keyword.arg == "python_requires" and _is_text(keyword.value):
+                    item = self._item(keyword.value)
+                    yield Pin.of_python(item.value, item.line)
 
     @property
     def texts(self) -> list[str] | None:

@@ -10,7 +10,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from capa_codemods.errors import UnreadableError
 from capa_codemods.manifests.entry_points import Entry, ManifestOfName, original
+from capa_codemods.manifests.ini_file import ToxIni
 from capa_codemods.manifests.lines import is_capa
+from capa_codemods.manifests.pins import Pin
 from capa_codemods.read.document import decoded
 from capa_codemods.sdks.names import CAPA_DISTRIBUTION, Names, normalized_name
 
@@ -26,6 +28,11 @@ _TOKEN = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 
+UV_CONSTRAINTS = (
+    "tool.uv.constraint-dependencies",
+    "tool.uv.override-dependencies",
+    "tool.uv.build-constraint-dependencies",
+)
 Path = tuple[str, ...]
 
 
@@ -44,11 +51,15 @@ class TomlManifest(ManifestOfName):
         list_places: Patterns for the places of lists of requirements: `*` is any one key.
         table_places: The same for tables from distribution to version or table.
         entry_places: The same for entry points.
+        constraint_places: The same for lists and tables of constraints, which require nothing.
+        python_places: The same for the versions of Python.
     """
 
     list_places: ClassVar[tuple[str, ...]] = ()
     table_places: ClassVar[tuple[str, ...]] = ()
     entry_places: ClassVar[tuple[str, ...]] = ()
+    constraint_places: ClassVar[tuple[str, ...]] = ()
+    python_places: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, path: str, data: bytes) -> None:
         """Read *data*.
@@ -86,15 +97,28 @@ class TomlManifest(ManifestOfName):
         yield from ((path, found) for path, found in self._at(self.table_places) if isinstance(found, dict))
 
     @property
+    def places(self) -> Iterator[tuple[Path, Any]]:
+        """Yield the lists and then the tables."""
+        yield from self.lists
+        yield from self.dependency_tables
+
+    @property
     def required(self) -> Iterator[tuple[str, str]]:
         """Yield all requirements of the lists and tables, each with the part of it that the file has verbatim."""
-        for _, items in self.lists:
-            yield from ((item, item) for item in items if isinstance(item, str))
-        for _, table in self.dependency_tables:
-            for key, value in table.items():
-                version = value.get("version") if isinstance(value, dict) else value
-                written = version if isinstance(version, str) else ""
-                yield f"{key}[{','.join(extras_of(value))}]{written}", key
+        for _, found in self.places:
+            yield from _required_in(found)
+
+    @property
+    def pins(self) -> Iterator[Pin]:
+        """Yield all requirements and constraints, and the versions of Python."""
+        for text, written in self.required:
+            yield Pin(text, self.line_with(written))
+        for _, found in self._at(self.constraint_places):
+            for text, written in _required_in(found):
+                yield Pin(text, self.line_with(written))
+        for path, versions in self._at(self.python_places):
+            if isinstance(versions, str):
+                yield Pin.of_python(versions, self.line_with(path[-1]))
 
     @property
     def entries(self) -> Iterator[Entry]:
@@ -143,6 +167,16 @@ class TomlManifest(ManifestOfName):
             if _without_capa(self.tables, names) == _without_capa(after, names)
             else "something but Capa's line differs"
         )
+
+
+def _required_in(found: object) -> Iterator[tuple[str, str]]:
+    """Yield the requirements of a list, or a table from distribution to version, each with the item or its key."""
+    if isinstance(found, list):
+        yield from ((item, item) for item in found if isinstance(item, str))
+    for key, value in found.items() if isinstance(found, dict) else ():
+        version = value.get("version") if isinstance(value, dict) else value
+        written = version if isinstance(version, str) else ""
+        yield f"{key}[{','.join(extras_of(value))}]{written}", key
 
 
 def extras_of(value: object) -> list[str]:
@@ -210,11 +244,22 @@ class PyprojectFile(TomlManifest):
         "tool.poetry.scripts.*",
         "tool.poetry.plugins.*.*",
     )
+    constraint_places = (*UV_CONSTRAINTS, "tool.pdm.resolution.overrides")
+    python_places = ("project.requires-python", "tool.flit.metadata.requires-python")
 
     @property
     def conda_tables(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Yield the tables of Pixi with requirements for conda."""
         yield from ((path, found) for path, found in self._at(_PIXI_PLACES) if isinstance(found, dict))
+
+    @property
+    def pins(self) -> Iterator[Pin]:
+        """Yield all requirements, those that come from conda too, the constraints, and the versions of Python."""
+        yield from super().pins
+        for _, table in self.conda_tables:
+            yield from (Pin(text, self.line_with(key)) for text, key in _required_in(table))
+        for texts in self.tox_lists:
+            yield from (Pin(text, self.line_with(text)) for text in texts)
 
     @property
     def is_dynamic(self) -> bool:
@@ -228,6 +273,15 @@ class PyprojectFile(TomlManifest):
         found = next((value for _, value in self._at(("tool.tox.legacy_tox_ini",))), "")
         return found if isinstance(found, str) else ""
 
+    @property
+    def tox_lists(self) -> list[list[str]]:
+        """The lists of requirements in that tox.ini; none if tox cannot read it either."""
+        try:
+            lists = ToxIni(self.path, self.legacy_tox_ini.encode()).lists
+        except UnreadableError:
+            return []
+        return [[line.text for line in listed.lines] for listed in lists]
+
 
 _NO_GROUPS = frozenset({"requires", "scripts", "pipenv"})
 
@@ -236,6 +290,7 @@ class Pipfile(TomlManifest):
     """A Pipfile."""
 
     suffixes = ("Pipfile",)
+    python_places = ("requires.python_version", "requires.python_full_version")
 
     @property
     def dependency_tables(self) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -29,6 +29,12 @@ def are_disjoint(one: str, other: str) -> bool:
     )
 
 
+def allows_older(one: str, other: str) -> bool:
+    """Return whether the range *one* begins below the range *other*, as `>=3.8` does below `>=3.11`."""
+    lows = [max(_range(clause).low for clause in versions.split(",")) for versions in (one, other)]
+    return "|" not in one and lows[0] < lows[1]
+
+
 def _is_below(one: _Range, other: _Range) -> bool:
     return one.high is not None and one.high <= other.low
 

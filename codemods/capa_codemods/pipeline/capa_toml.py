@@ -65,6 +65,8 @@ def _made(data: bytes | None, text: str, tree: dict[str, Any], settings: Sequenc
     now, rules = text, []
     refused: dict[Setting, Finding] = {}
     for setting in settings:
+        if setting.unless_present and _at(tree, setting.table) is not None:
+            continue
         if key := _contradicted(tree, setting):
             refused[setting] = _by_hand(setting, f"the table has another {key}")
             continue

@@ -10,6 +10,9 @@ from capa_codemods.findings import Finding
 from capa_codemods.read.document import Document, ignored_rules
 from capa_codemods.rules import rule_offers
 
+_UNSERVED = "unserved"
+"""Keeps the warnings of calls that no adapter serves from a line, as the ID of their reason (`celery/events`) does."""
+
 
 def unknown_rules(kind: type[Document], path: str, data: bytes) -> Iterator[Finding]:
     """Yield a finding for each name in such a comment of the file that no rule has: the comment has no effect."""
@@ -19,9 +22,9 @@ def unknown_rules(kind: type[Document], path: str, data: bytes) -> Iterator[Find
         comments = kind(path, data).ignoring
     except UnreadableError:
         return  # reported elsewhere, and nothing is changed in it
-    known = [offer.id for offer in rule_offers()]
+    known = [offer.id for offer in rule_offers()] + [_UNSERVED]
     for line, names in comments:
-        yield from (_finding(line, name, known) for name in names if name not in known)
+        yield from (_finding(line, name, known) for name in names if name not in known and "/" not in name)
 
 
 def _finding(line: int, name: str, known: list[str]) -> Finding:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from stat import S_ISLNK
 from typing import Any, NamedTuple
 
 from capa_codemods.errors import UnreadableError
 from capa_codemods.file_rewrite import FileRewrite, RuleResult
 from capa_codemods.findings import Outcome
+from capa_codemods.manifests.requirements_file import RequirementsFile
 from capa_codemods.pipeline.kinds import joined
 from capa_codemods.pipeline.names import proven_names
 from capa_codemods.pipeline.run_rule import run_rule
@@ -16,8 +18,11 @@ from capa_codemods.project import Project
 from capa_codemods.read.document import Document
 from capa_codemods.read.files import read_file, read_file_with_stat
 from capa_codemods.read.python_file import PythonFile
+from capa_codemods.read.scripts import is_script
 from capa_codemods.rule import OURS, Rule
+from capa_codemods.sdks.names import Names
 from capa_codemods.sdks.sieve import Sieve
+from capa_codemods.sdks.word_search import Holds, search_for
 
 
 class _Readers(NamedTuple):
@@ -27,12 +32,34 @@ class _Readers(NamedTuple):
     worded: list[tuple[Rule[Any], list[bytes]]]
 
 
-class Rewrite:
-    """A choice of rules over one tree."""
+class _Ending(NamedTuple):
+    """The kinds that files may be read as whose names have one ending.
 
-    def __init__(self, project: Project, rules: Iterable[Rule[Any]]) -> None:
-        """Apply *rules* to the files of *project*."""
+    Attributes:
+        possible: In the order of the rules.
+        longer: Longer endings, such as `setup.py`, of a file that is of other kinds than most.
+        usual: The kinds that each other file is of; None if that depends on more than the ending.
+        words: Where each of those needs the name of an SDK: whether a file holds a word that is as good for a rule.
+    """
+
+    possible: list[type[Document]]
+    longer: tuple[str, ...]
+    usual: list[type[Document]] | None
+    words: Holds | None
+
+
+class Rewrite:
+    """A choice of rules over one tree.
+
+    Attributes:
+        passed_over: File → the reason why `glance`, of this run or an earlier one, has not looked further: `link`,
+            `special` for a pipe, a socket or a device, or `copy` for a file of a package called like an SDK.
+    """
+
+    def __init__(self, project: Project, rules: Iterable[Rule[Any]], scripts: Collection[str] = ()) -> None:
+        """Apply *rules* to the files of *project*; *scripts* are those in Python whose names do not say so."""
         self.project = project
+        self._scripts = scripts
         self._rules = tuple(rules)
         self._readers: dict[type[Document], _Readers] = {}
         for rule in self._rules:
@@ -41,36 +68,51 @@ class Rewrite:
                 readers.worded.append((rule, [word.encode() for word in rule.words]))
             else:
                 readers.plain.append(rule)
-        self._by_last_letter: dict[str, list[type[Document]]] = {}
-        self._kinds_of: dict[str, list[type[Document]]] = {}
+        self._endings: dict[str, _Ending] = {}
+        self.passed_over: dict[str, str] = {}
+        self._kinds_of_scripts = [kind for kind in self._readers if kind.reads_scripts]
         self._sieves: dict[frozenset[str], Sieve] = {}
 
     def without(self, rules: Collection[str]) -> Rewrite:
         """Return the same rewrite less *rules*."""
-        return Rewrite(self.project, [rule for rule in self._rules if rule.id not in rules])
+        kept = [rule for rule in self._rules if rule.id not in rules]
+        return Rewrite(self.project, kept, self._scripts)
+
+    def with_names(self, names: Names) -> Rewrite:
+        """Return the same rewrite under other *names*."""
+        return Rewrite(self.project.with_names(names), self._rules, self._scripts)
 
     def concerns(self, path: str) -> bool:
-        """Return whether a rule reads the file at *path*, by its name."""
-        return bool(self._kinds(path))
+        """Return whether a rule reads the file at *path*, by its name or as one of the scripts."""
+        return bool(self._kinds(path)) or (path in self._scripts and bool(self._kinds_of_scripts))
 
-    def glance(self, path: str) -> tuple[os.stat_result | None, bool]:
+    def glance(
+        self, path: str, watch: Callable[[str, bytes], None] | None = None
+    ) -> tuple[os.stat_result | None, bool]:
         """Return the status of the file at *path* before it was read, and whether it may concern a rule.
 
-        None and False if it is not there; None and True if it is out of reach, which `examine` reports.
+        None and False if it is not there; None and True if it is out of reach, which `examine` reports. *watch* is
+        given the path and the bytes.
         """
         place = f"{self.project.root}/{path}"
+        self.passed_over.pop(path, None)
         try:
             found = read_file_with_stat(place)
             if found is not None:
+                if watch is not None:
+                    watch(path, found[0])
                 return found[1], bool(self._wanted(path, found[0]))
         except OSError:
             may_concern = True  # `examine` reports why it cannot be read
         else:
             may_concern = False  # a link, a pipe
         try:
-            return os.lstat(place), may_concern
+            status = os.lstat(place)
         except OSError:
             return None, may_concern
+        if not may_concern:
+            self.passed_over[path] = "link" if S_ISLNK(status.st_mode) else "special"
+        return status, may_concern
 
     def examine(self, path: str) -> Outcome:
         """Read the file at *path*, relative to the root, and return its outcome."""
@@ -107,8 +149,15 @@ class Rewrite:
 
     def _wanted(self, path: str, data: bytes) -> list[tuple[type[Document], list[Rule[Any]]]]:
         """Return the kinds that the file can be read as, each with the rules that may yield something."""
+        ending = self._ending(path)
+        holds = None if path.endswith(ending.longer) else ending.words
+        if holds is not None and not (self.project.names.sieve.names(data) or holds(data)):
+            return []
         found = []
-        for kind in self._kinds(path):
+        kinds = self._kinds(path)
+        if is_script(data):
+            kinds = list(dict.fromkeys([*kinds, *self._kinds_of_scripts]))
+        for kind in kinds:
             readers = self._readers[kind]
             rules = [rule for rule, words in readers.worded if any(word in data for word in words)]
             if readers.plain and kind.may_concern(data, self.project.names):
@@ -124,25 +173,46 @@ class Rewrite:
             return False
         if copies not in self._sieves:
             self._sieves[copies] = Sieve(self.project.names.roots.keys() - copies)
-        return not self._sieves[copies].imports_or_quotes(data)
+        if self._sieves[copies].imports_or_quotes(data):
+            return False
+        self.passed_over[path] = "copy"
+        return True
 
     def _kinds(self, path: str) -> list[type[Document]]:
         """Return the kinds that the file can be read as."""
-        # Called for every file of a tree, and again for those that concern a rule when they have been read.
-        kinds = self._kinds_of.get(path)
-        if kinds is None:
-            kinds = self._kinds_of[path] = self._kinds_by_name(path)
-        return kinds
+        ending = self._ending(path)
+        if ending.usual is not None and not path.endswith(ending.longer):
+            return ending.usual
+        return [kind for kind in ending.possible if path.endswith(kind.suffixes) and self._claims(kind, path)]
 
-    def _kinds_by_name(self, path: str) -> list[type[Document]]:
-        # Most kinds are ruled out by the last letter of their suffixes.
-        last = path[-1:]
-        if last not in self._by_last_letter:
-            self._by_last_letter[last] = [
-                kind for kind in self._readers if any(suffix[-1:] in last for suffix in kind.suffixes)
-            ]
-        possible = self._by_last_letter[last]
-        return [kind for kind in possible if path.endswith(kind.suffixes) and kind.claims(path)]
+    def _ending(self, path: str) -> _Ending:
+        # Called for every file of a tree.
+        dot = path.rfind(".")
+        text = path[dot:] if dot > path.rfind("/") else ""
+        return self._endings.get(text) or self._endings.setdefault(text, self._ending_of(text))
+
+    def _ending_of(self, text: str) -> _Ending:
+        """Return the kinds of files whose names end with *text*, from the last dot on; it is empty without a dot."""
+        longer = [
+            suffix
+            for kind in self._readers
+            for suffix in kind.suffixes
+            if suffix.endswith(text) and suffix != text
+        ]
+        usual = [kind for kind in self._readers if text.endswith(kind.suffixes)]
+        possible = [kind for kind in self._readers if kind in usual or set(longer) & set(kind.suffixes)]
+        readable = [*usual, *self._kinds_of_scripts]
+        words = [word for kind in readable for _, words in self._readers[kind].worded for word in words]
+        return _Ending(
+            possible,
+            tuple(longer),
+            usual if text and all(one.names_sdk for one in usual) else None,
+            search_for(words) if usual and all(one.names_sdk for one in readable) else None,
+        )
+
+    def _claims(self, kind: type[Document], path: str) -> bool:
+        # A requirements file of any name is known by the file that includes it.
+        return kind.claims(path) or (kind is RequirementsFile and self.project.inclusions.has(path))
 
     def _rewritten(
         self, kind: type[Document], path: str, data: bytes, rules: Sequence[Rule[Any]]
@@ -150,7 +220,7 @@ class Rewrite:
         """Return the rewrite of the file, read as *kind*, by *rules*, with its proof.
 
         Raises:
-            UnreadableError: The file is no document of this kind.
+            UnreadableError: The file is not a document of this kind.
         """
         if kind is PythonFile and (found := self._unchanged_in_part(path, data, rules)):
             return found
@@ -172,7 +242,7 @@ class Rewrite:
         if part is None:
             return None
         results = self._run(rules, part)
-        # A warning may depend on the rest of the file; whether there are edits does not.
+        # A warning may depend on all of the file; whether there are edits does not.
         if any(result.edits or (result.warns and not result.rule.is_local) for result in results):
             return None
         return FileRewrite.of(part, results)

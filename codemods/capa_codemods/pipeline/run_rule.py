@@ -13,7 +13,7 @@ from capa_codemods.rule import OURS, Rule
 
 _FIELDS: dict[type, tuple[type, ...]] = {
     Edit: (int, int, bytes, str),
-    Finding: (str, int, str, str, str),
+    Finding: (str, int, str, str, str, bool),
     Setting: (str, int, tuple, tuple),
 }
 
@@ -60,7 +60,7 @@ def rule_fault(rule: Rule[Any], fault: str, line: int = 1) -> Finding:
 def _wrong_item(item: object, file: Document) -> str | None:
     fields = _FIELDS.get(type(item))
     if fields is None:
-        return f"yielded {item!r:.80}, which is no edit, finding or setting"
+        return f"yielded {item!r:.80}, which is not an edit, finding or setting"
     if not all(map(isinstance, tuple(item), fields)):  # type: ignore[arg-type]  # the three are tuples
         return f"yielded wrong types: {item!r:.80}"
     if isinstance(item, Edit) and not 0 <= item.start <= item.end <= len(file.data):

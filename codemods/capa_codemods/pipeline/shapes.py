@@ -1,6 +1,6 @@
 """Run the rules that change shapes on a file, each proven by itself and all of them together.
 
-They are given the file as it is once its names have moved, so that one run does what two would.
+They read the file with its names moved, so that one run has the effect of two.
 A rule whose edits cannot be proven, or that would change its own result again, is left out for this file, and a
 finding reports it; the edits of the other rules are kept.
 """
@@ -24,7 +24,7 @@ from capa_codemods.write.splice import Shift, inverse_edits
 def with_shapes(rewrite: FileRewrite, rules: Sequence[Rule[Any]], project: Project) -> FileRewrite:
     """Return *rewrite*, whose edits are proven, with the results of *rules* for the file as it leaves it."""
     file = rewrite.file
-    if not isinstance(file, PythonFile) or file.tree is None:
+    if not isinstance(file, PythonFile) or file.is_newer:
         return rewrite._replace(results=(*rewrite.results, *map(_too_new, rules)))
     renamed = PythonFile(file.path, rewrite.after) if rewrite.edits else file
     shaped = _shaped(renamed, rules, list(inverse_edits(file.data, rewrite.edits)), project)

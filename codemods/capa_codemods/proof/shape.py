@@ -28,7 +28,7 @@ def flaw_of_shape(rewrite: FileRewrite) -> str | None:
         return rewrite.flaw
     if not rewrite.keeps_other_bytes:
         return OTHER_BYTES
-    if not isinstance(rewrite.file, PythonFile) or rewrite.file.tree is None:
+    if not isinstance(rewrite.file, PythonFile) or rewrite.file.is_newer:
         return "the file is newer than the Python that runs Capa"
     return _flaw_of_trees(rewrite.file, rewrite.file.tree, rewrite.after, rewrite.edits)
 

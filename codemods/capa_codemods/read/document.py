@@ -30,16 +30,23 @@ class Document(ABC):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
-    """Endings of the names of such files; a name with none of them is passed over unseen."""
+    """Endings of the names of such files; files with other endings are not read."""
 
     is_python: ClassVar[bool] = False
     """Whether it consists of Python's statements, which may run over several lines."""
+
+    reads_scripts: ClassVar[bool] = False
+    """Whether files of other names are read too if their first line says that they are scripts in Python."""
+
+    names_sdk: ClassVar[bool] = False
+    """Whether each file with one of the suffixes is of this kind, and concerns a rule only if it holds the name of an
+    SDK somewhere: most files need no further look then."""
 
     def __init__(self, path: str, data: bytes) -> None:
         """Read *data* as this kind of file.
 
         Raises:
-            UnreadableError: It is no such file, or too large.
+            UnreadableError: It is not such a file, or too large.
         """
         if len(data) > LARGEST_BYTES:
             raise UnreadableError(
@@ -119,7 +126,7 @@ class ComparedDocument(Document):
         """Return how *new* differs from `data` in more than moved names; None if it does not.
 
         Raises:
-            UnreadableError: *new* is no document of this kind.
+            UnreadableError: *new* is not a document of this kind.
         """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
+from stat import S_ISREG
 
 # A pipe may be there: O_NONBLOCK, so that opening it does not wait for a writer.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -43,9 +43,13 @@ def read_file_with_stat(path: str, *, follow_link: bool = False) -> tuple[bytes,
         return None
     handle, found = opened
     try:
-        return _read_all(handle, found.st_size), found
+        # Straight calls: a file object costs more than reading a usual source file does.
+        data = os.read(handle, found.st_size + 1)
+        while len(data) > found.st_size and (chunk := os.read(handle, 1 << 20)):  # it is growing
+            data += chunk
     finally:
         os.close(handle)
+    return data, found
 
 
 def open_regular(path: str, *, follow_link: bool = False) -> tuple[int, os.stat_result] | None:
@@ -63,17 +67,7 @@ def open_regular(path: str, *, follow_link: bool = False) -> tuple[int, os.stat_
             return None
         raise
     found = os.fstat(handle)
-    if stat.S_ISREG(found.st_mode):
+    if S_ISREG(found.st_mode):
         return handle, found
     os.close(handle)
     return None
-
-
-def _read_all(handle: int, size: int) -> bytes:
-    # Straight calls: a file object costs more than reading a usual source file does.
-    data = os.read(handle, size + 1)
-    if len(data) <= size:
-        return data
-    while chunk := os.read(handle, 1 << 20):  # it is growing
-        data += chunk
-    return data

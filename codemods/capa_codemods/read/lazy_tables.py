@@ -13,6 +13,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from capa_codemods.read.children import children
+
 IMPORTERS = ("import_module", "__import__")
 _READS_KEYS = frozenset({"list", "sorted", "set", "tuple", "len", "iter", "frozenset"})
 
@@ -24,8 +26,11 @@ def lazy_tables(tree: ast.Module) -> frozenset[int]:
         return frozenset()
     parents: dict[int, ast.AST] = {}
     uses_of: dict[str, list[ast.Name]] = {name: [] for name in tables}
-    for node in ast.walk(tree):
-        parents.update((id(child), node) for child in ast.iter_child_nodes(node))
+    nodes: list[ast.AST] = [tree]
+    for node in nodes:  # it grows
+        inner = children(node)
+        nodes += inner
+        parents.update(dict.fromkeys(map(id, inner), node))
         if isinstance(node, ast.Name) and node.id in uses_of:
             uses_of[node.id].append(node)
     found: set[int] = set()

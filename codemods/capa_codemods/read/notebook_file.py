@@ -66,6 +66,7 @@ class NotebookFile(Document):
     """A notebook of format 4."""
 
     suffixes = (".ipynb",)
+    names_sdk = True
 
     def __init__(self, path: str, data: bytes) -> None:
         """Read *data*.
@@ -215,7 +216,7 @@ def _source(text: str, cell: int) -> tuple[Piece, ...]:
 def _members(text: str, at: int) -> Iterator[tuple[str, int]]:
     """Yield the key, empty in an array, and the place of each member of the object or array at *at* of the JSON *text*.
 
-    The parser passes over the value of a member, which is many times as fast as walking through it: an output may be a
+    The parser skips the value of a member, which is many times as fast as reading it: an output may be a
     picture, or a hundred thousand numbers.
     """
     opened, at = text[at], _past_space(text, at + 1)

@@ -5,30 +5,37 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from capa_codemods.errors import UnreadableError
+from capa_codemods.limits import LARGEST_BYTES
 from capa_codemods.read.document import Document
 from capa_codemods.read.facts import ImportedName, ImportStatement, StringUse
 from capa_codemods.read.lazy_tables import IMPORTERS, lazy_keys, lazy_tables
 from capa_codemods.read.pieces import pieces_around
 from capa_codemods.read.string_uses import reaches, string_uses
-from capa_codemods.read.syntax import Places, parse
+from capa_codemods.read.syntax import Places, is_newer, parse
 from capa_codemods.sdks.names import Names
+
+if TYPE_CHECKING:
+    from capa_codemods.read.string_flow import Takes
 
 _GAP = rb"(?:[ \t\f]|\\(?:\r\n|\r|\n))"
 _DOTTED = rb"[^\W\d]\w*(?:" + _GAP + rb"*\." + _GAP + rb"*[^\W\d]\w*)*"
-_FROM = re.compile(rb"from" + _GAP + rb"+(" + _DOTTED + rb")")
+_FROM = re.compile(rb"(?:lazy" + _GAP + rb"+)?from" + _GAP + rb"+(" + _DOTTED + rb")")
 _NAME = re.compile(_DOTTED)
 _LITERAL = re.compile(rb"""[rRuU]?("{3}|'{3}|"|')""")
+
+# A call that patches or imports what a name holds.
+_PASSED_ON = re.compile(
+    rb"(?:patch|multiple|\.setattr|\.delattr|import_module|__import__|importorskip|find_spec|import_string|symbol_by_name)"
+    rb"\s*\(\s*(?:\w+\s*=\s*)?(?![rRuU]?[\"'])[^\W\d]"
+)
 
 _BLOCK = b"class _:\n"
 _WORTH_CUTTING = 0.9
 """The share of a file up to which its pieces are parsed instead."""
-
-# A file that holds none of this is no newer than Python 3.11, but broken: no need to try a slower parser.
-_NEWER = re.compile(
-    rb"""^[ \t]*type[ \t]+\w|\b(?:def|class)[ \t]+\w+[ \t]*\[|\b[rR]?[fFtT][rR]?["']""", re.MULTILINE
-)
 
 _BLOCKS: dict[type[ast.AST], tuple[str, ...]] = {
     ast.Module: ("body",),
@@ -54,6 +61,8 @@ class PythonFile(Document):
 
     suffixes = (".py", ".pyi", ".pyw")
     is_python = True
+    reads_scripts = True
+    names_sdk = True
 
     def __init__(self, path: str, data: bytes, tree: ast.Module | None = None) -> None:
         """Parse *data* and execute none of it.
@@ -64,27 +73,23 @@ class PythonFile(Document):
             tree: The syntax tree, if it is known, or a part of it.
 
         Raises:
-            UnreadableError: It is no Python, of this interpreter or a newer one, or too large.
+            UnreadableError: It is no Python, or too new to be known here, or too large.
         """
         super().__init__(path, data)
         self.places = Places(data, self.line_starts)
-        try:
-            self.tree: ast.Module | None = tree or parse(data)
-        except UnreadableError as error:
-            self.tree = None
-            if not isinstance(error.__cause__, SyntaxError) or not self._read_newer():
-                raise
+        self.tree = tree or parse(data)
 
     @classmethod
     def in_part(cls, path: str, data: bytes, names: Names) -> PythonFile | None:
         """Return the file with no more in its tree than the definitions that name an SDK.
 
         Parsing costs most, and many files that name an SDK stay as they are. None if it must be read as a
-        whole. It is no proof that the rest of the file is Python.
+        whole. It is not proof that the rest of the file is Python.
         """
-        if _is_lazy(data):
+        quoted = names.sieve.quoted(data)
+        if _is_lazy(data) or (quoted and _PASSED_ON.search(data)):
             return None
-        pieces = pieces_around(data, [*names.sieve.imported(data), *names.sieve.quoted(data)])
+        pieces = pieces_around(data, [*names.sieve.imported(data), *quoted])
         if pieces is None or sum(end - start for start, end in pieces) > len(data) * _WORTH_CUTTING:
             return None
         try:
@@ -95,6 +100,25 @@ class PythonFile(Document):
         file.tree = ast.Module(body, [])
         return file if file.places.encoding is None else None
 
+    @staticmethod
+    def is_readable(data: bytes) -> bool:
+        """Return whether *data* can certainly be parsed: False may also mean that it can only be read in full.
+
+        A table of its names is made in a quarter less time than its tree.
+        """
+        from symtable import symtable
+
+        try:
+            symtable(data, "<file>", "exec")  # type: ignore[arg-type]  # bytes are decoded as in a file
+        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+            return False
+        return len(data) <= LARGEST_BYTES
+
+    @cached_property
+    def is_newer(self) -> bool:
+        """Whether the running interpreter does not know all of its syntax, so that the tree is an older spelling."""
+        return is_newer(self.data)
+
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
         """Return whether *data* may import or quote one of the roots."""
@@ -102,25 +126,43 @@ class PythonFile(Document):
 
     def imports(self, offsets: Sequence[int]) -> Sequence[ImportStatement]:
         """Return the import statements on the lines of *offsets*, which are sorted."""
-        if self.tree is None:
-            return self._newer_imports
         lines = [self.line_of(offset) for offset in offsets]
-        return tuple(
-            self._import(node) for node in walk_statements(self.tree, lines) if isinstance(node, _IMPORTS)
-        )
+        found = {
+            id(node): self._import(node)
+            for node in walk_statements(self.tree, lines)
+            if isinstance(node, _IMPORTS)
+        }
+        if len(found) < 2:
+            return tuple(found.values())
+        from capa_codemods.read.import_runs import import_runs
 
-    def strings(self, offsets: Sequence[int]) -> Sequence[StringUse]:
-        """Return the string literals on the lines of *offsets*, with their uses; of f-strings the beginning."""
-        if self.tree is None:
-            return self._newer_strings
+        runs = import_runs(_blocks(self.tree), found)
+        return tuple(one._replace(run=found[runs[node]].start) for node, one in found.items())
+
+    def strings(self, offsets: Sequence[int], takes: Takes | None = None) -> Sequence[StringUse]:
+        """Return the string literals on the lines of *offsets*, with their uses; of f-strings the beginning.
+
+        Args:
+            offsets: Places in the bytes, sorted.
+            takes: Calls that take the name of a module. A literal that reaches such a call through names has the use of
+                its argument.
+        """
         lines = [self.line_of(offset) for offset in offsets]
         may_be_lazy = _is_lazy(self.data)
         tables = lazy_tables(self.tree) if may_be_lazy else frozenset()
         keys = lazy_keys(self.tree) if may_be_lazy else frozenset()
-        return tuple(
-            self._string(node, use._replace(place="table") if id(node) in keys else use)
+        found = [
+            (node, use._replace(place="table") if id(node) in keys else use)
             for node, use in string_uses(self.tree, lines, tables)
-        )
+        ]
+        if takes is not None and _PASSED_ON.search(self.data):
+            from capa_codemods.read.string_flow import uses_after_flow
+
+            begins = frozenset(offsets)
+            at_offsets = [one for one in found if (self.text_of(one[0]) or (-1,))[0] in begins]
+            changed = {id(node): use for node, use in uses_after_flow(self.tree, at_offsets, takes)}
+            found = [(node, changed.get(id(node), use)) for node, use in found]
+        return tuple(self._string(node, use) for node, use in found)
 
     def text_of(self, node: ast.Constant) -> tuple[int, int] | None:
         """Return where the text of the string literal *node* begins and ends, without its quotes.
@@ -133,7 +175,8 @@ class PythonFile(Document):
         if opened is None:
             return None
         place = opened.end(), end - len(opened[1])
-        return place if self.data[slice(*place)] == str(node.value).encode(errors="replace") else None
+        text = self.data[slice(*place)].replace(b"\r\n", b"\n")
+        return place if text == str(node.value).encode(errors="replace") else None
 
     def _parsed(self, start: int, end: int) -> list[ast.stmt]:
         """Return the statements between *start*, where a line begins, and *end*."""
@@ -143,17 +186,6 @@ class PythonFile(Document):
         block, *others = parse(before[:-1] + _BLOCK + self.data[start:end]).body
         assert isinstance(block, ast.ClassDef)  # noqa: S101 - it is `_BLOCK`
         return [*block.body, *others]
-
-    def _read_newer(self) -> bool:
-        """Read a file that is newer than this interpreter, and return whether that was possible."""
-        if self.places.encoding is not None or not _NEWER.search(self.data):
-            return False
-        from capa_codemods.read.newer_syntax import read_newer
-
-        found = read_newer(self.data)
-        if found is not None:
-            self._newer_imports, self._newer_strings = found
-        return found is not None
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> ImportStatement:
         start = self.places.offset(node.lineno, node.col_offset)
@@ -177,7 +209,8 @@ class PythonFile(Document):
 
     def _string(self, node: ast.Constant, use: StringUse) -> StringUse:
         place = self.text_of(node)
-        return use._replace(value=str(node.value), start=place[0] if place else -1, line=node.lineno)
+        start, end = place or (-1, -1)
+        return use._replace(value=str(node.value), start=start, line=node.lineno, end=end)
 
 
 def _is_lazy(data: bytes) -> bool:
@@ -196,6 +229,13 @@ def walk_statements(tree: ast.Module, lines: Sequence[int] | None = None) -> Ite
     while queue:
         node = queue.pop()
         yield node
-        for block in _BLOCKS.get(type(node), ()):
-            inner = getattr(node, block)
+        for inner in _blocks_in(node):
             queue.extend(inner if lines is None else [one for one in inner if reaches(one, lines)])
+
+
+def _blocks(tree: ast.Module) -> Iterator[list[ast.AST]]:
+    return (block for node in walk_statements(tree) for block in _blocks_in(node))
+
+
+def _blocks_in(node: ast.AST) -> Iterator[list[ast.AST]]:
+    return (getattr(node, block) for block in _BLOCKS.get(type(node), ()))

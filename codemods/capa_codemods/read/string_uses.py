@@ -8,8 +8,12 @@ from collections.abc import Container, Iterator, Sequence
 
 from capa_codemods.read.facts import StringUse
 
+LAZY_MODULES = "__lazy_modules__"
+"""The list of modules whose imports Python defers until they are used, in a module."""
+
 _NOWHERE = StringUse("", -1, 0, "", 0, "value", "")
 _IMPORTED = _NOWHERE._replace(callee="import_module", place="argument")
+_PLACES: dict[type[ast.AST], str] = {ast.Expr: "statement", ast.Compare: "compared"}
 # Strings for type checkers: names that the module binds, which stay as they are.
 _TYPES = frozenset({"annotation", "returns"})
 
@@ -28,7 +32,8 @@ def string_uses(
         node, use = queue.pop()
         if isinstance(node, ast.Constant):
             if isinstance(node.value, str):
-                yield node, _IMPORTED if id(node) in imported else use
+                is_imported = id(node) in imported or use.holder == LAZY_MODULES
+                yield node, _IMPORTED if is_imported else use
         else:
             queue.extend(child for child in _parts(node, use) if reaches(child[0], lines))
 
@@ -80,13 +85,14 @@ def _uses(node: ast.AST, use: StringUse) -> Iterator[tuple[ast.AST, StringUse]]:
         yield from ((target, _NOWHERE) for target in targets)
     elif isinstance(node, ast.arguments):
         yield from _uses_in_defaults(node)
-    elif isinstance(node, (ast.List, ast.Tuple, ast.Set)) and use.place == "value":
+    elif isinstance(node, (ast.List, ast.Tuple, ast.Set)) and use.place in {"value", "compared"}:
         yield from ((one, use) for one in node.elts)
     else:
+        inner = _NOWHERE._replace(place=_PLACES.get(type(node), "value"))
         for field, child in ast.iter_fields(node):
             if field not in _TYPES:
                 yield from (
-                    (one, _NOWHERE)
+                    (one, inner)
                     for one in (child if isinstance(child, list) else [child])
                     if isinstance(one, ast.AST)
                 )
@@ -106,6 +112,7 @@ def _uses_in_call(node: ast.Call) -> Iterator[tuple[ast.AST, StringUse]]:
     yield node.func, _NOWHERE
     yield from ((keyword.value, use._replace(position=keyword.arg or "**")) for keyword in node.keywords)
     patched = getattr(node.args[0], "value", None) if node.args and callee.endswith("patch.dict") else None
+    table = dotted_name(node.args[0]) if node.args and callee.endswith(("setitem", "delitem")) else ""
     for number, argument in enumerate(node.args):
         if number == 0 and callee.endswith("__import__") and _is_relative(node):
             continue
@@ -114,6 +121,8 @@ def _uses_in_call(node: ast.Call) -> Iterator[tuple[ast.AST, StringUse]]:
             key_use = _NOWHERE._replace(place="subscript", holder=patched)
             yield from ((key, key_use) for key in argument.keys if key)
             yield from ((value, _NOWHERE) for value in argument.values)
+        elif number == 1 and table == "sys.modules":
+            yield argument, _NOWHERE._replace(place="subscript", holder=table)
         else:
             yield argument, use._replace(position=number)
 

@@ -12,8 +12,8 @@ _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=]", re.MULTILINE)
 _BOM = b"\xef\xbb\xbf"
 # The parser's messages about Python 2, and where it stops (`\0`) when it has no message.
 _PYTHON_2 = re.compile(
-    r"""Missing[ ]parentheses[ ]in[ ]call[ ]to | multiple[ ]exception[ ]types[ ]must[ ]be
-    | parameters[ ]cannot[ ]be[ ]parenthesized | leading[ ]zeros[ ]in[ ]decimal
+    r"""Missing[ ]parentheses[ ]in[ ]call[ ]to | parameters[ ]cannot[ ]be[ ]parenthesized
+    | leading[ ]zeros[ ]in[ ]decimal
     | literal\n.*\0[\da-fA-F]?[lL]\b | syntax\n (?: .*\0(?:`|<>) | \s*raise\b.*\0, | .*\b[uU][rR]\0["'] )""",
     re.VERBOSE,
 )
@@ -45,13 +45,13 @@ class Places:
 
 
 def parse(data: bytes) -> ast.Module:
-    """Return the syntax tree of *data*.
+    """Return the syntax tree of *data*, which may be newer than the running interpreter; see `newer_syntax`.
 
     Raises:
-        UnreadableError: It is not Python as the running interpreter knows it.
+        UnreadableError: It is no Python, or of a kind that is not known here.
     """
     try:
-        return ast.parse(data)
+        return _parse(data)
     except SyntaxError as error:
         raise UnreadableError(
             f"not Python {_version()}: {error.msg}", line=error.lineno or 0, next_step=_advice(error)
@@ -61,6 +61,27 @@ def parse(data: bytes) -> ast.Module:
         raise UnreadableError(
             f"cannot be parsed: {reason}", next_step="correct the file, or change its imports by hand"
         ) from error
+
+
+def is_newer(data: bytes) -> bool:
+    """Return whether the running interpreter cannot parse *data* as it is."""
+    try:
+        ast.parse(data)
+    except SyntaxError:
+        return True
+    return False
+
+
+def _parse(data: bytes) -> ast.Module:
+    try:
+        return ast.parse(data)
+    except SyntaxError:
+        from capa_codemods.read.newer_syntax import tree_of_newer
+
+        tree = tree_of_newer(data)
+        if tree is None:
+            raise
+        return tree
 
 
 def _encoding(data: bytes) -> str | None:

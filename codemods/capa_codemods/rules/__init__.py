@@ -32,7 +32,7 @@ class RuleOffer(NamedTuple):
         """Return the rule.
 
         Raises:
-            RuleError: It cannot be imported or made, or is no rule.
+            RuleError: It cannot be imported or made, or is not a rule.
         """
         if self.entry is None:
             assert self.ours is not None  # noqa: S101 - one of the two is there
@@ -106,22 +106,22 @@ def _is_rule(value: object, module: str) -> bool:
 
 def _loaded(offer: RuleOffer, entry: EntryPoint) -> Rule[Any]:
     step = f"correct or update it, or leave it out with --skip {offer.id}"
-    who = f"the rule `{offer.id}` of {offer.package}"
+    subject = f"the rule `{offer.id}` of {offer.package}"
     try:
         rule = entry.load()()
     except (Exception, SystemExit) as error:
         raise RuleError(
-            f"{who} cannot be loaded from {entry.value} ({type(error).__name__}: {error}): {step}"
+            f"{subject} cannot be loaded from {entry.value} ({type(error).__name__}: {error}): {step}"
         ) from error
-    if wrong := _what_is_wrong(rule, offer.id):
-        raise RuleError(f"{who}, {entry.value}, {wrong}: {step}")
+    if wrong := _flaw_of(rule, offer.id):
+        raise RuleError(f"{subject}, {entry.value}, {wrong}: {step}")
     rule.package = offer.package
-    return rule  # type: ignore[no-any-return]  # `_what_is_wrong` has looked
+    return rule  # type: ignore[no-any-return]  # `_flaw_of` has looked
 
 
-def _what_is_wrong(rule: object, wanted: str) -> str | None:
+def _flaw_of(rule: object, wanted: str) -> str | None:
     if not isinstance(rule, Rule):
-        return "is no subclass of capa_codemods.api.Rule"
+        return "is not a subclass of capa_codemods.api.Rule"
     for name in ("id", "summary", "reads"):
         if not hasattr(rule, name):
             return f"has no `{name}`"

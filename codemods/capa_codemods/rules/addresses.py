@@ -15,6 +15,11 @@ table is made; with `keep = true` that is so everywhere, and the code continues 
 adapter: its calls go on as before, and the name is there for new code. Where a block had no table, `[<block>.default]`
 keeps the embedded default for its other names.
 
+Data of Celery that no address in the code names, and that all machines must share, gets a table on the same server,
+unless capa.toml names an engine for it already: the lock of beat (`[lock.celery]`), and
+results, chords and revocations in a file that says nothing of a result backend (`[state.celery]`). Without one, worker
+or beat does not start. Where the server cannot keep it, a warning says so.
+
 The rule reads `Celery(broker=…, backend=…)`, `app.conf.broker_url = …`, `app.conf.update(result_backend=…)`,
 `redis.Redis(…)`, its pools and `from_url(…)`. A password is not copied: the URL refers to a secret, and a warning says
 which. Left alone: addresses that are not written out, and engines for which no component is installed, which a note
@@ -25,7 +30,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -36,10 +41,12 @@ from capa_codemods.project import Project, legacy_of
 from capa_codemods.read.meaning import Meanings
 from capa_codemods.read.python_file import PythonFile
 from capa_codemods.rule import Rule
+from capa_codemods.sdks.import_map import BlockLine
 
 _CELERY = frozenset({"celery.Celery", "celery.app.Celery", "celery.app.base.Celery"})
 _CONFIGURED = frozenset(f"{name}().conf" for name in _CELERY)
 _SETTINGS = {"broker": "pubsub", "broker_url": "pubsub", "backend": "state", "result_backend": "state"}
+_BACKEND = re.compile(rb"backend|config_from_object|config_from_envvar")
 _MODULES = ("redis.", "redis.client.", "redis.connection.", "redis.asyncio.", "redis.asyncio.connection.")
 _POOLS = frozenset(f"{module}{kind}ConnectionPool" for module in _MODULES for kind in ("", "Blocking"))
 _CLIENTS = frozenset(f"{module}{name}" for module in _MODULES for name in ("Redis", "StrictRedis"))
@@ -73,7 +80,7 @@ class _Address(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The logical name: the host, and what distinguishes this address from others there."""
+        """The logical name: the host, and the part that distinguishes this address from others there."""
         port = "" if self.port == scheme(self.scheme).port else f"-{self.port}"
         path = f"-{self.path}" if self.path else ""
         tls = "-tls" if scheme(self.scheme).tls else ""
@@ -104,8 +111,7 @@ class Addresses(Rule[PythonFile]):
 
     def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding | Setting]:
         """Yield for each address that is written out its settings, an edit to its name, and findings."""
-        if file.tree is None:
-            return
+        placed: list[tuple[int, str, _Address]] = []
         for node, meant, address in _addresses(file.tree, project):
             called = project.names.original(meant)
             root = called.partition(".")[0]
@@ -114,6 +120,8 @@ class Addresses(Rule[PythonFile]):
             items = list(self._named(address, node.lineno, project))
             yield from items
             is_new = any(isinstance(item, Setting) for item in items)
+            if is_new:
+                placed.append((node.lineno, root, address))
             if root == "redis" and is_new:
                 message = (
                     f"redis-py serves this call as before; for new code it is the state `{address.name}`"
@@ -124,6 +132,7 @@ class Addresses(Rule[PythonFile]):
             name = address.name if is_new else _claimant(project.components(address.block), address)
             if name and called != meant and not self.setting("keep", project):
                 yield from self._in_place(file, address, name)
+        yield from self._beside(placed, file, project)
 
     def _in_place(self, file: PythonFile, address: _Address, name: str) -> Iterator[Edit]:
         place = file.text_of(address.literal) if address.literal else None
@@ -154,7 +163,47 @@ class Addresses(Rule[PythonFile]):
         if address.password:
             message = f"the password of {address.plain} is not copied into capa.toml"
             step = f"keep it as the secret `{address.secret}`, and out of the code"
-            yield Finding(self.id, line, "warning", message, step)
+            yield Finding(self.id, line, "warning", message, step, blocks=True)
+
+    def _beside(
+        self, placed: Sequence[tuple[int, str, _Address]], file: PythonFile, project: Project
+    ) -> Iterator[Finding | Setting]:
+        """Yield the tables for the data of an SDK that no address in the code names, on the server of one it does."""
+        for root in dict.fromkeys(root for _, root, _ in placed if root in project.names.roots):
+            own = [(line, address) for line, found, address in placed if found == root]
+            for kept in project.names.roots[root].blocks:
+                if kept.shared and not _is_addressed(kept.block, file) and not _has_engine(kept, project):
+                    yield from self._table_for(kept, own, project)
+
+    def _table_for(
+        self, kept: BlockLine, own: Sequence[tuple[int, _Address]], project: Project
+    ) -> Iterator[Finding | Setting]:
+        serving = (one for one in own if scheme(one[1].scheme).driver in drivers(kept.block))
+        line, address = next(serving, (0, None))
+        if address is None:
+            names = sorted({scheme(one.scheme).driver for _, one in own})
+            message = (
+                f"{' and '.join(names)} cannot keep the {kept.keeps}, and capa.toml names no engine for it"
+            )
+            step = f"name one under [{kept.block}.{kept.name}]; `capa doctor` checks the choice"
+            yield Finding(self.id, own[0][0], "warning", message, step)
+            return
+        if not project.components(kept.block):
+            yield Setting(self.id, line, (kept.block, "default"))
+        values = (("driver", scheme(address.scheme).driver), ("url", address.url))
+        yield Setting(self.id, line, (kept.block, kept.name), values, unless_present=True)
+
+
+def _is_addressed(block: str, file: PythonFile) -> bool:
+    """Return whether an address may lead to *block*: tasks always have one, by default that of RabbitMQ."""
+    return block in _SETTINGS.values() and (block != "state" or _BACKEND.search(file.data) is not None)
+
+
+def _has_engine(kept: BlockLine, project: Project) -> bool:
+    """Return whether capa.toml has a table for *kept*, for every profile or in one: then its owner has chosen."""
+    profiles = project.components("profiles").values()
+    trees = (project.capa_toml, *(profile for profile in profiles if isinstance(profile, dict)))
+    return any({kept.name, "default"} & set(tree.get(kept.block, ())) for tree in trees)
 
 
 def _addresses(tree: ast.Module, project: Project) -> Iterator[tuple[ast.expr, str, _Address]]:

@@ -19,3 +19,4 @@ class Conda(LineRule[CondaFile]):
     id = "conda"
     summary = "conda environments that require an SDK also require capa-core with its extra, by pip"
     reads = CondaFile
+    includes = True

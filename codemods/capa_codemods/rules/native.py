@@ -8,7 +8,7 @@
 Only where both are certain to give the same: the client is capa_apollo's `pyapollo` client, made once with arguments
 that are written out; its server is a legacy address of `[configuration.settings]` in capa.toml, and no profile has
 components of configuration of its own; the file does nothing with the client but `get_value` and `start`, and no
-other file of the tree that knows its name stops a client; the namespace is no document.
+other file of the tree that knows its name stops a client; the namespace is not a document.
 """
 
 from __future__ import annotations
@@ -56,13 +56,11 @@ class Native(Rule[PythonFile]):
 
     def check(self, file: PythonFile, project: Project) -> Iterator[Edit]:
         """Yield the edits of each read that can be one line of Capa's own, and the import that they need."""
-        if file.tree is None:
-            return
         meanings = Meanings(file.tree)
         clients = dict(_clients(file, meanings, project))
         edits: list[Edit] = []
         for call in _reads(file.tree):
-            assert isinstance(call.func, ast.Attribute)  # noqa: S101 - what `_reads` looks for
+            assert isinstance(call.func, ast.Attribute)  # noqa: S101 - as `_reads` requires
             holder = call.func.value
             client = clients.get(ast.unparse(holder)) if meanings.of(holder) in _MADE else None
             if client and _is_plain(call) and not is_ignored(file, call, self.id):
@@ -88,7 +86,6 @@ class Native(Rule[PythonFile]):
 
     def _import(self, file: PythonFile, meanings: Meanings) -> list[Edit] | None:
         """Return the edit that imports the names for the reads, none if they are imported; None if they cannot be."""
-        assert file.tree is not None  # noqa: S101 - `check` has looked
         if _RUNTIME.encode() in file.data:
             nodes = list(ast.walk(file.tree))
             uses = [node for node in nodes if isinstance(node, ast.Name) and node.id == _RUNTIME]
@@ -107,7 +104,6 @@ class Native(Rule[PythonFile]):
 
 def _clients(file: PythonFile, meanings: Meanings, project: Project) -> Iterator[tuple[str, _Client]]:
     """Yield the name of each client that is certain."""
-    assert file.tree is not None  # noqa: S101 - the caller has looked
     for node in file.tree.body:
         if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
             continue
@@ -147,7 +143,7 @@ def _client(call: ast.Call, project: Project) -> _Client | None:
 
 
 def _component(url: str, project: Project) -> str | None:
-    """Return the logical name of the configuration at *url*, whatever the profile."""
+    """Return the logical name of the configuration at *url*, in every profile."""
     profiles = project.components("profiles").values()
     if any("configuration" in profile for profile in profiles if isinstance(profile, dict)):
         return None
@@ -208,7 +204,7 @@ def _reads(tree: ast.Module) -> Iterator[ast.Call]:
 
 
 def _is_plain(call: ast.Call) -> bool:
-    """Return whether every argument of *call* has its counterpart, and the namespace is no document."""
+    """Return whether every argument of *call* has its counterpart, and the namespace is not a document."""
     names = [keyword.arg for keyword in call.keywords]
     if not 1 <= len(call.args) <= 2 or any(isinstance(argument, ast.Starred) for argument in call.args):
         return False

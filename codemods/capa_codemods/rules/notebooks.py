@@ -8,7 +8,7 @@ cells for other programs (`%%bash`), and cells that are no Python once their mag
 reported. Of commands (`!celery …`, `%pip install requests`, `%%bash`) it reports the same as `commands` for scripts.
 
 A comment `# capa: ignore[imports]`, `[strings]`, `[commands]` or `[notebooks]` counts as in a file; in a cell that
-cannot be read it suppresses the report. As a choice, `notebooks` stands for itself: `--only imports` takes Python files
+cannot be read it suppresses the report. As a choice, `notebooks` is separate: `--only imports` takes Python files
 alone, and `--skip strings` leaves out no strings of cells.
 """
 
@@ -51,7 +51,7 @@ class Notebooks(Rule[NotebookFile]):
         for simple in cell_commands(cell):
             if not any(line_ignores(cell.lines[simple.line - 1], one) for one in (self.id, Commands.id)):
                 placed = simple._replace(line=file.lines(cell)[simple.line - 1])
-                yield from Commands().findings_of(placed, project)
+                yield from Commands().findings_of(placed, file.path, project)
 
     def _cell(self, file: NotebookFile, cell: Cell, project: Project) -> Iterator[Edit | Finding]:
         try:
@@ -59,7 +59,7 @@ class Notebooks(Rule[NotebookFile]):
         except UnreadableError as error:
             ids = (self.id, *(rule.id for rule in _RULES))
             if not any(line_ignores(line, one) for line in cell.data.splitlines() for one in ids):
-                yield Finding(self.id, error.line, "warning", str(error), "change it by hand")
+                yield Finding(self.id, error.line, "warning", str(error), "change it by hand", blocks=True)
             return
         lines = file.lines(cell)
         for rule in _RULES:
@@ -74,8 +74,8 @@ class Notebooks(Rule[NotebookFile]):
         start, last = file.place(cell, item.start), file.place(cell, item.end - 1)
         if start is None or last is None or b"\n" in file.data[start:last]:
             message = f"an import in cell {cell.number} runs over several strings of the file"
-            return Finding(self.id, line, "warning", message, "change it by hand")
-        # What is edited is a name, so its last letter is one byte.
+            return Finding(self.id, line, "warning", message, "change it by hand", blocks=True)
+        # Only names are edited, so the last letter is one byte.
         return Edit(
             start, last + 1, json.dumps(item.new.decode(), ensure_ascii=False)[1:-1].encode(), self.id
         )

@@ -19,10 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Finding
-from capa_codemods.manifests.ini_file import ToxIni
-from capa_codemods.manifests.requirement import capa_requirement, missing_extras, read_requirement
+from capa_codemods.manifests.missing import missing_extras
+from capa_codemods.manifests.requirement import capa_requirement, read_requirement
 from capa_codemods.manifests.toml_manifest import PyprojectFile
 from capa_codemods.manifests.toml_rule import TomlRule
 from capa_codemods.project import Project
@@ -35,10 +34,11 @@ class Pyproject(TomlRule[PyprojectFile]):
     id = "pyproject"
     summary = "a pyproject.toml that requires an SDK also requires capa-core with its extra"
     reads = PyprojectFile
+    is_for_all_pythons = True
 
-    def check(self, file: PyprojectFile, project: Project) -> Iterator[Edit | Finding]:
-        """Yield the edits that add Capa, and findings for the rest."""
-        yield from super().check(file, project)
+    def added(self, file: PyprojectFile, project: Project) -> Iterator[Edit | Finding]:
+        """Yield the edits that add Capa, and findings for the others."""
+        yield from super().added(file, project)
         yield from self._of_conda(file, project)
         yield from self._of_tox(file, project)
 
@@ -53,14 +53,11 @@ class Pyproject(TomlRule[PyprojectFile]):
                     wanted = capa_requirement([owner.extra])
                     message = f"{'.'.join(path)}: {key} comes from conda, which has no {wanted}"
                     step = "add it to [tool.pixi.pypi-dependencies]"
-                    yield Finding(self.id, file.line_with(key), "warning", message, step)
+                    yield Finding(self.id, file.line_with(key), "warning", message, step, blocks=True)
 
     def _of_tox(self, file: PyprojectFile, project: Project) -> Iterator[Finding]:
-        try:
-            lists = ToxIni(file.path, file.legacy_tox_ini.encode()).lists
-        except UnreadableError:
-            return  # tox cannot read it either, so it requires nothing
-        for listed in lists:
-            if missing := missing_extras((line.text for line in listed.lines), project.names):
+        for texts in file.tox_lists:
+            if missing := missing_extras(texts, project.names):
                 message = f"legacy_tox_ini requires an SDK without {capa_requirement(missing)}"
-                yield Finding(self.id, file.line_with("legacy_tox_ini"), "warning", message, "add it by hand")
+                line = file.line_with("legacy_tox_ini")
+                yield Finding(self.id, line, "warning", message, "add it by hand", blocks=True)

@@ -1,4 +1,4 @@
-"""Calls of requests without `timeout=`, which may wait forever: they get the configured one.
+"""Calls of requests without `timeout=`, which may wait without limit: they get the configured one.
 
     requests.get(url)                      →  requests.get(url, timeout=60)
     with requests.Session() as s:             with requests.Session() as s:
@@ -7,10 +7,10 @@
 The seconds are `seconds` in `[tool.capa.migrate.requests-timeout]`, else `timeout_s` in `[adapters.requests]` of
 capa.toml, else 60, which is capa_requests' own default. With `timeout_s = 0` there is nothing to give.
 
-The rule edits calls of the module's functions and of a `Session`'s methods, through `capa_requests` too, where it is
-certain what is called. Left alone and noted: `**kwargs` and `*args`, sessions that are handed to other code or have
+The rule edits calls of the module's functions and of a `Session`'s methods, through `capa_requests` too, where the
+callee is certain. Left alone and noted: `**kwargs` and `*args`, sessions that are passed to other code or have
 an adapter or a method of their own, since these may set a timeout, calls whose method is replaced here or in another
-file that is no test, calls with `stream=`, where a pause may be right, and calls inside f-strings.
+file that is not a test, calls with `stream=`, where a pause may be right, and calls inside f-strings.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class RequestsTimeout(Rule[PythonFile]):
     def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding]:
         """Yield an edit for each call that is certain, and a note for each that is not."""
         seconds = self._seconds(project)
-        if file.tree is None or not seconds or _is_own_module(file, project):
+        if not seconds or _is_own_module(file, project):
             return
         text = repr(int(seconds) if seconds == int(seconds) else seconds)
         meanings = Meanings(file.tree)
@@ -83,7 +83,7 @@ class RequestsTimeout(Rule[PythonFile]):
             yield edit or self._note(call, doubt or "its arguments cannot be added to")
 
     def _note(self, call: ast.Call, doubt: str) -> Finding:
-        message = f"`{ast.unparse(call.func)}` may wait for ever: {doubt}"
+        message = f"`{ast.unparse(call.func)}` may wait without limit: {doubt}"
         return Finding(self.id, call.lineno, "note", message, "give it a timeout= if it has none")
 
     def _seconds(self, project: Project) -> float:

@@ -27,8 +27,9 @@ class SetupCfg(LineRule[SetupCfgFile]):
     id = "setup-cfg"
     summary = "a setup.cfg that requires an SDK also requires capa-core with its extra"
     reads = SetupCfgFile
+    is_for_all_pythons = True
 
-    def check(self, file: SetupCfgFile, project: Project) -> Iterator[Edit | Finding]:
+    def added(self, file: SetupCfgFile, project: Project) -> Iterator[Edit | Finding]:
         """Yield the edits that add Capa and load entry points from it, and findings where none is certain."""
-        yield from super().check(file, project)
+        yield from super().added(file, project)
         yield from moved_entries(self.id, file.entries, file.path, project)

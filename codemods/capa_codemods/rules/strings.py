@@ -5,16 +5,30 @@
     import_module("requests.exceptions")   →  import_module("capa_requests.exceptions")
     pytest.importorskip("celery")          →  pytest.importorskip("capa_celery")
     {"get": "requests"} that a `__getattr__` imports from  →  {"get": "capa_requests"}
+    >>> patch("requests.get")              →  >>> patch("capa_requests.get")      an example in a docstring, whose
+                                                                                  own imports move then, too
+
+The way to the call may lead through names of the file, if nothing else uses what they hold: a constant, a table, a
+loop, an attribute of a class, the result of a function, an argument of a helper, of a parametrized test
+(`parameterized.expand` too) or of a fixture.
+
+    TARGET = "requests.get"                →  TARGET = "capa_requests.get"
+    with patch(TARGET): ...                   with patch(TARGET): ...
 
 A patch must land where the code under test looks. After the rewrite that is the adapter's module, so the target
 moves, unless the import map says `patch = "original"` or the name is private to the original; see
 docs/explanation/patch-targets.md.
 
 `patch`, `setattr`, `delattr` and `find_spec` count on the modules and fixtures that have them, by their usual names or
-by what the file binds: `mocker.patch`, `with monkeypatch.context() as m`. On anything else they are left alone and
+by bindings in the file: `mocker.patch`, `with monkeypatch.context() as m`. On other objects they are left alone and
 reported, since `client.patch("requests.json")` is a request.
 
-Left alone and reported: `def f(target="requests.Session.send")`, whose call may patch it,
+In a test, any other string that names something of an SDK is warned of: it may be a target, and a patch of the original
+has no effect on code that has moved. `capa migrate check` exits with 1 until it is changed by hand, or its line has
+`# capa: ignore[strings]`.
+
+Left alone and reported: a name that holds such a string and that other code, or another file, uses too,
+`def f(target="requests.Session.send")`, whose call may patch it,
 `getLogger("requests")` (loggers keep their names), `d.get("celery")`,
 `sys.modules["requests"]`, `patch.dict("sys.modules", …)`, settings that name a dotted path, literals that are joined
 or escaped, names that are put together (`import_module("celery." + name)`, `import_module(".result", "celery")`), and
@@ -25,53 +39,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.project import Project
+from capa_codemods.read.examples import code_of, examples_in
 from capa_codemods.read.facts import StringUse
 from capa_codemods.read.patch_holders import Holders
 from capa_codemods.read.python_file import PythonFile
 from capa_codemods.rule import Rule
+from capa_codemods.rules.imports import Imports
 from capa_codemods.sdks.names import Names
+from capa_codemods.strings.calls import (
+    KINDS,
+    PATCHES,
+    certain_calls,
+    doubt,
+    is_package,
+    names_something,
+    takes,
+)
+from capa_codemods.strings.notes import note_on
+from capa_codemods.strings.targets import (
+    Aim,
+    is_no_target,
+    is_test,
+    may_be_default_target,
+    may_be_target,
+    reason_to_stay,
+)
 from capa_codemods.write.splice import splice
 
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[^\W\d]\w*(?:\.[^\W\d]\w*)*)?")
 
-# Callee, by its last name → the number and the keyword of the argument that names something.
-_PATCHES = {
-    "patch": (0, "target"),
-    "setattr": (0, "target"),
-    "delattr": (0, "target"),
-    "multiple": (0, "target"),
-}
-_MODULES = {
-    "import_module": (0, "name"),
-    "__import__": (0, "name"),
-    "importorskip": (0, "modname"),
-    "find_spec": (0, "name"),
-}
-# On other objects these are other methods.
-_HELD = {**_PATCHES, "find_spec": _MODULES["find_spec"]}
-_BUILTINS = frozenset({"setattr", "delattr"})
-_OBJECTS = {"import_string": (0, "dotted_path"), "symbol_by_name": (0, "name")}
-_LAZY = re.compile(r"lazy[._]?(?:load|import|module)", re.IGNORECASE)
-_UNEDITABLE = ("the literal is joined from parts or escaped", "change it by hand")
-_LOGGERS = frozenset({"getLogger", "get_logger", "get_task_logger"})
-# Their strings are read by type checkers.
-_TYPES = frozenset({"cast", "TypeVar", "ForwardRef", "NewType"})
-# Keys of a setting whose values logging and Django import.
-_FACTORIES = frozenset({"()", "class", "BACKEND", "ENGINE"})
 
-# Parameters that a helper of a test passes on to `patch`, or to a function that imports.
-_TARGETS = frozenset({"target", "path"})
-
-
-class _Aim(NamedTuple):
-    """The name in a string: *rest* (attributes, dotted) of the served *module*; no module if none is served."""
-
-    module: str
-    rest: str
+_MAY_TAKE = re.compile("|".join(name for callees in KINDS for name in callees).encode())
 
 
 class Strings(Rule[PythonFile]):
@@ -83,127 +85,101 @@ class Strings(Rule[PythonFile]):
 
     def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding]:
         """Yield an edit for each string that must move, and a finding for each that may have to."""
-        names = project.names
-        quoted = names.sieve.quoted(file.data)
+        quoted = project.names.sieve.quoted(file.data)
         if not quoted:
             return
         holders = Holders(file.tree)
-        for use in file.strings(quoted):
-            root = use.value.partition(".")[0].partition(":")[0]
-            if root not in names.roots or project.refusal(root, file.path):
+        for use in file.strings(quoted, certain_calls(holders)):
+            if use.place == "statement" and ">>>" in use.value:
+                yield from self._examples(use, file, project)
                 continue
-            if use.place == "built":
-                yield from self._built(use, names, holders)
-            elif _DOTTED.fullmatch(use.value):
-                yield from self.use(use, names, holders)
+            root = use.value.partition(".")[0].partition(":")[0]
+            if root in project.names.roots and not project.refusal(root, file.path):
+                yield from self._found(use, file, project, holders)
 
     def use(self, use: StringUse, names: Names, holders: Holders) -> Iterator[Edit | Finding]:
         """Yield the edit or the finding for one string that names something of an SDK."""
-        if not _names_something(use):
-            if _is_package(use):
-                yield self._stays(use, names, "a relative name is added to it")
-            elif _may_be_patched(use, names):
-                yield self._stays(
-                    use, names, f"it is the default of `{use.holder}`, which may get it patched or imported"
-                )
-            elif note := _note(use, names):
-                yield Finding(self.id, use.line, "note", *note)
+        if not names_something(use):
+            yield from self._unused(use, names)
             return
-        dotted = use.value.replace(":", ".")
-        module = names.module_of(dotted) or ""
-        aim = _Aim(module, dotted[len(module) + 1 :] if module else dotted)
-        line = names.nearest_line(dotted)
-        if _takes(_PATCHES, use) and (_is_no_target(use, aim) or (line and line.patch == "original")):
+        aim = Aim.of(use, names)
+        if takes(PATCHES, use) and is_no_target(use, aim, names):
             return
-        if stays := _doubt(use, holders) or _reason_to_stay(use, aim, names):
-            yield Finding(
-                self.id, use.line, "warning", f"`{use.value}` stays on the original: {stays[0]}", stays[1]
-            )
+        if stays := doubt(use, holders) or reason_to_stay(use, aim, names):
+            yield self._stays(use, *stays)
         else:
-            yield Edit(use.start, use.start + len(module.encode()), names.modules[module].encode(), self.id)
+            new = names.modules[aim.module].encode()
+            yield Edit(use.start, use.start + len(aim.module.encode()), new, self.id)
+
+    def _found(
+        self, use: StringUse, file: PythonFile, project: Project, holders: Holders
+    ) -> Iterator[Edit | Finding]:
+        names = project.names
+        if use.place == "built":
+            yield from self._built(use, names, holders)
+        elif not _DOTTED.fullmatch(use.value):
+            return
+        elif use.place == "mixed":
+            yield self._by_hand(
+                use, names, f"it reaches `{use.callee}`, and other code in line {use.other_line}"
+            )
+        elif other := next(filter(None, (project.importer_of(file.path, name) for name in use.shared)), None):
+            yield self._by_hand(use, names, f"it reaches `{use.callee}`, and {other} may use it too")
+        elif not names_something(use) and may_be_target(use, names) and is_test(file.path, file.data):
+            yield self._by_hand(use, names, "a test may patch it, and it is not certain where it is used")
+        elif use.holder.endswith("sys.modules") and is_test(file.path, file.data):
+            yield from map(_raised, self.use(use, names, holders))
+        else:
+            yield from self.use(use, names, holders)
+
+    def _unused(self, use: StringUse, names: Names) -> Iterator[Finding]:
+        """Yield the finding for a string that no known call takes."""
+        if is_package(use):
+            yield self._by_hand(use, names, "a relative name is added to it")
+        elif may_be_default_target(use, names):
+            yield self._by_hand(
+                use, names, f"it is the default of `{use.holder}`, which may get it patched or imported"
+            )
+        elif note := note_on(use, names):
+            yield Finding(self.id, use.line, "note", *note)
+
+    def _examples(self, use: StringUse, file: PythonFile, project: Project) -> Iterator[Edit | Finding]:
+        """Yield the edits and findings of the examples in a docstring, as places in the file."""
+        code = code_of(file.data[use.start : use.end]) if use.start >= 0 else use.value.encode()
+        if not _MAY_TAKE.search(code) or not project.names.sieve.quoted(code):
+            return
+        try:
+            examples = examples_in(use, file)
+        except UnreadableError as error:
+            said = f"examples of a docstring name an SDK and cannot be parsed: {error}"
+            yield Finding(self.id, use.line, "warning", said, "change them by hand", blocks=True)
+            return
+        found = list(self.check(examples.file, project))
+        if any(isinstance(item, Edit) for item in found):
+            # The calls of an example must reach what it patches.
+            found += [item for item in Imports().check(examples.file, project) if isinstance(item, Edit)]
+        yield from map(examples.placed, found)
 
     def _built(self, use: StringUse, names: Names, holders: Holders) -> Iterator[Finding]:
         argument = use._replace(place="argument")
-        if _is_package(argument) or (_names_something(argument) and not _doubt(argument, holders)):
-            yield self._stays(use, names, "the name is put together when the program runs")
+        if is_package(argument) or (names_something(argument) and not doubt(argument, holders)):
+            yield self._by_hand(use, names, "the name is put together when the program runs")
 
-    def _stays(self, use: StringUse, names: Names, reason: str) -> Finding:
-        root = use.value.partition(".")[0]
+    def _by_hand(self, use: StringUse, names: Names, reason: str) -> Finding:
+        root = use.value.partition(".")[0].partition(":")[0]
+        return self._stays(use, reason, f"name {names.roots[root].package} by hand")
+
+    def _stays(self, use: StringUse, reason: str, step: str) -> Finding:
         said = f"`{use.value}` stays on the original: {reason}"
-        return Finding(self.id, use.line, "warning", said, f"name {names.roots[root].package} by hand")
+        blocks = not step.startswith("nothing to do")
+        return Finding(self.id, use.line, "warning", said, step, blocks)
 
 
-def _names_something(use: StringUse) -> bool:
-    return any(_takes(callees, use) for callees in (_PATCHES, _MODULES, _OBJECTS))
-
-
-def _is_package(use: StringUse) -> bool:
-    return use.place == "argument" and use.callee.endswith("import_module") and use.position in {1, "package"}
-
-
-def _may_be_patched(use: StringUse, names: Names) -> bool:
-    """Return whether *use*, a class or a member, is the default of a parameter for a name to patch or import."""
-    module = names.module_of(use.value)
-    if module is None or use.place != "default" or use.holder not in _TARGETS:
-        return False
-    line = names.nearest_line(use.value)
-    is_served = line is None or (line.support != "none" and line.patch == "shim")
-    return is_served and use.value[len(module) + 1 :][:1].isupper()
-
-
-def _takes(callees: dict[str, tuple[int, str]], use: StringUse) -> bool:
-    expected = callees.get(use.callee.rpartition(".")[2])
-    if use.callee in _BUILTINS or (use.callee.endswith("multiple") and ".patch." not in f".{use.callee}"):
-        return False
-    return use.place == "argument" and expected is not None and use.position in expected
-
-
-def _is_no_target(use: StringUse, aim: _Aim) -> bool:
-    # `client.patch("requests")` is a request: a patch names an attribute of a module, `patch.multiple` a module.
-    return bool(aim.module) and not aim.rest and not use.callee.endswith("multiple")
-
-
-def _doubt(use: StringUse, holders: Holders) -> tuple[str, str] | None:
-    if not _takes(_HELD, use) or holders.is_meant(use.callee):
-        return None
-    callee = f"…{use.callee}" if use.callee.startswith(".") else use.callee
-    return f"it is not certain that `{callee}` takes the name of a module", "change it by hand if it does"
-
-
-def _reason_to_stay(use: StringUse, aim: _Aim, names: Names) -> tuple[str, str] | None:
-    """Return why a string that names something to patch or to import stays, and the next step; None if it moves."""
-    owner = names.owner(use.value)
-    package = owner.package if owner else "the adapter"
-    dotted = use.value.replace(":", ".")
-    line = names.nearest_line(dotted)
-    if not aim.module or (line is not None and line.support == "none"):
-        return f"{package} does not serve it", "look whether the test or the import is still needed"
-    if _takes(_MODULES, use):
-        return _reason_for_module(use, aim, package, names)
-    if names.is_unserved(dotted):
-        return f"it is in a module that {package} does not list", "look whether the test still needs it"
-    first, dot, _ = aim.rest.partition(".")
-    if _takes(_PATCHES, use) and first.startswith("_"):
-        return (
-            "it is private to the original, whose own code reads it",
-            "patch the name that the code under test calls",
-        )
-    if dot and not first[:1].isupper() and names.line(f"{aim.module}.{first}") is None:
-        return f"`{first}` may be a module that {package} does not list", "change it by hand if it is not"
-    return _UNEDITABLE if use.start < 0 else None
-
-
-def _reason_for_module(use: StringUse, aim: _Aim, package: str, names: Names) -> tuple[str, str] | None:
-    if aim.rest:
-        return f"{package} does not list this module", "nothing to do: it keeps working, on the original"
-    if use.callee.endswith("__import__") and not _keeps_top_level(aim.module, names):
-        return "`__import__` returns the top-level package, which would be another one", "use `import_module`"
-    return _UNEDITABLE if use.start < 0 else None
-
-
-def _keeps_top_level(module: str, names: Names) -> bool:
-    new_root = names.new_root(module)
-    return new_root is not None and "." not in new_root
+def _raised(item: Edit | Finding) -> Edit | Finding:
+    """Return a note as a warning: in a test, what is put into `sys.modules` replaces the original alone."""
+    if isinstance(item, Finding) and item.level == "note":
+        return item._replace(level="warning", blocks=True)
+    return item
 
 
 def moved_patch_target(target: str, names: Names) -> str:
@@ -214,51 +190,3 @@ def moved_patch_target(target: str, names: Names) -> str:
     use = StringUse(target, 0, 0, "patch", 0, "argument", "")
     edits = [item for item in Strings().use(use, names, Holders(None)) if isinstance(item, Edit)]
     return splice(target.encode(), edits).decode()
-
-
-def _note(use: StringUse, names: Names) -> tuple[str, str] | None:
-    tail = use.callee.rpartition(".")[2]
-    if tail in _LOGGERS:
-        return f"the logger `{use.value}` keeps its name", "nothing to do"
-    if use.holder.endswith("sys.modules"):
-        new = names.modules.get(use.value, "its adapter")
-        return (
-            f"`sys.modules[{use.value!r}]` is the original",
-            f"the migrated code imports {new}: name that if it is meant",
-        )
-    if use.place == "table" or (use.place == "argument" and _LAZY.search(use.callee)):
-        said = f"`{use.value}` may be imported when it is first used"
-        return said, "name the adapter by hand if it is"
-    if tail == "get" and use.place == "argument" and use.position == 0:
-        return f"`get({use.value!r})` has the name of an SDK", "nothing to do if it is only a key"
-    return _note_on_value(use, names) if tail not in _TYPES and use.place != "key" else None
-
-
-def _note_on_value(use: StringUse, names: Names) -> tuple[str, str] | None:
-    dotted = use.value.replace(":", ".")
-    module = names.module_of(dotted) if "." in dotted else None
-    if module is None:
-        return None
-    is_factory = use.holder in _FACTORIES
-    is_setting = is_factory or use.holder.isupper()
-    if not is_factory and _may_be_label(dotted, module) and not (is_setting and _is_known(dotted, names)):
-        return None
-    if is_setting:
-        said = f"the setting `{use.holder}` names `{use.value}`, which stays the original's"
-        return said, f"name {names.modules[module]} if the adapter's is meant"
-    return (
-        f"the string {use.value!r} names something of an SDK",
-        "name the adapter by hand if it gets imported",
-    )
-
-
-def _may_be_label(dotted: str, module: str) -> bool:
-    # `celery.ping` is the name of a task or a metric as often as that of a function.
-    rest = dotted[len(module) + 1 :]
-    return "." not in module and rest != "" and not rest[:1].isupper()
-
-
-def _is_known(dotted: str, names: Names) -> bool:
-    owner = names.owner(dotted)
-    is_known = names.is_unserved(dotted) or names.nearest_line(dotted) is not None
-    return is_known or (owner is not None and dotted in owner.returns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 Support = Literal["full", "partial", "none"]
@@ -23,6 +24,7 @@ class NameLine(NamedTuple):
         argument: The line is about this keyword argument of *name* only.
         to: The new dotted name, if it is not simply the same name in the new module.
         patch: Where a test's `patch("…")` of this name must land; see docs/explanation/patch-targets.md.
+        instead: What to use in its place, as it follows "use".
     """
 
     name: str
@@ -32,6 +34,7 @@ class NameLine(NamedTuple):
     argument: str | None = None
     to: str | None = None
     patch: PatchTarget = "shim"
+    instead: str = ""
 
 
 class CommandLine(NamedTuple):
@@ -42,6 +45,7 @@ class CommandLine(NamedTuple):
         options: The line is about the command with one of these options only; empty for any.
         values: And with one of these values of it; empty for any.
         without: The line is about the command without any of these options only.
+        instead: What to use in its place, as it follows "use".
     """
 
     name: str
@@ -51,6 +55,22 @@ class CommandLine(NamedTuple):
     options: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    instead: str = ""
+
+
+class BlockLine(NamedTuple):
+    """One line of `[[blocks]]`: a block that serves the adapter.
+
+    Attributes:
+        name: The logical name, unless an address in the code leads to another.
+        keeps: The data of the SDK that it keeps, for messages.
+        shared: Whether all machines of an application must have the same data.
+    """
+
+    block: str
+    name: str
+    keeps: str
+    shared: bool = False
 
 
 class ImportMap(NamedTuple):
@@ -61,7 +81,9 @@ class ImportMap(NamedTuple):
         reason: Of a map without modules: why nothing of the SDK is served.
         unserved: Old modules that the adapter does not have, nor anything below them.
         sides: The sides that can serve its calls.
+        bring: The next step, as a sentence, for what the rewrite of code leaves behind; empty if it leaves nothing.
         returns: Old callable → old class of the object that it returns, by which a scan follows objects.
+        settings: Setting in a settings module, as Django's (`CELERY_TASK_SEND_SENT_EVENT`) → the line about it.
         needs: Ability of a block (`pubsub.delay`) → the names that need it, each with all below it, or with one
             keyword argument (`celery(countdown)`).
     """
@@ -81,7 +103,10 @@ class ImportMap(NamedTuple):
     reason: str = ""
     commands: tuple[CommandLine, ...] = ()
     unserved: tuple[str, ...] = ()
+    settings: Mapping[str, NameLine] = MappingProxyType({})
     sides: tuple[str, ...] = ("capa",)
+    bring: str = ""
+    blocks: tuple[BlockLine, ...] = ()
 
     @property
     def distributions(self) -> tuple[str, ...]:

@@ -8,17 +8,33 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
-from capa_codemods.errors import ImportMapError
-from capa_codemods.sdks.import_map import CommandLine, Evidence, ImportMap, NameLine, PatchTarget, Support
+from capa_codemods.errors import ImportMapError, did_you_mean
+from capa_codemods.sdks.import_map import (
+    BlockLine,
+    CommandLine,
+    Evidence,
+    ImportMap,
+    NameLine,
+    PatchTarget,
+    Support,
+)
 
+_TABLES = ("sdk", "modules", "names", "settings", "returns", "needs", "commands", "blocks")
 _SDK_KEYS = (
     *("name", "package", "extra", "roots", "distributions", "versions", "evidence", "reason", "unserved"),
-    *("dependencies", "settings", "sides"),  # the first two are for the adapter alone
+    *(
+        "dependencies",
+        "settings",
+        "sides",
+        "bring",
+        "settings_prefix",
+    ),  # the first two are for the adapter alone
 )
 _NAME_KEYS = NameLine._fields
+_SETTING_KEYS = ("name", "keys", "support", "reason", "see", "instead")
 _COMMAND_LISTS = ("options", "values", "without")
 _ABILITY = re.compile(r"[a-z_]+\.[a-z_]+")
 _CHOICES = {
@@ -47,7 +63,7 @@ def parse_import_map(data: Mapping[str, Any], path: str) -> ImportMap:
     Raises:
         ImportMapError: A key is missing, unknown or of the wrong type, or two lines contradict each other.
     """
-    _refuse_unknown(data, ("sdk", "modules", "names", "returns", "needs", "commands"), path, "the top level")
+    _refuse_unknown(data, _TABLES, path, "the top level")
     sdk = _table(data, "sdk", path)
     _refuse_unknown(sdk, _SDK_KEYS, path, "[sdk]")
     modules = {
@@ -55,6 +71,9 @@ def parse_import_map(data: Mapping[str, Any], path: str) -> ImportMap:
     }
     package = _text(sdk.get("package"), path, "[sdk] package")
     roots = _texts(sdk.get("roots"), path, "[sdk] roots")
+    reason = _text(sdk.get("reason", f"there is no {package} yet"), path, "[sdk] reason")
+    fallback = "" if modules else reason  # where nothing is served, the reason is the same for every name
+    settings = list(_settings(data.get("settings", []), path))
     result = ImportMap(
         path=path,
         name=_text(sdk.get("name"), path, "[sdk] name"),
@@ -65,16 +84,19 @@ def parse_import_map(data: Mapping[str, Any], path: str) -> ImportMap:
         versions=_text(sdk.get("versions", "any"), path, "[sdk] versions"),
         evidence=cast("Evidence", _choice(sdk, "evidence", "import", path, "[sdk]")),
         modules=modules,
-        names=tuple(_names(data.get("names", []), path)),
+        names=(*_names(data.get("names", []), path, fallback), *settings),
         returns={old: _text(new, path, f"[returns] {old}") for old, new in data.get("returns", {}).items()},
         needs={
             ability: _texts(names, path, f"[needs] {ability}")
             for ability, names in data.get("needs", {}).items()
         },
-        reason=_text(sdk.get("reason", f"there is no {package} yet"), path, "[sdk] reason"),
+        reason=reason,
         commands=tuple(_commands(data.get("commands", []), path)),
         unserved=_texts(sdk["unserved"], path, "[sdk] unserved") if "unserved" in sdk else (),
+        settings=dict(_in_modules(sdk, settings, path)),
         sides=_texts(sdk.get("sides", ["capa"]), path, "[sdk] sides"),
+        bring=_text(sdk["bring"], path, "[sdk] bring") if "bring" in sdk else "",
+        blocks=tuple(_blocks(data.get("blocks", []), path)),
     )
     _check_places(result)
     return result
@@ -92,25 +114,62 @@ def _brings(value: Any, roots: tuple[str, ...], path: str) -> Mapping[str, tuple
     return result
 
 
-def _names(lines: Any, path: str) -> Iterator[NameLine]:
+def _names(lines: Any, path: str, reason: str) -> Iterator[NameLine]:
     for place, line in _lines(lines, "names", _NAME_KEYS, path):
         support = cast("Support", _choice(line, "support", "full", path, place))
         patch = cast("PatchTarget", _choice(line, "patch", "shim", path, place))
         texts = {key: _text(line[key], path, f"{place} {key}") for key in line if key not in _CHOICES}
-        if support != "full" and not texts.get("reason"):
+        if support != "full" and not texts.setdefault("reason", reason):
             raise ImportMapError(
                 f"{path}: {place} ({texts['name']}) is {support} without a `reason`: write why"
             )
         yield NameLine(support=support, patch=patch, **texts)
 
 
+def _settings(lines: Any, path: str) -> Iterator[NameLine]:
+    """Yield for each setting its attribute of the settings object and its argument of that object's `update`."""
+    for place, line in _lines(lines, "settings", _SETTING_KEYS, path):
+        owner, reason = (_text(line.get(key), path, f"{place} {key}") for key in ("name", "reason"))
+        support = cast("Support", _choice(line, "support", "none", path, place))
+        optional = _optional(line, path, place)
+        for setting in _texts(line.get("keys"), path, f"{place} keys"):
+            yield NameLine(f"{owner}.{setting}", support, reason, **optional)
+            yield NameLine(f"{owner}.update", support, reason, argument=setting, **optional)
+
+
+def _in_modules(
+    sdk: Mapping[str, Any], settings: Iterable[NameLine], path: str
+) -> Iterator[tuple[str, NameLine]]:
+    """Yield each of *settings* under its name in a settings module, if the SDK has a prefix for those."""
+    if "settings_prefix" in sdk:
+        prefix = _text(sdk["settings_prefix"], path, "[sdk] settings_prefix")
+        lines = (line for line in settings if line.argument is None)
+        yield from ((prefix + line.name.rpartition(".")[2].upper(), line) for line in lines)
+
+
 def _commands(lines: Any, path: str) -> Iterator[CommandLine]:
     for place, line in _lines(lines, "commands", CommandLine._fields, path):
         support = cast("Support", _choice(line, "support", "none", path, place))
-        lists = {key: _texts(line[key], path, f"{place} {key}") for key in _COMMAND_LISTS if key in line}
+        lists: dict[str, Any] = {
+            key: _texts(line[key], path, f"{place} {key}") for key in _COMMAND_LISTS if key in line
+        }
         name, reason = (_text(line.get(key), path, f"{place} {key}") for key in ("name", "reason"))
-        see = _text(line["see"], path, f"{place} see") if "see" in line else ""
-        yield CommandLine(name, support, reason, see, **lists)
+        yield CommandLine(name, support, reason, **_optional(line, path, place), **lists)
+
+
+def _optional(line: Mapping[str, Any], path: str, place: str) -> dict[str, Any]:
+    return {key: _text(line[key], path, f"{place} {key}") for key in ("see", "instead") if key in line}
+
+
+def _blocks(lines: Any, path: str) -> Iterator[BlockLine]:
+    for place, line in _lines(lines, "blocks", BlockLine._fields, path):
+        block, name, keeps = (
+            _text(line.get(key), path, f"{place} {key}") for key in ("block", "name", "keeps")
+        )
+        shared = line.get("shared", False)
+        if not isinstance(shared, bool):
+            raise ImportMapError(f"{path}: {place} shared must be true or false")
+        yield BlockLine(block, name, keeps, shared)
 
 
 def _lines(
@@ -159,10 +218,7 @@ def _places(result: ImportMap) -> Iterator[tuple[str, str]]:
 def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], path: str, place: str) -> None:
     for key in table:
         if key not in known:
-            import difflib
-
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(known)}"
+            hint = did_you_mean(key, known, f"known are {', '.join(known)}")
             raise ImportMapError(f"{path}: {place} has an unknown key `{key}`: {hint}")
 
 

@@ -28,6 +28,8 @@ class Names:
         maps: The import maps, in the order given.
         roots: Old top-level name → its import map.
         modules: Old module → new module, of all maps.
+        settings: Setting in a settings module → the line about it.
+        settings_prefixes: The beginnings of the names of such settings.
         sieve: Finds from the bytes of a Python file whether it may concern the roots.
     """
 
@@ -43,6 +45,8 @@ class Names:
             owned = {old: new for old, new in one.modules.items() if self.roots[old.partition(".")[0]] is one}
             self.modules.update(owned)
             self._lines.update({(line.name, line.argument): line for line in one.names})
+        self.settings = {name: line for one in self.maps for name, line in one.settings.items()}
+        self.settings_prefixes = frozenset(name.split("_")[0].encode() + b"_" for name in self.settings)
         self._unserved = {old for one in self.maps for old in one.unserved}
         self._distributions = {
             normalized_name(name): one for one in reversed(self.maps) for name in one.distributions
@@ -73,6 +77,12 @@ class Names:
             dotted = dotted.rpartition(".")[0]
         return dotted or None
 
+    def knows(self, dotted: str) -> bool:
+        """Return whether the maps mention *dotted*: a module, or a name that stands in one of their tables."""
+        owner = self.owner(dotted)
+        is_listed = dotted in self.modules or self.line(dotted) is not None or self.is_unserved(dotted)
+        return is_listed or (owner is not None and dotted in (*owner.returns, *owner.returns.values()))
+
     def is_unserved(self, dotted: str) -> bool:
         """Return whether *dotted* is known to be a module that no adapter has, or below one."""
         while dotted and dotted not in self._unserved:
@@ -82,8 +92,9 @@ class Names:
     def target_of(self, module: str, name: str) -> Target:
         """Return the new place of the name that `from module import name` binds; *module* itself if it must stay."""
         dotted = f"{module}.{name}"
-        line = self.line(dotted)
-        if (line is not None and line.support == "none") or self.is_unserved(dotted):
+        line, nearest = self.line(dotted), self.nearest_line(dotted)
+        is_refused = nearest is not None and nearest.support == "none"
+        if is_refused or self.is_unserved(dotted):
             return Target(module, name)
         if line is not None and line.to:
             return Target(*line.to.rpartition(".")[::2])

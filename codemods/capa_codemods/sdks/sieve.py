@@ -12,16 +12,16 @@ from collections.abc import Iterable, Iterator
 from capa_codemods.sdks.word_search import search_for
 
 _GAP = rb"(?:[ \t\f]|\\\r?\n?)"
-# The text between the beginning of a line, with the lines that it continues, and the name.
-_FROM = re.compile(rb"(?:^|[;:\r]|\xef\xbb\xbf)" + _GAP + rb"*from" + _GAP + rb"+\Z")
-_IMPORT = re.compile(
-    rb"(?:^|[;:\r]|\xef\xbb\xbf)" + _GAP + rb"*import" + _GAP + rb"+(?:[^;#\r]*," + _GAP + rb"*)?\Z"
-)
+# The text between the beginning of a line, with the lines that it continues, and the name. A word that this Python does
+# not know may be before or behind `import` and `from`: `lazy import`. Whether it is Python at all, the parser decides.
+_BEGIN = rb"(?:^|[;:\r]|\xef\xbb\xbf)" + _GAP + rb"*(?:\w+" + _GAP + rb"+)?"
+_FROM = re.compile(_BEGIN + rb"from" + _GAP + rb"+(?:\w+" + _GAP + rb"+)?\Z")
+_IMPORT = re.compile(_BEGIN + rb"import" + _GAP + rb"+(?:[^;#\r]*[, \t\f\\\r\n])?\Z")
 # Calls and keys that make a bare name in quotes more than a word; see the rule for strings.
 _ASKED = re.compile(
     rb"(?:getLogger|get_logger|get_task_logger|get|import_module|__import__|importorskip|find_spec|modules|multiple"
     rb"|import_string|symbol_by_name)\s*[(\[](?:\s|#[^\n]*\n)*(?:\w+\s*=\s*)?[rRuU]?[\"']+\Z"
-    rb"|(?:import_module\s*\([^()]*,\s*|\bpackage\s*=\s*|(?i:lazy[._]?(?:load|import|module))\w*\s*\([^\n]*)"
+    rb"|(?:(?:set|del)item\s*\(\s*sys\.modules\s*,\s*|import_module\s*\([^()]*,\s*|\bpackage\s*=\s*|(?i:lazy[._]?(?:load|import|module))\w*\s*\([^\n]*)"
     rb"[rRuU]?[\"']+\Z"
 )
 _LETTERS = frozenset(
@@ -44,6 +44,8 @@ class Sieve:
         )
         self._search = search_for(self._literals)
         self._asked, self._answer = b"", False
+        self._read = b""
+        self._found: tuple[list[int], list[int]] = ([], [])
         self._searches = [(literal, search_for([literal])) for literal in self._literals]
 
     def names(self, data: bytes) -> bool:
@@ -55,17 +57,26 @@ class Sieve:
 
     def imports_or_quotes(self, data: bytes) -> bool:
         """Return whether *data* may import a root, or name it in a string that matters."""
-        if not self.names(data):
-            return False
-        return any(_is_quoted(data, *place) or _is_imported(data, place[0]) for place in self._places(data))
+        return self.names(data) and any(self._uses(data))
 
     def imported(self, data: bytes) -> list[int]:
         """Return where *data* may name a root in an import statement, in order."""
-        return sorted(start for start, _ in self._places(data) if _is_imported(data, start))
+        return list(self._uses(data)[0])
 
     def quoted(self, data: bytes) -> list[int]:
         """Return where *data* names a root in a string that matters, in order."""
-        return sorted(start for start, end in self._places(data) if _is_quoted(data, start, end))
+        return list(self._uses(data)[1])
+
+    def _uses(self, data: bytes) -> tuple[list[int], list[int]]:
+        """Return where *data* may import a root, and where it names one in a string that matters."""
+        if data is not self._read:  # each rule asks again
+            places = sorted(self._places(data))
+            imported = [start for start, _ in places if _is_imported(data, start)]
+            self._read, self._found = (
+                data,
+                (imported, [one for one, end in places if _is_quoted(data, one, end)]),
+            )
+        return self._found
 
     def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield the places of the roots as whole words."""
@@ -90,7 +101,7 @@ def _is_imported(data: bytes, start: int) -> bool:
     while begin and data.endswith((b"\\\n", b"\\\r\n"), floor, begin):
         begin = data.rfind(b"\n", floor, begin - 1) + 1
     if not begin and floor:
-        return True  # nobody writes such a long line by hand: the parser decides
+        return True  # such a long line is not written by hand: the parser decides
     before = data[begin:start]
     if b"import" in before:
         return _IMPORT.search(before) is not None or _FROM.search(before) is not None
@@ -98,8 +109,10 @@ def _is_imported(data: bytes, start: int) -> bool:
 
 
 def _imports_lazily(data: bytes) -> bool:
-    """Return whether names of *data* may be imported from a table when they are first used."""
-    return b"__getattr__" in data and (b"import_module" in data or b"__import__" in data)
+    """Return whether names of *data* may be imported when they are first used, from a table or by Python itself."""
+    return b"__lazy_modules__" in data or (
+        b"__getattr__" in data and (b"import_module" in data or b"__import__" in data)
+    )
 
 
 def _is_quoted(data: bytes, start: int, end: int) -> bool:

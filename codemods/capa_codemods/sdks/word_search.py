@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable
 
 Holds = Callable[[bytes], bool]
 
+_without_zero = [b""]
+"""The bytes that were last seen to hold no zero byte."""
+
 
 def search_for(words: Iterable[bytes]) -> Holds:
     """Return a predicate: whether bytes hold one of *words*."""
@@ -19,8 +22,13 @@ def search_for(words: Iterable[bytes]) -> Holds:
         for word in listed:
             if find(data, word):
                 return True
-        # The C library stops at a zero byte.
-        return b"\0" in data and _holds(data, listed)
+        # The C library stops at a zero byte. Several searches look at one file after the other.
+        if data is _without_zero[0]:
+            return False
+        if b"\0" in data:
+            return _holds(data, listed)
+        _without_zero[0] = data
+        return False
 
     return holds
 

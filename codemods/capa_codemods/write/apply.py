@@ -1,4 +1,4 @@
-"""Carry out a rewrite, take one back, and tidy up after a run that was killed."""
+"""Apply a rewrite, undo one, and recover after a run that was killed."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _close(record: JournalRecord, rewritten: Sequence[str], troubles: Sequence[T
     """Keep in the journal the files that are still *rewritten*, so that undo can restore them, and nothing else."""
     if troubles:
         # A full disk may have no room for a shorter plan. The longer one does no harm: its additional files hold their
-        # old bytes, and undo passes over them.
+        # old bytes, and undo skips them.
         with contextlib.suppress(OSError):
             record.keep(rewritten)
     try:

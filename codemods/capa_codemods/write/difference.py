@@ -16,7 +16,7 @@ def edits_between(before: bytes, after: bytes, rule: str) -> Iterator[Edit]:
     for tag, a, b, c, d in SequenceMatcher(None, olds, news, autojunk=False).get_opcodes():
         old, new = b"".join(olds[a:b]), b"".join(news[c:d])
         if tag != "equal":
-            if b - a == d - c:  # line by line, so that the text between two changes is no part of either
+            if b - a == d - c:  # line by line, so that the text between two changes is not a part of either
                 at = start
                 for one, other in zip(olds[a:b], news[c:d], strict=True):
                     yield from _cut(at, one, other, rule)

@@ -246,7 +246,7 @@ class Journal:
             ) from None
         if self.records() and tracks(self.root, MIGRATE_FOLDER):
             raise JournalError(
-                f"{self.folder} was committed with the repository, so anybody may have written it: delete it, "
+                f"{self.folder} was committed with the repository, so its author is unknown: delete it, "
                 f"or if it is yours take it out of version control: git rm -r --cached {MIGRATE_FOLDER}"
             )
 

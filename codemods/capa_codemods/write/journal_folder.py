@@ -19,18 +19,21 @@ def make_migrate_folder(root: str) -> None:
         OSError: It cannot be made.
     """
     check_folder(f"{root}/.capa")
+    os.makedirs(f"{root}/.capa", mode=0o700, exist_ok=True)
     make_hidden_folder(f"{root}/{MIGRATE_FOLDER}")
 
 
 def make_hidden_folder(folder: str) -> None:
-    """Make *folder*, which is Capa's own, out of sight of git.
+    """Make *folder*, which is Capa's own, for its owner alone and out of sight of git.
 
     Raises:
         JournalError: Something else has its name, or it is a link.
         OSError: It cannot be made.
     """
     check_folder(folder)
-    os.makedirs(folder, exist_ok=True)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    with contextlib.suppress(OSError):  # another user's, who has to close it, or on a disk that is read-only
+        os.chmod(folder, 0o700)  # one that an earlier version made is open to others
     ignore = f"{folder}/.gitignore"
     if os.path.lexists(ignore) and read_file(ignore) != b"":
         return

@@ -1,4 +1,8 @@
-"""Take edits back out of a file that has been edited since, if the edits are on other lines."""
+"""Take edits back out of a file that has been edited since, if the edits are on other lines.
+
+A line that a tool has put elsewhere as it was, such as an import that was sorted, counts as the same line if there is
+only one like it.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ def without_edits(after: bytes, now: bytes, before: bytes, edits: Sequence[Edit]
             else b"".join(_ended(line, ending) for line in edit.new.splitlines(True))
         )
         back.append(Edit(start, end, new, edit.rule))
-    return splice(now, back)
+    return splice(now, sorted(back, key=lambda one: one.start))
 
 
 class _Moves:
@@ -41,8 +45,11 @@ class _Moves:
     def __init__(self, after: bytes, now: bytes) -> None:
         self._starts, self._now_starts = starts_of_lines(after), starts_of_lines(now)
         self._lines, self._now_lines = _lines(after, self._starts), _lines(now, self._now_starts)
-        bare, now_bare = ([_bare(line) for line in lines] for lines in (self._lines, self._now_lines))
-        self._blocks = difflib.SequenceMatcher(None, bare, now_bare, autojunk=False).get_matching_blocks()
+        self._bare, self._now_bare = (
+            [_bare(line) for line in lines] for lines in (self._lines, self._now_lines)
+        )
+        matcher = difflib.SequenceMatcher(None, self._bare, self._now_bare, autojunk=False)
+        self._blocks = matcher.get_matching_blocks()
 
     def find(self, start: int, end: int) -> tuple[int, int, bytes | None] | None:
         """Return where the range from *start* to *end* is now; None if its lines are not there unchanged.
@@ -50,16 +57,24 @@ class _Moves:
         Also the line end of its lines now, if it was another one before.
         """
         first, last = bisect_right(self._starts, start) - 1, bisect_right(self._starts, end) - 1
+        shift = self._shift(first, last)
+        if shift is None:
+            return None
+        line, now = self._lines[first], self._now_lines[first + shift]
+        return (
+            self._now_starts[first + shift] + start - self._starts[first],
+            self._now_starts[last + shift] + end - self._starts[last],
+            None if line == now else now[len(_bare(now)) :],
+        )
+
+    def _shift(self, first: int, last: int) -> int | None:
+        """Return by how many lines those from *first* to *last* have moved; None if they are not there together."""
         for block in self._blocks:
             if block.a <= first and last < block.a + block.size:
-                shift = block.b - block.a
-                line, now = self._lines[first], self._now_lines[first + shift]
-                return (
-                    self._now_starts[first + shift] + start - self._starts[first],
-                    self._now_starts[last + shift] + end - self._starts[last],
-                    None if line == now else now[len(_bare(now)) :],
-                )
-        return None
+                return block.b - block.a
+        line = self._bare[first]
+        is_single = first == last and self._bare.count(line) == self._now_bare.count(line) == 1
+        return self._now_bare.index(line) - first if is_single else None
 
 
 def _lines(data: bytes, starts: Sequence[int]) -> list[bytes]:

@@ -1,0 +1,41 @@
+"""Patch targets of a file: the names of an SDK, old or new, that its tests replace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from capa_codemods.read.patch_holders import Holders
+from capa_codemods.read.python_file import PythonFile
+from capa_codemods.sdks.names import Names
+from capa_codemods.strings.calls import PATCHES, certain_calls, doubt, takes
+from capa_codemods.strings.targets import Aim, is_no_target
+
+
+class PatchTarget(NamedTuple):
+    """One string that certainly gets patched.
+
+    Attributes:
+        name: The old dotted name.
+        written: The string itself.
+    """
+
+    line: int
+    name: str
+    written: str
+
+
+def patch_targets(
+    file: PythonFile, quoted: Sequence[int], names: Names, old_name: Callable[[str], str]
+) -> Iterator[PatchTarget]:
+    """Yield the patch targets of *file* among the strings at the offsets *quoted*, which are sorted.
+
+    *old_name* returns the old name for a new one, and any other name as it is.
+    """
+    holders = Holders(file.tree)
+    for use in file.strings(quoted, certain_calls(holders)):
+        if not takes(PATCHES, use) or doubt(use, holders):
+            continue
+        old = use._replace(value=old_name(use.value.replace(":", ".")))
+        if not is_no_target(old, Aim.of(old, names), names):
+            yield PatchTarget(use.line, old.value, use.value)
