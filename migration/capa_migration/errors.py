@@ -1,10 +1,12 @@
 """The errors of a migration, as one tree.
 
-MigrationError     the request cannot be carried out as it stands; nothing was done
+MigrationError     the request cannot be fulfilled; nothing was done
 ├── TargetError    the path does not exist, or holds nothing that can be migrated
 ├── DirtyTreeError the git work tree has changes that are not committed
 ├── CommitError    the planned changes cannot be committed
 └── OptionsError   an option, or [tool.capa.migrate] in pyproject.toml, is wrong
+
+OutputError        the change was made, and the output about it cannot be written
 """
 
 
@@ -26,3 +28,7 @@ class CommitError(MigrationError):
 
 class OptionsError(MigrationError):
     """An option is wrong. The message names it and the nearest valid one."""
+
+
+class OutputError(Exception):
+    """The change was made, and the output about it cannot be written. The message says how to undo the change."""

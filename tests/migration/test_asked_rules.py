@@ -75,7 +75,7 @@ def test_change_of_capa_toml_is_seen(capa, shop):
     assert 1 == capa("migrate", "check", shop, "--only", "addresses").code
 
 
-def test_file_that_a_plan_makes_is_in_the_diff_and_goes_away_with_undo(capa, shop):
+def test_file_that_a_plan_makes_is_in_the_diff_and_removed_by_undo(capa, shop):
     diff = capa("migrate", "diff", shop, "--only", "addresses").out
     applied = capa("migrate", "apply", shop, "--only", "addresses")
     made = (shop / "capa.toml").read_text()
@@ -142,7 +142,7 @@ def test_line_is_kept_with_a_comment(capa, shop):
     [
         (
             "[tool.capa.migrate.requests-timeout]\nsecond = 1",
-            "has an unknown key `second`: the rule has seconds",
+            "has an unknown key `second`: did you mean `seconds`?",
         ),
         (
             "[tool.capa.migrate.requests-timeout]\nseconds = '1'",

@@ -277,6 +277,27 @@ def test_levels_have_colours_of_their_own(level, colour):
     )
 
 
+@pytest.mark.parametrize(("option", "is_coloured"), [("--color", True), ("--no-color", False)])
+@pytest.mark.parametrize("variable", ["NO_COLOR", "FORCE_COLOR"])
+@pytest.mark.parametrize("words", [("scan",), ("migrate", "check")])
+def test_colour_option_overrides_the_environment(
+    capa, project, monkeypatch, option, is_coloured, variable, words
+):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv(variable, "1")
+
+    assert is_coloured is ("\x1b" in capa(*words, project, option).out)
+
+
+def test_file_and_state_of_a_scan_have_colours(capa, project):
+    (project / "app/cache.py").write_text("import redis\n")
+
+    assert (
+        "\x1b[1mapp/cache.py:\x1b[0m\n  1  \x1b[31mnone\x1b[0m  import of redis:"
+        in capa("scan", project, "--color").out
+    )
+
+
 def test_colour_is_for_text_alone(capa, project, monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")

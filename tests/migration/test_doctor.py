@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -53,6 +55,39 @@ def test_component_that_does_not_answer_exits_with_2_and_is_named(doctor):
     assert "Next: start the engine of each component that does not answer (state cache)" in out
 
 
+def test_a_file_of_another_program_in_the_place_of_capas_does_not_answer(doctor, tmp_path):
+    (tmp_path / ".capa").mkdir()
+    with closing(sqlite3.connect(tmp_path / ".capa" / "pubsub.db")) as connection:
+        connection.execute("CREATE TABLE message (x)")
+
+    code, out, _ = doctor()
+
+    (line,) = [line for line in out.splitlines() if line.startswith("pubsub ") and " NO " in line]
+    assert (2, True) == (code, ".capa/pubsub.db is of another program" in line)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            '[pubsub]\na = {driver = "memory", legacy = ["redis://x:6379/0"]}\nb = {driver = "memory", legacy = ["redis://x/0"]}',
+            "capa.toml: pubsub.b.legacy: redis://x:6379 already stands for pubsub 'a'",
+        ),
+        ('[requires]\nstaet = ["etag"]\n', "requires: no block 'staet'. Did you mean 'state'?"),
+        ('[requires]\nstate = ["etagg"]\n', "requires.state: no ability 'etagg'. Did you mean 'etag'?"),
+        ("[configuration.default]\n", "application.json:1: Expecting property name"),
+    ],
+    ids=["address", "block", "ability", "configuration"],
+)
+def test_an_error_that_programs_get_later_exits_with_2_and_is_printed(doctor, tmp_path, settings, message):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "application.json").write_text("{" if "configuration" in settings else "{}")
+    code, out, _ = doctor(settings=settings)
+
+    (line,) = [line for line in out.splitlines() if line.startswith("ERROR that programs get: ")]
+    assert (2, True) == (code, message in line), line
+
+
 def test_profile_can_be_chosen(doctor):
     settings = '[state.a]\ndriver = "memory"\n[profiles.local.state.a]\ndriver = "sqlite"\n'
 
@@ -80,7 +115,7 @@ def test_originals_and_their_supported_versions_are_shown(doctor):
     _, out, _ = doctor("--json")
 
     (row,) = [row for row in json.loads(out)["adapters"] if row["sdk"] == "requests"]
-    assert ("capa_requests", ">=2.32.3,<3") == (row["adapter"], row["supported"])
+    assert ("capa_requests", ">=2.25,<3") == (row["adapter"], row["supported"])
     assert row["installed"].startswith("requests 2.")
 
 
@@ -199,3 +234,94 @@ def test_an_engine_that_does_not_answer_has_no_holdings_and_no_queues(doctor):
 
     assert (2, []) == (code, found["queues"])
     assert ["limits" in row for row in found["components"] if row["block"] == "pubsub"] == [False]
+
+
+ON_REDIS = '[{section}pubsub.default]\ndriver = "redis"\nurl = "redis://:pw@127.0.0.1:1/0"\nretries = 0\n'
+
+
+def scattered(out: str) -> list[tuple[str, str]]:
+    """Return block and driver of what the JSON of the doctor says is scattered."""
+    (celery,) = [row for row in json.loads(out)["adapters"] if row["sdk"] == "celery"]
+    return [(one["block"], one["driver"]) for one in celery["scattered"]]
+
+
+@pytest.mark.parametrize(
+    ("tables", "expected"),
+    [
+        ("", [("state", ""), ("lock", "")]),
+        ("[lock.default]\n", [("state", ""), ("lock", "sqlite")]),
+        ('[lock.celery]\ndriver = "memory"\n[state.default]\n', [("state", "sqlite"), ("lock", "memory")]),
+        ('[lock.other]\ndriver = "redis"\n[state.default]\ndriver = "redis"\n', [("lock", "")]),
+        ('[state.default]\ndriver = "redis"\n[lock.default]\ndriver = "redis"\n', []),
+        ('[state.a]\ndriver = "redis"\nlegacy = ["redis://a"]\n[lock.default]\ndriver = "redis"\n', []),
+        ('[adapters.celery]\nside = "legacy"\n', []),
+    ],
+)
+def test_what_machines_share_and_each_has_its_own_is_named_and_exits_with_2(doctor, tables, expected):
+    code, out, _ = doctor("--json", settings=ON_REDIS.format(section="") + tables)
+
+    assert 2 == code
+    assert expected == scattered(out)
+
+
+def test_everything_on_each_machine_is_not_scattered(doctor):
+    code, out, _ = doctor("--json", settings='[state.default]\ndriver = "memory"\n[lock.default]\n')
+
+    assert (0, []) == (code, scattered(out))
+
+
+@pytest.mark.server("redis")
+def test_a_forgotten_lock_alone_exits_with_2_and_the_lines_that_mend_it(doctor, tmp_path, redis_url):
+    tables = "".join(
+        f'[profiles.prod.{block}.default]\ndriver = "redis"\nurl = "{redis_url}"\n'
+        for block in ("pubsub", "state")
+    )
+    code, out, _ = doctor("--profile", "prod", settings=tables)
+    lines = f'[profiles.prod.lock.default]\ndriver = "redis"\nurl = "{redis_url}"\n'
+
+    assert 2 == code
+    assert (
+        "lock 'celery' has no engine, while tasks (pubsub) are on a server. All machines must share the lock of"
+        f" beat. Add to capa.toml:\n\n{lines}"
+    ) in out
+    assert "without an engine: configuration, invocation, lock, log, secrets." in out
+    assert 0 == doctor("--profile", "prod", settings=tables + lines)[0]
+
+
+def test_the_lines_name_an_engine_where_the_server_of_the_tasks_cannot_serve(doctor):
+    settings = (
+        '[pubsub.default]\ndriver = "rabbitmq"\nurl = "amqp://127.0.0.1:1//"\nretries = 0\ndeadline_s = 2\n'
+    )
+
+    _, out, _ = doctor(settings=settings)
+
+    assert 'Add to capa.toml:\n\n[lock.default]\ndriver = "redis"  # and its url\n' in out
+
+
+@pytest.mark.parametrize(
+    ("own", "verb", "header"),
+    [
+        ("[profiles.prod.lock.default]\n", "Change in", "[profiles.prod.lock.default]"),
+        ("[profiles.prod.lock.celery]\n", "Change in", "[profiles.prod.lock.celery]"),
+        ("[profiles.prod.lock.a]\n", "Add to", "[profiles.prod.lock.celery]"),
+    ],
+)
+def test_the_lines_name_the_table_to_change_without_the_password(doctor, own, verb, header):
+    _, out, _ = doctor("--profile", "prod", settings=ON_REDIS.format(section="profiles.prod.") + own)
+
+    assert (
+        f'{verb} capa.toml:\n\n{header}\ndriver = "redis"\nurl = "redis://127.0.0.1:1/0"'
+        "  # and the login of [pubsub.default]"
+    ) in out
+    assert "pw" not in out
+
+
+def test_wrong_names_in_profiles_that_are_not_chosen_are_found(doctor):
+    settings = '[profiles.prod.pubsup.default]\ndriver = "redis"\n[profiles.dev]\nprofile = "prod"\n'
+
+    code, out, _ = doctor("--json", settings=settings)
+    misspelt, nested = json.loads(out)["problems"]
+
+    assert 2 == code
+    assert "/capa.toml: profiles.prod: unknown key 'pubsup'. Did you mean 'pubsub'?" in misspelt
+    assert "/capa.toml: profiles.dev.profile: a profile cannot choose another." in nested

@@ -73,7 +73,7 @@ def test_rule_is_printed_with_the_cases_it_leaves(capa):
 
 
 def test_an_explanation_as_data_names_its_page(capa):
-    data = json.loads(capa("explain", "celery/rate-limits", "--json").out)
+    data = json.loads(capa("explain", "celery/rate-limits", "--json").out)["explanations"][0]
 
     assert ["celery/rate-limits", "differences/celery.md#rate-limits"] == [data["id"], data["page"]]
 
@@ -87,7 +87,7 @@ def test_without_an_id_every_explanation_is_listed(capa):
 @pytest.mark.parametrize("words", ["celery", "celery/"])
 def test_the_name_of_an_sdk_lists_the_ids_below_it(capa, words):
     ran = capa("explain", words)
-    data = json.loads(capa("explain", words, "--json").out)
+    data = json.loads(capa("explain", words, "--json").out)["explanations"]
 
     ids = [one.id for one in explain.explanations() if one.id.startswith("celery/")]
     assert (0, ids) == (ran.code, [line.split()[0] for line in ran.out.splitlines()[1:]])
@@ -108,7 +108,7 @@ def test_every_line_about_a_place_ends_with_an_id_that_is_explained(capa, tmp_pa
 
     lines = capa(*command, tmp_path).out.splitlines()
 
-    about = [line for line in lines if re.match(r"(a|b)\.py:\d+(?!.*(→|: full$))", line)]
+    about = [line for line in lines if re.match(r"(?:[ab]\.py:|  )\d+(?!.*(→|: full$))", line)]
     ids = {found[1] for line in about if (found := ID_AT_THE_END.search(line))}
     assert about
     assert [] == [line for line in about if not ID_AT_THE_END.search(line)]

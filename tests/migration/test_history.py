@@ -33,7 +33,7 @@ def root(tmp_path):
 
 
 def test_a_run_adds_a_line_with_its_numbers(root):
-    remember(str(root), lambda: survey(root, full=3, none=2, moved=1), "scan", now=NOON)
+    remember(str(root), survey(root, full=3, none=2, moved=1), "scan", now=NOON)
     (entry,) = read(str(root)).entries
 
     assert Entry(NOON, "scan", {"requests": SdkProgress(full=3, partial=0, none=2, moved=1)}) == entry
@@ -42,14 +42,14 @@ def test_a_run_adds_a_line_with_its_numbers(root):
 
 def test_the_same_numbers_on_the_same_day_add_nothing(root):
     soon, later = NOON + timedelta(hours=23), NOON + timedelta(hours=24)
-    added = [remember(str(root), lambda: survey(root, full=3), "scan", now=at) for at in (NOON, soon, later)]
+    added = [remember(str(root), survey(root, full=3), "scan", now=at) for at in (NOON, soon, later)]
 
     assert [True, False, True] == added
 
 
 def test_other_numbers_add_a_line_at_once(root):
     first, second = survey(root, full=3), survey(root, full=2, moved=1)
-    added = [remember(str(root), lambda: first, "scan"), remember(str(root), lambda: second, "apply")]
+    added = [remember(str(root), first, "scan"), remember(str(root), second, "report")]
 
     assert [True, True] == added
 
@@ -57,16 +57,16 @@ def test_other_numbers_add_a_line_at_once(root):
 def test_a_part_of_a_tree_adds_nothing(root):
     (root / "app").mkdir()
 
-    assert not remember(str(root / "app"), lambda: survey(root, full=1), "scan")
+    assert not remember(str(root / "app"), survey(root, full=1), "scan")
     assert () == read(str(root)).entries
 
 
 def test_a_run_that_leaves_files_out_adds_nothing(root):
-    assert not remember(str(root), lambda: survey(root, full=1), "scan", exclude=["vendor"])
+    assert not remember(str(root), survey(root, full=1), "scan", exclude=["vendor"])
 
 
 def test_a_tree_without_an_sdk_is_left_alone(root):
-    assert not remember(str(root), lambda: survey(root), "scan")
+    assert not remember(str(root), survey(root), "scan")
     assert not (root / ".capa").exists()
 
 
@@ -86,10 +86,10 @@ def test_a_tree_without_an_sdk_is_left_alone(root):
     ],
 )
 def test_a_damaged_line_is_skipped_and_named(root, line):
-    remember(str(root), lambda: survey(root, full=1), "scan", now=NOON)
+    remember(str(root), survey(root, full=1), "scan", now=NOON)
     with (root / ".capa/history").open("ab") as file:
         file.write(line)  # without an end, as a kill leaves it
-    remember(str(root), lambda: survey(root, full=2), "scan", now=NOON)
+    remember(str(root), survey(root, full=2), "scan", now=NOON)
     found = read(str(root))
 
     assert [1, 2] == [entry.movable for entry in found.entries]
@@ -101,7 +101,7 @@ def test_a_history_that_leads_elsewhere_is_not_followed(root):
     (root / "precious").write_text("kept\n")
     (root / ".capa/history").symlink_to(root / "precious")
 
-    assert not remember(str(root), lambda: survey(root, full=1), "scan")
+    assert not remember(str(root), survey(root, full=1), "scan")
     assert "kept\n" == (root / "precious").read_text()
     assert () == read(str(root)).entries
 
@@ -109,7 +109,7 @@ def test_a_history_that_leads_elsewhere_is_not_followed(root):
 def test_two_runs_at_once_add_one_line(root):
     code = (
         "import sys; sys.path.insert(0, sys.argv[2]); from test_history import *\n"
-        "[remember(sys.argv[1], lambda: survey(sys.argv[1], full=number // 10), 'scan') for number in range(200)]"
+        "[remember(sys.argv[1], survey(sys.argv[1], full=number // 10), 'scan') for number in range(200)]"
     )
     words = [sys.executable, "-c", code, str(root), str(Path(__file__).parent)]
     runs = [subprocess.Popen(words) for _ in range(2)]
@@ -129,9 +129,16 @@ def test_git_does_not_see_it(capa, project, git):
     assert "" == git("status", "--porcelain")
 
 
-def test_each_run_over_a_whole_tree_adds_a_line(capa, project):
+def test_each_scan_of_a_whole_tree_adds_a_line_and_a_rewrite_adds_none(capa, project):
     for words in (["scan"], ["migrate", "apply"], ["report"]):
         capa(*words, project)
     lines = [(entry.by, entry.movable, entry.moved) for entry in read(str(project)).entries]
 
-    assert [("scan", 5, 0), ("apply", 0, 5)] == lines  # the report found what the rewrite had left
+    assert [("scan", 6, 0), ("report", 0, 6)] == lines
+
+
+def test_apply_reads_no_file_for_the_history_after_its_summary(capa, project, monkeypatch):
+    capa("scan", project)
+    monkeypatch.setattr("capa_migration.cli.changes._survey", lambda _: pytest.fail("the tree was counted"))
+
+    assert 0 == capa("migrate", "apply", project).code

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capa_migration.rewrite.scan.import_index import ImportIndex
+from capa_migration.rewrite.scan.import_index import ImportIndex, import_texts, named_imports
 
 MODULE = "app/tasks.py"
 
@@ -56,10 +56,28 @@ def test_importer_of_another_name_is_not_found(source):
 
 def test_importer_by_a_dot_or_by_the_package_name_is_found():
     index = ImportIndex()
-    index.note("app/b.py", b"from . import queue")
-    index.note("c.py", b"from app import queue")
+    index.note("app/b.py", named_imports(import_texts(b"from . import queue")))
+    index.note("c.py", named_imports(import_texts(b"from app import queue")))
 
     assert {"app/b.py", "c.py"} == index.of("app/__init__.py", ["queue"])
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["from app.tasks import x", "from app import tasks", "import app.tasks as t", "from .tasks import *"],
+)
+def test_module_that_a_file_imports_may_be_imported(source):
+    index = ImportIndex()
+    index.note("b.py", named_imports(import_texts(source.encode())))
+
+    assert index.may_be_imported(MODULE)
+
+
+def test_module_that_no_file_names_is_not_imported():
+    index = ImportIndex()
+    index.note("b.py", named_imports(import_texts(b"from app.other import queue\nimport app\n")))
+
+    assert not index.may_be_imported(MODULE)
 
 
 PIECES = st.sampled_from(
@@ -102,5 +120,5 @@ def test_objects_are_followed_through_files_that_name_no_sdk(capa, tmp_path):
 
 def _importers(source: str) -> set[str]:
     index = ImportIndex()
-    index.note("b.py", source.encode())
+    index.note("b.py", named_imports(import_texts(source.encode())))
     return index.of(MODULE, ["queue"])

@@ -91,7 +91,7 @@ def test_undo_reverts_the_chosen_files(answering, capa, project):
     assert "1 file restored.\n" == capa("migrate", "undo", project).out
 
 
-def test_file_edited_while_the_question_stands_is_left(answering, project):
+def test_file_edited_while_the_question_is_open_is_left(answering, project):
     class Editing(Keyboard):
         def readline(self, *size: int) -> str:
             (project / "app/api.py").write_text("import requests, os\n")

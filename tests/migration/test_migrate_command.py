@@ -208,7 +208,8 @@ def test_json_holds_changes_failures_and_findings(capa, project):
     data = json.loads(ran.out)
 
     assert (2, 2) == (ran.code, data["exit"])
-    assert {"seen": 7, "changed": 3, "proven": 3, "failed": 1} == data["files"]
+    expected = {"seen": 7, "changed": 3, "proven": 3, "failed": 1, "passed_over": {"kind": 1}}
+    assert expected == data["files"]
     assert ["app/api.py", "app/tasks.py", "tests/test_api.py"] == [
         change["path"] for change in data["changes"]
     ]
@@ -344,7 +345,7 @@ def test_programs_of_the_repository_are_not_run(capa, project, git, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["migrate", "check", "/no/such/place"], "/no/such/place: there is no such file or folder"),
+        (["migrate", "check", "/no/such/place"], "/no/such/place: the file or folder does not exist"),
         (["migrate", "check", ".", "--only", "import"], "there is no rule `import`"),
         (["migrate", "check", ".", "--only", "imports", "--skip", "imports"], "no rule is left to run"),
         (["migrate", "check", ".", "--exclude", "ap"], "--exclude ap: no such file or folder in "),
@@ -395,6 +396,8 @@ def test_wrong_settings_are_named(capa, project, table, message):
         ('[tool.capa.migrate]\nexcluded = ["x"]\n', 2),
         ('skip = 1\n[tool.capa.migrate]\n\nskip = "strings"\n', 4),
         ("[tool.capa]\nmigrate = 1\n", 2),
+        ("[tool.capa]\nmigrat = 1\n", 2),
+        ('[tool.capa.migrat]\nexclude = ["x"]\n', 1),
         ('[tool.capa.migrate]\nskip = [\n  "strings",\n  "nosuch",\n]\n', 4),
         ('[tool.capa.migrate]\nexclude = [\n  "gen*"]\n', 3),
         ("[tool.capa.migrate]\nskip = []\n[tool.capa.migrate.imports]\nx = 1\n", 4),
@@ -417,6 +420,15 @@ def test_pattern_in_exclude_is_refused(capa, project, name):
         f"exclude accepts folders and files, and `{name}` is a pattern: name the folder, or each file"
         in ran.err
     )
+
+
+def test_absent_path_in_exclude_is_a_note(capa, tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.capa.migrate]\nexclude = ["nope"]\n')
+    first, again = (capa("migrate", "check", tmp_path, "--notes") for _ in range(2))
+
+    assert first == again
+    assert 0 == first.code
+    assert f"pyproject.toml:2: note: exclude names `nope`, which does not exist in {tmp_path}." in first.out
 
 
 def test_folder_that_is_called_like_a_pattern_is_excluded(capa, project):
@@ -460,7 +472,7 @@ def test_output_to_a_closed_pipe_ends_quietly(capa_process, project):
 
     assert b"" == process.stderr.read()
     process.stderr.close()
-    assert 2 == process.wait()
+    assert 141 == process.wait()
 
 
 def test_no_colour_and_no_progress_without_a_terminal(capa, project):

@@ -48,10 +48,16 @@ def page(capa, project):
 def test_the_numbers_add_up(page):
     numbers = report_of(page())["numbers"]
 
-    assert {"sites": 5, "movable": 5, "moved": 0, "staying": 0, "files": 2} == {
+    assert {"sites": 6, "movable": 6, "moved": 0, "staying": 0, "files": 3} == {
         key: numbers[key] for key in ("sites", "movable", "moved", "staying", "files")
     }
     assert (3, 3, 0, 0) == tuple(numbers[key] for key in ("proven", "ready", "written", "failed"))
+
+
+def test_the_page_is_for_its_user_alone(page, project):
+    page()
+
+    assert 0o600 == (project / ".capa/report.html").stat().st_mode & 0o777
 
 
 def test_line_of_an_sdk_counts_moved_call_sites_too(page, capa, project):
@@ -61,8 +67,23 @@ def test_line_of_an_sdk_counts_moved_call_sites_too(page, capa, project):
     before = requests()
     capa("migrate", "apply", project)
 
-    assert (1, 1, 2, 3, 0) == tuple(before[key] for key in ("files", "imports", "calls", "full", "moved"))
-    assert {**before, "full": 0, "moved": 3} == requests()
+    assert (2, 1, 3, 4, 0) == tuple(before[key] for key in ("files", "imports", "calls", "full", "moved"))
+    assert {**before, "full": 0, "moved": 4} == requests()
+
+
+def test_call_that_is_not_served_counts_as_such_after_it_has_moved(page, capa, project):
+    (project / "app/vendored.py").write_text("import requests\n\nrequests.packages.urllib3\n")
+    before = report_of(page())
+    capa("migrate", "apply", project)
+    after = report_of(page())
+
+    assert [(1, 0), (1, 7)] == [
+        (one["numbers"]["staying"], one["numbers"]["moved"]) for one in (before, after)
+    ]
+    assert [1, 1] == [
+        next(line["none"] for line in one["sdks"] if line["sdk"] == "requests") for one in (before, after)
+    ]
+    assert 1 == after["history"][-1]["staying"]
 
 
 def test_applied_changes_stay_on_the_page(page, capa, project):
@@ -236,7 +257,7 @@ def test_command_prints_the_path_of_the_page(capa, project):
     )
 
 
-def test_the_page_goes_where_it_is_wanted(capa, project, tmp_path):
+def test_the_page_is_written_to_the_given_file(capa, project, tmp_path):
     capa("report", project, "--output", tmp_path / "page.html")
 
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")

@@ -20,9 +20,11 @@ def test_a_section_is_quoted_with_its_kinds_of_blocks():
     (addresses,) = _explained("docs/differences/celery.md#addresses")
 
     assert "Celery: Addresses" == addresses["title"]
-    assert ["text", "code", "text", "list", "text", "code"] == [one["kind"] for one in addresses["blocks"]]
+    assert ["text", "code", "text", "text", "list", "text", "code"] == [
+        one["kind"] for one in addresses["blocks"]
+    ]
     assert addresses["blocks"][1]["text"].startswith("[pubsub.celery]\ndriver = ")
-    assert 3 == len(addresses["blocks"][3]["items"])
+    assert 3 == len(addresses["blocks"][4]["items"])
 
 
 def test_a_section_ends_before_the_next():

@@ -172,9 +172,9 @@ def test_dead_letters_are_shown_and_go_back(queue, pubsub):
 def test_messages_are_replayed_up_to_the_limit(queue, pubsub):
     kill(pubsub, "orders", b"1", b"2", b"3")
 
-    assert {"topic": "orders", "replayed": 2, "held": 0} == json.loads(
-        queue("replay", "orders", "--most", "2", "--json")[1]
-    )
+    moved = json.loads(queue("replay", "orders", "--most", "2", "--json")[1])
+
+    assert ("orders", 2, 0) == (moved["topic"], moved["replayed"], moved["held"])
     assert 1 == pubsub.depth("orders.dead")
 
 
@@ -190,7 +190,8 @@ def test_purge_removes_only_the_named_messages(queue, pubsub):
     assert (0, "1 message removed from orders.dead\n", "") == dead
     assert (0, "2 messages removed from orders\n", "") == group
     assert (2, 0) == (left, pubsub.depth("orders"))
-    assert {"topic": "orders", "group": None, "removed": 2} == json.loads(whole[1])
+    removed = json.loads(whole[1])
+    assert ("orders", None, 2) == (removed["topic"], removed["group"], removed["removed"])
 
 
 def test_other_groups_do_not_hide_dead_letters(queue, pubsub):
@@ -218,6 +219,8 @@ def test_letters_that_another_replay_holds_are_reported(queue, pubsub):
 @pytest.mark.parametrize(
     "words",
     [
+        ["list", "nope"],
+        ["list", "orders", "nope"],
         ["peek", "nope"],
         ["peek", "nope", "--dead"],
         ["replay", "nope"],
@@ -243,6 +246,20 @@ def test_an_unknown_group_is_named_with_those_that_exist(queue, pubsub, words):
 
     assert (3, "capa queue: no group nonexist on topic orders; there are g, other\n") == (code, err)
     assert ["g", "other"] == [group.name for group in pubsub.inspect("orders").groups]
+
+
+def test_without_a_group_peek_takes_the_only_one_and_asks_for_one_of_several(queue, pubsub):
+    pubsub.consumer("orders", "celery", raw=True).close()
+    pubsub.publish("orders", b"x", raw=True)
+    _, out, _ = queue("peek", "orders", "--json")
+    pubsub.consumer("orders", "other", raw=True).close()
+    code, _, err = queue("peek", "orders")
+
+    assert ("celery", 1) == (json.loads(out)["group"], len(json.loads(out)["messages"]))
+    assert (
+        3,
+        "capa queue: topic orders has several groups: choose with --group: celery, other\n",
+    ) == (code, err)
 
 
 def test_a_topic_that_was_emptied_is_known(queue, pubsub):

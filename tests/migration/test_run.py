@@ -1,4 +1,4 @@
-"""`capa run`: an unmodified application, its imports redirected, in whatever way it starts Python."""
+"""`capa run`: an unmodified application, its imports redirected, however it starts Python."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.timeout(120)
 
 CAPA = [sys.executable, "-c", "import sys; from capa_migration.cli import main; sys.exit(main())", "run"]
 SAY = "import requests\nprint(requests.__name__)\n"
@@ -147,7 +149,7 @@ def test_nothing_is_written(trial, application):
         (["--", "python", "-uE", "app.py"], "`-uE` makes Python ignore"),
         (
             ["--root", "/no/such/place", "--", "python", "app.py"],
-            "/no/such/place: there is no such file or folder",
+            "/no/such/place: the file or folder does not exist",
         ),
     ],
 )

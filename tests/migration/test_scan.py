@@ -82,7 +82,7 @@ def test_table_counts_by_sdk(capa, project):
 
     assert 0 == ran.code
     assert "SDK       files  imports  calls and uses  full  partial  none  moved\n" in ran.out
-    assert "requests      1        1               2     3        0     0      0\n" in ran.out
+    assert "requests      2        1               3     4        0     0      0\n" in ran.out
     assert "celery        1        1               1     2        0     0      0\n" in ran.out
     assert f"Next: `capa migrate diff {project}`" in ran.out
 
@@ -91,14 +91,15 @@ def test_unserved_call_is_listed_with_its_place(capa, project):
     (project / "app/cache.py").write_text("import redis\n\nredis.Redis(host='x', port=1)\n")
 
     assert (
-        "app/cache.py:3: redis.Redis(host=, port=): none: there is no capa_redis yet [unserved]\n"
-        in capa("scan", project).out
-    )
+        "\napp/cache.py:\n"
+        "  1  none  import of redis: there is no capa_redis yet [unserved]\n"
+        "  3  none  redis.Redis(host=, port=): there is no capa_redis yet [unserved]\n"
+    ) in capa("scan", project).out
 
 
 def test_every_place_is_listed_on_request(capa, project):
-    assert "app/api.py:5: requests.get(*): full\n" in capa("scan", project, "--all").out
-    assert "app/api.py:5:" not in capa("scan", project).out
+    assert "  5  full  requests.get(*)\n" in capa("scan", project, "--all").out
+    assert "app/api.py:" not in capa("scan", project).out
 
 
 def test_file_that_cannot_be_read_is_listed(capa, project):
@@ -107,8 +108,20 @@ def test_file_that_cannot_be_read_is_listed(capa, project):
     ran = capa("scan", project)
 
     assert 2 == ran.code
-    assert "app/old.py:2: failed: not Python" in ran.out
+    assert "\napp/old.py:\n  2  failed  not Python" in ran.out
+    assert "; 1 file could not be read in full." in ran.out
     assert "it looks like Python 2" in ran.out
+
+
+def test_syntax_that_no_one_knows_yet_is_not_passed_over(capa, tmp_path):
+    (tmp_path / "a.py").write_text("eager import requests\n")
+
+    ran = capa("scan", tmp_path)
+    checked = capa("migrate", "check", tmp_path)
+
+    assert (2, 2) == (ran.code, checked.code)
+    assert ran.out.startswith("a.py:\n  1  failed  not Python")
+    assert "a.py:1: failed: not Python" in checked.out
 
 
 def test_file_that_is_newer_than_this_python_is_counted(capa, tmp_path):
@@ -117,6 +130,9 @@ def test_file_that_is_newer_than_this_python_is_counted(capa, tmp_path):
         "import requests\ntype S = requests.Session\nsession = requests.Session()\n"
     )
     (tmp_path / "c.py").write_text("from b import session\nsession.put(u)\n")
+    (tmp_path / "d.py").write_text(
+        "lazy import requests\ntry:\n    requests.put(u)\nexcept A, B:\n    pass\n"
+    )
 
     data = json.loads(capa("scan", tmp_path, "--json").out)
 
@@ -125,6 +141,7 @@ def test_file_that_is_newer_than_this_python_is_counted(capa, tmp_path):
         ("a.py", 3, "requests.get"),
         ("b.py", 3, "requests.Session"),
         ("c.py", 2, "requests.Session().put"),
+        ("d.py", 3, "requests.put"),
     ] == [(site["path"], site["line"], site["name"]) for site in data["sites"] if site["kind"] == "call"]
 
 

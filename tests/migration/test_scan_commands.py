@@ -12,7 +12,8 @@ def test_scan_shows_the_commands(capa, project):
     data = json.loads(capa("scan", project, "--json").out)
 
     assert (
-        "Procfile:1: celery -A app worker -l info: starts the migrated application as it is [commands]\n"
+        "\nProcfile:\n"
+        "  1  full  celery -A app worker -l info: starts the migrated application as it is [commands]\n"
         in ran.out
     )
     assert [("Procfile", 1, "worker", "app")] == [

@@ -54,7 +54,7 @@ def test_calls_are_followed_from_cell_to_cell(scan):
     ] == found["sites"]
 
 
-def test_cell_of_one_string_stands_on_one_line(scan):
+def test_cell_of_one_string_is_on_one_line(scan):
     found = scan("import redis\nredis.Redis()\n")
 
     assert [r'"source": "import redis\nredis.Redis()\n"'] * 2 == [place for *_, place in found["sites"]]

@@ -45,6 +45,14 @@ def followed(shapes):
         "@other\ndef make() -> requests.Session: ...\nmake().get(1)\n",
         "def make() -> requests.Session: ...\nmake.get(1)\n",
         "def f(all: list[requests.Session]):\n    all.append(1)\n",
+        "def make():\n    if x:\n        return other()\n    return requests.Session()\nmake().get(1)\n",
+        "def make():\n    return make().again()\nmake().get(1)\n",
+        "def make() -> Other:\n    return requests.Session()\nmake().get(1)\n",
+        "@other\ndef make():\n    return requests.Session()\nmake().get(1)\n",
+        "def make():\n    def inner():\n        return requests.Session()\n    return 1\nmake().get(1)\n",
+        "class A:\n    def s(self):\n        return requests.Session()\n    def go(self):\n        self.s.get(1)\n",
+        "class A:\n    def s(self):\n        return requests.Session()\nclass B(A):\n    def s(self): ...\nB().s().get(1)\n",
+        "class M(requests.Session): ...\nclass A(M, Other):\n    def go(self):\n        self.get(1)\n",
     ],
 )  # fmt: skip
 def test_ambiguous_object_is_not_followed(followed, source):
@@ -74,6 +82,25 @@ def test_ambiguous_object_is_not_followed(followed, source):
         ("def make() -> requests.Session: ...\nmake().put()\n", ["requests.Session().put()"]),
         ("@lru_cache(maxsize=1)\ndef make() -> 'requests.Session': ...\nmake().put()\n", ["requests.Session().put()"]),
         ("async def make() -> requests.Session: ...\nasync def f():\n    (await make()).put()\n", ["requests.Session().put()"]),
+        ("def make():\n    s = requests.Session()\n    return s\nmake().put()\n", ["requests.Session().put()"]),
+        (("def make():\n    if x:\n        return None\n    return make_other()\ndef make_other():\n    return requests.Session()\n"
+         "make_other().put()\n"), ["requests.Session().put()"]),
+        ("async def make():\n    return requests.Session()\nasync def f():\n    (await make()).put()\n", ["requests.Session().put()"]),
+        ("class A:\n    def go(self):\n        self.s().put()\n    def s(self):\n        s = requests.Session()\n        return s\n",
+         ["requests.Session().put()"]),
+        (("class A:\n    def go(self):\n        self.s.put()\n    @property\n    def s(self):\n        return self._s()\n"
+         "    @cache\n    def _s(self):\n        if self.x is None:\n            self.x = requests.Session()\n        return self.x\n"),
+         ["requests.Session().put()"]),
+        ("class A:\n    @functools.cached_property\n    def s(self):\n        return requests.Session()\nA().s.put()\n",
+         ["requests.Session().put()"]),
+        (("class A:\n    def go(self):\n        return self.s.request(1)\n    def one(self):\n        self.r = self.go()\n"
+         "    def two(self):\n        self.r.json()\n    s = requests.Session()\n"),
+         ["requests.Session().request(*)", "requests.Session().request().json()"]),
+        (("class A:\n    @contextmanager\n    def s(self):\n        with requests.Session() as s:\n            yield s\n"
+         "    def go(self):\n        with self.s() as s:\n            s.put()\n"), ["requests.Session().put()"]),
+        (("class M:\n    @property\n    def s(self):\n        return requests.Session()\n"
+         "class A(Other, M):\n    def go(self):\n        self.s.put()\n"), ["requests.Session().put()"]),
+        ("class M:\n    s = requests.Session()\nclass N(M, Other): ...\nclass A(Other, N): ...\nA.s.put()\n", ["requests.Session().put()"]),
         ("app.conf.timezone = 'UTC'\n", ["celery.Celery().conf.timezone()"]),
         ("s = requests.Session()\ns.verify = False\n", ["requests.Session().verify()"]),
     ],
@@ -105,6 +132,14 @@ class Client:
         self.s = session
 class Api(requests.Session):
     def get(self): ...
+def made():
+    return session
+class Mixin:
+    @property
+    def own(self):
+        return Client().s
+    def load(self):
+        return self.own.get("x")
 """
 
 
@@ -124,6 +159,15 @@ class Api(requests.Session):
             ["put"],
         ),
         ("from proj.http import Api\nApi().put()\n", ["put"]),
+        ("from proj.http import made\nmade().put()\n", ["put"]),
+        (
+            "from proj.http import Mixin\nclass A(Other, Mixin):\n    def go(self):\n        self.own.put()\n",
+            ["put"],
+        ),
+        (
+            "from proj.http import Mixin\nclass A(Mixin):\n    def go(self):\n        r = self.load()\n        r.json()\n",
+            ["get().json"],
+        ),
         ("from proj.http import Api\nclass B(Api):\n    def go(self):\n        self.put()\n", ["put"]),
     ],
 )

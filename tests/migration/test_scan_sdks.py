@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 
 import pytest
+
+from capa_codemods.api import Names
+from capa_migration.rewrite.scan.judge import Judge
+from capa_migration.rewrite.scan.survey import known_maps
 
 MANIFEST_CLIENTS = {
     "apollo_python": "apollo-python",
@@ -75,6 +80,18 @@ def test_kombu_and_billiard_belong_to_celery(sites):
     assert "kombu connects to its broker directly" in found[0][3]
 
 
+@pytest.mark.parametrize("module", ["kombu", "kombu.common", "kombu.messaging"])
+def test_name_of_kombu_is_served_as_the_module_is_that_defines_it(module):
+    judge = Judge(Names(known_maps()))
+    names = importlib.import_module(module).__all__
+    defined = {name: getattr(importlib.import_module(module), name) for name in names if name[:2] != "__"}
+    places = {name: f"{one.__module__}.{name}" for name, one in defined.items() if hasattr(one, "__module__")}
+
+    assert "kombu.utils.uuid.uuid" in places.values() or module == "kombu.messaging"
+    for name, place in places.items():
+        assert judge.of(place, (), ()).support == judge.of(f"{module}.{name}", (), ()).support, name
+
+
 @pytest.mark.parametrize(("module", "distribution"), MANIFEST_CLIENTS.items())
 def test_apollo_client_counts_only_with_a_manifest_that_names_it(sites, module, distribution):
     source = f"import {module}\nclient = {module}.Client()\n"
@@ -94,8 +111,6 @@ def test_apollo_client_counts_only_with_its_own_distribution(sites):
 
 
 def test_maps_for_the_scan_claim_each_root_once():
-    from capa_migration.rewrite.scan.survey import known_maps
-
     roots = [root for one in known_maps() for root in one.roots]
 
     assert sorted(set(roots)) == sorted(roots)
@@ -109,6 +124,6 @@ def test_reason_that_holds_for_many_places_is_not_repeated_for_each(capa, tmp_pa
 
     out = capa("scan", tmp_path).out
 
-    assert 10 == out.count(": none: there is no capa_redis yet [unserved]\n")
+    assert 10 == out.count(": there is no capa_redis yet [unserved]\n")
     assert "… and 11 more places of redis: none: there is no capa_redis yet (--all lists them)\n" in out
-    assert 21 == capa("scan", tmp_path, "--all").out.count(": none: there is no capa_redis yet [unserved]\n")
+    assert 21 == capa("scan", tmp_path, "--all").out.count(": there is no capa_redis yet [unserved]\n")

@@ -29,7 +29,7 @@ def remembered(tmp_path):
         first = SettledFiles(str(tmp_path / "settled"), "options")
         for name in names:
             first.add(name, stamp(str(tmp_path / name)))
-        first.save([], [".py"], "", [])
+        first.save([], [".py"], "")
         between()
         return set(SettledFiles.open(str(tmp_path / "settled"), "options").not_clean(str(tmp_path), names))
 
@@ -85,5 +85,5 @@ def test_other_options_remember_nothing(file, tmp_path, remembered):
     )
 
 
-def test_a_file_that_is_gone_is_nothing_to_look_at(file, remembered):
+def test_a_missing_file_is_not_examined(file, remembered):
     assert set() == remembered("a.py", between=file.unlink)

@@ -5,12 +5,14 @@ argparse and one module for each sub-command, loaded when named: docs/decisions/
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TextIO
 
-CLEAN, WOULD_CHANGE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 3, 130
+CLEAN, WOULD_CHANGE, FAILED, USAGE, INTERRUPTED, READER_GONE = 0, 1, 2, 3, 130, 141
 """Exit codes; docs/reference/exit-codes.md."""
 
 COMMANDS = {
@@ -19,11 +21,19 @@ COMMANDS = {
     "migrate": "check, show, apply or undo the rewrite of a project",
     "run": "run an unmodified application on Capa, as a trial",
     "doctor": "show the component behind each block, and whether it answers",
+    "config": "bring configuration from an Apollo server into files",
     "queue": "inspect topics: list, peek, replay dead letters, purge",
     "explain": "print the reason behind the ID of a message",
     "completion": "print a completion script for a shell",
 }
 """The commands: each is a module of this folder with `parser()`, and `run(words)` that returns an exit code."""
+
+_STATES = {
+    "scan": "; nothing was changed",
+    "report": "; nothing was changed",
+    "migrate": "; no file is half written, and the next run that writes undoes the unfinished rewrite",
+}
+"""The state that an interrupted command leaves."""
 
 _HELP = """\
 usage: capa COMMAND ...
@@ -49,16 +59,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    return _run_guarded(words)
+
+
+def _carry_out(words: list[str]) -> int:
     if words and words[0] in COMMANDS:
-        return _run_guarded(words[0], words[1:])
+        return _run(words[0], words[1:])
     if words[:1] in (["--version"], ["-V"]):
         return _print_version()
+    if words and words[0] not in {"-h", "--help"} and (hint := _nearest(words[0])):
+        print(f"capa: there is no command `{words[0]}`: {hint} `capa --help` lists all", file=sys.stderr)
+        return USAGE
     shown = _HELP.format(commands="\n".join(f"  {name:<11} {summary}" for name, summary in COMMANDS.items()))
     if not words or words[0] in {"-h", "--help"}:
         print(shown)
         return CLEAN if words else USAGE
     print(f"capa: there is no command `{words[0]}`\n\n{shown}", file=sys.stderr)
     return USAGE
+
+
+def _run(command: str, words: list[str]) -> int:
+    try:
+        return int(import_module(f"capa_migration.cli.{command}").run(words))
+    except SystemExit:  # argparse has printed help or a usage error: errors of the streams must be met here
+        sys.stdout.flush()
+        _drop_unwritten(sys.stderr)
+        raise
+
+
+def _nearest(word: str) -> str:
+    """Return the question for the command or option that is most like *word*; empty if none is like it."""
+    from capa_codemods.api import did_you_mean
+
+    return did_you_mean(word, [*COMMANDS, "--help", "--version"], otherwise="")
 
 
 def _has_streams() -> bool:
@@ -75,30 +108,44 @@ def _has_streams() -> bool:
     return True
 
 
-def _run_guarded(command: str, words: list[str]) -> int:
+def _run_guarded(words: list[str]) -> int:
     from capa_codemods.api import BusyError, CodemodError
-    from capa_migration.errors import MigrationError
+    from capa_migration.errors import MigrationError, OutputError
 
+    command = words[0] if words and words[0] in COMMANDS else ""
     try:
-        code = import_module(f"capa_migration.cli.{command}").run(words)
+        code = _carry_out(words)
         sys.stdout.flush()
     except BrokenPipeError:  # `capa scan | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        code, said = READER_GONE, ""
+    except OutputError as error:
+        code = READER_GONE if isinstance(error.__cause__, BrokenPipeError) else FAILED
+        said = str(error)
     except KeyboardInterrupt:
-        print(
-            f"capa {command}: interrupted; no file is half written, "
-            f"and the next run that writes undoes the unfinished rewrite",
-            file=sys.stderr,
-        )
-        return INTERRUPTED
+        code, said = INTERRUPTED, f"interrupted{_STATES.get(command, '')}"
     except (MigrationError, BusyError) as error:
-        print(f"capa {command}: {error}", file=sys.stderr)
-        return USAGE
+        code, said = USAGE, str(error)
     except (CodemodError, OSError) as error:
-        print(f"capa {command}: {_message(error)}", file=sys.stderr)
-        return FAILED
-    return int(code)
+        code, said = FAILED, _message(error)
+    else:
+        return code
+    _end_output(f"{f'capa {command}'.rstrip()}: {said}" if said else "")
+    return code
+
+
+def _end_output(message: str) -> None:
+    """Print *message* on standard error, and drop what neither stream can take: Python would exit with 120 over it."""
+    with contextlib.suppress(OSError):  # standard error is full or closed too: the exit code says it
+        sys.stderr.write(f"{message}\n" if message else "")
+    for stream in (sys.stdout, sys.stderr):
+        _drop_unwritten(stream)
+
+
+def _drop_unwritten(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _message(error: Exception) -> str:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
 
+from capa_codemods.api import did_you_mean
 from capa_migration.cli import USAGE
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,6 +23,33 @@ class Parser(argparse.ArgumentParser):
         # A shortened option would change its meaning when a longer one with the same beginning is added.
         fixed = {"allow_abbrev": False, "formatter_class": _Layout}
         super().__init__(**{**options, **fixed})  # type: ignore[arg-type]
+
+    def parse_known_args(  # type: ignore[override]  # with neither argument the result has another type
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse *args* and refuse those that are not known, naming the option that was probably meant."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            hints = (
+                did_you_mean(word.partition("=")[0], self._option_string_actions, "") for word in unknown
+            )
+            self.error(": ".join([f"unrecognized arguments: {' '.join(unknown)}", *filter(None, hints)]))
+        return parsed, unknown
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            if hint := did_you_mean(str(value), map(str, action.choices or ()), ""):
+                error.message += f": {hint}"
+            raise
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        # argparse passes over every error here. Help that cannot be printed is one; a usage error has its exit code.
+        if file is not None and file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
 
     def error(self, message: str) -> NoReturn:
         """Print *message* and the command for help, and exit with 3."""

@@ -1,4 +1,4 @@
-"""`capa migrate check|diff|apply`: plan a rewrite, show it or carry it out."""
+"""`capa migrate check|diff|apply`: plan a rewrite, show it or apply it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED, WOULD_CHANGE
-from capa_migration.cli.output import print_lines, require_output_folder, shell_words, show
+from capa_migration.cli.output import output_of, print_lines, require_output_folder, shell_words, show
 from capa_migration.errors import OptionsError
 from capa_migration.rewrite.plan import Plan, make
 from capa_migration.rewrite.target import Options
@@ -55,22 +55,32 @@ def apply(arguments: argparse.Namespace) -> int:
         choose = interactive.choose
     done = _commit(arguments, choose) if arguments.commit else _write(arguments, choose)
     report = _report("apply", arguments, done.plan, done)
-    code = show(report, arguments)
-    if done.result and done.result.written:
-        from capa_migration.rewrite.history import remember
+    with output_of(_change(done, arguments)):
+        return show(report, arguments)
 
-        sys.stdout.flush()  # counting for the history can take longer than the rewrite did
-        remember(arguments.paths, lambda: report.survey, "apply", exclude=arguments.exclude)
-    return code
+
+def _change(done: RunResult, arguments: argparse.Namespace) -> str:
+    """Return the change of a run with the way to undo it; empty if nothing was written."""
+    if not done.written:
+        return ""
+    from capa_migration.rewrite.report import count
+
+    undo = f"`capa migrate undo {shell_words(arguments.paths)}` undoes it"
+    if done.commits:
+        undo = f"made {count(len(done.commits), 'commit')}, which `git revert` undoes"
+    return f"{count(len(done.written), 'file')} rewritten; {undo}"
 
 
 def _lines_beside_patch(plan: Plan, *, notes: bool) -> Iterator[str]:
-    """Yield the lines that a patch cannot hold: failures, findings and the counts."""
+    """Yield the lines that a patch cannot hold: failures, findings and the counts, also of what was not looked at."""
+    from capa_migration.rewrite.passed_over import line_of
     from capa_migration.rewrite.report import lines, summary
 
     left = [outcome._replace(changes=()) for outcome in plan.outcomes]
     yield from lines(Plan(plan.root, 0, left), notes=notes)
     yield f"{summary(plan, 'would change', notes=notes)}."
+    if line := line_of(plan.passed_over, notes=notes):
+        yield f"{line}."
 
 
 def _write(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None) -> RunResult:
@@ -114,17 +124,23 @@ def _report(
 ) -> Report:
     from capa_migration.rewrite.report import Report
 
-    failed = plan.failures or (done is not None and done.troubles)
-    would_change = done is None and plan.of("changed")
     return Report(
         command,
         shell_words(arguments.paths),
-        FAILED if failed else WOULD_CHANGE if would_change else CLEAN,
+        _exit_code(plan, done, is_strict=arguments.strict),
         plan=lambda: plan,
         survey=lambda: _survey(arguments),
         everything=arguments.notes,
         done=done,
     )
+
+
+def _exit_code(plan: Plan, done: RunResult | None, *, is_strict: bool) -> int:
+    if plan.failures or (done is not None and done.troubles) or (is_strict and plan.has_warnings()):
+        return FAILED
+    if done is None and (plan.of("changed") or plan.has_warnings(blocking=True)):
+        return WOULD_CHANGE
+    return CLEAN
 
 
 def _survey(arguments: argparse.Namespace) -> Survey:
@@ -146,6 +162,8 @@ def _options(arguments: argparse.Namespace) -> Options:
         skip=_split(arguments.skip),
         exclude=tuple(arguments.exclude),
         asked=_split(arguments.asked),
+        sdks=_split(arguments.sdk),
+        pass_over=arguments.pass_over,
     )
 
 

@@ -27,8 +27,9 @@ examples:
   capa doctor --json
 
 Run it in the folder where the application starts: capa.toml is searched from there.
-exit codes: 0 every component answers; 2 one does not or has wrong settings, or an adapter cannot serve as it is
-set; 3 capa.toml, or the table of an adapter in it, is wrong
+exit codes: 0 every component answers; 2 one does not or has wrong settings, an adapter cannot serve as it is set or
+keeps on each machine what all must share, a program found configuration without values, or programs get one of the
+errors that are listed last; 3 capa.toml, or the table of an adapter in it, is wrong
 """
 
 
@@ -57,23 +58,31 @@ def run(words: list[str]) -> int:
     except CapaError as error:
         return _refuse(error, FAILED)
     served = (one["available"] and not one["problem"] for one in found["adapters"])
-    code = CLEAN if all(row["answers"] for row in found["components"]) and all(served) else FAILED
+    answers = all(row["answers"] for row in found["components"])
+    scattered = any(one["scattered"] for one in found["adapters"])
+    failed = scattered or found["unread"] or found["problems"]
+    code = CLEAN if answers and all(served) and not failed else FAILED
     if arguments.json:
-        from capa_migration.cli.queue_view import print_json
+        from capa_migration.cli.output import print_json
 
         queues = {"queues": [survey.as_data() for survey in surveys]} if arguments.queues else {}
-        print_json({**found, **queues, "exit": code})
-    else:
-        _print_text(found)
-        _print_queues(surveys)
+        return print_json({**found, **queues}, code)
+    _print_text(found)
+    _print_queues(surveys)
     return code
 
 
 def _examine(runtime: Runtime) -> dict[str, Any]:
-    """Return the components, each with its answer, and the adapters with their originals."""
-    components = []
+    """Return components with their answers, adapters with their originals, groups without values, and other errors."""
+    from capa_core.block import block_names
+    from capa_core.runtime import problems
+    from capa_core.shims.unread import unread
+
+    components, answering = [], []
     for row in runtime.report():
         answers, line = row.answer(runtime)
+        if answers:
+            answering.append(row)
         components.append(
             {
                 "block": row.block,
@@ -87,7 +96,15 @@ def _examine(runtime: Runtime) -> dict[str, Any]:
             }
         )
     file = runtime.loaded.file
-    return {"settings": str(file) if file else None, "components": components, "adapters": _adapters(runtime)}
+    said = {row["said"] for row in components}
+    return {
+        "settings": str(file) if file else None,
+        "components": components,
+        "unserved": sorted(block_names() - {row["block"] for row in components}),
+        "adapters": _adapters(runtime),
+        "unread": [asdict(one) for one in unread(runtime)],
+        "problems": [each for each in problems(runtime, answering) if each not in said],
+    }
 
 
 def _abilities(runtime: Runtime, row: ComponentReport) -> dict[str, Any]:
@@ -99,7 +116,18 @@ def _abilities(runtime: Runtime, row: ComponentReport) -> dict[str, Any]:
         "native": [f"{kind.__module__}.{kind.__qualname__}" for kind in component.native_types],
         "limits": {name: value for name, value in asdict(component.limits).items() if value is not None},
         "holds": _holdings(component),
+        "risks": _risks(component),
     }
+
+
+def _risks(component: Any) -> list[dict[str, str]]:
+    """Return what the engine would lose with the settings that it has now; nothing if they cannot be read."""
+    from capa_core import CapaError
+
+    try:
+        return [{**asdict(risk), "said": str(risk)} for risk in component.risks()]
+    except CapaError as error:
+        return [{"said": f"unknown: {error}"}]
 
 
 def _holdings(component: Any) -> str:
@@ -144,8 +172,20 @@ def _adapter(runtime: Runtime, one: ImportMap) -> dict[str, Any]:
         "side": side,
         "available": side in one.sides,
         "origin": runtime.loaded.merged.origins.get(("adapters", one.name, "side"), "default"),
+        "scattered": _scattered(runtime, one) if installed and side == "capa" else [],
         "problem": None if table is None else _problem(runtime, one.package, is_installed=bool(installed)),
     }
+
+
+def _scattered(runtime: Runtime, one: ImportMap) -> list[dict[str, Any]]:
+    """Return the data of an adapter that its machines must share, and do not while its other data is on a server."""
+    from capa_core.runtime import Need
+
+    needs = [Need(line.block, line.name, line.keeps, line.shared) for line in one.blocks]
+    return [
+        {"block": each.need.block, "name": each.need.name, "driver": each.place, "problem": str(each)}
+        for each in runtime.scattered(needs)
+    ]
 
 
 def _problem(runtime: Runtime, package: str, *, is_installed: bool) -> str | None:
@@ -178,8 +218,17 @@ def _print_text(found: dict[str, Any]) -> None:
     settings = found["settings"] or "no capa.toml here or above: the embedded default serves everything"
     print(f"settings: {_relative_to_here(settings)}\n")
     _print_components(found["components"])
+    if found["unserved"]:
+        print(
+            f"without an engine: {', '.join(found['unserved'])}. A program that uses one of them fails,"
+            " and names the lines to add.\n"
+        )
     _print_abilities(found["components"])
+    _print_risks(found["components"])
     _print_adapters(found["adapters"])
+    _print_unread(found["unread"])
+    for problem in found["problems"]:
+        print(f"\nERROR that programs get: {_relative_to_here(problem)}")
     silent = [f"{row['block']} {row['name']}" for row in found["components"] if not row["answers"]]
     if silent:
         print(
@@ -223,8 +272,22 @@ def _print_adapters(adapters: list[dict[str, Any]]) -> None:
     heads = ["adapter", "original installed", "supported", "side", "chosen by"]
     for line in columns(heads, rows, right=False):
         print(line)
-    for problem in filter(None, (one["problem"] for one in adapters)):
+    scattered = [each["problem"] for one in adapters for each in one["scattered"]]
+    for problem in (*filter(None, (one["problem"] for one in adapters)), *scattered):
         print(f"\n{_relative_to_here(problem)}")
+
+
+def _print_unread(groups: list[dict[str, Any]]) -> None:
+    from capa_core.blocks.configuration import Scope
+
+    if groups:
+        print(
+            "\nconfiguration that programs asked for and that has no values, so that they may serve defaults:"
+        )
+    for one in groups:
+        scope = Scope(one["application"], one["group"], one["label"])
+        print(f"  group {scope} in component {one['component']}: {_relative_to_here(one['searched'])}")
+        print(f"    Next: `{one['next_step']}`")
 
 
 def _print_abilities(components: list[dict[str, Any]]) -> None:
@@ -244,6 +307,18 @@ def _print_abilities(components: list[dict[str, Any]]) -> None:
     if rows:
         for line in columns(["block", "name", "holds", "native client", "limits"], rows, right=False):
             print(line)
+        print()
+
+
+def _print_risks(components: list[dict[str, Any]]) -> None:
+    by_text: dict[str, list[str]] = {}
+    for row in components:
+        for risk in row.get("risks", ()):
+            by_text.setdefault(risk["said"], []).append(f"{row['block']} {row['name']}")
+    if by_text:
+        print("what the engines would lose, as they are set now:")
+        for said, names in by_text.items():
+            print(f"  {', '.join(names)}: {said}")
         print()
 
 

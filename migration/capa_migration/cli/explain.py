@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 from capa_migration.cli import CLEAN
@@ -40,15 +39,14 @@ def parser() -> Parser:
 def run(words: list[str]) -> int:
     """Run `capa explain` with *words* and return its exit code."""
     arguments = parser().parse_args(words)
-    from capa_migration.cli.output import print_lines
+    from capa_migration.cli.output import print_json, print_lines
     from capa_migration.rewrite import explain
 
     found = explain.explanations_of(arguments.id) if arguments.id else list(explain.explanations())
     is_one = [one.id for one in found] == [arguments.id]
     if arguments.json:
-        data = [one._asdict() for one in found]
-        print(json.dumps(data[0] if is_one else data, indent=2))
-    elif is_one:
+        return print_json({"explanations": [one._asdict() for one in found]}, CLEAN)
+    if is_one:
         (one,) = found
         print_lines(
             [f"{one.id}: {one.title}", *(["", *one.text.splitlines()] if one.text else [])], sys.stdout

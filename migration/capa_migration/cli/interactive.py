@@ -24,7 +24,7 @@ Control-C leaves every file as it is.
 
 
 def require_terminal() -> None:
-    """Make sure that a user can answer.
+    """Check that a user can answer.
 
     Raises:
         OptionsError: Standard input is not a terminal.
@@ -46,7 +46,7 @@ def choose(plan: Plan) -> Plan:
                 wanted.remove(outcome.path)
                 sys.stderr.write(f"{outcome.path}: left as it is too: it depends on {CAPA_TOML}\n")
     kept = [outcome for outcome in plan.outcomes if outcome.status != "changed" or outcome.path in wanted]
-    return Plan(plan.root, plan.seen, kept)
+    return plan.with_outcomes(kept)
 
 
 def _wanted(plan: Plan, changed: Sequence[Outcome]) -> list[Outcome]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from importlib import import_module
+from typing import Any
 
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.arguments import Parser
-from capa_migration.cli.output import add_exclude, add_options, add_paths
+from capa_migration.cli.output import add_exclude, add_options, add_paths, add_sdk, print_json
 
 _EXAMPLES = """\
 examples:
@@ -18,10 +20,11 @@ examples:
   capa migrate apply . --commit             a commit for each rule
   capa migrate undo .                       restore every byte of the originals
 
-exit codes: 0 nothing to do, or all done; 1 something would change; 2 failed on some files; 3 wrong usage
+exit codes: 0 nothing to do, or all done; 1 something would change, or must be changed by hand; 2 failed on some files,
+or warned with --strict; 3 wrong usage
 """
 _ACTIONS = {
-    "check": "list the changes, and exit with 1 if there are any",
+    "check": "list the changes, and exit with 1 if there is anything to change",
     "diff": "print the changes as a unified diff",
     "apply": "make the changes: each file proven, all undoable",
     "undo": "undo the newest rewrite",
@@ -34,7 +37,7 @@ def run(words: list[str]) -> int:
     """Run `capa migrate` with *words* and return its exit code."""
     arguments = parser(words[0] if words and words[0] in _ACTIONS else None).parse_args(words)
     if getattr(arguments, "list_rules", False):
-        return _list_rules()
+        return _list_rules(as_json=arguments.format == "json")
     actions = import_module(f"capa_migration.cli.{'changes' if arguments.action in _PLANNED else 'rewrites'}")
     code: int = getattr(actions, arguments.action)(arguments)
     return code
@@ -89,8 +92,15 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="run this rule too, which changes more than names; may be repeated",
     )
     add_exclude(parser)
+    add_sdk(parser)
     parser.add_argument(
         "--notes", action="store_true", help="show notes too: findings that probably need no change"
+    )
+    parser.add_argument("--strict", action="store_true", help="exit with 2 if there is a warning")
+    parser.add_argument(
+        "--pass-over",
+        action="store_true",
+        help="named files that no rule reads are no failure, as for a hook",
     )
     parser.add_argument("--list-rules", action="store_true", help="show the rules and exit")
 
@@ -114,17 +124,25 @@ def _add_apply_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _list_rules() -> int:
+def _list_rules(*, as_json: bool) -> int:
+    rules = list(_rules())
+    code = FAILED if any(one["problem"] for one in rules) else CLEAN
+    if as_json:
+        return print_json({"rules": rules}, code)
+    for one in rules:
+        asked = " (only with --with)" if one["only_with"] else ""
+        print(f"{one['id']:<18} {one['problem'] or one['summary']}{asked}")
+    return code
+
+
+def _rules() -> Iterator[dict[str, Any]]:
+    """Yield each rule as data: `problem` says why it cannot be loaded, `only_with` whether it must be asked for."""
     from capa_codemods.api import RuleError, rule_offers
 
-    code = CLEAN
     for offer in rule_offers():
         try:
             rule = offer.load()
         except RuleError as error:
-            print(f"{offer.id:<18} {error}")
-            code = FAILED
+            yield {"id": offer.id, "summary": None, "only_with": False, "problem": str(error)}
         else:
-            asked = " (only with --with)" if rule.changes_shape else ""
-            print(f"{rule.id:<18} {rule.summary}{asked}")
-    return code
+            yield {"id": rule.id, "summary": rule.summary, "only_with": rule.changes_shape, "problem": None}

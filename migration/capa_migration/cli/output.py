@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
 
-from capa_migration.errors import OptionsError
+from capa_migration.errors import OptionsError, OutputError
 from capa_migration.rewrite import formats
 
 if TYPE_CHECKING:
@@ -35,6 +37,17 @@ def add_exclude(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_sdk(parser: argparse.ArgumentParser) -> None:
+    """Add the option that makes a frequent name an SDK to *parser*."""
+    parser.add_argument(
+        "--sdk",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="this module, such as `apollo`, is the SDK of that name, though no manifest requires it",
+    )
+
+
 def shell_words(paths: Sequence[str]) -> str:
     """Return *paths* quoted for a shell, to show in the next command; the first few of many."""
     return (
@@ -50,11 +63,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_const", const="json", dest="format", help="short for --format json"
     )
+    parser.add_argument(
+        "--color",
+        action=argparse.BooleanOptionalAction,
+        help="colour in text; at a terminal by default, and as NO_COLOR and FORCE_COLOR say",
+    )
     parser.add_argument("--output", "-o", metavar="FILE", help="write to this file, whole or not at all")
 
 
 def require_output_folder(arguments: argparse.Namespace) -> None:
-    """Make sure, before anything is changed, that the output can be written.
+    """Check that the output can be written, before anything is changed.
 
     Raises:
         OptionsError: The folder of the output file does not exist, or cannot be written to.
@@ -73,14 +91,47 @@ def show(report: Report, arguments: argparse.Namespace) -> int:
     Raises:
         OptionsError: The output file cannot be written.
     """
-    pieces = formats.load(arguments.format)(report)
+    write(formats.load(arguments.format)(report), arguments)
+    return report.exit_code
+
+
+def write(pieces: Iterable[str | bytes], arguments: argparse.Namespace) -> None:
+    """Write the *pieces* of a document to the file or stream, and with the colour, that *arguments* ask for.
+
+    Raises:
+        OptionsError: The output file cannot be written.
+    """
     if arguments.output:
         write_file(arguments.output, _encoded(pieces))
     elif arguments.format == "text":
-        _print_painted(map(_escaped, pieces))
+        _print_painted(map(_escaped, pieces), wanted=arguments.color)
     else:
         _print(pieces, sys.stdout)
-    return report.exit_code
+
+
+@contextmanager
+def output_of(change: str) -> Iterator[None]:
+    """Let the block print about a *change* that has been made, with the way to undo it; empty if none was made.
+
+    Raises:
+        OutputError: The output about a change cannot be written.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except (OSError, OptionsError) as error:
+        if not change:
+            raise
+        cause = (error.strerror if isinstance(error, OSError) else "") or error
+        raise OutputError(f"{cause}: the output is incomplete, and the change was made: {change}") from error
+
+
+def print_json(data: Mapping[str, Any], code: int) -> int:
+    """Print *data* in the envelope of all commands, `schema` before and `exit` behind, and return *code*."""
+    from capa_migration.rewrite.report import SCHEMA
+
+    print(json.dumps({"schema": SCHEMA, **data, "exit": code}, indent=2))
+    return code
 
 
 def print_lines(lines: Iterable[str], stream: TextIO) -> None:
@@ -135,10 +186,10 @@ def _print(pieces: Iterable[str | bytes], stream: TextIO) -> None:
             stream.write(piece)
 
 
-def _print_painted(pieces: Iterable[str | bytes]) -> None:
+def _print_painted(pieces: Iterable[str | bytes], *, wanted: bool | None) -> None:
     from capa_migration.cli.terminal import has_colour
 
-    if has_colour(sys.stdout):
+    if has_colour(sys.stdout, wanted=wanted):
         from capa_migration.cli.paint import painted
 
         _print(map(painted, pieces), sys.stdout)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED, USAGE
 from capa_migration.cli.arguments import Parser
+from capa_migration.cli.output import output_of, print_json
 from capa_migration.errors import OptionsError
-from capa_migration.live.queues import DEAD, check_group, check_topic, held_letters, survey
+from capa_migration.live.queues import DEAD, check_group, check_topic, group_to_peek, held_letters, survey
 
 if TYPE_CHECKING:
     from capa_core import PubSub
@@ -93,8 +94,7 @@ def _add_peek(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--group",
         metavar="NAME",
-        default="default",
-        help="messages that wait for this group; `default` if not given",
+        help="messages that wait for this group; the only one of the topic, or `default`, if not given",
     )
     which.add_argument("--dead", action="store_true", help="the dead letters of the topic")
     parser.add_argument(
@@ -146,11 +146,12 @@ def _check_component(pubsub: PubSub, arguments: argparse.Namespace) -> None:
 def _list(pubsub: PubSub, arguments: argparse.Namespace) -> int:
     from capa_migration.cli import queue_view
 
+    for topic in arguments.topics:
+        check_topic(pubsub, topic, topic + DEAD)
     found = survey(pubsub, arguments.topics, most=arguments.most)
     if arguments.json:
-        queue_view.print_json(found.as_data())
-    else:
-        queue_view.print_topics(found)
+        return print_json(found.as_data(), CLEAN)
+    queue_view.print_topics(found)
     return CLEAN
 
 
@@ -158,6 +159,7 @@ def _peek(pubsub: PubSub, arguments: argparse.Namespace) -> int:
     from capa_migration.cli import queue_view
 
     read_bytes = _kept_bytes(arguments) if arguments.raw else max(_kept_bytes(arguments), _ENVELOPE_BYTES)
+    group: str | None = None
     limits = {"most": arguments.most, "after": arguments.after, "max_bytes": read_bytes}
     if arguments.dead:
         check_topic(pubsub, arguments.topic, arguments.topic + DEAD)
@@ -170,17 +172,14 @@ def _peek(pubsub: PubSub, arguments: argparse.Namespace) -> int:
         last = letters[-1].message.position if letters else ""
     else:
         check_topic(pubsub, arguments.topic)
-        check_group(pubsub, arguments.topic, arguments.group, or_first=True)
-        messages = [
-            _opened(message, arguments) for message in pubsub.peek(arguments.topic, arguments.group, **limits)
-        ]
+        group = group_to_peek(pubsub, arguments.topic, arguments.group)
+        messages = [_opened(message, arguments) for message in pubsub.peek(arguments.topic, group, **limits)]
         data = [queue_view.message_data(message) for message in messages]
         texts = [queue_view.message_lines(message, arguments.bytes) for message in messages]
         last = messages[-1].position if messages else ""
     if arguments.json:
-        queue_view.print_json({"topic": arguments.topic, "messages": data})
-    else:
-        queue_view.print_messages(texts, last if len(texts) == arguments.most else "")
+        return print_json({"topic": arguments.topic, "group": group, "messages": data}, CLEAN)
+    queue_view.print_messages(texts, last if len(texts) == arguments.most else "")
     return CLEAN
 
 
@@ -196,23 +195,30 @@ def _kept_bytes(arguments: argparse.Namespace) -> int:
 
 
 def _replay(pubsub: PubSub, arguments: argparse.Namespace) -> int:
-    from capa_core.blocks.pubsub.inspection import REPLAY_LEASE_S
     from capa_migration.cli import queue_view
 
     check_topic(pubsub, arguments.topic, arguments.topic + DEAD)
     count = pubsub.replay(arguments.topic, most=arguments.most)
     held = held_letters(pubsub, arguments.topic)
-    if arguments.json:
-        queue_view.print_json({"topic": arguments.topic, "replayed": count, "held": held})
-        return CLEAN
-    queue_view.print_line(f"{queue_view.counted(count, 'dead letter')} of {arguments.topic} moved back to it")
+    moved = f"{queue_view.counted(count, 'dead letter')} of {arguments.topic} moved back to it"
+    with output_of(moved if count else ""):
+        if arguments.json:
+            return print_json({"topic": arguments.topic, "replayed": count, "held": held}, CLEAN)
+        queue_view.print_line(moved)
+        _print_held(held)
+    return CLEAN
+
+
+def _print_held(held: int) -> None:
+    from capa_core.blocks.pubsub.inspection import REPLAY_LEASE_S
+    from capa_migration.cli import queue_view
+
     if held:
         until = time.strftime("%H:%M:%S", time.localtime(time.time() + REPLAY_LEASE_S))
         queue_view.print_line(
             f"{held:,} more {'is' if held == 1 else 'are'} held by another replay or consumer; "
             f"a replay that was killed holds them until {until} at the latest: run it again then"
         )
-    return CLEAN
 
 
 def _purge(pubsub: PubSub, arguments: argparse.Namespace) -> int:
@@ -227,10 +233,11 @@ def _purge(pubsub: PubSub, arguments: argparse.Namespace) -> int:
         print("nothing was removed", file=sys.stderr)
         return CLEAN
     count = pubsub.purge(topic, arguments.group)
-    if arguments.json:
-        queue_view.print_json({"topic": topic, "group": arguments.group, "removed": count})
-    else:
-        queue_view.print_line(f"{queue_view.counted(count, 'message')} removed from {topic}")
+    removed = f"{queue_view.counted(count, 'message')} removed from {topic}"
+    with output_of(f"{removed}, for good" if count else ""):
+        if arguments.json:
+            return print_json({"topic": topic, "group": arguments.group, "removed": count}, CLEAN)
+        queue_view.print_line(removed)
     return CLEAN
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,11 +22,6 @@ _HEX_BYTES = 32
 def shown(text: str) -> str:
     """Return *text* on one line, with an escape for each character that is not printable."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-
-
-def print_json(data: Any) -> None:
-    """Print *data* as JSON."""
-    print(json.dumps(data, indent=2))
 
 
 def print_line(text: str) -> None:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.arguments import Parser
-from capa_migration.cli.output import add_exclude, add_paths, shell_words, write_file
+from capa_migration.cli.output import (
+    add_exclude,
+    add_paths,
+    add_sdk,
+    output_of,
+    print_json,
+    shell_words,
+    write_file,
+)
 from capa_migration.rewrite.target import Options
 
 if TYPE_CHECKING:
@@ -37,7 +46,9 @@ def parser() -> Parser:
         help="the file to write; .capa/report.html in the project by default",
     )
     parser.add_argument("--open", action="store_true", help="open it in the browser")
+    parser.add_argument("--json", action="store_true", help="print data instead of text: `page` is the path")
     add_exclude(parser)
+    add_sdk(parser)
     return parser
 
 
@@ -48,18 +59,25 @@ def run(words: list[str]) -> int:
     from capa_migration.rewrite import history
     from capa_migration.rewrite.page import page
 
-    options = Options(exclude=tuple(arguments.exclude))
+    options = Options(exclude=tuple(arguments.exclude), sdks=tuple(arguments.sdk))
     found = survey(arguments.paths, options)
     plan = _plan(arguments.paths, options)
-    history.remember(arguments.paths, lambda: found, "report", exclude=arguments.exclude)
+    history.remember(arguments.paths, found, "report", exclude=arguments.exclude)
     if not arguments.output:
         history.make_folder(found.root)
     place = arguments.output or f"{found.root}/.capa/report.html"
     write_file(place, page(shell_words(arguments.paths), found, plan).encode(errors="backslashreplace"))
-    print(f"{place}: the page is written. Next: open it in a browser.")
+    if not arguments.output:
+        os.chmod(place, 0o600)  # it quotes the sources, as the journals do
+    code = FAILED if found.unread or plan.failures else CLEAN
+    with output_of(f"{place}: the page is written"):
+        if arguments.json:
+            print_json({"root": found.root, "page": os.path.abspath(place)}, code)
+        else:
+            print(f"{place}: the page is written. Next: open it in a browser.")
     if arguments.open:
         _open(place)
-    return FAILED if found.unread or plan.failures else CLEAN
+    return code
 
 
 def _plan(paths: list[str], options: Options) -> Plan:
@@ -75,4 +93,4 @@ def _open(place: str) -> None:
     from pathlib import Path
 
     if not webbrowser.open(Path(os.path.abspath(place)).as_uri()):
-        print("no browser was found here: open the file on a machine that has one")
+        print("no browser was found here: open the file on a machine that has one", file=sys.stderr)

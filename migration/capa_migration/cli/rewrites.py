@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from capa_migration.cli import CLEAN, FAILED
-from capa_migration.cli.output import print_lines, shell_words
+from capa_migration.cli.output import output_of, print_json, print_lines, shell_words
 from capa_migration.cli.terminal import ProgressLine
 from capa_migration.rewrite import report
+from capa_migration.rewrite.apply import RunResult
 from capa_migration.rewrite.apply import undo as undo_rewrites
 from capa_migration.rewrite.status import RewriteStatus, restored
 from capa_migration.rewrite.status import status as read_status
@@ -22,10 +21,16 @@ def undo(arguments: argparse.Namespace) -> int:
     """Carry out `capa migrate undo` and return its exit code."""
     with ProgressLine() as progress:
         done = undo_rewrites(arguments.paths, down_to=arguments.to, progress=progress)
+    again = f"`capa migrate apply {shell_words(arguments.paths)}` makes the rewrite again"
+    restored = f"{report.count(len(done.written), 'file')} restored; {again}"
+    with output_of(restored if done.written else ""):
+        return _print_undo(done, as_json=arguments.json)
+
+
+def _print_undo(done: RunResult, *, as_json: bool) -> int:
     code = FAILED if done.troubles else CLEAN
-    if arguments.json:
-        data = {"root": done.plan.root, "result": report.result_data(done.result), "exit": code}
-        return _print_json(data, code)
+    if as_json:
+        return print_json({"root": done.plan.root, "result": report.result_data(done.result)}, code)
     if done.result is None:
         print(f"{done.plan.root}: nothing to undo: its journal holds no rewrite")
         return code
@@ -41,7 +46,7 @@ def status(arguments: argparse.Namespace) -> int:
     """Carry out `capa migrate status` and return its exit code."""
     root, rewrites = read_status(arguments.paths)
     if arguments.json:
-        return _print_json({"root": root, "rewrites": [one._asdict() for one in rewrites]}, CLEAN)
+        return print_json({"root": root, "rewrites": [one._asdict() for one in rewrites]}, CLEAN)
     paths = shell_words(arguments.paths)
     if not rewrites:
         print(f"{root}: no rewrite has been applied. Next: `capa migrate check {paths}`.")
@@ -81,8 +86,3 @@ def _fates(one: RewriteStatus) -> str:
         "gone": one.gone,
     }
     return ", ".join(f"{number:,} {fate}" for fate, number in fates.items() if number)
-
-
-def _print_json(data: dict[str, Any], code: int) -> int:
-    print(json.dumps({"schema": report.SCHEMA, **data}, indent=2))
-    return code

@@ -6,7 +6,8 @@ import sys
 
 from capa_migration.cli import USAGE
 from capa_migration.cli.arguments import Parser
-from capa_migration.rewrite.target import Target
+from capa_migration.cli.output import add_sdk
+from capa_migration.rewrite.target import Options, Target, require_known
 
 _EXAMPLES = """\
 examples:
@@ -25,10 +26,11 @@ def parser() -> Parser:
     parser = Parser(
         prog="capa run", description="Run an unmodified application on Capa, as a trial.", epilog=_EXAMPLES
     )
-    parser.usage = "capa run [--root PATH] -- COMMAND ..."
+    parser.usage = "capa run [--root PATH] [--sdk MODULE] -- COMMAND ..."
     parser.add_argument(
         "--root", default=".", metavar="PATH", help="the project; around the current folder by default"
     )
+    add_sdk(parser)
     return parser
 
 
@@ -39,14 +41,17 @@ def run(words: list[str]) -> int:
     if not command:
         print("capa run: no command is given: write `capa run -- python app.py`", file=sys.stderr)
         return USAGE
+    from capa_codemods.api import Names, import_map_paths, read_import_map
     from capa_migration.live.trial.launch import launch
 
     root = Target(arguments.root).root
+    sdks = Options(sdks=tuple(arguments.sdk)).filled(root).sdks
+    require_known(sdks, Names(map(read_import_map, import_map_paths())))
     print(
         f"capa run: a trial: the imports of {root} come from Capa's adapters; nothing is written",
         file=sys.stderr,
     )
-    launch(root, command)
+    launch(root, command, sdks)
     return USAGE  # not reached: `launch` becomes the command or raises
 
 

@@ -11,11 +11,13 @@ _QUIET_S = 1.0
 _EVERY_S = 0.2
 
 
-def has_colour(stream: TextIO) -> bool:
-    """Return whether *stream* is to have colour.
+def has_colour(stream: TextIO, *, wanted: bool | None = None) -> bool:
+    """Return whether *stream* is to have colour: as *wanted*, where that is not None.
 
     NO_COLOR (https://no-color.org) overrides FORCE_COLOR (https://force-color.org); both override the kind of stream.
     """
+    if wanted is not None:
+        return wanted
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
@@ -26,27 +28,32 @@ def has_colour(stream: TextIO) -> bool:
 class ProgressLine:
     """A progress line on standard error with rate and time left, for runs of more than a second at a terminal."""
 
-    def __init__(self) -> None:
-        """Start the clock."""
-        self._begun = self._prepared = self._shown = time.monotonic()
+    def __init__(self, things: str = "files") -> None:
+        """Start the clock; *things* is the plural of what is counted."""
+        self._things = things
+        self._begun = self._shown = time.monotonic()
+        self._work = ""
+        self._measured_from = (self._begun, 0)
         self._wanted = sys.stderr.isatty()
         self._width = 0
 
-    def __call__(self, done: int, total: int) -> None:
-        """Show that *done* of *total* files are done, at most five times a second; *done* is 0 until one is begun."""
+    def __call__(self, done: int, total: int, work: str = "") -> None:
+        """Show that *done* of *total* are done, at most five times a second; *done* is 0 until one is begun.
+
+        Args:
+            done: Those that are really done.
+            total: All, as far as the number is known.
+            work: What is done to them. Other work has another rate, which is measured anew.
+        """
         if not self._wanted:
             return
         now = time.monotonic()
-        if not done:
-            self._prepared = now
+        if not done or work != self._work:
+            self._work, self._measured_from = work, (now, done)
         if now - self._begun < _QUIET_S or now - self._shown < _EVERY_S:
             return
         self._shown = now
-        text = f"{done:,} of {total:,} files"
-        if done:
-            rate = done / max(now - self._prepared, _EVERY_S)
-            text += f", {rate:,.0f}/s, {_duration((total - done) / rate)} left"
-        self._show(text)
+        self._show(f"{done:,} of {total:,} {self._things} {work}".rstrip() + self._estimate(now, done, total))
 
     def __enter__(self) -> Self:
         """Show progress until the block ends."""
@@ -57,6 +64,14 @@ class ProgressLine:
         if self._width:
             self._show("")
             self._width = 0
+
+    def _estimate(self, now: float, done: int, total: int) -> str:
+        """Return the rate and the time left, once both have been measured for long enough."""
+        begun, done_before = self._measured_from
+        if now - begun < _QUIET_S or done == done_before:
+            return ""
+        rate = (done - done_before) / (now - begun)
+        return f", {rate:,.0f}/s, {_duration((total - done) / rate)} left"
 
     def _show(self, text: str) -> None:
         sys.stderr.write(f"\r{text:<{self._width}}" + ("" if text else "\r"))

@@ -84,24 +84,41 @@ def check_topic(pubsub: PubSub, topic: str, *others: str) -> None:
         )
 
 
-def check_group(pubsub: PubSub, topic: str, group: str, *, or_first: bool = False) -> None:
+def check_group(pubsub: PubSub, topic: str, group: str) -> None:
     """Check that *topic* has *group*, as far as the component can be inspected.
-
-    Args:
-        or_first: Whether it is enough that *group* would be the first, which finds the messages that are kept.
 
     Raises:
         OptionsError: It does not.
     """
     if not _can_inspect(pubsub):
         return
-    groups = pubsub.inspect(topic).groups
-    is_first = all(known.temporary for known in groups)
-    if group in {known.name for known in groups} or (or_first and is_first):
-        return
-    names = ", ".join(known.name for known in groups)
-    existing = f"there are {names}" if names else "there are none yet"
-    raise OptionsError(f"no group {group} on topic {topic}; {existing}")
+    names = [known.name for known in pubsub.inspect(topic).groups]
+    if group not in names:
+        raise _no_group(topic, group, names)
+
+
+def group_to_peek(pubsub: PubSub, topic: str, group: str | None) -> str:
+    """Return the group of *topic* to peek at: *group*, or without one `default` or the only one that lasts.
+
+    On a topic without a group that lasts it is the name of the one that would be the first: it finds what is kept.
+
+    Raises:
+        OptionsError: The topic has no such group, or several and none is given.
+    """
+    groups = pubsub.inspect(topic).groups if _can_inspect(pubsub) else ()
+    names = [known.name for known in groups]
+    lasting = [known.name for known in groups if not known.temporary]
+    wanted = group or (lasting[0] if len(lasting) == 1 else "default")
+    if not lasting or wanted in names:
+        return wanted
+    if group is None:
+        raise OptionsError(f"topic {topic} has several groups: choose with --group: {', '.join(names)}")
+    raise _no_group(topic, group, names)
+
+
+def _no_group(topic: str, group: str, names: Sequence[str]) -> OptionsError:
+    existing = f"there are {', '.join(names)}" if names else "there are none yet"
+    return OptionsError(f"no group {group} on topic {topic}; {existing}")
 
 
 def held_letters(pubsub: PubSub, topic: str) -> int:

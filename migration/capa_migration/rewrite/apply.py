@@ -1,4 +1,4 @@
-"""Plans carried out in a tree, and undone."""
+"""Application of plans to a tree, and undo."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from capa_codemods.api import (
     CAPA_TOML,
     Journal,
+    JournalError,
     PlannedFile,
     Progress,
     Trouble,
@@ -18,6 +19,7 @@ from capa_codemods.api import (
     planned_file,
     read_file,
     recover_unfinished,
+    remedy_for,
     uncommitted_changes,
     undo_newest,
 )
@@ -57,7 +59,7 @@ class RunResult(NamedTuple):
         """The plan without the changes that could not be made."""
         written = set(self.written)
         kept = [one for one in self.plan.outcomes if one.status != "changed" or one.path in written]
-        return Plan(self.plan.root, self.plan.seen, kept)
+        return self.plan.with_outcomes(kept)
 
 
 class MakePlan(Protocol):
@@ -75,20 +77,20 @@ def apply(
     choose: Callable[[Plan], Plan] | None = None,
     progress: Progress = no_progress,
 ) -> RunResult:
-    """Carry out the plan that *make_plan* makes for the tree, or the parts of one, at *paths*.
+    """Apply the plan that *make_plan* makes for the tree, or the parts of one, at *paths*.
 
     Args:
         paths: Folders and files of one project.
         make_plan: Called once.
         allow_dirty: Go on in a git work tree with uncommitted changes.
-        choose: Returns the part of the plan to carry out. Other runs that write are refused until it does.
+        choose: Returns the part of the plan to apply. Other runs that write are refused until it does.
         progress: Called with the number of files written and the number of all.
 
     Raises:
         DirtyTreeError: There are uncommitted changes in the way, and *allow_dirty* is not given.
         TargetError: There is nothing at one of *paths*.
         BusyError: Another run is writing in the tree.
-        JournalError: The journal is damaged.
+        JournalError: The journal is damaged; or it cannot be written now that an unfinished rewrite has been undone.
         OSError: The journal cannot be written. No file was touched.
     """
     target = Target(paths)
@@ -107,7 +109,8 @@ def apply(
             plan = make_plan(remember=True)
         wanted = plan if choose is None else choose(plan)
         files, troubles = _load(wanted)
-        result = apply_files(journal, files, progress) if files else WriteResult(())
+        with changed_before("an unfinished rewrite was undone" if recovered else ""):
+            result = apply_files(journal, files, progress) if files else WriteResult(())
     declined = len(plan.of("changed")) - len(wanted.of("changed"))
     result = result._replace(troubles=(*troubles, *result.troubles))
     return RunResult(wanted, recovered, result, declined=declined)
@@ -124,7 +127,7 @@ def undo(
         TargetError: There is nothing at one of *paths*.
         OptionsError: The journal holds no rewrite of the number *down_to*.
         BusyError: Another run is writing in the tree.
-        JournalError: The journal is damaged.
+        JournalError: The journal is damaged; or it cannot be written now that newer rewrites have been undone.
         OSError: The journal cannot be written. No file was touched.
     """
     root = journal_root(Target(paths).root)
@@ -137,9 +140,26 @@ def undo(
         # The unfinished rewrite of a killed run is the newest one: its undo is the undo that the user wants.
         result = undo_newest(journal, progress) if recovered is None else recovered
         for _ in range(sum(number >= down_to for number in numbers) - 1 if down_to is not None else 0):
-            older = None if result is None or result.troubles else undo_newest(journal, progress)
+            with changed_before("the newest rewrites were undone"):
+                older = None if result is None or result.troubles else undo_newest(journal, progress)
             result = result and _joined(result, older)
     return RunResult(Plan(root, 0), recovered, result)
+
+
+@contextmanager
+def changed_before(change: str) -> Iterator[None]:
+    """Let an error of the journal name the *change* that was made before; empty if there was none.
+
+    Raises:
+        JournalError: In place of an OSError, which would say that nothing was changed.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not change:
+            raise
+        cause = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise JournalError(f"{cause}: {remedy_for(error)} and run again; before that, {change}") from error
 
 
 def _joined(result: WriteResult, older: WriteResult | None) -> WriteResult:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from capa_codemods.api import did_you_mean
 from capa_migration.errors import OptionsError
 from capa_migration.rewrite.target import Options
 
@@ -26,9 +27,8 @@ def select(offered: Iterable[RuleOffer], options: Options) -> list[Rule[Any]]:
     for name in (*options.only, *options.skip, *options.asked, *options.settings):
         if name not in known:
             place = options.place_of(name)
-            raise OptionsError(
-                f"{place}there is no rule `{name}`: `capa migrate check --list-rules` shows {', '.join(known)}"
-            )
+            listed = f"`capa migrate check --list-rules` shows {', '.join(known)}"
+            raise OptionsError(f"{place}there is no rule `{name}`: {did_you_mean(name, known, listed)}")
     named = {*options.only, *options.asked}
     rules = []
     for offer in known.values():
@@ -47,14 +47,15 @@ def select(offered: Iterable[RuleOffer], options: Options) -> list[Rule[Any]]:
 
 
 def _check_settings(rule: Rule[Any], options: Options) -> None:
-    if rule.settings is None:
-        return
+    known = {**(rule.settings or {}), **rule.limits}
     for key, value in options.settings.get(rule.id, {}).items():
+        if key not in known and rule.settings is None:
+            continue  # it takes any
         place = f"{options.place_of(rule.id, key)}[tool.capa.migrate.{rule.id}]"
-        if key not in rule.settings:
-            listed = ", ".join(rule.settings) or "no keys"
-            raise OptionsError(f"{place} has an unknown key `{key}`: the rule has {listed}")
-        default = rule.settings[key]
+        if key not in known:
+            listed = f"the rule has {', '.join(known) or 'no keys'}"
+            raise OptionsError(f"{place} has an unknown key `{key}`: {did_you_mean(key, known, listed)}")
+        default = known[key]
         wanted = (int, float) if isinstance(default, float) else type(default)
         if not isinstance(value, wanted) or isinstance(value, bool) is not isinstance(default, bool):
             raise OptionsError(f"{place} {key} must be like {default!r}, its default, not {value!r}")

@@ -1,4 +1,4 @@
-"""Plans carried out as commits: each part can be reviewed and reverted by itself."""
+"""Plans as commits: each part can be reviewed and reverted by itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from capa_codemods.api import (
     uncommitted_changes,
 )
 from capa_migration.errors import CommitError
-from capa_migration.rewrite.apply import MakePlan, RunResult, apply, undo
+from capa_migration.rewrite.apply import MakePlan, RunResult, apply, changed_before, undo
 from capa_migration.rewrite.parts import By, parts
 from capa_migration.rewrite.plan import Plan
 from capa_migration.rewrite.report import count
@@ -30,7 +30,7 @@ class Step(NamedTuple):
     Attributes:
         name: The rule, owner or folder of the commit.
         summary: A sentence for the message; may be empty.
-        make_plan: Makes the plan that the commit carries out.
+        make_plan: Makes the plan of the commit.
     """
 
     name: str
@@ -61,7 +61,7 @@ def by_rule(plan: Plan, make_plan_for: Callable[[str, Sequence[str]], MakePlan])
 
 
 def by_part(plan: Plan, by: By) -> Iterator[Step]:
-    """Yield a step for each owner, or each folder, of what *plan* changes.
+    """Yield a step for each owner, or each folder, of the files that *plan* changes.
 
     Raises:
         OptionsError: There is no CODEOWNERS file.
@@ -71,7 +71,7 @@ def by_part(plan: Plan, by: By) -> Iterator[Step]:
 
 
 def require_committable(root: str, plan: Plan) -> None:
-    """Make sure that *plan* can be committed. Nothing is written.
+    """Check that *plan* can be committed. Nothing is written.
 
     Raises:
         CommitError: There is no git work tree, something in it is not committed, git knows no author, or a program of
@@ -99,13 +99,14 @@ def carry_out(
     Raises:
         CodemodError: git refused a commit. Its files are restored; earlier commits stay.
         BusyError: Another run is writing in the tree.
-        JournalError: The journal is damaged.
-        OSError: The journal cannot be written.
+        JournalError: The journal is damaged; or it cannot be written now that there are commits.
+        OSError: The journal cannot be written. Nothing was changed.
     """
     results: list[RunResult] = []
     commits: list[str] = []
     for step in steps:
-        done = apply(root, step.make_plan, choose=choose)
+        with changed_before(f"{count(len(commits), 'commit')} of this run stayed" if commits else ""):
+            done = apply(root, step.make_plan, choose=choose)
         results.append(done)
         if done.written:
             commits.append(_commit(root, step, done))
@@ -152,7 +153,7 @@ def _sum(plan: Plan, results: Sequence[RunResult], commits: tuple[str, ...]) -> 
             outcomes[outcome.path] = _after(before, outcome)
         written |= dict.fromkeys(done.written)
         troubles += done.troubles
-    merged = Plan(plan.root, plan.seen, sorted(outcomes.values()))
+    merged = plan.with_outcomes(sorted(outcomes.values()))
     result = WriteResult(tuple(written), (), tuple(troubles))
     return RunResult(merged, None, result, commits, sum(done.declined for done in results))
 

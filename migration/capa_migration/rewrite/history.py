@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ class Entry(NamedTuple):
     """The numbers of one run.
 
     Attributes:
-        by: The command of the run: `scan`, `report` or `apply`.
+        by: The command of the run: `scan` or `report`; `apply` in lines of earlier versions.
         sdks: Each SDK that the tree uses, or used before it moved.
     """
 
@@ -75,7 +75,7 @@ def read(root: str) -> History:
     """Return the history of the tree at *root*; empty if there is none, or if it cannot be read."""
     try:
         check_folder(f"{root}/.capa")
-        opened = open_regular(f"{root}/{FILE}")  # a link could lead to a file that is no history
+        opened = open_regular(f"{root}/{FILE}")  # a link could lead to a file that is not a history
     except (OSError, JournalError):
         return History()
     if opened is None:
@@ -86,7 +86,7 @@ def read(root: str) -> History:
 
 def remember(
     paths: str | Sequence[str],
-    survey: Callable[[], Survey],
+    survey: Survey,
     by: str,
     *,
     exclude: Sequence[str] = (),
@@ -94,24 +94,22 @@ def remember(
 ) -> bool:
     """Add a line with the present numbers of *paths*, and return whether one was due and written.
 
-    An `apply` costs a fraction of a scan, so it adds a line only where there is a history already.
+    The numbers are those of a scan, which costs many times as much as a rewrite: an `apply` adds no line.
 
     Nothing is written for a part of a tree, which is not comparable with the whole, nor for a tree that has never used
     an SDK, nor for one that cannot be written to: a scan must work on a read-only tree.
 
     Args:
         paths: The paths that the user gave.
-        survey: Makes the survey, if one is needed.
-        by: The command: `scan`, `report` or `apply`.
+        survey: The survey of the tree.
+        by: The command: `scan` or `report`.
         exclude: The paths that the user left out.
         now: The time of the line; the present by default.
     """
-    target = Target(paths)
-    if exclude or target.scopes or (by == "apply" and not read(target.root).entries):
+    if exclude or Target(paths).scopes:
         return False
-    found = survey()
     try:
-        return _append(found.root, by, progress_of(found), now)
+        return _append(survey.root, by, progress_of(survey), now)
     except (OSError, JournalError):
         return False
 
@@ -140,7 +138,7 @@ def _append(root: str, by: str, sdks: Mapping[str, SdkProgress], now: datetime |
         return False
     make_folder(root)
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-    with open(os.open(f"{root}/{FILE}", flags, 0o666), "r+b", buffering=0) as file:
+    with open(os.open(f"{root}/{FILE}", flags, 0o600), "r+b", buffering=0) as file:
         _lock(file.fileno())
         text = file.read()
         if text is None:  # a pipe

@@ -40,4 +40,5 @@ def _findings(project: Project, outcomes: Sequence[Outcome]) -> Iterator[Finding
             message = (
                 f"no manifest requires {owner.name}, so none will require {capa_requirement([owner.extra])}"
             )
-            yield Finding(_RULE, 1, "warning", message, "add it here, or where the application is installed")
+            step = "add it here, or where the application is installed"
+            yield Finding(_RULE, 1, "warning", message, step, blocks=True)

@@ -42,7 +42,7 @@ def parts(plan: Plan, by: By) -> list[Part]:
     for outcome in plan.of("changed"):
         name = name_of(outcome.path)
         held = found[name].outcomes if name in found else ()
-        found[name] = Plan(plan.root, plan.seen, [*held, outcome])
+        found[name] = plan.with_outcomes([*held, outcome])
     return [Part(name, found[name]) for name in sorted(found)]
 
 

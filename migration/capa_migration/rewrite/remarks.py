@@ -10,7 +10,7 @@ from capa_migration.rewrite.report import arrow, shape
 if TYPE_CHECKING:
     from capa_codemods.api import Edit, Outcome
     from capa_migration.rewrite.report import Report
-    from capa_migration.rewrite.scan.sites import Survey, Unread
+    from capa_migration.rewrite.scan.sites import Site, Survey, Unread
 
 
 class Remark(NamedTuple):
@@ -52,6 +52,13 @@ def outcome_remarks(outcome: Outcome) -> Iterator[Remark]:
         yield Remark(outcome.path, one.line, one.level, one.rule, one.message, one.next_step)
 
 
+def next_step_of(site: Site) -> str:
+    """Return the next step at a call that is not served in full."""
+    if site.instead:
+        return f"use {site.instead}"
+    return f"`capa explain {site.reason_id}`" if site.see else "keep it on the original, or replace it"
+
+
 def unread_remark(file: Unread) -> Remark:
     """Return the error about a *file* that the scan could not read."""
     return Remark(file.path, file.line, "error", "unreadable", file.reason, file.next_step)
@@ -63,10 +70,12 @@ def _of_survey(survey: Survey) -> Iterator[Remark]:
         if site.support != "full":
             level: Literal["warning", "note"] = "warning" if site.support == "none" else "note"
             reason = site.reason or "Capa does not serve it in full"
-            step = (
-                f"`capa explain {site.reason_id}`" if site.see else "keep it on the original, or replace it"
-            )
+            step = next_step_of(site)
             yield Remark(site.path, site.line, level, site.reason_id, f"{shape(site)}: {reason}", step)
+    for one in survey.uncertain:
+        yield Remark(one.path, one.line, "warning", "uncertain", f"{one.name}: {one.reason}", one.next_step)
+    for pin in survey.excluding:
+        yield Remark(pin.path, pin.line, "error", pin.rule, pin.reason, pin.next_step)
     yield from map(unread_remark, survey.unread)
 
 

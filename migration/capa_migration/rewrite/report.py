@@ -54,7 +54,7 @@ class Report:
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan of the rewrite; for `apply` the one that was carried out."""
+        """The plan of the rewrite; for `apply` the applied one."""
         return self._plan()
 
     @cached_property
@@ -96,6 +96,8 @@ def shape(site: Site) -> str:
     """Return the code shape at *site*: `requests.get(*, timeout=)`."""
     if site.kind == "import":
         return f"import of {site.name}"
+    if site.kind == "patch":
+        return f"patch of {site.name}"
     if site.kind == "use":
         return site.name
     given = [argument if argument.startswith("*") else f"{argument}=" for argument in site.arguments]
@@ -126,9 +128,13 @@ def summary(plan: Plan, verb: str, *, notes: bool = False) -> str:
         parts.append(f"{count(len(failed), 'file')} failed")
     found = [finding.level for outcome in plan.outcomes for finding in outcome.findings]
     if "error" in found:
-        parts.append(count(found.count("error"), "fault of a rule", "faults of rules"))
+        parts.append(count(found.count("error"), "error"))
     if "warning" in found:
-        parts.append(count(found.count("warning"), "warning"))
+        blocking = sum(
+            one.level == "warning" and one.blocks for each in plan.outcomes for one in each.findings
+        )
+        by_hand = f" ({blocking:,} to change by hand)" if blocking else ""
+        parts.append(count(found.count("warning"), "warning") + by_hand)
     if "note" in found:
         parts.append(count(found.count("note"), "note") + ("" if notes else " (--notes shows them)"))
     parts.append(f"{count(plan.seen, 'file')} checked")
@@ -155,6 +161,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
             "changed": len(plan.of("changed")),
             "proven": len(plan.of("changed")),
             "failed": len(plan.of("failed")),
+            "passed_over": dict(plan.passed_over),
         },
         "changes": [_changes(outcome) for outcome in plan.of("changed")],
         "failures": [_failure(outcome) for outcome in plan.of("failed")],

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from capa_codemods.api import LARGEST_BYTES, MIGRATE_FOLDER, git_top_level, is_git_ignored, read_file
+from capa_codemods.api import (
+    LARGEST_BYTES,
+    MIGRATE_FOLDER,
+    did_you_mean,
+    git_top_level,
+    is_git_ignored,
+    read_file,
+)
 from capa_migration.errors import OptionsError, TargetError
 
+if TYPE_CHECKING:
+    from capa_codemods.api import Names
+
 _MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
-_TABLE_KEYS = ("roots", "exclude", "only", "skip", "with")
+_TABLE_KEYS = ("roots", "exclude", "only", "skip", "with", "sdk")
 
 
 class Target:
@@ -31,7 +41,7 @@ class Target:
         absolute = [_existing(path) for path in ([paths] if isinstance(paths, str) else paths)]
         folders = {path if os.path.isdir(path) else os.path.dirname(path) for path in absolute}
         roots = {_root_of(folder) for folder in folders}
-        self.root = roots.pop() if len(roots) == 1 else _around(sorted(roots))
+        self.root = roots.pop() if len(roots) == 1 else _require_around(sorted(roots))
         folder = os.path.commonpath([*folders])
         if self.root != folder and len(absolute) == 1 and is_git_ignored(self.root, absolute[0]):
             # git ignores the part in the tree around it: the part is a tree of its own.
@@ -57,7 +67,9 @@ class Options:
         roots: Folders, relative to the root, that are on `sys.path` when the application runs.
         asked: Rules to run in addition to the usual ones: `--with`, and `with` in pyproject.toml.
         settings: Rule → the keys of `[tool.capa.migrate.<rule>]`.
+        sdks: Frequent names of modules that are an SDK here: `--sdk`, and `sdk` in pyproject.toml.
         source: The pyproject.toml that they have been filled from; empty before.
+        pass_over: Whether a file may be named that no rule reads.
     """
 
     def __init__(
@@ -69,7 +81,9 @@ class Options:
         *,
         asked: tuple[str, ...] = (),
         settings: Mapping[str, Mapping[str, Any]] | None = None,
+        sdks: tuple[str, ...] = (),
         source: str = "",
+        pass_over: bool = False,
     ) -> None:
         """Hold the options as the command line gives them."""
         self.only = only
@@ -78,11 +92,13 @@ class Options:
         self.roots = roots
         self.asked = asked
         self.settings = settings or {}
+        self.sdks = sdks
         self.source = source
+        self.pass_over = pass_over
 
     def key(self) -> str:
         """Return a text that is the same for the same options."""
-        parts = (self.only, self.skip, self.exclude, self.roots, self.asked)
+        parts = (self.only, self.skip, self.exclude, self.roots, self.asked, self.sdks)
         return ";".join(",".join(part) for part in parts)
 
     def filled(self, root: str) -> Options:
@@ -104,7 +120,17 @@ class Options:
         _refuse_patterns(path, root, listed.get("exclude", ()))
         given = (getattr(self, key) or listed.get(key, ()) for key in ("only", "skip", "exclude", "roots"))
         asked = (*self.asked, *listed.get("with", ()))
-        return Options(*given, asked=asked, settings=settings, source=path)
+        sdks = (*self.sdks, *listed.get("sdk", ()))
+        return Options(
+            *given, asked=asked, settings=settings, sdks=sdks, source=path, pass_over=self.pass_over
+        )
+
+    def absent_excludes(self, root: str) -> list[tuple[str, int]]:
+        """Return each path that is left out and that is not there, with the line in pyproject.toml that names it."""
+        absent = [name for name in self.exclude if not os.path.lexists(f"{root}/{name.strip('/')}")]
+        places = [_place(self.source, "exclude", name) for name in absent]
+        lines = [int(place.rpartition(":")[2]) if place else 0 for place in places]
+        return list(zip(absent, lines, strict=True))
 
     def place_of(self, rule: str, key: str = "") -> str:
         """Return the place where pyproject.toml names *rule*, or sets *key* of it, as the beginning of a message.
@@ -119,9 +145,23 @@ class Options:
         return f"{place or self.source}: "
 
 
+def require_known(sdks: Sequence[str], names: Names) -> None:
+    """Check that each of *sdks* is a frequent name that some import map claims.
+
+    Raises:
+        OptionsError: One is not.
+    """
+    frequent = [root for root, owner in names.roots.items() if owner.evidence == "manifest"]
+    for name in sdks:
+        if name not in frequent:
+            raise OptionsError(
+                f"--sdk {name}: no SDK is imported by that name: choose from {', '.join(frequent)}"
+            )
+
+
 def _existing(path: str) -> str:
     if not os.path.exists(path):
-        raise TargetError(f"{path}: there is no such file or folder: give the path of a Python project")
+        raise TargetError(f"{path}: the file or folder does not exist: give the path of a Python project")
     return os.path.realpath(path)
 
 
@@ -137,21 +177,59 @@ def journal_root(root: str) -> str:
     return next((place for place in above if _has_journal(place)), root)
 
 
-def _around(roots: Sequence[str]) -> str:
+def by_project(paths: Sequence[str]) -> list[list[str]]:
+    """Return *paths* in groups, each of which is in one tree, in their order. What is named twice is in one of them.
+
+    Raises:
+        TargetError: There is nothing at one of *paths*.
+    """
+    places: dict[str, str] = {}
+    for path in paths:
+        places.setdefault(_existing(path), path)
+    roots = {place: Target(place).root for place in places}
+    if len({*roots.values()}) == 1 or _around(sorted({*roots.values()})) is not None:
+        return [list(places.values())]
+    groups: dict[str, list[str]] = {}
+    for place, path in places.items():
+        if not _is_read(place, places):
+            groups.setdefault(roots[place], []).append(path)
+    return list(groups.values())
+
+
+def _is_read(place: str, others: Iterable[str]) -> bool:
+    """Return whether *place* is read with one of *others*: it is inside, and listed by its git, if it has one."""
+    repository = git_top_level(place if os.path.isdir(place) else os.path.dirname(place))
+    return any(
+        place.startswith(f"{other}/")
+        and git_top_level(other) in {None, repository}
+        and not is_git_ignored(other, place)
+        for other in others
+    )
+
+
+def _require_around(roots: Sequence[str]) -> str:
     """Return the root of the tree that holds all of *roots*.
 
     Raises:
-        TargetError: Their common folder is not a project, such as a home folder. A journal there would make it the root
-            of every tree below.
+        TargetError: There is none.
     """
-    root = _root_of(os.path.commonpath(roots))
-    if _is_project(root) or _has_journal(root):
-        return root
-    if any(map(_is_project, roots)) or root == os.path.dirname(root):
+    root = _around(roots)
+    if root is None:
         raise TargetError(
             f"{' and '.join(roots[:2])} have no project in common: give the paths of one project"
         )
     return root
+
+
+def _around(roots: Sequence[str]) -> str | None:
+    """Return the root of the tree that holds all of *roots*; None if that is not a project, such as a home folder.
+
+    A journal there would make it the root of every tree below.
+    """
+    root = _root_of(os.path.commonpath(roots))
+    if _is_project(root) or _has_journal(root):
+        return root
+    return None if any(map(_is_project, roots)) or root == os.path.dirname(root) else root
 
 
 def _has_journal(place: str) -> bool:
@@ -183,9 +261,15 @@ def _table(path: str) -> dict[str, Any]:
     import tomllib
 
     try:
-        table = tomllib.loads(data.decode()).get("tool", {}).get("capa", {}).get("migrate", {})
+        capa = tomllib.loads(data.decode()).get("tool", {}).get("capa", {})
     except (ValueError, RecursionError) as error:
         raise OptionsError(f"{path}: not TOML: {error}: fix it and run again") from error
+    for key in capa if isinstance(capa, dict) else ["capa"]:
+        if key != "migrate":
+            place = _line_of(path, "tool.capa", key) or path
+            hint = did_you_mean(key, ["migrate"], "known is migrate")
+            raise OptionsError(f"{place}: [tool.capa] has an unknown key `{key}`: {hint}")
+    table = capa.get("migrate", {})
     if not isinstance(table, dict):
         raise OptionsError(
             f"{_place(path) or path}: [tool.capa.migrate] must be a table: make it one and run again"
@@ -194,13 +278,18 @@ def _table(path: str) -> dict[str, Any]:
 
 
 def _place(path: str, *words: str) -> str:
-    """Return *path* and the line of `[tool.capa.migrate]` where *words* follow one another; empty if they do not.
+    """Return *path* and the line of `[tool.capa.migrate]` where *words* follow one another; empty if they do not."""
+    return _line_of(path, "tool.capa", "migrate", *words)
+
+
+def _line_of(path: str, *words: str) -> str:
+    """Return *path* and the line where *words* follow one another; empty if they do not.
 
     Only messages need it: the TOML parser gives no lines.
     """
     text = (read_file(path, follow_link=True) or b"").decode()
     at = 0
-    for word in ("tool.capa", "migrate", *words):
+    for word in words:
         found = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])").search(text, at)
         if found is None:
             return ""
@@ -220,10 +309,7 @@ def _refuse_patterns(path: str, root: str, excluded: Sequence[str]) -> None:
 
 def _listed(path: str, key: str, value: object) -> tuple[str, ...]:
     if key not in _TABLE_KEYS:
-        import difflib
-
-        near = difflib.get_close_matches(key, _TABLE_KEYS, 1)
-        hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(_TABLE_KEYS)}"
+        hint = did_you_mean(key, _TABLE_KEYS, f"known are {', '.join(_TABLE_KEYS)}")
         place = _place(path, key) or path
         raise OptionsError(f"{place}: [tool.capa.migrate] has an unknown key `{key}`: {hint}")
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):

@@ -8,3 +8,6 @@ ROOT = "_CAPA_TRIAL_ROOT"
 
 MAPS = "_CAPA_TRIAL_MAPS"
 """Environment variable: paths of the adapters' import maps, so that no child process has to search for them."""
+
+SDKS = "_CAPA_TRIAL_SDKS"
+"""Environment variable: frequent names of modules that are an SDK, separated by commas."""

@@ -32,22 +32,26 @@ def install(variables: Mapping[str, str]) -> None:
     if root is None:
         return
     maps = [path for path in variables.get(environment.MAPS, "").split(os.pathsep) if path]
-    redirect = Redirect(
-        root, Names(read_import_map(path) for path in maps), [os.path.dirname(path) for path in maps]
-    )
+    sdks = [name for name in variables.get(environment.SDKS, "").split(",") if name]
+    names = Names(read_import_map(path) for path in maps)
+    redirect = Redirect(root, names, [os.path.dirname(path) for path in maps], sdks)
     redirect.install()
 
 
 class Redirect:
     """The redirection of one project's imports."""
 
-    def __init__(self, root: str, names: Names, adapters: Sequence[str]) -> None:
-        """Redirect the names in *names* for files below *root*, except those in the folders *adapters*."""
+    def __init__(self, root: str, names: Names, adapters: Sequence[str], sdks: Sequence[str] = ()) -> None:
+        """Redirect the names in *names* for files below *root*, except those in the folders *adapters*.
+
+        *sdks* are the frequent names of modules that are an SDK without evidence in a manifest.
+        """
         self._root = root.rstrip("/") + "/"
         self._names = names
         self._adapters = tuple(f"{os.path.realpath(folder)}/" for folder in adapters)
         self._decisions: dict[tuple[str, str], bool] = {}
-        self._project = Project(root, names, [])
+        self._project = Project(root, names, [], sdks=sdks)
+        self._told: set[str] = set()
         self._listed: Project | None = None
         self._import: Callable[..., ModuleType] = builtins.__import__
         self._import_module = importlib.import_module
@@ -67,8 +71,10 @@ class Redirect:
     ) -> ModuleType:
         if level == 0:
             root = name.partition(".")[0]
-            if root in self._names.roots and globals is not None and self._is_in_project(root, globals):
-                return self._moved(name, globals, fromlist or ())
+            if root in self._names.roots and globals is not None:
+                if self._is_in_project(root, globals):
+                    return self._moved(name, globals, fromlist or ())
+                self._tell_of_doubt(name, globals)
             if root in {"unittest", "mock", "_pytest"}:
                 module = self._import(name, globals, locals, fromlist, level)
                 self._redirect_patches()
@@ -131,12 +137,30 @@ class Redirect:
             return False
         return self._project_for(root).refusal(root, relative) is None
 
+    def _tell_of_doubt(self, name: str, globals: Mapping[str, Any]) -> None:  # noqa: A002
+        """Say once why the import of module *name* is not redirected, if it looks like an SDK's."""
+        if name in self._told:
+            return
+        self._told.add(name)
+        path = os.path.realpath(str(globals.get("__file__", "")))
+        root = name.partition(".")[0]
+        is_ours = path.startswith(self._root) and not path.startswith(self._adapters)
+        doubt = self._project_for(root).uncertain(name, path[len(self._root) :]) if is_ours else None
+        if doubt is not None:
+            reason, step = doubt
+            sys.stderr.write(f"capa run: {name} is not redirected: {reason}. Next: {step}.\n")
+
     def _project_for(self, root: str) -> Project:
-        if self._names.roots[root].evidence == "import":
+        if not self._project.may_doubt(root):
             return self._project
         # Only evidence by manifest needs the list of all files.
         if self._listed is None:
-            self._listed = Project(self._root.rstrip("/"), self._names, list_files(self._root.rstrip("/")))
+            self._listed = Project(
+                self._root.rstrip("/"),
+                self._names,
+                list_files(self._root.rstrip("/")),
+                sdks=[*self._project.sdks],
+            )
         return self._listed
 
     def _redirect_patches(self) -> None:

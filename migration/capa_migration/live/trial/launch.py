@@ -16,17 +16,18 @@ _PYTHON = re.compile(r"python(?:\d+(?:\.\d+)?)?$")
 _ISOLATED = re.compile(r"-[a-zA-Z]*[IES][a-zA-Z]*$")
 
 
-def launch(root: str, command: Sequence[str]) -> None:
+def launch(root: str, command: Sequence[str], sdks: Sequence[str] = ()) -> None:
     """Replace this process by *command*; on success the call does not return.
 
     Args:
         root: Absolute path of the project; the files below it are redirected.
         command: A program and its arguments. `python` means the interpreter that runs this.
+        sdks: Frequent names of modules that are an SDK here.
 
     Raises:
-        OptionsError: There is no such program, or it would ignore the redirection of imports.
+        OptionsError: The program does not exist, or would ignore the redirection of imports.
     """
-    variables = child_environment(root, os.environ)
+    variables = {**child_environment(root, os.environ), environment.SDKS: ",".join(sdks)}
     program = _program(command[0], variables["PATH"])
     if _PYTHON.match(os.path.basename(program)):
         _refuse_isolated(command)

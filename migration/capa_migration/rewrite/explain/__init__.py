@@ -12,10 +12,10 @@ An ID is one of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from functools import cache
 from typing import NamedTuple
 
+from capa_codemods.api import did_you_mean
 from capa_migration.errors import OptionsError
 
 
@@ -50,13 +50,12 @@ def explain(ident: str) -> Explanation:
     """Return the explanation of *ident*.
 
     Raises:
-        OptionsError: No message carries this ID; the error names the nearest one.
+        OptionsError: No message has this ID; the error names the nearest one.
     """
     known = {one.id: one for one in explanations()}
     if ident in known:
         return known[ident]
-    close = get_close_matches(ident, known, n=1)
-    hint = f"did you mean `{close[0]}`?" if close else "`capa explain` without an ID lists them"
+    hint = did_you_mean(ident, known, "`capa explain` without an ID lists them")
     raise OptionsError(f"no message has the ID {ident!r}: {hint}")
 
 
@@ -64,18 +63,20 @@ def explanations_of(words: str) -> list[Explanation]:
     """Return the explanation of the ID *words*, or, where it is a first part such as `celery`, all IDs below it.
 
     Raises:
-        OptionsError: No message carries this ID or one below it; the error names the nearest one.
+        OptionsError: No message has this ID or one below it; the error names the nearest one.
     """
     below = [one for one in explanations() if one.id.startswith(f"{words.rstrip('/')}/")]
     return below or [explain(words)]
 
 
 def _differences() -> Iterator[Explanation]:
+    from capa_migration.rewrite.explain.instead import with_instead
     from capa_migration.rewrite.explain.pages import sections
 
     for section in sections():
         page, _, anchor = section.id.partition("/")
-        yield Explanation(section.id, section.title, section.text, f"differences/{page}.md#{anchor}")
+        text = with_instead(section.text, section.id)
+        yield Explanation(section.id, section.title, text, f"differences/{page}.md#{anchor}")
 
 
 def _libraries() -> Iterator[Explanation]:
@@ -101,10 +102,11 @@ def _rules() -> Iterator[Explanation]:
 
 
 def _subjects() -> Iterator[Explanation]:
+    from capa_migration.rewrite.explain.instead import with_instead
     from capa_migration.rewrite.explain.subjects import subjects
 
     for ident, (title, text) in subjects().items():
-        yield Explanation(ident, title, text, "reference/formats.md")
+        yield Explanation(ident, title, with_instead(text, ident), "reference/formats.md")
 
 
 def _errors() -> Iterator[Explanation]:

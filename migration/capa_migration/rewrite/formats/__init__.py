@@ -10,6 +10,8 @@ It yields the document in pieces, line ends included. Text is written in the enc
 patch of files in any encoding, are written as they are. It writes nothing itself: `--output FILE` writes the document
 as a whole.
 
+A format with `render_several(report)` can also report on several projects, as `capa scan A B` does.
+
 `report.survey` and `report.plan` are made when first read; reading both costs a second pass over the tree.
 Modules with a leading underscore are shared by formats.
 """
@@ -22,9 +24,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from capa_migration.rewrite.projects import Several
     from capa_migration.rewrite.report import Report
 
 Render = Callable[["Report"], Iterator[str | bytes]]
+
+
+RenderSeveral = Callable[["Several"], Iterator[str | bytes]]
 
 
 def names() -> list[str]:
@@ -36,4 +42,20 @@ def names() -> list[str]:
 def load(name: str) -> Render:
     """Return the render function of the format *name*, one of `names()`."""
     render: Render = import_module(f"{__name__}.{name}").render
+    return render
+
+
+def load_several(name: str) -> RenderSeveral:
+    """Return the function of the format *name* for a report on several projects.
+
+    Raises:
+        OptionsError: The format has none.
+    """
+    from capa_migration.errors import OptionsError
+
+    render: RenderSeveral | None = getattr(import_module(f"{__name__}.{name}"), "render_several", None)
+    if render is None:
+        raise OptionsError(
+            f"--format {name} is for one project: scan each of them alone, or use text or json"
+        )
     return render

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from capa_migration.rewrite.formats._engines import choices
+from capa_migration.rewrite.projects import Several
 from capa_migration.rewrite.report import SCHEMA, Report, plan_data, result_data
 from capa_migration.rewrite.scan.libraries import Companion
-from capa_migration.rewrite.scan.sites import Site, Survey, shapes, sums
+from capa_migration.rewrite.scan.sites import Site, Survey, added, shapes, sums, total
+
+if TYPE_CHECKING:
+    from capa_migration.rewrite.apply import RunResult
 
 
 def render(report: Report) -> Iterator[str | bytes]:
     """Yield one object."""
     yield json.dumps({**_data(report), "exit": report.exit_code}, indent=2) + "\n"
+
+
+def render_several(report: Several) -> Iterator[str | bytes]:
+    """Yield one object: a survey for each project, under its name, and their total."""
+    sums_of_all = added("", (total(one.survey) for one in report.projects))._asdict()
+    data = {
+        "schema": SCHEMA,
+        "projects": [{"name": one.name, **_survey_data(one.survey)} for one in report.projects],
+        "total": {key: value for key, value in sums_of_all.items() if key != "sdk"},
+        "exit": report.exit_code,
+    }
+    yield json.dumps(data, indent=2) + "\n"
 
 
 def _data(report: Report) -> dict[str, Any]:
@@ -25,7 +42,16 @@ def _data(report: Report) -> dict[str, Any]:
         data["result"] = result_data(report.done.result)
         data["commits"] = list(report.done.commits)
         data["declined"] = report.done.declined
+        data |= _engines(report.done)
     return data
+
+
+def _engines(done: RunResult) -> dict[str, Any]:
+    """Return the engines to choose once files were written, as the end of the text lists them."""
+    found = choices(done.kept) if done.written else []
+    if isinstance(found, str):
+        return {"engines": [], "engines_problem": found}
+    return {"engines": [one._asdict() for one in found], "engines_problem": None}
 
 
 def _survey_data(survey: Survey) -> dict[str, Any]:
@@ -41,7 +67,11 @@ def _survey_data(survey: Survey) -> dict[str, Any]:
         "sites": [_site(site) for site in survey.sites],
         "moved": [_site(site) for site in survey.moved],
         "commands": [command._asdict() for command in survey.commands],
+        "bring": list(survey.bring),
+        "passed_over": dict(survey.passed_over),
         "companions": [_companion(one) for one in survey.companions],
+        "excluding": [one._asdict() for one in survey.excluding],
+        "uncertain": [one._asdict() for one in survey.uncertain],
         "unread": [file._asdict() for file in survey.unread],
     }
 

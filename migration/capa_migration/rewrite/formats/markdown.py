@@ -69,7 +69,7 @@ def _remarks(title: str, remarks: Sequence[Remark]) -> Iterator[str]:
         ]
         for one in remarks
     ]
-    yield from _folded(title, len(rows), _table(("where", "what", "next"), rows[:_MAX_ROWS]))
+    yield from _folded(title, len(rows), _table(("place", "remark", "next step"), rows[:_MAX_ROWS]))
 
 
 def _folded(title: str, number: int, body: Iterable[str]) -> Iterator[str]:

@@ -35,7 +35,9 @@ def abilities(survey: Survey, maps: Iterable[ImportMap]) -> list[dict[str, Any]]
 def needs(survey: Survey, maps: Iterable[ImportMap]) -> Needs:
     """Return the abilities that the call sites of *survey*, moved or not, need by `[needs]` of *maps*."""
     shapes = Counter(
-        (plain(site.name), site.arguments) for site in (*survey.sites, *survey.moved) if site.kind != "import"
+        (plain(site.name), site.arguments)
+        for site in (*survey.sites, *survey.moved)
+        if site.kind in {"call", "use"}
     )
     found: Needs = {}
     for one in maps:

@@ -14,7 +14,7 @@ from capa_migration.rewrite.page.explanations import explanations
 from capa_migration.rewrite.page.findings import findings
 from capa_migration.rewrite.page.shapes import fitting, shapes
 from capa_migration.rewrite.plan import Plan
-from capa_migration.rewrite.scan.sites import Survey, sums
+from capa_migration.rewrite.scan.sites import Survey, parted, sums
 from capa_migration.rewrite.scan.survey import known_maps
 
 _MAX_FINDINGS = 3_000
@@ -57,12 +57,13 @@ def contents(path: str, survey: Survey, plan: Plan, history: History, changes: C
 
 def _numbers(survey: Survey, plan: Plan, changes: Changes) -> dict[str, int]:
     movable = sum(site.support != "none" for site in survey.sites)
+    moved, unserved = parted(survey.moved)
     return {
         "sites": len(survey.sites) + len(survey.moved),
         "files": len({site.path for site in (*survey.sites, *survey.moved)}),
         "movable": movable,
-        "staying": len(survey.sites) - movable,
-        "moved": len(survey.moved),
+        "staying": len(survey.sites) - movable + len(unserved),
+        "moved": len(moved),
         "proven": len({file.path for file in changes.files}),
         "ready": changes.count("ready"),
         "written": changes.count("written"),

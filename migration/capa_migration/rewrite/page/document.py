@@ -15,7 +15,7 @@ _ASSETS = files(__package__) / "assets"
 SCRIPTS = (
     *("unpack.js", "elements.js", "view.js"),
     *("numbers.js", "inventory.js", "explanations.js", "shapes.js", "abilities.js"),
-    *("diff.js", "changes.js", "findings.js", "progress.js", "main.js"),
+    *("diff.js", "changes.js", "findings.js", "progress.js", "scrolling.js", "main.js"),
 )
 """In the order of their dependencies."""
 

@@ -9,6 +9,7 @@ from capa_migration.rewrite.history import FILE, History
 from capa_migration.rewrite.page.changes import Changes
 from capa_migration.rewrite.plan import Plan
 from capa_migration.rewrite.remarks import Remark, gravest_first, outcome_remarks, unread_remark
+from capa_migration.rewrite.report import count
 from capa_migration.rewrite.scan.libraries import Verdict
 from capa_migration.rewrite.scan.sites import Survey
 
@@ -47,7 +48,7 @@ def _of_survey(survey: Survey, plan: Plan) -> Iterator[Remark]:
     for library, places in survey.companions:
         level, step = _LIBRARIES[library.verdict]
         message = f"`{library.name}` ({library.kind}) {library.verdict}: {library.says}"
-        more = f" (and in {len(places) - 1:,} more places)" if places[1:] else ""
+        more = f" (and in {count(len(places) - 1, 'more place')})" if places[1:] else ""
         yield Remark(*places[0], level, library.id, message + more, step)
 
 

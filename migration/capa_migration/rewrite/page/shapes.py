@@ -11,7 +11,7 @@ from capa_migration.rewrite.scan.sites import Site, Survey
 
 _MAX_SHAPES = 5_000
 _MAX_PLACES = 40_000
-"""In the whole page: more would displace diffs. `capa scan --all` lists the rest."""
+"""In the whole page: more would displace diffs. `capa scan --all` lists the others."""
 _MAX_PLACES_OF_ONE = 1_000
 
 
@@ -47,7 +47,8 @@ def _order(row: dict[str, Any]) -> tuple[int, int, str]:
 
 
 def _rank(row: dict[str, Any]) -> int:
-    return 2 if row["moved"] else ("none", "partial", "full").index(row["support"])
+    served = ("none", "partial", "full").index(row["support"])
+    return 2 if row["moved"] and served else served  # a call that is not served fails also after it has moved
 
 
 def _rows(sites: Iterable[Site], *, moved: bool) -> Iterator[dict[str, Any]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from capa_migration.rewrite.scan.nodes import bound, is_self, last_name, statements
 from capa_migration.rewrite.scan.origins import Origins
@@ -10,7 +12,11 @@ from capa_migration.rewrite.scan.scope import ProjectClass, Scope
 
 _READ = frozenset({"cached_property", "property"})
 _SAME_CALL = frozenset({"abstractmethod", "cache", "classmethod", "lru_cache", "override", "staticmethod"})
-"""Decorators that leave the annotated result of a function as it is."""
+"""Decorators that leave the result of a function as it is."""
+_ENTERED = frozenset({"asynccontextmanager", "contextmanager"})
+"""Decorators under which `with` binds the value that the function yields."""
+_MAX_ROUNDS = 4
+"""Rounds over the methods of a class at most: a method may return the result of one that is further down."""
 
 
 class Bindings:
@@ -19,25 +25,29 @@ class Bindings:
     def __init__(self, origins: Origins) -> None:
         """Bind names to the origins that *origins* finds."""
         self._origins = origins
+        self._by_kind: dict[type[ast.AST], Callable[[Any, Scope], None]] = {
+            ast.Import: self._bind_import,
+            ast.ImportFrom: self._bind_from,
+            ast.FunctionDef: self._bind_function,
+            ast.AsyncFunctionDef: self._bind_function,
+            ast.ClassDef: self._bind_class,
+            ast.Assign: self._bind_assignment,
+            ast.NamedExpr: self._bind_expression,
+            ast.AnnAssign: self._bind_annotated,
+            ast.With: self._bind_with,
+            ast.AsyncWith: self._bind_with,
+        }
 
     def bind(self, node: ast.AST, scope: Scope) -> None:
         """Bind in *scope* the names of the statement *node*."""
-        match node:
-            case ast.Import():
-                self._bind_import(node, scope)
-            case ast.ImportFrom():
-                self._bind_from(node, scope)
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                self._bind_function(node, scope)
-            case ast.ClassDef():
-                self._bind_class(node, scope)
-            case _:
-                self._bind_values(node, scope)
+        if bind := self._by_kind.get(type(node)):
+            bind(node, scope)
 
     def bind_arguments(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, scope: Scope) -> None:
         """Bind in the function's own *scope* its arguments, by their annotations or by `bind=True`."""
         for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
-            origin = self._origins.annotated(argument.annotation, scope)
+            annotation = argument.annotation
+            origin = self._origins.annotated(annotation, scope) if annotation is not None else None
             if origin is not None:
                 scope.names[argument.arg] = origin
             elif scope.find(argument.arg) is not None:
@@ -48,32 +58,64 @@ class Bindings:
 
     def class_scope(self, node: ast.ClassDef, above: Scope) -> Scope:
         """Return the scope of a class that was bound in *above*, with all names that it and its methods bind."""
-        own = self._origins.project.classes[self._place(node)]
+        own = self._origins.project.classes[self._origins.place(node)]
         scope = Scope(above, own)
         for statement in statements(node.body):
             self.bind(statement, scope)
             own.names.update({name: scope.names.get(name, "") for name in bound(statement)})
-        for method in node.body:
-            if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                inside = Scope(scope)
-                self.bind_arguments(method, inside)
-                for inner in statements(method.body):
-                    self.bind(inner, inside)
+        methods = [one for one in node.body if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        for _ in range(_MAX_ROUNDS):
+            before = own.visible_names
+            for method in methods:
+                own.names[method.name] = self._method(method, scope)
+            if own.visible_names == before:
+                break
         return scope
 
-    def _bind_values(self, node: ast.AST, scope: Scope) -> None:
-        match node:
-            case ast.Assign(targets=targets, value=value):
-                for target in targets:
-                    self._assign_value(target, value, scope)
-            case ast.NamedExpr(target=target, value=value):
-                self._assign_value(target, value, scope)
-            case ast.AnnAssign(target=target, annotation=annotation):
-                origin = self._origins.of(node.value, scope) or self._origins.annotated(annotation, scope)
-                self._assign(target, origin, scope)
-            case ast.With(items=items) | ast.AsyncWith(items=items):
-                for item in items:
-                    self._assign(item.optional_vars, self._entered(item.context_expr, scope), scope)
+    def _method(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> str:
+        """Bind what a method of the class of *scope* assigns to `self`, and return the origin of the method's name."""
+        body = list(statements(node.body))
+        inside = self._inside(node, body, scope) if body else scope
+        if node.returns is None and not scope.names.get(node.name):
+            return self._named(node, self._result(node, body, inside), is_method=True)
+        return scope.own.names[node.name]
+
+    def _inside(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef, body: Iterable[ast.AST], scope: Scope
+    ) -> Scope:
+        """Return the scope of a function in *scope*, with all names bound that the statements of its *body* bind."""
+        inside = Scope(scope)
+        self.bind_arguments(node, inside)
+        for statement in body:
+            self.bind(statement, inside)
+        return inside
+
+    def _result(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef, body: Iterable[ast.AST], inside: Scope
+    ) -> str | None:
+        """Return the origin of all that a function with the scope *inside* returns, or under `contextmanager` yields.
+
+        None if that is of no SDK, or not always the same; a returned None aside.
+        """
+        is_entered = any(last_name(one) in _ENTERED for one in node.decorator_list)
+        given = _yielded(body) if is_entered else _returned(body)
+        found = {self._origins.of(value, inside) for value in given}
+        return found.pop() if len(found) == 1 else None
+
+    def _bind_assignment(self, node: ast.Assign, scope: Scope) -> None:
+        for target in node.targets:
+            self._assign_value(target, node.value, scope)
+
+    def _bind_expression(self, node: ast.NamedExpr, scope: Scope) -> None:
+        self._assign_value(node.target, node.value, scope)
+
+    def _bind_annotated(self, node: ast.AnnAssign, scope: Scope) -> None:
+        origin = self._origins.of(node.value, scope) or self._origins.annotated(node.annotation, scope)
+        self._assign(node.target, origin, scope)
+
+    def _bind_with(self, node: ast.With | ast.AsyncWith, scope: Scope) -> None:
+        for item in node.items:
+            self._assign(item.optional_vars, self._entered(item.context_expr, scope), scope)
 
     def _entered(self, node: ast.expr, scope: Scope) -> str | None:
         """Return the origin that `with node as` binds: the object itself, unless its class defines `__enter__`."""
@@ -133,12 +175,24 @@ class Bindings:
             if origin and self._origins.is_listed(origin):
                 scope.names[node.name] = self._origins.result_of(origin) or ""
                 return
-        returned = self._origins.annotated(node.returns, scope) if node.returns else None
+        if node.returns is not None:
+            returned = self._origins.annotated(node.returns, scope)
+        elif scope.is_class:
+            return  # its methods may use names that are bound further down
+        else:
+            body = list(statements(node.body))
+            returned = self._result(node, body, self._inside(node, body, scope))
+        if origin := self._named(node, returned, is_method=scope.is_class):
+            scope.names[node.name] = origin
+
+    def _named(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef, returned: str | None, *, is_method: bool
+    ) -> str:
+        """Return the origin of the name of a function that returns *returned*; empty if it is of no SDK."""
         decorators = {last_name(decorator) for decorator in node.decorator_list} - _SAME_CALL
-        if returned and not decorators:
-            scope.names[node.name] = f"={returned}"
-        elif returned and scope.is_class and decorators <= _READ:
-            scope.names[node.name] = returned
+        if returned and decorators <= _ENTERED:
+            return f"={returned}"
+        return returned if returned and is_method and decorators <= _READ else ""
 
     def _bound_to(
         self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, scope: Scope
@@ -155,16 +209,39 @@ class Bindings:
         return None
 
     def _bind_class(self, node: ast.ClassDef, scope: Scope) -> None:
-        place = self._place(node)
-        own = self._origins.project.classes[place] = ProjectClass(self._base_of(node, scope))
+        place = self._origins.place(node)
+        own = self._origins.project.classes[place] = self._class(node, scope)
         self.class_scope(node, scope)
-        if own.base or any(own.names.values()):
+        if own.base or own.bases or any(own.names.values()):
             scope.names[node.name] = place
 
-    def _base_of(self, node: ast.ClassDef, scope: Scope) -> str | None:
-        """Return the origin of the objects of the only base: with two, a name may be of either."""
-        origin = self._origins.of(node.bases[0], scope) if len(node.bases) == 1 else None
+    def _class(self, node: ast.ClassDef, scope: Scope) -> ProjectClass:
+        """Return the class without its names. Of several bases, a name of an SDK may be of either."""
+        bases = [base for one in node.bases if (base := self._object_of(one, scope))]
+        is_certain = len(node.bases) == 1
+        return ProjectClass(
+            bases[0] if bases and is_certain else None, tuple(one for one in bases if one.startswith("&"))
+        )
+
+    def _object_of(self, base: ast.expr, scope: Scope) -> str | None:
+        """Return the origin of the objects of the class *base*."""
+        origin = self._origins.of(base, scope)
         return self._origins.result_of(origin) if origin and not origin.endswith(")") else None
 
-    def _place(self, node: ast.ClassDef) -> str:
-        return f"&{self._origins.project.path}:{node.lineno}:{node.name}"
+
+def _returned(body: Iterable[ast.AST]) -> Iterator[ast.expr]:
+    """Yield the values that the statements of a function return, None aside."""
+    for one in body:
+        if isinstance(one, ast.Return) and one.value is not None and not _is_none(one.value):
+            yield one.value
+
+
+def _yielded(body: Iterable[ast.AST]) -> Iterator[ast.expr]:
+    """Yield the values of the statements in which a function yields."""
+    for one in body:
+        if isinstance(one, ast.Expr) and isinstance(one.value, ast.Yield) and one.value.value is not None:
+            yield one.value.value
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None

@@ -41,12 +41,19 @@ class Command(NamedTuple):
     support: Support = "full"
     reason: str = ""
     see: str = ""
+    instead: str = ""
 
     @property
     def summary(self) -> str:
+        """The effect of the rewrite on the command, after its support if that is not `full`."""
+        return f"{self.support}: {self.effect}" if self.reason else self.effect
+
+    @property
+    def effect(self) -> str:
         """The effect of the rewrite on the command."""
         if self.reason:
-            return f"{self.support}: {self.reason}" + (f" (see {self.see})" if self.see else "")
+            instead = f"; use {self.instead}" if self.instead else ""
+            return self.reason + instead + (f" (see {self.see})" if self.see else "")
         return "starts the migrated application as it is"
 
 
@@ -90,7 +97,7 @@ def _in_notebook(path: str, data: bytes) -> Iterator[SimpleCommand]:
 
 def _command(path: str, found: StartedCommand) -> Command:
     command, worst = found.command, found.lines[0] if found.lines else None
-    support = (worst.support, worst.reason, worst.see) if worst else ()
+    support = (worst.support, worst.reason, worst.see, worst.instead) if worst else ()
     return Command(
         path, found.line, command.subcommand, command.application, shlex.join(found.words), *support
     )

@@ -9,12 +9,15 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
 
 _GAP = rb"(?:[ \t\f]|\\(?:\r\n|\r|\n))*"
-# `from … import …`, with comments and line ends between; in parentheses a comment may hold a `)`.
+# `from … import …`, with comments and line ends between; in parentheses a comment may hold a `)`. The names are
+# searched again: prose may open a parenthesis that is closed behind the next import.
 _FROM = re.compile(
     rb"from(?!\w)((?:[^\r\n;#'\"(){}=\\]|\\(?:\r\n|\r|\n)){0,400}?)(?<!\w)import(?!\w)"
-    rb"(?:" + _GAP + rb"\(((?:#[^\n]*|[^)#])*)|((?:[^\r\n;#\\]|\\(?:\r\n|\r|\n))*))"
+    rb"(?=" + _GAP + rb"\(((?:#[^\n]*|[^)#])*)|((?:[^\r\n;#\\]|\\(?:\r\n|\r|\n))*))"
 )
 # `import …`; the end of `from … import …`, which nearly all are, is ruled out at once by the text before it.
 _IMPORT = re.compile(rb"import(?<![\w.)] import)(?=[ \t\f\\])((?:[^\r\n;#\\]|\\(?:\r\n|\r|\n))*)")
@@ -23,7 +26,12 @@ _BEGINNING = b"\r\n;:\xbf"
 _INDENT = 100
 _NO_PACKAGE = b"."
 """Stands for the package of a module that is imported without one: `import tasks`."""
+_COMMENT = re.compile(rb"#[^\n]*")
+_BLANKS = b" \t\f\r\n\\"
 _WORD = re.compile(rb"[^\s.,\\()#;]+")
+
+NamedImport = tuple[bytes, bytes]
+"""The last part of a module's name with a name imported from it."""
 
 
 class ImportIndex:
@@ -31,14 +39,21 @@ class ImportIndex:
 
     def __init__(self) -> None:
         self._by_name: defaultdict[bytes, list[tuple[bytes, str]]] = defaultdict(list)
+        self._sources: set[bytes] = set()
         self._packages: set[str] = set()
 
-    def note(self, path: str, data: bytes) -> None:
-        """Add the imports of the file at *path*, which holds *data*."""
+    def note(self, path: str, imports: Iterable[NamedImport]) -> None:
+        """Add the *imports* of the file at *path*."""
         if path.endswith("__init__.py"):
             self._packages.add(path.rpartition("/")[0])
-        for found in set(_imports(data)):
-            self._by_name[found[1]].append((found[0], path))
+        for source, name in imports:
+            self._by_name[name].append((source, path))
+            self._sources.add(source)
+
+    def may_be_imported(self, path: str) -> bool:
+        """Return whether a file may import the module at *path*, or something from it."""
+        module = _names(path)[1]
+        return path.endswith("__init__.py") or module in self._sources or module in self._by_name
 
     def of(self, path: str, names: Iterable[str]) -> set[str]:
         """Return the files that may import one of *names* from the module at *path*, or the module itself."""
@@ -58,19 +73,73 @@ class ImportIndex:
         return {importer for found, importer in whole if found == _NO_PACKAGE}
 
 
-def _imports(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the last part of a module's name with a name imported from it, and possibly pairs that are neither."""
+class ImportText(NamedTuple):
+    """An import statement as the bytes of a file show it, or something that only looks like one.
+
+    Attributes:
+        start: Its place.
+        module: The module of `from … import …`, with its dots; None for `import …`.
+        names: The names, as they are written.
+    """
+
+    start: int
+    module: bytes | None
+    names: bytes
+
+
+def import_texts(data: bytes) -> Iterator[ImportText]:
+    """Yield the import statements of *data*, Python: none is missed, and some may be none."""
     for found in _FROM.finditer(data):
-        module = _WORD.findall(found[1])
-        for name in _WORD.findall(found[2] or found[3] or b""):
-            yield module[-1] if module else b"", name
+        yield ImportText(found.start(), found[1].translate(None, _BLANKS), found[2] or found[3] or b"")
     for found in _IMPORT.finditer(data):
         before = data[max(0, found.start() - _INDENT) : found.start()].rstrip(b" \t\f")
-        if not before or before[-1] in _BEGINNING:
-            yield from map(_last_two, found[1].split(b","))
+        if not before or before[-1] in _BEGINNING or before.endswith(b"lazy"):
+            yield ImportText(found.start(), None, found[1])
 
 
-def _last_two(item: bytes) -> tuple[bytes, bytes]:
+def named_imports(texts: Iterable[ImportText]) -> set[NamedImport]:
+    """Return the imports *texts* by name; possibly also pairs that are none."""
+    found: set[NamedImport] = set()
+    for _, module, names in texts:
+        found.update(_pairs(module, names))
+    return found
+
+
+@lru_cache(maxsize=10_000)
+def _pairs(module: bytes | None, names: bytes) -> tuple[NamedImport, ...]:
+    if module is None:
+        return tuple(map(_last_two, names.split(b",")))
+    last = module.rpartition(b".")[2]
+    return tuple((last, name) for name in _WORD.findall(names))
+
+
+def imported_names(data: bytes) -> Iterator[tuple[int, str, int, str]]:
+    """Yield the names that *data*, Python, imports from modules, each as its place, the module, its level, and itself.
+
+    Of `import a.b` that is `a`, from no module; of `import a.b as c` it is `b`. Possibly also names that are none.
+    """
+    for start, module, names in import_texts(data):
+        for words in _items(names):
+            if module is not None:
+                name = module.lstrip(b".")
+                yield start, _text(name), len(module) - len(name), _text(words[0])
+            else:
+                parts = words[: words.index(b"as")] if b"as" in words else words[:1]
+                yield start, _text(b".".join(parts[:-1])), 0, _text(b"".join(parts[-1:]))
+
+
+def _items(names: bytes) -> Iterator[list[bytes]]:
+    """Yield the words of each item of the list *names*, which may hold comments."""
+    for item in _COMMENT.sub(b"", names).split(b",") if b"#" in names else names.split(b","):
+        if words := _WORD.findall(item):
+            yield words
+
+
+def _text(name: bytes) -> str:
+    return name.decode(errors="replace")
+
+
+def _last_two(item: bytes) -> NamedImport:
     """Return the last two parts of the name in an *item* of `import a.b, c as d`."""
     words = _WORD.findall(item)
     parts = words[: words.index(b"as")] if b"as" in words else words

@@ -9,11 +9,12 @@ from capa_codemods.api import NameLine, Names, Support
 
 
 class Judgement(NamedTuple):
-    """The support of a name or call; if it is not full, with the reason and a link."""
+    """The support of a name or call; if it is not full, with the reason, a link, and what to use in its place."""
 
     support: Support
     reason: str = ""
     see: str = ""
+    instead: str = ""
 
 
 class Judge:
@@ -33,7 +34,7 @@ class Judge:
         if owner is None:
             return Judgement("none", "it belongs to no known SDK")
         if line := self._worst(name, arguments):
-            return Judgement(line.support, line.reason, line.see)
+            return Judgement(line.support, line.reason, line.see, line.instead)
         if not owner.modules:
             is_listed = self._names.nearest_line(name) is not None
             return Judgement("full") if is_listed else Judgement("none", owner.reason)

@@ -9,17 +9,16 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple, get_args
 
 from capa_codemods.api import Project, normalized_name, spellings_pattern
+from capa_migration.rewrite.scan.import_index import ImportText
 
 Verdict = Literal["works", "limits", "blind", "untried", "untouched"]
-# `import a, b`, `from a.b import`, and an application of Django in quotes.
-_NAMED = re.compile(
-    rb"^[ \t]*(?:import[ \t]+([^\n#;]+)|from[ \t]+([\w.]+))|[\"'](django_\w+)[\"'.:]", re.MULTILINE
-)
+# An application of Django in quotes.
+_QUOTED = re.compile(rb"[\"'](django_\w+)[\"'.:]")
 _UNTOUCHED = "it works on the original, whose calls are not moved: there is no adapter yet"
 
 
@@ -100,16 +99,41 @@ def _library(sdk: str, entry: dict[str, Any]) -> Library:
     )
 
 
-def imported(path: str, data: bytes, project: Project) -> tuple[tuple[str, int], ...]:
-    """Return the modules of libraries that *data*, Python in the file at *path*, names, each with its line."""
+def imported(
+    path: str, data: bytes, texts: Iterable[ImportText], project: Project
+) -> tuple[tuple[str, int], ...]:
+    """Return the modules of libraries that Python in the file at *path* names, each with its line.
+
+    The Python is *data*, and *texts* are the import statements in it.
+    """
     found: dict[str, int] = {}
     folder = path.rpartition("/")[0]
-    for match in _NAMED.finditer(data):
-        for name in (match[1] or match[2] or match[3]).decode(errors="replace").split(","):
-            module = _module(name.split()[0]) if name.strip() else None
-            if module and module not in found and not project.own_module(module.partition(".")[0], folder):
-                found[module] = data.count(b"\n", 0, match.start(match.lastindex or 0)) + 1
+    for start, modules in sorted(_named(data, texts)):
+        for module in modules:
+            if module not in found and not project.own_module(module.partition(".")[0], folder):
+                found[module] = data.count(b"\n", 0, start) + 1
     return tuple(found.items())
+
+
+def _named(data: bytes, texts: Iterable[ImportText]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the modules of libraries that *data* imports or quotes, each list with its place."""
+    for start, module, names in texts:
+        modules = _modules_in(names if module is None else module)
+        before = data[data.rfind(b"\n", 0, start) + 1 : start] if modules else b""
+        if modules and not before.strip():  # else it may be in a string
+            yield start, modules
+    if b"django_" in data:
+        for match in _QUOTED.finditer(data):
+            if modules := _modules_in(match[1]):
+                yield match.start(), modules
+
+
+@lru_cache(maxsize=10_000)
+def _modules_in(names: bytes) -> tuple[str, ...]:
+    """Return the modules of known libraries that the list *names*, as it is written, is of or contains."""
+    items = (item.split() for item in names.replace(b"\\", b" ").split(b","))
+    found = (_module(words[0].decode(errors="replace")) for words in items if words)
+    return tuple(module for module in found if module)
 
 
 def _module(name: str) -> str | None:

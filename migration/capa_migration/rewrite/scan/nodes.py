@@ -6,7 +6,20 @@ import ast
 from collections.abc import Iterator
 
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
-_BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
+_BLOCKS: dict[type[ast.AST], tuple[str, ...]] = {
+    ast.If: ("body", "orelse"),
+    ast.For: ("body", "orelse"),
+    ast.AsyncFor: ("body", "orelse"),
+    ast.While: ("body", "orelse"),
+    ast.With: ("body",),
+    ast.AsyncWith: ("body",),
+    ast.Try: ("body", "handlers", "orelse", "finalbody"),
+    ast.TryStar: ("body", "handlers", "orelse", "finalbody"),
+    ast.ExceptHandler: ("body",),
+    ast.Match: ("cases",),
+    ast.match_case: ("body",),
+}
+"""The blocks of a statement, in the order of the text; of scopes none."""
 _NO_NODES = frozenset(
     {"ctx", "op", "ops", "id", "attr", "name", "asname", "arg", "module", "level", "type_comment"}
 )
@@ -19,8 +32,8 @@ def statements(body: list[ast.stmt]) -> Iterator[ast.AST]:
     while queue:
         node = queue.pop()
         yield node
-        if not isinstance(node, SCOPES):
-            queue.extend(reversed([inner for block in _BLOCKS for inner in getattr(node, block, ())]))
+        if blocks := _BLOCKS.get(type(node)):
+            queue.extend(reversed([inner for block in blocks for inner in getattr(node, block)]))
 
 
 def own_nodes(owner: ast.AST, inner: list[ast.AST]) -> Iterator[ast.AST]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, MutableMapping
 from functools import lru_cache
 from typing import Protocol
 
@@ -37,7 +37,7 @@ class ProjectView(Protocol):
         """The file."""
 
     @property
-    def classes(self) -> dict[str, ProjectClass]:
+    def classes(self) -> MutableMapping[str, ProjectClass]:
         """Origin of a class of the tree → the class, of all files that were read."""
 
     def origin(self, module: str, level: int, name: str) -> str | None:
@@ -45,6 +45,9 @@ class ProjectView(Protocol):
 
     def all_of(self, module: str, level: int) -> Mapping[str, str]:
         """Return all names that `from module import *` binds, each with its origin."""
+
+    def leads(self, origin: str) -> bool:
+        """Return whether *origin* may lead to an object of an SDK; only a module of the tree may not."""
 
 
 class Origins:
@@ -55,7 +58,7 @@ class Origins:
         project: The rest of the project.
     """
 
-    def __init__(self, roots: Mapping[str, object], returns: Mapping[str, str], project: ProjectView) -> None:
+    def __init__(self, roots: Container[str], returns: Mapping[str, str], project: ProjectView) -> None:
         """Follow names that begin with one of *roots*; *returns* is the table `[returns]` of the import maps."""
         self.roots = roots
         self._returns = {name: to for name, to in returns.items() if not to.endswith("()")}
@@ -109,6 +112,21 @@ class Origins:
         """Return whether `[returns]` lists *called*."""
         return plain(called) in self._returns
 
+    def place(self, node: ast.ClassDef) -> str:
+        """Return the origin of the class *node* of this file."""
+        return f"&{self.project.path}:{node.lineno}:{node.name}"
+
+    def attributes(self, node: ast.ClassDef) -> set[str] | None:
+        """Return the names that the class *node* of this file, or a base in the tree, binds to something of an SDK.
+
+        None if that may be any name, since one of these classes is below one of an SDK.
+        """
+        own = self.project.classes.get(self.place(node))
+        lineage = self._lineage(own) if own is not None else []
+        if any(one.base and not one.base.startswith("&") for one in lineage):
+            return None
+        return {name for one in lineage for name, origin in one.names.items() if origin}
+
     def annotated(self, node: ast.AST | None, scope: Scope) -> str | None:
         """Return the origin of an object that is annotated with *node*."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -127,7 +145,7 @@ class Origins:
             return scope.own.names[node.attr]
         origin = self.of(node.value, scope)
         if origin is None and is_self(node.value):
-            return self._inherited(scope.own.base, node.attr)
+            return self._member(scope.own, node.attr)
         return self._attribute(origin, node.attr) if origin else None
 
     def _attribute(self, origin: str, name: str) -> str | None:
@@ -139,14 +157,30 @@ class Origins:
 
     def _held(self, origin: str, name: str) -> str | None:
         """Return the origin of *name* of a class of the tree, or of an object of one."""
-        for _ in range(_MAX_BASES):
-            own = self.project.classes.get(origin.removesuffix("()"))
-            if own is None or own.base is None or name in own.names:
-                return own.names.get(name) if own else None
-            if not own.base.startswith("&"):
-                return self._inherited(own.base, name)
-            origin = own.base
-        return None
+        own = self.project.classes.get(origin.removesuffix("()"))
+        return self._member(own, name) if own is not None else None
+
+    def _member(self, own: ProjectClass, name: str) -> str | None:
+        """Return the origin of *name* of the class *own*: as it or a base in the tree binds it, or as an SDK does."""
+        lineage = self._lineage(own)
+        for one in lineage:
+            if name in one.names:
+                return one.names[name]
+        base = lineage[-1].base
+        is_certain = base is not None and not base.startswith("&") and all(one.base for one in lineage)
+        return self._inherited(base, name) if is_certain else None
+
+    def _lineage(self, own: ProjectClass) -> list[ProjectClass]:
+        """Return *own* and its bases in the tree, each before its own bases."""
+        found: list[ProjectClass] = []
+        pending = [own]
+        while pending and len(found) < _MAX_BASES:
+            one = pending.pop(0)
+            if one not in found:
+                found.append(one)
+                bases = (self.project.classes.get(base.removesuffix("()")) for base in one.bases)
+                pending[:0] = [base for base in bases if base is not None]
+        return found
 
     def _inherited(self, base: str | None, name: str) -> str | None:
         """Return the origin of *name* as inherited from *base*; names that every object has are left out."""

@@ -7,14 +7,23 @@ class ProjectClass:
     """A class of the project itself.
 
     Attributes:
-        base: The origin of its objects as objects of its base class; None if that is of no SDK, or not certain.
+        base: The origin of its objects as objects of its only base; None if that is of no SDK, or there are more.
+        bases: The origins of its objects as objects of each base in the project: what those bind themselves is certain.
         names: Names that the class and its methods bind, each with its origin; `""` if that is no SDK.
     """
 
-    def __init__(self, base: str | None = None) -> None:
-        """Describe a class below *base* that binds nothing yet."""
+    def __init__(self, base: str | None = None, bases: tuple[str, ...] = ()) -> None:
+        """Describe a class below *base* and *bases* that binds nothing yet."""
         self.base = base
+        self.bases = bases
         self.names: dict[str, str] = {}
+
+    @property
+    def visible_names(self) -> dict[str, str]:
+        """The names that decide what is found: a name of no SDK only hides one of a base."""
+        if self.base or self.bases:
+            return dict(self.names)
+        return {name: origin for name, origin in self.names.items() if origin}
 
 
 class Scope:

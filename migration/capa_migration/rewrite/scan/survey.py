@@ -2,56 +2,42 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files as package_files
-from typing import NamedTuple
+from itertools import groupby
 
 from capa_codemods.api import (
     ImportMap,
     Names,
     Project,
     Sieve,
-    UnreadableError,
     each_file,
-    list_files,
+    excluding,
+    find_scripts,
+    may_be_script,
     rare_garbage_collection,
-    read_file,
     read_import_map,
-    walk_statements,
 )
+from capa_migration.rewrite.passed_over import Files, counted, failures
 from capa_migration.rewrite.scan.commands import commands
 from capa_migration.rewrite.scan.exports import Exports
+from capa_migration.rewrite.scan.glance import Glance, Glancer
 from capa_migration.rewrite.scan.import_index import ImportIndex
-from capa_migration.rewrite.scan.judge import Judge
-from capa_migration.rewrite.scan.libraries import Place, companions, imported, required
+from capa_migration.rewrite.scan.libraries import companions, required
 from capa_migration.rewrite.scan.moved import Moved
-from capa_migration.rewrite.scan.nodes import is_self
-from capa_migration.rewrite.scan.origins import Origins, plain
-from capa_migration.rewrite.scan.scope import Scope
-from capa_migration.rewrite.scan.sites import Kind, Site, Survey, Unread
-from capa_migration.rewrite.scan.texts import Text, claims, joined, texts, tree_of
-from capa_migration.rewrite.scan.walk import scopes
-from capa_migration.rewrite.target import Options, Target
+from capa_migration.rewrite.scan.progress import COUNTED, READ, Progress, no_progress
+from capa_migration.rewrite.scan.remembered import Remembered, is_read
+from capa_migration.rewrite.scan.results import FileResult
+from capa_migration.rewrite.scan.search import Search
+from capa_migration.rewrite.scan.sites import ExcludingPin, Survey, Unread
+from capa_migration.rewrite.scan.texts import claims
+from capa_migration.rewrite.target import Options, Target, require_known
 
 
-class FileResult(NamedTuple):
-    """The results of one file: call sites of an SDK, those that have moved, and unreadable parts.
-
-    Attributes:
-        libraries: Modules of libraries around the SDKs that it names, each with its line.
-    """
-
-    sites: tuple[Site, ...] = ()
-    moved: tuple[Site, ...] = ()
-    unread: tuple[Unread, ...] = ()
-    libraries: tuple[tuple[str, Place], ...] = ()
-
-
-def survey(
-    paths: str | Sequence[str], options: Options, progress: Callable[[int, int], None] | None = None
-) -> Survey:
+def survey(paths: str | Sequence[str], options: Options, progress: Progress = no_progress) -> Survey:
     """Return the SDKs and call sites of the tree, or the parts of one, at *paths*. No code of it is run.
+
+    Only its own cache is written.
 
     Raises:
         TargetError: There is nothing at one of *paths*.
@@ -60,28 +46,71 @@ def survey(
     """
     target = Target(paths)
     options = options.filled(target.root)
-    listed = list_files(target.root, options.exclude)
-    project = Project(target.root, Names(known_maps()), listed, options.roots)
-    wanted = [one for one in target.within(listed) if claims(one)]
-    found: list[FileResult] = []
+    files = Files.of(target, options.exclude)
+    scripts = find_scripts(target.root, files.listed, target.scopes)
+    python = [one for one in files.listed if claims(one) or one in scripts]
+    remembered = Remembered(target.root, options, files.listed)
+    # A script of another name is one only if it is named.
+    found = remembered.results() if all(map(may_be_script, scripts)) else None
+    if found is None:
+        project = Project(target.root, Names(known_maps()), files.listed, options.roots, sdks=options.sdks)
+        require_known(options.sdks, project.names)
+        found = _results(project, python, files.inside, progress)
+        if not target.scopes:
+            remembered.save(found)
+    return _survey(files, python, found)
+
+
+def _results(
+    project: Project, python: list[str], paths: list[str], progress: Progress
+) -> dict[str, FileResult]:
+    """Return the results of those of *paths* that have some, and of all manifests of *project*.
+
+    *python* are all files of the project that hold Python.
+    """
     reader = Reader(project)
-    reader.learn(_with_progress([one for one in listed if claims(one)], progress))
-    for number, one in enumerate(each_file(reader.scan, wanted, _crashed), 1):
-        if one is not None:
-            found.append(one)
-        if progress:
-            progress(number, len(wanted))
-    sites = tuple(site for one in found for site in one.sites)
-    moved = tuple(site for one in found for site in one.moved)
-    named = [one for each_found in found for one in each_found.libraries]
+    reader.learn(python, progress)
+    inside = frozenset(paths)
+    found = dict(reader.results([one for one in python if one in inside], progress))
+    for path, held in groupby(commands(paths, project), lambda one: one.path):
+        found[path] = found.get(path, FileResult())._replace(commands=tuple(held))
+    for path, pins in groupby(_excluding(project), lambda one: one.path):
+        found[path] = found.get(path, FileResult())._replace(excluding=tuple(pins))
+    for path, names in groupby(required(project), lambda one: one[1].path):
+        found[path] = found.get(path, FileResult())._replace(required=tuple(names))
+    return found
+
+
+def _excluding(project: Project) -> Iterator[ExcludingPin]:
+    """Yield the pins of *project* that exclude Capa with the extras for the SDKs that have an adapter."""
+    served = Names(one for one in project.names.maps if one.modules)
+    for path, one in excluding(project.with_names(served)):
+        yield ExcludingPin(path, one.line, one.rule, one.message, one.next_step)
+
+
+def _survey(files: Files, python: list[str], found: Mapping[str, FileResult]) -> Survey:
+    """Return the sums of the results *found*, of all files or of those inside; *python* are those that hold Python."""
+    seen = files.target.within(python)
+    wanted = {*seen, *filter(is_read, files.inside)}
+    unread = tuple(Unread(one.path, 0, one.reason, one.next_step) for one in failures(files, wanted))
+    results = [found[path] for path in files.inside if path in found]
+    sites = tuple(site for one in results for site in one.sites)
+    moved = tuple(site for one in results for site in one.moved)
+    used = {site.sdk for site in (*sites, *moved)}
+    named = [library for one in results for library in one.libraries]
+    needed = [name for path in files.listed if path in found for name in found[path].required]
     return Survey(
-        target.root,
-        len(wanted),
+        files.target.root,
+        len(seen),
         sites,
-        unread=tuple(file for one in found for file in one.unread),
-        commands=tuple(commands(target.within(listed), project)),
+        unread=(*unread, *(file for one in results for file in one.unread)),
+        commands=tuple(command for one in results for command in one.commands),
         moved=moved,
-        companions=companions({site.sdk for site in (*sites, *moved)}, named, required(project)),
+        uncertain=tuple(one for result in results for one in result.uncertain),
+        companions=companions(used, named, needed),
+        bring=tuple(one.bring for one in (known_maps() if used else ()) if one.bring and one.name in used),
+        passed_over=counted(files, wanted, {}),
+        excluding=tuple(one for result in results for one in result.excluding),
     )
 
 
@@ -106,165 +135,54 @@ class Reader:
     def __init__(self, project: Project) -> None:
         """Read files of *project* with its names."""
         self._project = project
-        self._names = project.names
-        self._judge = Judge(project.names)
         self._moved = Moved(project.names.maps)
         self._sieve = Sieve([*project.names.roots, *self._moved.roots])
-        self._exports = Exports(project, self._moved)
+        self._exports = Exports(project, self._moved, self._sieve)
+        self._glances: dict[str, Glance] = {}
         self._concerned: frozenset[str] = frozenset()
 
-    def learn(self, paths: Iterable[str]) -> None:
-        """Find the files among *paths*, all of the project, that name an SDK or import something of one."""
+    def learn(self, paths: Sequence[str], progress: Progress = no_progress) -> None:
+        """Glance at *paths*, all files of the project, and find those that name an SDK or import something of one."""
         index = ImportIndex()
-        naming = []
-        for path in paths:
-            try:
-                parts = texts(path, read_file(f"{self._project.root}/{path}") or b"")
-            except (OSError, UnreadableError):
-                continue  # `scan` reports it
-            for part in parts:
-                index.note(path, part.data)
-            if any(self._sieve.imports_or_quotes(part.data) for part in parts):
-                naming.append(path)
+        look = Glancer(self._project, self._sieve).look
+        glances = zip(paths, each_file(look, paths, _crashed_glance), strict=True)
+        for done, (path, seen) in enumerate(glances, 1):
+            progress(done, len(paths), READ)
+            if seen is not None:
+                self._glances[path] = seen
+                index.note(path, seen.imports)
+        naming = [path for path, seen in self._glances.items() if seen.names_sdk]
         with rare_garbage_collection():
-            self._concerned = self._exports.learn(naming, index)
+            self._concerned = self._exports.learn(naming, index, progress)
 
-    def scan(self, path: str) -> FileResult | None:
-        """Return the call sites of the file at *path*; None if it uses no SDK, and no library around one."""
-        try:
-            data = read_file(f"{self._project.root}/{path}")
-        except OSError as error:
-            return _unread(path, f"cannot be read: {error.strerror}", "allow reading it")
-        if data is None:
-            return None
-        try:
-            parts = texts(path, data)
-        except UnreadableError as error:
-            return FileResult(unread=(_unread_part(path, error),)) if self._sieve.names(data) else None
-        found = self._found(path, parts)
-        named = tuple(
-            (module, Place(path, part.line(line)))
-            for part in parts
-            for module, line in imported(path, part.data, self._project)
-        )
-        return (found or FileResult())._replace(libraries=named) if named else found
-
-    def _found(self, path: str, parts: Sequence[Text]) -> FileResult | None:
-        if path not in self._concerned:
-            return None
-        read_parts, unread = [], []
-        for part in parts:
-            try:
-                tree = tree_of(part.read())
-            except UnreadableError as error:
-                if self._may_use_sdk(part):
-                    unread.append(_unread_part(path, error))
-                continue
-            if tree is None:
-                unread.append(_newer(path, part))
-            else:
-                read_parts.append((part, tree))
-        sites, moved = self._sites(path, joined(read_parts))
-        if not (sites or moved or unread):
-            return None
-        return FileResult(tuple(sorted(sites)), tuple(sorted(moved)), tuple(unread))
-
-    def _may_use_sdk(self, part: Text) -> bool:
-        """Return whether an unreadable *part* may use an SDK; a cell may use names that another one imports."""
-        may_use = self._sieve.names if part.lines else self._sieve.imports_or_quotes
-        return may_use(part.data)
-
-    def _sites(self, path: str, tree: ast.Module) -> tuple[list[Site], list[Site]]:
-        """Return the call sites of *tree*: those on the original, and those that have moved."""
-        origins = self._exports.origins(path)
-        imported = _imported_modules(tree)
-        imported |= {old for one in imported if (old := self._moved.old(one))}
-        counted: set[int] = set()
-        sites: tuple[list[Site], list[Site]] = ([], [])
-        for scope, node in scopes(tree, origins):
-            statement = self._moved.without_added_names(node) if isinstance(node, ast.Import) else node
-            for kind, origin, arguments, line in _uses(statement, scope, origins, counted):
-                old = self._moved.old(origin)
-                name = old or origin
-                owner = self._names.owner(plain(name))
-                # An SDK may give out objects of others, such as a logger of the standard library.
-                if owner is not None:
-                    judged = self._judge.of(plain(name), arguments, imported)
-                    sites[old is not None].append(
-                        Site(path, line, owner.name, kind, name, arguments, *judged)
-                    )
-        return sites
-
-
-def _with_progress(paths: Sequence[str], progress: Callable[[int, int], None] | None) -> Iterator[str]:
-    for path in paths:
-        if progress:
-            progress(0, len(paths))
-        yield path
-
-
-class _Use(NamedTuple):
-    kind: Kind
-    origin: str
-    arguments: tuple[str, ...]
-    line: int
-
-
-def _uses(node: ast.AST, scope: Scope, origins: Origins, counted: set[int]) -> Iterator[_Use]:
-    """Yield the import, call or use at *node*; *counted* are the nodes inside a longer name that was yielded."""
-    if isinstance(node, (ast.Import, ast.ImportFrom)):
-        yield from (_Use("import", name, (), node.lineno) for name in origins.imported(node))
-    elif isinstance(node, ast.Call):
-        if origin := origins.of(node.func, scope):
-            counted.update(_chain(node.func))
-            yield _Use("call", origin, _arguments(node), node.lineno)
-    elif isinstance(node, (ast.Attribute, ast.Name)) and id(node) not in counted:
-        origin = origins.of(node, scope) if _is_use(node) else None
-        # A bare module or object is not a shape; its uses are counted where they are.
-        if origin and "." in origin and not origin.endswith(")"):
-            counted.update(_chain(node))
-            yield _Use("use", origin, (), node.lineno)
-
-
-def _is_use(node: ast.Attribute | ast.Name) -> bool:
-    """Return whether *node* is read, or is an attribute that is set on something else than `self`."""
-    is_set = isinstance(node, ast.Attribute) and not is_self(node.value)
-    return is_set or isinstance(node.ctx, ast.Load)
-
-
-def _chain(node: ast.AST) -> Iterator[int]:
-    yield id(node)
-    while isinstance(node, ast.Attribute):
-        node = node.value
-        yield id(node)
-
-
-def _imported_modules(tree: ast.Module) -> set[str]:
-    found = set()
-    for node in walk_statements(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module)
-        elif isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-    return found
-
-
-def _arguments(node: ast.Call) -> tuple[str, ...]:
-    return (*("*" for _ in node.args), *(keyword.arg or "**" for keyword in node.keywords))
+    def results(
+        self, paths: Sequence[str], progress: Progress = no_progress
+    ) -> Iterator[tuple[str, FileResult]]:
+        """Yield those of *paths* that use an SDK or a library around one, or cannot be read, with their results."""
+        concerned = [path for path in paths if path in self._concerned]
+        found = {}
+        search = Search(self._project, self._moved, self._sieve, self._exports)
+        for done, result in enumerate(each_file(search.results, concerned, _crashed), 1):
+            progress(done, len(concerned), COUNTED)
+            if result is not None:
+                found[concerned[done - 1]] = result
+        for path in paths:
+            seen, result = self._glances.get(path, Glance()), found.get(path, FileResult())
+            if seen.unread is not None:
+                result = FileResult(unread=(seen.unread,))
+            sites = tuple(sorted((*result.sites, *seen.settings)))
+            result = result._replace(sites=sites, libraries=seen.libraries, uncertain=seen.uncertain)
+            if any(result):
+                yield path, result
 
 
 def _crashed(path: str) -> FileResult:
-    return _unread(path, "Python's parser crashes on it", "review it by hand")
+    return FileResult(unread=(_crash(path),))
 
 
-def _unread(path: str, reason: str, next_step: str) -> FileResult:
-    return FileResult(unread=(Unread(path, 0, reason, next_step),))
+def _crashed_glance(path: str) -> Glance:
+    return Glance(unread=_crash(path))
 
 
-def _unread_part(path: str, error: UnreadableError) -> Unread:
-    return Unread(path, error.line, str(error), error.next_step)
-
-
-def _newer(path: str, part: Text) -> Unread:
-    step = "run capa with that Python: calls are followed in the syntax tree"
-    return Unread(path, part.lines[0] if part.lines else 0, "newer than this Python", step)
+def _crash(path: str) -> Unread:
+    return Unread(path, 0, "Python's parser crashes on it", "review it by hand")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from capa_codemods.api import NotebookFile, PythonFile
 
-_SUFFIXES = (*PythonFile.suffixes, *NotebookFile.suffixes)
+SUFFIXES = (*PythonFile.suffixes, *NotebookFile.suffixes)
 
 
 class Text(NamedTuple):
@@ -31,7 +31,7 @@ class Text(NamedTuple):
 
 def claims(path: str) -> bool:
     """Return whether a file of this name holds Python."""
-    return path.endswith(_SUFFIXES)
+    return path.endswith(SUFFIXES)
 
 
 def texts(path: str, data: bytes) -> list[Text]:
@@ -44,15 +44,6 @@ def texts(path: str, data: bytes) -> list[Text]:
         return [Text(data, partial(PythonFile, path, data))]
     file = NotebookFile(path, data)
     return [Text(cell.data, partial(file.python, cell), file.lines(cell)) for cell in file.cells]
-
-
-def tree_of(file: PythonFile) -> ast.Module | None:
-    """Return the syntax tree of *file*, parsed in an older syntax if need be; None if that fails too."""
-    if file.tree is not None:
-        return file.tree
-    from capa_codemods.api import tree_in_older_syntax
-
-    return tree_in_older_syntax(file.data)
 
 
 def joined(parts: Iterable[tuple[Text, ast.Module]]) -> ast.Module:

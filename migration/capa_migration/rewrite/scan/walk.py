@@ -4,40 +4,71 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from capa_migration.rewrite.scan.bindings import Bindings
 from capa_migration.rewrite.scan.nodes import own_nodes, statements
 from capa_migration.rewrite.scan.origins import Origins
 from capa_migration.rewrite.scan.scope import Scope
 
-_BINDING = (ast.stmt, ast.NamedExpr)
 _VISITED = frozenset({ast.Import, ast.ImportFrom, ast.Call, ast.Attribute, ast.Name})
 
 
+class Bound(NamedTuple):
+    """A module, a class or a function, with all names of its scope known.
+
+    Attributes:
+        nodes: The imports, calls, attributes and names in it, in the order of the text.
+        inner: The scopes inside it, opened, each with its node.
+    """
+
+    scope: Scope
+    nodes: list[ast.AST]
+    inner: list[tuple[Scope, ast.AST]]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of the scope, each with its origin."""
+        return self.scope.names
+
+
 def module_scope(tree: ast.Module, origins: Origins) -> Scope:
-    """Return the scope of the module itself, with all its names known."""
+    """Return the scope of the module itself, with all names known that others may import from it."""
     scope, bindings = Scope(), Bindings(origins)
     for node in statements(tree.body):
         bindings.bind(node, scope)
     return scope
 
 
-def scopes(tree: ast.Module, origins: Origins) -> Iterator[tuple[Scope, ast.AST]]:
-    """Yield each import, call, attribute and name of *tree* with its scope, after all names of that scope are known.
+def bound_module(tree: ast.Module, origins: Origins) -> Bound:
+    """Return the module *tree*, with all its names known, those of assignment expressions too."""
+    return _bound(tree, Scope(), Bindings(origins))
+
+
+def scopes(module: Bound, origins: Origins) -> Iterator[Bound]:
+    """Yield *module* and each scope inside it, after all names of that scope are known.
 
     Methods are entered after the whole class, so that `self.x` is known wherever `__init__` stands.
     """
     bindings = Bindings(origins)
-    queue: list[tuple[Scope, ast.AST]] = [(Scope(), tree)]
-    while queue:
+    queue: list[tuple[Scope, ast.AST]] = []
+    one = module
+    while True:
+        yield one
+        queue.extend(reversed(one.inner))
+        if not queue:
+            return
         scope, owner = queue.pop()
-        inner: list[ast.AST] = []
-        nodes = list(own_nodes(owner, inner))
-        for node in nodes:
-            if isinstance(node, _BINDING):
-                bindings.bind(node, scope)
-        yield from ((scope, node) for node in nodes if type(node) in _VISITED)
-        queue.extend((_open(node, scope, bindings), node) for node in reversed(inner))
+        one = _bound(owner, scope, bindings)
+
+
+def _bound(owner: ast.AST, scope: Scope, bindings: Bindings) -> Bound:
+    inner: list[ast.AST] = []
+    nodes = list(own_nodes(owner, inner))
+    for node in nodes:
+        bindings.bind(node, scope)
+    opened = [(_open(node, scope, bindings), node) for node in reversed(inner)]
+    return Bound(scope, [node for node in nodes if type(node) in _VISITED], opened[::-1])
 
 
 def _open(node: ast.AST, scope: Scope, bindings: Bindings) -> Scope:

@@ -6,7 +6,7 @@ const SUPPORT_NAMES = { native: "native", driver: "by driver", core: "by core", 
 function drawAbilities(report) {
   const place = document.getElementById("abilities-list");
   if (!report.abilities.length) {
-    place.append(make("p", { class: "muted" }, "No call site asks for a particular ability."));
+    place.append(nothing("abilities", "No call site asks for a particular ability: every engine will do."));
     return;
   }
   place.append(
@@ -15,7 +15,7 @@ function drawAbilities(report) {
 }
 
 function abilityBlock(block) {
-  const notes = [];
+  const notes = new Map();
   const heads = block.engines.map(({ name }) => [make("code", {}, name), "how"]);
   const rows = block.rows.map((row) => make("tr", {},
     make("th", { scope: "row" }, make("b", {}, labelText(row.label)), " ", make("span", { class: "muted" }, row.meaning),
@@ -23,8 +23,8 @@ function abilityBlock(block) {
     cell(row.level, "num"),
     row.cells.map((one, at) => howCell(one, `${labelText(row.label)}, ${block.engines[at].name}`, notes))));
   return make("article", {}, make("h3", {}, block.block, " ", make("span", { class: "verdict" }, verdict(block))),
-    make("div", { class: "scroll" }, table(`Abilities of ${block.block}`, ["Ability", ["Level", "num"], ...heads], rows)),
-    notes.length ? make("ol", { class: "notes" }, notes.map((note) => make("li", {}, note))) : null);
+    make("div", { class: "scroll", "aria-label": `Abilities of ${block.block}` }, table(`Abilities of ${block.block}`, ["Ability", ["Level", "num"], ...heads], rows)),
+    notes.size ? make("ol", { class: "notes" }, [...notes].map(([note, subjects]) => make("li", {}, `${subjects.join("; ")}: ${note}`))) : null);
 }
 
 function labelText(label) {
@@ -36,8 +36,9 @@ function callers(names) {
 }
 
 function howCell(one, subject, notes) {
-  if (one.note) notes.push(`${subject}: ${one.note}`);
-  return cell([badge(SUPPORT_NAMES[one.how], `how-${one.how}`), one.note ? make("sup", {}, String(notes.length)) : null], "how");
+  if (one.note) notes.set(one.note, [...(notes.get(one.note) ?? []), subject]);
+  const mark = one.note ? make("sup", {}, String([...notes.keys()].indexOf(one.note) + 1)) : null;
+  return cell([badge(SUPPORT_NAMES[one.how], `how-${one.how}`), mark], "how");
 }
 
 function verdict(block) {

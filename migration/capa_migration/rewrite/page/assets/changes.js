@@ -4,11 +4,10 @@
 const FILES_AT_FIRST = 200;
 const STATES = { ready: "to write", written: "written" };
 
-async function drawChanges(report) {
+function drawChanges(report, files) {
   const place = document.getElementById("changes-view");
-  const files = report.changes ? await unpackedChanges() : [];
   if (!files.length) {
-    place.append(make("p", { class: "muted" }, "No file would change, and none has been changed."));
+    place.append(nothing("changes", "No file would change, and none has been changed."));
     return;
   }
   addKeys(files);
@@ -61,7 +60,7 @@ function fillFiles(files, list) {
 
 function fileItem(file) {
   const [, folder, name] = /^(.*\/)?([^/]*)$/s.exec(file.key);
-  return make("li", {}, make("button", { type: "button", class: "file", "data-key": file.key, onclick: () => view.change({ file: file.key }) },
+  return make("li", {}, make("button", { type: "button", class: "file", "data-key": file.key, onclick: () => view.change({ file: file.key, at: "" }) },
     make("span", { class: "muted" }, folder ?? ""), make("span", { class: "name" }, name)));
 }
 
@@ -76,11 +75,12 @@ function shownFile(report, file) {
   return make("article", {},
     make("header", {},
       make("h3", {}, make("code", {}, file.path)),
+      make("a", { class: "anchor", href: `#${new URLSearchParams({ file: file.key })}`, "aria-label": `Link to the diff of ${file.path}` }),
       make("p", {}, badge("✓ Proven", "proven"), ` · ${STATES[file.state]} · ${counted(file.edits, "edit")} by ${file.rules.join(", ")}`),
       make("dl", { class: "digests" },
         make("dt", {}, "SHA-256 before"), make("dd", {}, make("code", {}, file.before || "no file")),
         make("dt", {}, "after"), make("dd", {}, make("code", {}, file.after)))),
     file.diff === undefined
       ? make("p", { class: "remark" }, "This diff was left out. To see it: ", make("code", {}, `capa migrate diff ${file.path}`))
-      : make("div", { class: "scroll" }, diffTable(file.path, file.diff)));
+      : make("div", {}, diffTable(file.path, file.diff)));
 }

@@ -74,3 +74,15 @@ function listed(rows, limit, noun, draw) {
     `Show all ${number(rows.length)} ${noun}`);
   return make("div", {}, shown, all);
 }
+
+// An empty section: its introduction says nothing then.
+function nothing(id, ...content) {
+  document.getElementById(id).dataset.empty = "true";
+  return make("p", { class: "muted" }, content);
+}
+
+// A link to the diff of a file, if the page holds one.
+function fileLink(report, path, text) {
+  const code = make("code", {}, text);
+  return report.changed.has(path) ? make("a", { href: `#${new URLSearchParams({ file: path })}`, title: "Show the diff" }, code) : code;
+}

@@ -6,7 +6,8 @@ function drawInventory(report) {
   const most = Math.max(...report.sdks.map(total), 1);
   const draw = ({ sdk }) => place.replaceChildren(report.sdks.length
     ? inventoryTable(report, most, sdk)
-    : make("p", { class: "muted" }, `No SDK is used in ${counted(report.seen, "file")} of Python.`));
+    : nothing("inventory", `No known SDK is used in ${counted(report.seen, "file")} of Python. `
+      + "If you miss one, look whether its folder is excluded, or ignored by git."));
   view.listeners.push(draw);
   draw(view.state);
 }

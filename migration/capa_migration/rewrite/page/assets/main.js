@@ -26,10 +26,14 @@ async function main() {
   }
   view.read();
   const report = await unpackedReport();
+  const files = report.changes ? await unpackedChanges() : [];
+  report.changed = new Set(files.map(({ path }) => path));
   [drawWhole, drawInventory, drawShapes, drawExplanations, drawAbilities, drawFindings, drawProgress].forEach((draw) => draw(report));
-  await drawChanges(report);
+  drawChanges(report, files);
+  showScrolling();
   followLinks();
-  window.addEventListener("hashchange", () => { view.read(); view.notify(); });
+  window.addEventListener("hashchange", () => { view.read(); view.notify(); view.arrive(); });
+  view.arrive();
   document.documentElement.dataset.ready = "true";
 }
 

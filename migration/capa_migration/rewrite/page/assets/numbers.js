@@ -4,7 +4,7 @@
 function drawWhole(report) {
   const sums = { moved: 0, full: 0, partial: 0, none: 0 };
   for (const sdk of report.sdks) for (const kind in sums) sums[kind] += sdk[kind];
-  document.getElementById("whole").append(bar(sums, total(sums), "tall"), legend(sums));
+  if (report.sdks.length) document.getElementById("whole").append(bar(sums, total(sums), "tall"), legend(sums));
   document.getElementById("made").append(
     `${moment(new Date(report.at))} · ${counted(report.seen, "file")} of Python read · capa ${report.version}`);
 }

@@ -10,11 +10,11 @@ function drawProgress(report) {
   const place = document.getElementById("progress-view");
   const runs = report.history.map((run) => ({ ...run, at: new Date(run.at) }));
   if (!runs.length) {
-    place.append(make("p", { class: "muted" }, "No run has been recorded. A run over a whole, writable tree adds its numbers to ",
+    place.append(nothing("progress", "No run has been recorded. A scan of a whole, writable tree that uses an SDK adds its numbers to ",
       make("code", {}, ".capa/history"), "."));
     return;
   }
-  place.append(progressFigure(runs), make("div", { class: "scroll" },
+  place.append(progressFigure(runs), make("div", { class: "scroll", "aria-label": "Progress by run" },
     listed(runs.toReversed(), RUNS_AT_FIRST, "runs", progressTable)));
 }
 

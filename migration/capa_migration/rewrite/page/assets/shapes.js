@@ -4,8 +4,13 @@
 const SHAPES_AT_FIRST = 60;
 
 function drawShapes(report) {
-  fillFilter(report);
   const place = document.getElementById("shapes-table");
+  if (!report.shapes.length) {
+    for (const id of ["filter", "count"]) document.getElementById(id).hidden = true;
+    place.append(nothing("shapes", "No SDK is imported, called or used."));
+    return;
+  }
+  fillFilter(report);
   const draw = (state) => {
     showFilter(state);
     const found = matching(report.shapes, state);
@@ -72,31 +77,50 @@ function showCount(report, found) {
 }
 
 function shapesTable(shapes, report) {
-  return table("Shapes", ["Shape", "SDK", "Served", ["Call sites", "num"]], shapes.map((shape) => shapeRow(shape, report)));
+  return table("Shapes", ["Shape", "SDK", "Served", ["Call sites", "num"]],
+    byReason(shapes).flatMap((group) => group.length > 1
+      ? [why(group, report), ...group.map((shape) => shapeRow(shape, null, report, "held"))]
+      : group.map((shape) => shapeRow(shape, reason(shape, report), report))));
 }
 
-function shapeRow(shape, report) {
+// Shapes with one reason are together, at the place of the first: their reason is written once.
+function byReason(shapes) {
+  const groups = new Map();
+  for (const shape of shapes) {
+    const key = shape.reason ? JSON.stringify([shape.sdk, kindOf(shape), shape.reason]) : shape;
+    groups.set(key, [...(groups.get(key) ?? []), shape]);
+  }
+  return [...groups.values()];
+}
+
+function why(group, report) {
+  return make("tr", { class: "why" },
+    make("th", { scope: "col", colspan: "4" }, reason(group[0], report, `${counted(group.length, "shape")} of ${group[0].sdk}: `)));
+}
+
+function shapeRow(shape, told, report, kindOfRow) {
   const kind = kindOf(shape);
-  return make("tr", {},
-    cell([places(shape), reason(shape, report)]),
+  const more = shape.moved && shape.support !== "full" ? ` ${kind === "moved" ? shape.support : "moved"}` : null;
+  return make("tr", { class: kindOfRow },
+    cell([places(shape, report), told]),
     cell(shape.sdk, "muted"),
-    cell([badge(KIND_NAMES[kind], kind), shape.moved && shape.support !== "full" ? ` ${shape.support}` : null]),
+    cell([badge(KIND_NAMES[kind], kind), more]),
     cell(number(shape.count), "num"));
 }
 
-function places(shape) {
+function places(shape, report) {
   const list = make("ul", { class: "places" });
   const fill = () => {
     if (list.childElementCount) return;
-    list.append(...shape.places.map(([path, line]) => make("li", {}, make("code", {}, `${path}:${line}`))));
+    list.append(...shape.places.map(([path, line]) => make("li", {}, fileLink(report, path, `${path}:${line}`))));
     const more = shape.count - shape.places.length;
     if (more > 0) list.append(make("li", { class: "muted" }, `and ${number(more)} more: capa scan --all lists them`));
   };
   return make("details", { ontoggle: fill }, make("summary", {}, make("code", {}, shape.name)), list);
 }
 
-function reason(shape, report) {
+function reason(shape, report, before = "") {
   if (!shape.reason) return null;
-  return make("p", { class: "reason" }, sentence(shape.reason),
+  return make("p", { class: "reason" }, before, sentence(shape.reason),
     shape.see ? [" ", explained(shape.see, report)] : null);
 }

@@ -1,20 +1,21 @@
 "use strict";
-// The state of the view, kept in the address after `#`, so that a link shows the same view.
+// The state of the view, kept in the address after `#`, so that a link shows the same view, at the same place.
 
 const KINDS = { moved: "moved", full: "full", partial: "partial", none: "none" };
 const KIND_NAMES = { moved: "Moved", full: "Full", partial: "Partial", none: "Not served" };
 
 const view = {
   listeners: [],
-  state: { q: "", sdk: "", support: [], file: "" },
+  state: { q: "", sdk: "", support: [], file: "", at: "" },
 
   read() {
-    const given = new URLSearchParams(location.hash.slice(1));
+    const given = stateIn(location.hash);
     this.state = {
       q: given.get("q") ?? "",
       sdk: given.get("sdk") ?? "",
       support: (given.get("support") ?? "").split(",").filter((kind) => kind in KINDS),
       file: given.get("file") ?? "",
+      at: given.get("at") ?? "",
     };
   },
 
@@ -26,8 +27,14 @@ const view = {
 
   write() {
     const entries = Object.entries(this.state).map(([key, value]) => [key, String(value)]);
-    const text = String(new URLSearchParams(entries.filter(([, value]) => value)));
+    const given = entries.filter(([, value]) => value);
+    const text = given.length === 1 && given[0][0] === "at" ? this.state.at : String(new URLSearchParams(given));
     history.replaceState(null, "", text ? `#${text}` : "#");
+  },
+
+  // Go to the section or file that the address names.
+  arrive() {
+    if (this.state.at || this.state.file) goTo(this.state.at || "shown");
   },
 
   notify() {
@@ -35,11 +42,17 @@ const view = {
   },
 };
 
-function kindOf(shape) {
-  return shape.moved ? "moved" : shape.support;
+// A plain `#changes` names a section; all else is `key=value`.
+function stateIn(hash) {
+  const text = hash.slice(1);
+  return new URLSearchParams(text && document.getElementById(text) ? { at: text } : text);
 }
 
-// Links to sections leave the address as it is: it holds the filter.
+// A call that is not served fails also after it has moved.
+function kindOf(shape) {
+  return shape.moved && shape.support !== "none" ? "moved" : shape.support;
+}
+
 function goTo(id) {
   const section = document.getElementById(id);
   if (!section) return;
@@ -52,6 +65,8 @@ function followLinks() {
     const link = event.target.closest('a[href^="#"]');
     if (!link) return;
     event.preventDefault();
-    goTo(link.getAttribute("href").slice(1));
+    const given = stateIn(link.getAttribute("href"));
+    view.change(given.has("file") ? { file: given.get("file"), at: "" } : { at: given.get("at") ?? "" });
+    view.arrive();
   });
 }

@@ -1,0 +1,164 @@
+"""The examination of a tree: the rules on each file that they concern, and the cache for the next run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from capa_codemods.api import (
+    Names,
+    Outcome,
+    Project,
+    Rewrite,
+    Rule,
+    crashed_outcome,
+    each_file,
+    find_scripts,
+    is_lock,
+    make_migrate_folder,
+    may_be_script,
+    plan_capa_toml,
+    read_import_map,
+)
+from capa_migration.errors import OptionsError
+from capa_migration.rewrite.choice import select
+from capa_migration.rewrite.clues import Clues
+from capa_migration.rewrite.missing_requirements import with_missing_requirements
+from capa_migration.rewrite.passed_over import Files, failures
+from capa_migration.rewrite.settled import (
+    UNREADABLE,
+    SettledFiles,
+    guard_of,
+    guarded_files,
+    listing_of,
+    stamp,
+)
+from capa_migration.rewrite.sift import Sifted, kept, sift, with_something
+from capa_migration.rewrite.target import Options, require_known
+from capa_migration.rewrite.unused_requirements import without_unused
+
+Progress = Callable[[int, int], None]
+
+
+class Examined(NamedTuple):
+    """The results of an examination.
+
+    Attributes:
+        looked_at: The files that a rule reads, by their names.
+        outcomes: Those with something to report.
+        passed_over: File → the reason why it was not looked at further.
+    """
+
+    looked_at: Sequence[str]
+    outcomes: Sequence[Outcome]
+    passed_over: Mapping[str, str]
+
+
+def examine(
+    files: Files,
+    options: Options,
+    settled: SettledFiles,
+    *,
+    remember: bool,
+    progress: Progress | None,
+) -> Examined:
+    """Examine the *files* that *settled* does not know, and add them to that cache, with *remember* on disk too.
+
+    Raises:
+        OptionsError: A rule that is named does not exist, or no adapter is installed.
+        RuleError: A rule of another package cannot be used.
+        ImportMapError: An adapter's import map is wrong.
+    """
+    from capa_codemods.api import import_map_paths, rule_offers  # looked up for each run
+
+    maps = import_map_paths()
+    if not maps:
+        raise OptionsError("no adapter is installed to rewrite to: pip install 'capa-core[requests]'")
+    rules = select(rule_offers(), options)
+    names = Names(map(read_import_map, maps))
+    require_known(options.sdks, names)
+    root, listed = files.target.root, files.listed
+    project = Project(root, names, listed, options.roots, options.settings, sdks=options.sdks)
+    rewrite = Rewrite(project, rules, find_scripts(root, files.inside, files.target.scopes))
+    rewrite.passed_over.update(settled.passed_over)
+    wanted = [path for path in files.inside if rewrite.concerns(path)]
+    clues = Clues(project.names) if any(rule.id == "imports" for rule in rules) else None
+    sifted = sift(rewrite, wanted, listing_of(listed), settled, clues)
+    outcomes = _with_settings(rewrite, _outcomes(rewrite, sifted, progress))
+    if clues is not None and sifted.clued:
+        from capa_migration.rewrite.unserved_calls import with_unserved_calls
+
+        outcomes = with_unserved_calls(project, outcomes, sifted.clued, clues)
+    _settle(settled, sifted, outcomes)
+    sources = [rule.source for rule in rules]
+    if remember and not files.target.scopes and None not in sources:
+        _save(settled, rewrite, frozenset(wanted), rules, [*maps, *filter(None, sources)])
+    found = with_missing_requirements(project, without_unused(rewrite, with_something(outcomes)))
+    unread = [] if options.pass_over else failures(files, wanted)
+    return Examined(wanted, [*found, *unread], rewrite.passed_over)
+
+
+def _outcomes(rewrite: Rewrite, sifted: Sifted, progress: Progress | None) -> list[Outcome]:
+    """Return the cached outcomes and those of the candidates."""
+    outcomes = list(sifted.outcomes)
+    for number, outcome in enumerate(each_file(rewrite.remark, sifted.candidates, crashed_outcome), 1):
+        if outcome is not None:
+            outcomes.append(outcome)
+        if progress:
+            progress(number, len(sifted.candidates))
+    return outcomes
+
+
+def _settle(settled: SettledFiles, sifted: Sifted, outcomes: Sequence[Outcome]) -> None:
+    """Add to the cache each file that stays as it is; one with a clue is looked at again when another has changed."""
+    held = {one.path: one for one in outcomes}
+    held = {**{path: Outcome(path, "clean") for path in sifted.clued}, **held}
+    for path, found in sifted.stamps.items():
+        outcome = held.get(path)
+        if outcome is None or (outcome.status != "changed" and not outcome.settings):
+            settled.add(path, found, kept(outcome))
+
+
+def _with_settings(rewrite: Rewrite, outcomes: list[Outcome]) -> list[Outcome]:
+    """Return *outcomes*, and the outcome of capa.toml with the settings that the rules want in it.
+
+    Code that depends on a setting is left as it is if capa.toml cannot hold that setting.
+    """
+    if not any(outcome.settings for outcome in outcomes):
+        return outcomes
+    made = plan_capa_toml(rewrite.project.root, outcomes)
+    found = []
+    for outcome in outcomes:
+        refused = {setting.rule for setting in outcome.settings if setting in made.refused}
+        found.append(rewrite.without(refused).examine(outcome.path) if refused else outcome)
+    return [*found, made.outcome] if made.outcome is not None else found
+
+
+def _save(
+    settled: SettledFiles,
+    rewrite: Rewrite,
+    wanted: Collection[str],
+    rules: Sequence[Rule[Any]],
+    sources: Sequence[str],
+) -> None:
+    root = rewrite.project.root
+    try:
+        make_migrate_folder(root)
+    except OSError:
+        return  # a tree that cannot be written to is checked from the start each time
+    suffixes = tuple(sorted({suffix for rule in rules for suffix in rule.reads.suffixes}))
+    listed = rewrite.project.files
+    others = [path for path in listed if path not in wanted and "\n" not in path]
+    plain = [path for path in others if may_be_script(path)]
+    for path in plain:
+        settled.add(path, stamp(f"{root}/{path}") or UNREADABLE)
+    # No rule reads a lock file as a document; the outcome of its manifest depends on it.
+    locks = [f"{root}/{path}" for path in listed if is_lock(path) and "\n" not in path]
+    settled.save(
+        map(guard_of, guarded_files(root, [*sources, *locks])),
+        suffixes,
+        listing_of(listed),
+        unread=(path for path in others if path.endswith(suffixes) and not may_be_script(path)),
+        plain=plain,
+        passed_over=rewrite.passed_over,
+    )

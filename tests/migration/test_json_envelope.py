@@ -1,0 +1,71 @@
+"""`--json`: one object for every command, with `schema` before its data and the exit code behind."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+
+import pytest
+
+from capa_core import Runtime
+from capa_migration.cli import COMMANDS
+
+WORDS = {
+    ("scan",): ["{project}"],
+    ("report",): ["{project}"],
+    ("migrate", "check"): ["{project}"],
+    ("migrate", "diff"): ["{project}"],
+    ("migrate", "apply"): ["{project}"],
+    ("migrate", "status"): ["{project}"],
+    ("migrate", "undo"): ["{project}"],
+    ("doctor",): [],
+    ("queue", "list"): [],
+    ("queue", "peek"): ["orders"],
+    ("queue", "replay"): ["orders"],
+    ("queue", "purge"): ["orders", "--yes"],
+    ("explain",): [],
+}
+WITHOUT = {("run",), ("completion",)}
+"""A command becomes another program, and one prints a script."""
+ELSEWHERE = {("config", "pull")}
+"""It needs a server: test_config_pull.py."""
+
+
+def commands():
+    """Yield each command, with each of its actions."""
+    for name in COMMANDS:
+        parser = import_module(f"capa_migration.cli.{name}").parser()
+        actions = [one for one in parser._actions if one.dest == "==SUPPRESS==" and one.choices]
+        yield from ((name, action) for one in actions for action in one.choices)
+        if not actions:
+            yield (name,)
+
+
+def test_every_command_is_tried():
+    assert {*WORDS, *WITHOUT, *ELSEWHERE} == set(commands())
+
+
+@pytest.mark.parametrize("command", WORDS, ids=" ".join)
+def test_data_has_one_envelope(capa, project, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CAPA_PROFILE", raising=False)
+    if command[0] in {"queue", "doctor"}:
+        (tmp_path / "capa.toml").write_text('[pubsub.default]\ndriver = "sqlite"\n')
+        with Runtime(start=tmp_path) as runtime:
+            runtime.pubsub().consumer("orders", raw=True)
+    ran = capa(*command, *(word.format(project=project) for word in WORDS[command]), "--json")
+    data = json.loads(ran.out)
+
+    assert ("schema", "exit") == (next(iter(data)), next(reversed(data)))
+    assert (1, ran.code) == (data["schema"], data["exit"])
+    assert ran.code in {0, 1}
+
+
+def test_several_projects_and_rules_have_it_too(capa, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name / ".git").mkdir(parents=True)
+    several = json.loads(capa("scan", tmp_path / "a", tmp_path / "b", "--json").out)
+    rules = json.loads(capa("migrate", "check", "--list-rules", "--json").out)
+
+    assert [(1, 0)] * 2 == [(one["schema"], one["exit"]) for one in (several, rules)]
+    assert "imports" in {one["id"] for one in rules["rules"]}

@@ -1,0 +1,68 @@
+"""Calls that no adapter serves are found in whatever way their object comes to them, and on no other object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from capa_codemods.api import Names, Project, import_map_paths, list_files, read_import_map
+from capa_migration.rewrite.clues import Clues
+from capa_migration.rewrite.unserved_calls import with_unserved_calls
+
+CALLS = {
+    "attribute": "class A:\n    def __init__(self): self.a = app\n    def f(self): self.a.control.ping()  # here",
+    "method": "class A:\n    def a(self): return app\n    def f(self): self.a().control.ping()  # here",
+    "property": "class A:\n    @property\n    def a(self): return app\n    def f(self): self.a.control.ping()  # here",
+    "class of the tree": "class A:\n    a = app\n\nclass B(A): pass\n\nB().a.control.ping()  # here",
+    "class of the SDK": "class A(Celery):\n    def f(self): self.control.ping()  # here",
+    "class of another file": "from .kinds import Mine\nMine().events  # here",
+    "annotation": "def f(a: Celery):\n    a.control.ping()  # here",
+    "annotation in quotes": "def f(a: 'Celery | None'):\n    a.control.ping()  # here",
+    "annotated name": "a: Celery\na.control.ping()  # here",
+    "task that is bound": "@app.task(bind=True)\ndef f(self):\n    self.app.control.ping()  # here",
+    "name that an expression binds": "if (a := app):\n    a.control.ping()  # here",
+    "pair": "a, b = app, 1\na.control.ping()  # here",
+    "condition": "a = app if x else None\nif a.control.ping():  # here\n    pass",
+    "loop": "for one in app.control.ping():  # here\n    pass",
+    "match": "match app.control.ping():  # here\n    case None: pass",
+    "default": "def f(a=app.control.ping()): pass  # here",
+    "decorator": "@app.task(rate_limit='1/s')  # here\ndef f(): pass",
+    "result": "def f():\n    return app.control.ping()  # here",
+    "object between": "control = app.control\n\n\ncontrol.ping()  # here",
+    "settings between": "conf = app.conf\nconf.event_serializer = 1  # here",
+    "argument": "add.delay().revoke(terminate=True)  # here",
+    "module": "import celery\ncelery.signals.heartbeat_sent.connect(f)  # here",
+    "module in a file with a clue": "import celery\nx.control\ncelery.bin.multi.main()  # here",
+    "object of such a call": "r = app.events.Receiver()  # here\n\n\nr.capture()  # here",
+    "parameter": "def f(app):\n    app.control.ping()",
+    "own class": "class A:\n    control = None\n\na = A()\na.control.ping()",
+    "served call": "app.control.purge()",
+    "comment": "x = app  # of app.control.ping",
+    "import that stays": "from celery.signals import heartbeat_sent\nheartbeat_sent.connect(f)",
+}
+HEAD = "from celery import Celery\nfrom .worker import add, app\n"
+
+
+def test_each_is_found_where_it_is(tmp_path: Path):
+    files = {
+        "shop/worker.py": "from celery import Celery\napp = Celery()\n\n@app.task\ndef add(): ...\n",
+        "shop/kinds.py": "from celery import Celery\n\nclass Mine(Celery): pass\n",
+        **{f"shop/{name}.py": HEAD + text for name, text in CALLS.items()},
+    }
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "requirements.txt").write_text("celery\n")
+    for path, text in files.items():
+        (tmp_path / path).write_text(text)
+    project = Project(
+        str(tmp_path), Names(map(read_import_map, import_map_paths())), list_files(str(tmp_path))
+    )
+    clues = Clues(project.names)
+    clued = [path for path, text in files.items() if clues.are_in(text.encode())]
+    outcomes = with_unserved_calls(project, [], clued, clues)
+    places = {(one.path, finding.line) for one in outcomes for finding in one.findings}
+
+    assert places == {
+        (path, number)
+        for path, text in files.items()
+        for number, line in enumerate(text.splitlines(), 1)
+        if "# here" in line
+    }
