@@ -5,6 +5,7 @@ from functools import partial
 
 from benchmarks.celery_workers import Side, sides
 from benchmarks.measure import Row, interleave, ratio_at_least
+from tests.servers.rabbitmq import RabbitServer
 
 TASKS = 5000
 FILL = f"from bench import touch\nfor _ in range({TASKS}): touch.delay()"
@@ -13,15 +14,20 @@ POOLS = (("solo", 1), ("threads", 2), ("prefork", 2))
 
 def run() -> list[Row]:
     """Fill a queue, start a worker, and time from its first task to its last; results are kept."""
-    with sides() as (peer, ours):
+    with RabbitServer.started() as server:
+        return [*_rows("Redis", None, 5), *_rows("RabbitMQ", server.url, 4)]
+
+
+def _rows(broker: str, rabbitmq: str | None, at_least: float) -> list[Row]:
+    with sides(rabbitmq) as (peer, ours):
         return [
             Row(
-                f"drain {TASKS} tasks, -P {pool} -c {slots}",
+                f"drain {TASKS} tasks, {broker}, -P {pool} -c {slots}",
                 "celery",
                 interleave(partial(_drain, peer, pool, slots), partial(_drain, ours, pool, slots), rounds=3),
-                ratio_at_least(5),
+                ratio_at_least(at_least),
                 unit="/s",
-                note="Redis, results kept",
+                note="results kept, on Redis",
             )
             for pool, slots in POOLS
         ]

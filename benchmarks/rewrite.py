@@ -1,7 +1,5 @@
 """The cost of rewriting a large tree with proof of every file, compared with search, lint and LibCST."""
 
-import contextlib
-import itertools
 import os
 import shutil
 import subprocess
@@ -9,30 +7,27 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.measure import (
     QUIET,
     Row,
     bytecode_kept,
-    command_cpu_s,
     command_wall_s,
     difference_at_most,
     interleave,
     ratio_at_most,
 )
+from benchmarks.tree import CAPA, cpu_s, installed, large_tree, search_for_sdks
 
-CAPA = [sys.executable, "-c", "import sys; from capa_migration.cli import main; sys.exit(main())", "migrate"]
-WORDS = "requests|celery|kombu|pyapollo|apollo"
+MIGRATE = [*CAPA, "migrate"]
 SAMPLE = 25
-SDKS = ("requests", "celery", "kombu")
 
 
 def run() -> list[Row]:
     """Copy the standard library and all installed packages, twice, and rewrite them."""
-    with _large_tree() as (tree, count), bytecode_kept() as environment:
-        search = [_installed("rg"), "--no-ignore", "-l", "-t", "py", WORDS, str(tree)]
+    with large_tree() as (tree, count), bytecode_kept() as environment:
+        search = search_for_sdks(tree)
         return [
             *_rewrite(tree, search, environment, f"{count:,} Python files"),
             *_nothing_to_do(tree, search, environment),
@@ -46,14 +41,14 @@ def _rewrite(tree: Path, search: list[str], environment: dict[str, str], note: s
 
     def ours() -> float:
         shutil.rmtree(tree / ".capa", ignore_errors=True)
-        cpu_s = _cpu_s([*CAPA, "apply", str(tree)], environment)
-        subprocess.run([*CAPA, "undo", str(tree)], env=environment, check=True, **QUIET)
-        return cpu_s
+        took_s = cpu_s([*MIGRATE, "apply", str(tree)], environment)
+        subprocess.run([*MIGRATE, "undo", str(tree)], env=environment, check=True, **QUIET)
+        return took_s
 
-    lint = [_installed("ruff"), "check", "--no-cache", "--isolated", "--select", "I", str(tree)]
-    summary = _summary([*CAPA, "check", str(tree)], environment)
-    searching = interleave(lambda: _cpu_s(search, environment), ours, rounds=3)
-    linting = interleave(lambda: _cpu_s(lint, environment), ours, rounds=3)
+    lint = [installed("ruff"), "check", "--no-cache", "--isolated", "--select", "I", str(tree)]
+    summary = _summary([*MIGRATE, "check", str(tree)], environment)
+    searching = interleave(lambda: cpu_s(search, environment), ours, rounds=3)
+    linting = interleave(lambda: cpu_s(lint, environment), ours, rounds=3)
     return [
         Row("rewrite a tree, proven", "rg -l (CPU)", searching, ratio_at_most(9), note=f"{note}; {summary}"),
         Row("rewrite a tree, proven", "ruff --select I (CPU)", linting, ratio_at_most(1)),
@@ -67,16 +62,16 @@ def _summary(command: list[str], environment: dict[str, str]) -> str:
 
 
 def _nothing_to_do(tree: Path, search: list[str], environment: dict[str, str]) -> list[Row]:
-    subprocess.run([*CAPA, "apply", str(tree)], env=environment, check=False, **QUIET)
+    subprocess.run([*MIGRATE, "apply", str(tree)], env=environment, check=False, **QUIET)
     time.sleep(2.1)  # the time stamp of a recently written file is not trusted
-    check = [*CAPA, "check", str(tree)]
+    check = [*MIGRATE, "check", str(tree)]
 
     def cold() -> float:
         (tree / ".capa/migrate/settled").unlink(missing_ok=True)
-        return _cpu_s(check, environment)
+        return cpu_s(check, environment)
 
-    colds = interleave(lambda: _cpu_s(search, environment), cold, rounds=3)
-    warms = interleave(lambda: _cpu_s(search, environment), lambda: _cpu_s(check, environment), rounds=5)
+    colds = interleave(lambda: cpu_s(search, environment), cold, rounds=3)
+    warms = interleave(lambda: cpu_s(search, environment), lambda: cpu_s(check, environment), rounds=5)
     return [
         Row("nothing to do, no cache", "rg -l (CPU)", colds, ratio_at_most(4)),
         Row("nothing to do, stat cache", "rg -l (CPU)", warms, ratio_at_most(1)),
@@ -88,7 +83,7 @@ def _start(environment: dict[str, str]) -> Row:
         for number in range(20):
             (Path(folder) / f"m{number}.py").write_text("import os\n")
             os.utime(Path(folder) / f"m{number}.py", (0, 0))
-        check = [*CAPA, "check", folder]
+        check = [*MIGRATE, "check", folder]
         subprocess.run(check, env=environment, check=True, **QUIET)
         figures = interleave(
             lambda: command_wall_s([sys.executable, "-c", "pass"], environment=environment),
@@ -123,36 +118,9 @@ def _libcst(environment: dict[str, str]) -> Row:
         def theirs() -> float:
             copy = Path(shutil.copytree(folder, f"{folder}.copy"))
             try:
-                return _cpu_s([*libcst, str(copy)], environment)
+                return cpu_s([*libcst, str(copy)], environment)
             finally:
                 shutil.rmtree(copy)
 
-        figures = interleave(theirs, lambda: _cpu_s([*CAPA, "diff", folder], environment), rounds=3)
+        figures = interleave(theirs, lambda: cpu_s([*MIGRATE, "diff", folder], environment), rounds=3)
     return Row("rewrite a sample", "libcst.tool (CPU)", figures, ratio_at_most(0.1), note=f"{SAMPLE} files")
-
-
-@contextlib.contextmanager
-def _large_tree() -> Iterator[tuple[Path, int]]:
-    with tempfile.TemporaryDirectory() as folder:
-        for copy, name in itertools.product(("one", "two"), ("stdlib", "purelib")):
-            # Under its own name: a folder called site-packages is not the user's code and is skipped.
-            source = Path(sysconfig.get_path(name))
-            skipped = shutil.ignore_patterns("site-packages", "__pycache__", "*.so", "*.pyc")
-            shutil.copytree(source, Path(folder, copy, name), ignore=skipped, ignore_dangling_symlinks=True)
-            # A package called celery is a copy of the SDK and is skipped; under another name it is an application.
-            for sdk in SDKS:
-                if Path(folder, copy, name, sdk).is_dir():
-                    Path(folder, copy, name, sdk).rename(Path(folder, copy, name, f"{sdk}_app"))
-        yield Path(folder), sum(1 for _ in Path(folder).rglob("*.py"))
-
-
-def _cpu_s(command: list[str], environment: dict[str, str]) -> float:
-    # 1: files would change; 2: a file of the libraries is deliberately invalid in this version of Python.
-    return command_cpu_s(command, ok=(0, 1, 2), environment=environment)
-
-
-def _installed(tool: str) -> str:
-    found = shutil.which(tool, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if found is None:
-        raise RuntimeError(f"{tool} is not installed, and this benchmark compares with it. Install it")
-    return found

@@ -1,4 +1,4 @@
-"""A small application on Celery and on Capa over one Redis server, with worker processes."""
+"""A small application on Celery and on Capa over one broker, with worker processes; results are on a Redis server."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ APP = """
 import os
 from {package} import Celery
 
-app = Celery("bench", broker="{url}/{broker}", backend="{url}/{backend}")
+app = Celery("bench", broker="{broker}", backend="{redis}/2")
 app.conf.worker_hijack_root_logger = False
 
 @app.task
@@ -34,26 +34,29 @@ def noop():
 
 CAPA_TOML = """
 [pubsub.default]
-driver = "redis"
-url = "{url}/4"
+driver = "{driver}"
+url = "{queues}"
 [state.default]
 driver = "redis"
-url = "{url}/4"
+url = "{redis}/4"
 [lock.default]
 driver = "redis"
-url = "{url}/4"
+url = "{redis}/4"
 """
 
 
 class Side:
     """One side of a comparison: a folder with its application, and its worker."""
 
-    def __init__(self, folder: Path, package: str, url: str) -> None:
+    def __init__(self, folder: Path, package: str, redis: str, rabbitmq: str | None) -> None:
         self.folder = folder
         self.package = package
         folder.mkdir()
-        (folder / "bench.py").write_text(APP.format(package=package, url=url, broker=1, backend=2))
-        (folder / "capa.toml").write_text(CAPA_TOML.format(url=url))
+        (folder / "bench.py").write_text(
+            APP.format(package=package, broker=rabbitmq or f"{redis}/1", redis=redis)
+        )
+        driver, queues = ("rabbitmq", rabbitmq) if rabbitmq else ("redis", f"{redis}/4")
+        (folder / "capa.toml").write_text(CAPA_TOML.format(driver=driver, queues=queues, redis=redis))
         self.touched = folder / "touched"
         self.environment = {**os.environ, "TOUCHED": str(self.touched)}
 
@@ -93,10 +96,12 @@ class Side:
 
 
 @contextmanager
-def sides() -> Iterator[tuple[Side, Side]]:
-    """Yield Celery's side and Capa's, over a Redis server of their own."""
+def sides(rabbitmq: str | None = None) -> Iterator[tuple[Side, Side]]:
+    """Yield Celery's side and Capa's, over a Redis server of their own, or over the broker *rabbitmq*."""
     with tempfile.TemporaryDirectory() as name, redis(Path(name)) as url:
-        yield Side(Path(name, "peer"), "celery", url), Side(Path(name, "capa"), "capa_celery", url)
+        yield tuple(
+            Side(Path(name, package), package, url, rabbitmq) for package in ("celery", "capa_celery")
+        )
 
 
 @contextmanager

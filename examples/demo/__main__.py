@@ -1,4 +1,4 @@
-"""Run the demonstration: `python -m examples.demo`; with `PROFILE=redis` in the environment on Redis."""
+"""Run the demonstration: `python -m examples.demo`, with `PROFILE=redis`, `rabbitmq` or `apollo` on servers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from examples.demo import engine
 from examples.demo.console import Console
 from examples.demo.fleet import DemoError
 from examples.demo.shop import Shop
-from examples.demo.story import Story
+from examples.demo.story import LEASE_S, Story
 
 ENDING = """
 On your own repository:
@@ -30,19 +30,28 @@ On your own repository:
 """
 
 
+_DESCRIBED = {
+    "embedded": "the embedded default: no server at all",
+    "redis": "a Redis of its own",
+    "rabbitmq": "a RabbitMQ of its own, with results and locks on a Redis",
+    "apollo": "its values in an Apollo, as before the move",
+}
+
+
 def main() -> int:
     """Run the demonstration and return the exit code: 0 if every order was done, else 1."""
     profile = os.environ.get("PROFILE") or "embedded"
-    if profile not in ("embedded", "redis"):
+    if profile not in _DESCRIBED:
         print(
-            f"PROFILE={profile}: unknown profile: use PROFILE=redis, or leave it out for the embedded default",
+            f"PROFILE={profile}: unknown profile: use one of {', '.join(engine.ENGINES)}, or leave it out for the"
+            " embedded default",
             file=sys.stderr,
         )
         return 3
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, _interrupt)
     console = Console()
-    console.title(f"Capa moves a legacy application: the shop, on {_described(profile)}")
+    console.title(f"Capa moves a legacy application: the shop, on {_DESCRIBED[profile]}")
     work = Path(tempfile.mkdtemp(prefix="capa-demo-"))
     is_right = False
     try:
@@ -62,26 +71,23 @@ def main() -> int:
 def _run(console: Console, work: Path, profile: str) -> bool:
     with ExitStack() as stack:
         shop = Shop(work)
-        settings: dict[str, str] = {}
-        if profile == "redis":
-            url = stack.enter_context(engine.redis(work))
-            settings = {"CAPA_PROFILE": "redis"}
+        settings = {"CAPA_ADAPTERS__CELERY__LEASE_S": str(LEASE_S)}
+        servers = engine.ENGINES.get(profile)
+        if servers is not None:
+            text = stack.enter_context(servers(work))
+            settings["CAPA_PROFILE"] = profile
         story = Story(console, shop, settings, work / "logs")
         stack.callback(story.stop)
         story.scan()
         story.rewrite()
-        if profile == "redis":
-            (shop.code / "capa.toml").write_text(engine.SETTINGS.format(url=url), "utf-8")
+        if servers is not None:
+            (shop.code / "capa.toml").write_text(text, "utf-8")
         story.test()
         story.start()
         story.drive()
         is_right = story.count()
         story.undo()
         return is_right
-
-
-def _described(profile: str) -> str:
-    return "a Redis of its own" if profile == "redis" else "the embedded default: no server at all"
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -1,9 +1,11 @@
-"""Engines of the demonstration: the embedded default, or a Redis of its own."""
+"""Engines of the demonstration: the embedded default, or servers of its own; each yields its text for capa.toml."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,31 +13,110 @@ from pathlib import Path
 
 from examples.demo.fleet import DemoError, Fleet, free_port
 
-SETTINGS = """\
-[profiles.redis.pubsub.default]
+_SERVERS = """\
+[profiles.{profile}.pubsub.default]
+driver = "{profile}"
+url = "{queues}"
+
+[profiles.{profile}.state.default]
 driver = "redis"
 url = "{url}"
 
-[profiles.redis.state.default]
+[profiles.{profile}.lock.default]
 driver = "redis"
 url = "{url}"
 
-[profiles.redis.lock.default]
-driver = "redis"
+[profiles.{profile}.configuration.default]
+driver = "file"
+"""
+
+
+_APOLLO = """\
+[profiles.apollo.configuration.default]
+driver = "apollo"
 url = "{url}"
+
+[profiles.apollo.pubsub.default]
+driver = "sqlite"
+
+[profiles.apollo.state.default]
+driver = "sqlite"
+
+[profiles.apollo.lock.default]
+driver = "sqlite"
 """
 
 
 @contextmanager
+def apollo(work: Path) -> Iterator[str]:
+    """Run the shop's own Apollo over its folder `config`, as it was run before the move.
+
+    Raises:
+        DemoError: It does not start.
+    """
+    port = free_port()
+    server = Fleet(work / "shop", {}, work / "logs")
+    server.start("apollo", [sys.executable, "tools/local_apollo.py", "--port", str(port), "--dir", "config"])
+    try:
+        _wait_for(port, "the shop's Apollo")
+        yield _APOLLO.format(url=f"http://127.0.0.1:{port}")
+    finally:
+        server.stop_all()
+
+
+@contextmanager
 def redis(work: Path) -> Iterator[str]:
-    """Run a Redis in *work* and yield its URL.
+    """Run a Redis in *work*.
 
     Raises:
         DemoError: There is no `redis-server`, or it does not start.
     """
-    program = shutil.which("redis-server")
-    if program is None:
-        raise DemoError("PROFILE=redis needs `redis-server`: apt-get install redis-server")
+    with _redis_server(work) as url:
+        yield _SERVERS.format(profile="redis", queues=url, url=url)
+
+
+@contextmanager
+def rabbitmq(work: Path) -> Iterator[str]:
+    """Run a RabbitMQ in *work* for the tasks, and a Redis for their results and for locks.
+
+    Raises:
+        DemoError: One of the servers is not installed, or does not start.
+    """
+    program = Path(_program("rabbitmq-server", "rabbitmq")).resolve().with_name("rabbitmq-server")
+    folder = work / "rabbitmq"
+    folder.mkdir()
+    port, names_port = free_port(), free_port()
+    (folder / "rabbitmq.conf").write_text(f"listeners.tcp.default = 127.0.0.1:{port}\n", "utf-8")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_EPMD_PORT": str(names_port),
+        "RABBITMQ_NODENAME": f"demo{port}@localhost",
+        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"),
+        "RABBITMQ_PID_FILE": str(folder / "pid"),
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+        "RABBITMQ_DIST_PORT": str(free_port()),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+    }
+    server = Fleet(folder, environment, work / "logs")
+    with _redis_server(work) as url:
+        try:
+            # The name server of Erlang: the broker would start one that outlives it.
+            server.start("epmd", [_program("epmd", "rabbitmq"), "-port", str(names_port)])
+            _wait_for(names_port, "epmd")
+            server.start("rabbitmq", [str(program)])
+            _wait_for(port, "rabbitmq-server", within_s=60)
+            yield _SERVERS.format(profile="rabbitmq", queues=f"amqp://127.0.0.1:{port}", url=url)
+        finally:
+            server.stop_all()
+
+
+@contextmanager
+def _redis_server(work: Path) -> Iterator[str]:
+    program = _program("redis-server", "redis")
     folder = work / "redis"
     folder.mkdir()
     port = free_port()
@@ -46,18 +127,30 @@ def redis(work: Path) -> Iterator[str]:
         "redis", [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), *durable]
     )
     try:
-        _wait_for(port)
+        _wait_for(port, "redis-server")
         yield f"redis://127.0.0.1:{port}/0"
     finally:
         server.stop_all()
 
 
-def _wait_for(port: int) -> None:
-    for _ in range(100):
+def _program(name: str, profile: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise DemoError(f"PROFILE={profile} needs `{name}`: apt-get install {profile}-server")
+    return found
+
+
+def _wait_for(port: int, name: str, *, within_s: float = 5) -> None:
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
             time.sleep(0.05)
         else:
             return
-    raise DemoError(f"redis-server does not answer on port {port}")
+    raise DemoError(f"{name} does not answer on port {port}")
+
+
+ENGINES = {"redis": redis, "rabbitmq": rabbitmq, "apollo": apollo}
+"""Profile → its servers."""

@@ -45,7 +45,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, event: str) -> N
     until = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > until:
-            raise DemoError(f"waited {timeout_s:.0f} s in vain: {event}")
+            raise DemoError(f"{event} did not happen within {timeout_s:.0f} s")
         time.sleep(0.05)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from built import Built
+from servers.apollo import ApolloServer
 
 from capa_core import default_runtime
 
@@ -74,6 +75,20 @@ def sample(tmp_path: Path) -> Place:
         return folder
 
     return copy
+
+
+@pytest.fixture
+def apollo_project(apollo: ApolloServer, environment: dict[str, str], tmp_path: Path) -> Place:
+    """An empty folder, beside an Apollo test server whose address is in the variable `APOLLO`."""
+    apollo.release("application", {"a": "1"}, app="shop")
+    apollo.release("application", {"a": "blue"}, app="shop", cluster="blue")
+    apollo.release("limits.json", "{}", app="shop")
+    environment["APOLLO"] = apollo.url
+
+    def make() -> Path:
+        return Path(tempfile.mkdtemp(dir=tmp_path))
+
+    return make
 
 
 @pytest.fixture

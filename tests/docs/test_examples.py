@@ -82,7 +82,7 @@ class Examples:
                 timeout=120,
             )
             printed, code = done.stdout, done.returncode
-        # That something would change is no error (docs/reference/exit-codes.md).
+        # That something would change is not an error (docs/reference/exit-codes.md).
         expected = {0, 1} if command.startswith(("capa migrate diff", "capa migrate check")) else {0}
         assert code in expected, f"{block.place}: {command}\n{printed}"
 

@@ -54,7 +54,7 @@ class Example:
         self._processes.callback(process.stop)
 
     def run(self, code: str) -> str:
-        """Run Python code in the folder as a user at a prompt would, and return what it prints."""
+        """Run Python code in the folder as a user at a prompt would, and return its output."""
         return self.program("python", "-c", code)
 
     def program(self, name: str, *arguments: str) -> str:
@@ -65,7 +65,7 @@ class Example:
         return done.stdout.strip()
 
     def printed(self) -> str:
-        """Return what the processes have printed so far."""
+        """Return the output of the processes so far."""
         log = self.folder / "output.log"
         return log.read_text(errors="replace") if log.exists() else ""
 

@@ -1,4 +1,4 @@
-"""The demonstration tells the truth, cleans up behind itself, and ends when it is told to."""
+"""The demonstration reports true counts, cleans up after itself, and ends on request."""
 
 import os
 import re
@@ -11,9 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "examples.demo"]
-WITHIN_S = 150  # on a machine that has other things to do; alone it takes less than a minute
+WITHIN_S = 280  # on a machine that has other things to do; alone it takes less than a minute
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 def _run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -39,14 +39,14 @@ def _alive(pids: list[int]) -> list[int]:
     return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
-@pytest.mark.parametrize("profile", ["", pytest.param("redis", marks=pytest.mark.server("redis"))])
+@pytest.mark.parametrize("profile", ["", "apollo", pytest.param("redis", marks=pytest.mark.server("redis"))])
 def test_no_order_is_lost_when_a_worker_is_killed(tmp_path: Path, profile: str) -> None:
-    told = _run(tmp_path, PROFILE=profile)
+    ran = _run(tmp_path, PROFILE=profile)
 
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert re.search(r"sent (\d+) = done \1, lost 0", told.stdout)
-    assert len(_pids(told.stdout)) == 5
-    assert [] == _alive(_pids(told.stdout))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.search(r"sent (\d+) = done \1, lost 0", ran.stdout)
+    assert len(_pids(ran.stdout)) == 5
+    assert [] == _alive(_pids(ran.stdout))
     assert [] == list(tmp_path.iterdir())
 
 
@@ -72,8 +72,8 @@ def _until_traffic(demo: subprocess.Popen[str]) -> str:
 
 
 def test_colours_are_for_terminals_only(tmp_path: Path) -> None:
-    told = _run(tmp_path, PROFILE="nowhere")
+    ran = _run(tmp_path, PROFILE="nowhere")
 
-    assert told.returncode == 3
-    assert "PROFILE=nowhere" in told.stderr
-    assert "\x1b" not in told.stdout + told.stderr
+    assert ran.returncode == 3
+    assert "PROFILE=nowhere" in ran.stderr
+    assert "\x1b" not in ran.stdout + ran.stderr

@@ -1,4 +1,4 @@
-"""HTTPie, which subclasses, mounts and patches much of requests, does on Capa what it did before."""
+"""HTTPie, which subclasses, mounts and patches much of requests, behaves on Capa as before."""
 
 import pytest
 from end_to_end.httpie_suite import SUITE

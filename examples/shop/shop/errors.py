@@ -1,8 +1,8 @@
-"""What can go wrong, in the shop's own words."""
+"""Errors of the shop."""
 
 
 class ShopError(Exception):
-    """Anything the shop itself refuses. `status` is what the web services answer with."""
+    """A request that the shop itself refuses. `status` is the HTTP status of the answer."""
 
     status = 500
 
@@ -24,7 +24,7 @@ class OutOfStock(ShopError):
 
     status = 409
 
-    # The arguments are those of __init__: errors travel between processes and are built anew there.
+    # The arguments are those of __init__: errors are passed between processes and rebuilt there.
     def __init__(self, sku: str):
         super().__init__(sku)
         self.sku = sku

@@ -1,4 +1,4 @@
-"""What is fixed while a process runs, from the environment. What may change lives in Apollo."""
+"""Settings that are fixed while a process runs, from the environment. Those that may change are in Apollo."""
 
 import os
 from dataclasses import dataclass

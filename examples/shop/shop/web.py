@@ -1,4 +1,4 @@
-"""What both web services share: errors as JSON, logins, signed webhooks, health."""
+"""Parts of both web services: errors as JSON, logins, signed webhooks, health."""
 
 import hmac
 import importlib.util

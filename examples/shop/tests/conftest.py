@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from shop.orders import client, store
 from shop.serve import build
 
 HERE = Path(__file__).resolve().parent
+POLLS_OUTLAST_A_TEST = 20
+"""A poll of at most so many seconds is held for longer than a test takes."""
 
 
 @contextmanager
@@ -51,20 +54,38 @@ def change_config(apollo):
     path = apollo.folder / "application.properties"
     original = path.read_text()
 
+    def write(text):
+        new = path.with_suffix(".new")  # nobody must read half of it
+        new.write_text(text)
+        new.replace(path)
+
     def change(key, value):
         rest = [line for line in path.read_text().splitlines() if not line.startswith(key + " ")]
-        path.write_text("\n".join([*rest, "{} = {}".format(key, value), ""]))
+        write("\n".join([*rest, "{} = {}".format(key, value), ""]))
         wait_until(lambda: remote_config.text(key) == value)
 
     yield change
-    path.write_text(original)
+    write(original)
     for line in original.splitlines():
         key, found, value = line.partition(" = ")
         if found:
             wait_until(lambda key=key, value=value: remote_config.text(key) == value)
 
 
-def wait_until(condition, seconds=10):
+def let_the_client_poll(apollo):
+    """Return when the client waits for news, for long enough: a test may replace `requests`, which it polls with."""
+    remote_config.client()
+    if apollo.polled:
+        young = time.monotonic() - POLLS_OUTLAST_A_TEST
+        apollo.answer_polls_before(young)
+        wait_until(lambda: is_up_to_date(apollo, list(apollo.polls.values()), young))
+
+
+def is_up_to_date(apollo, polls, since):
+    return bool(polls) and not any(came < since or apollo.changed(known) for came, known in polls)
+
+
+def wait_until(condition, seconds=30):
     pause = threading.Event()
     for _ in range(int(seconds / 0.02)):
         if condition():
@@ -82,6 +103,7 @@ def own_data(tmp_path, monkeypatch, apollo):
     client.forget_session()
     store.init()
     seed(stock=20)
+    let_the_client_poll(apollo)
     yield tmp_path
     settings.current.cache_clear()
 

@@ -13,7 +13,7 @@ URL = "http://files.example.com/list.csv"
 
 @pytest.fixture
 def sent(monkeypatch):
-    """Collect what adapters send instead of sending it."""
+    """Collect requests instead of sending them."""
     seen = []
 
     def send(self, request, **kwargs):

@@ -1,4 +1,4 @@
-"""What the order desk makes of the catalogue's answers."""
+"""The order desk's handling of the catalogue's answers."""
 
 from unittest import mock
 

@@ -19,7 +19,10 @@ LOOK_EVERY_S = 0.1
 
 
 class LocalApollo(ThreadingHTTPServer):
-    """Serve the namespaces in *folder*. `stop_holding()` answers all waiting polls at once."""
+    """Serve the namespaces in *folder*. `stop_holding()` answers all waiting polls at once.
+
+    `polls` holds when each waiting poll came, and what it knows; `polled` says whether there ever was one.
+    """
 
     daemon_threads = True
 
@@ -28,6 +31,9 @@ class LocalApollo(ThreadingHTTPServer):
         self.folder = folder
         self.hold_s = hold_s
         self.released = threading.Event()
+        self.polls = {}
+        self.polled = False
+        self._oldest = 0.0
 
     @property
     def url(self) -> str:
@@ -35,6 +41,15 @@ class LocalApollo(ThreadingHTTPServer):
 
     def stop_holding(self) -> None:
         self.released.set()
+
+    def answer_polls_before(self, moment: float) -> None:
+        """Answer the polls that came before *moment* (monotonic), as if they had been held for long."""
+        self._oldest = moment
+
+    def must_hold(self, since: float) -> bool:
+        """Return whether a poll that came at *since* has to wait for news."""
+        too_old = max(self._oldest, time.monotonic() - self.hold_s)
+        return since >= too_old and not self.released.is_set()
 
     def file_of(self, namespace: str) -> Path:
         name = namespace if "." in namespace else namespace + ".properties"
@@ -107,14 +122,18 @@ class Handler(BaseHTTPRequestHandler):
         )
 
     def _poll(self, known):
-        until = time.monotonic() + self.server.hold_s
-        while time.monotonic() < until and not self.server.released.is_set():
-            news = self.server.changed(known)
-            if news:
-                self._answer(200, news)
-                return
-            self.server.released.wait(LOOK_EVERY_S)
-        self._answer(304)
+        since = time.monotonic()
+        news = []
+        self.server.polls[threading.get_ident()] = since, known
+        self.server.polled = True
+        try:
+            while not news and self.server.must_hold(since):
+                news = self.server.changed(known)
+                if not news:
+                    self.server.released.wait(LOOK_EVERY_S)
+        finally:
+            del self.server.polls[threading.get_ident()]
+        self._answer(200, news) if news else self._answer(304)
 
     def _answer(self, status, body=None):
         content = b"" if body is None else json.dumps(body).encode("utf-8")

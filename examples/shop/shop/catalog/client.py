@@ -1,4 +1,4 @@
-"""How the catalogue calls the order desk: news about stock, and what sells."""
+"""Calls of the catalogue to the order desk: news about stock, and best sellers."""
 
 import json
 import logging
@@ -39,7 +39,7 @@ def tell_restocked(sku: str, stock: int) -> bool:
 
 
 def bestsellers(limit: int) -> List[Dict[str, Any]]:
-    """Return what sells best, or nothing if the order desk is not there to tell."""
+    """Return the best sellers, or nothing if the order desk does not answer."""
     url = settings.current().orders_url + "/stats/bestsellers"
     try:
         answer = http.get(url, params={"limit": limit}, timeout=TIMEOUT)

@@ -1,4 +1,4 @@
-"""What an order costs. The discount and the delivery prices may change at any moment."""
+"""Price of an order. The discount and the delivery prices may change at any moment."""
 
 from decimal import Decimal
 from typing import Any, Dict, List

@@ -75,7 +75,7 @@ def commit(order_id: str) -> int:
 
 
 def release(order_id: str) -> int:
-    """Put what an order holds back on the shelf; return the number of lines."""
+    """Return the goods of an order to stock; return the number of lines."""
     with write(settings.current().catalog_database) as db:
         held = db.execute(
             "SELECT sku, quantity FROM reservations WHERE order_id = ? AND state = 'held'",

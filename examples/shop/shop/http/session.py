@@ -17,7 +17,7 @@ RETRIES = Retry(
 
 
 class TimeoutAdapter(HTTPAdapter):
-    """Give each request a timeout; `requests` itself waits for ever."""
+    """Give each request a timeout; `requests` itself waits without limit."""
 
     def __init__(self, *args, timeout=DEFAULT_TIMEOUT, **kwargs):
         self.timeout = timeout
@@ -30,7 +30,7 @@ class TimeoutAdapter(HTTPAdapter):
 
 
 def new_session(user: str = "", password: str = "", timeout=DEFAULT_TIMEOUT) -> requests.Session:
-    """Return a session that retries what is safe and signs in as *user* if there is one."""
+    """Return a session that retries safe requests and signs in as *user* if there is one."""
     session = requests.Session()
     adapter = TimeoutAdapter(max_retries=RETRIES, pool_maxsize=20, timeout=timeout)
     session.mount("http://", adapter)

@@ -40,7 +40,7 @@ def product(sku: str) -> Dict[str, Any]:
 
 
 def quote(lines: List[Dict[str, Any]], delivery: str) -> Dict[str, Any]:
-    """Return what *lines* cost now. Raises CatalogUnavailable if nobody can tell."""
+    """Return the present price of *lines*. Raises CatalogUnavailable if the catalogue does not answer."""
     url = settings.current().catalog_url + "/quote"
     try:
         response = requests.post(url, json={"lines": lines, "delivery": delivery}, timeout=TIMEOUT)
@@ -69,7 +69,7 @@ def release(order_id: str) -> int:
 
 
 def _answer(response: requests.Response) -> Dict[str, Any]:
-    """Return the body of an answer, or raise what the answer means."""
+    """Return the body of an answer, or raise its error."""
     try:
         body = response.json()
     except JSONDecodeError as e:

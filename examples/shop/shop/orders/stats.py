@@ -8,7 +8,7 @@ from shop.storage import read, write
 
 
 def recount_bestsellers() -> int:
-    """Count again what was sold and return the number of products that sold at all."""
+    """Count the sold products again and return their number."""
     with write(settings.current().orders_database) as db:
         db.execute("DELETE FROM bestsellers")
         return db.execute(

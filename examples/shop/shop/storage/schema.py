@@ -70,7 +70,7 @@ CREATE INDEX IF NOT EXISTS task_runs_by_task ON task_runs (task_id);
 
 
 def create(path: Path, schema: str) -> None:
-    """Create what is missing in the database at *path*; what is there stays."""
+    """Create missing tables in the database at *path*; existing ones stay."""
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(str(path), timeout=30)
     try:

@@ -1,1 +1,1 @@
-"""What workers do. Every task may run twice, after a worker was killed, and must not mind."""
+"""Tasks of the workers. Each must tolerate a second run, after a worker was killed."""

@@ -1,4 +1,4 @@
-"""What the tasks that call other services have in common."""
+"""Base of the tasks that call other services."""
 
 import celery
 import requests

@@ -25,7 +25,7 @@ def queue_mail(order_id: str, kind: str) -> None:
 
 @shared_task(name="notify.flush_outbox", ignore_result=True)
 def flush_outbox() -> int:
-    """Send what waits in the outbox; beat calls this every other second."""
+    """Send the messages in the outbox; beat calls this every other second."""
     if not remote_config.flag("notifications.enabled", True):
         return 0
     with read(settings.current().orders_database) as db:
@@ -69,7 +69,7 @@ def call_back(order_id: str, url: str) -> int:
 
 @shared_task(name="notify.order_failed", ignore_result=True)
 def order_failed(request, exc, traceback, order_id: str) -> None:
-    """Error callback of the whole way of an order: the worker calls it with what went wrong."""
+    """Error callback of an order: the worker calls it with the error."""
     if isinstance(exc, OutOfStock):
         store.move(order_id, Status.BACKORDERED)
         queue_mail(order_id, "delayed")

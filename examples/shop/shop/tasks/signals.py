@@ -1,4 +1,4 @@
-"""A record of every run of every task, and what a fresh worker process has to forget."""
+"""A record of every run of every task, and the reset of a fresh worker process."""
 
 import time
 

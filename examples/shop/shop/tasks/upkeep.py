@@ -1,4 +1,4 @@
-"""Tasks that keep the shop tidy; beat calls them."""
+"""Maintenance tasks of the shop; beat calls them."""
 
 import time
 
@@ -19,7 +19,7 @@ def refresh_bestsellers() -> int:
 
 @shared_task
 def expire_forgotten_orders() -> int:
-    """Expire what nobody has touched for long; return how many."""
+    """Expire orders without activity; return how many."""
     minutes = remote_config.number("orders.expire_after_minutes", 30)
     forgotten = store.untouched_since(time.time() - minutes * 60)
     group([expiry(order_id) for order_id in forgotten]).apply_async()
