@@ -1,7 +1,7 @@
 """Write the pages of docs/reference/ that can be read off the code: `make docs`.
 
-They are written from what is declared where it is used (errors, abilities, settings, import maps), so nobody
-keeps a second list. A test fails when a page is behind the code.
+They are written from declarations beside their use (errors, abilities, settings, import maps), so there is
+no second list. A test fails when a page is behind the code.
 """
 
 import inspect
@@ -34,12 +34,12 @@ def errors_page() -> str:
         if issubclass(each, errors.CapaError)
     ]
     drawn, _, remarks = tree.partition("\n\n")
-    table = _table(["error", "code", "retryable", "means"], rows)
+    table = _table(["error", "code", "retryable", "meaning"], rows)
     return _page("Errors", "All of them are in `capa_core.errors`.", f"```text\n{drawn}\n```", remarks, table)
 
 
 def components_page() -> str:
-    """Return, for each block, which component has which ability, and who gives it."""
+    """Return the abilities of each component by block, each with its provider."""
     legend = (
         "Level 0 holds on every component; 1 and 2 may be missing, so require them where they matter; X is one "
         "engine's own. An ability is `native` to the engine, given by the `driver` or by the `core`, "
@@ -51,28 +51,31 @@ def components_page() -> str:
 def settings_page() -> str:
     """Return the settings of each component, by block."""
     intro = (
-        "What a component accepts in `capa.toml`. An unknown key is an error that names the nearest match."
+        "The keys of each component in `capa.toml`. An unknown key is an error that names the nearest match."
     )
     return _page("Settings of components", intro, *_by_block(_settings))
 
 
 def coverage_page() -> str:
-    """Return what each adapter serves of the original, as its import map says."""
-    intro = "Every name of the original that is not listed here is served in full, under the same name."
+    """Return the support of each adapter for the original's names, from its import map."""
+    intro = (
+        "Every name of the original's modules that an adapter has is served in full, under the same name, unless it "
+        "is listed here. Modules that it does not have are listed too: an import of them stays the original's."
+    )
     maps = [tomllib.loads(path.read_text()) for path in sorted(ROOT.glob("adapters/*/import_map.toml"))]
-    return _page("What the adapters serve", intro, *(_coverage(each) for each in maps))
+    return _page("Coverage of the adapters", intro, *(_coverage(each) for each in maps))
 
 
 def libraries_page() -> str:
-    """Return what becomes of mocks, plug-ins and instrumentation of the SDKs, as the scan knows it."""
+    """Return the mocks, plug-ins and instrumentation of the SDKs that the scan knows, and whether they work."""
     intro = (
-        "`capa scan` lists those of them that a project asks for or imports. **works** and **limits** were run, with "
-        "the version that is named; **blind** no longer sees or does what it is for; **untried** was not run; "
-        "**untouched** stands on an SDK whose calls are not moved. To add one, add an entry to a file of "
+        "`capa scan` lists those that a project requires or imports. **works** and **limits** were run, with "
+        "the version that is named; **blind** no longer has any effect; **untried** was not run; "
+        "**untouched** uses an SDK whose calls are not moved. To add one, add an entry to a file of "
         "`migration/capa_migration/rewrite/scan/companions/`."
     )
     rows = [(one.name, one.sdk, one.kind, f"**{one.verdict}**", one.says, one.tried) for one in libraries()]
-    table = _table(["library", "stands on", "is a", "after the rewrite", "that means", "tried with"], rows)
+    table = _table(["library", "SDK", "kind", "after the rewrite", "meaning", "tried with"], rows)
     return _page("Libraries around the SDKs", intro, table)
 
 
@@ -87,7 +90,7 @@ def rules_page() -> str:
     rows = [
         (f"`{rule.id}`", "when named" if rule.changes_shape else "always", rule.summary) for rule in rules
     ]
-    return _page("Rules", intro, _table(["rule", "runs", "what changes"], rows), *map(_rule, rules))
+    return _page("Rules", intro, _table(["rule", "runs", "change"], rows), *map(_rule, rules))
 
 
 PAGES: dict[str, Callable[[], str]] = {
@@ -101,7 +104,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def _engines() -> str:
-    """Return the table of the engines that have drivers, with extra, blocks and addresses of each."""
+    """Return the table of the engines that have drivers, with extra, blocks, addresses and reach of each."""
     rows = []
     groups = _entry_points()
     for engine in sorted(engines().values(), key=lambda each: each.title):
@@ -114,8 +117,9 @@ def _engines() -> str:
         schemes = [f"`{scheme.name}://`" for scheme in engine.schemes.values() if scheme.served]
         extra = f"`capa-core[{engine.extra}]`" if engine.extra else "`capa-core`"
         if served:
-            rows.append((engine.title, extra, ", ".join(sorted(served)), ", ".join(dict.fromkeys(schemes))))
-    return _table(["engine", "install", "blocks", "addresses"], rows)
+            addresses = ", ".join(dict.fromkeys(schemes))
+            rows.append((engine.title, extra, ", ".join(sorted(served)), addresses, engine.reach))
+    return _table(["engine", "install", "blocks", "addresses", "shared within"], rows)
 
 
 def _by_block(section: Callable[[dict[str, Any]], str]) -> Iterator[str]:
@@ -179,7 +183,20 @@ def _coverage(data: dict[str, Any]) -> str:
         for each in data.get("commands", [])
     ]
     table = _table(["command", "when", "served", "reason"], commands) if commands else ""
-    return "\n\n".join(filter(None, [head, names, table]))
+    return "\n\n".join(filter(None, [head, names, _covered_settings(data), table, _unserved_modules(sdk)]))
+
+
+def _covered_settings(data: dict[str, Any]) -> str:
+    rows = [
+        (" ".join(f"`{key}`" for key in each["keys"]), each.get("support", "none"), each["reason"])
+        for each in data.get("settings", [])
+    ]
+    return _table(["setting", "served", "reason"], rows) if rows else ""
+
+
+def _unserved_modules(sdk: dict[str, Any]) -> str:
+    modules = ", ".join(f"`{each}`" for each in sdk.get("unserved", []))
+    return f"Modules that stay the original's, with all below them: {modules}." if modules else ""
 
 
 def _circumstances(command: dict[str, Any]) -> str:

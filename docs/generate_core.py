@@ -1,6 +1,6 @@
 """Write the parts of the core that type checkers need in full, from each `BLOCK`: a part of `make docs`.
 
-They stand between two comments in `capa_core/__init__.py` and `capa_core/runtime/_runtime.py`. A test fails when they
+They are between two comments in `capa_core/__init__.py` and `capa_core/runtime/_runtime.py`. A test fails when they
 are behind the blocks.
 """
 
@@ -15,7 +15,7 @@ from capa_core.block import Block, blocks
 from capa_core.runtime import _runtime
 
 BEGIN = "# Written by `make docs` from the blocks:"
-END = "# End of what is written"
+END = "# End of the written part"
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def written(text: str, parts: dict[str, Callable[[], str]]) -> str:
-    """Return *text* with each of *parts* as it should be, by what the comment before it names."""
+    """Return *text* with each of *parts* up to date, found by the comment before it."""
     for name, part in parts.items():
         pattern = rf"^( *){re.escape(f'{BEGIN} {name}')}\n.*?^ *{re.escape(END)}\n"
         (found,) = re.finditer(pattern, text, re.DOTALL | re.MULTILINE)
