@@ -301,7 +301,8 @@ class RedisConsumer(ConsumerDriver):
         # A due message that was not returned had no room, here or in the server: pause briefly rather than spin.
         self._next_due = now + (due_ms[0] / 1000 or _TRUSTED_S) if due_ms else math.inf
         if look:
-            self._next_look = now + self._look_every_s
+            # As many as there was room for: there may be more, of a consumer that held many when it died.
+            self._next_look = now if len(again) >= most else now + self._look_every_s
         if now >= self._next_forget:
             self._next_forget = now + _FORGET_CONSUMERS_S
             self._run("FORGET_CONSUMERS", _DEAD_CONSUMER_MS)

@@ -56,6 +56,18 @@ class LeasePromises(Suite):
         assert (lost.id, 2) == (found.id, found.delivery_count)
         assert 0.7 < time.monotonic() - start < 1 + 2
 
+    def test_all_messages_of_a_lost_consumer_come_back_together(self, pubsub: PubSub, topic: str) -> None:
+        """It held many, and the other one asks for few at a time."""
+        first, second = pubsub.consumer(topic, lease=1, raw=True), pubsub.consumer(topic, lease=1, raw=True)
+        pubsub.publish_many(topic, [b"x"] * 40, raw=True)
+        receive(first, 40)
+        second.ack(receive(second, 2))
+        start = time.monotonic()
+        for _ in range(19):
+            second.ack(receive(second, 2))
+
+        assert time.monotonic() - start < 2 * SOON_S
+
     def test_each_consumer_has_its_own_lease(self, pubsub: PubSub, topic: str) -> None:
         """A short lease of one consumer does not shorten the long lease of another."""
         long, short = pubsub.consumer(topic, lease=60, raw=True), pubsub.consumer(topic, lease=1, raw=True)
