@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
 
-def own(folder: Path) -> Path:
-    """Make *folder* if there is none, close it to others, and return it.
+def own(folder: Path, *inner: str) -> Path:
+    """Make *folder* and the *inner* ones in it, one in the other, close each to others, and return the innermost.
 
     If that fails, whoever opens a file in it gets the error.
     """
+    place = folder
     with suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)  # one that an earlier version made is open to others
-        with (folder / ".gitignore").open("x") as file:
+        with suppress(FileExistsError), open(folder / ".gitignore", "x", opener=open_private) as file:
             file.write("*\n")
-    return folder
+    for name in inner:
+        place /= name
+        with suppress(OSError):
+            place.mkdir(
+                mode=0o700, exist_ok=True
+            )  # of each folder that `parents` makes, the mode is the user's
+    return place
+
+
+def open_private(path: str | Path, flags: int) -> int:
+    """Open *path* as `os.open` does; a file that it makes is for its owner alone. An opener, for `open`.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    return os.open(path, flags, 0o600)

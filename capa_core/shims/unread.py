@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capa_core.errors import CapaError
+from capa_core.folders import own
 
 if TYPE_CHECKING:
     from capa_core.runtime import Runtime
@@ -49,8 +50,7 @@ def note(runtime: Runtime, one: UnreadGroup) -> None:
         return
     path = _path(runtime, one.component, one.application, one.group, one.label)
     with suppress(OSError):  # the log has it; a read-only disk must not end the program
-        runtime.own_folder()
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        own(runtime.folder, path.parent.name)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as file:
             json.dump(asdict(one), file)
         Path(file.name).replace(path)

@@ -100,6 +100,7 @@ if TYPE_CHECKING:
         make_migrate_folder,
     )
     from capa_codemods.write.planned import PlannedFile, planned_file
+    from capa_codemods.write.private import open_private, write_private
     from capa_codemods.write.replace import replace_file
     from capa_codemods.write.splice import splice
     from capa_codemods.write.unified_diff import unified_diff
@@ -188,6 +189,7 @@ __all__ = [
     "moved_patch_target",
     "no_progress",
     "normalized_name",
+    "open_private",
     "open_regular",
     "patch_targets",
     "plan_capa_toml",
@@ -215,6 +217,7 @@ __all__ = [
     "walk_statements",
     "with_argument",
     "without",
+    "write_private",
 ]
 
 _MODULES = {
@@ -284,6 +287,7 @@ _MODULES = {
     "write.journal": ("Journal", "JournalEntry", "JournalRecord"),
     "write.journal_folder": ("MIGRATE_FOLDER", "check_folder", "make_hidden_folder", "make_migrate_folder"),
     "write.planned": ("PlannedFile", "planned_file"),
+    "write.private": ("open_private", "write_private"),
     "write.replace": ("replace_file",),
     "write.splice": ("splice",),
     "write.unified_diff": ("unified_diff",),

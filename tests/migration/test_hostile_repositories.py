@@ -19,6 +19,7 @@ COMMANDS = (
     ("migrate", "apply", "--allow-dirty"),
     ("migrate", "check"),
     ("migrate", "undo"),
+    ("report",),
 )
 SECONDS = 60
 TRAPS = (
@@ -133,6 +134,7 @@ def test_modules_of_the_repository_are_never_imported(repository, tmp_path):
             ".capa/migrate/settled",
             ".capa/migrate/lock",
             ".capa/history",
+            ".capa/report.html",
         ),
         *(".capa/migrate/.gitignore", ".capa/migrate/journal", ".git", ".gitignore", ".gitattributes"),
     ],

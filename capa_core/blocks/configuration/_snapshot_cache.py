@@ -37,8 +37,7 @@ class SnapshotCache:
         path = self.path(scope)
         if _text(path) == text:
             return
-        own(self._owned)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        own(self._owned, *self._folder.relative_to(self._owned).parts)
         handle, temporary = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".tmp")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -40,6 +40,7 @@ from capa_core.components.sqlite._line import LONGEST_PAUSE_S, Line
 from capa_core.components.sqlite._turns import WriteQueue
 from capa_core.components.sqlite._uptime import Connection
 from capa_core.errors import ClosedError, DataLossError, DeadlineError, SettingsError, UnavailableError
+from capa_core.folders import open_private
 from capa_core.forks import pause_during_fork
 
 T = TypeVar("T")
@@ -419,7 +420,7 @@ def _make_private(path: Path) -> None:
     An existing file must not be opened: closing it would drop SQLite's locks.
     """
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        os.close(open_private(path, os.O_CREAT | os.O_EXCL | os.O_RDWR))
 
 
 def _version(connection: Connection) -> int:

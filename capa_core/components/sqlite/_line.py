@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from capa_core.folders import open_private
+
 try:
     import fcntl
 
@@ -47,7 +49,7 @@ class Line:
             yield
             return
         if self._descriptor < 0:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = open_private(self._path, os.O_RDWR | os.O_CREAT)
         _acquire(self._descriptor, timeout_s)
         try:
             yield

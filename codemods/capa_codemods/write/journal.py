@@ -28,6 +28,7 @@ from capa_codemods.read.files import digest, open_regular, read_file
 from capa_codemods.read.git import tracks
 from capa_codemods.write.journal_folder import MIGRATE_FOLDER, check_folder, make_migrate_folder
 from capa_codemods.write.planned import PlannedFile
+from capa_codemods.write.private import open_private
 from capa_codemods.write.replace import sync_folder
 
 _VERSION = 1
@@ -127,7 +128,7 @@ class JournalRecord:
         """Put the plan on disk, in one step."""
         temporary = f"{self.place}/plan.tmp"
         try:
-            with open(temporary, "w", encoding="ascii") as plan:
+            with open(temporary, "w", encoding="ascii", opener=open_private) as plan:
                 json.dump({"version": _VERSION, "files": items}, plan)
                 _settle(plan)
             os.replace(temporary, f"{self.place}/plan.json")
@@ -202,12 +203,12 @@ class Journal:
             OSError: The journal cannot be written. Nothing was touched.
         """
         make_migrate_folder(self.root)
-        os.makedirs(self.folder, exist_ok=True)
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
         last = max((record.number for record in self.records()), default=0)
         record = JournalRecord(self.folder, last + 1, "draft")
-        os.mkdir(record.place)
+        os.mkdir(record.place, 0o700)
         try:
-            with open(f"{record.place}/originals", "wb") as blob:
+            with open(f"{record.place}/originals", "wb", opener=open_private) as blob:
                 items = [_item(file, blob) for file in files]
                 _settle(blob)
             record.write_plan(items)
@@ -252,9 +253,8 @@ class Journal:
 
 
 def _open_lock(path: str) -> int:
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        return os.open(path, flags, 0o644)
+        return open_private(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise JournalError(f"{path} is a link: delete it and run again") from error

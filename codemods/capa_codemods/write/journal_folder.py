@@ -7,6 +7,7 @@ import os
 
 from capa_codemods.errors import JournalError
 from capa_codemods.read.files import read_file
+from capa_codemods.write.private import open_private
 
 MIGRATE_FOLDER = ".capa/migrate"
 
@@ -40,7 +41,10 @@ def make_hidden_folder(folder: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(ignore)  # empty: a killed run may leave it so
     # Another run may make it at the same time.
-    with contextlib.suppress(FileExistsError), open(ignore, "x", encoding="ascii") as file:
+    with (
+        contextlib.suppress(FileExistsError),
+        open(ignore, "x", encoding="ascii", opener=open_private) as file,
+    ):
         file.write("*\n")
 
 

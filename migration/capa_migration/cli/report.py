@@ -63,12 +63,12 @@ def run(words: list[str]) -> int:
     found = survey(arguments.paths, options)
     plan = _plan(arguments.paths, options)
     history.remember(arguments.paths, found, "report", exclude=arguments.exclude)
-    if not arguments.output:
-        history.make_folder(found.root)
+    text = page(shell_words(arguments.paths), found, plan).encode(errors="backslashreplace")
     place = arguments.output or f"{found.root}/.capa/report.html"
-    write_file(place, page(shell_words(arguments.paths), found, plan).encode(errors="backslashreplace"))
-    if not arguments.output:
-        os.chmod(place, 0o600)  # it quotes the sources, as the journals do
+    if arguments.output:
+        write_file(place, text)
+    else:
+        _write_own(found.root, place, text)
     code = FAILED if found.unread or plan.failures else CLEAN
     with output_of(f"{place}: the page is written"):
         if arguments.json:
@@ -86,6 +86,21 @@ def _plan(paths: list[str], options: Options) -> Plan:
 
     with ProgressLine() as progress:
         return make(paths, options, remember=False, progress=progress)
+
+
+def _write_own(root: str, place: str, data: bytes) -> None:
+    """Write *data* to *place* in Capa's own folder, for its owner alone: it quotes the sources, as the journals do."""
+    from capa_codemods.api import write_private
+    from capa_migration.errors import OptionsError
+    from capa_migration.rewrite import history
+
+    history.make_folder(root)
+    try:
+        write_private(place, data)
+    except OSError as error:
+        raise OptionsError(
+            f"{place}: cannot be written: {error.strerror}: name a file with --output"
+        ) from error
 
 
 def _open(place: str) -> None:

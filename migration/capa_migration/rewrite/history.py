@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from capa_codemods.api import JournalError, check_folder, make_hidden_folder, open_regular
+from capa_codemods.api import JournalError, check_folder, make_hidden_folder, open_private, open_regular
 from capa_migration.rewrite.scan.sites import Survey, sums
 from capa_migration.rewrite.target import Target
 
@@ -137,8 +137,8 @@ def _append(root: str, by: str, sdks: Mapping[str, SdkProgress], now: datetime |
     if not sdks and not os.path.lexists(f"{root}/{FILE}"):
         return False
     make_folder(root)
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-    with open(os.open(f"{root}/{FILE}", flags, 0o600), "r+b", buffering=0) as file:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
+    with open(open_private(f"{root}/{FILE}", flags), "r+b", buffering=0) as file:
         _lock(file.fileno())
         text = file.read()
         if text is None:  # a pipe

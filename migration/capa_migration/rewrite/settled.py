@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 
-from capa_codemods.api import read_file
+from capa_codemods.api import read_file, write_private
 
 _FORMAT = "capa-settled-files 3"
 UNREADABLE = "0 0 0 0"
@@ -195,15 +195,8 @@ class SettledFiles:
         text = "\n\n".join("\n".join(part) for part in parts)
         if text == self._text:
             return
-        temporary = f"{self.path}.{os.getpid()}.tmp"
-        with contextlib.suppress(OSError):
-            # "x": a link planted under this name must not be followed.
-            with open(temporary, "x", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-                file.write(text)
-            os.replace(temporary, self.path)
-            return
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+        with contextlib.suppress(OSError):  # a tree that cannot be written to has none
+            write_private(self.path, text.encode(errors="surrogateescape"))
 
 
 def _read_tree(text: str) -> tuple[Totals, list[str]]:
