@@ -80,7 +80,7 @@ class Project:
         return self._refusals[key]
 
     def _refusal(self, root: str, folder: str) -> tuple[str, str] | None:
-        if own := self._capa_around(folder):
+        if own := self.capa_around(folder):
             return (
                 f"this file belongs to Capa itself, {own}",
                 "nothing to do: its adapters stand on the original SDKs",
@@ -197,8 +197,11 @@ class Project:
         present = [name for name in own if self._module_in(folder, name)]
         return 2 * len(present) > len(own) > 0
 
-    def _capa_around(self, folder: str) -> str | None:
-        """Return the folder of the package of Capa that *folder* is in, as where it is vendored."""
+    def capa_around(self, folder: str) -> str | None:
+        """Return the folder of the package of Capa that *folder* is in, as where it is vendored; None if it is in none.
+
+        Its files stay as they are, and their use of an SDK is no call site of the project.
+        """
         parts = folder.split("/")
         for count, name in enumerate(parts, 1):
             if name in self._capa_packages and self._exists("/".join(parts[:count]), "__init__.py"):

@@ -125,3 +125,21 @@ def test_a_call_that_moved_without_being_served_counts_as_not_served():
     (line,) = sums([], moved)
 
     assert (0, 0, 1, 1) == (line.full, line.partial, line.none, line.moved)
+
+
+def test_capa_itself_is_counted_nowhere_as_the_rewrite_leaves_it_alone(capa, tmp_path):
+    package = tmp_path / "shop/capa_requests"
+    package.mkdir(parents=True)
+    (tmp_path / "shop/__init__.py").touch()
+    (package / "__init__.py").write_text(
+        "import requests\nfrom requests import get\nfrom capa_requests._sdk import SDK\nSDK(get(requests))\n"
+    )
+    (tmp_path / "shop/api.py").write_text("import requests\nfrom .capa_requests import get\nget(u)\n")
+    (tmp_path / "requirements.txt").write_text("requests\n")
+
+    changed = {one["path"] for one in json.loads(capa("migrate", "check", tmp_path, "--json").out)["changes"]}
+    counted = json.loads(capa("scan", tmp_path, "--json").out)
+    places = [(site["path"], site["name"]) for site in (*counted["sites"], *counted["moved"])]
+
+    assert {"shop/api.py", "requirements.txt"} == changed
+    assert [("shop/api.py", "requests")] == places

@@ -68,10 +68,11 @@ def _results(
 
     *python* are all files of the project that hold Python.
     """
+    own = [one for one in python if project.capa_around(one.rpartition("/")[0]) is None]
     reader = Reader(project)
-    reader.learn(python, progress)
+    reader.learn(own, progress)
     inside = frozenset(paths)
-    found = dict(reader.results([one for one in python if one in inside], progress))
+    found = dict(reader.results([one for one in own if one in inside], progress))
     for path, held in groupby(commands(paths, project), lambda one: one.path):
         found[path] = found.get(path, FileResult())._replace(commands=tuple(held))
     for path, pins in groupby(_excluding(project), lambda one: one.path):
