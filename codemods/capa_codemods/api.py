@@ -4,8 +4,9 @@
 
     rule                Rule, and the items that its `check` yields: Edit, Finding (with a Level), Setting
     files               Document and its kinds: PythonFile, NotebookFile, CommandFile, and one for each kind of manifest
-    Python              Meanings, calls_in_strings, with_argument, is_ignored, walk_statements; ImportStatement,
-                        ImportedName and StringUse: the places of an import and of a string
+    Python              Meanings, calls_in_strings, with_argument, is_ignored; walk_statements, blocks_in and children
+                        of a syntax tree; ImportStatement, ImportedName and StringUse: the places of an import and of
+                        a string
     surroundings        Project (one tree), Names (old and new names), ImportMap and its NameLine, CommandLine
     run                 rule_offers → Rewrite → Outcome (with a Change for each edit) → splice, unified_diff; excluding
     write and undo      Outcome → planned_file → PlannedFile; Journal, apply_files, undo_newest, recover_unfinished
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from capa_codemods.pipeline.rewrite import Rewrite, crashed_outcome
     from capa_codemods.project import CAPA_TOML, Project, is_manifest
     from capa_codemods.read.calls import calls_in_strings, is_ignored, with_argument
+    from capa_codemods.read.children import blocks_in, children
     from capa_codemods.read.document import Document
     from capa_codemods.read.facts import ImportedName, ImportStatement, StringUse
     from capa_codemods.read.files import digest, open_regular, read_file
@@ -164,10 +166,12 @@ __all__ = [
     "WriteResult",
     "__version__",
     "apply_files",
+    "blocks_in",
     "calls_in_strings",
     "capa_requirement",
     "cell_commands",
     "check_folder",
+    "children",
     "commit_files",
     "crashed_outcome",
     "did_you_mean",
@@ -255,6 +259,7 @@ _MODULES = {
     "pipeline.rewrite": ("Rewrite", "crashed_outcome"),
     "project": ("CAPA_TOML", "Project", "is_manifest"),
     "read.calls": ("calls_in_strings", "is_ignored", "with_argument"),
+    "read.children": ("blocks_in", "children"),
     "read.document": ("Document",),
     "read.facts": ("ImportStatement", "ImportedName", "StringUse"),
     "read.files": ("digest", "open_regular", "read_file"),

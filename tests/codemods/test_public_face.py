@@ -17,13 +17,14 @@ Document Edit Finding ImportMap ImportMapError ImportStatement ImportedName Jour
 JournalRecord LARGEST_BYTES Level MIGRATE_FOLDER Meanings NameLine Names NotebookFile Outcome PatchTarget Pipfile
 PlannedFile Progress Project PyprojectFile PythonFile RequirementsFile Rewrite Rule RuleError RuleFailedError
 RuleOffer ScriptHeader Setting SetupCfg SetupFile Sieve SimpleCommand StartedCommand StringUse Support ToxIni Trouble
-UncommittedChanges UnreadableError WriteResult __version__ apply_files calls_in_strings capa_requirement cell_commands
-check_folder commit_files crashed_outcome did_you_mean digest each_file excluding find_rule find_scripts git_top_level
-import_map_paths is_git_ignored is_ignored is_lock is_manifest list_files make_hidden_folder make_migrate_folder
-may_be_script moved_patch_target no_progress normalized_name open_private open_regular patch_targets plan_capa_toml
-planned_file rare_garbage_collection read_file read_import_map reason_id recover_unfinished refusal_to_commit
-remedy_for replace_file requires rule_offers rule_summary search_for settings_in source_files spellings_pattern splice
-started_command uncommitted_changes undo_newest unified_diff walk_statements with_argument without write_private
+UncommittedChanges UnreadableError WriteResult __version__ apply_files blocks_in calls_in_strings capa_requirement
+cell_commands check_folder children commit_files crashed_outcome did_you_mean digest each_file excluding find_rule
+find_scripts git_top_level import_map_paths is_git_ignored is_ignored is_lock is_manifest list_files
+make_hidden_folder make_migrate_folder may_be_script moved_patch_target no_progress normalized_name open_private
+open_regular patch_targets plan_capa_toml planned_file rare_garbage_collection read_file read_import_map reason_id
+recover_unfinished refusal_to_commit remedy_for replace_file requires rule_offers rule_summary search_for settings_in
+source_files spellings_pattern splice started_command uncommitted_changes undo_newest unified_diff walk_statements
+with_argument without write_private
 """
 VALUES = {"CAPA_DISTRIBUTION", "CAPA_TOML", "LARGEST_BYTES", "MIGRATE_FOLDER", "__version__"}
 ALIASES = {"Level", "Progress", "Support"}

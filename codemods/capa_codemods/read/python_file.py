@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from capa_codemods.errors import UnreadableError
 from capa_codemods.limits import LARGEST_BYTES
+from capa_codemods.read.children import blocks_in
 from capa_codemods.read.document import Document
 from capa_codemods.read.facts import ImportedName, ImportStatement, StringUse
 from capa_codemods.read.lazy_tables import IMPORTERS, lazy_keys, lazy_tables
@@ -36,24 +37,6 @@ _PASSED_ON = re.compile(
 _BLOCK = b"class _:\n"
 _WORTH_CUTTING = 0.9
 """The share of a file up to which its pieces are parsed instead."""
-
-_BLOCKS: dict[type[ast.AST], tuple[str, ...]] = {
-    ast.Module: ("body",),
-    ast.FunctionDef: ("body",),
-    ast.AsyncFunctionDef: ("body",),
-    ast.ClassDef: ("body",),
-    ast.If: ("body", "orelse"),
-    ast.For: ("body", "orelse"),
-    ast.AsyncFor: ("body", "orelse"),
-    ast.While: ("body", "orelse"),
-    ast.With: ("body",),
-    ast.AsyncWith: ("body",),
-    ast.Try: ("body", "handlers", "orelse", "finalbody"),
-    ast.TryStar: ("body", "handlers", "orelse", "finalbody"),
-    ast.ExceptHandler: ("body",),
-    ast.Match: ("cases",),
-    ast.match_case: ("body",),
-}
 
 
 class PythonFile(Document):
@@ -229,13 +212,9 @@ def walk_statements(tree: ast.Module, lines: Sequence[int] | None = None) -> Ite
     while queue:
         node = queue.pop()
         yield node
-        for inner in _blocks_in(node):
+        for inner in blocks_in(node):
             queue.extend(inner if lines is None else [one for one in inner if reaches(one, lines)])
 
 
 def _blocks(tree: ast.Module) -> Iterator[list[ast.AST]]:
-    return (block for node in walk_statements(tree) for block in _blocks_in(node))
-
-
-def _blocks_in(node: ast.AST) -> Iterator[list[ast.AST]]:
-    return (getattr(node, block) for block in _BLOCKS.get(type(node), ()))
+    return (block for node in walk_statements(tree) for block in blocks_in(node))

@@ -5,25 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from capa_codemods.api import blocks_in, children
+
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
-_BLOCKS: dict[type[ast.AST], tuple[str, ...]] = {
-    ast.If: ("body", "orelse"),
-    ast.For: ("body", "orelse"),
-    ast.AsyncFor: ("body", "orelse"),
-    ast.While: ("body", "orelse"),
-    ast.With: ("body",),
-    ast.AsyncWith: ("body",),
-    ast.Try: ("body", "handlers", "orelse", "finalbody"),
-    ast.TryStar: ("body", "handlers", "orelse", "finalbody"),
-    ast.ExceptHandler: ("body",),
-    ast.Match: ("cases",),
-    ast.match_case: ("body",),
-}
-"""The blocks of a statement, in the order of the text; of scopes none."""
-_NO_NODES = frozenset(
-    {"ctx", "op", "ops", "id", "attr", "name", "asname", "arg", "module", "level", "type_comment"}
-)
-_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
 
 
 def statements(body: list[ast.stmt]) -> Iterator[ast.AST]:
@@ -32,8 +16,8 @@ def statements(body: list[ast.stmt]) -> Iterator[ast.AST]:
     while queue:
         node = queue.pop()
         yield node
-        if blocks := _BLOCKS.get(type(node)):
-            queue.extend(reversed([inner for block in blocks for inner in getattr(node, block)]))
+        if not isinstance(node, SCOPES):
+            queue.extend(reversed([inner for block in blocks_in(node) for inner in block]))
 
 
 def own_nodes(owner: ast.AST, inner: list[ast.AST]) -> Iterator[ast.AST]:
@@ -42,31 +26,15 @@ def own_nodes(owner: ast.AST, inner: list[ast.AST]) -> Iterator[ast.AST]:
     queue: list[ast.AST] = list(reversed(_body(owner)))
     while queue:
         node = queue.pop()
+        if type(node) is ast.Constant:  # most of the nodes, and they hold nothing
+            continue
         yield node
-        children = _children(node)
+        below = children(node)
         if isinstance(node, SCOPES):
             inner.append(node)
             body = set(map(id, _body(node)))
-            children = [child for child in children if id(child) not in body]
-        queue.extend(reversed(children))
-
-
-def _children(node: ast.AST) -> list[ast.AST]:
-    """Return the child nodes of *node* without constants, operators and contexts, which are most of them."""
-    found: list[ast.AST] = []
-    for field in _fields(type(node)):
-        value = getattr(node, field, None)
-        if isinstance(value, list):
-            found += [item for item in value if isinstance(item, ast.AST) and type(item) is not ast.Constant]
-        elif isinstance(value, ast.AST) and type(value) is not ast.Constant:
-            found.append(value)
-    return found
-
-
-def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
-    if kind not in _FIELDS:
-        _FIELDS[kind] = tuple(field for field in kind._fields if field not in _NO_NODES)
-    return _FIELDS[kind]
+            below = [child for child in below if id(child) not in body]
+        queue.extend(reversed(below))
 
 
 def _body(owner: ast.AST) -> list[ast.AST]:

@@ -14,8 +14,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
+from capa_codemods.api import blocks_in
+
 _WORD = re.compile(r"[^\W\d]\w*")
-_BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
 _HEADS = ("test", "iter", "subject", "type", "guard")
 
 
@@ -158,8 +159,8 @@ class Slicer:
         for head in filter(None, (getattr(node, name, None) for name in _HEADS)):
             if self._is_asked(head):
                 self._ask(self._note(ast.copy_location(ast.Expr(head), head), scope), [head])
-        for name in _BLOCKS:
-            self._note_block(getattr(node, name, ()), scope)
+        for block in blocks_in(node):
+            self._note_block(block, scope)
 
     def _note_simple(self, node: ast.AST, scope: _Scope) -> None:
         """Note a statement that binds nothing that is followed."""
