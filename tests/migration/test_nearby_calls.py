@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import gc
 from pathlib import Path
 
 from capa_codemods.api import Names, Project, import_map_paths, list_files, read_import_map
@@ -43,18 +45,7 @@ HEAD = "from celery import Celery\nfrom .worker import add, app\n"
 
 
 def test_each_is_found_where_it_is(tmp_path: Path):
-    files = {
-        "shop/worker.py": "from celery import Celery\napp = Celery()\n\n@app.task\ndef add(): ...\n",
-        "shop/kinds.py": "from celery import Celery\n\nclass Mine(Celery): pass\n",
-        **{f"shop/{name}.py": HEAD + text for name, text in CALLS.items()},
-    }
-    (tmp_path / "shop").mkdir()
-    (tmp_path / "requirements.txt").write_text("celery\n")
-    for path, text in files.items():
-        (tmp_path / path).write_text(text)
-    project = Project(
-        str(tmp_path), Names(map(read_import_map, import_map_paths())), list_files(str(tmp_path))
-    )
+    project, files = _tree(tmp_path)
     clues = Clues(project.names)
     clued = [path for path, text in files.items() if clues.are_in(text.encode())]
     outcomes = with_unserved_calls(project, [], clued, clues)
@@ -66,3 +57,34 @@ def test_each_is_found_where_it_is(tmp_path: Path):
         for number, line in enumerate(text.splitlines(), 1)
         if "# here" in line
     }
+
+
+def test_no_syntax_tree_waits_for_garbage_collection(tmp_path: Path):
+    project, files = _tree(tmp_path)
+    before = _trees()
+    gc.disable()
+    try:
+        with_unserved_calls(project, [], list(files), Clues(project.names))
+        after = _trees()
+    finally:
+        gc.enable()
+
+    assert len(before) == len(after)
+
+
+def _tree(root: Path) -> tuple[Project, dict[str, str]]:
+    """Write one file for each of `CALLS` below *root*, and return the project and its files."""
+    files = {
+        "shop/worker.py": "from celery import Celery\napp = Celery()\n\n@app.task\ndef add(): ...\n",
+        "shop/kinds.py": "from celery import Celery\n\nclass Mine(Celery): pass\n",
+        **{f"shop/{name}.py": HEAD + text for name, text in CALLS.items()},
+    }
+    (root / "shop").mkdir()
+    (root / "requirements.txt").write_text("celery\n")
+    for path, text in files.items():
+        (root / path).write_text(text)
+    return Project(str(root), Names(map(read_import_map, import_map_paths())), list_files(str(root))), files
+
+
+def _trees() -> list[ast.Module]:
+    return [one for one in gc.get_objects() if isinstance(one, ast.Module)]

@@ -17,7 +17,9 @@ PAYS_ABOVE = 500
 
 _MAX_PROCESSES = 8
 """More wait for one another: one process takes all answers, in order."""
-_SELDOM = 100_000
+_SELDOM = 1_000_000
+"""New objects until garbage is collected: more than the syntax trees have that are kept at once. Each collection passes
+through all of them."""
 
 
 def each_file(work: Work[T], paths: Sequence[str], crashed: Callable[[str], T]) -> Iterator[T | None]:
@@ -27,7 +29,7 @@ def each_file(work: Work[T], paths: Sequence[str], crashed: Callable[[str], T]) 
     """
     count = min(_cores(), _MAX_PROCESSES)
     if len(paths) <= PAYS_ABOVE or count == 1 or not hasattr(os, "fork"):
-        with _no_garbage_collection():
+        with rare_garbage_collection():
             yield from map(work, paths)
         return
     with contextlib.ExitStack() as stack:
@@ -109,18 +111,6 @@ def _answer(work: Work[Any], path: str) -> bytes:
         return pickle.dumps((work(path), None))
     except Exception as error:  # noqa: BLE001 - the parent raises it
         return pickle.dumps((None, error))
-
-
-@contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Collect no garbage while the block runs: for a few files, whose trees would be passed through again and again."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from capa_codemods.api import (
     make_migrate_folder,
     may_be_script,
     plan_capa_toml,
+    rare_garbage_collection,
     read_import_map,
 )
 from capa_migration.errors import OptionsError
@@ -54,6 +55,7 @@ class Examined(NamedTuple):
     passed_over: Mapping[str, str]
 
 
+@rare_garbage_collection()
 def examine(
     files: Files,
     options: Options,

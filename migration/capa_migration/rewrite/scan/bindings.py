@@ -25,23 +25,11 @@ class Bindings:
     def __init__(self, origins: Origins) -> None:
         """Bind names to the origins that *origins* finds."""
         self._origins = origins
-        self._by_kind: dict[type[ast.AST], Callable[[Any, Scope], None]] = {
-            ast.Import: self._bind_import,
-            ast.ImportFrom: self._bind_from,
-            ast.FunctionDef: self._bind_function,
-            ast.AsyncFunctionDef: self._bind_function,
-            ast.ClassDef: self._bind_class,
-            ast.Assign: self._bind_assignment,
-            ast.NamedExpr: self._bind_expression,
-            ast.AnnAssign: self._bind_annotated,
-            ast.With: self._bind_with,
-            ast.AsyncWith: self._bind_with,
-        }
 
     def bind(self, node: ast.AST, scope: Scope) -> None:
         """Bind in *scope* the names of the statement *node*."""
-        if bind := self._by_kind.get(type(node)):
-            bind(node, scope)
+        if bind := _BY_KIND.get(type(node)):
+            bind(self, node, scope)
 
     def bind_arguments(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, scope: Scope) -> None:
         """Bind in the function's own *scope* its arguments, by their annotations or by `bind=True`."""
@@ -227,6 +215,21 @@ class Bindings:
         """Return the origin of the objects of the class *base*."""
         origin = self._origins.of(base, scope)
         return self._origins.result_of(origin) if origin and not origin.endswith(")") else None
+
+
+_BY_KIND: dict[type[ast.AST], Callable[[Bindings, Any, Scope], None]] = {
+    ast.Import: Bindings._bind_import,
+    ast.ImportFrom: Bindings._bind_from,
+    ast.FunctionDef: Bindings._bind_function,
+    ast.AsyncFunctionDef: Bindings._bind_function,
+    ast.ClassDef: Bindings._bind_class,
+    ast.Assign: Bindings._bind_assignment,
+    ast.NamedExpr: Bindings._bind_expression,
+    ast.AnnAssign: Bindings._bind_annotated,
+    ast.With: Bindings._bind_with,
+    ast.AsyncWith: Bindings._bind_with,
+}
+"""Of the class: methods bound to an object, and kept in it, would keep it until garbage is collected."""
 
 
 def _returned(body: Iterable[ast.AST]) -> Iterator[ast.expr]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import ChainMap
+from collections import ChainMap, OrderedDict
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from functools import lru_cache
 
 from capa_codemods.api import Project, PythonFile, Sieve, UnreadableError, read_file, walk_statements
 from capa_migration.rewrite.scan.exports import Exports
@@ -37,7 +36,7 @@ class NearbyExports(Exports):
         super().__init__(project, moved, sieve)
         self._known: dict[str, bool] = {}
         self._single: dict[tuple[str, str], str | None] = {}
-        self._tree = lru_cache(maxsize=_KEPT_TREES)(self._parsed)
+        self._trees: OrderedDict[str, ast.Module | None] = OrderedDict()
 
     def of(self, path: str) -> dict[str, str]:
         """Return the names that the module at *path* binds to something of an SDK, each with its origin."""
@@ -71,8 +70,17 @@ class NearbyExports(Exports):
         is_whole = found is not None and "&" in found  # a slice holds no class in full
         return self.of(path).get(name) if is_whole else found
 
-    def _parsed(self, path: str) -> ast.Module | None:
+    def _tree(self, path: str) -> ast.Module | None:
         """Return the tree of the module at *path*; None if there is none."""
+        # Not `lru_cache`, which would keep this object, and the trees, until garbage is collected.
+        if path not in self._trees:
+            self._trees[path] = self._parsed(path)
+        self._trees.move_to_end(path)
+        if len(self._trees) > _KEPT_TREES:
+            self._trees.popitem(last=False)
+        return self._trees[path]
+
+    def _parsed(self, path: str) -> ast.Module | None:
         try:
             return PythonFile(path, self._read(path)).tree if PythonFile.claims(path) else None
         except UnreadableError:

@@ -17,28 +17,26 @@ from typing import Any
 from capa_codemods.api import blocks_in
 
 _WORD = re.compile(r"[^\W\d]\w*")
+_OPENING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _HEADS = ("test", "iter", "subject", "type", "guard")
 
 
-class _Scope:
-    """A module, class or function: the statement that opens it, and those of its own that may be kept, in order."""
-
-    def __init__(self, opening: _Statement | None = None) -> None:
-        self.opening = opening
-        self.own: list[_Statement] = []
-
-
 class _Statement:
-    """A statement without its blocks, the nodes that it takes its values from, and the scope that it opens, if any."""
+    """A statement without its blocks, and the nodes that it takes its values from.
 
-    __slots__ = ("is_followed", "is_kept", "node", "opened", "scope", "sources")
+    It does not know the statements around it and inside it: in a cycle they would be kept until garbage is collected.
+    """
 
-    def __init__(self, node: Any, scope: _Scope, sources: Iterable[ast.AST | None] = ()) -> None:
+    __slots__ = ("is_followed", "is_kept", "node", "sources")
+
+    def __init__(self, node: Any, sources: Iterable[ast.AST | None] = ()) -> None:
         self.node = node
-        self.scope = scope
         self.sources = sources
-        self.opened: _Scope | None = None
         self.is_kept = self.is_followed = False
+
+
+_Scope = _Statement | None
+"""The statement that opens a scope; None for the module."""
 
 
 class Slicer:
@@ -52,8 +50,9 @@ class Slicer:
         self._known: set[str] = set()
         self._pending: list[str] = []
         self._asked: list[tuple[_Statement, list[ast.AST]]] = []
-        self._module = _Scope()
-        self._note_block(tree.body, self._module)
+        self._scopes: dict[_Statement, _Scope] = {}
+        self._inside: defaultdict[_Scope, list[_Statement]] = defaultdict(list)
+        self._note_block(tree.body, None)
 
     def sliced(self, *bound: str) -> ast.Module:
         """Return the slice, also for the names *bound*, with *tree* as it was; it is empty without any name."""
@@ -67,7 +66,7 @@ class Slicer:
         while self._pending:
             for statement in self._binders.get(self._pending.pop(), ()):
                 self._follow(statement)
-        return ast.Module(list(self._kept(self._module)), [])
+        return ast.Module(list(self._kept(None)), [])
 
     def _follow(self, statement: _Statement) -> None:
         if not statement.is_followed:
@@ -78,7 +77,7 @@ class Slicer:
     def _keep(self, statement: _Statement) -> None:
         if not statement.is_kept:
             statement.is_kept = True
-            opening = statement.scope.opening
+            opening = self._scopes[statement]
             if opening is not None:
                 # What `self` is depends on the bases of the class.
                 (self._follow if isinstance(opening.node, ast.ClassDef) else self._keep)(opening)
@@ -89,12 +88,12 @@ class Slicer:
         self._pending += found
 
     def _kept(self, scope: _Scope) -> Iterator[ast.stmt]:
-        for one in scope.own:
+        for one in self._inside[scope]:
             if one.is_kept and one.node is not None:
                 node = one.node
-                if one.opened is not None:
+                if isinstance(node, _OPENING):
                     node = copy.copy(node)
-                    node.body = list(self._kept(one.opened))
+                    node.body = list(self._kept(one))
                 elif isinstance(node, (ast.Import, ast.ImportFrom)):
                     node = copy.copy(node)
                     node.names = [alias for alias in node.names if _bound_by(alias) in self._known | {"*"}]
@@ -111,8 +110,9 @@ class Slicer:
         bound: Iterable[str] = (),
         sources: Iterable[ast.AST | None] = (),
     ) -> _Statement:
-        statement = _Statement(node, scope, sources)
-        scope.own.append(statement)
+        statement = _Statement(node, sources)
+        self._scopes[statement] = scope
+        self._inside[scope].append(statement)
         for name in bound:
             self._binders[name].append(statement)
         return statement
@@ -136,23 +136,21 @@ class Slicer:
 
     def _note_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: _Scope) -> None:
         head = self._note(node, scope, [node.name], [*node.decorator_list, node.returns])
-        head.opened = _Scope(head)
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         for one in arguments:
             if one.annotation is not None:
-                self._note(None, head.opened, [one.arg], [one.annotation])
+                self._note(None, head, [one.arg], [one.annotation])
         if arguments and node.decorator_list:
-            self._note(None, head.opened, [arguments[0].arg], node.decorator_list)  # `bind=True`
+            self._note(None, head, [arguments[0].arg], node.decorator_list)  # `bind=True`
         self._ask(
             head, [*node.decorator_list, *ast.iter_child_nodes(node.args), *filter(None, [node.returns])]
         )
-        self._note_block(node.body, head.opened)
+        self._note_block(node.body, head)
 
     def _note_class(self, node: ast.ClassDef, scope: _Scope) -> None:
         head = self._note(node, scope, [node.name], node.bases)
-        head.opened = _Scope(head)
         self._ask(head, [*node.decorator_list, *node.bases, *node.keywords])
-        self._note_block(node.body, head.opened)
+        self._note_block(node.body, head)
 
     def _note_block_head(self, node: ast.AST, scope: _Scope) -> None:
         """Note the head of a statement with blocks, or of a part of one, and what is in its blocks."""
@@ -167,7 +165,7 @@ class Slicer:
         value = getattr(node, "value", None)
         if isinstance(node, ast.Return) or isinstance(value, ast.Yield):
             # What a function returns or yields decides where its name comes from.
-            name = getattr(scope.opening and scope.opening.node, "name", "")
+            name = getattr(scope and scope.node, "name", "")
             self._ask(self._note(node, scope, [name], [value]), [node])
         elif self._is_asked(node):
             self._ask(self._note(node, scope), [node])
