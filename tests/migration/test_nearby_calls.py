@@ -21,6 +21,14 @@ CALLS = {
     "annotation in quotes": "def f(a: 'Celery | None'):\n    a.control.ping()  # here",
     "annotated name": "a: Celery\na.control.ping()  # here",
     "task that is bound": "@app.task(bind=True)\ndef f(self):\n    self.app.control.ping()  # here",
+    "task of a class": (
+        "from celery import Task\nclass Base(Task): pass\n@app.task(bind=True, base=Base)\n"
+        "def f(self):\n    self.send_event('x')  # here"
+    ),
+    "generic type": "from typing import Optional\ndef f(a: Optional[Celery]):\n    a.control.ping()  # here",
+    "union": "def f(a: None | Celery):\n    a.control.ping()  # here",
+    "either": "a = x or app\na.control.ping()  # here",
+    "context": "with app as a:\n    a.control.ping()  # here",
     "name that an expression binds": "if (a := app):\n    a.control.ping()  # here",
     "pair": "a, b = app, 1\na.control.ping()  # here",
     "condition": "a = app if x else None\nif a.control.ping():  # here\n    pass",
@@ -37,6 +45,8 @@ CALLS = {
     "object of such a call": "r = app.events.Receiver()  # here\n\n\nr.capture()  # here",
     "parameter": "def f(app):\n    app.control.ping()",
     "own class": "class A:\n    control = None\n\na = A()\na.control.ping()",
+    "other object made of it": "a = Wrapper(app)\na.control.ping()",
+    "item": "a = [app][0]\na.control.ping()",
     "served call": "app.control.purge()",
     "comment": "x = app  # of app.control.ping",
     "import that stays": "from celery.signals import heartbeat_sent\nheartbeat_sent.connect(f)",

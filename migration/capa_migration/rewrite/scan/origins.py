@@ -16,13 +16,29 @@ import ast
 import re
 from collections.abc import Container, Iterator, Mapping, MutableMapping
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from capa_migration.rewrite.scan.nodes import is_self, last_name
 from capa_migration.rewrite.scan.scope import ProjectClass, Scope
 
 _CALL = re.compile(r"\([^()]*\)")
 _WORD = re.compile(r"[\w.-]+")
+_NAME = re.compile(r"[^\W\d]\w*")
+_FOLLOWED: dict[type[ast.AST], tuple[str, ...]] = {
+    ast.Attribute: ("value",),
+    ast.Call: ("func",),
+    ast.Await: ("value",),
+    ast.NamedExpr: ("value",),
+    ast.Starred: ("value",),
+    ast.Yield: ("value",),
+    ast.IfExp: ("body", "orelse"),
+    ast.BoolOp: ("values",),
+    ast.BinOp: ("left", "right"),
+    ast.Subscript: ("slice",),
+    ast.Tuple: ("elts",),
+    ast.List: ("elts",),
+}
+"""The parts of an expression on which its origin may depend, as a value or as an annotation."""
 _OF_ONE = frozenset({"Annotated", "ClassVar", "Final", "Optional", "Union"})
 """Generic types around a class in an annotation of an object of it."""
 _MAX_BASES = 20
@@ -197,6 +213,23 @@ def _parsed(annotation: str) -> ast.expr | None:
         return ast.parse(annotation, mode="eval").body
     except (SyntaxError, ValueError):
         return None
+
+
+def followed_names(node: ast.AST) -> Iterator[str]:
+    """Yield the names and attributes on which the origin of *node* may depend, as a value or as an annotation."""
+    queue: list[Any] = [node]
+    while queue:
+        one = queue.pop()
+        if isinstance(one, ast.Name):
+            yield one.id
+            continue
+        if isinstance(one, ast.Attribute):
+            yield one.attr
+        elif isinstance(one, ast.Constant) and isinstance(one.value, str):
+            yield from _NAME.findall(one.value)
+        for field in _FOLLOWED.get(type(one), ()):
+            value = getattr(one, field)
+            queue += value if isinstance(value, list) else [value]
 
 
 def plain(origin: str) -> str:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import ast
 import copy
-import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from capa_codemods.api import blocks_in
+from capa_migration.rewrite.scan.origins import followed_names
 
-_WORD = re.compile(r"[^\W\d]\w*")
 _OPENING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _HEADS = ("test", "iter", "subject", "type", "guard")
 
@@ -83,7 +82,7 @@ class Slicer:
                 (self._follow if isinstance(opening.node, ast.ClassDef) else self._keep)(opening)
 
     def _know(self, nodes: Iterable[ast.AST | None]) -> None:
-        found = {name for node in nodes if node is not None for name in _identifiers(node)} - self._known
+        found = {name for node in nodes if node is not None for name in followed_names(node)} - self._known
         self._known |= found
         self._pending += found
 
@@ -141,7 +140,7 @@ class Slicer:
             if one.annotation is not None:
                 self._note(None, head, [one.arg], [one.annotation])
         if arguments and node.decorator_list:
-            self._note(None, head, [arguments[0].arg], node.decorator_list)  # `bind=True`
+            self._note(None, head, [arguments[0].arg], _task_makers(node.decorator_list))
         self._ask(
             head, [*node.decorator_list, *ast.iter_child_nodes(node.args), *filter(None, [node.returns])]
         )
@@ -213,6 +212,13 @@ _NOTES: dict[type[ast.AST], Callable[[Slicer, Any, _Scope], None]] = {
 }
 
 
+def _task_makers(decorators: Iterable[ast.expr]) -> Iterator[ast.expr]:
+    """Yield what decides the first argument of a function under *decorators*: `@app.task(bind=True, base=…)`."""
+    for one in decorators:
+        yield one
+        yield from (keyword.value for keyword in getattr(one, "keywords", ()) if keyword.arg == "base")
+
+
 def _bound_by(alias: ast.alias) -> str:
     return alias.asname or alias.name.partition(".")[0]
 
@@ -225,18 +231,3 @@ def _targets(nodes: Iterable[ast.AST]) -> Iterator[str]:
             yield node.attr
         elif isinstance(node, (ast.Tuple, ast.List)):
             yield from _targets(node.elts)
-
-
-def _identifiers(node: ast.AST) -> Iterator[str]:
-    queue = [node]
-    while queue:
-        one = queue.pop()
-        if isinstance(one, ast.Attribute):
-            yield one.attr
-            queue.append(one.value)
-        elif isinstance(one, ast.Name):
-            yield one.id
-        elif not isinstance(one, ast.Constant):
-            queue += ast.iter_child_nodes(one)
-        elif isinstance(one.value, str):
-            yield from _WORD.findall(one.value)  # an annotation in quotes
