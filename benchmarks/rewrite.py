@@ -40,7 +40,7 @@ def _rewrite(tree: Path, search: list[str], environment: dict[str, str], note: s
     """Rewrite the tree in each round; the changes of a round are undone before the next."""
 
     def ours() -> float:
-        shutil.rmtree(tree / ".capa", ignore_errors=True)
+        shutil.rmtree(tree / ".capa-migrate", ignore_errors=True)
         took_s = cpu_s([*MIGRATE, "apply", str(tree)], environment)
         subprocess.run([*MIGRATE, "undo", str(tree)], env=environment, check=True, **QUIET)
         return took_s
@@ -67,7 +67,7 @@ def _nothing_to_do(tree: Path, search: list[str], environment: dict[str, str]) -
     check = [*MIGRATE, "check", str(tree)]
 
     def cold() -> float:
-        (tree / ".capa/migrate/settled").unlink(missing_ok=True)
+        (tree / ".capa-migrate/settled").unlink(missing_ok=True)
         return cpu_s(check, environment)
 
     colds = interleave(lambda: cpu_s(search, environment), cold, rounds=3)

@@ -20,7 +20,7 @@ def _rows(tree: Path, environment: dict[str, str], note: str) -> list[Row]:
     search, scan = search_for_sdks(tree), [*SCAN, str(tree)]
 
     def cold() -> float:
-        shutil.rmtree(tree / ".capa", ignore_errors=True)
+        shutil.rmtree(tree / ".capa-migrate", ignore_errors=True)
         return cpu_s(scan, environment)
 
     colds = interleave(lambda: cpu_s(search, environment), cold, rounds=3)

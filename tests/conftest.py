@@ -100,5 +100,6 @@ def _nothing_embedded_in_the_tree() -> Iterator[None]:
 
 
 def _embedded_files() -> set[str]:
-    """Return what is in the embedded folder; a thread of an earlier test may open a component, and so make it, late."""
-    return {str(path.relative_to(ROOT)) for path in (ROOT / ".capa").rglob("*") if path.name != ".gitignore"}
+    """Return what is in Capa's own folders; a thread of an earlier test may open a component, and so make one, late."""
+    found = (path for name in (".capa", ".capa-migrate") for path in (ROOT / name).rglob("*"))
+    return {str(path.relative_to(ROOT)) for path in found if path.name != ".gitignore"}

@@ -98,9 +98,9 @@ if TYPE_CHECKING:
     from capa_codemods.write.journal_folder import (
         MIGRATE_FOLDER,
         check_folder,
-        make_hidden_folder,
         make_migrate_folder,
     )
+    from capa_codemods.write.journal_place import has_journal, move_earlier_file
     from capa_codemods.write.planned import PlannedFile, planned_file
     from capa_codemods.write.private import open_private, write_private
     from capa_codemods.write.replace import replace_file
@@ -181,15 +181,16 @@ __all__ = [
     "find_rule",
     "find_scripts",
     "git_top_level",
+    "has_journal",
     "import_map_paths",
     "is_git_ignored",
     "is_ignored",
     "is_lock",
     "is_manifest",
     "list_files",
-    "make_hidden_folder",
     "make_migrate_folder",
     "may_be_script",
+    "move_earlier_file",
     "moved_patch_target",
     "no_progress",
     "normalized_name",
@@ -290,7 +291,8 @@ _MODULES = {
     ),
     "write.git_commit": ("UncommittedChanges", "commit_files", "refusal_to_commit", "uncommitted_changes"),
     "write.journal": ("Journal", "JournalEntry", "JournalRecord"),
-    "write.journal_folder": ("MIGRATE_FOLDER", "check_folder", "make_hidden_folder", "make_migrate_folder"),
+    "write.journal_folder": ("MIGRATE_FOLDER", "check_folder", "make_migrate_folder"),
+    "write.journal_place": ("has_journal", "move_earlier_file"),
     "write.planned": ("PlannedFile", "planned_file"),
     "write.private": ("open_private", "write_private"),
     "write.replace": ("replace_file",),

@@ -6,7 +6,7 @@
     ├── RuleFailedError  a rule could not do its part for one file
     ├── UnreadableError  a file cannot be read as the kind that its name has
     ├── ConflictError    a file changed during the rewrite; it was left as it is
-    ├── JournalError     the journal in .capa/ is missing, damaged or not to be trusted
+    ├── JournalError     the journal of a rewrite is missing, damaged or not to be trusted
     └── BusyError        another run is writing in the same tree
 
 Every message names the fault, its place and the next step.

@@ -22,7 +22,7 @@ from examples.demo.fleet import DemoError, free_port
 
 ORIGINAL = Path(__file__).resolve().parent.parent / "shop"
 BIN = Path(sys.executable).parent
-NOT_CODE = ("__pycache__", ".pytest_cache", ".ruff_cache", ".capa", "data")
+NOT_CODE = ("__pycache__", ".pytest_cache", ".ruff_cache", ".capa", ".capa-migrate", "data")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from rewrite_safety.plans import AFTER, BEFORE, planned
 from capa_codemods.errors import JournalError
 from capa_codemods.write.apply import apply_files, recover_unfinished, undo_newest
 from capa_codemods.write.journal import JournalRecord
-from capa_codemods.write.journal_folder import make_hidden_folder, make_migrate_folder
+from capa_codemods.write.journal_folder import make_migrate_folder
 
 
 def test_damaged_original_is_not_written_back(root, journal):
@@ -44,7 +44,10 @@ def test_damaged_plan_stops_the_undo(root, journal, plan):
 
 @pytest.mark.parametrize(
     "path",
-    ["../outside.py", "/etc/outside.py", "x/../../outside.py", ".git/config", "x/.GIT/config", ".capa/x"],
+    [
+        *("../outside.py", "/etc/outside.py", "x/../../outside.py", ".git/config", "x/.GIT/config"),
+        *(".capa/x", ".capa-migrate/x", "x/.capa/migrate/y"),
+    ],
 )
 def test_forged_journal_leads_nowhere(root, journal, path):
     apply_files(journal, planned("a.py"))
@@ -69,7 +72,7 @@ def test_folder_that_leads_out_of_the_tree_is_not_written_through(root, journal,
 
 
 def test_journal_folder_that_leads_elsewhere_is_refused(root, journal, tmp_path_factory):
-    (root / ".capa").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    (root / ".capa-migrate").symlink_to(tmp_path_factory.mktemp("elsewhere"))
 
     with pytest.raises(JournalError, match="is not a folder of this tree"), journal.lock():
         pass
@@ -100,7 +103,7 @@ def test_lock_that_leads_elsewhere_empties_nothing(root, journal, tmp_path_facto
     precious = tmp_path_factory.mktemp("elsewhere") / "precious"
     precious.write_bytes(b"x")
     make_migrate_folder(str(root))
-    (root / ".capa/migrate/lock").symlink_to(precious)
+    (root / ".capa-migrate/lock").symlink_to(precious)
 
     with pytest.raises(JournalError, match="is a link"), journal.lock():
         pass
@@ -126,7 +129,7 @@ def test_pipe_in_a_journal_is_not_waited_for(root, journal, name):
 
 def test_journal_that_came_with_the_repository_is_refused(root, journal):
     apply_files(journal, planned("a.py"))
-    for words in (["init", "-q"], ["add", "-f", ".capa"]):
+    for words in (["init", "-q"], ["add", "-f", ".capa-migrate"]):
         subprocess.run(["git", "-C", str(root), *words], check=True)
 
     with pytest.raises(JournalError, match="was committed with the repository"), journal.lock():
@@ -135,16 +138,16 @@ def test_journal_that_came_with_the_repository_is_refused(root, journal):
 
 def test_ignore_file_that_a_killed_run_left_empty_is_written_again(root):
     make_migrate_folder(str(root))
-    (root / ".capa/migrate/.gitignore").write_bytes(b"")
+    (root / ".capa-migrate/.gitignore").write_bytes(b"")
 
     make_migrate_folder(str(root))
 
-    assert "*\n" == (root / ".capa/migrate/.gitignore").read_text()
+    assert "*\n" == (root / ".capa-migrate/.gitignore").read_text()
 
 
 def test_half_written_files_of_killed_runs_are_swept_away(root, journal):
     make_migrate_folder(str(root))
-    (root / ".capa/migrate/settled.123.tmp").write_bytes(b"half")
+    (root / ".capa-migrate/settled.123.tmp").write_bytes(b"half")
     (root / ".capa-0001-0.tmp").write_bytes(b"half")
 
     with journal.lock():
@@ -196,10 +199,8 @@ def test_journal_that_fails_at_the_end_reports_it_and_is_undone(root, journal, m
 
 
 def test_the_journal_is_the_owners_alone(tmp_path):
-    (tmp_path / ".capa").mkdir(mode=0o755)
-    make_migrate_folder(str(tmp_path))
-    make_hidden_folder(f"{tmp_path}/.capa")
+    (tmp_path / ".capa-migrate").mkdir(mode=0o755)
 
-    assert [0o700, 0o700] == [
-        path.stat().st_mode & 0o777 for path in (tmp_path / ".capa", tmp_path / ".capa/migrate")
-    ]
+    make_migrate_folder(str(tmp_path))
+
+    assert 0o700 == (tmp_path / ".capa-migrate").stat().st_mode & 0o777

@@ -50,6 +50,11 @@ def _undo(root: Path) -> None:
             undo_newest(journal)
 
 
+def _lock(root: Path) -> None:
+    with Journal(str(root)).lock():
+        pass
+
+
 def _make(root: Path) -> None:
     for name in NAMES:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +104,9 @@ def _kill_halfway(root: Path) -> None:
 
 def _tree(root: Path) -> dict[str, bytes]:
     files = (
-        path for path in root.rglob("*") if path.is_file() and ".capa" not in path.relative_to(root).parts
+        path
+        for path in root.rglob("*")
+        if path.is_file() and {".capa", ".capa-migrate"}.isdisjoint(path.relative_to(root).parts)
     )
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
@@ -139,6 +146,27 @@ def test_killed_at_every_file_call(memory, prepare):
             break
 
     assert 50 < point < 10_000
+
+
+def test_killed_while_the_journal_of_an_earlier_version_is_moved(memory):
+    for point in range(10_000):
+        root = memory / str(point)
+        _make(root)
+        _apply(root)
+        (root / ".capa").mkdir()
+        (root / ".capa-migrate").rename(root / ".capa/migrate")
+
+        died = _killed(_lock, root, point)
+
+        records = Journal(str(root)).records()
+        assert [(1, "applied")] == [(record.number, record.state) for record in records]
+        assert sorted(NAMES) == sorted(entry.path for entry in records[0].entries())
+        _check_nothing_left(root)
+        assert not (root / ".capa/migrate").exists()
+        if not died:
+            break
+
+    assert 20 < point < 10_000
 
 
 def test_killed_while_recovering_from_a_kill(memory):

@@ -128,7 +128,7 @@ def test_read_only_file_is_left_and_named(root, journal):
 
 
 def _names(root):
-    return sorted(path.name for path in root.iterdir() if path.name != ".capa")
+    return sorted(path.name for path in root.iterdir() if path.name != ".capa-migrate")
 
 
 def test_file_changed_since_it_was_read_is_a_conflict(root):

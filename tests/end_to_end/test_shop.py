@@ -68,7 +68,7 @@ def _digest(shop: Path) -> dict[str, str]:
     return {
         str(path.relative_to(shop)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in shop.rglob("*")
-        if path.is_file() and not {".capa", "__pycache__"} & set(path.parts)
+        if path.is_file() and not {".capa", ".capa-migrate", "__pycache__"} & set(path.parts)
     }
 
 

@@ -111,7 +111,9 @@ def snapshot() -> Callable[[Path], dict[str, bytes]]:
         return {
             name: path.read_bytes()
             for path in files
-            if not (name := path.relative_to(root).as_posix()).startswith((".capa/", ".git/"))
+            if not (name := path.relative_to(root).as_posix()).startswith(
+                (".capa/", ".capa-migrate/", ".git/")
+            )
         }
 
     return take

@@ -150,7 +150,7 @@ def test_second_writing_run_is_refused(capa, project):
 def test_damaged_journal_stops_an_undo(capa, project, snapshot):
     capa("migrate", "apply", project)
     after = snapshot(project)
-    (project / ".capa/migrate/journal/0001.applied/plan.json").write_text("{")
+    (project / ".capa-migrate/journal/0001.applied/plan.json").write_text("{")
 
     ran = capa("migrate", "undo", project)
 
@@ -187,7 +187,7 @@ def test_undo_around_the_users_own_edits(capa, project):
 def test_cache_from_a_stranger_runs_nothing(capa, project):
     capa("migrate", "check", project)
     for text in ("", "\n\n\n", "capa-settled-files 1\n\n\tx\n", "\x00" * 100):
-        (project / ".capa/migrate/settled").write_text(text)
+        (project / ".capa-migrate/settled").write_text(text)
 
         assert 1 == capa("migrate", "check", project).code
 
@@ -206,7 +206,7 @@ def test_changed_file_is_seen_in_spite_of_the_cache(capa, project):
 def test_diff_leaves_no_cache(capa, project):
     capa("migrate", "diff", project)
 
-    assert not (project / ".capa").exists()
+    assert not (project / ".capa-migrate").exists()
 
 
 def test_findings_come_from_the_cache_until_something_changes(capa, project):

@@ -97,7 +97,7 @@ def test_dirty_tree_is_refused_before_anything_else(capa, project, repository, s
 
     assert (3, before, []) == (ran.code, snapshot(project), _log(repository))
     assert "has uncommitted changes (README.md): commit or stash them first" in ran.err
-    assert not (project / ".capa").exists()
+    assert not (project / ".capa-migrate").exists()
 
 
 def test_untracked_files_are_neither_committed_nor_in_the_way(capa, project, repository):

@@ -1,4 +1,4 @@
-"""`.capa/history`: the numbers of a migration, run by run."""
+"""`.capa-migrate/history`: the numbers of a migration, run by run."""
 
 import json
 import subprocess
@@ -67,7 +67,7 @@ def test_a_run_that_leaves_files_out_adds_nothing(root):
 
 def test_a_tree_without_an_sdk_is_left_alone(root):
     assert not remember(str(root), survey(root), "scan")
-    assert not (root / ".capa").exists()
+    assert not (root / ".capa-migrate").exists()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_tree_without_an_sdk_is_left_alone(root):
 )
 def test_a_damaged_line_is_skipped_and_named(root, line):
     remember(str(root), survey(root, full=1), "scan", now=NOON)
-    with (root / ".capa/history").open("ab") as file:
+    with (root / ".capa-migrate/history").open("ab") as file:
         file.write(line)  # without an end, as a kill leaves it
     remember(str(root), survey(root, full=2), "scan", now=NOON)
     found = read(str(root))
@@ -97,13 +97,24 @@ def test_a_damaged_line_is_skipped_and_named(root, line):
 
 
 def test_a_history_that_leads_elsewhere_is_not_followed(root):
-    (root / ".capa").mkdir()
+    (root / ".capa-migrate").mkdir()
     (root / "precious").write_text("kept\n")
-    (root / ".capa/history").symlink_to(root / "precious")
+    (root / ".capa-migrate/history").symlink_to(root / "precious")
 
     assert not remember(str(root), survey(root, full=1), "scan")
     assert "kept\n" == (root / "precious").read_text()
     assert () == read(str(root)).entries
+
+
+def test_a_history_of_an_earlier_version_is_read_and_continued(root):
+    remember(str(root), survey(root, full=1), "scan", now=NOON)
+    (root / ".capa").mkdir()
+    (root / ".capa-migrate/history").rename(root / ".capa/history")
+    before = [entry.movable for entry in read(str(root)).entries]
+    remember(str(root), survey(root, full=2), "scan", now=NOON)
+
+    assert ([1], [1, 2]) == (before, [entry.movable for entry in read(str(root)).entries])
+    assert not (root / ".capa/history").exists()
 
 
 def test_two_runs_at_once_add_one_line(root):
@@ -118,7 +129,7 @@ def test_two_runs_at_once_add_one_line(root):
 
     assert () == found.damaged
     # One run may be ahead of the other, and a number may then come again; never twice in a row.
-    movable = [json.loads(line)["sdks"] for line in (root / ".capa/history").read_text().splitlines()]
+    movable = [json.loads(line)["sdks"] for line in (root / ".capa-migrate/history").read_text().splitlines()]
     assert all(one != other for one, other in pairwise(movable))
 
 

@@ -130,13 +130,14 @@ def test_modules_of_the_repository_are_never_imported(repository, tmp_path):
         *(
             "CODEOWNERS",
             ".capa",
-            ".capa/migrate",
-            ".capa/migrate/settled",
-            ".capa/migrate/lock",
-            ".capa/history",
-            ".capa/report.html",
+            ".capa-migrate",
+            ".capa-migrate",
+            ".capa-migrate/settled",
+            ".capa-migrate/lock",
+            ".capa-migrate/history",
+            ".capa-migrate/report.html",
         ),
-        *(".capa/migrate/.gitignore", ".capa/migrate/journal", ".git", ".gitignore", ".gitattributes"),
+        *(".capa-migrate/.gitignore", ".capa-migrate/journal", ".git", ".gitignore", ".gitattributes"),
     ],
 )
 @pytest.mark.timeout(20)

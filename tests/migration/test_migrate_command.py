@@ -115,7 +115,7 @@ def test_undo_without_a_rewrite_is_reported_and_leaves_no_trace(capa, project):
     ran = capa("migrate", "undo", project)
 
     assert (0, f"{project}: nothing to undo: its journal holds no rewrite\n") == (ran.code, ran.out)
-    assert not (project / ".capa").exists()
+    assert not (project / ".capa-migrate").exists()
 
 
 def test_diff_is_a_patch_that_git_applies(capa, project, git, snapshot):
@@ -281,7 +281,7 @@ def test_dirty_git_tree_is_refused_before_anything_else(capa, project, git, snap
     assert before == snapshot(project)
     assert "uncommitted changes in 1 file (app/plain.py)" in ran.err
     assert "pass --allow-dirty" in ran.err
-    assert not (project / ".capa").exists()
+    assert not (project / ".capa-migrate").exists()
 
 
 def test_dirty_git_tree_can_be_allowed(capa, project, git):

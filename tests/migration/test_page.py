@@ -40,7 +40,7 @@ def page(capa, project):
 
     def make():
         capa("report", project)
-        return (project / ".capa/report.html").read_text()
+        return (project / ".capa-migrate/report.html").read_text()
 
     return make
 
@@ -57,7 +57,7 @@ def test_the_numbers_add_up(page):
 def test_the_page_is_for_its_user_alone(page, project):
     page()
 
-    assert 0o600 == (project / ".capa/report.html").stat().st_mode & 0o777
+    assert 0o600 == (project / ".capa-migrate/report.html").stat().st_mode & 0o777
 
 
 def test_line_of_an_sdk_counts_moved_call_sites_too(page, capa, project):
@@ -238,20 +238,23 @@ def test_findings_come_gravest_first(page, capa, project):
     (project / "app/old.py").write_text("import requests\nprint 'x'\n")
     (project / "Procfile").write_text("worker: celery -A app.tasks worker\n")
     (project / "requirements-dev.txt").write_text("responses\n")
-    (project / ".capa").mkdir()
-    (project / ".capa/history").write_text("{damaged\n")
+    (project / ".capa-migrate").mkdir()
+    (project / ".capa-migrate/history").write_text("{damaged\n")
     found = [(one["level"], one["id"], one["path"]) for one in report_of(page())["findings"]]
 
     assert ("error", "unreadable", "app/old.py") == found[0]
     assert ("note", "commands", "Procfile") in found
-    assert ("note", "history", ".capa/history") in found
+    assert ("note", "history", ".capa-migrate/history") in found
     assert ("note", "library/responses", "requirements-dev.txt") in found
 
 
 def test_command_prints_the_path_of_the_page(capa, project):
     ran = capa("report", project)
 
-    assert (0, f"{project}/.capa/report.html: the page is written. Next: open it in a browser.\n") == (
+    assert (
+        0,
+        f"{project}/.capa-migrate/report.html: the page is written. Next: open it in a browser.\n",
+    ) == (
         ran.code,
         ran.out,
     )
@@ -261,7 +264,7 @@ def test_the_page_is_written_to_the_given_file(capa, project, tmp_path):
     capa("report", project, "--output", tmp_path / "page.html")
 
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
-    assert not (project / ".capa/report.html").exists()
+    assert not (project / ".capa-migrate/report.html").exists()
 
 
 def test_a_file_that_cannot_be_read_ends_the_command_with_2(capa, project):

@@ -19,7 +19,7 @@ def page(capa, project):
     capa("scan", project)
     (project / "app/more.py").write_text("import requests\n\nrequests.post('u', proxies=1)\n")
     capa("report", project)
-    return (project / ".capa/report.html").as_uri()
+    return (project / ".capa-migrate/report.html").as_uri()
 
 
 @pytest.fixture
@@ -295,7 +295,7 @@ def test_a_tree_without_an_sdk_is_told_so_in_each_section(capa, tmp_path, open_b
     (tmp_path / "empty/a.py").write_text("import os\n")
     capa("report", tmp_path / "empty")
     browser = open_browser(width=width)
-    browser.get((tmp_path / "empty/.capa/report.html").as_uri())
+    browser.get((tmp_path / "empty/.capa-migrate/report.html").as_uri())
     assert "true" == wait(browser, lambda one: one.execute_script(READY))
 
     assert [
@@ -309,7 +309,7 @@ def test_a_tree_without_an_sdk_is_told_so_in_each_section(capa, tmp_path, open_b
         "Nothing was left for you to decide.",
         (
             "No run has been recorded. "
-            "A scan of a whole, writable tree that uses an SDK adds its numbers to .capa/history."
+            "A scan of a whole, writable tree that uses an SDK adds its numbers to .capa-migrate/history."
         ),
     ] == texts(browser, "main section:not([hidden]) p.muted:not([hidden])")
     assert 0 == browser.execute_script(

@@ -77,7 +77,7 @@ def test_paths_in_two_projects_that_no_project_holds_are_refused(capa, tmp_path)
         f"{tmp_path}/one and {tmp_path}/two have no project in common: give the paths of one project"
         in ran.err
     )
-    assert not (tmp_path / ".capa").exists()
+    assert not (tmp_path / ".capa-migrate").exists()
 
 
 def test_paths_of_plain_folders_are_in_the_folder_around_them(capa, tmp_path):
@@ -87,7 +87,7 @@ def test_paths_of_plain_folders_are_in_the_folder_around_them(capa, tmp_path):
 
     assert 0 == capa("migrate", "apply", tmp_path / "one", tmp_path / "two").code
     assert 0 == capa("migrate", "undo", tmp_path / "one").code
-    assert (tmp_path / ".capa/migrate").is_dir()
+    assert (tmp_path / ".capa-migrate").is_dir()
 
 
 def test_excluded_file_that_is_named_is_nothing_to_do(capa, project):
@@ -158,7 +158,7 @@ def test_refused_apply_leaves_no_trace(capa, project, git, snapshot):
 
     capa("migrate", "apply", project)
 
-    assert (before, False) == (snapshot(project), (project / ".capa").exists())
+    assert (before, False) == (snapshot(project), (project / ".capa-migrate").exists())
 
 
 def test_nearest_project_is_the_tree_in_spite_of_rewrites_around_it(capa, tmp_path):
@@ -175,7 +175,7 @@ def test_nearest_project_is_the_tree_in_spite_of_rewrites_around_it(capa, tmp_pa
         "1 file changed, 1 proven; 1 warning (1 to change by hand); 2 files"
         in capa("migrate", "apply", inner).out
     )
-    assert (inner / ".capa/migrate/journal").is_dir()
+    assert (inner / ".capa-migrate/journal").is_dir()
 
 
 def test_undo_finds_a_rewrite_of_the_repository_around(capa, project, git):

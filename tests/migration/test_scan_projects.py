@@ -97,4 +97,4 @@ def test_format_for_one_project_is_refused(capa, repositories, form):
 def test_each_gets_a_history_of_its_own(capa, repositories):
     capa("scan", *repositories)
 
-    assert all((one / ".capa/history").exists() for one in repositories)
+    assert all((one / ".capa-migrate/history").exists() for one in repositories)

@@ -92,14 +92,14 @@ def test_a_scan_of_a_part_is_not_taken_for_the_tree(capa, old):
 @pytest.mark.parametrize("text", ["", "capa-settled-files 1 x\n\n", "[]", "\0"])
 def test_a_damaged_cache_is_made_again(capa, old, text):
     first = capa("scan", old, "--json")
-    (old / ".capa/migrate/scanned").write_text(text)
+    (old / ".capa-migrate/scanned").write_text(text)
 
     assert first == capa("scan", old, "--json")
 
 
 def test_results_that_are_none_are_made_again(capa, old):
     first = capa("scan", old, "--json")
-    cache = old / ".capa/migrate/scanned"
+    cache = old / ".capa-migrate/scanned"
     cache.write_text(cache.read_text().replace('"requests.get"', "7, []"))
 
     assert first == capa("scan", old, "--json")

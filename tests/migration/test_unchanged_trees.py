@@ -76,7 +76,7 @@ def test_a_run_without_a_change_lists_nothing_and_plans_the_same(tree, lists_not
 def test_each_change_is_seen(tree: Path, change: Callable[[Path], object]):
     change(tree)
     plans = [make(str(tree), Options()) for _ in range(3)]
-    (tree / ".capa/migrate/settled").unlink()
+    (tree / ".capa-migrate/settled").unlink()
 
     assert [_said(make(str(tree), Options()))] * 3 == list(map(_said, plans))
     assert {path.path for path in plans[0].outcomes} <= {
@@ -100,7 +100,7 @@ def test_what_git_lists_is_asked_again(tree):
 
 
 def test_a_damaged_cache_is_none(tree: Path):
-    cache = tree / ".capa/migrate/settled"
+    cache = tree / ".capa-migrate/settled"
     text = cache.read_text()
     known = _said(make(str(tree), Options(), remember=False))
     damaged = [text[:cut] for cut in range(0, len(text), len(text) // 20)]

@@ -49,4 +49,4 @@ def test_the_sdist_holds_nothing_local(built):
     with tarfile.open(built.sdist) as archive:
         second_level = {name.split("/")[1] for name in archive.getnames() if "/" in name}
 
-    assert set() == second_level & {".venv", ".capa", "build", "dist", ".git", ".mypy_cache"}
+    assert set() == second_level & {".venv", ".capa", ".capa-migrate", "build", "dist", ".git", ".mypy_cache"}

@@ -136,7 +136,7 @@ def _calls(tree: Tree, action: str, names: tuple[str, ...]) -> list[tuple[str, i
         if call := _CALL.match(line):
             seen[call[1]] += 1
             if str(tree.root) in line:
-                found.append((call[1], seen[call[1]], f"{tree.root}/.capa" in line))
+                found.append((call[1], seen[call[1]], f"{tree.root}/.capa-migrate" in line))
     return found
 
 

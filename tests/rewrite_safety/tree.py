@@ -80,14 +80,16 @@ class Tree:
 
     def reset(self) -> None:
         """Remove Capa's records of the tree, and make the tree again if it has changed."""
-        shutil.rmtree(self.root / ".capa", ignore_errors=True)
+        shutil.rmtree(self.root / ".capa-migrate", ignore_errors=True)
         if self.states() != self.before:
             shutil.rmtree(self.root)
             _make(self.root)
 
     def states(self) -> dict[str, State]:
         """Return every file but Capa's own."""
-        return {name: _state(self.root / name) for name in self._files() if not name.startswith(".capa/")}
+        return {
+            name: _state(self.root / name) for name in self._files() if not name.startswith(".capa-migrate/")
+        }
 
     def torn(self) -> list[str]:
         """Return the files that are neither old nor new, and those that are missing."""
@@ -100,13 +102,13 @@ class Tree:
         return [
             name
             for name in self._files()
-            if (name not in self.before and not name.startswith(".capa/"))
+            if (name not in self.before and not name.startswith(".capa-migrate/"))
             or any(part.endswith(unfinished) for part in name.split("/"))
         ]
 
     def records(self) -> int:
         """Return how many rewrites could be undone."""
-        return len(list(self.root.glob(".capa/migrate/journal/*")))
+        return len(list(self.root.glob(".capa-migrate/journal/*")))
 
     def _files(self) -> Iterator[str]:
         for folder, _, names in os.walk(self.root):

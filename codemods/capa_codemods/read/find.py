@@ -12,7 +12,19 @@ from capa_codemods.read.git import listed_files
 
 _SKIPPED = frozenset(
     {
-        *(".git", ".hg", ".svn", ".bzr", ".capa", ".tox", ".nox", ".venv", ".eggs", ".direnv"),
+        *(
+            ".git",
+            ".hg",
+            ".svn",
+            ".bzr",
+            ".capa",
+            ".capa-migrate",
+            ".tox",
+            ".nox",
+            ".venv",
+            ".eggs",
+            ".direnv",
+        ),
         *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"),
         *("__pycache__", "node_modules", "site-packages", ".ipynb_checkpoints"),
     }

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from capa_codemods.errors import CodemodError
 from capa_codemods.read.git import ask_git, git_top_level, run_git
+from capa_codemods.write.journal_folder import MIGRATE_FOLDER
 
 
 class UncommittedChanges(NamedTuple):
@@ -55,7 +56,7 @@ def uncommitted_changes(root: str, scopes: Sequence[str] = ()) -> UncommittedCha
     top = os.path.relpath(root, git_top_level(root))
     prefix = "" if top == "." else f"{top}/"
     entries = [entry for entry in os.fsdecode(out).split("\0") if entry]
-    entries = [entry for entry in entries if not f"/{entry[3:]}".endswith("/.capa/")]
+    entries = [entry for entry in entries if not f"/{entry[3:]}".endswith(("/.capa/", f"/{MIGRATE_FOLDER}/"))]
     changed = [entry[3:].removeprefix(prefix) for entry in entries if not entry.startswith("??")]
     untracked = [entry[3:].removeprefix(prefix) for entry in entries if entry.startswith("??")]
     return UncommittedChanges(tuple(changed), tuple(untracked))

@@ -1,6 +1,6 @@
 """The journal of a tree: all data to undo a rewrite, even one that was killed.
 
-Each rewrite has a folder in `.capa/migrate/journal/`. Its name ends with the state, and only a rename changes the
+Each rewrite has a folder in `.capa-migrate/journal/`. Its name ends with the state, and only a rename changes the
 state, so a kill leaves one state or the other:
 
     0001.draft     being prepared, or no longer needed: no file of the tree depends on it; swept away by the next run
@@ -15,24 +15,26 @@ each file before, compressed. Both are on disk before the first file is touched.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from capa_codemods.errors import BusyError, JournalError
+from capa_codemods.errors import JournalError
 from capa_codemods.findings import Edit
 from capa_codemods.read.files import digest, open_regular, read_file
 from capa_codemods.read.git import tracks
 from capa_codemods.write.journal_folder import MIGRATE_FOLDER, check_folder, make_migrate_folder
+from capa_codemods.write.journal_place import journal_folder, move_earlier_journal
 from capa_codemods.write.planned import PlannedFile
 from capa_codemods.write.private import open_private
 from capa_codemods.write.replace import sync_folder
+from capa_codemods.write.tree_lock import tree_lock
 
 _VERSION = 1
-_NEVER_OURS = frozenset({"", "..", ".git", ".capa"})  # parts of a path; the empty one begins an absolute path
+_NEVER_OURS = frozenset({"", "..", ".git", ".capa", MIGRATE_FOLDER})
+"""Parts of a path; the empty one begins an absolute path."""
 
 
 class JournalEntry(NamedTuple):
@@ -178,17 +180,19 @@ class Journal:
         """Return the records in one of *states*, oldest first.
 
         Raises:
-            JournalError: Something that leads elsewhere has the name of the journal or of a record.
+            JournalError: Something that leads elsewhere has the name of the journal or of a record, or there are two
+                journals.
             OSError: The journal is there and cannot be listed.
         """
-        check_folder(self.folder)
+        folder = f"{self.root}/{journal_folder(self.root)}/journal"
+        check_folder(folder)
         try:
-            names = os.listdir(self.folder)
+            names = os.listdir(folder)
         except (FileNotFoundError, NotADirectoryError):
             return []
         split = [name.partition(".") for name in names]
         found = [
-            JournalRecord(self.folder, int(number), state)
+            JournalRecord(folder, int(number), state)
             for number, _, state in split
             if number.isdecimal() and (state in states or not states)
         ]
@@ -222,43 +226,26 @@ class Journal:
     def lock(self) -> Iterator[None]:
         """Keep other writing runs out of the tree while the block runs. A killed run holds nothing.
 
+        A journal that an earlier version made is moved to its present place first.
+
         Raises:
             BusyError: Another run is writing.
             JournalError: The journal came with the repository, or its place leads elsewhere.
             OSError: The lock cannot be made.
         """
         make_migrate_folder(self.root)
-        handle = _open_lock(f"{self.root}/{MIGRATE_FOLDER}/lock")
-        try:
-            self._take(handle)
+        with tree_lock(self.root, f"{self.root}/{MIGRATE_FOLDER}/lock"):
+            self._check_author()  # before it is moved to where git does not know it
+            move_earlier_journal(self.root)
             yield
-        finally:
-            with contextlib.suppress(OSError):  # the work that it guarded is done, even if closing it fails
-                os.close(handle)
 
-    def _take(self, handle: int) -> None:
-        import fcntl
-
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError(
-                f"another run of capa is writing in {self.root}: wait until it is done, then run again"
-            ) from None
-        if self.records() and tracks(self.root, MIGRATE_FOLDER):
+    def _check_author(self) -> None:
+        folder = journal_folder(self.root)
+        if self.records() and tracks(self.root, folder):
             raise JournalError(
-                f"{self.folder} was committed with the repository, so its author is unknown: delete it, "
-                f"or if it is yours take it out of version control: git rm -r --cached {MIGRATE_FOLDER}"
+                f"{self.root}/{folder}/journal was committed with the repository, so its author is unknown: delete it, "
+                f"or if it is yours take it out of version control: git rm -r --cached {folder}"
             )
-
-
-def _open_lock(path: str) -> int:
-    try:
-        return open_private(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0))
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise JournalError(f"{path} is a link: delete it and run again") from error
-        raise
 
 
 def _item(file: PlannedFile, blob: Any) -> dict[str, Any]:

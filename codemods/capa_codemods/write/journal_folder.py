@@ -1,4 +1,7 @@
-"""The folder in a tree where the rewrite keeps its journal and its cache."""
+"""The folder in a tree where the migration keeps its journal, its caches, its history and its report.
+
+It is apart from `.capa`, which holds the data of the components: who deletes one must not lose the other.
+"""
 
 from __future__ import annotations
 
@@ -9,28 +12,17 @@ from capa_codemods.errors import JournalError
 from capa_codemods.read.files import read_file
 from capa_codemods.write.private import open_private
 
-MIGRATE_FOLDER = ".capa/migrate"
+MIGRATE_FOLDER = ".capa-migrate"
 
 
 def make_migrate_folder(root: str) -> None:
-    """Make the folder for caches and journals in the tree at *root*, out of sight of git.
-
-    Raises:
-        JournalError: Something else has its name, or it leads out of the tree.
-        OSError: It cannot be made.
-    """
-    check_folder(f"{root}/.capa")
-    os.makedirs(f"{root}/.capa", mode=0o700, exist_ok=True)
-    make_hidden_folder(f"{root}/{MIGRATE_FOLDER}")
-
-
-def make_hidden_folder(folder: str) -> None:
-    """Make *folder*, which is Capa's own, for its owner alone and out of sight of git.
+    """Make the folder for the migration's files in the tree at *root*, for its owner alone and out of sight of git.
 
     Raises:
         JournalError: Something else has its name, or it is a link.
         OSError: It cannot be made.
     """
+    folder = f"{root}/{MIGRATE_FOLDER}"
     check_folder(folder)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     with contextlib.suppress(OSError):  # another user's, who has to close it, or on a disk that is read-only

@@ -22,6 +22,7 @@ from capa_migration.rewrite.target import Options
 if TYPE_CHECKING:
     from capa_migration.rewrite.plan import Plan
 
+_NAME = "report.html"
 _EXAMPLES = """\
 examples:
   capa report . --open                 open it in the browser
@@ -43,7 +44,7 @@ def parser() -> Parser:
         "--output",
         "-o",
         metavar="FILE",
-        help="the file to write; .capa/report.html in the project by default",
+        help="the file to write; .capa-migrate/report.html in the project by default",
     )
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     parser.add_argument("--json", action="store_true", help="print data instead of text: `page` is the path")
@@ -64,11 +65,9 @@ def run(words: list[str]) -> int:
     plan = _plan(arguments.paths, options)
     history.remember(arguments.paths, found, "report", exclude=arguments.exclude)
     text = page(shell_words(arguments.paths), found, plan).encode(errors="backslashreplace")
-    place = arguments.output or f"{found.root}/.capa/report.html"
     if arguments.output:
-        write_file(place, text)
-    else:
-        _write_own(found.root, place, text)
+        write_file(arguments.output, text)
+    place = arguments.output or _write_own(found.root, text)
     code = FAILED if found.unread or plan.failures else CLEAN
     with output_of(f"{place}: the page is written"):
         if arguments.json:
@@ -88,19 +87,25 @@ def _plan(paths: list[str], options: Options) -> Plan:
         return make(paths, options, remember=False, progress=progress)
 
 
-def _write_own(root: str, place: str, data: bytes) -> None:
-    """Write *data* to *place* in Capa's own folder, for its owner alone: it quotes the sources, as the journals do."""
-    from capa_codemods.api import write_private
-    from capa_migration.errors import OptionsError
-    from capa_migration.rewrite import history
+def _write_own(root: str, data: bytes) -> str:
+    """Write the page *data* beside the journal, as private as that, since it quotes the sources; return its place.
 
-    history.make_folder(root)
+    Raises:
+        OptionsError: It cannot be written. An existing page is unchanged.
+    """
+    from capa_codemods.api import MIGRATE_FOLDER, make_migrate_folder, move_earlier_file, write_private
+    from capa_migration.errors import OptionsError
+
+    place = f"{root}/{MIGRATE_FOLDER}/{_NAME}"
+    make_migrate_folder(root)
     try:
+        move_earlier_file(root, _NAME)  # else an old page would stay where users remember it
         write_private(place, data)
     except OSError as error:
         raise OptionsError(
             f"{place}: cannot be written: {error.strerror}: name a file with --output"
         ) from error
+    return place
 
 
 def _open(place: str) -> None:

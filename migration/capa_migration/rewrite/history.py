@@ -1,4 +1,4 @@
-"""The history of a migration: the numbers of each run, in `.capa/history`.
+"""The history of a migration: the numbers of each run, in `.capa-migrate/history`.
 
 One line of JSON for each point in time, newest last. A line is added only when the numbers have changed, or a
 day has passed. git ignores the file: it is about one working copy.
@@ -13,11 +13,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from capa_codemods.api import JournalError, check_folder, make_hidden_folder, open_private, open_regular
+from capa_codemods.api import (
+    MIGRATE_FOLDER,
+    JournalError,
+    check_folder,
+    make_migrate_folder,
+    move_earlier_file,
+    open_private,
+    open_regular,
+)
 from capa_migration.rewrite.scan.sites import Survey, sums
 from capa_migration.rewrite.target import Target
 
-FILE = ".capa/history"
+_NAME = "history"
+FILE = f"{MIGRATE_FOLDER}/{_NAME}"
+_EARLIER_FILE = f".capa/{_NAME}"  # of earlier versions
 _MAX_BYTES = 4 * 1024 * 1024
 _MAX_AGE = timedelta(days=1)
 
@@ -74,8 +84,9 @@ class History(NamedTuple):
 def read(root: str) -> History:
     """Return the history of the tree at *root*; empty if there is none, or if it cannot be read."""
     try:
-        check_folder(f"{root}/.capa")
-        opened = open_regular(f"{root}/{FILE}")  # a link could lead to a file that is not a history
+        place = f"{root}/{FILE if os.path.lexists(f'{root}/{FILE}') else _EARLIER_FILE}"
+        check_folder(os.path.dirname(place))
+        opened = open_regular(place)  # a link could lead to a file that is not a history
     except (OSError, JournalError):
         return History()
     if opened is None:
@@ -123,20 +134,11 @@ def progress_of(survey: Survey) -> dict[str, SdkProgress]:
     }
 
 
-def make_folder(root: str) -> None:
-    """Make the folder for Capa's own files in the tree at *root*; git ignores it.
-
-    Raises:
-        JournalError: The name is taken by something else, or leads out of the tree.
-        OSError: It cannot be made.
-    """
-    make_hidden_folder(f"{root}/.capa")
-
-
 def _append(root: str, by: str, sdks: Mapping[str, SdkProgress], now: datetime | None) -> bool:
-    if not sdks and not os.path.lexists(f"{root}/{FILE}"):
+    if not sdks and not any(os.path.lexists(f"{root}/{place}") for place in (FILE, _EARLIER_FILE)):
         return False
-    make_folder(root)
+    make_migrate_folder(root)
+    move_earlier_file(root, _NAME)
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
     with open(open_private(f"{root}/{FILE}", flags), "r+b", buffering=0) as file:
         _lock(file.fileno())

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from capa_codemods.api import (
     LARGEST_BYTES,
-    MIGRATE_FOLDER,
     did_you_mean,
     git_top_level,
+    has_journal,
     is_git_ignored,
     read_file,
 )
@@ -28,7 +28,7 @@ class Target:
     """One tree, or parts of it.
 
     Attributes:
-        root: Absolute path of the tree; `.capa/` lies here.
+        root: Absolute path of the tree; `.capa-migrate/` lies here.
         scopes: The parts of it that the user named, relative with forward slashes; empty for all of it.
     """
 
@@ -167,14 +167,14 @@ def _existing(path: str) -> str:
 
 def _root_of(folder: str) -> str:
     above = _upwards(folder, git_top_level(folder))
-    return next((place for place in above if _is_project(place) or _has_journal(place)), folder)
+    return next((place for place in above if _is_project(place) or has_journal(place)), folder)
 
 
 def journal_root(root: str) -> str:
     """Return the nearest tree around *root*, in its repository, that holds a rewrite; *root* itself if none does."""
     repository = git_top_level(root)
     above = _upwards(root, repository) if repository else [root]
-    return next((place for place in above if _has_journal(place)), root)
+    return next((place for place in above if has_journal(place)), root)
 
 
 def by_project(paths: Sequence[str]) -> list[list[str]]:
@@ -227,13 +227,9 @@ def _around(roots: Sequence[str]) -> str | None:
     A journal there would make it the root of every tree below.
     """
     root = _root_of(os.path.commonpath(roots))
-    if _is_project(root) or _has_journal(root):
+    if _is_project(root) or has_journal(root):
         return root
     return None if any(map(_is_project, roots)) or root == os.path.dirname(root) else root
-
-
-def _has_journal(place: str) -> bool:
-    return os.path.isdir(f"{place}/{MIGRATE_FOLDER}/journal")
 
 
 def _is_project(place: str) -> bool:

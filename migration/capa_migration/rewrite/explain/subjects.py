@@ -8,13 +8,13 @@ _TEXTS = {
     "history": """
         a damaged line in the record of earlier runs
 
-        `.capa/history` holds a line for each scan and rewrite, which the report page draws. A line that cannot be
-        read is skipped; delete it.
+        `.capa-migrate/history` holds a line for each scan and report, which the report page draws. A line that cannot
+        be read is skipped; delete it.
         """,
     "journal": """
         a rewrite that can no longer be undone in full
 
-        `.capa/migrate` holds the old bytes of each rewritten file. `capa migrate undo` restores the readable ones.
+        `.capa-migrate` holds the old bytes of each rewritten file. `capa migrate undo` restores the readable ones.
         """,
     "manifests": """
         a manifest that would not install Capa

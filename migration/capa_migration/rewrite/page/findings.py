@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from capa_codemods.api import MIGRATE_FOLDER
 from capa_migration.rewrite.history import FILE, History
 from capa_migration.rewrite.page.changes import Changes
 from capa_migration.rewrite.plan import Plan
@@ -57,5 +58,5 @@ def _of_records(history: History, changes: Changes) -> Iterator[Remark]:
         yield Remark(FILE, line, "note", "history", "the line is damaged and was skipped", "delete the line")
     for flaw in changes.flaws:
         yield Remark(
-            ".capa/migrate", 0, "error", "journal", flaw, "restore the journal from a backup, or delete it"
+            MIGRATE_FOLDER, 0, "error", "journal", flaw, "restore the journal from a backup, or delete it"
         )

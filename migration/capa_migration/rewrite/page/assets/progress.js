@@ -11,7 +11,7 @@ function drawProgress(report) {
   const runs = report.history.map((run) => ({ ...run, at: new Date(run.at) }));
   if (!runs.length) {
     place.append(nothing("progress", "No run has been recorded. A scan of a whole, writable tree that uses an SDK adds its numbers to ",
-      make("code", {}, ".capa/history"), "."));
+      make("code", {}, ".capa-migrate/history"), "."));
     return;
   }
   place.append(progressFigure(runs), make("div", { class: "scroll", "aria-label": "Progress by run" },
