@@ -8,8 +8,11 @@ import inspect
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from importlib import import_module
 from importlib.metadata import EntryPoint
+from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any
 
 from capa_codemods.api import Rule, rule_offers
@@ -60,7 +63,8 @@ def coverage_page() -> str:
     """Return the support of each adapter for the original's names, from its import map."""
     intro = (
         "Every name of the original's modules that an adapter has is served in full, under the same name, unless it "
-        "is listed here. Modules that it does not have are listed too: an import of them stays the original's."
+        "is listed here. Modules that it does not have are listed too: an import of them stays the original's. "
+        "The lists are compared with the installed originals, module by module and name by name."
     )
     maps = [tomllib.loads(path.read_text()) for path in sorted(ROOT.glob("adapters/*/import_map.toml"))]
     return _page("Coverage of the adapters", intro, *(_coverage(each) for each in maps))
@@ -176,7 +180,9 @@ def _coverage(data: dict[str, Any]) -> str:
         for each in data.get("names", [])
         if each.get("support", "full") != "full"
     ]
+    missing = unlisted(data)
     head = f"## {sdk['name']} {sdk.get('versions', '')} → `{sdk['package']}`".replace("  ", " ")
+    rows += [(f"`{name}`", "", "none", "the adapter does not have it") for name in missing]
     names = _table(["name", "argument", "served", "reason"], rows) if rows else "All of it."
     commands = [
         (f"`{each['name']}`", _circumstances(each), each.get("support", "none"), each["reason"])
@@ -184,6 +190,45 @@ def _coverage(data: dict[str, Any]) -> str:
     ]
     table = _table(["command", "when", "served", "reason"], commands) if commands else ""
     return "\n\n".join(filter(None, [head, names, _covered_settings(data), table, _unserved_modules(sdk)]))
+
+
+def unlisted(data: dict[str, Any]) -> list[str]:
+    """Return the modules and public names of the installed original that the adapter lacks and its map does not list.
+
+    Args:
+        data: An import map.
+    """
+    listed = {each["name"] for each in data.get("names", [])}
+    unserved = [f"{each}." for each in data["sdk"].get("unserved", [])]
+    missing = []
+    for old in _modules_of(data["sdk"]["roots"]):
+        if old not in data["modules"]:
+            missing += [] if f"{old}.".startswith(tuple(unserved)) else [old]
+            continue
+        ours = import_module(data["modules"][old])
+        missing += [f"{old}.{name}" for name in _public_names(import_module(old)) if not hasattr(ours, name)]
+    return [name for name in missing if name not in listed]
+
+
+def _modules_of(roots: Sequence[str]) -> Iterator[str]:
+    """Yield the modules of those of the packages *roots* that are installed."""
+    for root in filter(find_spec, roots):
+        yield root
+        places = getattr(import_module(root), "__path__", [])
+        yield from (one.name for one in walk_packages(places, f"{root}.", onerror=lambda _: None))
+
+
+def _public_names(module: Any) -> list[str]:
+    """Return the names that *module* exports or, if it does not say so, those that it has not imported from others."""
+    root = module.__name__.partition(".")[0]
+    own = [name for name, value in vars(module).items() if name[0] != "_" and _home(value) in (root, "")]
+    return [name for name in getattr(module, "__all__", own) if hasattr(module, name)]
+
+
+def _home(value: Any) -> str:
+    """Return the package of a class, function or module; empty for a constant."""
+    name = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
+    return str(name or "").partition(".")[0]
 
 
 def _covered_settings(data: dict[str, Any]) -> str:

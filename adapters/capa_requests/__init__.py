@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from requests import delete, get, head, options, patch, post, put, request
     from requests import exceptions as exceptions
 else:
+    # At once, as in the original: the first import of the module binds this name to it.
+    from capa_requests.__version__ import __version__ as __version__
     from capa_requests.api import delete, get, head, options, patch, post, put, request
 
 __all__ = [

@@ -1,11 +1,13 @@
 """The generated reference is up to date with the code."""
 
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 GENERATOR = runpy.run_path(str(DOCS / "generate.py"))
 CORE = runpy.run_path(str(DOCS / "generate_core.py"))
 
@@ -31,6 +33,23 @@ def test_the_entries_of_a_docstring_are_read_with_their_further_lines():
     )
 
     assert {"url": "Where it is, and how.", "port": "Which."} == GENERATOR["_entries"](text, "Attributes")
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("adapters/*/import_map.toml")), ids=lambda path: path.parent.name
+)
+def test_each_module_and_name_of_an_original_is_served_or_listed(path):
+    assert [] == GENERATOR["unlisted"](tomllib.loads(path.read_text()))
+
+
+def test_a_module_and_a_name_that_an_adapter_lacks_are_found():
+    data = tomllib.loads((ROOT / "adapters/capa_requests/import_map.toml").read_text())
+    del data["modules"]["requests._types"]
+    data["modules"]["requests.auth"] = "capa_requests.status_codes"
+    found = GENERATOR["unlisted"](data)
+
+    assert {"requests._types", "requests.auth.HTTPBasicAuth"} <= set(found)
+    assert "requests.auth.os" not in found
 
 
 @pytest.mark.parametrize("path", CORE["FILES"], ids=lambda path: path.name)

@@ -15,6 +15,13 @@ from capa_apollo.client import Namespaces
 from capa_apollo.config import ConfigChangeEvent
 from capa_core.blocks.configuration import formats
 
+__all__ = ["CONFIGURATIONS", "CONTENT", "NAMESPACE_NAME", "NOTIFICATION_ID", "RELEASE_KEY", "ApolloClient"]
+
+NOTIFICATION_ID = "notificationId"
+NAMESPACE_NAME = "namespaceName"
+RELEASE_KEY = "releaseKey"
+CONTENT = "content"
+
 
 class ApolloClient:
     """The constructor, the methods and the attributes of the original; values come from Capa.

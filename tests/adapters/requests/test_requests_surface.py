@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import pkgutil
 import subprocess
 import sys
 import tomllib
@@ -28,7 +27,9 @@ def test_the_package_exports_what_the_original_does() -> None:
 
 @pytest.mark.parametrize("old", sorted(set(MODULES) - OWN))
 def test_an_unchanged_module_is_the_original_itself(old: str) -> None:
-    assert importlib.import_module(old) is importlib.import_module(MODULES[old])
+    theirs = pytest.importorskip(old, reason="this version of requests has no such module")
+
+    assert theirs is importlib.import_module(MODULES[old])
 
 
 @pytest.mark.parametrize("old", sorted(OWN))
@@ -40,11 +41,10 @@ def test_a_module_of_ours_has_every_name_of_the_original(old: str) -> None:
     assert missing == []
 
 
-def test_each_module_that_the_map_does_not_list_is_an_attribute_that_ours_has() -> None:
-    walked = {one.name for one in pkgutil.iter_modules(requests.__path__)}
-    unlisted = sorted(name for name in walked if f"requests.{name}" not in MODULES)
+def test_the_version_is_a_text_although_a_module_has_its_name() -> None:
+    importlib.import_module("capa_requests.__version__")
 
-    assert [] == [name for name in unlisted if not hasattr(capa_requests, name)]
+    assert requests.__version__ == capa_requests.__version__
 
 
 def test_all_but_session_and_the_functions_are_the_originals_own_objects() -> None:
