@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import select
 import subprocess
 import threading
 import time
@@ -13,6 +14,7 @@ from servers.apollo import ApolloServer
 
 from capa_core import Runtime
 from capa_core.blocks.configuration import Configuration, ConfigurationFeature, Scope
+from capa_core.components.apollo._client import ConfigServices
 from capa_core.components.apollo.configuration import ApolloConfiguration, ApolloConfigurationSettings
 from capa_core.errors import (
     InvalidArgumentError,
@@ -336,6 +338,22 @@ class TestWatching:
             driver.watch(known, 0.3)
 
         assert 2 == len(polls(apollo))
+
+    def test_a_wake_that_comes_with_news_that_are_none_ends_the_watch(self, apollo, connect, monkeypatch):
+        apollo.release("application", {"a": "1"})
+        driver, begin = connect(), ConfigServices.begin
+        known = {HOME: driver.version(HOME)}
+
+        def answered_before_it_is_waited_for(*args):
+            endpoint, connection = begin(*args)
+            select.select([connection.sock], [], [], 10)
+            driver.wake()
+            return endpoint, connection
+
+        monkeypatch.setattr(ConfigServices, "begin", answered_before_it_is_waited_for)
+
+        assert {} == driver.watch(known, 5)
+        assert 1 == len(polls(apollo))
 
     def test_one_request_watches_all_namespaces_of_a_cluster(self, apollo, component):
         one = component()

@@ -143,6 +143,8 @@ class Polls:
             if self._closed:
                 self._drop()
             news, self._news = self._news, set()
+            if news and is_rung:
+                self._ring()  # for the next call: news may be of nothing that the caller does not know
         return news
 
     def wake(self) -> None:
