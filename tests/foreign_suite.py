@@ -1,10 +1,12 @@
 """Run another project's own tests before and after `capa migrate apply`, and compare them test by test.
 
-Each side is a copy of the project's source distribution. Both run in one virtual environment, made once for each
-version of Python under `build/suites/`; the copies differ in nothing but what the rewrite changed.
+Each side is a copy of the project's source distribution. Both run in one virtual environment; the copies differ in
+nothing but what the rewrite changed.
 
 The outcomes before a rewrite depend on published versions alone. Those of the chosen parts are recorded in
-`foreign_outcomes/`, and run again wherever Python or a package has another version than in the record. To record them:
+`foreign_outcomes/`, with the versions of all packages. On the minor version of Python of the record, these packages
+are installed, whatever was published since; on another one, those that pip finds. Where Python or a package has
+another version than in the record, the tests are run before the rewrite too. To record them anew:
 
     RECORD_OUTCOMES=1 .venv/bin/pytest tests/adapters tests/end_to_end/test_httpie.py -k "own_tests" -n 0
 """
@@ -14,23 +16,19 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
+import tomllib
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from foreign_packages import FOLDER, ROOT, environment, site_packages, unpack
+
 RECORDS = Path(__file__).parent / "foreign_outcomes"
-FOLDER = ROOT / "build" / "suites" / "{}.{}".format(*sys.version_info)
 
 #: Variables of the user that would influence the tests.
 _OUTSIDE = ("CAPA_", "PYTEST_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PYTHONPATH")
-
-
-class UnavailableError(Exception):
-    """A file could not be fetched from the package index."""
 
 
 @dataclass(frozen=True)
@@ -87,30 +85,67 @@ def compare(suite: Suite, arguments: Sequence[str]) -> Compared:
     Raises:
         UnavailableError: The project or its requirements cannot be fetched.
     """
-    folder = FOLDER / f"{suite.project}-{suite.version}"
-    python = _environment(suite, folder)
-    after = _copy(suite, folder, "after")
+    folder, python = prepared(suite)
+    after = copy_of(suite, folder, "after")
     _run([Path(sys.executable).parent / "capa", "migrate", "apply", after])
     if not any("capa_" in path.read_text(errors="replace") for path in after.rglob("*.py")):
         raise AssertionError(f"the rewrite of {after} changed nothing, so that both sides are the original")
     before = outcomes_before(
-        suite, python, arguments, lambda: _outcomes(python, _copy(suite, folder, "before"), arguments)
+        suite, python, arguments, lambda: outcomes(python, copy_of(suite, folder, "before"), arguments)
     )
-    return Compared(before, _outcomes(python, after, arguments))
+    return Compared(before, outcomes(python, after, arguments))
+
+
+def prepared(suite: Suite) -> tuple[Path, Path]:
+    """Return a folder for *suite*, kept from run to run, and the Python of its environment.
+
+    Raises:
+        UnavailableError: A requirement cannot be fetched.
+    """
+    folder = FOLDER / f"{suite.project}-{suite.version}"
+    return folder, environment(folder, suite.requirements, suite.extra, recorded_packages(suite))
 
 
 def outcomes_before(
     suite: Suite, python: Path, arguments: Sequence[str], run: Callable[[], dict[str, str]]
 ) -> dict[str, str]:
     """Return the outcomes on the original: those recorded for these versions, or those of *run*."""
-    path = RECORDS / f"{suite.project}-{suite.version}.json"
-    circumstances = {"arguments": list(arguments), "versions": _versions(python)}
-    if os.environ.get("RECORD_OUTCOMES") != "1" and (found := recorded(path, circumstances)):
+    circumstances = {
+        "arguments": list(arguments),
+        "requirements": requirements(suite),
+        "versions": _versions(python),
+    }
+    if not _is_recording() and (found := recorded(_record(suite), circumstances)):
         return found
-    outcomes = run()
-    if os.environ.get("RECORD_OUTCOMES") == "1":
-        record(path, circumstances, outcomes)
-    return outcomes
+    before = run()
+    if _is_recording():
+        record(_record(suite), circumstances, before)
+    return before
+
+
+def recorded_packages(suite: Suite) -> list[str] | None:
+    """Return the packages that the record of *suite* was made with; `None` if this run has to find its own."""
+    if _is_recording():
+        return None
+    kept = json.loads(_record(suite).read_text())["circumstances"]
+    if kept["requirements"] != requirements(suite):
+        raise AssertionError(f"{_record(suite)} is of other requirements than these: record it anew")
+    version, *packages = kept["versions"]
+    return packages if version.split(".")[:2] == sys.version.split(".")[:2] else None
+
+
+def requirements(suite: Suite) -> list[str]:
+    """Return all that its packages are found by: its own requirements, and those of Capa with its extra."""
+    capa = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return [*suite.requirements, *capa["dependencies"], *capa["optional-dependencies"][suite.extra]]
+
+
+def _record(suite: Suite) -> Path:
+    return RECORDS / f"{suite.project}-{suite.version}.json"
+
+
+def _is_recording() -> bool:
+    return os.environ.get("RECORD_OUTCOMES") == "1"
 
 
 def recorded(path: Path, circumstances: dict[str, list[str]]) -> dict[str, str] | None:
@@ -140,8 +175,7 @@ def record(path: Path, circumstances: dict[str, list[str]], outcomes: dict[str, 
 
 def _versions(python: Path) -> list[str]:
     """Return the versions of Python and of all packages but Capa in the environment of *python*."""
-    (packages,) = python.parents[1].glob("lib/python*/site-packages")
-    installed = [path.name.removesuffix(".dist-info") for path in packages.glob("*.dist-info")]
+    installed = [path.name.removesuffix(".dist-info") for path in site_packages(python).glob("*.dist-info")]
     return [sys.version.split()[0], *sorted(name for name in installed if not name.startswith("capa_core-"))]
 
 
@@ -152,35 +186,22 @@ def main(suite: Suite) -> int:
     return 1 if compared.different or not compared.passed else 0
 
 
-def _environment(suite: Suite, folder: Path) -> Path:
-    python = folder / "venv" / "bin" / "python"
-    wanted = "\n".join(suite.requirements)
-    done = folder / "requirements.txt"
-    if not done.exists() or done.read_text() != wanted:
-        shutil.rmtree(folder, ignore_errors=True)
-        # A pip of its own, and compiling all of boto3, would take half of the time.
-        _run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"])
-        pip = [sys.executable, "-m", "pip", "--quiet"]
-        capa = ["-e", f"{ROOT}[{suite.extra}]"]
-        _fetch([*pip, "--python", python, "install", "--no-compile", *suite.requirements, *capa])
-        download = [*pip, "download", "--no-deps", "--no-binary", ":all:"]
-        _fetch([*download, "--dest", folder, f"{suite.project}=={suite.version}"])
-        done.write_text(wanted)
-    return python
+def copy_of(suite: Suite, folder: Path, side: str) -> Path:
+    """Unpack the project into the subfolder *side* of *folder*, anew, and return where it is.
 
-
-def _copy(suite: Suite, folder: Path, side: str) -> Path:
+    Raises:
+        UnavailableError: Its source cannot be fetched.
+    """
     copy = folder / side
     shutil.rmtree(copy, ignore_errors=True)
-    with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
-        archive.extractall(copy, filter="data")
-    project = copy / f"{suite.project}-{suite.version}"
+    project = unpack(suite.project, suite.version, copy)
     for folder_name in suite.removed:
         shutil.rmtree(project / folder_name)
     return project
 
 
-def _outcomes(python: Path, copy: Path, arguments: Sequence[str]) -> dict[str, str]:
+def outcomes(python: Path, copy: Path, arguments: Sequence[str]) -> dict[str, str]:
+    """Run the tests that *arguments* name in *copy*, and return the outcome of each."""
     results = copy.parent / "results.xml"
     command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={results}", *arguments]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_OUTSIDE)}
@@ -199,12 +220,6 @@ def _outcomes(python: Path, copy: Path, arguments: Sequence[str]) -> dict[str, s
 
 def _counted(outcomes: dict[str, str]) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in sorted(Counter(outcomes.values()).items()))
-
-
-def _fetch(command: Sequence[str | Path]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise UnavailableError(f"{' '.join(map(str, command))}: {done.stderr[-500:]}")
 
 
 def _run(command: Sequence[str | Path]) -> None:

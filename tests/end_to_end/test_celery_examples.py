@@ -6,14 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from foreign_suite import FOLDER
+from foreign_packages import FOLDER, UnavailableError, unpack
 from parallel import made_once
 from servers._process import ServerProcess
 from servers._program import in_ci
@@ -84,21 +83,14 @@ class Example:
 @pytest.fixture(scope="session")
 def originals() -> Path:
     """Celery's examples as its source distribution has them, fetched once and kept."""
-    return made_once(FOLDER / f"celery-sdist-{VERSION}", _fetch) / f"celery-{VERSION}" / "examples"
+    return made_once(FOLDER / f"celery-{VERSION}-unpacked", _unpack) / f"celery-{VERSION}" / "examples"
 
 
-def _fetch(folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:"]
-    fetched = subprocess.run(
-        [*command, "--dest", folder, f"celery=={VERSION}"], capture_output=True, text=True, timeout=120
-    )
-    if fetched.returncode != 0:
-        reason = f"the source distribution of celery {VERSION} cannot be fetched: {fetched.stderr[-300:]}"
-        pytest.fail(reason) if in_ci() else pytest.skip(reason)
-    with tarfile.open(folder / f"celery-{VERSION}.tar.gz") as archive:
-        # Python 3.11.2, which Debian ships, has no filters yet.
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)
-        archive.extractall(folder)
+def _unpack(folder: Path) -> None:
+    try:
+        unpack("celery", VERSION, folder)
+    except UnavailableError as error:
+        pytest.fail(str(error)) if in_ci() else pytest.skip(str(error))
 
 
 @pytest.fixture(params=["embedded", pytest.param("redis", marks=pytest.mark.server("redis"))])

@@ -2,7 +2,8 @@
 
 import pytest
 from end_to_end.httpie_suite import SUITE
-from foreign_suite import UnavailableError, compare
+from foreign_packages import UnavailableError
+from foreign_suite import compare
 from servers._program import in_ci
 
 

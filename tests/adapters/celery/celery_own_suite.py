@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from foreign_suite import FOLDER, Compared, Suite, _copy, _environment, _outcomes, outcomes_before
+from foreign_suite import Compared, Suite, copy_of, outcomes, outcomes_before, prepared
 
 PLUGIN = """
 import threading
@@ -114,19 +114,18 @@ def compare(arguments: Sequence[str]) -> Compared:
     Raises:
         UnavailableError: Celery's source or the requirements of its tests cannot be fetched.
     """
-    folder = FOLDER / SUITE.project
-    python = _environment(SUITE, folder)
+    folder, python = prepared(SUITE)
     options = ("-p", "celery.contrib.pytest", "--timeout=60", *arguments)
     before = outcomes_before(
-        SUITE, python, options, lambda: _outcomes(python, _copy_without_celery(folder, "before"), options)
+        SUITE, python, options, lambda: outcomes(python, _copy_without_celery(folder, "before"), options)
     )
     after = _copy_without_celery(folder, "after")
     (after / "over_capa.py").write_text(PLUGIN)
-    return Compared(before, _outcomes(python, after, ("-p", "over_capa", *options)))
+    return Compared(before, outcomes(python, after, ("-p", "over_capa", *options)))
 
 
 def _copy_without_celery(folder: Path, side: str) -> Path:
-    copy = _copy(SUITE, folder, side)
+    copy = copy_of(SUITE, folder, side)
     shutil.rmtree(copy / "celery")  # the installed one is tested
     return copy
 

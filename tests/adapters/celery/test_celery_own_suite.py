@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from foreign_suite import UnavailableError
+from foreign_packages import UnavailableError
 from servers._program import in_ci
 
 

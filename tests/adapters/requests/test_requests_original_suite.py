@@ -1,7 +1,8 @@
 """The original's own tests end on the shim as they do on the original."""
 
 import pytest
-from foreign_suite import Suite, UnavailableError, compare
+from foreign_packages import UnavailableError
+from foreign_suite import Suite, compare
 from servers._program import in_ci
 
 from .original_suite import OLDEST, SUITE
