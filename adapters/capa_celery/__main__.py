@@ -4,5 +4,8 @@ import sys
 
 from celery.__main__ import main
 
+from capa_celery import _repl
+
 if __name__ == "__main__":
+    _repl.defer()
     sys.exit(main())

@@ -6,6 +6,7 @@ the import nor for a span.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -75,24 +76,40 @@ def continued(carrier: Mapping[str, str]) -> Iterator[None]:
         context.detach(token)
 
 
-def logger(block: str, component: str) -> Any:
-    """Return a structlog logger bound to *block* and *component*.
+class Logger:
+    """Fields for log messages, which structlog writes. It is imported with the first message: most programs log none.
 
-    It follows the application's configuration of structlog; without one it logs to `logging.getLogger("capa.<block>")`,
-    since a library must not print to standard output.
+    Each message follows the configuration of structlog that the application has made by then; without one it goes to
+    `logging.getLogger("capa.<block>")`, since a library must not print to standard output.
     """
-    with first_use:
-        import structlog
 
-    if structlog.is_configured():
-        made = structlog.get_logger("capa")
-    else:
-        made = structlog.wrap_logger(
-            named_logger(f"capa.{block}"),
-            wrapper_class=structlog.stdlib.BoundLogger,
-            processors=[_for_logging],
-        )
-    return made.bind(block=block, component=component)
+    def __init__(self, plain: logging.Logger, fields: Mapping[str, Any]) -> None:
+        self._plain = plain
+        self._fields = fields
+
+    def bind(self, **fields: Any) -> Logger:
+        """Return a logger with these fields too."""
+        return Logger(self._plain, {**self._fields, **fields})
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._made(), method)
+
+    def _made(self) -> Any:
+        with first_use:
+            import structlog
+
+        if structlog.is_configured():
+            made = structlog.get_logger("capa")
+        else:
+            made = structlog.wrap_logger(
+                self._plain, wrapper_class=structlog.stdlib.BoundLogger, processors=[_for_logging]
+            )
+        return made.bind(**self._fields)
+
+
+def logger(block: str, component: str) -> Logger:
+    """Return a logger bound to *block* and *component*, whose methods are those of a logger of structlog."""
+    return Logger(named_logger(f"capa.{block}"), {"block": block, "component": component})
 
 
 def _for_logging(

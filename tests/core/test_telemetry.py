@@ -75,11 +75,14 @@ def test_one_trace_goes_through_a_message(runtime, spans):
     assert {"INTERNAL": ours, "PRODUCER": ours, "CONSUMER": ours} == traces
 
 
-def test_without_an_sdk_opentelemetry_is_not_even_imported():
+def test_what_a_program_does_not_use_is_not_even_imported():
     program = (
         "import sys; from capa_core import Runtime\n"
-        "with Runtime.in_memory() as runtime: runtime.state().put('k', b'v')\n"
-        "print(any(name.startswith('opentelemetry') for name in sys.modules))"
+        "with Runtime.in_memory() as runtime:\n"
+        "    runtime.state().put('k', b'v')\n"
+        "    runtime.pubsub().subscribe('events', print)\n"
+        "    runtime.pubsub().intake('events', 'other')\n"
+        "print(any(name.startswith(('opentelemetry', 'structlog')) for name in sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, cwd="/"
@@ -101,8 +104,12 @@ def test_without_a_configuration_of_structlog_logs_go_to_logging(caplog, capsys)
     assert "" == capsys.readouterr().out
 
 
-def test_a_configuration_of_structlog_is_used():
+def test_a_configuration_of_structlog_is_used_from_then_on():
+    log = telemetry.logger("state", "orders").bind(key="k")
+    log.warning("before")
     with structlog.testing.capture_logs() as logs:
-        telemetry.logger("state", "orders").warning("careful")
+        log.warning("careful")
 
-    assert {"block": "state", "component": "orders"}.items() <= logs[0].items()
+    assert [
+        {"block": "state", "component": "orders", "key": "k", "event": "careful", "log_level": "warning"}
+    ] == logs

@@ -1,5 +1,8 @@
 """Commands of `celery`, and what they print, for an application of Capa."""
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,3 +50,29 @@ def test_the_report_names_capas_transport_with_any_address(app: str, shown: str)
     assert "capa_celery._transport.Transport" in printed
     assert f"broker_url: '{shown}'" in printed
     assert "hunter2" not in printed
+
+
+SHELL = """
+import sys
+from capa_celery import Celery, _repl
+
+app = Celery("shell")
+_repl.defer()
+from celery.bin.celery import celery
+
+print("prompt_toolkit" in sys.modules)
+celery(["-A", "__main__", "amqp", "repl"])
+"""
+
+
+def test_the_shell_of_amqp_is_imported_when_it_is_called(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SHELL],
+        cwd=tmp_path,
+        input="queue.declare one\n",
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.stdout.startswith("False\n")
+    assert "queue:one messages:0 consumers:0" in done.stdout, done.stderr
