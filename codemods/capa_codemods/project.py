@@ -11,7 +11,9 @@ from typing import Any
 from capa_codemods.inclusions import Inclusions
 from capa_codemods.read.encodings import text_in
 from capa_codemods.read.files import read_file
+from capa_codemods.read.tests import is_test_path
 from capa_codemods.sdks.names import Names, spellings_pattern
+from capa_codemods.sdks.passed_on import passes_on
 
 CAPA_TOML = "capa.toml"
 MANIFEST_NAMES = ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "tox.ini")
@@ -67,6 +69,7 @@ class Project:
         self._import_folders: dict[str, list[str]] = {}
         self._manifest_texts: dict[str, str] = {}
         self._importers: dict[tuple[str, str], str | None] = {}
+        self._tests_naming: dict[tuple[str, str], Sequence[str]] = {}
 
     def with_names(self, names: Names) -> Project:
         """Return the same tree under other *names*."""
@@ -136,14 +139,34 @@ class Project:
         """Return another file that may import *name* from the Python file at *path*; None if there is none."""
         key = (path, name)
         if key not in self._importers:
-            self._importers[key] = next(self._naming(path, name), None)
+            self._importers[key] = next(self._naming(path, name, self.files), None)
         return self._importers[key]
 
-    def _naming(self, path: str, name: str) -> Iterator[str]:
-        """Yield the other files that hold *name* and the name of the module at *path*, or cannot be read."""
+    def tests_naming(self, path: str, name: str) -> Sequence[str]:
+        """Return the tests that may pass *name* of the Python file at *path* to a call that patches or imports.
+
+        Tests are known by their paths here.
+        """
+        key = (path, name)
+        if key not in self._tests_naming:
+            self._tests_naming[key] = tuple(self._naming(path, name, self._passing_tests))
+        return self._tests_naming[key]
+
+    @cached_property
+    def _passing_tests(self) -> Sequence[str]:
+        return tuple(path for path in self.files if is_test_path(path) and self._passes_on(path))
+
+    def _passes_on(self, path: str) -> bool:
+        try:
+            return passes_on(read_file(f"{self.root}/{path}") or b"")
+        except OSError:
+            return False  # the rewrite of that file reports it
+
+    def _naming(self, path: str, name: str, among: Sequence[str]) -> Iterator[str]:
+        """Yield the other files *among* those that hold *name* and the module's, that at *path*, or cannot be read."""
         stem = path.removesuffix("/__init__.py").rpartition("/")[2].partition(".")[0].encode()
         word = re.compile(rb"\b" + re.escape(name.encode()) + rb"\b")
-        for other in self.files:
+        for other in among:
             if other.endswith((".py", ".pyi", ".ipynb")) and other != path:
                 try:
                     data = read_file(f"{self.root}/{other}") or b""

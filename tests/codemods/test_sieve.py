@@ -29,7 +29,6 @@ SIEVE = Sieve(["requests", "celery", "boto3"])
         "# see requests, which we import",
         "requests.get()  # from requests",
         "'''\nrequests are imported from there\n'''",
-        "x = 'requests'",
         "call('requests')",
         "important = requests",
         "import requests_oauthlib",
@@ -37,6 +36,25 @@ SIEVE = Sieve(["requests", "celery", "boto3"])
 )
 def test_a_file_that_concerns_no_rule_is_skipped(source):
     assert not SIEVE.imports_or_quotes(f"{source}\n".encode())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = 'requests'",
+        "x: str = 'requests'",
+        "call('requests' + x)",
+        "call('%s.get' % 'requests')",
+        "call('{}.get'.format('requests'))",
+        "call('.'.join(['requests', 'get']))",
+        "call('requests')\npatch(x)",
+        "call('requests')\npatch('a' + x)",
+        "call('requests')\nsys.modules[x]",
+        "sys.modules.pop('requests')",
+    ],
+)
+def test_a_word_that_may_become_the_name_of_a_module_is_found(source):
+    assert SIEVE.imports_or_quotes(f"{source}\n".encode())
 
 
 def test_a_root_is_found_at_the_end_of_a_line_of_any_length():

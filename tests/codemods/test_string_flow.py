@@ -79,7 +79,7 @@ def test_a_string_that_is_only_patched_or_imported_moves(rewritten, source):
     [
         ('T = "requests.get"\npatch(T)\nprint(T)', 3),
         ('T = "requests.get"\npatch(T)\nassert T == name', 3),
-        ('T = "requests.get"\npatch(T)\nf"{T}"', 3),
+        ('T = "requests.get"\npatch(T)\nprint(f"{T}")', 3),
         ('T = "requests.get"\npatch(T)\nclient.patch(T)', 3),
         ('T = "requests.get"\npatch(T)\ndef f(): return T', 3),
         ('T = "requests.get"\npatch(T)\n@g\ndef f(): return T\npatch(f())', 4),
@@ -92,6 +92,8 @@ def test_a_string_that_is_only_patched_or_imported_moves(rewritten, source):
         ('T = {"a": "requests.get"}\npatch(T["a"])\nprint(T["a"])', 3),
         ('T = {"a": "requests.get"}\npatch(T["a"])\nprint(T[name])', 3),
         ('T = {"a": "requests.get"}\npatch(T["a"])\nT.update(other)', 3),
+        ('T = {"requests.get": 1}\nfor t in T: patch(t)\nprint(T["requests.get"])', 3),
+        ('T = {"requests.get": 1}\nfor t in T: patch(t)\nprint(T.get("requests.get"))', 3),
         ('def h(p):\n    log(p)\n    return patch(p)\nh("requests.get")', 2),
         ('class T:\n    t = "requests.get"\n    def f(self): patch(self.t)\nprint(x.t)', 4),
         (f'{PARAMETRIZE}("t", ["requests.get"])\ndef f(t):\n    patch(t)\n    print(t)', 4),

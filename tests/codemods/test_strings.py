@@ -254,10 +254,8 @@ def test_module_that_python_imports_on_first_use_moves(rewritten, before, after)
     "source",
     [
         'T = {"a": "requests"}\ndef __getattr__(n): return import_module(T[n])\nprint(T)',
-        'T = {"a": "requests"}\nT = {}\ndef __getattr__(n): return import_module(T[n])',
         'T = {"a": "requests"}\ndef __getattr__(n):\n    m = T[n]\n    log(m)\n    return import_module(m)',
         'T = {"a": "requests"}\ndef __getattr__(n): return import_module(n)',
-        'T = {"a": "requests"}\n__getattr__ = 1\nclass A:\n    m = T["a"]\n    import_module(m)',
         'T = {"a": "requests"}\nT["b"] = import_module(T["a"])\n__getattr__ = 1\nfor x in T.values(): print(x)',
     ],
 )

@@ -14,7 +14,7 @@ from capa_migration.rewrite.target import Options
 NAMES = st.sampled_from(
     [
         *("a.py", "b.py", "pkg/c.py", "pkg/celery.py", "requirements.txt", "apollo.py"),
-        *("limits.txt", "Dockerfile"),
+        *("limits.txt", "Dockerfile", "names.py", "tests/test_a.py"),
     ]
 )
 TEXTS = st.sampled_from(
@@ -29,6 +29,9 @@ TEXTS = st.sampled_from(
         "-c limits.txt\nrequests\ncapa-core[requests]\n",
         "urllib3==1.20\n",
         "RUN pip install requests -r requirements.txt\n",
+        "TARGET = 'requests.get'\n",
+        "TARGET = 'requests.get'\npatch(TARGET)\n",
+        "from names import TARGET\npatch(TARGET)\n",
         "",
     ]
 )
@@ -37,7 +40,7 @@ TREES = st.dictionaries(NAMES | st.just("ping"), TEXTS | SCRIPTS, max_size=5)
 
 
 @given(TREES, TREES)
-@settings(max_examples=40)
+@settings(max_examples=60)
 def test_cache_changes_no_plan(before, after):
     with tempfile.TemporaryDirectory() as remembering, tempfile.TemporaryDirectory() as forgetful:
         write_old(remembering, before, 0)
@@ -55,3 +58,14 @@ def test_cache_changes_no_plan(before, after):
 
 def _comparable(plan: Plan) -> list[object]:
     return [plan.seen, plan.passed_over, *(outcome._replace(digests=("", "")) for outcome in plan.outcomes)]
+
+
+def test_a_constant_is_looked_at_again_when_a_test_that_may_patch_it_has_changed(tmp_path):
+    names, user = {"names.py": "TARGET = 'requests.get'\n"}, "from names import TARGET\npatch({})\n"
+    warned = []
+    for number, patched in enumerate(("x", "TARGET", "TARGET", "x")):
+        write_old(str(tmp_path), {**names, "tests/test_a.py": user.format(patched)}, number)
+        names = {}
+        warned.append(make(str(tmp_path), Options()).has_warnings(blocking=True))
+
+    assert [False, True, True, False] == warned

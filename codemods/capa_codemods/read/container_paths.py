@@ -55,14 +55,14 @@ def iterated(path: Path) -> list[Path] | None:
 
 
 def subscripted(path: Path, index: ast.expr) -> list[Path] | None:
-    """Return the paths in `container[index]`, as `iterated` does."""
-    if not path or isinstance(path[0], Returned):
+    """Return the paths in `container[index]`, as `iterated` does; a key is what such an index may spell."""
+    if not path or isinstance(path[0], (Returned, Key)):
         return None
     if isinstance(index, ast.Slice):
         return [(Item(), *path[1:])]
     step, wanted = path[0], index.value if isinstance(index, ast.Constant) else None
     held = step.key if isinstance(step, Value) else step.number if isinstance(step, Item) else None
-    is_other = isinstance(step, Key) or (None not in (held, wanted) and held != wanted)
+    is_other = None not in (held, wanted) and held != wanted
     return [] if is_other else [path[1:]]
 
 
@@ -76,7 +76,7 @@ def viewed(path: Path, method: str) -> list[Path] | None:
     if method in {"keys", "values"}:
         return [(Item(), *rest)] if is_key is (method == "keys") else []
     if method == "get":
-        return [] if is_key else [rest]
+        return None if is_key else [rest]
     return [path] if method == "copy" else None
 
 

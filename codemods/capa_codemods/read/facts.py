@@ -36,6 +36,38 @@ class ImportStatement(NamedTuple):
     run: int = 0
 
 
+class Reached(NamedTuple):
+    """A call that a string reaches, by itself or as the beginning of a longer text.
+
+    Attributes:
+        callee: Dotted name of the function that is called; `sys.modules` for a key of that table.
+        position: The number or the keyword of the argument.
+        text: The text that it gets there, as far as that is known.
+        is_whole: Whether that is all of the text.
+    """
+
+    callee: str
+    position: int | str
+    text: str
+    is_whole: bool
+
+
+class Held(NamedTuple):
+    """A name of a module that holds a string, or a text that begins with it, so that other files may use it.
+
+    Attributes:
+        member: The attribute of *name*, a class, that holds it; empty if *name* does itself.
+        path: The way to it in a container there.
+        text: As in `Reached`.
+    """
+
+    name: str
+    member: str
+    path: tuple[object, ...]
+    text: str
+    is_whole: bool
+
+
 class StringUse(NamedTuple):
     """One string literal.
 
@@ -45,15 +77,16 @@ class StringUse(NamedTuple):
         callee: Dotted name of the function that is called with it; empty if it is not a direct argument.
         position: Its number among the arguments, or its keyword.
         place: `argument`, `subscript`, `key`, `value` or `default`, which is that of a parameter; `built` for the
-            literal with which an argument begins that is put together when the program runs, `table` for a key with
-            a list of names that may get imported from it.
-            `mixed` if it reaches a call that takes the name of a module, *callee*, and something else too; `statement`
-            for a docstring, `compared` for a side of a comparison.
+            literal with which a text begins that is put together when the program runs, `table` for a key with
+            a list of names that may get imported from it; `statement` for a docstring, `compared` for a side of a
+            comparison.
         holder: For a subscript, the dotted name before the bracket; for a value or a default, the name or the key
             that it is given to.
         end: Where its text ends; -1 if *start* is.
-        shared: Names of the module that hold it on its way to *callee*: other files may import them.
-        other_line: Of a `mixed` one, the first line where it may be used for something else.
+        reached: The calls that take the name of a module and that it reaches through names and expressions.
+        held: The names of the module that hold it on its way.
+        built: The texts that begin with it, as far as they are known.
+        other_line: Of one that reaches a call, the first line where it may be used for something else; else 0.
     """
 
     value: str
@@ -64,5 +97,21 @@ class StringUse(NamedTuple):
     place: str
     holder: str
     end: int = -1
-    shared: tuple[str, ...] = ()
+    reached: tuple[Reached, ...] = ()
+    held: tuple[Held, ...] = ()
+    built: tuple[str, ...] = ()
     other_line: int = 0
+
+    def at(self, call: Reached) -> StringUse:
+        """Return the use of the text that *call* gets."""
+        is_key = call.callee == "sys.modules"
+        return self._replace(
+            value=call.text,
+            callee="" if is_key else call.callee,
+            position=call.position,
+            place="subscript" if is_key else "argument",
+            holder=call.callee if is_key else "",
+            reached=(),
+            held=(),
+            built=(),
+        )

@@ -17,7 +17,9 @@ from capa_codemods.read.lazy_tables import IMPORTERS, lazy_keys, lazy_tables
 from capa_codemods.read.pieces import pieces_around
 from capa_codemods.read.string_uses import reaches, string_uses
 from capa_codemods.read.syntax import Places, is_newer, parse
+from capa_codemods.read.tests import is_test
 from capa_codemods.sdks.names import Names
+from capa_codemods.sdks.passed_on import may_be_followed, passes_on
 
 if TYPE_CHECKING:
     from capa_codemods.read.string_flow import Takes
@@ -27,12 +29,7 @@ _DOTTED = rb"[^\W\d]\w*(?:" + _GAP + rb"*\." + _GAP + rb"*[^\W\d]\w*)*"
 _FROM = re.compile(rb"(?:lazy" + _GAP + rb"+)?from" + _GAP + rb"+(" + _DOTTED + rb")")
 _NAME = re.compile(_DOTTED)
 _LITERAL = re.compile(rb"""[rRuU]?("{3}|'{3}|"|')""")
-
-# A call that patches or imports what a name holds.
-_PASSED_ON = re.compile(
-    rb"(?:patch|multiple|\.setattr|\.delattr|import_module|__import__|importorskip|find_spec|import_string|symbol_by_name)"
-    rb"\s*\(\s*(?:\w+\s*=\s*)?(?![rRuU]?[\"'])[^\W\d]"
-)
+_OPENED = re.compile(rb"""[rRuUfFtT]{0,2}(?:"{3}|'{3}|"|')""")
 
 _BLOCK = b"class _:\n"
 _WORTH_CUTTING = 0.9
@@ -70,7 +67,7 @@ class PythonFile(Document):
         whole. It is not proof that the rest of the file is Python.
         """
         quoted = names.sieve.quoted(data)
-        if _is_lazy(data) or (quoted and _PASSED_ON.search(data)):
+        if _is_lazy(data) or any(may_be_followed(data, start) for start in quoted):
             return None
         pieces = pieces_around(data, [*names.sieve.imported(data), *quoted])
         if pieces is None or sum(end - start for start, end in pieces) > len(data) * _WORTH_CUTTING:
@@ -138,14 +135,22 @@ class PythonFile(Document):
             (node, use._replace(place="table") if id(node) in keys else use)
             for node, use in string_uses(self.tree, lines, tables)
         ]
-        if takes is not None and _PASSED_ON.search(self.data):
+        if takes is not None and any(may_be_followed(self.data, start) for start in offsets):
             from capa_codemods.read.string_flow import uses_after_flow
 
             begins = frozenset(offsets)
-            at_offsets = [one for one in found if (self.text_of(one[0]) or (-1,))[0] in begins]
-            changed = {id(node): use for node, use in uses_after_flow(self.tree, at_offsets, takes)}
+            at_offsets = [one for one in found if self._beginning(one[0]) in begins]
+            only_held = not (passes_on(self.data) or is_test(self.path, self.data))
+            followed = uses_after_flow(self.tree, at_offsets, takes, only_held=only_held)
+            changed = {id(node): use for node, use in followed}
             found = [(node, changed.get(id(node), use)) for node, use in found]
         return tuple(self._string(node, use) for node, use in found)
+
+    def _beginning(self, node: ast.Constant) -> int:
+        """Return where the text of the string literal *node* begins, of an f-string too."""
+        start = self.places.offset(node.lineno, node.col_offset)
+        opened = _OPENED.match(self.data, start)
+        return opened.end() if opened else start
 
     def text_of(self, node: ast.Constant) -> tuple[int, int] | None:
         """Return where the text of the string literal *node* begins and ends, without its quotes.

@@ -88,6 +88,10 @@ class Scopes:
         """Return the places that read *name* as *scope* binds it."""
         return [read for read in self._reads[name] if self.binder(read, name) is scope]
 
+    def named(self, name: str) -> Sequence[ast.Name]:
+        """Return the places that read *name*, whichever scope binds it."""
+        return self._reads[name]
+
     def attributes(self, name: str) -> Sequence[ast.Attribute]:
         """Return the places that read an attribute *name* of whatever object."""
         return self._attributes[name]
@@ -97,6 +101,15 @@ class Scopes:
         bound = self._bound.get((id(scope), name), [])
         one = bound[0] if len(bound) == 1 else None
         return one if isinstance(one, (*_FUNCTIONS, ast.ClassDef)) else None
+
+    def value(self, read: ast.Name) -> ast.expr | None:
+        """Return the expression that is all that the name *read* is bound to; None if there may be another."""
+        scope = self.binder(read, read.id)
+        bound = self._bound.get((id(scope), read.id), [])
+        above = self.parent(bound[0]) if len(bound) == 1 and isinstance(bound[0], ast.Name) else None
+        if isinstance(above, ast.Assign) and any(one is bound[0] for one in above.targets):
+            return above.value
+        return above.value if isinstance(above, ast.AnnAssign) else None
 
     def _note(self, node: ast.AST) -> None:
         if isinstance(node, _FUNCTIONS):

@@ -14,6 +14,9 @@ LAZY_MODULES = "__lazy_modules__"
 _NOWHERE = StringUse("", -1, 0, "", 0, "value", "")
 _IMPORTED = _NOWHERE._replace(callee="import_module", place="argument")
 _PLACES: dict[type[ast.AST], str] = {ast.Expr: "statement", ast.Compare: "compared"}
+_MODULE_KEY = _NOWHERE._replace(place="subscript", holder="sys.modules")
+_OF_MODULES = (".sys.modules.get", ".sys.modules.pop", ".sys.modules.setdefault")
+_OF_TABLES = (".setitem", ".delitem", ".patch.dict")
 # Strings for type checkers: names that the module binds, which stay as they are.
 _TYPES = frozenset({"annotation", "returns"})
 
@@ -59,7 +62,7 @@ def dotted_name(node: ast.AST) -> str:
 
 def _parts(node: ast.AST, use: StringUse) -> Iterator[tuple[ast.AST, StringUse]]:
     """Do as `_uses` does, for a text that is put together too."""
-    head, rest = _built(node) if use.place == "argument" else (None, [])
+    head, rest = _built(node)
     if head is not None:
         yield head, use._replace(place="built")
         yield from ((one, _NOWHERE) for one in rest)
@@ -111,20 +114,30 @@ def _uses_in_call(node: ast.Call) -> Iterator[tuple[ast.AST, StringUse]]:
     use = _NOWHERE._replace(callee=callee, place="argument")
     yield node.func, _NOWHERE
     yield from ((keyword.value, use._replace(position=keyword.arg or "**")) for keyword in node.keywords)
-    patched = getattr(node.args[0], "value", None) if node.args and callee.endswith("patch.dict") else None
-    table = dotted_name(node.args[0]) if node.args and callee.endswith(("setitem", "delitem")) else ""
     for number, argument in enumerate(node.args):
         if number == 0 and callee.endswith("__import__") and _is_relative(node):
             continue
-        if isinstance(patched, str) and isinstance(argument, ast.Dict):
-            # `patch.dict("sys.modules", {"requests": …})` sets items of the object that its first argument names.
-            key_use = _NOWHERE._replace(place="subscript", holder=patched)
-            yield from ((key, key_use) for key in argument.keys if key)
-            yield from ((value, _NOWHERE) for value in argument.values)
-        elif number == 1 and table == "sys.modules":
-            yield argument, _NOWHERE._replace(place="subscript", holder=table)
-        else:
+        if not is_module_key(node, number):
             yield argument, use._replace(position=number)
+        elif isinstance(argument, ast.Dict):
+            yield from ((key, _MODULE_KEY) for key in argument.keys if key)
+            yield from ((value, _NOWHERE) for value in argument.values)
+        else:
+            yield argument, _MODULE_KEY
+
+
+def is_module_key(call: ast.Call, position: int | str) -> bool:
+    """Return whether the argument of *call* at *position* is a key of `sys.modules`, or a table with such keys.
+
+    `sys.modules.pop("requests")`, `monkeypatch.setitem(sys.modules, "requests", …)`, `patch.dict("sys.modules", {…})`
+    """
+    callee = f".{dotted_name(call.func)}"
+    if position == 0:
+        return callee.endswith(_OF_MODULES)
+    if position not in {1, "values"} or not call.args or not callee.endswith(_OF_TABLES):
+        return False
+    table = call.args[0]
+    return "sys.modules" in {getattr(table, "value", None), dotted_name(table)}
 
 
 def _is_relative(call: ast.Call) -> bool:

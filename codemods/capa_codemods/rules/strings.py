@@ -15,6 +15,12 @@ loop, an attribute of a class, the result of a function, an argument of a helper
     TARGET = "requests.get"                →  TARGET = "capa_requests.get"
     with patch(TARGET): ...                   with patch(TARGET): ...
 
+It may lead through expressions too, if all that is added to the string is written out in the file: a sum, an f-string,
+`%`, `format`, `join`.
+
+    MODULE = "requests"                    →  MODULE = "capa_requests"
+    with patch(f"{MODULE}.get"): ...          with patch(f"{MODULE}.get"): ...
+
 A patch must land where the code under test looks. After the rewrite that is the adapter's module, so the target
 moves, unless the import map says `patch = "original"` or the name is private to the original; see
 docs/explanation/patch-targets.md.
@@ -23,30 +29,33 @@ docs/explanation/patch-targets.md.
 by bindings in the file: `mocker.patch`, `with monkeypatch.context() as m`. On other objects they are left alone and
 reported, since `client.patch("requests.json")` is a request.
 
-In a test, any other string that names something of an SDK is warned of: it may be a target, and a patch of the original
-has no effect on code that has moved. `capa migrate check` exits with 1 until it is changed by hand, or its line has
-`# capa: ignore[strings]`.
+In a test, any other string that names something of an SDK, or begins a text that does, is warned of: it may be a
+target, and a patch of the original has no effect on code that has moved. So is a constant of the application that a
+test of another file patches or imports. `capa migrate check` exits with 1 until it is changed by hand, or its line
+has `# capa: ignore[strings]`.
 
 Left alone and reported: a name that holds such a string and that other code, or another file, uses too,
 `def f(target="requests.Session.send")`, whose call may patch it,
 `getLogger("requests")` (loggers keep their names), `d.get("celery")`,
-`sys.modules["requests"]`, `patch.dict("sys.modules", …)`, settings that name a dotted path, literals that are joined
-or escaped, names that are put together (`import_module("celery." + name)`, `import_module(".result", "celery")`), and
-lazy imports of other shapes. In doubt a string is left alone.
+`sys.modules["requests"]` and `sys.modules[MODULE]`, `patch.dict("sys.modules", …)`, settings that name a dotted path,
+literals that are joined or escaped, names with a part that is known only when the program runs
+(`import_module("celery." + name)`, `import_module(".result", "celery")`), and lazy imports of other shapes. In doubt a
+string is left alone. A word that reaches no such call, such as a key or the name of a distribution, is only a word.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from capa_codemods.errors import UnreadableError
 from capa_codemods.findings import Edit, Finding
 from capa_codemods.project import Project
 from capa_codemods.read.examples import code_of, examples_in
-from capa_codemods.read.facts import StringUse
+from capa_codemods.read.facts import Reached, StringUse
 from capa_codemods.read.patch_holders import Holders
 from capa_codemods.read.python_file import PythonFile
+from capa_codemods.read.tests import is_test
 from capa_codemods.rule import Rule
 from capa_codemods.rules.imports import Imports
 from capa_codemods.sdks.names import Names
@@ -59,13 +68,14 @@ from capa_codemods.strings.calls import (
     names_something,
     takes,
 )
+from capa_codemods.strings.elsewhere import user_of
 from capa_codemods.strings.notes import note_on
 from capa_codemods.strings.targets import (
     Aim,
     is_no_target,
-    is_test,
     may_be_default_target,
     may_be_target,
+    moved_beginning,
     reason_to_stay,
 )
 from capa_codemods.write.splice import splice
@@ -115,22 +125,71 @@ class Strings(Rule[PythonFile]):
         self, use: StringUse, file: PythonFile, project: Project, holders: Holders
     ) -> Iterator[Edit | Finding]:
         names = project.names
-        if use.place == "built":
-            yield from self._built(use, names, holders)
-        elif not _DOTTED.fullmatch(use.value):
-            return
-        elif use.place == "mixed":
-            yield self._by_hand(
-                use, names, f"it reaches `{use.callee}`, and other code in line {use.other_line}"
-            )
-        elif other := next(filter(None, (project.importer_of(file.path, name) for name in use.shared)), None):
-            yield self._by_hand(use, names, f"it reaches `{use.callee}`, and {other} may use it too")
-        elif not names_something(use) and may_be_target(use, names) and is_test(file.path, file.data):
+        if use.reached:
+            yield from self._reached(use, file, project, holders)
+        elif is_test(file.path, file.data) and self._may_get_patched(use, names):
             yield self._by_hand(use, names, "a test may patch it, and it is not certain where it is used")
+        elif other := user_of(use, file.path, project):
+            yield self._by_hand(use, names, f"{other.path} passes it to `{other.callee}` as `{other.name}`")
+        elif use.place == "built" or not _DOTTED.fullmatch(use.value):
+            return
         elif use.holder.endswith("sys.modules") and is_test(file.path, file.data):
             yield from map(_raised, self.use(use, names, holders))
         else:
             yield from self.use(use, names, holders)
+
+    def _may_get_patched(self, use: StringUse, names: Names) -> bool:
+        """Return whether *use*, in a test, or a text that begins with it may be the name of something to patch."""
+        if names_something(use):
+            return False
+        if any(text.endswith(".") and text[:-1] in names.modules for text in use.built):
+            return True
+        texts = (use._replace(value=text, place="value") for text in use.built)
+        written = [] if use.place == "built" else [use]
+        return any(_DOTTED.fullmatch(one.value) and may_be_target(one, names) for one in (*written, *texts))
+
+    def _reached(
+        self, use: StringUse, file: PythonFile, project: Project, holders: Holders
+    ) -> Iterator[Edit | Finding]:
+        """Yield the edit or the findings for a string that reaches calls through names and expressions."""
+        names = project.names
+        calls = [use.at(one) for one in use.reached if _may_name(one, names)]
+        if not calls:
+            return
+        if all(one.holder == "sys.modules" for one in calls):
+            found = [item for one in calls for item in self.use(one, names, holders)]
+            yield from map(_raised, found) if is_test(file.path, file.data) else found
+            return
+        callee = next(one.callee for one in calls if one.callee)
+        shared = (project.importer_of(file.path, one.name) for one in use.held)
+        if use.other_line:
+            yield self._by_hand(use, names, f"it reaches `{callee}`, and other code in line {use.other_line}")
+        elif other := next(filter(None, shared), None):
+            yield self._by_hand(use, names, f"it reaches `{callee}`, and {other} may use it too")
+        elif len(calls) < len(use.reached):
+            yield self._by_hand(use, names, f"it reaches `{callee}` in the name of something else too")
+        elif not all(one.is_whole for one in use.reached):
+            yield self._by_hand(use, names, "the name is put together when the program runs")
+        else:
+            found = [item for one in calls for item in self.use(one, names, holders)]
+            yield from self._together(use, calls, found, names)
+
+    def _together(
+        self, use: StringUse, calls: Sequence[StringUse], found: Sequence[Edit | Finding], names: Names
+    ) -> Iterator[Edit | Finding]:
+        """Yield the one edit of a string if it moves for all *calls*, with what was *found* for each."""
+        edits = [item for item in found if isinstance(item, Edit)]
+        new = moved_beginning(use.value, [one.value for one in calls], names)
+        if not edits:
+            yield from dict.fromkeys(found)
+        elif len(edits) < len(calls):
+            yield self._by_hand(
+                use, names, f"it reaches `{calls[0].callee}`, and a place where the name stays"
+            )
+        elif new is None:
+            yield self._by_hand(use, names, "the parts of the name move to different places")
+        else:
+            yield Edit(use.start, use.start + len(new.old.encode()), new.new.encode(), self.id)
 
     def _unused(self, use: StringUse, names: Names) -> Iterator[Finding]:
         """Yield the finding for a string that no known call takes."""
@@ -160,11 +219,6 @@ class Strings(Rule[PythonFile]):
             found += [item for item in Imports().check(examples.file, project) if isinstance(item, Edit)]
         yield from map(examples.placed, found)
 
-    def _built(self, use: StringUse, names: Names, holders: Holders) -> Iterator[Finding]:
-        argument = use._replace(place="argument")
-        if is_package(argument) or (names_something(argument) and not doubt(argument, holders)):
-            yield self._by_hand(use, names, "the name is put together when the program runs")
-
     def _by_hand(self, use: StringUse, names: Names, reason: str) -> Finding:
         root = use.value.partition(".")[0].partition(":")[0]
         return self._stays(use, reason, f"name {names.roots[root].package} by hand")
@@ -173,6 +227,12 @@ class Strings(Rule[PythonFile]):
         said = f"`{use.value}` stays on the original: {reason}"
         blocks = not step.startswith("nothing to do")
         return Finding(self.id, use.line, "warning", said, step, blocks)
+
+
+def _may_name(call: Reached, names: Names) -> bool:
+    """Return whether the text that *call* gets names something of an SDK, or begins with the name of one."""
+    is_name = not call.is_whole or _DOTTED.fullmatch(call.text) is not None
+    return is_name and re.split("[.:]", call.text, maxsplit=1)[0] in names.roots
 
 
 def _raised(item: Edit | Finding) -> Edit | Finding:

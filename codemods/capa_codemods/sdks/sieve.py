@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from capa_codemods.sdks.passed_on import begins_text, is_held, is_row, passes_on
 from capa_codemods.sdks.word_search import search_for
 
 _GAP = rb"(?:[ \t\f]|\\\r?\n?)"
@@ -19,7 +20,7 @@ _FROM = re.compile(_BEGIN + rb"from" + _GAP + rb"+(?:\w+" + _GAP + rb"+)?\Z")
 _IMPORT = re.compile(_BEGIN + rb"import" + _GAP + rb"+(?:[^;#\r]*[, \t\f\\\r\n])?\Z")
 # Calls and keys that make a bare name in quotes more than a word; see the rule for strings.
 _ASKED = re.compile(
-    rb"(?:getLogger|get_logger|get_task_logger|get|import_module|__import__|importorskip|find_spec|modules|multiple"
+    rb"(?:getLogger|get_logger|get_task_logger|get|modules\.(?:pop|setdefault)|import_module|__import__|importorskip|find_spec|modules|multiple"
     rb"|import_string|symbol_by_name)\s*[(\[](?:\s|#[^\n]*\n)*(?:\w+\s*=\s*)?[rRuU]?[\"']+\Z"
     rb"|(?:(?:set|del)item\s*\(\s*sys\.modules\s*,\s*|import_module\s*\([^()]*,\s*|\bpackage\s*=\s*|(?i:lazy[._]?(?:load|import|module))\w*\s*\([^\n]*)"
     rb"[rRuU]?[\"']+\Z"
@@ -66,6 +67,10 @@ class Sieve:
     def quoted(self, data: bytes) -> list[int]:
         """Return where *data* names a root in a string that matters, in order."""
         return list(self._uses(data)[1])
+
+    def holds(self, data: bytes) -> bool:
+        """Return whether a name of *data* may hold a string that names a root, so that other files may use it."""
+        return self.names(data) and any(is_held(data, one) or is_row(data, one) for one in self.quoted(data))
 
     def _uses(self, data: bytes) -> tuple[list[int], list[int]]:
         """Return where *data* may import a root, and where it names one in a string that matters."""
@@ -127,7 +132,9 @@ def _is_quoted(data: bytes, start: int, end: int) -> bool:
     # A literal joined from parts; a key of a dictionary that is put into `sys.modules`.
     if (beyond and beyond in b"'\"") or (beyond == b":" and b"patch.dict" in data):
         return True
-    return _is_asked(data[max(0, start - _WINDOW) : start]) or _imports_lazily(data)
+    if _is_asked(data[max(0, start - _WINDOW) : start]) or begins_text(data, start):
+        return True
+    return is_held(data, start) or _imports_lazily(data) or passes_on(data)
 
 
 def _is_asked(before: bytes) -> bool:

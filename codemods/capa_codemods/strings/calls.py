@@ -62,6 +62,8 @@ def certain_calls(holders: Holders) -> Takes:
 
     def kind_of(callee: str, position: int | str) -> str:
         use = StringUse("", 0, 0, callee, position, "argument", "")
+        if is_package(use):
+            return "package"
         kinds = zip(("patch", "import", "object"), KINDS, strict=True)
         return next((kind for kind, one in kinds if takes(one, use) and not doubt(use, holders)), "")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from capa_codemods.read.facts import StringUse
 from capa_codemods.read.patch_holders import Holders
 from capa_codemods.read.python_file import PythonFile
 from capa_codemods.sdks.names import Names
@@ -33,9 +34,18 @@ def patch_targets(
     *old_name* returns the old name for a new one, and any other name as it is.
     """
     holders = Holders(file.tree)
-    for use in file.strings(quoted, certain_calls(holders)):
-        if not takes(PATCHES, use) or doubt(use, holders):
-            continue
-        old = use._replace(value=old_name(use.value.replace(":", ".")))
-        if not is_no_target(old, Aim.of(old, names), names):
-            yield PatchTarget(use.line, old.value, use.value)
+    for string in file.strings(quoted, certain_calls(holders)):
+        for use in _certain_uses(string):
+            if not takes(PATCHES, use) or doubt(use, holders):
+                continue
+            old = use._replace(value=old_name(use.value.replace(":", ".")))
+            if not is_no_target(old, Aim.of(old, names), names):
+                yield PatchTarget(use.line, old.value, use.value)
+
+
+def _certain_uses(string: StringUse) -> Iterator[StringUse]:
+    """Yield the use of each call that *string* certainly reaches, itself if it is passed to one directly."""
+    if not string.reached:
+        yield string
+    elif not string.other_line:
+        yield from (string.at(one) for one in string.reached if one.is_whole)

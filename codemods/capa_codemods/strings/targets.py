@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -16,8 +17,6 @@ from capa_codemods.strings.notes import may_be_label
 _UNEDITABLE = ("the literal is joined from parts or escaped", "change it by hand")
 # Parameters that a helper of a test passes on to `patch`, or to a function that imports.
 _TARGETS = frozenset({"target", "path"})
-_TESTS = re.compile(rb"\b(?:unittest|mock|mocker|monkeypatch|pytest)\b")
-_TEST_PATH = re.compile(r"(?:^|/)(?:tests?/|conftest\.|test_|[^/]*_tests?\.|tests?\.)")
 # Calls whose strings are names of tasks or loggers, and keywords and keys of the same.
 _NAMING = re.compile(
     r"(?:\w*\.)*(?:get_?logger|get_task_logger|send_task|signature|subtask|s|si|at_level|set_level|cast|TypeVar|ForwardRef"
@@ -41,6 +40,31 @@ class Aim(NamedTuple):
         return cls(module, dotted[len(module) + 1 :] if module else dotted)
 
 
+class Beginning(NamedTuple):
+    """The *old* beginning of a literal, and the *new* one in its place."""
+
+    old: str
+    new: str
+
+
+def moved_beginning(literal: str, texts: Iterable[str], names: Names) -> Beginning | None:
+    """Return the new beginning of *literal* by which each of *texts*, which begin with it, gets its new name.
+
+    None if there is none: a part that is added may decide where the whole is.
+    """
+    old = names.module_of(literal)
+    if old is None:
+        return None
+    for text in texts:
+        module = names.module_of(text.replace(":", "."))
+        if (
+            module is None
+            or names.modules[module] + text[len(module) :] != names.modules[old] + text[len(old) :]
+        ):
+            return None
+    return Beginning(old, names.modules[old])
+
+
 def is_no_target(use: StringUse, aim: Aim, names: Names) -> bool:
     """Return whether a call that patches leaves *use* alone: it is no name of an attribute, or is to stay."""
     # `client.patch("requests")` is a request: a patch names an attribute of a module, `patch.multiple` a module.
@@ -48,11 +72,6 @@ def is_no_target(use: StringUse, aim: Aim, names: Names) -> bool:
         return True
     line = names.nearest_line(use.value.replace(":", "."))
     return line is not None and line.patch == "original"
-
-
-def is_test(path: str, data: bytes) -> bool:
-    """Return whether the file at *path*, which holds *data*, belongs to tests."""
-    return _TEST_PATH.search(path) is not None or _TESTS.search(data) is not None
 
 
 def may_be_target(use: StringUse, names: Names) -> bool:

@@ -112,9 +112,9 @@ def _outcomes(rewrite: Rewrite, sifted: Sifted, progress: Progress | None) -> li
 
 
 def _settle(settled: SettledFiles, sifted: Sifted, outcomes: Sequence[Outcome]) -> None:
-    """Add to the cache each file that stays as it is; one with a clue is looked at again when another has changed."""
+    """Add to the cache each file that stays as it is; some are looked at again when another has changed."""
     held = {one.path: one for one in outcomes}
-    held = {**{path: Outcome(path, "clean") for path in sifted.clued}, **held}
+    held = {**{path: Outcome(path, "clean") for path in (*sifted.clued, *sifted.holding)}, **held}
     for path, found in sifted.stamps.items():
         outcome = held.get(path)
         if outcome is None or (outcome.status != "changed" and not outcome.settings):

@@ -144,6 +144,10 @@ class SettledFiles:
         self._known.clear()
         self._outcomes.clear()
 
+    def forget_outcome(self, relative: str, found: str) -> None:
+        """Drop the outcome of the file with the stamp *found*: another file that it depends on may have changed."""
+        self._outcomes.pop(f"{found} {relative}", None)
+
     def add(self, relative: str, found: str, outcome: str = "") -> None:
         """Cache the *outcome*, `""` if clean, of a file with the stamp *found*, unless that is too fresh to trust."""
         if "\n" in relative or "\t" in relative or self._is_fresh(found):

@@ -25,20 +25,22 @@ class Sifted(NamedTuple):
         candidates: The files to examine.
         outcomes: The cached outcomes of others.
         clued: The files that may hold a call that no adapter serves.
+        holding: The files with a string that other files may patch or import.
     """
 
     stamps: dict[str, str]
     candidates: list[str]
     outcomes: list[Outcome]
     clued: list[str]
+    holding: list[str]
 
 
 def sift(
     rewrite: Rewrite, wanted: list[str], listing: str, settled: SettledFiles, clues: Clues | None
 ) -> Sifted:
     """Find the files that are to be examined, and those whose outcomes are cached."""
-    found = Sifted({}, [], [], [])
-    watch = _watch(clues, found.clued) if clues is not None else None
+    found = Sifted({}, [], [], [], [])
+    watch = _watch(found, rewrite.project, clues)
     if settled.suffixes:
         fresh = settled.not_clean(rewrite.project.root, wanted)
         known = _known(fresh, listing, settled, rewrite.project)
@@ -46,10 +48,16 @@ def sift(
             others = [path for path in wanted if not path.endswith(_PYTHON)]
             fresh |= settled.reopened(rewrite.project.root, others)
         found.stamps.update(fresh)
-        found.outcomes.extend(recalled(path, text) for path, text in known.items())
-        for path in known if watch is not None else ():
+        for path in known:
             rewrite.glance(path, watch)
         wanted = [path for path in fresh if path not in known]
+        if any(path.endswith(_PYTHON) for path in wanted):
+            # It may use, or no longer use, what they hold.
+            for path in found.holding:
+                settled.forget_outcome(path, fresh[path])
+                del known[path]
+            found.candidates.extend(found.holding)
+        found.outcomes.extend(recalled(path, text) for path, text in known.items())
     for path in wanted:
         status, may_concern = rewrite.glance(path, watch)
         if status is not None or may_concern:
@@ -59,12 +67,16 @@ def sift(
     return found
 
 
-def _watch(clues: Clues, clued: list[str]) -> Callable[[str, bytes], None]:
-    """Return a function that adds to *clued* the path of each Python file that holds a clue."""
+def _watch(found: Sifted, project: Project, clues: Clues | None) -> Callable[[str, bytes], None]:
+    """Return a function that adds the path of each Python file to the lists of *found* that its bytes put it on."""
 
     def watch(path: str, data: bytes) -> None:
-        if path.endswith(_CALLS) and clues.are_in(data):
-            clued.append(path)
+        if not path.endswith(_CALLS):
+            return
+        if clues is not None and clues.are_in(data):
+            found.clued.append(path)
+        if project.names.sieve.holds(data):
+            found.holding.append(path)
 
     return watch
 
