@@ -8,12 +8,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
 # One module for each server: a new file there is all that a new server needs.
+_CURRENT = "capa_core.runtime._current"
 SERVERS = sorted(path.stem for path in Path(__file__).with_name("servers").glob("[!_]*.py"))
 
 pytest_plugins = [
@@ -88,6 +90,17 @@ def _results_can_be_waited_for() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _default_runtime_of_its_own() -> Iterator[None]:
+    """Close the default runtime that a test has made: its folder is where that test ran, and not the next one."""
+    before = _default_runtime()
+    yield
+    made = _default_runtime()
+    if made is not None and made is not before:
+        sys.modules[_CURRENT]._current = before  # type: ignore[attr-defined]
+        made.close(drain_s=1)
+
+
+@pytest.fixture(autouse=True)
 def _nothing_embedded_in_the_tree() -> Iterator[None]:
     """Fail a test that lets the embedded default write into the repository instead of a folder of its own."""
     before = _embedded_files()
@@ -100,6 +113,10 @@ def _nothing_embedded_in_the_tree() -> Iterator[None]:
 
 
 def _embedded_files() -> set[str]:
-    """Return what is in Capa's own folders; a thread of an earlier test may open a component, and so make one, late."""
+    """Return what is in Capa's own folders."""
     found = (path for name in (".capa", ".capa-migrate") for path in (ROOT / name).rglob("*"))
-    return {str(path.relative_to(ROOT)) for path in found if path.name != ".gitignore"}
+    return {str(path.relative_to(ROOT)) for path in found}
+
+
+def _default_runtime() -> Any:
+    return getattr(sys.modules.get(_CURRENT), "_current", None)
