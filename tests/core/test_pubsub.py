@@ -217,6 +217,20 @@ def test_an_exit_in_a_handler_rejects_the_message(pubsub):
     assert [1, 2] == counts
 
 
+def test_the_delay_of_retries_does_not_double_beyond_that_of_the_component():
+    counts = []
+    with PubSub(MemoryPubSub(MemoryPubSubSettings(max_delay_s=1))) as pubsub:
+
+        def handler(message):
+            counts.append(message.delivery_count)
+            raise ValueError
+
+        with pubsub.subscribe("t", handler, retry_delay=0.6):
+            pubsub.publish("t", 1)
+
+            assert eventually(lambda: [1, 2, 3] == counts[:3], 10)
+
+
 def test_messages_released_behind_a_long_handler_are_not_taken_again_before_it_ends(pubsub):
     free, handled = threading.Event(), []
 

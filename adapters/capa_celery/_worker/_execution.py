@@ -50,7 +50,7 @@ logger = named_logger("celery.capa.worker")
 
 LEAVING = (SystemExit, KeyboardInterrupt)
 LONGEST_WAIT_S = 86_400.0
-"""A task that comes earlier than that before its ETA is rejected once a day: engines limit delays."""
+"""A task that comes earlier than that before its ETA is rejected once a day, or as often as the engine needs."""
 EARLY_S = 0.5
 """A task that comes this much before its ETA is run: clocks differ by that much anyway."""
 

@@ -93,7 +93,8 @@ class Jobs:
             if dead:
                 intake.dead_letter(messages)
             elif again:
-                intake.nack(messages, delay_s)
+                # A task that comes before its ETA is rejected again: it may come as early as the engine needs.
+                intake.nack(messages, min(delay_s, intake.longest_delay_s))
             else:
                 intake.ack(messages)
         self._on_settled(0)

@@ -1,12 +1,21 @@
-"""Limits of names, leases, priorities and batches."""
+"""Limits of names, leases, delays, priorities and batches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from capa_core.blocks.pubsub._message import Message
-from capa_core.blocks.pubsub.driver import LONGEST_LEASE_S, LONGEST_NAME
-from capa_core.call.checks import LARGEST_COUNT, Duration, check_count, check_printable, seconds
+from capa_core.blocks.pubsub.driver import LONGEST_LEASE_S, LONGEST_NAME, PubSubLimits
+from capa_core.call.checks import (
+    LARGEST_COUNT,
+    LONGEST_SPAN_S,
+    Duration,
+    check_count,
+    check_printable,
+    seconds,
+)
+from capa_core.call.limits import refuse
 from capa_core.errors import InvalidArgumentError
 
 SHORTEST_LEASE_S = 1.0
@@ -55,3 +64,28 @@ def check_lease(lease: Duration, most: float = LONGEST_LEASE_S) -> float:
         InvalidArgumentError: It is outside.
     """
     return seconds("lease", lease, least=SHORTEST_LEASE_S, most=most)
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """The delays that the component *name* accepts: of messages that are published, and of those that are rejected."""
+
+    name: str
+    limits: PubSubLimits
+
+    @property
+    def longest_s(self) -> float:
+        """The longest delay."""
+        longest = self.limits.max_delay_s
+        return LONGEST_SPAN_S if longest is None else longest
+
+    def seconds(self, subject: str, delay: Duration, *, thing: str = "") -> float:
+        """Return the argument *subject* in seconds; *thing* names it in the refusal of one that is too long.
+
+        Raises:
+            InvalidArgumentError: It is no time, or longer than the component's `max_delay_s`.
+        """
+        delay_s = seconds(subject, delay)
+        if delay_s > self.longest_s:
+            refuse(f"pubsub {self.name!r}", thing or subject, delay_s, self.limits, "max_delay_s")
+        return delay_s

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from capa_core.abilities import How
 from capa_core.blocks.pubsub import _cloudevents
-from capa_core.blocks.pubsub._checks import check_priority
+from capa_core.blocks.pubsub._checks import Delays, check_priority
 from capa_core.blocks.pubsub._message import Draft
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature
 from capa_core.call import telemetry
@@ -29,13 +29,13 @@ def new_id() -> str:
 class Composer:
     """Makes the messages of one component."""
 
-    def __init__(self, driver: PubSubDriver[Any], name: str) -> None:
+    def __init__(self, driver: PubSubDriver[Any], name: str, delays: Delays) -> None:
         self._driver = driver
+        self._delays = delays
         self._name = name
         self._source = f"/{name}"
         self._limits = driver.limits
         self._max_bytes = bound(self._limits.max_message_bytes)
-        self._max_delay_s = bound(self._limits.max_delay_s)
 
     def compose(
         self,
@@ -88,9 +88,7 @@ class Composer:
             UnsupportedError: The component cannot order by key, or has no priorities.
         """
         check_priority(priority)
-        delay_s = seconds("delay", delay)
-        if delay_s > self._max_delay_s:
-            self._refuse(f"the delay of message {message.id}", delay_s, "max_delay_s")
+        delay_s = self._delays.seconds("delay", delay, thing=f"the delay of message {message.id}")
         ttl_s = None if ttl is None else seconds("ttl", ttl, least=0.001)
         if key:
             check_unicode("the key of a message", key)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Self
 
 from capa_core.blocks.pubsub import _cloudevents
+from capa_core.blocks.pubsub._checks import Delays
 from capa_core.blocks.pubsub._compensation import DeadLetterTopic
 from capa_core.blocks.pubsub._message import Message
 from capa_core.blocks.pubsub.driver import ConsumerDriver, Delivery
@@ -31,6 +32,7 @@ class Consumer:
         guard: Guard,
         driver: ConsumerDriver,
         dead_letters: DeadLetterTopic,
+        delays: Delays,
         *,
         topic: str,
         group: str,
@@ -38,6 +40,7 @@ class Consumer:
     ) -> None:
         self.topic = topic
         self.group = group
+        self._delays = delays
         self._guard = guard
         self._driver = driver
         self._dead_letters = dead_letters
@@ -89,11 +92,12 @@ class Consumer:
         Those that were delivered `max_deliveries` times move to the dead letter topic instead.
 
         Raises:
+            InvalidArgumentError: *delay* is not a time, or over the component's `max_delay_s`. None was rejected.
             UnavailableError: The engine did not answer. Call again, or the messages are redelivered after the lease.
 
         Retries: safe.
         """
-        delay_s = seconds("delay", delay)
+        delay_s = self._delays.seconds("delay", delay)
         if messages:
             receipts = [message.delivery.receipt for message in messages]
             self._guard.safe("nack", self._driver.nack, receipts, delay_s)

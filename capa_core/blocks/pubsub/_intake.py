@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Self
 
-from capa_core.blocks.pubsub._checks import MOST_MESSAGES, check_messages
+from capa_core.blocks.pubsub._checks import MOST_MESSAGES, Delays, check_messages
 from capa_core.blocks.pubsub._consumer import Consumer
 from capa_core.blocks.pubsub._leases import ACK, DEAD_LETTER, RELEASE, Leases, OnLost, Outcome, WorkedOn
 from capa_core.blocks.pubsub._message import Message
@@ -59,12 +59,14 @@ class Intake:
         self,
         consumer: Consumer,
         *,
+        delays: Delays,
         lease_s: float,
         log: Any,
         worked_on: WorkedOn | None = None,
         on_lost: OnLost | None = None,
     ) -> None:
         self._consumer = consumer
+        self._delays = delays
         self._log = log.bind(topic=consumer.topic, group=consumer.group)
         self._woken = threading.Event()
         self._stopped = threading.Event()
@@ -89,6 +91,11 @@ class Intake:
     def renewal_s(self) -> float:
         """How often leases are renewed: three times within the lease, and every 10 s at least."""
         return self._leases.renewal_s
+
+    @property
+    def longest_delay_s(self) -> float:
+        """The longest delay that `nack` accepts."""
+        return self._delays.longest_s
 
     @property
     def thread(self) -> threading.Thread | None:
@@ -178,12 +185,11 @@ class Intake:
         Those that were delivered `max_deliveries` times move to the dead letter topic instead.
 
         Raises:
-            InvalidArgumentError: *messages* holds something else than messages, or *delay* is not a time.
-                None was settled.
+            InvalidArgumentError: *messages* holds something else than messages, or *delay* is not a time, or over the
+                component's `max_delay_s`. None was settled.
         """
-        return self._leases.settle(
-            check_messages("messages", messages), Outcome("nack", seconds("delay", delay))
-        )
+        delay_s = self._delays.seconds("delay", delay)
+        return self._leases.settle(check_messages("messages", messages), Outcome("nack", delay_s))
 
     def dead_letter(self, messages: Iterable[Message]) -> int:
         """Move *messages* to the dead letter topic now, and return how many of them were held.

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from weakref import WeakSet
 
-from capa_core.blocks.pubsub._checks import check_lease, check_name
+from capa_core.blocks.pubsub._checks import Delays, check_lease, check_name
 from capa_core.blocks.pubsub._compensation import DeadLetters, DeadLetterTopic, compensated, in_batches
 from capa_core.blocks.pubsub._compose import Composer, new_id
 from capa_core.blocks.pubsub._consumer import Consumer
@@ -20,7 +20,7 @@ from capa_core.blocks.pubsub._message import Draft, PublishResult
 from capa_core.blocks.pubsub._subscription import Handler, Subscription
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature, PubSubLimits
 from capa_core.call import DEFAULT_POLICY, Policy, telemetry
-from capa_core.call.checks import check_count, seconds
+from capa_core.call.checks import check_count
 from capa_core.call.handlers import check_plain
 from capa_core.call.traits import call_traits
 from capa_core.engine import system_of
@@ -45,8 +45,9 @@ class PubSub(Inspected):
         super().__init__("pubsub", driver, name, policy)
         self._driver = compensated(driver)
         self._features = self._driver.features
-        self._composer = Composer(driver, name)
         self._limits = driver.limits
+        self._delays = Delays(name, self._limits)
+        self._composer = Composer(driver, name, self._delays)
         self._driver_type = type(driver)
         self._topics: set[str] = set()
         # Weak: a consumer without references is not a leak; a subscription is kept alive by its threads.
@@ -156,7 +157,8 @@ class PubSub(Inspected):
             concurrency: How many handlers run at once.
             lease: Time after which the messages of a killed process are redelivered: 1 s to 12 h.
             max_deliveries: After so many, a message moves to the topic `<topic>.dead`; `None` for never.
-            retry_delay: Time until a message is redelivered after its first failure; doubles each time, up to a minute.
+            retry_delay: Time until a message is redelivered after its first failure; doubles each time, up to a minute
+                and to the component's `max_delay_s`.
             raw: Pass bodies as they were stored, rather than out of their CloudEvent.
             broadcast: Join a group of its own, which ends with the subscription; not together with *group*.
 
@@ -170,7 +172,7 @@ class PubSub(Inspected):
             )
         check_count("concurrency", concurrency)
         check_count("max_messages", max_messages)
-        retry_delay_s = seconds("retry_delay", retry_delay)
+        retry_delay_s = self._delays.seconds("retry_delay", retry_delay)
         lease_s = check_lease(lease, self._limits.max_lease_s)
         consumer = self._join(topic, group, lease_s, max_deliveries, raw=raw, broadcast=broadcast)
         subscription = Subscription(
@@ -178,6 +180,7 @@ class PubSub(Inspected):
             handler,
             max_messages=max(max_messages, concurrency),
             concurrency=concurrency,
+            delays=self._delays,
             lease_s=lease_s,
             retry_delay_s=retry_delay_s,
             span=self._span_of(topic) | {"messaging.consumer.group.name": consumer.group},
@@ -246,7 +249,9 @@ class PubSub(Inspected):
         lease_s = check_lease(lease, self._limits.max_lease_s)
         consumer = self._join(topic, group, lease_s, max_deliveries, raw=raw, broadcast=broadcast)
         log = telemetry.logger("pubsub", self.name)
-        intake = Intake(consumer, lease_s=lease_s, log=log, worked_on=worked_on, on_lost=on_lost)
+        intake = Intake(
+            consumer, delays=self._delays, lease_s=lease_s, log=log, worked_on=worked_on, on_lost=on_lost
+        )
         self._open.add(intake)
         return intake
 
@@ -333,7 +338,7 @@ class PubSub(Inspected):
         dead_letters = DeadLetterTopic(self._driver, topic, group)
         if max_deliveries is not None:
             driver = DeadLetters(driver, dead_letters, max_deliveries)
-        return Consumer(self._guard, driver, dead_letters, topic=topic, group=group, raw=raw)
+        return Consumer(self._guard, driver, dead_letters, self._delays, topic=topic, group=group, raw=raw)
 
     def _learn(self, topic: str) -> None:
         check_name("topic", topic)

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from capa_core.blocks.pubsub._checks import Delays
 from capa_core.blocks.pubsub._consumer import Consumer
 from capa_core.blocks.pubsub._intake import Intake
 from capa_core.blocks.pubsub._message import Message
@@ -43,6 +44,7 @@ class Subscription:
         *,
         max_messages: int,
         concurrency: int,
+        delays: Delays,
         lease_s: float,
         retry_delay_s: float,
         span: Mapping[str, Any],
@@ -59,7 +61,7 @@ class Subscription:
         self._running: list[Message | None] = [None] * concurrency
         self._acked: list[Message] = []
         self._failed: list[Message] = []
-        self._intake = Intake(consumer, lease_s=lease_s, log=log, worked_on=self._worked_on)
+        self._intake = Intake(consumer, delays=delays, lease_s=lease_s, log=log, worked_on=self._worked_on)
         self._loop = _loop_for(handler, f"capa-pubsub-loop-{consumer.topic}", lambda: self._log)
         self._handler = partial(self._loop.run, handler) if self._loop else handler
         self._workers = [self._thread("handler", partial(self._work, slot)) for slot in range(concurrency)]
@@ -219,7 +221,8 @@ class Subscription:
         return self._stopping and not any(self._running)
 
     def _rest_s(self, message: Message) -> float:
-        return min(_LONGEST_RETRY_S, self._retry_delay_s * 2.0 ** min(message.delivery_count - 1, 16))
+        longest_s = min(_LONGEST_RETRY_S, self._intake.longest_delay_s)
+        return min(longest_s, self._retry_delay_s * 2.0 ** min(message.delivery_count - 1, 16))
 
 
 def _loop_for(handler: Handler, name: str, log: Callable[[], Any]) -> HandlerLoop | None:

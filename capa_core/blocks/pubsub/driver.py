@@ -60,7 +60,7 @@ class PubSubLimits:
     Attributes:
         max_name_length: In characters, of topics and groups; the same on every component.
         max_message_bytes: Of one body, its envelope included.
-        max_delay_s: The longest delay.
+        max_delay_s: The longest delay, of a message that is published and of one that is rejected.
         max_batch: Messages in one request to the engine; the core sends several requests for more.
         max_lease_s: The longest lease.
     """

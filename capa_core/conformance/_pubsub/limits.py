@@ -8,6 +8,7 @@ import pytest
 
 from capa_core.blocks.pubsub import PubSub
 from capa_core.blocks.pubsub.driver import PubSubDriver
+from capa_core.call.checks import LONGEST_SPAN_S
 from capa_core.conformance._limits import affordable, over, unreachable
 from capa_core.conformance._pubsub.suite import Suite, receive
 from capa_core.errors import InvalidArgumentError
@@ -56,6 +57,31 @@ class LimitPromises(Suite):
 
         with pytest.raises(InvalidArgumentError, match="max_delay_s"):
             pubsub.publish(topic, b"x", raw=True, delay=longest + 1)
+
+    def test_a_message_is_rejected_with_the_longest_declared_delay_and_no_longer_one(
+        self, pubsub: PubSub, topic: str
+    ) -> None:
+        """A refused rejection leaves the message with its consumer."""
+        longest = pubsub.limits.max_delay_s
+        pubsub.publish(topic, b"x", raw=True)
+        with pubsub.intake(topic, raw=True) as intake, pubsub.consumer(topic, raw=True) as consumer:
+            messages = intake.receive(1, 5.0)
+            for reject in (intake.nack, consumer.nack):
+                with pytest.raises(InvalidArgumentError, match="delay"):
+                    reject(messages, LONGEST_SPAN_S * 2 if longest is None else longest + 1)
+
+            assert messages == intake.held()
+            intake.nack(messages, longest or 10**9)
+
+            assert ([], []) == (intake.held(), consumer.receive(1, 0.2))
+            assert 1 == pubsub.depth(topic)
+
+    def test_a_longer_delay_of_retries_is_refused(self, pubsub: PubSub, topic: str) -> None:
+        """Nothing is subscribed to."""
+        longest = pubsub.limits.max_delay_s
+
+        with pytest.raises(InvalidArgumentError, match="retry_delay"):
+            pubsub.subscribe(topic, print, retry_delay=LONGEST_SPAN_S * 2 if longest is None else longest + 1)
 
     def test_a_batch_may_be_larger_than_one_request(self, pubsub: PubSub, topic: str) -> None:
         """The core then sends several requests."""

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from capa_celery._worker._execution import AGAIN, DONE
 from capa_celery._worker._jobs import Job, Jobs
+from capa_celery._worker._outcomes import AGAIN, DONE, Outcome
 from capa_core import PubSub
 from capa_core.blocks.pubsub import Intake
 from capa_core.components.memory.pubsub import MemoryPubSub, MemoryPubSubSettings
@@ -45,6 +45,19 @@ def test_a_job_is_settled_once(pubsub: PubSub, intake: Intake) -> None:
     jobs.release([first, second])
 
     assert (0, 1) == (len(jobs), pubsub.depth("q"))
+
+
+def test_a_job_waits_no_longer_than_the_engine_can_delay_it() -> None:
+    with PubSub(MemoryPubSub(MemoryPubSubSettings(max_delay_s=1))) as pubsub:
+        pubsub.publish("q", b"1", raw=True)
+        with pubsub.intake("q", raw=True) as intake:
+            jobs = Jobs(lambda _count: None)
+            (message,) = intake.receive(1)
+            job = Job(message, intake, "q")
+            jobs.add([job])
+            jobs.settle([(job, Outcome(again=True, delay_s=86_400))])
+
+            assert [message.id] == [again.id for again in intake.receive(1, 10)]
 
 
 def test_a_job_that_was_forgotten_stays_leased(pubsub: PubSub, intake: Intake) -> None:
