@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTimeError
+from contextlib import suppress
 from typing import Any, cast
 
 import pika
@@ -251,6 +252,15 @@ class Channel:
                 self.impl.close()
 
         self.connection.tell(close)
+
+    def end_now(self) -> None:
+        """Close it as `close` does, and return when the broker has taken note.
+
+        Raises:
+            DeadlineError: There was no answer in time.
+        """
+        with suppress(exceptions.AMQPError):  # the end itself, or an earlier one
+            self.ask(lambda _: self.impl.close())
 
     def end(self, reason: Exception) -> None:
         """Note that it is closed; the first reason stays. For the connection's thread alone."""

@@ -144,10 +144,10 @@ class Member(ConsumerDriver):
     def _join(self) -> str:
         """Have the queue for a new channel; it is gone if an operator deleted it, or the broker lost it."""
         if self.ready() is None:
+            self._puller.renew()  # before the queue is made again: see there
             self._driver.topology.forget()
             self.rejoins += 1
             self._make()
-            self._puller.renew()
         return self.queue
 
     def _leave(self) -> None:

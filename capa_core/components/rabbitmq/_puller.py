@@ -142,13 +142,17 @@ class Puller:
             self._detach(channel)
 
     def renew(self) -> None:
-        """Use another channel, after the queue was made again; `take` still returns what is held."""
+        """Use another channel, before a queue that is gone is made again; `take` still returns what is held.
+
+        The broker keeps consumers by channel and queue name: one of the old queue would be sent a message of the new,
+        and return it with one more delivery counted.
+        """
         channel, self._channel = self._channel, None
         with self._changed:
             self._windows.leave()
             self._arrived.clear()
         if channel is not None:
-            channel.close()
+            channel.end_now()
 
     def stop(self) -> None:
         """End a waiting `receive`, which returns none."""
@@ -175,7 +179,9 @@ class Puller:
         self._is_gone = False
         self._windows = Windows()
         self._channel = channel = self._connect().channel()
-        channel.impl.add_on_cancel_callback(lambda _: self._on_queue_gone(channel))
+        channel.impl.add_on_cancel_callback(
+            lambda frame: self._on_queue_gone(channel, frame.method.consumer_tag)
+        )
         channel.connection.tell(lambda: self._look_at_leases(channel))
         return channel
 
@@ -288,13 +294,13 @@ class Puller:
             self._arrived.append(Pulled(channel, method.delivery_tag, properties, body))
             self._changed.notify_all()
 
-    def _on_queue_gone(self, channel: Channel) -> None:
+    def _on_queue_gone(self, channel: Channel, name: str) -> None:
+        """Take note that the queue was deleted on which the consumer *name* was; later ones may be on the next one."""
         with self._changed:
-            if self._channel is not channel:  # it was found out before, and the queue made again
-                return
-            self._is_gone = True
-            self._windows.leave()
-            self._changed.notify_all()
+            # On another channel, it was found out before, and the queue made again.
+            if self._channel is channel and self._windows.remove(name):
+                self._is_gone = True
+                self._changed.notify_all()
 
     def _get_one(self, channel: Channel, answer: Future[Any]) -> None:
         """Answer with one message that is ready, or with `None`."""

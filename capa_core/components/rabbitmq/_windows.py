@@ -34,6 +34,15 @@ class Windows:
             self._sizes[name] = size
         return name
 
+    def remove(self, name: str) -> bool:
+        """Remove the consumer *name*, and return whether there was one."""
+        with self._lock:
+            if name not in self._sizes:
+                return False
+            del self._sizes[name]
+            self._used = sum(each in self._sizes for each in self._unsettled.values())
+            return True
+
     def leave(self) -> list[str]:
         """Return the names of all consumers; there are none from now on."""
         with self._lock:
