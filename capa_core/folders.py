@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from errno import EACCES, ENOTDIR
 from pathlib import Path
 
 
@@ -25,6 +26,20 @@ def own(folder: Path, *inner: str) -> Path:
                 mode=0o700, exist_ok=True
             )  # of each folder that `parents` makes, the mode is the user's
     return place
+
+
+def check_makeable(path: Path) -> None:
+    """Check that the file *path*, which is not there, and the folders that it lacks could be made.
+
+    Raises:
+        NotADirectoryError: Something else is in the place of a folder.
+        PermissionError: This user may not make anything there.
+    """
+    folder = next(place for place in path.absolute().parents if os.path.lexists(place))
+    if not folder.is_dir():
+        raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(EACCES, os.strerror(EACCES), str(folder))
 
 
 def open_private(path: str | Path, flags: int) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from capa_celery._errors import clean_exit_of_commands, command_context, unsupported
+from capa_celery._errors import clean_exit_of_commands, click_context, command_context, unsupported
 
 if TYPE_CHECKING:
     from capa_celery._app import Celery
@@ -26,16 +26,40 @@ REFUSED = {
 
 
 def refuse_unserved(app: Celery) -> None:
-    """Refuse the command of `celery` that runs for *app*, if it is not served.
+    """Refuse the command of `celery` that runs for *app*, if it is not served. Its help and its options are shown.
 
     Raises:
         CeleryCommandException: The reason, which the command prints; it exits with 69.
     """
-    context = command_context()
-    if context is None or getattr(context.obj, "app", None) is not app or app.capa.is_legacy:
+    root = command_context()
+    if root is None or getattr(root.obj, "app", None) is not app or app.capa.is_legacy:
         return
-    refused = REFUSED.get(context.invoked_subcommand or "")
-    if refused is not None:
-        part, instead, section = refused
-        with clean_exit_of_commands():
-            raise unsupported(part, instead=instead, section=section)
+    refused = REFUSED.get(root.invoked_subcommand or "")
+    context = click_context()
+    if (
+        refused is None or context is root
+    ):  # the words behind the command are not parsed yet: they may ask for help
+        return
+    if context.invoked_subcommand is None:
+        _refuse(*refused)
+    context.obj = _WithoutApp(context.obj, refused)
+
+
+def _refuse(part: str, instead: str, section: str) -> NoReturn:
+    with clean_exit_of_commands():
+        raise unsupported(part, instead=instead, section=section)
+
+
+class _WithoutApp:
+    """The object of a group of commands, for the one of them that runs next: it is refused when it asks for the app."""
+
+    def __init__(self, given: Any, refused: tuple[str, str, str]) -> None:
+        self._given = given
+        self._refused = refused
+
+    @property
+    def app(self) -> NoReturn:
+        _refuse(*self._refused)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._given, name)

@@ -36,11 +36,16 @@ def command_context() -> Any:
     program = sys.modules.get("celery.bin.celery")
     if program is None:
         return None
-    import click
-
-    context = click.get_current_context(silent=True)
+    context = click_context()
     root = context and context.find_root()
     return root if root is not None and root.command is program.celery else None
+
+
+def click_context() -> Any:
+    """Return click's context of the command, or of the part of it, that runs; `None` in none."""
+    import click
+
+    return click.get_current_context(silent=True)
 
 
 class Outage(BaseException):

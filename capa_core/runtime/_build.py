@@ -51,8 +51,8 @@ def _driver(
     settings = validated(
         runtime, kind.settings_type, given, path, {k: v for k, v in filled.items() if k in known}
     )
-    if "folder" in known and "folder" not in given:
-        runtime.own_folder()
+    if "folder" in known and "folder" not in given and runtime.folder.is_dir():
+        runtime.own_folder()  # else its first file makes it: to look at a component must leave no trace
     try:
         return kind(settings)
     except SettingsError as error:

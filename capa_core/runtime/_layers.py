@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from capa_core.block import block_names
-from capa_core.errors import CapaError, SettingsError, UnknownNameError, nearest
+from capa_core.errors import SettingsError, UnknownNameError, nearest
 
 FILE_NAME = "capa.toml"
 PREFIX = "CAPA_"
@@ -119,17 +119,13 @@ def file_layers(path: Path, profile: str | None) -> tuple[list[Layer], str | Non
     return layers, chosen
 
 
-def profile_errors(path: Path) -> Iterator[CapaError]:
-    """Yield the error about the names of sections and options for each profile of a capa.toml that has one.
+def profile_names(path: Path) -> list[str]:
+    """Return the names of the profiles of a capa.toml.
 
     Raises:
         SettingsError: The file cannot be read.
     """
-    for name, tree in _profiles(read_file(path).get("profiles", {}), path).items():
-        try:
-            _check_profile(tree, f"{path}: profiles.{name}")
-        except CapaError as error:
-            yield error
+    return list(_profiles(read_file(path).get("profiles", {}), path))
 
 
 def _profiles(found: Any, path: Path) -> dict[str, dict[str, Any]]:

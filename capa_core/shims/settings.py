@@ -59,4 +59,15 @@ def check_adapter(runtime: Runtime, package: str) -> None:
         UnsupportedError: As for `adapter_settings`.
     """
     sdk: Sdk = import_module(f"{package}._sdk").SDK
-    adapter_settings(runtime, sdk, resolve_name(sdk.settings))
+    adapter_settings(runtime, sdk, settings_type(package))
+
+
+def settings_type(package: str) -> type[AdapterSettings]:
+    """Return the model of the table of the adapter *package*; imports the adapter.
+
+    Raises:
+        MissingExtraError: The original is not installed, or in a version that is not supported.
+    """
+    sdk: Sdk = import_module(f"{package}._sdk").SDK
+    found: type[AdapterSettings] = resolve_name(sdk.settings)
+    return found

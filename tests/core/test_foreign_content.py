@@ -139,6 +139,30 @@ def test_a_file_of_another_program_is_named_and_left_as_it_is(runtime, tmp_path,
     assert before == path.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("file", "statements", "missing", "call"),
+    [
+        ("state.db", "ALTER TABLE state RENAME TO gone", "no column state.", lambda r: r.state().get("k")),
+        ("state.db", "DROP TABLE state", "no column state.", lambda r: r.state().put("k", b"v")),
+        ("pubsub.db", "DROP TABLE message", "no column message.", lambda r: r.pubsub().publish("t", b"x")),
+        ("pubsub.db", "DROP TABLE queue", "no column queue.", lambda r: r.pubsub().ping()),
+        ("log.db", "DROP TABLE record", "no column record.", lambda r: r.log().append("t", b"x")),
+        ("lock.db", "DROP TABLE lock", "no column lock.", lambda r: r.lock().try_lock("l", "me")),
+    ],
+)
+def test_a_file_that_is_altered_while_it_is_open_is_named(runtime, tmp_path, file, statements, missing, call):
+    runtime.state().put("k", b"v")
+    runtime.pubsub().consumer("t", raw=True)
+    runtime.pubsub().publish("t", b"x", raw=True)
+    runtime.log().append("t", b"x")
+    runtime.lock().try_lock("other", "me")
+    with closing(sqlite3.connect(tmp_path / ".capa" / file)) as connection:
+        connection.executescript(statements)
+
+    with pytest.raises(DataLossError, match=f"{file} was altered by another program .*{missing}"):
+        call(runtime)
+
+
 # Files
 
 

@@ -316,6 +316,61 @@ def test_the_lines_name_the_table_to_change_without_the_password(doctor, own, ve
     assert "pw" not in out
 
 
+@pytest.mark.parametrize(
+    ("lines", "place", "nearest"),
+    [
+        ('pubsub.default]\ndriver = "redis"\nurll = "redis://h/0"', "pubsub.default.urll", "'url'"),
+        ('state.cache]\ndriver = "sqlite"\nretrys = 2', "state.cache.retrys", "'retries'"),
+        ('state.cache]\ndriver = "sqlit"', "state.cache.driver", "'sqlite'"),
+        (
+            'state.cache]\ndriver = "sqlite"\nretries = -1',
+            "state.cache.retries",
+            "greater than or equal to 0",
+        ),
+        ("adapters.celery]\nlease = 3", "adapters.celery.lease", "'lease_s'"),
+    ],
+)
+def test_wrong_keys_of_tables_in_profiles_that_are_not_chosen_are_found(doctor, lines, place, nearest):
+    settings = f'[pubsub.default]\ndriver = "memory"\n[profiles.prod.{lines}\n'
+
+    code, out, _ = doctor("--json", settings=settings)
+    (problem,) = json.loads(out)["problems"]
+
+    assert 2 == code
+    assert f"/capa.toml: profiles.prod.{place}: " in problem
+    assert nearest in problem
+
+
+def test_a_profile_that_is_not_chosen_may_name_what_only_its_machines_have(doctor):
+    settings = (
+        '[profiles.prod.pubsub.default]\ndriver = "redis"\nurl = "${env:ONLY_THERE}"\n'
+        '[profiles.prod.secrets.default]\ndriver = "file"\nroot = "/only/there"\n'
+        '[profiles.prod.state.default]\ndriver = "redis"\nurl = "${secret:redis/url}"\n'
+    )
+
+    code, out, _ = doctor("--json", settings=settings)
+
+    assert (0, []) == (code, json.loads(out)["problems"])
+
+
+def test_a_look_leaves_no_trace(doctor, tmp_path):
+    code, out, _ = doctor("--queues", "--json")
+    again, _, _ = doctor("--queues")
+
+    assert (0, 0) == (code, again)
+    assert {"0 keys", "0 held"} <= {row.get("holds") for row in json.loads(out)["components"]}
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_found(doctor, tmp_path):
+    (tmp_path / ".capa").write_text("not a folder")
+
+    code, out, _ = doctor("--json")
+    silent = {row["block"] for row in json.loads(out)["components"] if not row["answers"]}
+
+    assert (2, True) == (code, {"state", "pubsub", "lock", "log"} <= silent)
+
+
 def test_wrong_names_in_profiles_that_are_not_chosen_are_found(doctor):
     settings = '[profiles.prod.pubsup.default]\ndriver = "redis"\n[profiles.dev]\nprofile = "prod"\n'
 

@@ -35,12 +35,12 @@ from typing import TypeVar
 from capa_core.components.sqlite import _uptime
 from capa_core.components.sqlite._batch import Job, commit_together
 from capa_core.components.sqlite._errors import explain, result_code
-from capa_core.components.sqlite._foreign import strangeness
+from capa_core.components.sqlite._foreign import alteration, strangeness
 from capa_core.components.sqlite._line import LONGEST_PAUSE_S, Line
 from capa_core.components.sqlite._turns import WriteQueue
 from capa_core.components.sqlite._uptime import Connection
 from capa_core.errors import ClosedError, DataLossError, DeadlineError, SettingsError, UnavailableError
-from capa_core.folders import open_private
+from capa_core.folders import check_makeable, open_private, own
 from capa_core.forks import pause_during_fork
 
 T = TypeVar("T")
@@ -61,7 +61,9 @@ def largest_row() -> int:
 
 
 class Database:
-    """A runner of functions on connections to one file. The first call creates the file and its folder.
+    """A runner of functions on connections to one file. The first write creates the file and its folder.
+
+    A read finds nothing where there is no file, and makes none: a program that looks on leaves no trace.
 
     A function given to `read` or `write` must fetch all the rows it needs, must keep neither connection
     nor cursor, and must not call the database again or fork.
@@ -102,10 +104,14 @@ class Database:
         Raises:
             ClosedError: The database was closed.
             SettingsError: A newer Capa made the file.
-            UnavailableError: The file cannot be opened or locked.
-            DataLossError: The file is damaged, is not an SQLite file of Capa, or was removed. It is left unchanged.
+            UnavailableError: The file cannot be opened or locked; or there is none, and none can be made.
+            PermissionDeniedError: There is none, and this user may not make it.
+            DataLossError: The file is damaged, is not an SQLite file of Capa, or was altered or removed. It is left
+                unchanged.
         """
         if not self._ready:
+            if self._identity is None and not self.path.exists():
+                return self._read_nothing(function)
             with self._committing, self._explained():
                 self._open_writer()
         self._check_present()
@@ -115,6 +121,8 @@ class Database:
             return function(connection)
         except sqlite3.Error as error:
             self._explain(error)
+            if connection is not None:
+                self._refuse_altered(error, self._alteration(connection))
             raise
         finally:
             self._end_reading(connection)
@@ -133,7 +141,8 @@ class Database:
             DeadlineError: Other writes came first for `timeout_s`, or for twice as long in this process.
                 Nothing was done.
             ExhaustedError: The disk is full. Nothing was done.
-            DataLossError: The file is damaged, is no SQLite file of Capa, or was removed. It is left as it is.
+            DataLossError: The file is damaged, is no SQLite file of Capa, or was altered or removed. It is left as it
+                is.
         """
         job = Job(function)
         try:
@@ -152,6 +161,7 @@ class Database:
             return job.outcome()
         except sqlite3.Error as error:
             self._explain(error)
+            self._refuse_altered(error, self.read(self._alteration))
             raise
 
     def checkpoint(self) -> None:
@@ -209,13 +219,24 @@ class Database:
             self._turn.notify_all()
         self._committing.release()
 
+    def _read_nothing(self, function: Callable[[Connection], T]) -> T:
+        """Return the result of *function* on tables without rows, in memory."""
+        if self._closed:
+            raise self._was_closed()
+        check_makeable(self.path)
+        with self._explained(), closing(self._connect(":memory:")) as connection:
+            self._upgrade(connection)
+            _uptime.store_offset(connection)
+            connection.offset_s = _uptime.known_offset(connection) or 0.0
+            return function(connection)
+
     def _begin_reading(self) -> Connection | None:
         """Register a reader and return an idle connection; `None` if there is none."""
         with self._turn:
             while self._paused:
                 self._turn.wait()
             if self._closed:
-                raise ClosedError(f"{self.path} was closed by this process. Open the component again.")
+                raise self._was_closed()
             self._reading += 1
             return self._readers.pop() if self._readers else None
 
@@ -265,10 +286,11 @@ class Database:
 
     def _open_writer(self) -> Connection:
         if self._closed:
-            raise ClosedError(f"{self.path} was closed by this process. Open the component again.")
+            raise self._was_closed()
         if self._writer is None:
             self._check_present()
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self.path.parent.is_dir():
+                own(self.path.parent)
             _make_private(self.path)
             connection = self._connect()
             try:
@@ -293,13 +315,13 @@ class Database:
                 "Put the file back, or restart the program to begin with an empty one."
             )
 
-    def _connect(self) -> Connection:
-        """Open a connection that several threads use one after another.
+    def _connect(self, place: Path | str | None = None) -> Connection:
+        """Open a connection to *place*, by default the file, that several threads use one after another.
 
         Even a reader may have to wait briefly, while another process opens the file first or closes it last.
         """
         connection = sqlite3.connect(
-            self.path,
+            place or self.path,
             timeout=self.timeout_s,
             isolation_level=None,
             check_same_thread=False,
@@ -401,6 +423,20 @@ class Database:
         if result_code(error) == sqlite3.SQLITE_BUSY:
             raise self._locked() from error
         explain(error, self.path)
+
+    def _alteration(self, connection: Connection) -> str:
+        return alteration(connection, self._schema)
+
+    def _refuse_altered(self, error: sqlite3.Error, how: str) -> None:
+        """Refuse a file that another program has altered after it was opened: *how* says in which way."""
+        if how and result_code(error) == sqlite3.SQLITE_ERROR:
+            raise DataLossError(
+                f"{self.path} was altered by another program while this process used it: {how}. Nothing was done. "
+                "Put back what is missing, or move the file away and restart the program."
+            ) from error
+
+    def _was_closed(self) -> ClosedError:
+        return ClosedError(f"{self.path} was closed by this process. Open the component again.")
 
     def _no_turn(self, waited_s: float) -> DeadlineError:
         return DeadlineError(

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from capa_core.folders import own
 from capa_core.supervision import SupervisedThread
 
 RECHECK_S = 0.5 if hasattr(os, "mkfifo") else 0.02
@@ -137,7 +138,9 @@ class _Pipe:
     def __init__(
         self, folder: Path, heard: weakref.WeakMethod[Callable[[Iterable[int] | None], None]]
     ) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.parent.is_dir():
+            own(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
         name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         hidden, self.path = folder / f".{name}", folder / name
         os.mkfifo(hidden, 0o600)

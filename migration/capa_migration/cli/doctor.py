@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from capa_migration.cli import CLEAN, FAILED, USAGE
 from capa_migration.cli.arguments import Parser
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from capa_codemods.api import ImportMap
     from capa_core import Runtime
     from capa_core.runtime import ComponentReport
@@ -103,7 +106,9 @@ def _examine(runtime: Runtime) -> dict[str, Any]:
         "unserved": sorted(block_names() - {row["block"] for row in components}),
         "adapters": _adapters(runtime),
         "unread": [asdict(one) for one in unread(runtime)],
-        "problems": [each for each in problems(runtime, answering) if each not in said],
+        "problems": [
+            each for each in problems(runtime, answering, _tables_of_adapters()) if each not in said
+        ],
     }
 
 
@@ -175,6 +180,19 @@ def _adapter(runtime: Runtime, one: ImportMap) -> dict[str, Any]:
         "scattered": _scattered(runtime, one) if installed and side == "capa" else [],
         "problem": None if table is None else _problem(runtime, one.package, is_installed=bool(installed)),
     }
+
+
+def _tables_of_adapters() -> dict[str, type[BaseModel]]:
+    """Return the models of the tables of those adapters whose originals are installed, by the name of the table."""
+    from capa_codemods.api import import_map_paths, read_import_map
+    from capa_core.errors import MissingExtraError
+    from capa_core.shims.settings import settings_type
+
+    found: dict[str, type[BaseModel]] = {}
+    for one in map(read_import_map, import_map_paths()):
+        with suppress(MissingExtraError):
+            found[one.name] = settings_type(one.package)
+    return found
 
 
 def _scattered(runtime: Runtime, one: ImportMap) -> list[dict[str, Any]]:

@@ -12,6 +12,9 @@ from click.testing import CliRunner
 import capa_celery
 from capa_core import Runtime, use_runtime
 
+# `celery events` has the option -d twice.
+pytestmark = pytest.mark.filterwarnings("ignore:The parameter -d is used more than once:UserWarning")
+
 
 def run(app: Any, *words: str) -> tuple[int, str]:
     """Run a command of *app*, and return its exit code and what it printed."""
@@ -29,6 +32,7 @@ WITHOUT_LIBRARY = capa_celery.Celery("odd", broker="nobody://user:hunter2@host//
     [
         (["events", "--dump"], "events"),
         (["graph", "bootsteps"], "remote-control"),
+        (["graph", "workers"], "remote-control"),
         (["migrate", "capa://one", "redis://127.0.0.1:1"], "addresses"),
     ],
 )
@@ -38,6 +42,24 @@ def test_a_command_that_is_not_served_ends_with_the_reason(words: list[str], sec
     assert 69 == code
     assert f"`celery {words[0]}` is not served" in printed
     assert f"celery/{section}" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["events"], "Event-stream utilities."),
+        (["graph"], "bootsteps"),
+        (["graph", "bootsteps"], "Display bootsteps graph."),
+        (["graph", "workers"], "Display workers graph."),
+        (["migrate"], "Migrate tasks from one broker to another."),
+    ],
+    ids=str,
+)
+def test_the_help_of_a_command_that_is_not_served_is_shown(words: list[str], shown: str) -> None:
+    code, printed = run("ON_CAPA", *words, "--help")
+
+    assert (0, True) == (code, shown in printed)
+    assert "is not served" not in printed
 
 
 @pytest.mark.parametrize(
