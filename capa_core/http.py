@@ -255,9 +255,15 @@ class Endpoint:
         return bytes(read)
 
     def body(self, connection: Connection, response: HTTPResponse) -> Iterator[bytes]:
-        """Yield the body as it arrives, then keep the connection; close it if iteration stops early."""
+        """Return the body as it arrives; at its end the connection is kept, and closed if this is closed before."""
+        pieces = self._pieces(connection, response)
+        next(pieces)  # `close` of a generator that has not begun would leave the connection open
+        return pieces
+
+    def _pieces(self, connection: Connection, response: HTTPResponse) -> Iterator[bytes]:
         keep = False
         try:
+            yield b""
             while piece := response.read1(CHUNK):
                 yield piece
             if response.length:

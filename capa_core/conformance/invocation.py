@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -237,6 +237,18 @@ class InvocationConformance(ContractPromises, ABC):
 
         assert response.stream is not None
         assert 3_000_000 == sum(map(len, response.stream))
+        assert b"1" == invocation.invoke("echo", b"1").body
+
+    def test_a_stream_that_is_closed_unread_gives_up_the_rest(
+        self, driver: AnyDriver, invocation: Invocation
+    ) -> None:
+        if not self.support(driver, InvocationFeature.STREAM):
+            pytest.skip("declared absent")
+        stream = invocation.request("GET", "/big", stream=True).stream
+        assert isinstance(stream, Generator)
+        stream.close()
+
+        assert [] == list(stream)
         assert b"1" == invocation.invoke("echo", b"1").body
 
     def test_a_service_that_does_not_answer_ends_the_call_in_time(

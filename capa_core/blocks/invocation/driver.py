@@ -42,7 +42,11 @@ class InvocationRequest:
 
 @dataclass(slots=True)
 class InvocationResponse:
-    """One response. *body* is complete unless a stream was requested; *stream* then yields it and closes at its end."""
+    """One response.
+
+    *body* is complete unless a stream was requested; *stream*, a generator, then yields it and closes at its end. Its
+    `close` gives up the rest, and with it the connection.
+    """
 
     status: int
     reason: str
@@ -101,8 +105,9 @@ class InvocationDriver(Driver[SettingsT]):
         """Return the response, regardless of its status.
 
         The whole call, including reading the body, *must* end within *timeout_s*; with *stream*, reading the body may
-        take longer, and each wait for a piece of it *must* end within *timeout_s*. It *must* raise an error that
-        `not_sent` recognises if, and only if, the service cannot have received the request.
+        take longer, and each wait for a piece of it *must* end within *timeout_s*. The stream *must* be a generator,
+        whose `close` frees what it holds even if nothing has been read. The call *must* raise an error that `not_sent`
+        recognises if, and only if, the service cannot have received the request.
         """
 
     @abstractmethod

@@ -67,7 +67,7 @@ class MemoryInvocation(InvocationDriver[MemoryInvocationSettings]):
         del timeout_s
         response = (self._answer or self._load())(request)
         if stream:
-            response.stream = iter([response.body])
+            response.stream = (piece for piece in [response.body])
         return response
 
     def _load(self) -> Answer:

@@ -1,7 +1,9 @@
 """A host that capa.toml names as a service is reached through Capa and answers like any other."""
 
 import io
+import socket
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -97,6 +99,30 @@ def test_an_answer_can_be_streamed(orders: str) -> None:
         sizes = [len(piece) for piece in found.iter_content(30)]
 
     assert sizes == [30, 30, 30, 10]
+
+
+def test_closing_a_streamed_answer_unread_closes_its_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        settings = {"invocation": {"big": {"driver": "http", "url": url}}}
+        with Runtime(settings, environ={}) as runtime, use_runtime(runtime), ThreadPoolExecutor(1) as pool:
+            accepted = pool.submit(_begin_an_answer, server)
+            found = capa_requests.get("http://big/", stream=True)
+            with accepted.result() as connection:
+                found.close()
+
+                assert b"" == connection.recv(1)  # while the answer is still referred to
+    assert 200 == found.status_code
+
+
+def _begin_an_answer(server: socket.socket) -> socket.socket:
+    connection = server.accept()[0]
+    connection.settimeout(60)
+    asked = b""
+    while not asked.endswith(b"\r\n\r\n"):
+        asked += connection.recv(4096)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nbegin")
+    return connection
 
 
 def test_a_user_defined_session_and_adapter_reach_services_too(orders: str) -> None:
