@@ -14,11 +14,17 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from capa_apollo._fields import fitted
+from capa_apollo._sdk import SDK
 from capa_apollo.cloud import cloud_config
 from capa_core import default_runtime
+from capa_core.shims import missing_original
+
+try:
+    from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+except ModuleNotFoundError as error:
+    raise missing_original(SDK, error) from error
 
 
 class CapaSettingsSource(PydanticBaseSettingsSource):

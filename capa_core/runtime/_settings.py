@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from capa_core.block import block_names
 from capa_core.errors import SettingsError, UnknownNameError, nearest
@@ -58,29 +57,16 @@ def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-class CapaSettings(BaseSettings):
+class CapaSettings(BaseModel):
     """The settings that belong to no block. `load` adds the sections of the blocks and merges the layers."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     profile: str | None = None
     embedded: bool | None = None
     drain_s: float = Field(default=10.0, ge=0)
     adapters: dict[str, dict[str, Any]] = Field(default={}, repr=False)
     requires: dict[str, Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]] = {}
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read from the merged layers only: they apply the profile and record the origin of each value."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
 
 @cache

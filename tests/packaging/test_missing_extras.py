@@ -78,3 +78,12 @@ def test_a_file_format_names_the_extra_with_its_library(tmp_path):
 
 def test_the_apollo_adapter_needs_no_library_until_a_file_does(tmp_path):
     assert "" == error_of("import capa_apollo", "yaml", tmp_path)
+
+
+def test_the_source_of_pydantic_settings_names_the_extra(tmp_path):
+    line = error_of("from capa_apollo import CapaSettingsSource", "pydantic_settings", tmp_path)
+
+    assert (
+        "MissingExtraError capa_apollo needs the library 'pydantic_settings'. Run: pip install 'capa-core[apollo]'\n"
+        == line
+    )

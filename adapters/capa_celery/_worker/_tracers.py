@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import sys
 import threading
@@ -34,6 +33,8 @@ class _ThreadRunner:
     """An event loop that is closed when its thread ends, as the thread's local values are released."""
 
     def __init__(self) -> None:
+        import asyncio  # few applications have a task that is a coroutine
+
         self._runner = asyncio.Runner()
         self.run = self._runner.run
 
