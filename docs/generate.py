@@ -160,7 +160,9 @@ def _settings(drivers: dict[str, Any]) -> str:
 
 
 def _settings_of(name: str, model: Any) -> str:
-    meanings = _entries(inspect.getdoc(model) or "", "Attributes")
+    meanings: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        meanings |= _entries(inspect.cleandoc(base.__doc__ or ""), "Attributes")
     rows = [
         (f"`{key}`", f"`{_type_name(field.annotation)}`", _default(field), meanings.get(key, ""))
         for key, field in model.model_fields.items()

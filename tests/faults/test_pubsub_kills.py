@@ -22,12 +22,17 @@ WORKER = Path(__file__).with_name("pubsub_worker.py")
 KILLS = 8
 
 
-ON_SERVERS = [pytest.param(name, marks=pytest.mark.server(name)) for name in ("redis", "rabbitmq")]
+ON_SERVERS = [
+    pytest.param(name, marks=pytest.mark.server(name)) for name in ("redis", "rabbitmq", "postgres")
+]
 
 
 @pytest.fixture(params=["sqlite", *ON_SERVERS])
 def engine(request, tmp_path):
     """Name a driver and its settings as JSON."""
+    if request.param == "postgres":
+        url, schema = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres_schema")
+        return request.param, json.dumps({"url": url, "schema_name": schema})
     if request.param in {"redis", "rabbitmq"}:
         url = request.getfixturevalue(f"{request.param}_url")
         return request.param, json.dumps({"url": url, "prefix": f"{uuid4().hex}."})

@@ -18,8 +18,9 @@ def doctor(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("CAPA_PROFILE", raising=False)
 
     def run(driver, url, *words):
+        prefix = "" if driver == "postgres" else 'prefix = "doctor."'
         (tmp_path / "capa.toml").write_text(
-            f'[pubsub.default]\ndriver = "{driver}"\nurl = "{url}"\nprefix = "doctor."\n'
+            f'[pubsub.default]\ndriver = "{driver}"\nurl = "{url}"\n{prefix}\n'
         )
         main(["doctor", *words])
         return capsys.readouterr().out
@@ -81,3 +82,22 @@ def test_what_rabbitmq_would_lose_is_told(doctor, rabbitmq_url, tmp_path):
     assert f"loses the messages of the queue {queue!r}, which is no quorum queue" in out
     assert "x-queue-type" in out
     assert "Delete the queue once it is empty" in out
+
+
+@pytest.mark.server("postgres")
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"fsync": "off"}, "a power cut loses acknowledged writes, .* Set fsync to on"),
+        ({"synchronous_commit": "off"}, "a crash of the server loses .* last second. Set synchronous_commit"),
+        ({}, None),
+    ],
+    ids=["no fsync", "lazy commit", "safe"],
+)
+def test_what_postgres_would_lose_is_told(doctor, start_postgres, settings, expected):
+    server = start_postgres(**settings)
+    out = doctor("postgres", server.url)
+    lines = [line for line in out.splitlines() if line.startswith("  pubsub default: ")]
+
+    assert (0 if expected is None else 1) == len(lines)
+    assert all(re.search(expected, line) for line in lines)

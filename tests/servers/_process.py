@@ -42,6 +42,7 @@ class ServerProcess:
         folder: Its working folder; its output goes to `output.log` there.
         ready: Returns whether the server answers.
         start_timeout_s: Seconds within which it must.
+        user: The user that it runs as; the present one by default.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class ServerProcess:
         ready: Callable[[], bool],
         *,
         start_timeout_s: float = START_TIMEOUT_S,
+        user: str | None = None,
     ) -> None:
         self._start_timeout_s = start_timeout_s
+        self._user = user
         self._command = command
         self._folder = folder
         self._ready = ready
@@ -71,7 +74,12 @@ class ServerProcess:
         """
         with (self._folder / "output.log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._command,
+                cwd=self._folder,
+                user=self._user,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + self._start_timeout_s
         while not self._ready():

@@ -6,6 +6,7 @@ within seconds.
 
 from __future__ import annotations
 
+import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -117,6 +118,22 @@ class Delivery:
     priority: int = 0
     published_at: float = 0.0
     reason: str = ""
+
+
+def attributes_text(message: OutgoingMessage) -> str:
+    """Return the attributes of *message* as a table stores them: as JSON, or `""` for none."""
+    return json.dumps(dict(message.attributes)) if message.attributes else ""
+
+
+def attributes_in(text: str) -> dict[str, str] | None:
+    """Return the stored attributes of a message; `None` if another program wrote something else there."""
+    try:
+        found = json.loads(text) if text else {}
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return (
+        found if isinstance(found, dict) and all(isinstance(value, str) for value in found.values()) else None
+    )
 
 
 class ConsumerDriver(ABC):

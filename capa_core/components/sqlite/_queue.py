@@ -9,13 +9,12 @@ Each function is one part of a transaction that the caller has begun.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage
+from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage, attributes_in, attributes_text
 from capa_core.components.sqlite._uptime import Connection
 from capa_core.components.sqlite._vacuum import release_pages
 
@@ -285,20 +284,9 @@ def _row(queue: int, message: OutgoingMessage, now: float) -> dict[str, object]:
         "key": message.key,
         "id": message.id,
         "content_type": message.content_type,
-        "attributes": json.dumps(dict(message.attributes)) if message.attributes else "",
+        "attributes": attributes_text(message),
         "data": message.data,
     }
-
-
-def attributes_in(text: str) -> dict[str, str] | None:
-    """Return the stored attributes of a message; `None` if another program wrote something else there."""
-    try:
-        found = json.loads(text) if text else {}
-    except (ValueError, TypeError, RecursionError):
-        return None
-    return (
-        found if isinstance(found, dict) and all(isinstance(value, str) for value in found.values()) else None
-    )
 
 
 def _delivery(

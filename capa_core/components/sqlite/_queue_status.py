@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from capa_core.blocks.pubsub.driver import attributes_in
 from capa_core.blocks.pubsub.inspection import (
     GroupStatus,
     MessageState,
@@ -12,7 +13,7 @@ from capa_core.blocks.pubsub.inspection import (
     TopicStatus,
     number_of_position,
 )
-from capa_core.components.sqlite._queue import KEPT, attributes_in, depth_of
+from capa_core.components.sqlite._queue import KEPT, depth_of
 from capa_core.components.sqlite._uptime import Connection
 
 _TOPICS = "SELECT DISTINCT topic FROM queue WHERE topic > ? ORDER BY topic LIMIT ?"

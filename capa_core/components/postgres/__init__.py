@@ -1,0 +1,1 @@
+"""PostgreSQL: pub/sub in one schema of a database, through psycopg 3."""

@@ -1,0 +1,99 @@
+"""One connection: each of its calls ends within a deadline, whatever the server does."""
+
+from __future__ import annotations
+
+import select
+import time
+from functools import lru_cache
+from typing import Any, NamedTuple, Self
+
+import psycopg
+from psycopg import errors
+from psycopg.abc import PQGen
+
+from capa_core.components.postgres._settings import PostgresSettings
+
+Row = tuple[Any, ...]
+
+_NOTIFY = """
+WITH lazily AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+SELECT pg_notify(%(channel)s, %(payload)s) FROM lazily
+"""
+
+
+class Notice(NamedTuple):
+    """A notice for those who listen on *channel*."""
+
+    channel: str
+    payload: str
+
+
+class Connection(psycopg.Connection[Row]):
+    """A connection in autocommit mode. Used by one thread at a time."""
+
+    _end = float("inf")
+    schema = "capa"
+
+    @classmethod
+    def open(cls, settings: PostgresSettings) -> Self:
+        """Connect.
+
+        Raises:
+            psycopg.OperationalError: No host accepted the connection.
+        """
+        # libpq counts whole seconds, for each of the hosts.
+        options = {"connect_timeout": max(1, round(settings.timeout_s)), "application_name": "capa"}
+        if "," in settings.url or "target_session_attrs" in settings.url:
+            options.setdefault("target_session_attrs", "read-write")
+        connection = cls.connect(settings.url, autocommit=True, **options)  # type: ignore[arg-type]
+        connection.schema = settings.schema_name
+        if settings.pooler:
+            connection.prepare_threshold = None
+        return connection
+
+    def begin(self, timeout_s: float) -> None:
+        """Give the calls from now on *timeout_s* in all."""
+        self._end = time.monotonic() + timeout_s
+
+    def wait(self, gen: PQGen[Any], interval: float = 0.1, timeout: float | None = None) -> Any:
+        """See `psycopg.Connection.wait`. What does not end in time leaves the connection closed."""
+        left_s = self._end - time.monotonic()
+        if timeout is not None or left_s == float("inf"):
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(gen, interval, max(0.001, left_s))
+        except errors._WaitTimeout:
+            self.close()
+            raise
+
+    def run(self, query: str, **values: object) -> list[Row]:
+        """Execute *query*, whose tables are in the schema `capa`, with named *values*, and return all rows."""
+        cursor = self.execute(_in_schema(query, self.schema), values or None)
+        return cursor.fetchall() if cursor.description else []
+
+    def notify(self, notice: Notice) -> None:
+        """Send *notice*."""
+        self.execute(_NOTIFY, notice._asdict())
+
+    def run_and_notify(self, query: str, notice: Notice, **values: object) -> list[Row]:
+        """Execute *query* in a transaction of its own, send *notice* after that, and return all rows.
+
+        Not in one transaction: those with a notice wait for each other at their ends, while the disk works.
+        """
+        with self.pipeline() as pipeline:
+            cursor = self.execute(_in_schema(query, self.schema), values)
+            pipeline.sync()
+            self.notify(notice)
+        return cursor.fetchall()
+
+    def is_open(self) -> bool:
+        """Return whether an idle connection is still open: a server that has closed it has sent something."""
+        if self.closed:
+            return False
+        readable, _, _ = select.select([self], [], [], 0)
+        return not readable
+
+
+@lru_cache(maxsize=256)
+def _in_schema(query: str, schema: str) -> str:
+    return query.replace("capa.", f'"{schema}".')

@@ -1,0 +1,165 @@
+"""The connections of a component, and the tables that its calls find."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+import psycopg
+
+from capa_core.components.postgres._connection import Connection, Notice, Row
+from capa_core.components.postgres._errors import is_gone
+from capa_core.components.postgres._migrations import migrate
+from capa_core.components.postgres._settings import PostgresSettings
+from capa_core.errors import ClosedError, DeadlineError
+
+T = TypeVar("T")
+
+
+class Database:
+    """Connections that are opened when needed and used again, the last used one first.
+
+    Args:
+        settings: The address and the options.
+        tables: The name of a series of migrations, which the first call brings up to date.
+    """
+
+    def __init__(self, settings: PostgresSettings, tables: str) -> None:
+        self.settings = settings
+        self._tables = tables
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin without connections: after a fork those here are the parent's, which psycopg leaves open."""
+        self._free = threading.BoundedSemaphore(self.settings.max_connections)
+        self._idle: deque[Connection] = deque()
+        self._migrating = threading.Lock()
+        self._is_migrated = self._closed = False
+
+    def run(self, query: str, **values: object) -> list[Row]:
+        """Execute one statement in a transaction of its own, in one round trip, and return its rows."""
+        return self._with_connection(lambda connection: connection.run(query, **values))
+
+    def run_and_notify(self, query: str, notice: Notice, **values: object) -> list[Row]:
+        """Execute one statement as `run` does, and send *notice* after its commit, in the same round trip."""
+        return self._with_connection(lambda connection: connection.run_and_notify(query, notice, **values))
+
+    def notify(self, notice: Notice) -> None:
+        """Send *notice* if the server answers: it is a hint, and its caller's own work is done."""
+        with suppress(psycopg.Error, DeadlineError):
+            self._with_connection(lambda connection: connection.notify(notice))
+
+    def transaction(self, work: Callable[[Connection], T]) -> T:
+        """Run *work* in one transaction."""
+
+        def whole(connection: Connection) -> T:
+            with connection.transaction():
+                return work(connection)
+
+        return self._with_connection(whole)
+
+    def about(self) -> str:
+        """Return one line about the server."""
+        return self._with_connection(_about)
+
+    def show(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the server's present settings of *names*; without those that it does not know."""
+        query = "SELECT name, setting FROM pg_settings WHERE name = ANY(%(names)s)"
+        return dict(self.run(query, names=list(names)))
+
+    def close(self) -> None:
+        """Close the idle connections; those in use close when they are given back."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    def _with_connection(self, work: Callable[[Connection], T]) -> T:
+        end = time.monotonic() + self.settings.timeout_s
+        if not self._free.acquire(timeout=self.settings.timeout_s):
+            raise DeadlineError(
+                f"all {self.settings.max_connections} connections were in use for {self.settings.timeout_s:g} s;"
+                " max_connections allows more"
+            )
+        free = self._free
+        try:
+            connection = self._taken(end)
+            try:
+                result = work(connection)
+            except psycopg.Error as error:
+                if is_gone(error):
+                    self._is_migrated = False
+                raise
+            finally:
+                self._give_back(connection)
+        finally:
+            free.release()
+        return result
+
+    def _taken(self, end: float) -> Connection:
+        """Return a connection that is open and finds its tables."""
+        connection = self._idle_one() or Connection.open(self.settings)
+        try:
+            connection.begin(end - time.monotonic())
+            if not self._is_migrated:
+                with self._migrating:
+                    if not self._is_migrated:
+                        migrate(connection, self._tables)
+                        self._is_migrated = True
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _idle_one(self) -> Connection | None:
+        if self._closed:
+            raise ClosedError("the component is closed")
+        while self._idle:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # another thread took the last one
+                return None
+            if connection.is_open():
+                return connection
+            connection.close()
+        return None
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.closed or self._closed:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+
+def _about(connection: Connection) -> str:
+    ((version,),) = connection.run("SHOW server_version")
+    info = connection.info
+    return f"PostgreSQL {version.partition(' ')[0]} at {info.host}:{info.port}/{info.dbname}"
+
+
+class Client:
+    """The connection for callers who ask for the engine's own, opened when they first do."""
+
+    def __init__(self, settings: PostgresSettings) -> None:
+        self._settings = settings
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin without a connection: after a fork the one here is the parent's."""
+        self._lock = threading.Lock()
+        self._open: psycopg.Connection[Row] | None = None
+
+    def connection(self) -> psycopg.Connection[Row]:
+        """Return the connection, a new one if the last one was closed or lost."""
+        with self._lock:
+            if self._open is None or self._open.closed:
+                self._open = psycopg.connect(self._settings.url, autocommit=True, application_name="capa")
+            return self._open
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._open is not None:
+            self._open.close()

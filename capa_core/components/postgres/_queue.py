@@ -1,0 +1,297 @@
+"""The SQL of pub/sub: one table of queues, one for each topic and group, and one of the messages in them.
+
+`visible_at` is the state of a message: `-infinity` is ready; a time is hidden until then, because it is delayed,
+returned or leased; NULL is behind another message of its key. A receipt is `(seq, count)`: the next delivery has a
+different count. Time is the server's.
+
+Publishers lock the rows of their queues against removal (FOR KEY SHARE), so that no message is left in a queue that is
+gone. Two advisory locks order what rows cannot: one for each topic when its groups change, and one for each key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage, attributes_in, attributes_text
+from capa_core.components.postgres._connection import Connection, Row
+
+KEPT = ""
+"""The group whose queue holds the messages of a topic until its first group is created."""
+
+_TABLES = """
+CREATE TABLE capa.queue (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    topic text NOT NULL,
+    name text NOT NULL,
+    abandoned_at timestamptz, -- when a temporary group is removed, unless its consumer renews it
+    UNIQUE (topic, name)
+);
+CREATE TABLE capa.message (
+    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    queue bigint NOT NULL,
+    visible_at timestamptz,
+    urgency smallint NOT NULL, -- 9 - priority
+    count integer NOT NULL DEFAULT 0,
+    due timestamptz NOT NULL, -- the earliest delivery, once it is the first of its key
+    expires_at timestamptz,
+    published_at timestamptz NOT NULL,
+    key text NOT NULL,
+    id text NOT NULL,
+    content_type text NOT NULL,
+    attributes text NOT NULL, -- as JSON, or nothing
+    data bytea NOT NULL
+-- Each message is one dead row after its lease, and one more when it is removed.
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, fillfactor = 70);
+ALTER TABLE capa.message ALTER COLUMN data SET STORAGE EXTERNAL; -- to compress takes longer than to write
+CREATE INDEX message_ready ON capa.message (queue, urgency, seq) WHERE visible_at = '-infinity';
+CREATE INDEX message_hidden ON capa.message (queue, visible_at) WHERE visible_at > '-infinity';
+CREATE INDEX message_by_key ON capa.message (queue, key, seq) WHERE key <> '';
+CREATE INDEX message_by_expiry ON capa.message (expires_at) WHERE expires_at IS NOT NULL;
+"""
+STEPS = (_TABLES,)
+
+LIVING = "(abandoned_at IS NULL OR abandoned_at > now())"
+_TARGETS = f"""
+SELECT id FROM capa.queue AS target
+WHERE topic = %(topic)s AND {LIVING} AND (
+    name <> '' OR NOT EXISTS (
+        SELECT FROM capa.queue WHERE topic = %(topic)s AND name <> '' AND {LIVING}
+    )
+)
+FOR KEY SHARE OF target
+"""
+# MATERIALIZED: the rows are locked before the first message is added.
+_ADD = f"""
+WITH target AS MATERIALIZED ({_TARGETS}),
+added AS (
+    INSERT INTO capa.message
+        (queue, visible_at, urgency, due, expires_at, published_at, key, id, content_type, attributes, data)
+    SELECT target.id, %(state)s, urgency, new.due, new.due_by, clock_timestamp(), key, new.id, type, attributes, data
+    FROM target, (
+        SELECT *,
+            CASE delay WHEN 0 THEN '-infinity' ELSE now() + delay * interval '1 s' END AS due,
+            now() + ttl * interval '1 s' AS due_by
+        FROM unnest(
+            %(urgency)s::smallint[], %(delay)s::float8[], %(ttl)s::float8[],
+            %(key)s::text[], %(id)s::text[], %(type)s::text[], %(attributes)s::text[], %(data)b::bytea[]
+        ) WITH ORDINALITY AS given (urgency, delay, ttl, key, id, type, attributes, data, place)
+    ) AS new
+    ORDER BY target.id, place
+)
+SELECT count(*) FROM target
+"""
+NO_QUEUE = [(0,)]
+"""The result of a statement that found no queue to add to."""
+ADD_AT_ONCE = _ADD.replace("%(state)s", "new.due")
+# One by one: the second message of a key in one batch must find the first.
+_ADD_IN_ORDER = _ADD.replace(
+    "%(state)s",
+    """CASE WHEN new.key <> '' AND EXISTS (
+        SELECT FROM capa.message AS other WHERE other.queue = target.id AND other.key = new.key AND other.key <> ''
+    ) THEN NULL ELSE new.due END""",
+)
+_LOCK_TOPIC = "SELECT pg_advisory_xact_lock(hashtextextended('capa topic ' || %(topic)s, 0))"
+# In the order of their numbers, so that no two transactions wait for each other.
+_LOCK_KEYS = """
+SELECT pg_advisory_xact_lock(number) FROM (
+    SELECT DISTINCT hashtextextended('capa key ' || key, 0) AS number FROM unnest(%(keys)s::text[]) AS key
+    ORDER BY number
+) AS numbers
+"""
+_KEEP = """
+INSERT INTO capa.queue (topic, name) SELECT %(topic)s, ''
+WHERE NOT EXISTS (SELECT FROM capa.queue WHERE topic = %(topic)s AND name <> '' AND abandoned_at IS NULL)
+ON CONFLICT DO NOTHING
+"""
+_QUEUE = "SELECT id FROM capa.queue WHERE topic = %(topic)s AND name = %(name)s"
+_BECOME = "UPDATE capa.queue SET name = %(name)s WHERE topic = %(topic)s AND name = '' RETURNING id"
+_CREATE = """
+INSERT INTO capa.queue (topic, name, abandoned_at)
+VALUES (%(topic)s, %(name)s, now() + %(life_s)s::float8 * interval '1 s') RETURNING id
+"""
+_DROP = "DELETE FROM capa.queue WHERE id = %(queue)s"
+_DROP_MESSAGES = "DELETE FROM capa.message WHERE queue = %(queue)s"
+_ABANDONED = "SELECT id FROM capa.queue WHERE abandoned_at <= now()"
+RENEW = """
+UPDATE capa.queue SET abandoned_at = now() + %(life_s)s * interval '1 s'
+WHERE id = %(queue)s AND abandoned_at > now() RETURNING id
+"""
+
+# Leases need not wait for the disk: one that a crash of the server takes back is a redelivery.
+_LAZILY = "lazily AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))"
+_UNLOCKED = "FOR UPDATE SKIP LOCKED"
+LEASE = f"""
+WITH {_LAZILY},
+ready AS MATERIALIZED (
+    SELECT seq, urgency FROM capa.message WHERE queue = %(queue)s AND visible_at = '-infinity'
+    ORDER BY urgency, seq LIMIT %(most)s {_UNLOCKED}
+),
+due AS MATERIALIZED (
+    SELECT seq, urgency FROM capa.message
+    WHERE queue = %(queue)s AND visible_at > '-infinity' AND visible_at <= now()
+    ORDER BY visible_at LIMIT %(most)s {_UNLOCKED}
+),
+chosen AS (
+    SELECT seq FROM (TABLE ready UNION ALL TABLE due) AS available ORDER BY urgency, seq LIMIT %(most)s
+)
+UPDATE capa.message SET visible_at = now() + %(lease_s)s * interval '1 s', count = count + 1
+FROM chosen, lazily WHERE message.seq = chosen.seq
+RETURNING urgency, message.seq, count, count = 1 AND expires_at IS NOT NULL AND expires_at <= now(),
+    extract(epoch FROM published_at)::float8, key, id, content_type, attributes, data
+"""
+NEXT = """
+SELECT CASE
+    WHEN EXISTS (SELECT FROM capa.message WHERE queue = %(queue)s AND visible_at = '-infinity') THEN 0.0
+    ELSE (
+        SELECT greatest(0.0, extract(epoch FROM min(visible_at) - now()))::float8
+        FROM capa.message WHERE queue = %(queue)s AND visible_at > '-infinity'
+    )
+END
+"""
+_CURRENT = """
+FROM unnest(%(seqs)s::bigint[], %(counts)s::integer[]) AS receipt (seq, times)
+"""
+REMOVE = f"""
+DELETE FROM capa.message USING (SELECT * {_CURRENT}) AS receipt
+WHERE message.seq = receipt.seq AND message.count = receipt.times RETURNING message.queue, message.key
+"""
+_NEXT_OF_KEY = """
+UPDATE capa.message SET visible_at = due
+WHERE visible_at IS NULL AND seq IN (
+    SELECT (SELECT min(seq) FROM capa.message AS other WHERE other.queue = freed.queue AND other.key = freed.key
+        AND other.key <> '')
+    FROM unnest(%(queues)s::bigint[], %(keys)s::text[]) AS freed (queue, key)
+)
+"""
+HIDE = f"""
+WITH {_LAZILY}
+UPDATE capa.message
+SET visible_at = CASE %(seconds)s::float8 WHEN 0 THEN '-infinity' ELSE now() + %(seconds)s * interval '1 s' END
+FROM (SELECT * {_CURRENT}) AS receipt, lazily
+WHERE message.seq = receipt.seq AND message.count = receipt.times RETURNING message.seq, message.count
+"""
+RELEASE = f"""
+WITH {_LAZILY}
+UPDATE capa.message SET visible_at = '-infinity', count = count - 1
+FROM (SELECT * {_CURRENT}) AS receipt, lazily
+WHERE message.seq = receipt.seq AND message.count = receipt.times
+"""
+_EXPIRED = f"""
+SELECT seq, count, key FROM capa.message WHERE expires_at <= now() AND count = 0
+LIMIT %(most)s {_UNLOCKED}
+"""
+
+
+class Receipt(NamedTuple):
+    """One delivery of one message."""
+
+    seq: int
+    times: int
+    key: str
+
+
+def numbers_of(receipts: Sequence[Receipt]) -> dict[str, list[int]]:
+    """Return *receipts* as values of the statements that settle them."""
+    return {"seqs": [one.seq for one in receipts], "counts": [one.times for one in receipts]}
+
+
+def rows_of(topic: str, messages: Sequence[OutgoingMessage]) -> dict[str, object]:
+    """Return *messages* as values of the statements that add them to *topic*."""
+    return {
+        "topic": topic,
+        "urgency": [9 - one.priority for one in messages],
+        "delay": [float(one.delay_s) for one in messages],
+        "ttl": [one.ttl_s for one in messages],
+        "key": [one.key for one in messages],
+        "id": [one.id for one in messages],
+        "type": [one.content_type for one in messages],
+        "attributes": [attributes_text(one) for one in messages],
+        "data": [one.data for one in messages],
+    }
+
+
+def add(connection: Connection, topic: str, messages: Sequence[OutgoingMessage]) -> None:
+    """Append *messages* in the present transaction, in their order by key."""
+    keys = [message.key for message in messages if message.key]
+    if not keys:
+        _add(connection, ADD_AT_ONCE, topic, messages)
+        return
+    connection.run(_LOCK_KEYS, keys=keys)
+    for message in messages:
+        _add(connection, _ADD_IN_ORDER, topic, [message])
+
+
+def _add(connection: Connection, statement: str, topic: str, messages: Sequence[OutgoingMessage]) -> None:
+    values = rows_of(topic, messages)
+    if connection.run(statement, **values) == NO_QUEUE:
+        connection.run(_LOCK_TOPIC, topic=topic)
+        connection.run(_KEEP, topic=topic)
+        connection.run(statement, **values)
+
+
+def join(connection: Connection, topic: str, group: str, life_s: float | None) -> int:
+    """Return the queue of *group*, created if necessary; the first permanent one gets the waiting messages.
+
+    Args:
+        life_s: Seconds until a temporary group is removed unless it is renewed; `None` for a permanent group.
+    """
+    found = connection.run(_QUEUE, topic=topic, name=group)
+    if found and life_s is None:
+        return int(found[0][0])
+    connection.run(_LOCK_TOPIC, topic=topic)
+    drop_abandoned(connection)
+    found = connection.run(_QUEUE, topic=topic, name=group)
+    if not found and life_s is None:
+        found = connection.run(_BECOME, topic=topic, name=group)
+    return int((found or connection.run(_CREATE, topic=topic, name=group, life_s=life_s))[0][0])
+
+
+def drop(connection: Connection, queue: int) -> None:
+    """Delete a queue with its messages."""
+    connection.run(_DROP, queue=queue)  # first: it waits for the publishers that have locked the row
+    connection.run(_DROP_MESSAGES, queue=queue)
+
+
+def drop_abandoned(connection: Connection) -> None:
+    """Delete the temporary groups that were not renewed in time."""
+    for (queue,) in connection.run(_ABANDONED):
+        drop(connection, queue)
+
+
+def remove(connection: Connection, receipts: Sequence[Receipt]) -> None:
+    """Delete those messages that were not redelivered, and make the next ones of their keys available."""
+    keys = [one.key for one in receipts if one.key]
+    if keys:
+        connection.run(_LOCK_KEYS, keys=keys)
+    freed = [row for row in connection.run(REMOVE, **numbers_of(receipts)) if row[1]]
+    if freed:
+        queues = [queue for queue, _ in freed]
+        connection.run(_NEXT_OF_KEY, queues=queues, keys=[key for _, key in freed])
+
+
+def remove_expired(connection: Connection, most: int) -> int:
+    """Delete up to *most* messages that expired before a delivery, and return their number."""
+    expired = [Receipt(*row) for row in connection.run(_EXPIRED, most=most)]
+    if expired:
+        remove(connection, expired)
+    return len(expired)
+
+
+def delivery(row: Row) -> Delivery | None:
+    """Return the delivery of a leased row; `None` if another program wrote it."""
+    urgency, seq, count, _, published_at, key, ident, content_type, text, data = row
+    attributes = attributes_in(text)
+    if attributes is None:
+        return None
+    return Delivery(
+        ident,
+        data,
+        content_type,
+        attributes,
+        Receipt(seq, count, key),
+        count,
+        key,
+        9 - urgency,
+        published_at,
+    )

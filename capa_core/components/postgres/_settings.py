@@ -1,0 +1,53 @@
+"""The address of a PostgreSQL database, and the options of its connections."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+
+def _address(url: str) -> str:
+    if url.partition("://")[0] in ("postgresql", "postgres"):
+        try:
+            conninfo_to_dict(url)
+        except ProgrammingError:  # its text may contain a part of the password
+            url = ""
+    else:
+        url = ""
+    if not url:
+        raise PydanticCustomError(
+            "postgres_url",
+            "This is not an address of a PostgreSQL database. Write"
+            " postgresql://[user:password@]host[:port]/database[?sslmode=verify-full], and escape special characters"
+            " as %XX",
+        )
+    return url
+
+
+class PostgresSettings(BaseModel):
+    """The address of the database and the options of its connections.
+
+    Attributes:
+        url: `postgresql://[user:password@]host[:port][,host2[:port2]…]/database[?option=value…]`, with the options of
+            libpq, such as `sslmode=verify-full`. Of several hosts the first one that accepts writes is used.
+        schema_name: The schema that has the tables. It is created by the first call if the user may do so.
+        timeout_s: Seconds that one call may take, including connecting.
+        max_connections: Connections of this component at the same time; one more listens while a consumer waits.
+        pooler: Whether the address is that of a pooler in transaction mode, such as pgbouncer. No statement is prepared
+            then, and a message wakes consumers in other processes within a second rather than at once: neither
+            prepared statements nor LISTEN work there.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, AfterValidator(_address)] = Field(
+        default="postgresql://127.0.0.1:5432/postgres", repr=False
+    )
+    schema_name: str = Field(default="capa", pattern="^[a-z_][a-z0-9_]{0,62}$")
+    timeout_s: float = Field(default=5.0, gt=0)
+    max_connections: int = Field(default=10, ge=1)
+    pooler: bool = False

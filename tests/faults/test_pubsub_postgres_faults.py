@@ -1,0 +1,255 @@
+"""PostgreSQL killed, cut off, silent, its tables dropped: typed errors in time, and nothing is lost."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+
+import psycopg
+import pytest
+from faults.message_journal import AT_ONCE, MANY, Journal, sending, wait_for_more
+from faults.pubsub_worker import BATCH, open_pubsub
+from servers._process import ServerProcess, answers, free_port
+from servers._program import Program
+from servers.postgres import unprivileged
+from tcp_proxy import TcpProxy
+
+from capa_core.blocks.pubsub import PubSub
+from capa_core.call import Policy
+from capa_core.components.postgres.pubsub import PostgresPubSub
+from capa_core.errors import DeadlineError, NotFoundError, PermissionDeniedError, UnavailableError
+
+pytestmark = [pytest.mark.server("postgres"), pytest.mark.timeout(120)]
+
+TIMEOUT_S = 1.0
+FAULTS = 5
+
+
+@pytest.fixture
+def settings(postgres_url, postgres_schema):
+    return {"url": postgres_url, "schema_name": postgres_schema}
+
+
+@pytest.fixture
+def proxy(postgres_url):
+    with TcpProxy.to(port_of(postgres_url)) as proxy:
+        yield proxy
+
+
+def port_of(url):
+    return int(url.rpartition(":")[2].partition("/")[0])
+
+
+def through(proxy, settings):
+    """Return *settings* with the address of *proxy*."""
+    return {**settings, "url": settings["url"].replace(str(port_of(settings["url"])), str(proxy.port))}
+
+
+def impatient(settings):
+    """Open pub/sub whose calls end within TIMEOUT_S, without a second attempt."""
+    driver = PostgresPubSub(PostgresPubSub.settings_type(**settings, timeout_s=TIMEOUT_S))
+    return PubSub(driver, policy=Policy(deadline_s=TIMEOUT_S, retries=0))
+
+
+def test_a_killed_server_loses_nothing(start_postgres, tmp_path, record_property):
+    journal, server = Journal(tmp_path / "done"), start_postgres()
+    with open_pubsub("postgres", json.dumps({"url": server.url})) as pubsub:
+        with pubsub.subscribe("t", journal.write, raw=True, max_messages=BATCH):
+            with sending(journal, pubsub):
+                for _ in range(2):
+                    wait_for_more(journal)
+                    server.kill()
+                    server.start()
+                wait_for_more(journal)
+            counts = journal.counts()
+        left = pubsub.depth("t")
+    record_property("counts", counts)
+
+    assert counts["sent"] >= MANY
+    assert 0 == counts["lost"]
+    assert counts["duplicated"] <= 2 * (BATCH + AT_ONCE)
+    assert 0 == left
+
+
+def test_a_cut_connection_loses_nothing(proxy, settings, tmp_path, record_property):
+    journal = Journal(tmp_path / "done")
+    with open_pubsub("postgres", json.dumps(through(proxy, settings))) as pubsub:
+        with (
+            pubsub.subscribe("t", journal.write, raw=True, max_messages=BATCH),
+            sending(journal, pubsub),
+        ):
+            for _ in range(FAULTS):
+                wait_for_more(journal)
+                proxy.cut()
+            wait_for_more(journal)
+        with pubsub.subscribe("t", journal.write, raw=True, max_messages=BATCH):
+            counts = journal.counts()
+    record_property("counts", counts)
+
+    assert counts["sent"] >= MANY
+    assert 0 == counts["lost"]
+    assert counts["duplicated"] <= FAULTS * (BATCH + AT_ONCE)
+
+
+CALLS = {
+    "publish": lambda pubsub, _, __: pubsub.publish("t", b"x"),
+    "receive": lambda _, consumer, __: consumer.receive(1, 0.5),
+    "ack": lambda _, consumer, messages: consumer.ack(messages),
+    "nack": lambda _, consumer, messages: consumer.nack(messages),
+    "extend": lambda _, consumer, messages: consumer.extend(messages),
+    "depth": lambda pubsub, _, __: pubsub.depth("t"),
+    "topics": lambda pubsub, _, __: list(pubsub.topics()),
+}
+
+
+@pytest.mark.parametrize("silence", ["go_silent", "swallow_answers"])
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_server_that_never_answers_runs_into_the_deadline(proxy, settings, call, silence):
+    pubsub = impatient(through(proxy, settings))
+    consumer = pubsub.consumer("t")
+    pubsub.publish("t", b"x")
+    messages = consumer.receive(1)
+    getattr(proxy, silence)()
+    started = time.monotonic()
+    with pytest.raises(DeadlineError):
+        call(pubsub, consumer, messages)
+    took_s = time.monotonic() - started
+    proxy.speak()
+    proxy.cut()
+    pubsub.close()
+
+    assert took_s < TIMEOUT_S * 1.1 + 1
+
+
+def test_a_server_that_is_down_is_unavailable(start_postgres):
+    server = start_postgres()
+    server.stop()
+    pubsub = impatient({"url": server.url})
+    with pytest.raises(UnavailableError, match="refused"):
+        pubsub.publish("t", b"x")
+
+
+def test_dropped_tables_are_made_again(settings):
+    with open_pubsub("postgres", json.dumps(settings)) as pubsub, psycopg.connect(settings["url"]) as other:
+        consumer = pubsub.consumer("t", raw=True)
+        pubsub.publish("t", b"lost", raw=True)
+        other.execute(f'DROP SCHEMA "{settings["schema_name"]}" CASCADE')
+        other.commit()
+        pubsub.publish("t", b"kept", raw=True)
+        joined = pubsub.consumer("t", raw=True).receive(1, 5)
+
+        assert [] == consumer.receive(1, 0)
+        assert [b"kept"] == [message.data for message in joined]
+
+
+def test_rows_of_another_program_are_removed_and_counted(settings):
+    with open_pubsub("postgres", json.dumps(settings)) as pubsub, psycopg.connect(settings["url"]) as other:
+        consumer = pubsub.consumer("t", raw=True)
+        pubsub.publish_many("t", [b"%d" % number for number in range(3)], raw=True)
+        table = f'"{settings["schema_name"]}".message'
+        other.execute(f"UPDATE {table} SET attributes = 'no JSON' WHERE data = '1'")
+        other.commit()
+        messages = consumer.receive(10, 5)
+        consumer.ack(messages)
+
+        assert ([b"0", b"2"], 1) == ([message.data for message in messages], consumer.foreign)
+        assert 0 == pubsub.depth("t")
+
+
+def test_a_user_who_may_not_create_the_tables_is_refused(settings):
+    with psycopg.connect(settings["url"], autocommit=True) as owner:
+        owner.execute("DROP ROLE IF EXISTS visitor")
+        owner.execute("CREATE ROLE visitor LOGIN")
+    pubsub = impatient({**settings, "url": settings["url"].replace("capa@", "visitor@")})
+    with pytest.raises(PermissionDeniedError, match="permission denied for database postgres"):
+        pubsub.publish("t", b"x")
+    pubsub.close()
+
+
+def test_a_database_that_does_not_exist_is_named(settings):
+    pubsub = impatient({**settings, "url": settings["url"].replace("/postgres", "/nowhere")})
+    with pytest.raises(NotFoundError, match='database "nowhere" does not exist'):
+        pubsub.publish("t", b"x")
+
+
+def test_processes_that_begin_at_once_create_the_tables_once(settings):
+    opened = [open_pubsub("postgres", json.dumps(settings)) for _ in range(8)]
+    failures = []
+
+    def publish(pubsub):
+        try:
+            pubsub.publish("t", b"x", raw=True)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=publish, args=(pubsub,)) for pubsub in opened]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    depth = opened[0].depth("t")
+    for pubsub in opened:
+        pubsub.close()
+
+    assert ([], 8) == (failures, depth)
+
+
+@pytest.fixture
+def pgbouncer(postgres_url, tmp_path):
+    """Start a pooler in transaction mode with one connection to the server, and give its address."""
+    port = free_port()
+    (tmp_path / "users").write_text('"capa" ""\n')
+    (tmp_path / "pgbouncer.ini").write_text(
+        f"[databases]\npostgres = host=127.0.0.1 port={port_of(postgres_url)} dbname=postgres pool_size=1\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = trust\n"
+        f"auth_file = {tmp_path / 'users'}\npool_mode = transaction\n"
+    )
+    program = Program("pgbouncer", "pgbouncer", install="apt-get install pgbouncer").require()
+    user = unprivileged(tmp_path)
+    command = [program, str(tmp_path / "pgbouncer.ini")]
+    pooler = ServerProcess(command, tmp_path, lambda: answers(port), user=user)
+    pooler.start()
+    yield f"postgresql://capa@127.0.0.1:{port}/postgres"
+    pooler.stop()
+
+
+def test_consumers_behind_a_pooler_share_one_connection(settings, pgbouncer):
+    words = json.dumps({**settings, "url": pgbouncer, "pooler": True})
+    with open_pubsub("postgres", words) as here, open_pubsub("postgres", words) as there:
+        consumer = here.consumer("t", raw=True)
+        timer = threading.Timer(0.3, there.publish, ["t", b"x"], {"raw": True})
+        timer.start()
+        first = consumer.receive(1, 10)
+        timer.join()
+        consumer.ack(first)
+        for number in range(20):
+            (there if number % 2 else here).publish("t", b"%d" % number, raw=True)
+        others = consumer.receive(20, 5)
+
+        assert [b"x"] == [message.data for message in first]
+        assert {b"%d" % number for number in range(20)} == {message.data for message in others}
+
+
+def test_a_fork_leaves_the_connections_of_its_parent_open(settings):
+    program = """
+import os, sys
+from capa_core import Runtime
+table = {"driver": "postgres", **__import__("json").loads(sys.argv[1])}
+with Runtime({"pubsub": {"default": table}}) as runtime:
+    pubsub = runtime.pubsub()
+    consumer = pubsub.consumer("t", raw=True)
+    pubsub.publish("t", b"before", raw=True)
+    pid = os.fork()
+    if not pid:
+        pubsub.publish("t", b"child", raw=True)
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    pubsub.publish("t", b"after", raw=True)
+    print(sorted(message.data for message in consumer.receive(9, 5)))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(settings)], capture_output=True, text=True, timeout=60
+    )
+
+    assert ("[b'after', b'before', b'child']\n", 0) == (ran.stdout, ran.returncode), ran.stderr
