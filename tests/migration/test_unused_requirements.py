@@ -1,4 +1,4 @@
-"""Requirements of an SDK that no file uses: nothing is added for it, and nothing is asked of it."""
+"""Requirements of an SDK of which nothing moves: nothing is added for it, and nothing is asked of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def changes(capa, tmp_path):
     return run
 
 
-UNUSED = "no file of the tree uses requests, so capa-core[requests] is not asked for"
+UNUSED = "nothing of requests moves in this tree, so capa-core[requests] is not asked for"
 CODE = "from celery import Celery\n"
 
 
@@ -80,3 +80,67 @@ def test_a_later_import_is_seen_though_the_manifest_has_not_changed(changes):
     edits, _ = changes(**{"app.py": "import requests\n"})
 
     assert ["capa-core[requests]"] == edits
+
+
+REMOVED = "from celery.task import task\n"
+HEADER = '# /// script\n# dependencies = ["celery", "requests"]\n# ///\n'
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        REMOVED,
+        "import celery.task\n",
+        "from celery import Celery  # capa: ignore[imports]\n",
+        "import_module('celery.task')\n",
+        "def f(): return getLogger('celery.app')\n",
+        "MODULE = 'celery'\nprint(MODULE)\n",
+    ],
+)
+def test_an_sdk_whose_use_stays_on_the_original_is_not_asked_for(changes, code):
+    edits, messages = changes(**{"app.py": code, "requirements.txt": "celery\n"})
+
+    assert ([], [UNUSED.replace("requests", "celery")]) == (edits, messages)
+
+
+def test_neither_is_one_that_only_a_vendored_copy_of_capa_uses(capa, tmp_path):
+    package = tmp_path / "shop/capa_requests"
+    package.mkdir(parents=True)
+    (tmp_path / "shop/__init__.py").touch()
+    (package / "__init__.py").write_text("from requests import *\nfrom capa_requests._sdk import SDK\n")
+    (tmp_path / "requirements.txt").write_text("requests\n")
+
+    assert 0 == capa("migrate", "check", tmp_path).code
+
+
+def test_the_header_of_a_script_asks_only_for_what_moves(changes):
+    edits, _ = changes(**{"run.py": f"{HEADER}import requests\n{REMOVED}"})
+
+    assert ["capa-core[requests]"] == edits
+
+
+def test_the_warnings_about_the_code_of_such_a_script_stay(capa, tmp_path):
+    (tmp_path / "run.py").write_text(HEADER.replace(', "requests"', "") + REMOVED)
+    data = json.loads(capa("migrate", "check", tmp_path, "--json").out)
+
+    assert [] == data["changes"]
+    assert ["imports"] == [one["rule"] for one in data["findings"]]
+
+
+def test_an_image_need_not_install_capa_for_an_sdk_of_which_nothing_moves(changes):
+    _, messages = changes(**{"app.py": REMOVED, "Dockerfile": "RUN pip install celery requests\n"})
+
+    assert {UNUSED, UNUSED.replace("requests", "celery")} == set(messages)
+
+
+def test_an_image_with_an_sdk_that_moves_must_install_capa(changes):
+    _, messages = changes(**{"app.py": CODE, "Dockerfile": "RUN pip install celery\n"})
+
+    assert ["`pip install celery` installs an SDK and not capa-core[celery]"] == messages
+
+
+def test_a_run_of_one_rule_asks_for_what_the_others_move(capa, tmp_path):
+    (tmp_path / "app.py").write_text("import requests\n")
+    (tmp_path / "requirements.txt").write_text("requests\n")
+
+    assert "capa-core[requests]" in capa("migrate", "diff", tmp_path, "--only", "requirements").out

@@ -91,11 +91,14 @@ def examine(
         from capa_migration.rewrite.unserved_calls import with_unserved_calls
 
         outcomes = with_unserved_calls(project, outcomes, sifted.clued, clues)
-    _settle(settled, sifted, outcomes)
+    told = with_something(outcomes)
+    asked = without_unused(rewrite, told)
+    replaced = {one.path for one, other in zip(told, asked, strict=True) if one is not other}
+    _settle(settled, sifted, outcomes, replaced)
     sources = [rule.source for rule in rules]
     if remember and not files.target.scopes and None not in sources:
         _save(settled, rewrite, frozenset(wanted), rules, [*maps, *filter(None, sources)])
-    found = with_missing_requirements(project, without_unused(rewrite, with_something(outcomes)))
+    found = with_missing_requirements(project, asked)
     unread = [] if options.pass_over else failures(files, wanted)
     return Examined(wanted, [*found, *unread], rewrite.passed_over)
 
@@ -111,13 +114,20 @@ def _outcomes(rewrite: Rewrite, sifted: Sifted, progress: Progress | None) -> li
     return outcomes
 
 
-def _settle(settled: SettledFiles, sifted: Sifted, outcomes: Sequence[Outcome]) -> None:
-    """Add to the cache each file that stays as it is; some are looked at again when another has changed."""
+def _settle(
+    settled: SettledFiles, sifted: Sifted, outcomes: Sequence[Outcome], replaced: Collection[str]
+) -> None:
+    """Add to the cache each file that stays as it is; some are looked at again when another has changed.
+
+    Those whose outcome was *replaced* because of the rest of the tree are looked at each time.
+    """
     held = {one.path: one for one in outcomes}
     held = {**{path: Outcome(path, "clean") for path in (*sifted.clued, *sifted.holding)}, **held}
     for path, found in sifted.stamps.items():
         outcome = held.get(path)
-        if outcome is None or (outcome.status != "changed" and not outcome.settings):
+        if path in replaced:
+            settled.forget_outcome(path, found)
+        elif outcome is None or (outcome.status != "changed" and not outcome.settings):
             settled.add(path, found, kept(outcome))
 
 
