@@ -47,10 +47,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         importlib.import_module(f"servers.{mark.args[0]}").PROGRAM.require()
 
 
-def pytest_collection_finish() -> None:
-    """Keep what collection made out of the collector's way: it is walked after each module otherwise."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep what collection makes out of the collector's way: it lives to the end, and is walked again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)

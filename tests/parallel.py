@@ -1,4 +1,4 @@
-"""Parallel runs: the number of workers, the order of tests, and the machine for itself where a test measures time.
+"""Parallel runs: workers, their collection, the order of tests, and the machine for itself where a test measures time.
 
 A pytest plug-in, for `pytest -n auto` (pytest-xdist). A run without workers is only put in the same order.
 """
@@ -18,6 +18,21 @@ def pytest_xdist_auto_num_workers() -> int:
     """Return how many workers `-n auto` starts: most tests wait for a process or a server, not for a processor."""
     given = os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS")
     return int(given) if given else 3 * len(os.sched_getaffinity(0))
+
+
+@pytest.hookimpl(tryfirst=True, wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Let one worker collect before the others: it compiles the test modules, which they only read then."""
+    run = getattr(session.config, "workerinput", {}).get("testrunuid")
+    if run is None:
+        return (yield)
+    compiled = session.config.rootpath / "build" / "locks" / "compiled"
+    with locked(compiled.with_name("compiling")):
+        if not compiled.exists() or compiled.read_text() != run:
+            collected = yield
+            compiled.write_text(run)
+            return collected
+    return (yield)
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,4 +1,4 @@
-"""Parallel runs: quiet tests are alone, long ones are spread, and things are made once."""
+"""Parallel runs: one worker collects first, quiet tests are alone, long ones are spread, and things are made once."""
 
 import os
 import subprocess
@@ -32,19 +32,47 @@ def test_alone(number): assert _beside() == []
 """
 
 
+COLLECTED = """
+import pathlib, time
+
+def note(what):
+    with pathlib.Path(__file__).with_name("notes").open("a") as notes:
+        notes.write(f"{what}\\n")
+
+note("begin")
+time.sleep(0.2)
+note("end")
+
+def test_nothing(): pass
+"""
+
+
 def test_a_quiet_test_runs_while_no_other_does(tmp_path):
     (tmp_path / "running").mkdir()
-    (tmp_path / "test_turns.py").write_text(SUITE)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = quiet\n")
+    done = run_in_parallel(tmp_path, SUITE)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_one_worker_collects_before_the_others(tmp_path):
+    done = run_in_parallel(tmp_path, COLLECTED)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "notes").read_text().split()[:2] == ["begin", "end"]
+    assert (tmp_path / "notes").read_text().count("end") == 3
+
+
+def run_in_parallel(folder, tests):
+    """Run *tests* in three workers."""
+    (folder / "test_it.py").write_text(tests)
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers = quiet\n")
     environment = os.environ | {
         "PYTHONPATH": str(Path(parallel.__file__).parent),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
     plugins = ["-p", "xdist", "-p", "parallel"]
     command = [sys.executable, "-m", "pytest", "-q", *plugins, "-n", "3", "--maxschedchunk", "1"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-
-    assert done.returncode == 0, done.stdout + done.stderr
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
 def test_a_quiet_test_is_not_overtaken_without_end(tmp_path):
