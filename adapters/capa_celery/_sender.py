@@ -58,6 +58,7 @@ class Sender:
         self._retry_policy = conf.task_publish_retry_policy
         self._serializer = conf.task_serializer
         self._compression = conf.task_compression
+        self._routing_key = conf.task_default_routing_key
         self._delivery_mode = _delivery_mode(conf.task_default_delivery_mode)
         components.tell_places()
         self._scheme = components.broker_scheme
@@ -148,7 +149,7 @@ class Sender:
                 return Target((topic_of(queue),), queue, "", queue.name)
             if exchange is None:
                 exchange = queue.exchange.name
-            routing_key = routing_key or queue.routing_key
+            routing_key = routing_key or queue.routing_key or self._routing_key
         key = routing_key or ""
         topics = tuple(bound_to(exchange, key, self._amqp.queues))
         if not topics:
