@@ -327,4 +327,4 @@ def messages(call: Callable[[], Any]) -> tuple[Any, list[Any]]:
         signals.before_task_publish.disconnect(note)
 
 
-PUBLISHED = ("headers", "body", "exchange", "routing_key", "properties")
+PUBLISHED = ("headers", "body", "exchange", "routing_key", "properties", "retry_policy")
