@@ -88,6 +88,7 @@ class Database:
         self._closed = False
         self._writer: Connection | None = None
         self._native: Connection | None = None
+        self._nothing: Connection | None = None
         self._queue = WriteQueue()
         self._line = Line(path)
         self._committing = threading.Lock()
@@ -201,9 +202,9 @@ class Database:
             self._turn.wait_for(lambda: not self._reading)
             while self._readers:
                 self._readers.pop().close()
-        if self._native is not None:
-            self._native.close()
-            self._native = None
+        for connection in filter(None, (self._native, self._nothing)):
+            connection.close()
+        self._native = self._nothing = None
         if self._writer is not None:
             self._writer.close()
             self._writer, self._ready = None, False
@@ -221,14 +222,16 @@ class Database:
 
     def _read_nothing(self, function: Callable[[Connection], T]) -> T:
         """Return the result of *function* on tables without rows, in memory."""
-        if self._closed:
-            raise self._was_closed()
         check_makeable(self.path)
-        with self._explained(), closing(self._connect(":memory:")) as connection:
-            self._upgrade(connection)
-            _uptime.store_offset(connection)
-            connection.offset_s = _uptime.known_offset(connection) or 0.0
-            return function(connection)
+        with self._committing, self._explained():
+            if self._closed:
+                raise self._was_closed()
+            if self._nothing is None:
+                self._nothing = self._connect(":memory:")
+                self._upgrade(self._nothing)
+                _uptime.store_offset(self._nothing)
+                self._nothing.offset_s = _uptime.known_offset(self._nothing) or 0.0
+            return function(self._nothing)
 
     def _begin_reading(self) -> Connection | None:
         """Register a reader and return an idle connection; `None` if there is none."""
