@@ -60,7 +60,7 @@ def _of_profile(file: Path, name: str, adapters: AdapterTables) -> Iterator[Capa
     for block in blocks().values():
         for table in loaded.tables(block.name):
             yield from _of_component(loaded, block, table)
-    for adapter in adapters.keys() & loaded.settings.adapters.keys():
+    for adapter in sorted(adapters.keys() & loaded.settings.adapters.keys()):
         try:
             unknown_keys(loaded.settings.adapters[adapter], adapters[adapter], loaded, ("adapters", adapter))
         except UnknownNameError as error:
