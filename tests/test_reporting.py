@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import reporting
+from parallel import made_once
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -44,14 +45,16 @@ IN_PARALLEL = ("-n", "2", "--maxschedchunk", "1")
 
 
 @pytest.fixture(scope="module", params=["one by one", "in parallel"])
-def report(request, tmp_path_factory):
+def report(request, run_folder):
     """Run a small suite with the plug-in and give the path of its report."""
-    root = tmp_path_factory.mktemp("suite")
-    for folder in ("core", "adapters/celery"):
-        (root / "tests" / folder).mkdir(parents=True)
-        (root / "tests" / folder / f"test_{folder[:4]}.py").write_text(SUITE)
-    _pytest(root, *IN_PARALLEL if request.param == "in parallel" else ())
-    return root / "build" / "test-report.json"
+
+    def run(root):
+        for folder in ("core", "adapters/celery"):
+            (root / "tests" / folder).mkdir(parents=True)
+            (root / "tests" / folder / f"test_{folder[:4]}.py").write_text(SUITE)
+        _pytest(root, *IN_PARALLEL if request.param == "in parallel" else ())
+
+    return made_once(run_folder / f"reported {request.param}", run) / "build" / "test-report.json"
 
 
 def test_each_test_counts_once_by_its_worst_phase(report):

@@ -8,6 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from parallel import made_once
 
 from capa_core import aio
 
@@ -45,10 +46,16 @@ def pyright(folder):
 
 
 @pytest.fixture(scope="module", params=[mypy, pyright], ids=["mypy", "pyright"])
-def errors(request, tmp_path_factory):
+def errors(request, run_folder):
     """The lines with errors in each file of the folder, with their messages."""
+    check = request.param
+
+    def note(folder):
+        (folder / "errors.json").write_text(json.dumps(check(folder)))
+
+    noted = made_once(run_folder / f"types-{check.__name__}", note) / "errors.json"
     by_file = defaultdict(lambda: defaultdict(list))
-    for file, line, message in request.param(tmp_path_factory.mktemp("types")):
+    for file, line, message in json.loads(noted.read_text()):
         by_file[Path(file).name][line].append(message)
     return by_file
 

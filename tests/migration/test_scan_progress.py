@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from capa_codemods.pipeline.each_file import PAYS_ABOVE
 from capa_migration.cli import terminal
 from capa_migration.rewrite.scan.progress import COUNTED, FOLLOWED, READ
 from capa_migration.rewrite.scan.survey import survey
@@ -68,10 +69,10 @@ def test_no_time_is_estimated_before_a_rate_was_measured(line, capsys):
 
 @pytest.fixture
 def large(tmp_path):
-    """Return a tree that takes many seconds to scan, and that more than one process reads."""
+    """Return a tree that takes some seconds to scan, and that more than one process reads."""
     source = tmp_path / "m0.py"
-    source.write_text("import requests\n" + "requests.get(1, proxies=p)\n" * 3_000)
-    for number in range(1, 700):
+    source.write_text("import requests\n" + "requests.get(1, proxies=p)\n" * 2_000)
+    for number in range(1, PAYS_ABOVE + 20):
         os.link(source, tmp_path / f"m{number}.py")
     return tmp_path
 

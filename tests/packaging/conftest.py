@@ -27,7 +27,8 @@ def fresh_python(built: Built, run_folder: Path) -> Path:
 
     def install(folder: Path) -> None:
         venv.create(folder, with_pip=False)
-        run([sys.executable, "-m", "pip", "--python", folder / PYTHON, "install", "--quiet", built.wheel])
+        pip = [sys.executable, "-m", "pip", "--quiet", "--python", folder / PYTHON]
+        run([*pip, "install", "--no-compile", built.wheel])  # little of it is imported
 
     return made_once(run_folder / "fresh", install) / PYTHON
 

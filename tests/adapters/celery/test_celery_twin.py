@@ -1,15 +1,18 @@
 """The same steps on Celery itself, with its in-memory broker, and on Capa: outcomes must not differ."""
 
+import pickle
 import re
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import celery
 import pytest
 from celery import chain, chord, group
 from celery.contrib.testing.worker import start_worker as start_celery_worker
+from parallel import made_once
 
 import capa_celery
 from capa_celery.contrib.testing.worker import start_worker as start_capa_worker
@@ -163,8 +166,17 @@ def outcome(step: Callable[[Any], Any], app: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def outcomes(make_tasks: Callable[[type], Any]) -> dict[str, dict[str, Any]]:
-    """Run all steps on either side, each with a worker in a thread, and give their outcomes."""
+def outcomes(make_tasks: Callable[[type], Any], run_folder: Path) -> dict[str, dict[str, Any]]:
+    """Give the outcomes of all steps on either side."""
+
+    def note(folder: Path) -> None:
+        (folder / "outcomes").write_bytes(pickle.dumps(_outcomes(make_tasks)))
+
+    return pickle.loads((made_once(run_folder / "celery-twin", note) / "outcomes").read_bytes())
+
+
+def _outcomes(make_tasks: Callable[[type], Any]) -> dict[str, dict[str, Any]]:
+    """Run all steps on either side, each with a worker in a thread."""
     quiet = {"perform_ping_check": False, "loglevel": "CRITICAL"}
     found = {}
     with warnings.catch_warnings():
