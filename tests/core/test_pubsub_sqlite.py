@@ -396,19 +396,17 @@ def test_a_receive_without_a_turn_to_write_waits_for_one_as_long_as_it_may(tmp_p
 
 
 @pytest.mark.timeout(120)
-def test_twenty_producers_and_four_consumers_see_no_lock(tmp_path):
+def test_twenty_producers_and_four_consumers_all_get_their_turns(tmp_path):
     end = time.monotonic() + 3
-    errors, sent, received = [], [], []
+    sent, received = [], []
 
-    def run(work):  # each stands for a process
-        with PubSub(SqlitePubSub(SqlitePubSubSettings(folder=tmp_path, timeout_s=0.5))) as pubsub:
-            step = None
+    def run(
+        work,
+    ):  # each stands for a process; one that waits longer raises: six times the longest on a busy machine
+        with PubSub(SqlitePubSub(SqlitePubSubSettings(folder=tmp_path, timeout_s=5))) as pubsub:
+            step = work(pubsub)
             while time.monotonic() < end:
-                try:
-                    step = step or work(pubsub)
-                    step()
-                except DeadlineError as error:  # this machine was too busy
-                    errors.append(str(error))
+                step()
 
     def producing(pubsub):
         return lambda: sent.append(pubsub.publish("t", b"x"))
@@ -429,7 +427,6 @@ def test_twenty_producers_and_four_consumers_see_no_lock(tmp_path):
             outcome.result()
         rest = pubsub.depth("t")
 
-    assert [] == [error for error in errors if "locked" in error]
     assert len(sent) == len(set(received)) + rest == len(received) + rest
     assert len(received) > 0
 
