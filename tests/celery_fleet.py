@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery_engines import REDIS, SQLITE, tables
 
 from capa_core import Runtime, use_runtime
 
@@ -35,6 +36,7 @@ def work(number, pause_s=0.01):
 def timed(self, number, pause_s):
     time.sleep(pause_s)
     note(f"{number}:{self.request.hostname}:{threading.get_native_id()}:{time.clock_gettime(time.CLOCK_BOOTTIME)}")
+    return number
 
 @app.task(shared=False)
 def poison(pause_s=0.0):
@@ -88,11 +90,17 @@ class Fleet:
             process.wait()
 
     def ran(self) -> Counter[str]:
-        return Counter(self.notes.read_text().split())
+        """Return how often each task has run."""
+        return Counter(line.partition(":")[0] for line in self.notes.read_text().split())
 
-    def send(self, number: int, pause_s: float = 0.01) -> Any:
+    def add_code(self, text: str) -> None:
+        """Have *text* in the application of workers that start from now on."""
+        module = self.folder / "killed.py"
+        module.write_text(f"{module.read_text()}\n{text}")
+
+    def send(self, number: int, pause_s: float = 0.01, task: str = "work") -> Any:
         """Send a task that notes *number* when it has run, and return its result."""
-        result = app().tasks["killed.work"].delay(number, pause_s)
+        result = app().tasks[f"killed.{task}"].delay(number, pause_s)
         with self.sent.open("a") as file:
             file.write(f"{number}\n")
         return result
@@ -123,15 +131,9 @@ class Fleet:
         return time.monotonic() - start
 
 
-@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.server("redis"))])
+@pytest.fixture(params=[SQLITE, REDIS])
 def fleet(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
-    settings = ""
-    if request.param == "redis":
-        url = request.getfixturevalue("redis_url")
-        settings = "".join(
-            f'[{block}.default]\ndriver = "redis"\nurl = "{url}"\n' for block in ("pubsub", "state", "lock")
-        )
-    fleet = Fleet(tmp_path, settings)
+    fleet = Fleet(tmp_path, tables(request.param, request))
     monkeypatch.syspath_prepend(tmp_path)
     with Runtime(file=tmp_path / "capa.toml") as runtime, use_runtime(runtime):
         __import__("killed")

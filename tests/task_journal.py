@@ -2,8 +2,8 @@
 
     python -I tests/task_journal.py SENT RAN
 
-Each file has one name on a line. It imports nothing but the standard library, so that what is judged cannot take part.
-Prints one line of counts, and exits 1 if a task was lost, or ran that nobody had sent.
+Each file has one name on a line, and maybe more after a colon. It imports nothing but the standard library, so that
+what is judged cannot take part. Prints one line of counts, and exits 1 if a task was lost, or ran that nobody had sent.
 """
 
 import sys
@@ -26,7 +26,7 @@ def judge(sent: Path, ran: Path) -> tuple[str, bool]:
 def _lines(file: Path) -> list[str]:
     text = file.read_text()
     # A line without an end is of a process that was killed while it wrote it.
-    return text[: text.rfind("\n") + 1].split("\n")[:-1]
+    return [line.partition(":")[0] for line in text[: text.rfind("\n") + 1].split("\n")[:-1]]
 
 
 if __name__ == "__main__":

@@ -123,8 +123,7 @@ def test_a_failure_in_a_worker_strands_no_task(fleet: Fleet, place: str) -> None
 @pytest.mark.parametrize(("pool", "path"), IN_HAND)
 def test_a_failure_with_tasks_in_hand_strands_none(fleet: Fleet, pool: str, path: str) -> None:
     strike(fleet, path, after=True)
-    module = fleet.folder / "killed.py"
-    module.write_text(f"{module.read_text()}\n{OFTEN}")
+    fleet.add_code(OFTEN)
     work = app().tasks["killed.work"]
     with fleet.worker("-P", pool, "-c", "1", "-l", "INFO") as worker:
         fleet.wait_until_ready(1)
@@ -220,9 +219,8 @@ def test_a_process_that_is_stopped_for_a_moment_is_left_alone(fleet: Fleet) -> N
 @on_one_engine
 def test_beat_in_a_worker_goes_on_after_failures(fleet: Fleet) -> None:
     strike(fleet, "capa_celery._beat:Scheduler.tick", "capa_celery._beat:Scheduler.sync")
-    module = fleet.folder / "killed.py"
     entry = {"task": "killed.total", "schedule": 0.5, "args": [[1]]}
-    module.write_text(f"{module.read_text()}\napp.conf.beat_schedule = {{'each': {entry}}}\n")
+    fleet.add_code(f"app.conf.beat_schedule = {{'each': {entry}}}\n")
     with fleet.worker("-B", "-P", "solo", "-l", "INFO") as worker:
         fleet.wait_for(lambda: {"tick", "sync"} == struck(fleet))
         before = fleet.ran()["total"]

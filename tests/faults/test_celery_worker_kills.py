@@ -3,11 +3,13 @@
 import signal
 
 import pytest
+from celery_engines import on_every_engine
 from celery_fleet import LEASE_S, Fleet, app
 
 pytestmark = pytest.mark.timeout(180)  # each kill costs a lease and a start
 
 
+@on_every_engine("fleet")
 @pytest.mark.parametrize("pool", ["solo", "threads", "prefork"])
 def test_killed_workers_lose_nothing(fleet: Fleet, pool: str) -> None:
     tasks, kills, slots = 300, 3, 2
@@ -29,6 +31,7 @@ def test_killed_workers_lose_nothing(fleet: Fleet, pool: str) -> None:
 
 
 @pytest.mark.quiet
+@on_every_engine("fleet")
 def test_the_tasks_of_a_killed_worker_come_back_within_its_lease(fleet: Fleet) -> None:
     work = app().tasks["killed.work"]
     options = ("-P", "prefork", "-c", "2", "-l", "INFO")

@@ -15,6 +15,7 @@ from celery_fleet import JUDGE
         ("3\n1\n2\n1\n1\n", 0, "done=3 lost=0 duplicated=2 unknown=0"),
         ("1\n2\n", 1, "done=2 lost=1 duplicated=0 unknown=0"),
         ("1\n2\n3\n4\n", 1, "done=3 lost=0 duplicated=0 unknown=1"),
+        ("1:a\n2:b\n3:c:d\n1:e\n", 0, "done=3 lost=0 duplicated=1 unknown=0"),
         ("1\n2\n3", 1, "done=2 lost=1 duplicated=0 unknown=0"),
     ],
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 import celery
 import pytest
+from celery_engines import REDIS, SQLITE, tables
 
 import capa_celery
 from capa_celery.contrib.testing.worker import start_worker as start_capa_worker
@@ -173,10 +174,9 @@ def serving() -> Callable[..., Any]:
 class Project:
     """A folder with an application, a capa.toml and workers that serve it as processes of their own."""
 
-    def __init__(self, folder: Path, engine: str, redis_url: str | None) -> None:
+    def __init__(self, folder: Path, engine: str) -> None:
         self.folder = folder
-        self.engine = engine
-        self.redis_url = redis_url
+        self._engine = engine
         self.notes_file = folder / "notes"
         self.notes_file.touch()
         self.environment = {**os.environ, "NOTES": str(self.notes_file), "PYTHONWARNINGS": "ignore"}
@@ -184,11 +184,7 @@ class Project:
         (folder / "capa.toml").write_text(self._settings(lease_s=2))
 
     def _settings(self, lease_s: float) -> str:
-        adapter = f"[adapters.celery]\nlease_s = {lease_s}\n"
-        if self.engine == "sqlite":
-            return adapter
-        tables = (f'[{block}.default]\ndriver = "redis"\nurl = "{self.redis_url}"\n' for block in BLOCKS)
-        return adapter + "".join(tables)
+        return f"[adapters.celery]\nlease_s = {lease_s}\n{self._engine}"
 
     @contextmanager
     def worker(
@@ -256,16 +252,12 @@ class Project:
         return sys.modules["proj"].app
 
 
-BLOCKS = ("pubsub", "state", "lock")
-
-
-@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.server("redis"))])
+@pytest.fixture(params=[SQLITE, REDIS])
 def project(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Project]:
     """Give a project on each engine, and a client of it in this process."""
-    url = request.getfixturevalue("redis_url") if request.param == "redis" else None
-    project = Project(tmp_path, request.param, url)
+    project = Project(tmp_path, tables(request.param, request))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("NOTES", str(project.notes_file))

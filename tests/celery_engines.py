@@ -1,0 +1,31 @@
+"""Engines behind a Celery application of a test, as tables of its capa.toml."""
+
+from uuid import uuid4
+
+import pytest
+
+SQLITE = "sqlite"
+REDIS = pytest.param("redis", marks=pytest.mark.server("redis"))
+RABBITMQ = pytest.param("rabbitmq", marks=[pytest.mark.server("rabbitmq"), pytest.mark.server("redis")])
+"""Results and locks are on Redis: RabbitMQ has neither, and workers on several machines share no SQLite file."""
+
+
+def on_every_engine(fixture: str) -> pytest.MarkDecorator:
+    """Return the mark of a test of what is promised of each engine; others leave out the one that starts slowly."""
+    return pytest.mark.parametrize(fixture, [SQLITE, REDIS, RABBITMQ], indirect=True)
+
+
+def tables(engine: str, request: pytest.FixtureRequest) -> str:
+    """Return the tables that put a test of its own on *engine*; embedded SQLite needs none."""
+    if engine == "sqlite":
+        return ""
+    redis = request.getfixturevalue("redis_url")
+    served = {block: {"driver": "redis", "url": redis} for block in ("pubsub", "state", "lock")}
+    if engine == "rabbitmq":  # all tests share the broker: names with a prefix of its own keep this one apart
+        url = request.getfixturevalue("rabbitmq_url")
+        served["pubsub"] = {"driver": "rabbitmq", "url": url, "prefix": f"{uuid4().hex}."}
+    return "".join(_table(f"{block}.default", settings) for block, settings in served.items())
+
+
+def _table(name: str, settings: dict[str, str]) -> str:
+    return f"[{name}]\n" + "".join(f'{key} = "{value}"\n' for key, value in settings.items())
