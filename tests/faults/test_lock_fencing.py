@@ -16,6 +16,9 @@ import pytest
 
 from capa_core.blocks.lock import Locks
 from capa_core.blocks.state import State
+from capa_core.components.postgres._settings import PostgresSettings
+from capa_core.components.postgres.lock import PostgresLock
+from capa_core.components.postgres.state import PostgresState
 from capa_core.components.redis.lock import RedisLock, RedisLockSettings
 from capa_core.components.redis.state import RedisState, RedisStateSettings
 from capa_core.components.sqlite.lock import SqliteLock, SqliteLockSettings
@@ -98,16 +101,30 @@ def redis(url: str) -> tuple[State, Locks]:
     )
 
 
-@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.server("redis"))])
+def postgres(where: str) -> tuple[State, Locks]:
+    url, schema = where.split()
+    settings = PostgresSettings(url=url, schema_name=schema)
+    return State(PostgresState(settings)), Locks(PostgresLock(settings))
+
+
+OPEN_BOTH = {"sqlite": sqlite, "redis": redis, "postgres": postgres}
+ON_SERVERS = [pytest.param(name, marks=pytest.mark.server(name)) for name in ("redis", "postgres")]
+
+
+@pytest.fixture(params=["sqlite", *ON_SERVERS])
 def engine(request, tmp_path):
-    """Give the name of an engine and the function that opens a driver."""
-    where = tmp_path if request.param == "sqlite" else request.getfixturevalue("redis_url")
-    return request.param, str(where)
+    """Give the name of an engine, and the place with which its function opens both drivers."""
+    if request.param == "sqlite":
+        return request.param, str(tmp_path)
+    url = request.getfixturevalue(f"{request.param}_url")
+    if request.param == "postgres":
+        return request.param, f"{url} {request.getfixturevalue('postgres_schema')}"
+    return request.param, url
 
 
 def test_no_update_is_lost_to_a_paused_holder_with_the_token(engine):
     name, where = engine
-    state, locks = {"sqlite": sqlite, "redis": redis}[name](where)
+    state, locks = OPEN_BOTH[name](where)
     fenced = FencedStore(state)
     paused = subprocess.Popen(
         [sys.executable, __file__, name, where], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -139,4 +156,4 @@ def test_no_update_is_lost_to_a_paused_holder_with_the_token(engine):
 
 if __name__ == "__main__":
     engine_name, place = sys.argv[1:]
-    main(lambda: {"sqlite": sqlite, "redis": redis}[engine_name](place))
+    main(lambda: OPEN_BOTH[engine_name](place))

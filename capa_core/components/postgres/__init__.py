@@ -1,1 +1,1 @@
-"""PostgreSQL: pub/sub in one schema of a database, through psycopg 3."""
+"""PostgreSQL: pub/sub, state and locks in one schema of a database, through psycopg 3."""

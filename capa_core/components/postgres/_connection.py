@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import select
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
@@ -14,6 +16,9 @@ from psycopg.abc import PQGen
 from capa_core.components.postgres._settings import PostgresSettings
 
 Row = tuple[Any, ...]
+
+LARGEST_IN_PIPELINE = 1024**2
+"""Bytes that requests in a pipeline may have: psycopg did not get 64 MiB through one within a minute."""
 
 _NOTIFY = """
 WITH lazily AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
@@ -68,8 +73,20 @@ class Connection(psycopg.Connection[Row]):
 
     def run(self, query: str, **values: object) -> list[Row]:
         """Execute *query*, whose tables are in the schema `capa`, with named *values*, and return all rows."""
-        cursor = self.execute(_in_schema(query, self.schema), values or None)
+        # Only without values may it be several statements, and only then are the results text.
+        cursor = self.execute(_in_schema(query, self.schema), values or None, binary=bool(values))
         return cursor.fetchall() if cursor.description else []
+
+    def run_each(self, statements: Sequence[tuple[str, dict[str, object]]]) -> list[list[Row]]:
+        """Execute *statements* in one transaction, in one round trip unless they are large; return the rows of each."""
+        with self.transaction(), ExitStack() as stack:
+            if sum(_size(values) for _, values in statements) <= LARGEST_IN_PIPELINE:
+                stack.enter_context(self.pipeline())
+            cursors = [
+                self.execute(_in_schema(query, self.schema), values, binary=True)
+                for query, values in statements
+            ]
+        return [cursor.fetchall() for cursor in cursors]
 
     def notify(self, notice: Notice) -> None:
         """Send *notice*."""
@@ -81,7 +98,7 @@ class Connection(psycopg.Connection[Row]):
         Not in one transaction: those with a notice wait for each other at their ends, while the disk works.
         """
         with self.pipeline() as pipeline:
-            cursor = self.execute(_in_schema(query, self.schema), values)
+            cursor = self.execute(_in_schema(query, self.schema), values, binary=True)
             pipeline.sync()
             self.notify(notice)
         return cursor.fetchall()
@@ -92,6 +109,10 @@ class Connection(psycopg.Connection[Row]):
             return False
         readable, _, _ = select.select([self], [], [], 0)
         return not readable
+
+
+def _size(values: dict[str, object]) -> int:
+    return sum(len(value) for value in values.values() if isinstance(value, bytes))
 
 
 @lru_cache(maxsize=256)

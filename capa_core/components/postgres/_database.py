@@ -25,12 +25,14 @@ class Database:
 
     Args:
         settings: The address and the options.
-        tables: The name of a series of migrations, which the first call brings up to date.
+        block: The block whose tables these are.
+        steps: The migrations that make them (`_migrations.py`), which the first call carries out.
     """
 
-    def __init__(self, settings: PostgresSettings, tables: str) -> None:
+    def __init__(self, settings: PostgresSettings, block: str, steps: Sequence[str]) -> None:
         self.settings = settings
-        self._tables = tables
+        self._block = block
+        self._steps = steps
         self.forget()
 
     def forget(self) -> None:
@@ -43,6 +45,13 @@ class Database:
     def run(self, query: str, **values: object) -> list[Row]:
         """Execute one statement in a transaction of its own, in one round trip, and return its rows."""
         return self._with_connection(lambda connection: connection.run(query, **values))
+
+    def run_each(self, statements: Sequence[tuple[str, dict[str, object]]]) -> list[list[Row]]:
+        """Execute *statements* in one transaction, and return the rows of each."""
+        if len(statements) == 1:
+            ((query, values),) = statements
+            return [self.run(query, **values)]
+        return self._with_connection(lambda connection: connection.run_each(statements))
 
     def run_and_notify(self, query: str, notice: Notice, **values: object) -> list[Row]:
         """Execute one statement as `run` does, and send *notice* after its commit, in the same round trip."""
@@ -107,7 +116,7 @@ class Database:
             if not self._is_migrated:
                 with self._migrating:
                     if not self._is_migrated:
-                        migrate(connection, self._tables)
+                        migrate(connection, self._block, self._steps)
                         self._is_migrated = True
         except BaseException:
             connection.close()

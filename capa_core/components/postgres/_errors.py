@@ -18,6 +18,7 @@ from capa_core.errors import (
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: whole codes, then their classes of two characters.
 _BY_CODE: dict[str, type[CapaError]] = {
+    "22": InvalidArgumentError,
     "25006": UnavailableError,  # a standby: it becomes the primary, or the address leads to one later
     "3D000": NotFoundError,  # no such database
     "3F000": UnavailableError,  # the schema or a table was dropped: the next try creates it anew
@@ -53,6 +54,8 @@ def name_error(error: Exception) -> type[CapaError] | None:
     named = _BY_CODE.get(code) or _BY_CODE.get(code[:2])
     if named is not None:
         return named
+    if isinstance(error, psycopg.DataError):  # of psycopg itself, which sent nothing
+        return InvalidArgumentError
     if isinstance(error, psycopg.OperationalError):
         text = str(error)
         return next((kind for words, kind in _BY_WORDS if words in text), UnavailableError)

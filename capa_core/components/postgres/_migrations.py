@@ -5,12 +5,11 @@ A step that was released is never changed; the next number changes what it made.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import psycopg
 
-from capa_core.components.postgres import _queue
 from capa_core.components.postgres._connection import Connection
-
-STEPS = {"pubsub": _queue.STEPS}
 
 _TABLE = "CREATE TABLE IF NOT EXISTS capa.migration (block text PRIMARY KEY, step integer NOT NULL)"
 _STEP = "SELECT step FROM capa.migration WHERE block = %(block)s"
@@ -19,13 +18,12 @@ INSERT INTO capa.migration VALUES (%(block)s, %(step)s) ON CONFLICT (block) DO U
 """
 
 
-def migrate(connection: Connection, block: str) -> None:
-    """Bring the tables of *block* up to date; one process at a time does so.
+def migrate(connection: Connection, block: str, steps: Sequence[str]) -> None:
+    """Bring the tables of *block* up to date by *steps*; one process at a time does so.
 
     Raises:
         psycopg.errors.InsufficientPrivilege: The user may not create what is missing.
     """
-    steps = STEPS[block]
     if _step(connection, block) >= len(steps):
         return
     with connection.transaction():

@@ -1,4 +1,4 @@
-"""Notices that wake waiting consumers: within the process by events, from others by LISTEN on one connection.
+"""Notices that wake those who wait: within the process by events, from others by LISTEN on one connection.
 
 A notice may be lost, with its process or a connection. Consumers look by themselves each `RECHECK_S`.
 """
@@ -23,11 +23,11 @@ RECHECK_S = 1.0
 
 
 class Notices:
-    """The notices of one schema, by topic. The listening connection is opened with the first wait."""
+    """The notices of one block in one schema, by subject. The listening connection is opened with the first wait."""
 
-    def __init__(self, settings: PostgresSettings) -> None:
+    def __init__(self, settings: PostgresSettings, block: str) -> None:
         self._settings = settings
-        self._channel = f"capa_{settings.schema_name}"
+        self._channel = f"{settings.schema_name}_{block}"
         self.forget()
 
     def forget(self) -> None:
@@ -39,11 +39,11 @@ class Notices:
         self._closed = False
 
     @contextmanager
-    def listen(self, topic: str) -> Iterator[threading.Event]:
-        """Give an event that each notice about *topic* sets, for the length of a `with` block."""
+    def listen(self, subject: str) -> Iterator[threading.Event]:
+        """Give an event that each notice about *subject* sets, for the length of a `with` block."""
         event = threading.Event()
         with self._lock:
-            self._events[topic].append(event)
+            self._events[subject].append(event)
             if not self._settings.pooler and self._thread is None and not self._closed:
                 self._thread = SupervisedThread(
                     "capa-postgres-notices", self._receive, stopping=self._is_closed
@@ -53,18 +53,18 @@ class Notices:
             yield event
         finally:
             with self._lock:
-                self._events[topic].remove(event)
-                if not self._events[topic]:
-                    del self._events[topic]
+                self._events[subject].remove(event)
+                if not self._events[subject]:
+                    del self._events[subject]
 
-    def about(self, topic: str) -> Notice:
-        """Return the notice that wakes the consumers of *topic* in other processes."""
-        return Notice(self._channel, topic)
+    def about(self, subject: str) -> Notice:
+        """Return the notice that wakes the waiters for *subject* in other processes."""
+        return Notice(self._channel, subject)
 
-    def signal(self, topic: str) -> None:
-        """Wake the consumers of *topic* in this process."""
+    def signal(self, subject: str) -> None:
+        """Wake the waiters for *subject* in this process."""
         with self._lock:
-            for event in self._events.get(topic, ()):
+            for event in self._events.get(subject, ()):
                 event.set()
 
     def close(self) -> None:

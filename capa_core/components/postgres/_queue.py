@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage, attributes_in, attributes_text
 from capa_core.components.postgres._connection import Connection, Row
+from capa_core.components.postgres._settings import LONGEST_S
 
 KEPT = ""
 """The group whose queue holds the messages of a topic until its first group is created."""
@@ -36,8 +37,8 @@ CREATE TABLE capa.message (
     due timestamptz NOT NULL, -- the earliest delivery, once it is the first of its key
     expires_at timestamptz,
     published_at timestamptz NOT NULL,
-    key text NOT NULL,
-    id text NOT NULL,
+    key bytea NOT NULL, -- as is the id: text cannot hold every character
+    id bytea NOT NULL,
     content_type text NOT NULL,
     attributes text NOT NULL, -- as JSON, or nothing
     data bytea NOT NULL
@@ -71,10 +72,10 @@ added AS (
     FROM target, (
         SELECT *,
             CASE delay WHEN 0 THEN '-infinity' ELSE now() + delay * interval '1 s' END AS due,
-            now() + ttl * interval '1 s' AS due_by
+            now() + least(ttl, {LONGEST_S}) * interval '1 s' AS due_by
         FROM unnest(
             %(urgency)s::smallint[], %(delay)s::float8[], %(ttl)s::float8[],
-            %(key)s::text[], %(id)s::text[], %(type)s::text[], %(attributes)s::text[], %(data)b::bytea[]
+            %(key)b::bytea[], %(id)b::bytea[], %(type)s::text[], %(attributes)s::text[], %(data)b::bytea[]
         ) WITH ORDINALITY AS given (urgency, delay, ttl, key, id, type, attributes, data, place)
     ) AS new
     ORDER BY target.id, place
@@ -95,7 +96,8 @@ _LOCK_TOPIC = "SELECT pg_advisory_xact_lock(hashtextextended('capa topic ' || %(
 # In the order of their numbers, so that no two transactions wait for each other.
 _LOCK_KEYS = """
 SELECT pg_advisory_xact_lock(number) FROM (
-    SELECT DISTINCT hashtextextended('capa key ' || key, 0) AS number FROM unnest(%(keys)s::text[]) AS key
+    SELECT DISTINCT hashtextextended('capa key ' || encode(key, 'hex'), 0) AS number
+    FROM unnest(%(keys)b::bytea[]) AS key
     ORDER BY number
 ) AS numbers
 """
@@ -161,7 +163,7 @@ UPDATE capa.message SET visible_at = due
 WHERE visible_at IS NULL AND seq IN (
     SELECT (SELECT min(seq) FROM capa.message AS other WHERE other.queue = freed.queue AND other.key = freed.key
         AND other.key <> '')
-    FROM unnest(%(queues)s::bigint[], %(keys)s::text[]) AS freed (queue, key)
+    FROM unnest(%(queues)s::bigint[], %(keys)b::bytea[]) AS freed (queue, key)
 )
 """
 HIDE = f"""
@@ -188,7 +190,7 @@ class Receipt(NamedTuple):
 
     seq: int
     times: int
-    key: str
+    key: bytes
 
 
 def numbers_of(receipts: Sequence[Receipt]) -> dict[str, list[int]]:
@@ -203,8 +205,8 @@ def rows_of(topic: str, messages: Sequence[OutgoingMessage]) -> dict[str, object
         "urgency": [9 - one.priority for one in messages],
         "delay": [float(one.delay_s) for one in messages],
         "ttl": [one.ttl_s for one in messages],
-        "key": [one.key for one in messages],
-        "id": [one.id for one in messages],
+        "key": [one.key.encode() for one in messages],
+        "id": [one.id.encode() for one in messages],
         "type": [one.content_type for one in messages],
         "attributes": [attributes_text(one) for one in messages],
         "data": [one.data for one in messages],
@@ -213,7 +215,7 @@ def rows_of(topic: str, messages: Sequence[OutgoingMessage]) -> dict[str, object
 
 def add(connection: Connection, topic: str, messages: Sequence[OutgoingMessage]) -> None:
     """Append *messages* in the present transaction, in their order by key."""
-    keys = [message.key for message in messages if message.key]
+    keys = [message.key.encode() for message in messages if message.key]
     if not keys:
         _add(connection, ADD_AT_ONCE, topic, messages)
         return
@@ -285,13 +287,13 @@ def delivery(row: Row) -> Delivery | None:
     if attributes is None:
         return None
     return Delivery(
-        ident,
+        ident.decode(),
         data,
         content_type,
         attributes,
         Receipt(seq, count, key),
         count,
-        key,
+        key.decode(),
         9 - urgency,
         published_at,
     )

@@ -71,12 +71,12 @@ def peeked(row: Row) -> PeekedMessage:
     seq, urgency, count, published_at, key, ident, content_type, attributes, data, size, state = row
     return PeekedMessage(
         position=str(seq),
-        id=ident,
+        id=ident.decode(),
         data=data,
         size=size,
         content_type=content_type,
         attributes=attributes_in(attributes) or {},
-        key=key,
+        key=key.decode(),
         priority=9 - urgency,
         delivery_count=count,
         published_at=published_at,

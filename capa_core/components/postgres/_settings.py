@@ -9,6 +9,9 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+LONGEST_S = 8 * 10**12
+"""The longest time from now that PostgreSQL's calendar has, in seconds."""
+
 
 def _address(url: str) -> str:
     if url.partition("://")[0] in ("postgresql", "postgres"):
@@ -34,12 +37,13 @@ class PostgresSettings(BaseModel):
     Attributes:
         url: `postgresql://[user:password@]host[:port][,host2[:port2]…]/database[?option=value…]`, with the options of
             libpq, such as `sslmode=verify-full`. Of several hosts the first one that accepts writes is used.
-        schema_name: The schema that has the tables. It is created by the first call if the user may do so.
+        schema_name: The schema of the tables, in up to 40 characters. The first call creates it if the user may
+            do so.
         timeout_s: Seconds that one call may take, including connecting.
         max_connections: Connections of this component at the same time; one more listens while a consumer waits.
         pooler: Whether the address is that of a pooler in transaction mode, such as pgbouncer. No statement is prepared
-            then, and a message wakes consumers in other processes within a second rather than at once: neither
-            prepared statements nor LISTEN work there.
+            then, and messages and values wake those who wait in other processes within a second rather than at once:
+            neither prepared statements nor LISTEN work there.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,7 +51,7 @@ class PostgresSettings(BaseModel):
     url: Annotated[str, AfterValidator(_address)] = Field(
         default="postgresql://127.0.0.1:5432/postgres", repr=False
     )
-    schema_name: str = Field(default="capa", pattern="^[a-z_][a-z0-9_]{0,62}$")
+    schema_name: str = Field(default="capa", pattern="^[a-z_][a-z0-9_]{0,39}$")
     timeout_s: float = Field(default=5.0, gt=0)
     max_connections: int = Field(default=10, ge=1)
     pooler: bool = False

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import psycopg
 from pydantic import Field
@@ -24,18 +24,14 @@ from capa_core.blocks.pubsub.driver import (
 )
 from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus, number_of_position
 from capa_core.components.postgres import _queue, _queue_status
-from capa_core.components.postgres._database import Client, Database
-from capa_core.components.postgres._errors import name_error
+from capa_core.components.postgres._connection import LARGEST_IN_PIPELINE
+from capa_core.components.postgres._driver import PostgresDriver
 from capa_core.components.postgres._notices import RECHECK_S, Notices
 from capa_core.components.postgres._queue import Receipt
-from capa_core.components.postgres._risks import NAMES, risks
-from capa_core.components.postgres._settings import PostgresSettings
-from capa_core.driver import Risk
+from capa_core.components.postgres._settings import LONGEST_S, PostgresSettings
 from capa_core.errors import CapaError, DeadlineError
 
 _LARGEST_BODY = 16 * 1024**2
-_LARGEST_IN_PIPELINE = 1024**2
-"""Bytes of a request that a notice follows at once: psycopg did not get 64 MiB through so within a minute."""
 _TIDY_PAUSE_S = 5.0
 _TIDY_BATCH = 500
 _PAGE = 500
@@ -52,13 +48,15 @@ class PostgresPubSubSettings(PostgresSettings):
     abandoned_s: float = Field(default=60.0, gt=0)
 
 
-class PostgresPubSub(PubSubDriver[PostgresPubSubSettings]):
+class PostgresPubSub(PostgresDriver[PostgresPubSubSettings], PubSubDriver[PostgresPubSubSettings]):
     """Pub/sub in the tables `queue` and `message` of the schema (`_queue.py` explains them).
 
     Publishing and acknowledging return when the server has committed the change, as durably as its settings say.
     Leases are committed without waiting for its disk: after a crash the messages are redelivered, as is correct.
     """
 
+    block = "pubsub"
+    steps: Sequence[str] = _queue.STEPS
     settings_type = PostgresPubSubSettings
     features = {
         **dict.fromkeys(PubSubFeature, NATIVE),
@@ -68,15 +66,13 @@ class PostgresPubSub(PubSubDriver[PostgresPubSubSettings]):
 
     def __init__(self, settings: PostgresPubSubSettings) -> None:
         super().__init__(settings)
-        self.database = Database(settings, "pubsub")
-        self.notices = Notices(settings)
-        self._client = Client(settings)
+        self.notices = Notices(settings, self.block)
         self._next_tidy = 0.0
 
     @property
     def limits(self) -> PubSubLimits:
         """See `PubSubDriver.limits`: a body is sent within the deadline; the server bears 1 GiB in a batch."""
-        return PubSubLimits(max_message_bytes=_LARGEST_BODY)
+        return PubSubLimits(max_message_bytes=_LARGEST_BODY, max_delay_s=LONGEST_S)
 
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         """See `PubSubDriver.publish`."""
@@ -119,33 +115,15 @@ class PostgresPubSub(PubSubDriver[PostgresPubSubSettings]):
         rows = self.database.run(_queue_status.PEEK, after=number_of_position(after), **values)
         return [_queue_status.peeked(row) for row in rows]
 
-    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
-        """See `Driver.clients`: one connection for all callers, in autocommit mode, which psycopg makes thread-safe."""
-        return {psycopg.Connection: self._client.connection}
-
-    def name_error(self, error: Exception) -> type[CapaError] | None:
-        """See `Driver.name_error`."""
-        return name_error(error)
-
-    def ping(self) -> str:
-        """See `Driver.ping`."""
-        return self.database.about()
-
-    def risks(self) -> Sequence[Risk]:
-        """See `Driver.risks`."""
-        return risks(self.database.show(NAMES))
-
     def close(self) -> None:
         """See `Driver.close`."""
         self.notices.close()
-        self._client.close()
-        self.database.close()
+        super().close()
 
     def forget(self) -> None:
         """See `Driver.forget`."""
-        self.database.forget()
+        super().forget()
         self.notices.forget()
-        self._client.forget()
 
     # Called by consumers
 
@@ -158,7 +136,7 @@ class PostgresPubSub(PubSubDriver[PostgresPubSubSettings]):
     def _added_at_once(self, topic: str, messages: Sequence[OutgoingMessage]) -> bool:
         """Append *messages* in one round trip, and return whether there was a queue for them."""
         values = _queue.rows_of(topic, messages)
-        if self.settings.pooler or sum(len(message.data) for message in messages) > _LARGEST_IN_PIPELINE:
+        if self.settings.pooler or sum(len(message.data) for message in messages) > LARGEST_IN_PIPELINE:
             rows = self.database.run(_queue.ADD_AT_ONCE, **values)
             self.wake(topic)
         else:

@@ -43,6 +43,16 @@ class PublishingPromises(Suite):
         assert (topic, "", 0, 1) == (message.topic, message.key, message.priority, message.delivery_count)
         assert abs(time.time() - message.published_at) < 10
 
+    @pytest.mark.parametrize("odd", ["a\x00b", "'; DROP", 'ü"é鍵🔑', "%s", "\n"])
+    def test_an_odd_id_arrives_unchanged(self, pubsub: PubSub, topic: str, odd: str) -> None:
+        """So does an odd key, where the engine orders by it, and the value of an attribute."""
+        consumer = pubsub.consumer(topic, raw=True)
+        key = odd if pubsub.features[PubSubFeature.ORDER_BY_KEY] else ""
+        pubsub.publish(topic, b"x", id=odd, key=key, attributes={"h": odd}, raw=True)
+        (message,) = receive(consumer, 1)
+
+        assert (odd, key, {"h": odd}) == (message.id, message.key, message.attributes)
+
     @pytest.mark.parametrize(
         "body", [b"", bytes(range(256)), b"x" * 1_000_000], ids=["empty", "every byte", "1 MB"]
     )
