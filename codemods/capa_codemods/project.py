@@ -152,6 +152,19 @@ class Project:
             self._tests_naming[key] = tuple(self._naming(path, name, self._passing_tests))
         return self._tests_naming[key]
 
+    def modules_called(self, name: str) -> Sequence[str]:
+        """Return the Python files of the tree that are modules or packages with the last name *name*."""
+        return self._by_module_name.get(name, ())
+
+    @cached_property
+    def _by_module_name(self) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        for path in self.files:
+            if path.endswith(".py"):
+                name = path.removesuffix("/__init__.py").removesuffix(".py").rpartition("/")[2]
+                found.setdefault(name, []).append(path)
+        return found
+
     @cached_property
     def _passing_tests(self) -> Sequence[str]:
         return tuple(path for path in self.files if is_test_path(path) and self._passes_on(path))

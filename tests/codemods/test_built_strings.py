@@ -66,6 +66,7 @@ def test_a_name_whose_parts_are_known_moves(rewritten, source):
         ('M = "requests"\nfor n in ("get", "put"): patch(f"{M}.{n}")', "the name is put together when the program runs"),
         ('T = f"requests.{name}"\npatch(T)', "the name is put together when the program runs"),
         ('M = "requests"\npatch(M + ".get")\nprint(M)', "it reaches `patch`, and other code in line 3"),
+        ('M = "requests"\npatch(M + ".get")\npatch(f"{p}.{M}.get")', "it reaches `patch`, and other code in line 3"),
         ('M = "requests"\npatch(M + ".get")\nprint(f"no {M}")', "it reaches `patch`, and other code in line 3"),
         ('T = {"requests": 1}\nfor m in T: import_module(m)\nprint(T[name])', "it reaches `import_module`, and other code in line 3"),
         ('M = "requests"\nimport_module(M)\nd[M]', "it reaches `import_module`, and other code in line 3"),
@@ -104,6 +105,7 @@ def test_a_name_of_which_that_is_not_certain_stays_and_is_warned_of(rewritten, s
         'if "requests" in sys.modules: import_module(name)',
         'args.add("requests" + "/1")\nimport_module(name)',
         'patch("requests" + "_oauthlib.x")',
+        'M = "requests"\npatch("{}.{}".format(__name__, M))',
         'x = "requests" + x\nx = x + "a"\nimport_module(n)',
         'setup(name="requests", install_requires=["celery"])\nimport_module(name)',
     ],
@@ -205,3 +207,50 @@ def test_a_constant_that_no_test_patches_is_not_warned_of(rewritten, test):
     result = rewritten('TARGET = "requests.get"\n', "shop/names.py", files)
 
     assert [] == [one for one in result.outcome.findings if one.level == "warning"]
+
+
+HELPER = "def loaded(module, name=''): return import_module(module)\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "helper"),
+    [
+        ('from shop.helper import loaded\nloaded("requests")', HELPER),
+        ('from .helper import loaded as l\nl("requests")', HELPER),
+        ('from shop import helper\nhelper.loaded("requests")', HELPER),
+        ('from shop import helper as h\nh.loaded(module="requests")', HELPER),
+        ('import shop.helper\nshop.helper.loaded("requests", "x")', HELPER),
+        ('import shop.helper as h\nh.loaded("requests")', HELPER),
+        ('from .helper import loaded\nloaded("requests.exceptions")', HELPER),
+        ('from .helper import put\nput("requests", "get")', 'def put(m, n): return patch(f"{m}.{n}")\n'),
+        ('from .helper import put\nput(1, "requests")', "def put(n, m):\n    sys.modules[m] = n\n"),
+    ],
+)  # fmt: skip
+def test_a_module_that_a_function_of_another_file_patches_or_imports_is_warned_of(rewritten, source, helper):
+    for path in ("shop/api.py", "shop/test_api.py"):
+        result = rewritten(f"{source}\n", path, {"shop/helper.py": helper, "shop/__init__.py": ""})
+        (finding,) = [one for one in result.outcome.findings if one.level == "warning"]
+
+        assert f"{source}\n" == result.text.decode()
+        assert "of shop/helper.py passes it to `" in finding.message
+        assert ("name capa_requests by hand", True) == (finding.next_step, finding.blocks)
+
+
+@pytest.mark.parametrize(
+    ("source", "helper"),
+    [
+        ('from shop.helper import loaded\nloaded("x", "requests")', HELPER),
+        ('from shop.helper import other\nother("requests")', HELPER),
+        ('from shop.other import loaded\nloaded("requests")', HELPER),
+        ('loaded("requests")', HELPER),
+        ('from shop.helper import loaded\nloaded({"requests": 1})', HELPER),
+        ('from shop.helper import loaded\nloaded("requests")', "def loaded(m): return post(m)\nimport_module(x)\n"),
+        ('from shop.helper import loaded\nloaded("requests")', "def loaded(m): return import_module(m\n"),
+        ('from shop.helper import loaded\nloaded("requests")', "loaded = import_module\n"),
+        ('from shop.helper import loaded\nloaded("requests", *a)', "def loaded(*m): return import_module(m[0])\n"),
+    ],
+)  # fmt: skip
+def test_a_word_that_no_function_of_another_file_imports_is_not_warned_of(rewritten, source, helper):
+    result = rewritten(f"{source}\n", "shop/api.py", {"shop/helper.py": helper, "shop/__init__.py": ""})
+
+    assert [] == result.messages

@@ -32,6 +32,8 @@ TEXTS = st.sampled_from(
         "TARGET = 'requests.get'\n",
         "TARGET = 'requests.get'\npatch(TARGET)\n",
         "from names import TARGET\npatch(TARGET)\n",
+        "from names import load\nload('requests')\n",
+        "def load(name): return import_module(name)\n",
         "",
     ]
 )

@@ -44,7 +44,7 @@ def receivers(call: ast.Call, position: int | str, path: Path, scopes: Scopes) -
     if f".{dotted_name(call.func)}".endswith(".parameterized.expand"):
         return _expanded(call, position, path, scopes)
     function = called_function(call.func, scopes)
-    name = _parameter(function, position, call.func) if function else None
+    name = parameter_of(function, position, call.func) if function else None
     return [Receiver(function, name, path)] if function and name else None
 
 
@@ -67,7 +67,8 @@ def owner_of(read: ast.Attribute, scopes: Scopes) -> ast.ClassDef | None:
     return scopes.class_of(method) if [read.value.id] == first else None
 
 
-def _parameter(function: Function, position: int | str, callee: ast.expr) -> str | None:
+def parameter_of(function: Function, position: int | str, callee: ast.expr) -> str | None:
+    """Return the parameter of *function*, called as *callee*, that gets the argument at *position*; None if unclear."""
     decorators = {_last_name(one) for one in function.decorator_list}
     if not decorators <= _SAME_SIGNATURE:
         return None

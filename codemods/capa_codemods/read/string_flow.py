@@ -151,7 +151,7 @@ class _Walk:
             text_of(whole, self._scopes, {id(at.node): self._as_given(at, text)})
             for text in (UNKNOWN, at.text)
         )
-        if before == UNKNOWN:
+        if before == UNKNOWN and after.known:  # else an unknown part is before it
             yield _At(whole, (), after)
         else:
             self._leak(at.node)

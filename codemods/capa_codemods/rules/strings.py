@@ -31,8 +31,8 @@ reported, since `client.patch("requests.json")` is a request.
 
 In a test, any other string that names something of an SDK, or begins a text that does, is warned of: it may be a
 target, and a patch of the original has no effect on code that has moved. So is a constant of the application that a
-test of another file patches or imports. `capa migrate check` exits with 1 until it is changed by hand, or its line
-has `# capa: ignore[strings]`.
+test of another file patches or imports, and a module that is passed to a function of another file which does so.
+`capa migrate check` exits with 1 until it is changed by hand, or its line has `# capa: ignore[strings]`.
 
 Left alone and reported: a name that holds such a string and that other code, or another file, uses too,
 `def f(target="requests.Session.send")`, whose call may patch it,
@@ -68,7 +68,7 @@ from capa_codemods.strings.calls import (
     names_something,
     takes,
 )
-from capa_codemods.strings.elsewhere import user_of
+from capa_codemods.strings.elsewhere import receiver_of, user_of
 from capa_codemods.strings.notes import note_on
 from capa_codemods.strings.targets import (
     Aim,
@@ -131,6 +131,8 @@ class Strings(Rule[PythonFile]):
             yield self._by_hand(use, names, "a test may patch it, and it is not certain where it is used")
         elif other := user_of(use, file.path, project):
             yield self._by_hand(use, names, f"{other.path} passes it to `{other.callee}` as `{other.name}`")
+        elif other := receiver_of(use, file, project):
+            yield self._by_hand(use, names, f"`{other.name}` of {other.path} passes it to `{other.callee}`")
         elif use.place == "built" or not _DOTTED.fullmatch(use.value):
             return
         elif use.holder.endswith("sys.modules") and is_test(file.path, file.data):

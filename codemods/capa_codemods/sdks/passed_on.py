@@ -28,11 +28,16 @@ _GIVEN = re.compile(
 _KEY = re.compile(rb"[\"']?\s*(?:\[|,|\.(?:get|pop|setdefault)\s*\()[\s{]*(?!__name__\b)" + _NO_LITERAL)
 # The beginning of a line that gives a name the literal that follows.
 _ASSIGNED = re.compile(rb"[ \t]*[^\W\d][\w.]*[ \t]*(?::[^=\r\n]*)?=[ \t]*[(\[{ \t]*[rRuUfF]{0,2}\"*'*\Z")
+_OPEN = re.compile(rb"=[ \t]*[rRuUfF]{0,2}[\"']+\Z")
+_IN_CALL = re.compile(rb"[^\"'\r\n]*[\"']+[ \t]*[,)]")
+"""The end of `name="requests",`, an argument in a line of its own."""
 # One that holds nothing else, with its key in a table perhaps.
 _ROW = re.compile(rb"[ \t]*(?:[\w.\"']+[ \t]*:)?[(\[{ \t]*[rRuUfF]{0,2}\"*'*\Z")
 # One in which the literal becomes the beginning of a text, and the end of one to which more is added.
 _BEGINS = re.compile(rb"(?:%\s*\(?|\.format\(|\.join\(\s*[(\[])\s*[rRuU]?[\"']+\Z|[fF][rR]?[\"']+\Z")
 _GOES_ON = re.compile(rb"[^\"'\r\n]*[\"']+\s*(?:[+%]|\.\s*format\b|[fF][\"'])")
+# An argument of a call, whose function another file may define.
+_ARGUMENT = re.compile(rb"\w\((?:[^()\[\]{}\r\n]*[,=(])?[ \t]*[rRuU]?[\"']\Z")
 _WINDOW = 40
 _LETTER = re.compile(rb"\w")
 
@@ -60,7 +65,10 @@ def _is_behind(word: bytes, pattern: re.Pattern[bytes], data: bytes) -> bool:
 
 def is_held(data: bytes, start: int) -> bool:
     """Return whether a name is given the literal in *data* whose text begins at *start*."""
-    return _ASSIGNED.match(data, data.rfind(b"\n", 0, start) + 1, start) is not None
+    line = data.rfind(b"\n", 0, start) + 1
+    if not _ASSIGNED.match(data, line, start):
+        return False
+    return not (_OPEN.search(data, line, start) and _IN_CALL.match(data, start))
 
 
 def is_row(data: bytes, start: int) -> bool:
@@ -74,6 +82,11 @@ def begins_text(data: bytes, start: int) -> bool:
         _GOES_ON.match(data, start) is not None
         or _BEGINS.search(data, max(0, start - _WINDOW), start) is not None
     )
+
+
+def is_argument(data: bytes, start: int) -> bool:
+    """Return whether the literal in *data* whose text begins at *start* is passed to a function, as its line shows."""
+    return _ARGUMENT.search(data, max(0, start - 2 * _WINDOW), start) is not None
 
 
 def may_be_followed(data: bytes, start: int) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from capa_codemods.sdks.passed_on import begins_text, is_held, is_row, passes_on
+from capa_codemods.sdks.passed_on import begins_text, is_argument, is_held, is_row, passes_on
 from capa_codemods.sdks.word_search import search_for
 
 _GAP = rb"(?:[ \t\f]|\\\r?\n?)"
@@ -68,9 +68,11 @@ class Sieve:
         """Return where *data* names a root in a string that matters, in order."""
         return list(self._uses(data)[1])
 
-    def holds(self, data: bytes) -> bool:
-        """Return whether a name of *data* may hold a string that names a root, so that other files may use it."""
-        return self.names(data) and any(is_held(data, one) or is_row(data, one) for one in self.quoted(data))
+    def is_shared(self, data: bytes) -> bool:
+        """Return whether other files may get a string of *data* that names a root, by a name or as an argument."""
+        return self.names(data) and any(
+            is_held(data, one) or is_row(data, one) or is_argument(data, one) for one in self.quoted(data)
+        )
 
     def _uses(self, data: bytes) -> tuple[list[int], list[int]]:
         """Return where *data* may import a root, and where it names one in a string that matters."""
@@ -134,7 +136,8 @@ def _is_quoted(data: bytes, start: int, end: int) -> bool:
         return True
     if _is_asked(data[max(0, start - _WINDOW) : start]) or begins_text(data, start):
         return True
-    return is_held(data, start) or _imports_lazily(data) or passes_on(data)
+    is_given = is_held(data, start) or is_argument(data, start)
+    return is_given or _imports_lazily(data) or passes_on(data)
 
 
 def _is_asked(before: bytes) -> bool:

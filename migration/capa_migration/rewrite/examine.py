@@ -122,7 +122,7 @@ def _settle(
     Those whose outcome was *replaced* because of the rest of the tree are looked at each time.
     """
     held = {one.path: one for one in outcomes}
-    held = {**{path: Outcome(path, "clean") for path in (*sifted.clued, *sifted.holding)}, **held}
+    held = {**{path: Outcome(path, "clean") for path in (*sifted.clued, *sifted.sharing)}, **held}
     for path, found in sifted.stamps.items():
         outcome = held.get(path)
         if path in replaced:

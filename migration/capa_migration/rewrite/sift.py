@@ -25,14 +25,14 @@ class Sifted(NamedTuple):
         candidates: The files to examine.
         outcomes: The cached outcomes of others.
         clued: The files that may hold a call that no adapter serves.
-        holding: The files with a string that other files may patch or import.
+        sharing: The files with a string that other files may patch or import.
     """
 
     stamps: dict[str, str]
     candidates: list[str]
     outcomes: list[Outcome]
     clued: list[str]
-    holding: list[str]
+    sharing: list[str]
 
 
 def sift(
@@ -52,11 +52,11 @@ def sift(
             rewrite.glance(path, watch)
         wanted = [path for path in fresh if path not in known]
         if any(path.endswith(_PYTHON) for path in wanted):
-            # It may use, or no longer use, what they hold.
-            for path in found.holding:
+            # It may patch or import, or no longer, what they hold or pass on.
+            for path in found.sharing:
                 settled.forget_outcome(path, fresh[path])
                 del known[path]
-            found.candidates.extend(found.holding)
+            found.candidates.extend(found.sharing)
         found.outcomes.extend(recalled(path, text) for path, text in known.items())
     for path in wanted:
         status, may_concern = rewrite.glance(path, watch)
@@ -75,8 +75,8 @@ def _watch(found: Sifted, project: Project, clues: Clues | None) -> Callable[[st
             return
         if clues is not None and clues.are_in(data):
             found.clued.append(path)
-        if project.names.sieve.holds(data):
-            found.holding.append(path)
+        if project.names.sieve.is_shared(data):
+            found.sharing.append(path)
 
     return watch
 
