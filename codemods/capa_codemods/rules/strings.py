@@ -82,7 +82,7 @@ from capa_codemods.write.splice import splice
 
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[^\W\d]\w*(?:\.[^\W\d]\w*)*)?")
 
-
+_WORD = re.compile(rb"\w+")
 _MAY_TAKE = re.compile("|".join(name for callees in KINDS for name in callees).encode())
 
 
@@ -95,7 +95,7 @@ class Strings(Rule[PythonFile]):
 
     def check(self, file: PythonFile, project: Project) -> Iterator[Edit | Finding]:
         """Yield an edit for each string that must move, and a finding for each that may have to."""
-        quoted = project.names.sieve.quoted(file.data)
+        quoted = self._quoted(file, project)
         if not quoted:
             return
         holders = Holders(file.tree)
@@ -106,6 +106,11 @@ class Strings(Rule[PythonFile]):
             root = use.value.partition(".")[0].partition(":")[0]
             if root in project.names.roots and not project.refusal(root, file.path):
                 yield from self._found(use, file, project, holders)
+
+    def _quoted(self, file: PythonFile, project: Project) -> list[int]:
+        """Return where *file* quotes a root that is an SDK there: most packages that quote themselves need no more."""
+        found = project.names.sieve.quoted(file.data)
+        return [one for one in found if not project.refusal(_word_at(file.data, one), file.path)]
 
     def use(self, use: StringUse, names: Names, holders: Holders) -> Iterator[Edit | Finding]:
         """Yield the edit or the finding for one string that names something of an SDK."""
@@ -229,6 +234,11 @@ class Strings(Rule[PythonFile]):
         said = f"`{use.value}` stays on the original: {reason}"
         blocks = not step.startswith("nothing to do")
         return Finding(self.id, use.line, "warning", said, step, blocks)
+
+
+def _word_at(data: bytes, start: int) -> str:
+    word = _WORD.match(data, start)
+    return word[0].decode() if word else ""
 
 
 def _may_name(call: Reached, names: Names) -> bool:
