@@ -1,4 +1,4 @@
-"""A setting of publishing and of results changes the same on Celery and on Capa."""
+"""A setting of publishing, of results and of workers changes the same on Celery and on Capa."""
 
 import re
 from collections.abc import Callable
@@ -8,17 +8,20 @@ from uuid import uuid4
 import celery
 import pytest
 from celery import states
+from celery.contrib.testing.worker import start_worker as start_celery_worker
 from celery_face import messages
 from kombu import Exchange, Queue
 from kombu.utils.encoding import ensure_bytes
 
 import capa_celery
+from capa_celery.contrib.testing.worker import start_worker as start_capa_worker
 from capa_core import Runtime, use_runtime
 
 pytestmark = pytest.mark.skipif(celery.VERSION < (5, 7), reason="some of the settings are newer")
 VARYING = re.compile(
     r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}|0x[0-9a-f]+|\d{4}-\d\d-\d\d[T ][\d:.]+|gen\d+@\S+"
 )
+WAIT_S = 60
 TOPIC = Exchange("t", type="topic")
 VALUES: dict[str, Any] = {
     "result_extended": True,
@@ -77,6 +80,58 @@ def in_the_queue(kind: type, settings: dict[str, Any]) -> list[Any]:
         with app.connection_for_read() as connection:
             message = Queue(queue)(connection.default_channel).get(no_ack=True)
     return [message.content_type, message.properties["delivery_mode"], message.headers.get("compression")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("task_inherit_parent_priority", "task_store_errors_even_if_ignored", "task_track_started"),
+        "worker_direct",
+    ],
+)
+def test_a_setting_changes_the_work_of_a_worker_as_on_celery(name: str) -> None:
+    theirs, ours = (worked(kind, {name: True}) for kind in (celery.Celery, capa_celery.Celery))
+
+    assert theirs == ours
+    assert ours != worked(capa_celery.Celery, {})
+
+
+def worked(kind: type, settings: dict[str, Any]) -> list[Any]:
+    """Return what becomes of tasks in a worker of an application with *settings*, and the number of its queues."""
+    start = start_capa_worker if kind is capa_celery.Celery else start_celery_worker
+    with Runtime.in_memory() as runtime, use_runtime(runtime):
+        app: Any = kind("twin", broker="memory://", backend="cache+memory://", set_as_current=False)
+        app.conf.update(
+            task_default_queue=str(uuid4()),
+            worker_hijack_root_logger=False,
+            broker_connection_retry_on_startup=True,
+            broker_transport_options={"polling_interval": 0.01},
+            **settings,
+        )
+        tasks = {**_tasks(app), **_tasks_of_workers(app)}
+        with start(app, perform_ping_check=False, loglevel="CRITICAL", pool="solo"):
+            queues = len(app.amqp.queues.consume_from)
+            unheard = tasks["unheard"].delay()
+            state = tasks["state"].delay().get(timeout=WAIT_S)
+            priority = tasks["parent"].apply_async(priority=5).get(timeout=WAIT_S)
+            return [queues, unheard.state, state, priority]
+
+
+def _tasks_of_workers(app: Any) -> dict[str, Any]:
+    @app.task(name="unheard", ignore_result=True, shared=False)
+    def unheard() -> None:
+        raise ValueError("no")
+
+    @app.task(name="state", bind=True, shared=False)
+    def state(self: Any) -> str:
+        return str(self.AsyncResult(self.request.id).state)
+
+    @app.task(name="parent", shared=False)
+    def parent() -> list[Any]:
+        _, sent = messages(lambda: app.send_task("state"))
+        return [published["properties"].get("priority") for _, published in sent]
+
+    return {"unheard": unheard, "state": state, "parent": parent}
 
 
 def effects(kind: type, settings: dict[str, Any]) -> list[str]:
