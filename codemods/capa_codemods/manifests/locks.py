@@ -27,12 +27,13 @@ _COMMANDS = {
 }
 
 
-_NAMES = frozenset(lock for steps in _COMMANDS.values() for lock in steps)
+_NAMES = tuple({lock for steps in _COMMANDS.values() for lock in steps})
 
 
 def is_lock(path: str) -> bool:
     """Return whether *path* has the name of a lock file."""
-    return path.rpartition("/")[2] in _NAMES
+    # Called for every file of a tree, and most end here.
+    return path.endswith(_NAMES) and path.rpartition("/")[2] in _NAMES
 
 
 def stale_locks(rule: str, path: str, project: Project) -> Iterator[Finding]:

@@ -7,9 +7,11 @@ import tomllib
 from capa_codemods.manifests.toml_manifest import UV_CONSTRAINTS, TomlManifest
 from capa_codemods.read.document import Document
 from capa_codemods.sdks.names import Names
+from capa_codemods.sdks.word_search import search_for
 
 _BEGIN = "# /// script"
 _END = "# ///"
+_has_header = search_for([_BEGIN.encode()])
 
 
 class ScriptHeader(TomlManifest):
@@ -45,9 +47,7 @@ class ScriptHeader(TomlManifest):
         """Return whether *data* has a header and may name a distribution of an SDK."""
         # Most files of a tree name no SDK in their code, and need not require one.
         return (
-            names.sieve.names(data)
-            and _BEGIN.encode() in data
-            and names.may_require(data.decode(errors="replace"))
+            names.sieve.names(data) and _has_header(data) and names.may_require(data.decode(errors="replace"))
         )
 
 

@@ -29,7 +29,7 @@ class _Readers(NamedTuple):
     """The rules that read one kind of document: for files that name an SDK, and for files with words of their own."""
 
     plain: list[Rule[Any]]
-    worded: list[tuple[Rule[Any], list[bytes]]]
+    worded: list[tuple[Rule[Any], Holds]]
 
 
 class _Ending(NamedTuple):
@@ -65,7 +65,7 @@ class Rewrite:
         for rule in self._rules:
             readers = self._readers.setdefault(rule.reads, _Readers([], []))
             if rule.words:
-                readers.worded.append((rule, [word.encode() for word in rule.words]))
+                readers.worded.append((rule, search_for(word.encode() for word in rule.words)))
             else:
                 readers.plain.append(rule)
         self._endings: dict[str, _Ending] = {}
@@ -159,7 +159,7 @@ class Rewrite:
             kinds = list(dict.fromkeys([*kinds, *self._kinds_of_scripts]))
         for kind in kinds:
             readers = self._readers[kind]
-            rules = [rule for rule, words in readers.worded if any(word in data for word in words)]
+            rules = [rule for rule, holds_word in readers.worded if holds_word(data)]
             if readers.plain and kind.may_concern(data, self.project.names):
                 rules = rules if self._names_itself_alone(kind, path, data) else readers.plain + rules
             if rules:
@@ -202,7 +202,12 @@ class Rewrite:
         usual = [kind for kind in self._readers if text.endswith(kind.suffixes)]
         possible = [kind for kind in self._readers if kind in usual or set(longer) & set(kind.suffixes)]
         readable = [*usual, *self._kinds_of_scripts]
-        words = [word for kind in readable for _, words in self._readers[kind].worded for word in words]
+        words = [
+            word.encode()
+            for kind in readable
+            for rule, _ in self._readers[kind].worded
+            for word in rule.words
+        ]
         return _Ending(
             possible,
             tuple(longer),

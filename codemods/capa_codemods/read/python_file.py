@@ -116,7 +116,7 @@ class PythonFile(Document):
             return tuple(found.values())
         from capa_codemods.read.import_runs import import_runs
 
-        runs = import_runs(_blocks(self.tree), found)
+        runs = import_runs(_blocks(self.tree, lines), found)
         return tuple(one._replace(run=found[runs[node]].start) for node, one in found.items())
 
     def strings(self, offsets: Sequence[int], takes: Takes | None = None) -> Sequence[StringUse]:
@@ -221,5 +221,6 @@ def walk_statements(tree: ast.Module, lines: Sequence[int] | None = None) -> Ite
             queue.extend(inner if lines is None else [one for one in inner if reaches(one, lines)])
 
 
-def _blocks(tree: ast.Module) -> Iterator[list[ast.AST]]:
-    return (block for node in walk_statements(tree) for block in blocks_in(node))
+def _blocks(tree: ast.Module, lines: Sequence[int]) -> Iterator[list[ast.AST]]:
+    """Yield the blocks of statements that reach one of *lines*, which are sorted."""
+    return (block for node in walk_statements(tree, lines) for block in blocks_in(node))
