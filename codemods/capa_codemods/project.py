@@ -11,6 +11,7 @@ from typing import Any
 from capa_codemods.inclusions import Inclusions
 from capa_codemods.read.encodings import text_in
 from capa_codemods.read.files import read_file
+from capa_codemods.read.python_file import PythonFile
 from capa_codemods.read.tests import is_test_path
 from capa_codemods.sdks.names import Names, spellings_pattern
 from capa_codemods.sdks.passed_on import passes_on
@@ -70,10 +71,29 @@ class Project:
         self._manifest_texts: dict[str, str] = {}
         self._importers: dict[tuple[str, str], str | None] = {}
         self._tests_naming: dict[tuple[str, str], Sequence[str]] = {}
+        self._last_python: PythonFile | None = None
 
     def with_names(self, names: Names) -> Project:
         """Return the same tree under other *names*."""
         return Project(self.root, names, self.files, self.import_roots, self.settings, sdks=tuple(self.sdks))
+
+    def python_file(self, path: str, data: bytes) -> PythonFile:
+        """Return the Python file at *path*, which holds *data*, parsed once for all who read it in turn.
+
+        Its tree must be left as it is.
+
+        Raises:
+            UnreadableError: As from `PythonFile`.
+        """
+        if self._last_python is None or not self.has_parsed(path, data):
+            self._last_python = None  # two large trees at once are too many
+            self._last_python = PythonFile(path, data)
+        return self._last_python
+
+    def has_parsed(self, path: str, data: bytes) -> bool:
+        """Return whether `python_file` has the file at *path*, which holds *data*, at hand."""
+        last = self._last_python
+        return last is not None and (last.path, last.data) == (path, data)
 
     def refusal(self, root: str, path: str) -> tuple[str, str] | None:
         """Return why *root* in the file *path* may not be the SDK and the next step; None if it is."""

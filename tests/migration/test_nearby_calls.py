@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import gc
+from collections.abc import Iterable
 from pathlib import Path
 
 from capa_codemods.api import Names, Project, import_map_paths, list_files, read_import_map
 from capa_migration.rewrite.clues import Clues
+from capa_migration.rewrite.scan.nearby_reader import NearbyReader
+from capa_migration.rewrite.scan.results import FileResult
 from capa_migration.rewrite.unserved_calls import with_unserved_calls
 
 CALLS = {
@@ -58,7 +61,7 @@ def test_each_is_found_where_it_is(tmp_path: Path):
     project, files = _tree(tmp_path)
     clues = Clues(project.names)
     clued = [path for path, text in files.items() if clues.are_in(text.encode())]
-    outcomes = with_unserved_calls(project, [], clued, clues)
+    outcomes = with_unserved_calls(project, [], _results(project, clued, clues))
     places = {(one.path, finding.line) for one in outcomes for finding in one.findings}
 
     assert places == {
@@ -74,7 +77,8 @@ def test_no_syntax_tree_waits_for_garbage_collection(tmp_path: Path):
     before = _trees()
     gc.disable()
     try:
-        with_unserved_calls(project, [], list(files), Clues(project.names))
+        _results(project, files, Clues(project.names))
+        del project  # it holds the tree that was read last
         after = _trees()
     finally:
         gc.enable()
@@ -94,6 +98,12 @@ def _tree(root: Path) -> tuple[Project, dict[str, str]]:
     for path, text in files.items():
         (root / path).write_text(text)
     return Project(str(root), Names(map(read_import_map, import_map_paths())), list_files(str(root))), files
+
+
+def _results(project: Project, paths: Iterable[str], clues: Clues) -> dict[str, FileResult]:
+    reader = NearbyReader(project, clues)
+    found = {path: reader.results(path) for path in reader.concerned(paths)}
+    return {path: result for path, result in found.items() if result is not None}
 
 
 def _trees() -> list[ast.Module]:

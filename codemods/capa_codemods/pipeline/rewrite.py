@@ -229,7 +229,7 @@ class Rewrite:
         """
         if kind is PythonFile and (found := self._unchanged_in_part(path, data, rules)):
             return found
-        file = kind(path, data)
+        file = self.project.python_file(path, data) if kind is PythonFile else kind(path, data)
         results = self._run([rule for rule in rules if not rule.changes_shape], file)
         rewrite = proven_names(FileRewrite.of(file, results), self.project)
         shaping = [rule for rule in rules if rule.changes_shape]
@@ -241,6 +241,8 @@ class Rewrite:
 
     def _unchanged_in_part(self, path: str, data: bytes, rules: Sequence[Rule[Any]]) -> FileRewrite | None:
         """Return the results of *rules* for a part of the Python file, where they are those for the whole: no edits."""
+        if self.project.has_parsed(path, data):
+            return None  # a part has no advantage
         if any(rule.changes_shape or rule.package != OURS for rule in rules):
             return None
         part = PythonFile.in_part(path, data, self.project.names)

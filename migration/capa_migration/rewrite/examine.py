@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from capa_codemods.api import (
     Names,
@@ -37,6 +37,10 @@ from capa_migration.rewrite.settled import (
 from capa_migration.rewrite.sift import Sifted, kept, sift, with_something
 from capa_migration.rewrite.target import Options, require_known
 from capa_migration.rewrite.unused_requirements import without_unused
+
+if TYPE_CHECKING:
+    from capa_migration.rewrite.scan.nearby_reader import NearbyReader
+    from capa_migration.rewrite.scan.results import FileResult
 
 Progress = Callable[[int, int], None]
 
@@ -86,11 +90,13 @@ def examine(
     wanted = [path for path in files.inside if rewrite.concerns(path)]
     clues = Clues(project.names) if any(rule.id == "imports" for rule in rules) else None
     sifted = sift(rewrite, wanted, listing_of(listed), settled, clues)
-    outcomes = _with_settings(rewrite, _outcomes(rewrite, sifted, progress))
-    if clues is not None and sifted.clued:
+    reader = _reader(project, sifted, clues)
+    found, calls = _read(rewrite, sifted, reader, progress)
+    outcomes = _with_settings(rewrite, found)
+    if reader is not None:
         from capa_migration.rewrite.unserved_calls import with_unserved_calls
 
-        outcomes = with_unserved_calls(project, outcomes, sifted.clued, clues)
+        outcomes = with_unserved_calls(project, outcomes, calls)
     told = with_something(outcomes)
     asked = without_unused(rewrite, told)
     replaced = {one.path for one, other in zip(told, asked, strict=True) if one is not other}
@@ -98,20 +104,49 @@ def examine(
     sources = [rule.source for rule in rules]
     if remember and not files.target.scopes and None not in sources:
         _save(settled, rewrite, frozenset(wanted), rules, [*maps, *filter(None, sources)])
-    found = with_missing_requirements(project, asked)
+    reported = with_missing_requirements(project, asked)
     unread = [] if options.pass_over else failures(files, wanted)
-    return Examined(wanted, [*found, *unread], rewrite.passed_over)
+    return Examined(wanted, [*reported, *unread], rewrite.passed_over)
 
 
-def _outcomes(rewrite: Rewrite, sifted: Sifted, progress: Progress | None) -> list[Outcome]:
-    """Return the cached outcomes and those of the candidates."""
-    outcomes = list(sifted.outcomes)
-    for number, outcome in enumerate(each_file(rewrite.remark, sifted.candidates, crashed_outcome), 1):
+def _reader(project: Project, sifted: Sifted, clues: Clues | None) -> NearbyReader | None:
+    """Return what reads calls that no adapter serves, if a file may hold one."""
+    if clues is None or not sifted.clued:
+        return None
+    from capa_migration.rewrite.scan.nearby_reader import NearbyReader
+
+    return NearbyReader(project, clues)
+
+
+def _read(
+    rewrite: Rewrite, sifted: Sifted, reader: NearbyReader | None, progress: Progress | None
+) -> tuple[list[Outcome], dict[str, FileResult]]:
+    """Return the outcomes, cached ones and those of the candidates, and the call sites that *reader* has found.
+
+    A file that is read for both is parsed once.
+    """
+    candidates = frozenset(sifted.candidates)
+    concerned = reader.concerned(sifted.clued) if reader is not None else frozenset()
+    outcomes, calls = list(sifted.outcomes), {}
+
+    def work(path: str) -> tuple[Outcome | None, FileResult | None]:
+        # In this order: for the calls, a file is read as a whole.
+        found = reader.results(path) if reader is not None and path in concerned else None
+        return rewrite.remark(path) if path in candidates else None, found
+
+    def crashed(path: str) -> tuple[Outcome | None, FileResult | None]:
+        return crashed_outcome(path) if path in candidates else None, None
+
+    paths = sorted(candidates | concerned)
+    for number, (path, answer) in enumerate(zip(paths, each_file(work, paths, crashed), strict=True), 1):
+        outcome, found = answer or (None, None)
         if outcome is not None:
             outcomes.append(outcome)
+        if found is not None:
+            calls[path] = found
         if progress:
-            progress(number, len(sifted.candidates))
-    return outcomes
+            progress(number, len(paths))
+    return outcomes, calls
 
 
 def _settle(

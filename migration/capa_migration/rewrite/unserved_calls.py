@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from capa_codemods.api import (
     Finding,
@@ -13,10 +13,8 @@ from capa_codemods.api import (
     UnreadableError,
     read_file,
 )
-from capa_migration.rewrite.clues import Clues
 from capa_migration.rewrite.remarks import next_step_of
 from capa_migration.rewrite.report import shape
-from capa_migration.rewrite.scan.nearby_reader import NearbyReader
 from capa_migration.rewrite.scan.origins import plain
 from capa_migration.rewrite.scan.results import FileResult
 from capa_migration.rewrite.scan.sites import Site
@@ -25,14 +23,14 @@ _UNSERVED = "unserved"
 
 
 def with_unserved_calls(
-    project: Project, outcomes: Sequence[Outcome], paths: Sequence[str], clues: Clues
+    project: Project, outcomes: Sequence[Outcome], results: Mapping[str, FileResult]
 ) -> list[Outcome]:
-    """Return *outcomes* with a warning at each call in the files at *paths* that no adapter serves.
+    """Return *outcomes* with a warning at each call that no adapter serves in the *results* of a `NearbyReader`.
 
     Such warnings of an earlier run are replaced: a call may depend on another file, which has changed.
     """
     held = {one.path: _without_calls(one) for one in outcomes}
-    for path, found in NearbyReader(project, clues).nearby_results(paths):
+    for path, found in results.items():
         if findings := _findings(project, path, found):
             one = held.get(path, Outcome(path, "clean"))
             ordered = sorted((*one.findings, *findings), key=lambda finding: finding.line)

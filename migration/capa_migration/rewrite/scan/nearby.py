@@ -6,6 +6,7 @@ import ast
 import re
 from collections import ChainMap, OrderedDict
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 
 from capa_codemods.api import Project, PythonFile, Sieve, UnreadableError, read_file, walk_statements
 from capa_migration.rewrite.scan.exports import Exports
@@ -154,15 +155,23 @@ def _lines_with_import(data: bytes) -> Iterator[int]:
         place = data.find(b"import", end) if end >= 0 else -1
 
 
-def without_other_functions(tree: ast.Module, lines: Sequence[int]) -> ast.Module:
-    """Return *tree* without the bodies of the functions that hold none of *lines*, which are sorted.
+@contextmanager
+def without_other_functions(tree: ast.Module, lines: Sequence[int]) -> Iterator[None]:
+    """Leave the functions of *tree* that hold none of *lines*, which are sorted, without bodies in a block.
 
     What binds attributes of objects is kept: each `__init__`, and the methods of a class that holds one of the lines.
     """
     reached = list(walk_statements(tree, lines))
     kept = {id(node) for node in reached}
     kept |= {id(method) for node in reached if isinstance(node, ast.ClassDef) for method in node.body}
-    for node in walk_statements(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and id(node) not in kept:
-            node.body = node.body if node.name == "__init__" else []
-    return tree
+    functions = [
+        node for node in walk_statements(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    others = [(one, one.body) for one in functions if id(one) not in kept and one.name != "__init__"]
+    for function, _ in others:
+        function.body = []
+    try:
+        yield
+    finally:
+        for function, body in others:
+            function.body = body

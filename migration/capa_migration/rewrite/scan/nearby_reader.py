@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Protocol
 
-from capa_codemods.api import Project, Sieve, UnreadableError, each_file
+from capa_codemods.api import Project, PythonFile, Sieve, UnreadableError
 from capa_migration.rewrite.scan.moved import Moved
 from capa_migration.rewrite.scan.nearby import NearbyExports, without_other_functions
 from capa_migration.rewrite.scan.origins import plain
@@ -41,26 +42,28 @@ class NearbyReader(Search):
         moved = Moved(project.names.maps)
         sieve = Sieve([*project.names.roots, *moved.roots])
         self._nearby = NearbyExports(project, moved, sieve)
+        self._project = project
         self._words = words
         super().__init__(project, moved, sieve, self._nearby)
 
-    def nearby_results(self, paths: Sequence[str]) -> Iterator[tuple[str, FileResult]]:
-        """Yield those of *paths* that hold such a call on an SDK, each with its call sites around the words."""
-        concerned = list(filter(self._nearby.may_import, paths))
-        for path, result in zip(concerned, each_file(self.results, concerned, _crashed), strict=True):
-            if result is not None:
-                yield path, result
+    def concerned(self, paths: Iterable[str]) -> frozenset[str]:
+        """Return those of *paths* that may hold such a call on an SDK: the only ones to ask for their `results`."""
+        return frozenset(filter(self._nearby.may_import, paths))
+
+    def _read(self, path: str, data: bytes) -> PythonFile:
+        return self._project.python_file(path, data)  # the rules read it too
 
     def _found(self, path: str, parts: Sequence[Text]) -> FileResult | None:
         read = list(_readable(parts))
         if len(parts) == 1 and read and not self._holds_call(path, *read[0]):
             return None
-        tree = joined(
-            (part, without_other_functions(tree, self._words.lines_in(part.data))) for part, tree in read
-        )
         origins = self._exports.origins(path)
         sites: Sites = ([], [])
-        self._add_uses(path, bound_module(tree, origins), self._imported([tree]), origins, sites)
+        with ExitStack() as stack:
+            for part, tree in read:
+                stack.enter_context(without_other_functions(tree, self._words.lines_in(part.data)))
+            tree = joined(read)
+            self._add_uses(path, bound_module(tree, origins), self._imported([tree]), origins, sites)
         original, moved = sites
         return FileResult(tuple(sorted(original)), tuple(sorted(moved)))
 
@@ -89,7 +92,3 @@ def _readable(parts: Sequence[Text]) -> Iterator[tuple[Text, ast.Module]]:
             yield part, part.read().tree
         except UnreadableError:
             continue  # the rules report it
-
-
-def _crashed(_: str) -> None:
-    """Return nothing: the rules report a file that takes the process down."""

@@ -46,7 +46,7 @@ class Search:
     def results(self, path: str) -> FileResult | None:
         """Return the call sites of the file at *path*; None if it uses no SDK."""
         try:
-            return self._found(path, texts(path, read_file(f"{self._root}/{path}") or b""))
+            return self._found(path, texts(path, read_file(f"{self._root}/{path}") or b"", self._read))
         except (OSError, UnreadableError) as error:  # it has changed since it was glanced at
             return FileResult(unread=(unread_file(path, error),))
 
@@ -73,6 +73,9 @@ class Search:
             return None
         original, moved = sites
         return FileResult(tuple(sorted(original)), tuple(sorted(moved)), tuple(unread))
+
+    def _read(self, path: str, data: bytes) -> PythonFile:
+        return PythonFile(path, data)
 
     def _patched(self, part: Text, file: PythonFile, origins: Origins) -> Iterator[PatchTarget]:
         """Yield the names of an SDK that a test in *part* patches, with lines of the whole file."""

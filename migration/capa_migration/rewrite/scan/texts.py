@@ -34,14 +34,14 @@ def claims(path: str) -> bool:
     return path.endswith(SUFFIXES)
 
 
-def texts(path: str, data: bytes) -> list[Text]:
-    """Return the Python of the file at *path*, which holds *data*.
+def texts(path: str, data: bytes, read: Callable[[str, bytes], PythonFile] = PythonFile) -> list[Text]:
+    """Return the Python of the file at *path*, which holds *data*; *read* parses a file that is all Python.
 
     Raises:
         UnreadableError: It is named like a notebook and is not one.
     """
     if not NotebookFile.claims(path):
-        return [Text(data, partial(PythonFile, path, data))]
+        return [Text(data, partial(read, path, data))]
     file = NotebookFile(path, data)
     return [Text(cell.data, partial(file.python, cell), file.lines(cell)) for cell in file.cells]
 
