@@ -12,6 +12,7 @@ from capa_core.runtime._registry import reach_of
 from capa_core.secret import without_credentials
 
 if TYPE_CHECKING:
+    from capa_core.block import Block
     from capa_core.engine import Reach
     from capa_core.runtime._runtime import Runtime
 
@@ -60,6 +61,8 @@ class ComponentReport:
 
 def report(runtime: Runtime) -> list[ComponentReport]:
     """Return a row for each configured name, and one for each block that its embedded default serves."""
+    if not runtime.configured:  # no setting, no need to load them
+        return [_embedded(block) for block in blocks().values()]
     rows: list[ComponentReport] = []
     for block in blocks().values():
         tables = runtime.loaded.tables(block.name)
@@ -74,5 +77,9 @@ def report(runtime: Runtime) -> list[ComponentReport]:
             for name, table in tables.items()
         ]
         if not tables and no_fallback(runtime.loaded) is None:
-            rows.append(ComponentReport(block.name, "default", block.embedded, "embedded default"))
+            rows.append(_embedded(block))
     return rows
+
+
+def _embedded(block: Block) -> ComponentReport:
+    return ComponentReport(block.name, "default", block.embedded, "embedded default")

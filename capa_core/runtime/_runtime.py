@@ -237,7 +237,9 @@ class Runtime:
     @computed_once
     def configured(self) -> bool:
         """Whether there may be any setting, without loading them, which costs 100 ms (pydantic)."""
-        if self._code is not None or self._file is not None or "CAPA_CONFIG" in self._environ:
+        if any(given is not None for given in (self._code, self._file, self._profile)):
+            return True
+        if "CAPA_CONFIG" in self._environ:
             return True
         return find_file(self._start) is not None or any(key.startswith(PREFIX) for key in self._environ)
 

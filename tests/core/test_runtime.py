@@ -185,6 +185,24 @@ def test_with_no_file_at_all_every_block_is_served_in_a_bare_folder(tmp_path):
     assert {"capa"} <= {path.name.strip(".") for path in tmp_path.iterdir()}
 
 
+def test_a_report_loads_no_settings_where_there_are_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "capa_core.runtime._settings.load", lambda *_, **__: pytest.fail("settings were loaded")
+    )
+    with Runtime(start=tmp_path, environ={}) as runtime:
+        rows = runtime.report()
+
+    assert {("default", "embedded default")} == {(row.name, row.origin) for row in rows}
+
+
+def test_a_profile_without_a_file_is_an_error_of_the_report_too(tmp_path):
+    with (
+        Runtime(start=tmp_path, environ={}, profile="prod") as runtime,
+        pytest.raises(SettingsError, match="'prod'"),
+    ):
+        runtime.report()
+
+
 @pytest.mark.parametrize("block", ["pubsub", "lock", "state", "configuration", "secrets", "invocation"])
 def test_every_portable_type_has_the_same_life_cycle(runtime, block):
     portable = runtime.component(block, "x")
