@@ -22,8 +22,8 @@ test: ## run all tests, in parallel (a part, one by one: make test ARGS="tests/c
 test-all: ## run all tests on each Python that pyproject.toml names and this machine has
 	@.ci/test-all $(ARGS)
 
-demo: ## move a legacy application to Capa, step by step (on servers: PROFILE=redis, rabbitmq or apollo)
-	@.ci/set-up $(if $(filter redis rabbitmq,$(PROFILE)),servers)
+demo: ## move a legacy application to Capa, step by step (on servers: PROFILE=redis, rabbitmq, postgres or apollo)
+	@.ci/set-up $(if $(filter redis rabbitmq postgres,$(PROFILE)),servers)
 	@PROFILE=$(PROFILE) $(BIN)/python -m examples.demo
 
 lint: lint-style lint-types lint-imports ## check style, types and import contracts

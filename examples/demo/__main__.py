@@ -1,4 +1,4 @@
-"""Run the demonstration: `python -m examples.demo`, with `PROFILE=redis`, `rabbitmq` or `apollo` on servers."""
+"""Run the demonstration: `python -m examples.demo`, on servers by `PROFILE=redis` and others."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ _DESCRIBED = {
     "embedded": "the embedded default: no server at all",
     "redis": "a Redis of its own",
     "rabbitmq": "a RabbitMQ of its own, with results and locks on a Redis",
+    "postgres": "a PostgreSQL of its own, for tasks, results and locks",
     "apollo": "its values in an Apollo, as before the move",
 }
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +21,11 @@ driver = "{profile}"
 url = "{queues}"
 
 [profiles.{profile}.state.default]
-driver = "redis"
+driver = "{keeper}"
 url = "{url}"
 
 [profiles.{profile}.lock.default]
-driver = "redis"
+driver = "{keeper}"
 url = "{url}"
 
 [profiles.{profile}.configuration.default]
@@ -72,7 +74,7 @@ def redis(work: Path) -> Iterator[str]:
         DemoError: There is no `redis-server`, or it does not start.
     """
     with _redis_server(work) as url:
-        yield _SERVERS.format(profile="redis", queues=url, url=url)
+        yield _SERVERS.format(profile="redis", queues=url, keeper="redis", url=url)
 
 
 @contextmanager
@@ -109,9 +111,41 @@ def rabbitmq(work: Path) -> Iterator[str]:
             _wait_for(names_port, "epmd")
             server.start("rabbitmq", [str(program)])
             _wait_for(port, "rabbitmq-server", within_s=60)
-            yield _SERVERS.format(profile="rabbitmq", queues=f"amqp://127.0.0.1:{port}", url=url)
+            queues = f"amqp://127.0.0.1:{port}"
+            yield _SERVERS.format(profile="rabbitmq", queues=queues, keeper="redis", url=url)
         finally:
             server.stop_all()
+
+
+@contextmanager
+def postgres(work: Path) -> Iterator[str]:
+    """Run a PostgreSQL for the tasks, their results and locks.
+
+    Raises:
+        DemoError: It is not installed, or does not start.
+    """
+    # Debian keeps the server off the path, a folder for each major version.
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    program = next((str(path / "postgres") for path in reversed(versions)), shutil.which("postgres"))
+    if program is None:
+        raise DemoError("PROFILE=postgres needs `postgres`: apt-get install postgresql")
+    folder, port = Path(tempfile.mkdtemp(prefix="capa-demo-postgres-")), free_port()
+    server = Fleet(folder, {}, work / "logs")
+    as_user = []
+    if os.geteuid() == 0:  # the server refuses to run as root
+        shutil.chown(folder, "postgres")
+        as_user = ["setpriv", "--reuid=postgres", "--clear-groups"]
+    make = [str(Path(program).with_name("initdb")), "-D", str(folder / "data"), "-A", "trust", "-U", "shop"]
+    options = ["-D", str(folder / "data"), "-h", "127.0.0.1", "-p", str(port), "-k", ""]
+    try:
+        subprocess.run([*as_user, *make], cwd=folder, check=True, capture_output=True)
+        server.start("postgres", [*as_user, program, *options])
+        _wait_for(port, "postgres", within_s=30)
+        url = f"postgresql://shop@127.0.0.1:{port}/postgres"
+        yield _SERVERS.format(profile="postgres", queues=url, keeper="postgres", url=url)
+    finally:
+        server.stop_all()
+        shutil.rmtree(folder)
 
 
 @contextmanager
@@ -152,5 +186,5 @@ def _wait_for(port: int, name: str, *, within_s: float = 5) -> None:
     raise DemoError(f"{name} does not answer on port {port}")
 
 
-ENGINES = {"redis": redis, "rabbitmq": rabbitmq, "apollo": apollo}
+ENGINES = {"redis": redis, "rabbitmq": rabbitmq, "postgres": postgres, "apollo": apollo}
 """Profile → its servers."""

@@ -16,7 +16,6 @@ import pytest
 
 from ._process import ServerProcess, answers, free_port
 from ._program import Program
-from ._shared import shared
 
 _BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 """Debian keeps the server off the path, a folder for each major version."""
@@ -110,6 +109,8 @@ class PostgresServer(ServerProcess):
 @pytest.fixture(scope="session")
 def postgres_url(run_folder: Path) -> Iterator[str]:
     """Give the address of the database that all tests share; a test that breaks one takes `start_postgres`."""
+    from ._shared import shared  # benchmarks start servers too, and share none
+
     PROGRAM.require()
 
     @contextmanager

@@ -50,7 +50,38 @@ CREATE INDEX message_hidden ON capa.message (queue, visible_at) WHERE visible_at
 CREATE INDEX message_by_key ON capa.message (queue, key, seq) WHERE key <> '';
 CREATE INDEX message_by_expiry ON capa.message (expires_at) WHERE expires_at IS NOT NULL;
 """
-STEPS = (_TABLES,)
+# A function, for its settings: a planner that has no statistics yet sorts the whole backlog for each lease. The costs
+# that stand for "off" would also call for a compilation of each query (jit).
+_LEASE_FUNCTION = """
+CREATE FUNCTION capa.lease(queue bigint, most integer, lease_s float8) RETURNS TABLE (
+    urgency smallint, seq bigint, count integer, is_late boolean, published_at float8,
+    key bytea, id bytea, content_type text, attributes text, data bytea
+) LANGUAGE plpgsql SET enable_bitmapscan = off SET enable_seqscan = off SET enable_sort = off SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    chosen bigint[];
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    WITH ready AS MATERIALIZED (
+        SELECT seq, urgency FROM capa.message WHERE queue = lease.queue AND visible_at = '-infinity'
+        ORDER BY urgency, seq LIMIT most FOR UPDATE SKIP LOCKED
+    ), due AS MATERIALIZED (
+        SELECT seq, urgency FROM capa.message
+        WHERE queue = lease.queue AND visible_at > '-infinity' AND visible_at <= now()
+        ORDER BY visible_at LIMIT most FOR UPDATE SKIP LOCKED
+    ), both_kinds AS (
+        SELECT seq FROM (TABLE ready UNION ALL TABLE due) AS available ORDER BY urgency, seq LIMIT most
+    )
+    SELECT array_agg(seq) INTO chosen FROM both_kinds;
+    RETURN QUERY UPDATE capa.message SET visible_at = now() + lease_s * interval '1 s', count = message.count + 1
+    WHERE seq = ANY (chosen)
+    RETURNING message.urgency, message.seq, message.count,
+        message.count = 1 AND message.expires_at IS NOT NULL AND message.expires_at <= now(),
+        extract(epoch FROM message.published_at)::float8,
+        message.key, message.id, message.content_type, message.attributes, message.data;
+END $$;
+"""
+STEPS = (_TABLES + _LEASE_FUNCTION,)
 
 LIVING = "(abandoned_at IS NULL OR abandoned_at > now())"
 _TARGETS = f"""
@@ -120,28 +151,10 @@ UPDATE capa.queue SET abandoned_at = now() + %(life_s)s * interval '1 s'
 WHERE id = %(queue)s AND abandoned_at > now() RETURNING id
 """
 
+LEASE = "SELECT * FROM capa.lease(%(queue)s, %(most)s::integer, %(lease_s)s)"
 # Leases need not wait for the disk: one that a crash of the server takes back is a redelivery.
 _LAZILY = "lazily AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))"
 _UNLOCKED = "FOR UPDATE SKIP LOCKED"
-LEASE = f"""
-WITH {_LAZILY},
-ready AS MATERIALIZED (
-    SELECT seq, urgency FROM capa.message WHERE queue = %(queue)s AND visible_at = '-infinity'
-    ORDER BY urgency, seq LIMIT %(most)s {_UNLOCKED}
-),
-due AS MATERIALIZED (
-    SELECT seq, urgency FROM capa.message
-    WHERE queue = %(queue)s AND visible_at > '-infinity' AND visible_at <= now()
-    ORDER BY visible_at LIMIT %(most)s {_UNLOCKED}
-),
-chosen AS (
-    SELECT seq FROM (TABLE ready UNION ALL TABLE due) AS available ORDER BY urgency, seq LIMIT %(most)s
-)
-UPDATE capa.message SET visible_at = now() + %(lease_s)s * interval '1 s', count = count + 1
-FROM chosen, lazily WHERE message.seq = chosen.seq
-RETURNING urgency, message.seq, count, count = 1 AND expires_at IS NOT NULL AND expires_at <= now(),
-    extract(epoch FROM published_at)::float8, key, id, content_type, attributes, data
-"""
 NEXT = """
 SELECT CASE
     WHEN EXISTS (SELECT FROM capa.message WHERE queue = %(queue)s AND visible_at = '-infinity') THEN 0.0
