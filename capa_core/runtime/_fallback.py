@@ -58,12 +58,13 @@ def lines_to_add(loaded: Loaded, block: str, name: str = "default", *, on_server
     """Return the lines of capa.toml that make *block* served, below a sentence.
 
     They name a server that the settings name already, if it can serve the block; else the embedded engine, or with
-    *on_server* an installed one whose address is left to write.
+    *on_server* the installed ones, whose address is left to write.
     """
     declared = declaration(block)
     server = _server_for(loaded, declared)
     if server is None and on_server:
-        settings = f'driver = "{_installed_server(declared)}"  # and its url'
+        first, *others = _installed_servers(declared)
+        settings = f'driver = "{first}"  # {"".join(f"or {other}, " for other in others)}and its url'
     else:
         settings = _settings_like(server) if server else f'driver = "{declared.embedded}"'
     verb = "Change in" if name in loaded.tables(block) else "Add to"
@@ -78,11 +79,9 @@ def _alternative(loaded: Loaded, block: Block) -> str:
     return "with which each machine has its own."
 
 
-def _installed_server(block: Block) -> str:
-    """Return an installed driver of *block* for a server; the embedded one if there is none."""
-    return min(
-        (name for name in drivers(block) if reach_of(block, name) == "network"), default=block.embedded
-    )
+def _installed_servers(block: Block) -> list[str]:
+    """Return the installed drivers of *block* for a server; the embedded one if there is none."""
+    return sorted(name for name in drivers(block) if reach_of(block, name) == "network") or [block.embedded]
 
 
 def _server_for(loaded: Loaded, block: Block) -> _Server | None:

@@ -295,7 +295,7 @@ def test_the_lines_name_an_engine_where_the_server_of_the_tasks_cannot_serve(doc
 
     _, out, _ = doctor(settings=settings)
 
-    assert 'Add to capa.toml:\n\n[lock.default]\ndriver = "redis"  # and its url\n' in out
+    assert 'Add to capa.toml:\n\n[lock.default]\ndriver = "postgres"  # or redis, and its url\n' in out
 
 
 @pytest.mark.parametrize(
