@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from capa_codemods.errors import UnreadableError
 from capa_codemods.project import Project
+from capa_codemods.read.children import blocks_in
 from capa_codemods.read.facts import Held, StringUse
 from capa_codemods.read.files import read_file
 from capa_codemods.read.patch_holders import Holders
@@ -122,13 +123,19 @@ def _parsed(data: bytes) -> ast.Module | None:
 
 def _callee(test: str, held: Held, path: str, project: Project) -> str | None:
     """Return a call in the file *test* that gets what the module at *path* holds."""
-    tree = _parsed(_read(test, project))
-    if tree is None:
+    indexed = _indexed(_read(test, project))
+    if indexed is None:
         return None
-    scopes = Scopes(tree)
+    tree, scopes = indexed
     reads = list(_reads(tree, held, _module_name(path), scopes))
     calls = calls_reached(reads, held, scopes, certain_calls(Holders(tree))) if reads else ()
     return next((one.callee for one in calls), None)
+
+
+@lru_cache(maxsize=4)  # a file is asked for each name that it holds
+def _indexed(data: bytes) -> tuple[ast.Module, Scopes] | None:
+    tree = _parsed(data)
+    return None if tree is None else (tree, Scopes(tree))
 
 
 def _module_name(path: str) -> str:
@@ -154,7 +161,9 @@ def _members(read: ast.AST, member: str, scopes: Scopes) -> Iterator[ast.AST]:
 
 def _bound(tree: ast.Module, name: str, module: str) -> Iterator[str]:
     """Yield the names to which *tree* binds *name* of *module*, of any if that is empty, or *name*, a module itself."""
-    for node in ast.walk(tree):
+    nodes: list[ast.AST] = [tree]
+    for node in nodes:  # it grows; an import is in no expression
+        nodes += (inner for block in blocks_in(node) for inner in block)
         if isinstance(node, ast.ImportFrom):
             if not module or not node.module or node.module.rpartition(".")[2] == module:
                 yield from (one.asname or one.name for one in node.names if one.name == name)
