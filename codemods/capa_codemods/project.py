@@ -15,6 +15,7 @@ from capa_codemods.read.python_file import PythonFile
 from capa_codemods.read.tests import is_test_path
 from capa_codemods.sdks.names import Names, spellings_pattern
 from capa_codemods.sdks.passed_on import passes_on
+from capa_codemods.sdks.word_search import search_for
 
 CAPA_TOML = "capa.toml"
 MANIFEST_NAMES = ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "tox.ini")
@@ -199,6 +200,7 @@ class Project:
         """Yield the other files *among* those that hold *name* and the module's, that at *path*, or cannot be read."""
         stem = path.removesuffix("/__init__.py").rpartition("/")[2].partition(".")[0].encode()
         word = re.compile(rb"\b" + re.escape(name.encode()) + rb"\b")
+        holds_stem, holds_name = search_for([stem]), search_for([name.encode()])
         for other in among:
             if other.endswith((".py", ".pyi", ".ipynb")) and other != path:
                 try:
@@ -206,8 +208,8 @@ class Project:
                 except OSError:
                     yield other
                     continue
-                is_importer = stem in data or (path.endswith("__init__.py") and b"from ." in data)
-                if is_importer and name.encode() in data and word.search(data):
+                is_importer = holds_stem(data) or (path.endswith("__init__.py") and b"from ." in data)
+                if is_importer and holds_name(data) and word.search(data):
                     yield other
 
     def copies_around(self, path: str) -> frozenset[str]:

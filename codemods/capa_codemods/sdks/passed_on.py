@@ -16,6 +16,7 @@ _CALLEES = (
 )
 _TABLE = b"sys.modules"
 _may_pass_on = search_for([*_CALLEES, _TABLE])
+_holds = {word: search_for([word]) for word in (*_CALLEES, _TABLE)}
 _NO_LITERAL = rb"(?![rRuU]?[\"'])[^\W\d]"
 _LITERAL = rb"[rRuU]?(?:\"[^\"\r\n]*\"|'[^'\r\n]*')"
 _GIVEN = re.compile(
@@ -52,8 +53,8 @@ def passes_on(data: bytes) -> bool:
 
 def _is_behind(word: bytes, pattern: re.Pattern[bytes], data: bytes) -> bool:
     """Return whether *pattern* matches behind *word*, as a whole word, somewhere in *data*."""
-    # A search for fixed bytes is many times as fast as one for a pattern.
-    place = data.find(word)
+    # A search for fixed bytes is many times as fast as one for a pattern, and that by the C library as `find` again.
+    place = data.find(word) if _holds[word](data) else -1
     while place >= 0:
         end = place + len(word)
         is_whole = word.startswith(b".") or not _LETTER.match(data, place - 1) or not place
