@@ -175,7 +175,9 @@ class Guard:
         named = self.named(error)
         if named is None or isinstance(error, CapaError):
             raise error
-        message = f"{self.block} {self.name!r}: {operation} failed: {error}"
+        # The first line: engines add their advice for terminals below, and the cause keeps it.
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        message = f"{self.block} {self.name!r}: {operation} failed: {reason}"
         if issubclass(named, _OF_SETTINGS) and operation != "ping":  # `capa doctor` itself calls it
             message = f"{message.rstrip('.')}. {_NEXT_STEP}"
         raise named(message) from error

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 
 import psycopg
 import pytest
@@ -15,10 +16,18 @@ from servers._program import Program
 from servers.postgres import unprivileged
 from tcp_proxy import TcpProxy
 
+from capa_core import Runtime
 from capa_core.blocks.pubsub import PubSub
 from capa_core.call import Policy
+from capa_core.components.postgres._database import Database
 from capa_core.components.postgres.pubsub import PostgresPubSub
-from capa_core.errors import DeadlineError, NotFoundError, PermissionDeniedError, UnavailableError
+from capa_core.errors import (
+    DeadlineError,
+    NotFoundError,
+    PermissionDeniedError,
+    SettingsError,
+    UnavailableError,
+)
 
 pytestmark = [pytest.mark.server("postgres"), pytest.mark.timeout(120)]
 
@@ -229,6 +238,91 @@ def test_consumers_behind_a_pooler_share_one_connection(settings, pgbouncer):
 
         assert [b"x"] == [message.data for message in first]
         assert {b"%d" % number for number in range(20)} == {message.data for message in others}
+
+
+def test_a_publish_that_ran_out_of_time_is_not_done_later(settings):
+    """The server would insert its message when the lock is free, beside that of a repeated call."""
+    table = f'"{settings["schema_name"]}".message'
+    pubsub = impatient(settings)
+    consumer = pubsub.consumer("t", raw=True)
+    with psycopg.connect(settings["url"]) as other:
+        other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        for _ in range(3):
+            with pytest.raises(DeadlineError):
+                pubsub.publish("t", b"late", raw=True)
+        other.rollback()
+    pubsub.publish("t", b"in time", raw=True)
+    messages = consumer.receive(9, 5)
+    pubsub.close()
+
+    assert [b"in time"] == [message.data for message in messages]
+
+
+def test_an_idle_consumer_asks_the_server_about_once_a_second(settings):
+    with open_pubsub("postgres", json.dumps(settings)) as pubsub:
+        consumer = pubsub.consumer("t", raw=True)
+        calls = Counter()
+        run = Database.run
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                Database, "run", lambda *args, **values: calls.update(["run"]) or run(*args, **values)
+            )
+            assert [] == consumer.receive(1, 3)
+
+        assert calls["run"] <= 3 * 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "count = 2147483647",
+        "published_at = '-infinity'",
+        "visible_at = now() - interval '9 years'",
+        "urgency = -5",
+    ],
+)
+def test_odd_values_of_another_program_hold_nothing_up(settings, change):
+    with open_pubsub("postgres", json.dumps(settings)) as pubsub, psycopg.connect(settings["url"]) as other:
+        consumer = pubsub.consumer("t", raw=True)
+        pubsub.publish_many("t", [b"%d" % number for number in range(3)], raw=True)
+        other.execute(f"UPDATE \"{settings['schema_name']}\".message SET {change} WHERE data = '1'")
+        other.commit()
+        seen = [message.data for message in pubsub.peek("t")]
+        depth = pubsub.inspect("t").groups[0].depth
+        messages = consumer.receive(10, 5)
+        consumer.ack(messages)
+
+        assert ([b"0", b"1", b"2"], 3) == (seen, depth)
+        assert {b"0", b"1", b"2"} == {message.data for message in messages}
+        assert 0 == pubsub.depth("t")
+
+
+def test_a_ping_fails_where_the_tables_cannot_be_written(settings):
+    schema = settings["schema_name"]
+    pubsub = impatient({**settings, "url": settings["url"].replace("capa@", "reader@")})
+    with psycopg.connect(settings["url"], autocommit=True) as owner:
+        owner.execute("DROP ROLE IF EXISTS reader")
+        owner.execute("CREATE ROLE reader LOGIN")
+        with impatient(settings) as first:
+            first.ping()
+        owner.execute(f'GRANT USAGE ON SCHEMA "{schema}" TO reader')
+        owner.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA "{schema}" TO reader')
+        with pytest.raises(PermissionDeniedError, match=f"reader may not write to {schema}"):
+            pubsub.ping()
+        pubsub.close()
+        owner.execute(f'DROP SCHEMA "{schema}" CASCADE')
+        owner.execute("DROP ROLE reader")
+
+
+def test_the_end_of_a_password_is_not_taken_for_a_host():
+    table = {"driver": "postgres", "url": "postgresql://me:abc@SECRET@127.0.0.1/shop"}
+    with (
+        Runtime({"pubsub": {"default": table}}) as runtime,
+        pytest.raises(SettingsError, match="this is not an address") as error,
+    ):
+        runtime.pubsub()
+
+    assert "SECRET" not in str(error.value)
 
 
 def test_a_fork_leaves_the_connections_of_its_parent_open(settings):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import psycopg
 from psycopg import errors
 from psycopg.abc import PQGen
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 
+from capa_core.components.postgres._errors import OverdueError
 from capa_core.components.postgres._settings import PostgresSettings
 
 Row = tuple[Any, ...]
@@ -37,7 +40,7 @@ class Connection(psycopg.Connection[Row]):
     """A connection in autocommit mode. Used by one thread at a time."""
 
     _end = float("inf")
-    schema = "capa"
+    _settings = PostgresSettings()
 
     @classmethod
     def open(cls, settings: PostgresSettings) -> Self:
@@ -46,40 +49,69 @@ class Connection(psycopg.Connection[Row]):
         Raises:
             psycopg.OperationalError: No host accepted the connection.
         """
+        given = conninfo_to_dict(settings.url)
+        options: dict[str, Any] = {"application_name": "capa", "target_session_attrs": "read-write"} | given
         # libpq counts whole seconds, for each of the hosts.
-        options = {"connect_timeout": max(1, round(settings.timeout_s)), "application_name": "capa"}
-        if "," in settings.url or "target_session_attrs" in settings.url:
-            options.setdefault("target_session_attrs", "read-write")
-        connection = cls.connect(settings.url, autocommit=True, **options)  # type: ignore[arg-type]
-        connection.schema = settings.schema_name
+        options["connect_timeout"] = max(1, round(settings.timeout_s))
+        if not settings.pooler:  # a pooler refuses options
+            options["options"] = (
+                f"{given.get('options', '')} -c statement_timeout={_limit_ms(settings)}".strip()
+            )
+        connection = cls.connect(autocommit=True, **options)
+        connection._settings = settings
         if settings.pooler:
             connection.prepare_threshold = None
         return connection
+
+    @property
+    def schema(self) -> str:
+        """The schema of the tables."""
+        return self._settings.schema_name
 
     def begin(self, timeout_s: float) -> None:
         """Give the calls from now on *timeout_s* in all."""
         self._end = time.monotonic() + timeout_s
 
     def wait(self, gen: PQGen[Any], interval: float = 0.1, timeout: float | None = None) -> Any:
-        """See `psycopg.Connection.wait`. What does not end in time leaves the connection closed."""
+        """See `psycopg.Connection.wait`. What does not end in time is cancelled, and the connection closed.
+
+        Raises:
+            OverdueError: It did not end in time.
+        """
         left_s = self._end - time.monotonic()
         if timeout is not None or left_s == float("inf"):
             return super().wait(gen, interval, timeout)
         try:
             return super().wait(gen, interval, max(0.001, left_s))
-        except errors._WaitTimeout:
+        except errors._WaitTimeout as error:
+            timeout_s = self._settings.timeout_s
+            # The server would carry out what nobody waits for: a repeated call would be done twice.
+            if psycopg.capabilities.has_cancel_safe():
+                with suppress(psycopg.Error):
+                    self.cancel_safe(timeout=timeout_s / 10)
             self.close()
-            raise
+            raise OverdueError(f"no answer within {timeout_s:g} s (timeout_s)") from error
+
+    @contextmanager
+    def limited_transaction(self) -> Iterator[None]:
+        """Run the block in a transaction whose statements the server ends in time, also behind a pooler."""
+        with self.transaction():
+            if self._settings.pooler:
+                self.execute(f"SET LOCAL statement_timeout = {_limit_ms(self._settings)}")
+            yield
 
     def run(self, query: str, **values: object) -> list[Row]:
         """Execute *query*, whose tables are in the schema `capa`, with named *values*, and return all rows."""
+        if self._settings.pooler and self.info.transaction_status == TransactionStatus.IDLE:
+            with self.limited_transaction():
+                return self.run(query, **values)
         # Only without values may it be several statements, and only then are the results text.
         cursor = self.execute(_in_schema(query, self.schema), values or None, binary=bool(values))
         return cursor.fetchall() if cursor.description else []
 
     def run_each(self, statements: Sequence[tuple[str, dict[str, object]]]) -> list[list[Row]]:
         """Execute *statements* in one transaction, in one round trip unless they are large; return the rows of each."""
-        with self.transaction(), ExitStack() as stack:
+        with self.limited_transaction(), ExitStack() as stack:
             if sum(_size(values) for _, values in statements) <= LARGEST_IN_PIPELINE:
                 stack.enter_context(self.pipeline())
             cursors = [
@@ -109,6 +141,11 @@ class Connection(psycopg.Connection[Row]):
             return False
         readable, _, _ = select.select([self], [], [], 0)
         return not readable
+
+
+def _limit_ms(settings: PostgresSettings) -> int:
+    """Return the milliseconds after which the server ends a statement itself, before its caller gives up."""
+    return max(1, round(settings.timeout_s * 800))
 
 
 def _size(values: dict[str, object]) -> int:

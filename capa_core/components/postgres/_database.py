@@ -12,12 +12,21 @@ from typing import TypeVar
 import psycopg
 
 from capa_core.components.postgres._connection import Connection, Notice, Row
-from capa_core.components.postgres._errors import is_gone
+from capa_core.components.postgres._errors import OverdueError, is_gone
 from capa_core.components.postgres._migrations import migrate
 from capa_core.components.postgres._settings import PostgresSettings
-from capa_core.errors import ClosedError, DeadlineError
+from capa_core.errors import ClosedError
 
 T = TypeVar("T")
+
+_NOT_WRITABLE = """
+SELECT schemaname || '.' || tablename FROM pg_tables
+WHERE schemaname = %(schema)s AND tablename <> 'migration'
+    AND EXISTS (
+        SELECT FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS needed
+        WHERE NOT has_table_privilege(format('%%I.%%I', schemaname, tablename), needed)
+    )
+"""
 
 
 class Database:
@@ -59,14 +68,14 @@ class Database:
 
     def notify(self, notice: Notice) -> None:
         """Send *notice* if the server answers: it is a hint, and its caller's own work is done."""
-        with suppress(psycopg.Error, DeadlineError):
+        with suppress(psycopg.Error):
             self._with_connection(lambda connection: connection.notify(notice))
 
     def transaction(self, work: Callable[[Connection], T]) -> T:
         """Run *work* in one transaction."""
 
         def whole(connection: Connection) -> T:
-            with connection.transaction():
+            with connection.limited_transaction():
                 return work(connection)
 
         return self._with_connection(whole)
@@ -89,7 +98,7 @@ class Database:
     def _with_connection(self, work: Callable[[Connection], T]) -> T:
         end = time.monotonic() + self.settings.timeout_s
         if not self._free.acquire(timeout=self.settings.timeout_s):
-            raise DeadlineError(
+            raise OverdueError(
                 f"all {self.settings.max_connections} connections were in use for {self.settings.timeout_s:g} s;"
                 " max_connections allows more"
             )
@@ -144,7 +153,13 @@ class Database:
 
 
 def _about(connection: Connection) -> str:
-    ((version,),) = connection.run("SHOW server_version")
+    ((version, is_read_only),) = connection.run(
+        "SELECT current_setting('server_version'), current_setting('transaction_read_only')::boolean"
+    )
+    if is_read_only:
+        raise psycopg.errors.ReadOnlySqlTransaction(f"{connection.info.dbname} accepts no writes")
+    for (table,) in connection.run(_NOT_WRITABLE, schema=connection.schema):
+        raise psycopg.errors.InsufficientPrivilege(f"{connection.info.user} may not write to {table}")
     info = connection.info
     return f"PostgreSQL {version.partition(' ')[0]} at {info.host}:{info.port}/{info.dbname}"
 

@@ -6,6 +6,7 @@ import psycopg
 from psycopg import errors
 
 from capa_core.errors import (
+    AlreadyExistsError,
     CapaError,
     DeadlineError,
     ExhaustedError,
@@ -23,6 +24,7 @@ _BY_CODE: dict[str, type[CapaError]] = {
     "3D000": NotFoundError,  # no such database
     "3F000": UnavailableError,  # the schema or a table was dropped: the next try creates it anew
     "42P01": UnavailableError,
+    "42P07": AlreadyExistsError,  # another program's table has the name
     "42501": PermissionDeniedError,
     "53300": UnavailableError,  # too many connections
     "55P03": UnavailableError,  # a lock that others hold
@@ -40,15 +42,21 @@ _BY_WORDS: tuple[tuple[str, type[CapaError]], ...] = (
     ("password authentication failed", PermissionDeniedError),
     ("no password supplied", PermissionDeniedError),
     ("pg_hba.conf", PermissionDeniedError),
+    ("not permitted to log in", PermissionDeniedError),
     ("does not exist", NotFoundError),
+    ("invalid port number", InvalidArgumentError),
 )
+
+
+class OverdueError(psycopg.OperationalError):
+    """The time of a call was over before the server had answered."""
 
 
 def name_error(error: Exception) -> type[CapaError] | None:
     """Return Capa's type for *error*; `None` if it is not psycopg's."""
     if not isinstance(error, psycopg.Error):
         return None
-    if isinstance(error, (errors.ConnectionTimeout, errors._WaitTimeout)):
+    if isinstance(error, (errors.ConnectionTimeout, OverdueError)):
         return DeadlineError
     code = error.sqlstate or ""
     named = _BY_CODE.get(code) or _BY_CODE.get(code[:2])

@@ -82,7 +82,10 @@ class Notices:
     def _receive(self) -> None:
         while not self._closed:
             # The consumers report a server that is down: they ask it themselves.
-            with suppress(psycopg.OperationalError), Connection.open(self._settings) as connection:
+            with (
+                suppress(psycopg.OperationalError),
+                Connection.open(self._settings) as connection,
+            ):
                 self._receive_from(connection)
             if not self._closed:
                 time.sleep(RECHECK_S)

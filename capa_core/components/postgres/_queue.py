@@ -73,11 +73,12 @@ BEGIN
         SELECT seq FROM (TABLE ready UNION ALL TABLE due) AS available ORDER BY urgency, seq LIMIT most
     )
     SELECT array_agg(seq) INTO chosen FROM both_kinds;
-    RETURN QUERY UPDATE capa.message SET visible_at = now() + lease_s * interval '1 s', count = message.count + 1
+    RETURN QUERY UPDATE capa.message
+    SET visible_at = now() + lease_s * interval '1 s', count = least(message.count, 2147483646) + 1
     WHERE seq = ANY (chosen)
     RETURNING message.urgency, message.seq, message.count,
         message.count = 1 AND message.expires_at IS NOT NULL AND message.expires_at <= now(),
-        extract(epoch FROM message.published_at)::float8,
+        CASE WHEN isfinite(message.published_at) THEN extract(epoch FROM message.published_at)::float8 ELSE 0 END,
         message.key, message.id, message.content_type, message.attributes, message.data;
 END $$;
 """
@@ -159,11 +160,12 @@ NEXT = """
 SELECT CASE
     WHEN EXISTS (SELECT FROM capa.message WHERE queue = %(queue)s AND visible_at = '-infinity') THEN 0.0
     ELSE (
-        SELECT greatest(0.0, extract(epoch FROM min(visible_at) - now()))::float8
-        FROM capa.message WHERE queue = %(queue)s AND visible_at > '-infinity'
+        SELECT extract(epoch FROM min(visible_at) - now())::float8
+        FROM capa.message WHERE queue = %(queue)s AND visible_at > '-infinity' AND isfinite(visible_at)
     )
 END
 """
+"""Seconds until a message is available; NULL if there is none, which `greatest(0, …)` would turn into 0."""
 _CURRENT = """
 FROM unnest(%(seqs)s::bigint[], %(counts)s::integer[]) AS receipt (seq, times)
 """

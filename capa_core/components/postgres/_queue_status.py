@@ -23,13 +23,15 @@ INSPECT = f"""
 SELECT name, abandoned_at IS NOT NULL, found.*
 FROM capa.queue LEFT JOIN LATERAL (
     SELECT count(*), count(*) FILTER (WHERE count > 0 AND visible_at > now()),
-        extract(epoch FROM now() - min(published_at))::float8
+        extract(epoch FROM now() - min(published_at) FILTER (WHERE isfinite(published_at)))::float8
     FROM capa.message WHERE queue = queue.id AND {_NOT_EXPIRED}
 ) AS found ON true
 WHERE topic = %(topic)s AND {LIVING} ORDER BY name
 """
 PEEK = f"""
-SELECT seq, urgency, count, extract(epoch FROM published_at)::float8, key, id, content_type, attributes,
+SELECT seq, urgency, count,
+    CASE WHEN isfinite(published_at) THEN extract(epoch FROM published_at)::float8 ELSE 0 END,
+    key, id, content_type, attributes,
     substring(data FOR %(max_bytes)s), octet_length(data),
     CASE WHEN visible_at IS NULL THEN '{MessageState.BEHIND}'
         WHEN visible_at <= now() THEN '{MessageState.READY}'

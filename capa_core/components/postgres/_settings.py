@@ -16,7 +16,8 @@ LONGEST_S = 8 * 10**12
 def _address(url: str) -> str:
     if url.partition("://")[0] in ("postgresql", "postgres"):
         try:
-            conninfo_to_dict(url)
+            if "@" in str(conninfo_to_dict(url).get("host", "")):  # the end of a password with an @ in it
+                url = ""
         except ProgrammingError:  # its text may contain a part of the password
             url = ""
     else:
@@ -29,6 +30,12 @@ def _address(url: str) -> str:
             " as %XX",
         )
     return url
+
+
+def _schema(name: str) -> str:
+    if name.startswith("pg_"):
+        raise PydanticCustomError("postgres_schema", "PostgreSQL keeps names that begin with pg_ for itself")
+    return name
 
 
 class PostgresSettings(BaseModel):
@@ -51,7 +58,9 @@ class PostgresSettings(BaseModel):
     url: Annotated[str, AfterValidator(_address)] = Field(
         default="postgresql://127.0.0.1:5432/postgres", repr=False
     )
-    schema_name: str = Field(default="capa", pattern="^[a-z_][a-z0-9_]{0,39}$")
+    schema_name: Annotated[str, AfterValidator(_schema)] = Field(
+        default="capa", pattern="^[a-z_][a-z0-9_]{0,39}$"
+    )
     timeout_s: float = Field(default=5.0, gt=0)
     max_connections: int = Field(default=10, ge=1)
     pooler: bool = False

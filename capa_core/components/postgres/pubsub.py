@@ -29,7 +29,7 @@ from capa_core.components.postgres._driver import PostgresDriver
 from capa_core.components.postgres._notices import RECHECK_S, Notices
 from capa_core.components.postgres._queue import Receipt
 from capa_core.components.postgres._settings import LONGEST_S, PostgresSettings
-from capa_core.errors import CapaError, DeadlineError
+from capa_core.errors import CapaError
 
 _LARGEST_BODY = 16 * 1024**2
 _TIDY_PAUSE_S = 5.0
@@ -150,7 +150,7 @@ class PostgresPubSub(PostgresDriver[PostgresPubSubSettings], PubSubDriver[Postgr
         if now < self._next_tidy:
             return
         self._next_tidy = now + _TIDY_PAUSE_S
-        with suppress(psycopg.Error, DeadlineError):  # the caller's own work is done all the same
+        with suppress(psycopg.Error):  # the caller's own work is done all the same
             self.database.transaction(_queue.drop_abandoned)
             while self.database.transaction(partial(_queue.remove_expired, most=_TIDY_BATCH)) == _TIDY_BATCH:
                 pass
@@ -270,7 +270,7 @@ class PostgresConsumer(ConsumerDriver):
         """Return the seconds until a message may become available, at most `RECHECK_S`."""
         self._driver.tidy()
         ((due_in_s,),) = self._database.run(_queue.NEXT, queue=self._queue)
-        return RECHECK_S if due_in_s is None else min(RECHECK_S, float(due_in_s))
+        return RECHECK_S if due_in_s is None else min(RECHECK_S, max(0.0, float(due_in_s)))
 
     def _join(self) -> int:
         life_s = self.silence_s if self._temporary else None

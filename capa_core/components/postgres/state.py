@@ -26,7 +26,6 @@ from capa_core.components.postgres._connection import Connection
 from capa_core.components.postgres._driver import PostgresDriver
 from capa_core.components.postgres._notices import RECHECK_S, Notices
 from capa_core.components.postgres._settings import LONGEST_S, PostgresSettings
-from capa_core.errors import DeadlineError
 
 # Keys are bytes: text cannot hold every character, and is ordered by the database's collation.
 _TABLE = """
@@ -230,7 +229,7 @@ class PostgresState(PostgresDriver[PostgresSettings], StateDriver[PostgresSettin
         if now < self._next_sweep:
             return
         self._next_sweep = now + _SWEEP_PAUSE_S
-        with suppress(psycopg.Error, DeadlineError):  # the caller's own work is done all the same
+        with suppress(psycopg.Error):  # the caller's own work is done all the same
             self.database.run(_SWEEP, most=_SWEEP_BATCH)
 
 
