@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from capa_codemods.discovery import MAP_NAME
 from capa_codemods.inclusions import Inclusions
 from capa_codemods.read.encodings import text_in
 from capa_codemods.read.files import read_file
@@ -68,6 +69,7 @@ class Project:
         self.settings = settings or {}
         self.sdks = frozenset(sdks)
         self._refusals: dict[tuple[str, str], tuple[str, str] | None] = {}
+        self._stand_ins: dict[tuple[str, str], str | None] = {}
         self._import_folders: dict[str, list[str]] = {}
         self._manifest_texts: dict[str, str] = {}
         self._importers: dict[tuple[str, str], str | None] = {}
@@ -119,7 +121,27 @@ class Project:
                 f"`{root}` is your own module {shadow} here, not the SDK",
                 "nothing to do; if it is not, set where modules are found: [tool.capa.migrate] roots",
             )
+        if self.stand_in(root, folder):
+            return self._without_adapter(root, folder)
         return self._doubt(root, folder) if self.may_doubt(root) else None
+
+    def without_adapter(self, root: str, path: str) -> tuple[str, str] | None:
+        """Return why an import of *root* in the file *path* would not find its adapter, and the next step.
+
+        None if it would, or if *root* is not the SDK there.
+        """
+        refused = self.refusal(root, path)
+        folder = path.rpartition("/")[0]
+        is_hidden = refused is not None and self.stand_in(root, folder) is not None
+        return refused if is_hidden and refused == self._without_adapter(root, folder) else None
+
+    def _without_adapter(self, root: str, folder: str) -> tuple[str, str]:
+        package = self.names.roots[root].package
+        module = (self.stand_in(root, folder) or "").removesuffix("/__init__.py")
+        return (
+            f"`{package}` is your own module {module} here, not the adapter of `{root}`, which it hides",
+            f"rename {module}, or --exclude it if it is never on the path, and run again: until then `{root}` stays",
+        )
 
     def may_doubt(self, root: str) -> bool:
         """Return whether *root* is a frequent name, which is an SDK only with evidence."""
@@ -262,9 +284,44 @@ class Project:
         """
         parts = folder.split("/")
         for count, name in enumerate(parts, 1):
-            if name in self._capa_packages and self._exists("/".join(parts[:count]), "__init__.py"):
-                return "/".join(parts[:count])
+            package = "/".join(parts[:count])
+            is_capa = name in self._capa_packages and self._exists(package, "__init__.py")
+            if is_capa and not self._stands_in(f"{package}/__init__.py"):
+                return package
         return None
+
+    def stand_in(self, root: str, folder: str) -> str | None:
+        """Return the user's own module that a file in *folder* may find in place of the adapter of *root*, if any."""
+        key = (self.names.roots[root].package, folder)
+        if key not in self._stand_ins:
+            self._stand_ins[key] = self._stand_in(*key)
+        return self._stand_ins[key]
+
+    def _stand_in(self, package: str, folder: str) -> str | None:
+        if not package:
+            return None  # nothing of the SDK is served
+        if (found := self.own_module(package, folder)) and self._stands_in(found):
+            return found if found in self.listed else None
+        named = self.modules_called(package)
+        return next((one for one in named if self._is_put_on_path(one) and self._stands_in(one)), None)
+
+    def _is_put_on_path(self, module: str) -> bool:
+        """Return whether *module* is in a folder that applications put on `sys.path` themselves."""
+        above = module.removesuffix("/__init__.py").rpartition("/")[0]
+        return above.rpartition("/")[2] in _ON_PATH_BY_HAND and not self._exists(above, "__init__.py")
+
+    def _stands_in(self, module: str) -> bool:
+        """Return whether *module*, called like an adapter, is on top and not a copy of the adapter.
+
+        Each adapter has its import map beside; below another package, the name of the adapter does not mean it.
+        """
+        if not module.endswith("/__init__.py"):
+            return True
+        package = module.removesuffix("/__init__.py")
+        above, _, name = package.rpartition("/")
+        if name in _CAPA_PACKAGES or self._exists(above, "__init__.py"):
+            return False
+        return not self._exists(package, MAP_NAME)
 
     @cached_property
     def _capa_packages(self) -> frozenset[str]:

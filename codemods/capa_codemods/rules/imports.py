@@ -9,7 +9,8 @@
                                               from celery import unserved
 
 Left alone: relative imports, modules that the import map does not list, names that it lists as not served, roots
-that are the user's own modules here, and names whose place in the bytes is ambiguous. Each is reported.
+that are the user's own modules here, roots whose adapter is hidden by such a module (an error), and names whose place
+in the bytes is ambiguous. Each is reported.
 
 Safe because every use of the bound name stays unchanged: no scope is analysed, and the proof compares the bindings
 of each statement.
@@ -120,7 +121,9 @@ class Imports(Rule[PythonFile]):
     def _refused(
         self, named: list[str], line: int, refused: tuple[str, str], file: PythonFile, project: Project
     ) -> Finding:
-        """Return the finding for an import of what may not be the SDK: a warning where it looks like one."""
+        """Return the finding for an import that stays: a warning where it looks like the SDK, an error where it is."""
+        if project.without_adapter(named[0].partition(".")[0], file.path):
+            return Finding(self.id, line, "error", *refused)
         looks_like = next((one for one in named if project.uncertain(one, file.path)), None)
         if looks_like is None:
             return Finding(self.id, line, "note", *refused)

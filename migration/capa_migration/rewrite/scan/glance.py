@@ -8,7 +8,7 @@ from typing import NamedTuple
 from capa_codemods.api import Project, Sieve, UnreadableError, read_file, settings_in
 from capa_migration.rewrite.scan.import_index import NamedImport, import_texts, named_imports
 from capa_migration.rewrite.scan.libraries import Place, imported
-from capa_migration.rewrite.scan.sites import Site, Uncertain, Unread
+from capa_migration.rewrite.scan.sites import Exclusion, Site, Uncertain, Unread
 from capa_migration.rewrite.scan.texts import Text, texts
 
 
@@ -22,6 +22,7 @@ class Glance(NamedTuple):
         unread: The reason if it cannot be read and may concern an SDK.
         settings: Settings of an SDK in a settings module that are not served in full.
         uncertain: Imports that look like those of an SDK, and are not certain to be some.
+        excluding: Imports that would not find their adapter.
     """
 
     imports: frozenset[NamedImport] = frozenset()
@@ -30,6 +31,7 @@ class Glance(NamedTuple):
     unread: Unread | None = None
     uncertain: tuple[Uncertain, ...] = ()
     settings: tuple[Site, ...] = ()
+    excluding: tuple[Exclusion, ...] = ()
 
 
 class Glancer:
@@ -62,8 +64,10 @@ class Glancer:
         )
         found = found._replace(settings=tuple(one for part in parts for one in self._settings(path, part)))
         if found.names_sdk:
+            refused = [one for part in parts for one in self._refused(path, part)]
             found = found._replace(
-                uncertain=tuple(one for part in parts for one in self._uncertain(path, part))
+                uncertain=tuple(one for one in refused if isinstance(one, Uncertain)),
+                excluding=tuple(one for one in refused if isinstance(one, Exclusion)),
             )
         return found if any(found) else None
 
@@ -74,23 +78,31 @@ class Glancer:
                 judged = (known.support, known.reason, known.see, known.instead)
                 yield Site(path, part.line(line), owner.name, "use", known.name, (), *judged)
 
-    def _uncertain(self, path: str, part: Text) -> Iterator[Uncertain]:
+    def _refused(self, path: str, part: Text) -> Iterator[Uncertain | Exclusion]:
+        """Yield the imports of *part* that stay: not certain to be those of an SDK, or without its adapter."""
         names = self._project.names
-        doubted = [
-            root for root in names.roots if self._project.may_doubt(root) and root.encode() in part.data
+        refused = [
+            root for root in names.roots if root.encode() in part.data and self._may_refuse(root, path)
         ]
         try:
-            statements = part.read().imports(names.sieve.imported(part.data)) if doubted else ()
+            statements = part.read().imports(names.sieve.imported(part.data)) if refused else ()
         except UnreadableError:
             return  # the search for call sites reports it
-        for statement in statements if doubted else ():
+        for statement in statements:
             module = statement.module or ""
             named = [f"{module}.{one.name}" if statement.is_from else one.name for one in statement.names]
+            line = part.line(part.data.count(b"\n", 0, statement.start) + 1)
             for name in [module, *named] if not statement.level else ():
                 if found := self._project.uncertain(name, path):
-                    line = part.data.count(b"\n", 0, statement.start) + 1
-                    yield Uncertain(path, part.line(line), name, *found)
+                    yield Uncertain(path, line, name, *found)
                     break
+                root = name.partition(".")[0]
+                if root in refused and (found := self._project.without_adapter(root, path)):
+                    yield Exclusion(path, line, "imports", *found)
+                    break
+
+    def _may_refuse(self, root: str, path: str) -> bool:
+        return self._project.may_doubt(root) or self._project.without_adapter(root, path) is not None
 
 
 def unread_file(path: str, error: OSError | UnreadableError) -> Unread:

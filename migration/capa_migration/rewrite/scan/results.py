@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from capa_migration.rewrite.scan.commands import Command
 from capa_migration.rewrite.scan.libraries import Place
-from capa_migration.rewrite.scan.sites import ExcludingPin, Site, Uncertain, Unread
+from capa_migration.rewrite.scan.sites import Exclusion, Site, Uncertain, Unread
 
 
 class FileResult(NamedTuple):
@@ -20,7 +20,7 @@ class FileResult(NamedTuple):
         libraries: Modules of libraries around the SDKs that it names, each with its place.
         commands: Commands in it that start Celery.
         uncertain: Imports in it that look like those of an SDK.
-        excluding: Of a manifest, the pins that exclude Capa.
+        excluding: Of a manifest, the pins that exclude Capa; of code, the imports whose adapter is hidden.
         required: Of a manifest, the distributions of such libraries that it names, each with its place.
     """
 
@@ -31,7 +31,7 @@ class FileResult(NamedTuple):
     commands: tuple[Command, ...] = ()
     required: tuple[tuple[str, Place], ...] = ()
     uncertain: tuple[Uncertain, ...] = ()
-    excluding: tuple[ExcludingPin, ...] = ()
+    excluding: tuple[Exclusion, ...] = ()
 
     @property
     def text(self) -> str:
@@ -55,7 +55,7 @@ class FileResult(NamedTuple):
                 tuple(Command(*one) for one in commands),
                 _placed(required),
                 tuple(Uncertain(*one) for one in uncertain),
-                tuple(ExcludingPin(*one) for one in excluding),
+                tuple(Exclusion(*one) for one in excluding),
             )
         except TypeError as error:
             raise ValueError(f"not the results of a file: {error}") from error

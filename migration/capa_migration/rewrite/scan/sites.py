@@ -70,8 +70,8 @@ class Uncertain(NamedTuple):
     next_step: str
 
 
-class ExcludingPin(NamedTuple):
-    """A pin in a manifest that excludes the versions that Capa needs, as the rule *rule* for the manifest tells it."""
+class Exclusion(NamedTuple):
+    """A place that excludes Capa, as *rule* tells it: a pin in a manifest, or an import whose adapter is hidden."""
 
     path: str
     line: int
@@ -89,7 +89,8 @@ class Survey(NamedTuple):
         companions: Libraries around the SDKs, and the effect of the rewrite on each.
         uncertain: Imports that look like those of an SDK, and are not certain to be some.
         bring: The next step, as a sentence, for what the rewrite of each SDK leaves behind.
-        excluding: Pins that exclude Capa: no environment can have both.
+        excluding: Pins that exclude Capa, so that no environment can have both, and imports that would not find their
+            adapter, since a module of the tree hides it.
         passed_over: Reason → number of files that were not looked at.
     """
 
@@ -103,7 +104,7 @@ class Survey(NamedTuple):
     bring: tuple[str, ...] = ()
     uncertain: tuple[Uncertain, ...] = ()
     passed_over: Mapping[str, int] = MappingProxyType({})
-    excluding: tuple[ExcludingPin, ...] = ()
+    excluding: tuple[Exclusion, ...] = ()
 
 
 class Sums(NamedTuple):

@@ -29,7 +29,7 @@ from capa_migration.rewrite.scan.progress import COUNTED, READ, Progress, no_pro
 from capa_migration.rewrite.scan.remembered import Remembered, is_read
 from capa_migration.rewrite.scan.results import FileResult
 from capa_migration.rewrite.scan.search import Search
-from capa_migration.rewrite.scan.sites import ExcludingPin, Survey, Unread
+from capa_migration.rewrite.scan.sites import Exclusion, Survey, Unread
 from capa_migration.rewrite.scan.texts import claims
 from capa_migration.rewrite.target import Options, Target, require_known
 
@@ -76,17 +76,18 @@ def _results(
     for path, held in groupby(commands(paths, project), lambda one: one.path):
         found[path] = found.get(path, FileResult())._replace(commands=tuple(held))
     for path, pins in groupby(_excluding(project), lambda one: one.path):
-        found[path] = found.get(path, FileResult())._replace(excluding=tuple(pins))
+        result = found.get(path, FileResult())
+        found[path] = result._replace(excluding=(*result.excluding, *pins))
     for path, names in groupby(required(project), lambda one: one[1].path):
         found[path] = found.get(path, FileResult())._replace(required=tuple(names))
     return found
 
 
-def _excluding(project: Project) -> Iterator[ExcludingPin]:
+def _excluding(project: Project) -> Iterator[Exclusion]:
     """Yield the pins of *project* that exclude Capa with the extras for the SDKs that have an adapter."""
     served = Names(one for one in project.names.maps if one.modules)
     for path, one in excluding(project.with_names(served)):
-        yield ExcludingPin(path, one.line, one.rule, one.message, one.next_step)
+        yield Exclusion(path, one.line, one.rule, one.message, one.next_step)
 
 
 def _survey(files: Files, python: list[str], found: Mapping[str, FileResult]) -> Survey:
@@ -172,7 +173,8 @@ class Reader:
             if seen.unread is not None:
                 result = FileResult(unread=(seen.unread,))
             sites = tuple(sorted((*result.sites, *seen.settings)))
-            result = result._replace(sites=sites, libraries=seen.libraries, uncertain=seen.uncertain)
+            result = result._replace(sites=sites, libraries=seen.libraries)
+            result = result._replace(uncertain=seen.uncertain, excluding=seen.excluding)
             if any(result):
                 yield path, result
 
