@@ -15,6 +15,7 @@ from capa_migration.rewrite.apply import RunResult
 from capa_migration.rewrite.apply import undo as undo_rewrites
 from capa_migration.rewrite.status import RewriteStatus, restored
 from capa_migration.rewrite.status import status as read_status
+from capa_migration.rewrite.unjournaled import Unjournaled, unjournaled
 
 
 def undo(arguments: argparse.Namespace) -> int:
@@ -23,14 +24,21 @@ def undo(arguments: argparse.Namespace) -> int:
         done = undo_rewrites(arguments.paths, down_to=arguments.to, progress=progress)
     again = f"`capa migrate apply {shell_words(arguments.paths)}` makes the rewrite again"
     restored = f"{report.count(len(done.written), 'file')} restored; {again}"
+    lost = unjournaled(done.plan.root) if done.result is None else None
     with output_of(restored if done.written else ""):
-        return _print_undo(done, as_json=arguments.json)
+        return _print_undo(done, lost, as_json=arguments.json)
 
 
-def _print_undo(done: RunResult, *, as_json: bool) -> int:
-    code = FAILED if done.troubles else CLEAN
+def _print_undo(done: RunResult, lost: Unjournaled | None, *, as_json: bool) -> int:
+    """Print the outcome; *lost* are the files that no undo restores, where there is no rewrite in the journal."""
+    paths = lost.paths if lost else ()
+    code = FAILED if done.troubles or paths else CLEAN
     if as_json:
-        return print_json({"root": done.plan.root, "result": report.result_data(done.result)}, code)
+        result = report.result_data(done.result)
+        return print_json({"root": done.plan.root, "result": result, "unjournaled": paths}, code)
+    if lost and lost.paths:
+        print(f"{lost.root}: nothing was undone: {lost.reason}. Next: {lost.next_step}.")
+        return code
     if done.result is None:
         print(f"{done.plan.root}: nothing to undo: its journal holds no rewrite")
         return code
@@ -45,9 +53,16 @@ def _print_undo(done: RunResult, *, as_json: bool) -> int:
 def status(arguments: argparse.Namespace) -> int:
     """Carry out `capa migrate status` and return its exit code."""
     root, rewrites = read_status(arguments.paths)
+    lost = unjournaled(root) if not rewrites else None
     if arguments.json:
-        return print_json({"root": root, "rewrites": [one._asdict() for one in rewrites]}, CLEAN)
+        listed = [one._asdict() for one in rewrites]
+        return print_json(
+            {"root": root, "rewrites": listed, "unjournaled": lost.paths if lost else ()}, CLEAN
+        )
     paths = shell_words(arguments.paths)
+    if lost and lost.paths:
+        print(f"{root}: {lost.reason}. Next: {lost.next_step}.")
+        return CLEAN
     if not rewrites:
         print(f"{root}: no rewrite has been applied. Next: `capa migrate check {paths}`.")
         return CLEAN

@@ -5,30 +5,27 @@ Capa's extra is not added for them, to a manifest or the header of a script, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from capa_codemods.api import (
     CommandFile,
     Finding,
     ImportMap,
     Names,
-    NotebookFile,
     Outcome,
     Project,
-    PythonFile,
     Rewrite,
     Sieve,
     find_rule,
-    find_scripts,
     read_file,
     spellings_pattern,
 )
+from capa_migration.rewrite.python_files import PYTHON, names_one, python_files
 
 _RULE = "manifests"
 _MOVING = ("imports", "strings", "notebooks")
 """The rules by which code comes to need an adapter."""
 _HEADER = "script-header"
-_PYTHON = (*PythonFile.suffixes, *NotebookFile.suffixes)
 
 
 def without_unused(rewrite: Rewrite, outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -40,7 +37,7 @@ def without_unused(rewrite: Rewrite, outcomes: Sequence[Outcome]) -> list[Outcom
     named = {one.path: _named(one, project) for one in outcomes if _may_require(one, project)}
     owners = {owner.name: owner for listed in named.values() for owner in listed}
     unused = [owner for owner in owners.values() if not _is_used(owner, project, outcomes)]
-    if not unused or not any(path.endswith(_PYTHON) for path in project.files):
+    if not unused or not any(path.endswith(PYTHON) for path in project.files):
         return list(outcomes)
     others = rewrite.with_names(Names(one for one in project.names.maps if one not in unused))
     found = []
@@ -73,28 +70,18 @@ def _is_used(owner: ImportMap, project: Project, outcomes: Sequence[Outcome]) ->
         return True
     moving = Rewrite(project, filter(None, map(find_rule, _MOVING)))
     adapter, original = Sieve([owner.package]), Sieve(owner.roots)
-    for path in _python_files(project):
+    for path in python_files(project):
         try:
             data = read_file(f"{project.root}/{path}") or b""
         except OSError:
             return True  # it may
-        is_notebook = NotebookFile.claims(path)
-        if (adapter.names if is_notebook else adapter.imports_or_quotes)(data):
+        if names_one(adapter, path, data):
             return True
-        if (original.names if is_notebook else original.imports_or_quotes)(data):
+        if names_one(original, path, data):
             outcome = moving.examine(path)
             if outcome.status == "failed" or _names_adapter(outcome, owner):
                 return True
     return False
-
-
-def _python_files(project: Project) -> Iterator[str]:
-    """Yield the files of *project* with Python that are not of Capa itself."""
-    scripts = find_scripts(project.root, project.files)
-    for path in project.files:
-        is_python = path.endswith(_PYTHON) or path in scripts
-        if is_python and project.capa_around(path.rpartition("/")[0]) is None:
-            yield path
 
 
 def _names_adapter(outcome: Outcome, owner: ImportMap) -> bool:
@@ -104,7 +91,7 @@ def _names_adapter(outcome: Outcome, owner: ImportMap) -> bool:
 def _without(unused: Sequence[ImportMap], outcome: Outcome, others: Rewrite) -> Outcome:
     """Return *outcome* as it is under the names of *others*, with a note about each of *unused*."""
     found = others.examine(outcome.path)
-    if outcome.path.endswith(_PYTHON) and not others.project.is_required(outcome.path):
+    if outcome.path.endswith(PYTHON) and not others.project.is_required(outcome.path):
         return found._replace(findings=outcome.findings)  # a script: what is told of its code stays true
     return _left(found, unused)
 
