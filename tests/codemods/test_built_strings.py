@@ -20,6 +20,8 @@ import pytest
         'M = "requests"\npatch("{m}.get".format(m=M))',
         'M = "requests"\npatch(".".join((M, "get")))',
         'PARTS = ("requests", "Session")\npatch(".".join(PARTS))',
+        'patch("{m}.Session".format(m="requests"))',
+        'patch(("requests" if new else "urllib3") + ".Session")',
         'patch("requests" + ".Session")',
         'patch("requests" + ".Session" + ".send")',
         'patch(("requests" + ".Session"))',
@@ -91,7 +93,78 @@ def test_a_name_of_which_that_is_not_certain_stays_and_is_warned_of(rewritten, s
 @pytest.mark.parametrize(
     "source",
     [
+        'patch("%(m)s.get" % {"m": "requests"})',
+        'patch("%(m)s.get" % dict(m="requests"))',
+        'T = {"m": "requests"}; patch("%(m)s.get" % T)',
+        'T = {"m": "requests"}; patch("{t[m]}.get".format(t=T))',
+        'patch("{m}.get".format_map({"m": "requests"}))',
+        'patch("{m}.get".format(**{"m": "requests"}))',
+        'patch("{}.{}".format(*["requests", "get"]))',
+        'patch("{m:s}.get".format(m="requests"))',
+        'patch(string.Template("$m.get").substitute(m="requests"))',
+        'patch(Template("${m}.get").safe_substitute({"m": "requests"}))',
+        'patch(Template("requests.$n").substitute(n="get"))',
+        'N = Template("$m.get"); patch(N.substitute(m="requests"))',
+        't = "requests"; t += ".get"; patch(t)',
+        't = ""; t += "requests"; t += ".get"; patch(t)',
+        'for t in "requests.get requests.post".split(): patch(t)',
+        'for t in "shop.x,requests.get".split(","): patch(t)',
+        'TARGETS = "requests.get requests.post".splitlines(); patch(TARGETS[0])',
+        'for m in "urllib3 requests".split(): patch(m + ".get")',
+        'patch(".".join("requests get".split()))',
+        'patch("requests.get other".partition(" ")[0])',
+        'patch("requests.getx"[:-1])',
+        'patch("requests.get ".rstrip())',
+        'patch(" requests.get".strip())',
+        'patch("requests-get".replace("-", "."))',
+        'patch("x.get".replace("x", "requests"))',
+        'patch(str("requests.get"))',
+        'patch("requests\\x2eget")',
+        'patch("re" "quests.get")  # requests',
+        'patch("requ" + "ests.get")  # requests',
+        'patch("\\x72equests.get")  # requests',
+        'def h(t): return patch(t)\n\nh("requests.get ".strip())',
+        '@mark.parametrize("t", "requests.get requests.put".split())\ndef test(t): patch(t)',
+        'import_module("requests.exceptions ".strip())',
+        'replaced("requests.get ".strip())',
+        'TARGETS = "requests.get requests.post".split()',
+    ],
+)
+def test_a_name_that_is_computed_in_other_ways_is_warned_of(rewritten, source):
+    result = rewritten(f"{source}\n", "tests/test_api.py")
+    (finding,) = result.outcome.findings
+    line = 1 + source.count("\n", 0, source.find("requests"))
+
+    assert f"{source}\n" == result.text.decode()
+    assert ("warning", True, line) == (finding.level, finding.blocks, finding.line)
+
+
+def test_a_table_of_names_is_warned_of_in_one_line(rewritten):
+    (finding,) = rewritten('for t in """\n  requests.get\n  x.y\n""".split(): patch(t)\n').outcome.findings
+
+    assert finding.message.startswith("`requests.get x.y` stays on the original: ")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
         'M = "requests"',
+        'print("no requests left %s" % x)\npatch(x)',
+        'print("no requests left".split())\npatch(x)',
+        'print("see requests.get".split())',
+        'write("import requests requests.get(1)".replace(" ", x))',
+        'url = "https://requests.example/a".split("/")\npatch(x)',
+        'install = "requests urllib3".split()\npatch(x)',
+        'patch("shop/requests".replace("/", "."))',
+        'patch("shop.{m}".format(m="requests"))',
+        'patch("{p}.{m}".format(p=__name__, m="requests"))',
+        'patch("shop.%(m)s" % {"m": "requests"})',
+        'patch(Template("shop.$m").substitute(m="requests"))',
+        'patch("shop.api.requests.get shop.b.requests".split()[0])',
+        'patch("shop" ".get")  # requests',
+        't = "shop"\nt += ".requests.get"\npatch(t)',
+        'for t, why in [("shop.x", "requests left")]: patch(t), print(why)',
+        '@mark.skip(reason="requests is down")\ndef test(t): patch(t)',
         'M = "requests"\nprint(M + "/get")',
         'install = ["requests", "celery"]\nimport_module(name)',
         'd["requests"] + import_module(name)',

@@ -85,7 +85,7 @@ class StringUse(NamedTuple):
         end: Where its text ends; -1 if *start* is.
         reached: The calls that take the name of a module and that it reaches through names and expressions.
         held: The names of the module that hold it on its way.
-        built: The texts that begin with it, as far as they are known.
+        built: The texts that begin with it, as far as they are known, and the dotted names that may be taken from it.
         other_line: Of one that reaches a call, the first line where it may be used for something else; else 0.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -29,7 +30,6 @@ _DOTTED = rb"[^\W\d]\w*(?:" + _GAP + rb"*\." + _GAP + rb"*[^\W\d]\w*)*"
 _FROM = re.compile(rb"(?:lazy" + _GAP + rb"+)?from" + _GAP + rb"+(" + _DOTTED + rb")")
 _NAME = re.compile(_DOTTED)
 _LITERAL = re.compile(rb"""[rRuU]?("{3}|'{3}|"|')""")
-_OPENED = re.compile(rb"""[rRuUfFtT]{0,2}(?:"{3}|'{3}|"|')""")
 
 _BLOCK = b"class _:\n"
 _WORTH_CUTTING = 0.9
@@ -138,19 +138,18 @@ class PythonFile(Document):
         if takes is not None and any(may_be_followed(self.data, start) for start in offsets):
             from capa_codemods.read.string_flow import uses_after_flow
 
-            begins = frozenset(offsets)
-            at_offsets = [one for one in found if self._beginning(one[0]) in begins]
+            at_offsets = [one for one in found if self._holds(one[0], offsets)]
             only_held = not (passes_on(self.data) or is_test(self.path, self.data))
             followed = uses_after_flow(self.tree, at_offsets, takes, only_held=only_held)
             changed = {id(node): use for node, use in followed}
             found = [(node, changed.get(id(node), use)) for node, use in found]
         return tuple(self._string(node, use) for node, use in found)
 
-    def _beginning(self, node: ast.Constant) -> int:
-        """Return where the text of the string literal *node* begins, of an f-string too."""
+    def _holds(self, node: ast.Constant, offsets: Sequence[int]) -> bool:
+        """Return whether the string literal *node*, of an f-string the whole perhaps, holds one of *offsets*."""
         start = self.places.offset(node.lineno, node.col_offset)
-        opened = _OPENED.match(self.data, start)
-        return opened.end() if opened else start
+        end = self.places.offset(node.end_lineno or 0, node.end_col_offset or 0)
+        return bisect_left(offsets, start) < bisect_left(offsets, end)
 
     def text_of(self, node: ast.Constant) -> tuple[int, int] | None:
         """Return where the text of the string literal *node* begins and ends, without its quotes.

@@ -111,6 +111,10 @@ class Scopes:
             return above.value
         return above.value if isinstance(above, ast.AnnAssign) else None
 
+    def is_added_to(self, scope: Scope, name: str) -> bool:
+        """Return whether `name += …`, or the like, changes what *scope* binds to *name*."""
+        return any(isinstance(self.parent(one), ast.AugAssign) for one in self._bound[id(scope), name])
+
     def _note(self, node: ast.AST) -> None:
         if isinstance(node, _FUNCTIONS):
             self.functions.append(node)

@@ -5,6 +5,7 @@
     replaced("requests.get")                               a parameter, also of a test or fixture: see receivers.py
     def target(): return "requests.get"                    a function without decorators: the calls of it in the file
     f"{MODULE}.get"                                        a text that begins with it: see built_texts.py
+    "requests.get requests.post".split()                   what becomes of it, as one that is not known: unread_texts.py
 
 A string may be changed only if every way leads to a call that takes the name of a module. All reads of a name count, in
 whatever order: what is true of all of them is true of each run.
@@ -35,6 +36,7 @@ from capa_codemods.read.facts import Held, Reached, StringUse
 from capa_codemods.read.receivers import Receiver, owner_of, receivers
 from capa_codemods.read.scopes import Function, Scope, Scopes
 from capa_codemods.read.string_uses import dotted_name, is_module_key
+from capa_codemods.read.unread_texts import made_of
 
 Takes = Callable[[str, int | str], str]
 """Returns the kind of names that a call takes at a position, given its callee: `patch`, `import`; empty for none."""
@@ -46,8 +48,11 @@ _SHOWN = frozenset({"subTest"})
 
 _DEEPEST = 6
 """Containers in one another around a string; `x = [x]` would have no end."""
-_NAME = re.compile(r"[^\W\d]\S*")
-"""The beginning of a dotted name, with what it is filled in with: `requests.%s`."""
+_NAME = re.compile(r"(?<![\w.])[^\W\d]")
+"""The beginning of a dotted name, with what it is filled in with, `requests.%s`, or among others."""
+_BETWEEN = re.compile(r"[\s,;|]+")
+"""A separator of names in a text that lists them."""
+_DOTTED = re.compile(r"[^\W\d]\w*(?:\.\w+)+")
 _MODULES = "sys.modules"
 
 
@@ -77,7 +82,7 @@ def _may_flow(string: ast.Constant, use: StringUse, takes: Takes) -> bool:
     is_known = use.place in {"table", "statement", "compared"} or (
         use.place == "argument" and takes(use.callee, use.position)
     )
-    return not is_known and _NAME.fullmatch(str(string.value)) is not None
+    return not is_known and _NAME.search(str(string.value)) is not None
 
 
 def _after_flow(string: ast.Constant, use: StringUse, scopes: Scopes, takes: Takes) -> StringUse:
@@ -86,7 +91,7 @@ def _after_flow(string: ast.Constant, use: StringUse, scopes: Scopes, takes: Tak
     return use._replace(
         reached=walk.reached,
         held=tuple(sorted(walk.held, key=lambda one: (one.name, one.member, one.text))),
-        built=tuple(sorted(one.known for one in walk.texts if one.known != string.value)),
+        built=tuple(sorted({one.known for one in walk.texts if one.known != string.value}.union(walk.parts))),
         other_line=min(walk.leaks, default=0) if walk.reached else 0,
     )
 
@@ -115,6 +120,7 @@ class _Walk:
         self.leaks: list[int] = []
         self.held: set[Held] = set()
         self.texts: set[Text] = set()
+        self.parts: set[str] = set()
 
     @property
     def reached(self) -> tuple[Reached, ...]:
@@ -154,6 +160,16 @@ class _Walk:
         if before == UNKNOWN and after.known:  # else an unknown part is before it
             yield _At(whole, (), after)
         else:
+            yield from self._made(at)
+
+    def _made(self, at: _At) -> Iterator[_At]:
+        """Yield the expression that makes a text, which is not known, of that of *at*, if there is one."""
+        if made := made_of(at.node, at.path, self._scopes):
+            names = _BETWEEN.split(at.text.known.strip())
+            # A text with anything else in it is prose, or the source of a program.
+            self.parts.update(names if all(map(_DOTTED.fullmatch, names)) else ())
+            yield _At(made.whole, made.path, at.text._replace(is_whole=False))
+        else:
             self._leak(at.node)
 
     def _as_given(self, at: _At, text: Text) -> Text | list[Text]:
@@ -170,6 +186,9 @@ class _Walk:
         is_item = len(path) == 1 and isinstance(path[0], Item)
         if (is_item or not path) and (whole := building(node, is_item=is_item, scopes=self._scopes)):
             yield from self._built(whole, at)
+            return
+        if made_of(node, path, self._scopes):
+            yield from self._made(at)
             return
         match above:
             case ast.Call(func=func) if func is node and path and isinstance(path[0], Returned):
@@ -212,6 +231,8 @@ class _Walk:
                 yield from self._into(((target, path) for target in targets), text)
             case ast.AnnAssign(target=target, value=value) if value is node:
                 yield from self._into([(target, path)], text)
+            case ast.AugAssign(target=target) if not path:  # it may be added to nothing
+                yield from self._into([(target, path)], text._replace(is_whole=False))
             case ast.NamedExpr(target=target):
                 yield from self._into([(target, path)], text)
                 yield _At(above, path, text)
@@ -316,6 +337,8 @@ class _Walk:
             return
         if isinstance(scope, ast.Module):
             self.held.add(Held(name, "", path, *text))
+        if not path and self._scopes.is_added_to(scope, name):
+            text = text._replace(is_whole=False)
         yield from (_At(read, path, text) for read in self._scopes.reads(scope, name))
         if isinstance(scope, ast.ClassDef):
             yield from self._member(scope, name, _At(binding, path, text))

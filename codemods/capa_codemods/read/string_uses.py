@@ -68,6 +68,8 @@ def _parts(node: ast.AST, use: StringUse) -> Iterator[tuple[ast.AST, StringUse]]
         yield from ((one, _NOWHERE) for one in rest)
     elif not isinstance(node, ast.JoinedStr):
         yield from _uses(node, use)
+    elif node.values:  # the text may begin with what is filled in first
+        yield node.values[0], _NOWHERE
 
 
 def _uses(node: ast.AST, use: StringUse) -> Iterator[tuple[ast.AST, StringUse]]:
@@ -154,7 +156,7 @@ def _built(node: ast.AST) -> tuple[ast.Constant | None, list[ast.expr]]:
             return head, [*rest, right]
         case ast.JoinedStr(values=[ast.Constant() as head, *_]):
             return head, []
-        case ast.Call(func=ast.Attribute(value=ast.Constant() as head, attr="format"), args=args):
-            return head, args
+        case ast.Call(func=ast.Attribute(value=ast.Constant() as head, attr="format")):
+            return head, [*node.args, *(keyword.value for keyword in node.keywords)]
         case _:
             return None, []

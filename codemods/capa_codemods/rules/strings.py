@@ -38,7 +38,8 @@ Left alone and reported: a name that holds such a string and that other code, or
 `def f(target="requests.Session.send")`, whose call may patch it,
 `getLogger("requests")` (loggers keep their names), `d.get("celery")`,
 `sys.modules["requests"]` and `sys.modules[MODULE]`, `patch.dict("sys.modules", …)`, settings that name a dotted path,
-literals that are joined or escaped, names with a part that is known only when the program runs
+literals that are joined or escaped, names that other methods of strings make
+(`"requests.get requests.post".split()`, a `Template`), names with a part that is known only when the program runs
 (`import_module("celery." + name)`, `import_module(".result", "celery")`), and lazy imports of other shapes. In doubt a
 string is left alone. A word that reaches no such call, such as a key or the name of a distribution, is only a word.
 """
@@ -82,7 +83,10 @@ from capa_codemods.write.splice import splice
 
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[^\W\d]\w*(?:\.[^\W\d]\w*)*)?")
 
+_NAMED = re.compile(r"(?<![\w./:-])[^\W\d]\w*")
+"""The first word of each dotted name in a text; those of a path or an address are no names."""
 _WORD = re.compile(rb"\w+")
+_LONGEST_LINE = 100
 _MAY_TAKE = re.compile("|".join(name for callees in KINDS for name in callees).encode())
 
 
@@ -103,14 +107,16 @@ class Strings(Rule[PythonFile]):
             if use.place == "statement" and ">>>" in use.value:
                 yield from self._examples(use, file, project)
                 continue
-            root = use.value.partition(".")[0].partition(":")[0]
-            if root in project.names.roots and not project.refusal(root, file.path):
+            root = _root_of(use, project.names)
+            if root and not project.refusal(root, file.path):
                 yield from self._found(use, file, project, holders)
 
     def _quoted(self, file: PythonFile, project: Project) -> list[int]:
         """Return where *file* quotes a root that is an SDK there: most packages that quote themselves need no more."""
         found = project.names.sieve.quoted(file.data)
-        return [one for one in found if not project.refusal(_word_at(file.data, one), file.path)]
+        roots = project.names.roots
+        words = ((one, _word_at(file.data, one)) for one in found)
+        return [one for one, word in words if word not in roots or not project.refusal(word, file.path)]
 
     def use(self, use: StringUse, names: Names, holders: Holders) -> Iterator[Edit | Finding]:
         """Yield the edit or the finding for one string that names something of an SDK."""
@@ -227,11 +233,11 @@ class Strings(Rule[PythonFile]):
         yield from map(examples.placed, found)
 
     def _by_hand(self, use: StringUse, names: Names, reason: str) -> Finding:
-        root = use.value.partition(".")[0].partition(":")[0]
-        return self._stays(use, reason, f"name {names.roots[root].package} by hand")
+        package = names.roots[_root_of(use, names)].package
+        return self._stays(use, reason, f"name {package} by hand")
 
     def _stays(self, use: StringUse, reason: str, step: str) -> Finding:
-        said = f"`{use.value}` stays on the original: {reason}"
+        said = f"`{_in_short(use.value)}` stays on the original: {reason}"
         blocks = not step.startswith("nothing to do")
         return Finding(self.id, use.line, "warning", said, step, blocks)
 
@@ -241,10 +247,30 @@ def _word_at(data: bytes, start: int) -> str:
     return word[0].decode() if word else ""
 
 
+def _root_of(use: StringUse, names: Names) -> str:
+    """Return the root with which *use* begins; one in what is made of it; else nothing."""
+    first = re.split("[.:]", use.value, maxsplit=1)[0]
+    found = [first, *(one for text in _texts(use) for one in _NAMED.findall(text))]
+    return next((one for one in found if one in names.roots), "")
+
+
+def _in_short(text: str) -> str:
+    """Return *text*, which may be a table of names, as a line that fits into a message."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
+
+
+def _texts(use: StringUse) -> tuple[str, ...]:
+    return (*use.built, *(call.text for call in use.reached))
+
+
 def _may_name(call: Reached, names: Names) -> bool:
     """Return whether the text that *call* gets names something of an SDK, or begins with the name of one."""
-    is_name = not call.is_whole or _DOTTED.fullmatch(call.text) is not None
-    return is_name and re.split("[.:]", call.text, maxsplit=1)[0] in names.roots
+    if not call.is_whole:
+        return any(one in names.roots for one in _NAMED.findall(call.text))
+    return (
+        _DOTTED.fullmatch(call.text) is not None and re.split("[.:]", call.text, maxsplit=1)[0] in names.roots
+    )
 
 
 def _raised(item: Edit | Finding) -> Edit | Finding:

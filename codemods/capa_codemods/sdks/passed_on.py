@@ -6,6 +6,7 @@ patch(TARGET)      import_module(f"{MODULE}.exceptions")      patch("requests" +
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 from capa_codemods.sdks.word_search import search_for
@@ -22,7 +23,7 @@ _LITERAL = rb"[rRuU]?(?:\"[^\"\r\n]*\"|'[^'\r\n]*')"
 _GIVEN = re.compile(
     rb"\s*\([\s(]*(?:\w+\s*=\s*)?[\s(]*(?:" + _NO_LITERAL
     # A text that goes on behind the literal with which it begins, and a package to which a relative name is added.
-    + rb"|" + _LITERAL + rb"\s*(?:[+%]|\.\s*(?:format|join)\b|[fF][\"'])"
+    + rb"|" + _LITERAL + rb"\s*(?:[+%.\[\"']|[rRuUfFbB]{1,2}[\"']|(?:if|or|and)\b)|[rRuU]?[\"'][^\"'\r\n]*\\"
     + rb"|[\"']\.[\w.]*[\"']\s*,\s*(?:package\s*=\s*)?(?!__)" + _NO_LITERAL + rb")"
 )  # fmt: skip
 # A key of `sys.modules`, also in a table for `patch.dict`.
@@ -36,9 +37,20 @@ _IN_CALL = re.compile(rb"[^\"'\r\n]*[\"']+[ \t]*[,)]")
 _ROW = re.compile(rb"[ \t]*(?:[\w.\"']+[ \t]*:)?[(\[{ \t]*[rRuUfF]{0,2}\"*'*\Z")
 # One in which the literal becomes the beginning of a text, and the end of one to which more is added.
 _BEGINS = re.compile(rb"(?:%\s*\(?|\.format\(|\.join\(\s*[(\[])\s*[rRuU]?[\"']+\Z|[fF][rR]?[\"']+\Z")
-_GOES_ON = re.compile(rb"[^\"'\r\n]*[\"']+\s*(?:[+%]|\.\s*format\b|[fF][\"'])")
+_GOES_ON = re.compile(
+    rb"[^\"'\r\n]*[\"']+\s*(?:[+%]|\.\s*(?:format|r?split|splitlines|[lr]?strip|replace)\b|[fF][\"'])"
+)
 # An argument of a call, whose function another file may define.
 _ARGUMENT = re.compile(rb"\w\((?:[^()\[\]{}\r\n]*[,=(])?[ \t]*[rRuU]?[\"']\Z")
+# Searched for in each file that names an SDK, so no more than the usual ones.
+_USUAL = (b"patch", b".setattr", b"import_module")
+_IN_PARTS = re.compile(
+    rb"\s*\([\s(]*(?:\w+\s*=\s*)?[\s(]*[rRuU]?[\"']"
+    rb"(?=[^\"'\r\n]*(?:\\|[\"']\s*(?:\+\s*)?[rRuUfF]{0,2}[\"']))"
+)
+# The text before a name in a longer literal: its quote, or other names in its line, where it has begun in another.
+_AMONG = re.compile(rb"(?:[^#\r\n]*[\"'](?:[^#\r\n]*[\s,;|({\[])?|\s*(?:\w+\.[\w.]+[\s,;|]+)*)\Z")
+_LONGEST_LINE = 400
 _WINDOW = 40
 _LETTER = re.compile(rb"\w")
 
@@ -48,20 +60,20 @@ def passes_on(data: bytes) -> bool:
     """Return whether *data* holds a call that patches or imports what an expression gives, rather than a literal."""
     if not _may_pass_on(data):
         return False
-    return any(_is_behind(word, _GIVEN, data) for word in _CALLEES) or _is_behind(_TABLE, _KEY, data)
+    given = (found for word in _CALLEES for found in _behind(word, _GIVEN, data))
+    return any(given) or any(_behind(_TABLE, _KEY, data))
 
 
-def _is_behind(word: bytes, pattern: re.Pattern[bytes], data: bytes) -> bool:
-    """Return whether *pattern* matches behind *word*, as a whole word, somewhere in *data*."""
+def _behind(word: bytes, pattern: re.Pattern[bytes], data: bytes) -> Iterator[re.Match[bytes]]:
+    """Yield the matches of *pattern* in *data* right behind *word*, as a whole word."""
     # A search for fixed bytes is many times as fast as one for a pattern, and that by the C library as `find` again.
     place = data.find(word) if _holds[word](data) else -1
     while place >= 0:
         end = place + len(word)
         is_whole = word.startswith(b".") or not _LETTER.match(data, place - 1) or not place
-        if is_whole and pattern.match(data, end):
-            return True
+        if is_whole and (found := pattern.match(data, end)):
+            yield found
         place = data.find(word, end)
-    return False
 
 
 def is_held(data: bytes, start: int) -> bool:
@@ -75,6 +87,18 @@ def is_held(data: bytes, start: int) -> bool:
 def is_row(data: bytes, start: int) -> bool:
     """Return whether the literal in *data* whose text begins at *start* is the first in its line, as in a table."""
     return _ROW.match(data, data.rfind(b"\n", 0, start) + 1, start) is not None
+
+
+def written_in_parts(data: bytes) -> Iterator[int]:
+    """Return where arguments of *data* begin that get patched or imported, and are literals with parts or escapes."""
+    return (found.end() for word in _USUAL for found in _behind(word, _IN_PARTS, data))
+
+
+def is_among_others(data: bytes, start: int) -> bool:
+    """Return whether the word in *data* at *start*, of a longer literal perhaps, may get patched or imported."""
+    floor = max(0, start - _LONGEST_LINE)
+    line = max(floor, data.rfind(b"\n", floor, start) + 1)
+    return _AMONG.match(data, line, start) is not None and passes_on(data)
 
 
 def begins_text(data: bytes, start: int) -> bool:

@@ -9,7 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from capa_codemods.sdks.passed_on import begins_text, is_argument, is_held, is_row, passes_on
+from capa_codemods.sdks.passed_on import (
+    begins_text,
+    is_among_others,
+    is_argument,
+    is_held,
+    is_row,
+    passes_on,
+    written_in_parts,
+)
 from capa_codemods.sdks.word_search import search_for
 
 _GAP = rb"(?:[ \t\f]|\\\r?\n?)"
@@ -79,10 +87,9 @@ class Sieve:
         if data is not self._read:  # each rule asks again
             places = sorted(self._places(data))
             imported = [start for start, _ in places if _is_imported(data, start)]
-            self._read, self._found = (
-                data,
-                (imported, [one for one, end in places if _is_quoted(data, one, end)]),
-            )
+            quoted = {one for one, end in places if _is_quoted(data, one, end)}
+            quoted.update(written_in_parts(data) if places else ())
+            self._read, self._found = data, (imported, sorted(quoted.difference(imported)))
         return self._found
 
     def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
@@ -124,12 +131,12 @@ def _imports_lazily(data: bytes) -> bool:
 
 def _is_quoted(data: bytes, start: int, end: int) -> bool:
     if data[start - 1 : start] not in {b'"', b"'"}:
-        return False
+        return is_among_others(data, start)
     after = data[end : end + 1]
     if after in {b".", b":"}:
         return True
     if after not in {b'"', b"'"}:
-        return False
+        return is_among_others(data, start)
     beyond = data[end + 1 : end + 20].lstrip()[:1]
     # A literal joined from parts; a key of a dictionary that is put into `sys.modules`.
     if (beyond and beyond in b"'\"") or (beyond == b":" and b"patch.dict" in data):
