@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from capa_core import Runtime
+from capa_core.blocks.pubsub import PubSub
 from capa_migration.cli import main
 
 
@@ -173,9 +174,14 @@ def test_messages_are_replayed_up_to_the_limit(queue, pubsub):
     kill(pubsub, "orders", b"1", b"2", b"3")
 
     moved = json.loads(queue("replay", "orders", "--most", "2", "--json")[1])
+    kept = pubsub.depth("orders.dead")
+    kill(pubsub, "orders", b"4")
+    _, out, _ = queue("replay", "orders", "--most", "1")
 
-    assert ("orders", 2, 0) == (moved["topic"], moved["replayed"], moved["held"])
-    assert 1 == pubsub.depth("orders.dead")
+    assert ("orders", 2, 0, 1) == (moved["topic"], moved["replayed"], moved["held"], moved["waiting"])
+    assert 1 == kept
+    assert "1 dead letter of orders moved back to it\n" in out
+    assert "more there now: --most left them, or they have come or died again meanwhile; run it again" in out
 
 
 def test_purge_removes_only_the_named_messages(queue, pubsub):
@@ -214,6 +220,22 @@ def test_letters_that_another_replay_holds_are_reported(queue, pubsub):
 
     assert (0, 2) == (code, held)
     assert re.search(r"2 more are held by another replay .* until \d\d:\d\d:\d\d at the latest", out)
+
+
+def test_letters_that_come_meanwhile_are_reported(queue, pubsub, monkeypatch):
+    kill(pubsub, "orders", b"1")
+    replay = PubSub.replay
+
+    def with_another(self, topic, *, most):
+        moved = replay(self, topic, most=most)
+        kill(pubsub, topic, b"3")
+        return moved
+
+    monkeypatch.setattr(PubSub, "replay", with_another)
+    code, out, _ = queue("replay", "orders")
+
+    assert 0 == code
+    assert "there now: they have come or died again meanwhile; run it again to move them too\n" in out
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ class Inspected(Portable[PubSubDriver[Any]]):
         for other in others:
             with Replay(self._guard, self._driver, topic, other.name) as copies:
                 copies.remove(moved, other.depth)
-        return len(moved)
+        return moved.total()
 
     def summary(self) -> str:
         """See `Portable.summary`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -19,35 +21,47 @@ class Replay:
         self._guard = guard
         self._driver = driver
         self._topic = topic
-        self._moved: set[str] = set()
+        self._moved: Counter[str] = Counter()
+        self._began = time.time()
         self._consumer = guard.safe(
             "consume", driver.consume, dead_topic(topic), group, lease_s=REPLAY_LEASE_S
         )
 
-    def move(self, count: int) -> set[str]:
-        """Move *count* dead letters, or as many as there are, and return their ids."""
-        while len(self._moved) < count:
+    def move(self, count: int) -> Counter[str]:
+        """Move *count* dead letters, or as many as there are, and return how many of each id."""
+        while self._moved.total() < count:
             deliveries = self._guard.once("receive", self._consumer.receive, self._room(count), 0.0)
             if not deliveries:
                 break
-            # One that is here a second time died again meanwhile. It stays leased, so that it is not received again.
-            self._publish([delivery for delivery in deliveries if delivery.id not in self._moved])
+            # One that died again meanwhile stays leased, so that it is not received again.
+            self._publish([delivery for delivery in deliveries if not self._died_again(delivery)])
         return self._moved
 
-    def remove(self, idents: set[str], depth: int) -> None:
+    def remove(self, idents: Counter[str], depth: int) -> None:
         """Remove the copies of *idents* among the *depth* messages of the group, unless another consumer has them."""
-        left = set(idents)
+        left = Counter(idents)
         while left and depth > 0:
             deliveries = self._guard.once("receive", self._consumer.receive, min(_BATCH, depth), 0.0)
             if not deliveries:
                 return
             depth -= len(deliveries)
-            copies = [delivery for delivery in deliveries if delivery.id in left]
-            self._guard.safe("ack", self._consumer.ack, [delivery.receipt for delivery in copies])
-            left.difference_update(delivery.id for delivery in copies)
+            copies = []
+            for delivery in deliveries:
+                if delivery.id in left:
+                    copies.append(delivery.receipt)
+                    left -= Counter([delivery.id])
+            self._guard.safe("ack", self._consumer.ack, copies)
+
+    def _died_again(self, delivery: Delivery) -> bool:
+        """Return whether *delivery* may be the dead letter of a message that was moved before.
+
+        The id alone does not tell: messages of another program may share one, or have none. The moment does, as far as
+        the clocks of the machines agree.
+        """
+        return delivery.id in self._moved and not 0 < delivery.published_at < self._began
 
     def _room(self, count: int) -> int:
-        return min(_BATCH, count - len(self._moved))
+        return min(_BATCH, count - self._moved.total())
 
     def _publish(self, deliveries: Sequence[Delivery]) -> None:
         """Publish, then remove the stored letters; raise if any was not stored."""

@@ -9,7 +9,9 @@ import pytest
 
 from capa_core.abilities import How
 from capa_core.blocks.pubsub import Draft, MessageState, PubSub, PubSubFeature
-from capa_core.blocks.pubsub.driver import PubSubDriver
+from capa_core.blocks.pubsub._replay import Replay
+from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver
+from capa_core.blocks.pubsub.inspection import DEAD_LETTER_GROUP
 from capa_core.conformance._pubsub.suite import Suite, bodies, drain, eventually, receive
 from capa_core.errors import InvalidArgumentError, UnavailableError, UnsupportedError
 
@@ -267,6 +269,50 @@ class InspectingPromises(Suite):
 
         assert 1 == len(inspected.dead_letters(topic))
         assert 1 == inspected.replay(topic)
+
+    @pytest.mark.parametrize("group", ["default", "other"])
+    def test_letters_of_one_id_are_replayed_each(
+        self, driver: PubSubDriver[Any], inspected: PubSub, topic: str, group: str
+    ) -> None:
+        """Messages of other programs may share an id, or have none."""
+        inspected.consumer(f"{topic}.dead", group, raw=True).close()
+        inspected.consumer(topic, raw=True).close()
+        data = [b"%d" % number for number in range(103)]
+        for part in (data[:100], data[100:]):
+            assert [None] * len(part) == driver.publish(topic, [OutgoingMessage("same", one) for one in part])
+        self._give_up(inspected, topic, len(data))
+        first, counts = inspected.replay(topic, most=2), list[int]()
+
+        def all_moved() -> bool:
+            # A call ends early where the engine still takes back what the one before it had leased.
+            counts.append(inspected.replay(topic))
+            return sum(counts) >= len(data) - 2
+
+        assert 2 == first
+        assert eventually(all_moved), counts
+        assert 101 == sum(counts)
+        assert sorted(data) == sorted(bodies(drain(inspected.consumer(topic, raw=True))))
+
+    def test_a_letter_that_died_again_meanwhile_is_not_moved(
+        self, driver: PubSubDriver[Any], inspected: PubSub, topic: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A worker that gives up on what comes back does not keep the call going."""
+        idents = self._kill(inspected, topic, [b"1", b"2"])
+        publish = driver.publish
+
+        def then_die(to: str, messages: Any) -> Any:
+            done = publish(to, messages)
+            if to == topic:
+                self._give_up(inspected, topic, len(messages))
+            return done
+
+        with monkeypatch.context() as patch:
+            patch.setattr(driver, "publish", then_die)
+            # One more than there are, as where another consumer has taken one of those that were counted.
+            with Replay(inspected._guard, driver, topic, DEAD_LETTER_GROUP) as replay:
+                moved = replay.move(3)
+
+        assert sorted(f"{ident}.default" for ident in idents) == sorted(moved.elements())
 
     @pytest.mark.parametrize("others", [["g"], ["a", "g"]], ids=["one", "two"])
     def test_other_groups_do_not_hide_dead_letters(

@@ -12,7 +12,7 @@ from capa_migration.cli import CLEAN, FAILED, USAGE
 from capa_migration.cli.arguments import Parser
 from capa_migration.cli.output import output_of, print_json
 from capa_migration.errors import OptionsError
-from capa_migration.live.queues import DEAD, check_group, check_topic, group_to_peek, held_letters, survey
+from capa_migration.live.queues import DEAD, check_group, check_topic, group_to_peek, letters_left, survey
 
 if TYPE_CHECKING:
     from capa_core import PubSub
@@ -199,13 +199,18 @@ def _replay(pubsub: PubSub, arguments: argparse.Namespace) -> int:
 
     check_topic(pubsub, arguments.topic, arguments.topic + DEAD)
     count = pubsub.replay(arguments.topic, most=arguments.most)
-    held = held_letters(pubsub, arguments.topic)
+    left = letters_left(pubsub, arguments.topic)
     moved = f"{queue_view.counted(count, 'dead letter')} of {arguments.topic} moved back to it"
     with output_of(moved if count else ""):
         if arguments.json:
-            return print_json({"topic": arguments.topic, "replayed": count, "held": held}, CLEAN)
+            return print_json({"topic": arguments.topic, "replayed": count, **left._asdict()}, CLEAN)
         queue_view.print_line(moved)
-        _print_held(held)
+        _print_held(left.held)
+        if left.waiting:
+            cause = "they have come or died again meanwhile"
+            cause = cause if arguments.most is None else f"--most left them, or {cause}"
+            letters = queue_view.counted(left.waiting, "dead letter")
+            queue_view.print_line(f"{letters} more there now: {cause}; run it again to move them too")
     return CLEAN
 
 

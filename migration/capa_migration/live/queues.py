@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from capa_migration.errors import OptionsError
 
@@ -121,11 +121,26 @@ def _no_group(topic: str, group: str, names: Sequence[str]) -> OptionsError:
     return OptionsError(f"no group {group} on topic {topic}; {existing}")
 
 
-def held_letters(pubsub: PubSub, topic: str) -> int:
-    """Return how many dead letters of *topic* another replay or consumer holds; 0 where that cannot be inspected."""
+class LettersLeft(NamedTuple):
+    """The dead letters that are there after a replay; none where that cannot be inspected.
+
+    Attributes:
+        held: Those that another replay or consumer holds.
+        waiting: The others.
+    """
+
+    held: int = 0
+    waiting: int = 0
+
+
+def letters_left(pubsub: PubSub, topic: str) -> LettersLeft:
+    """Return the dead letters of *topic* that are there now."""
     from capa_core.blocks.pubsub.inspection import dead_letter_group
 
-    return dead_letter_group(pubsub.inspect(topic + DEAD)).in_flight if _can_inspect(pubsub) else 0
+    if not _can_inspect(pubsub):
+        return LettersLeft()
+    group = dead_letter_group(pubsub.inspect(topic + DEAD))
+    return LettersLeft(group.in_flight, group.depth - group.in_flight)
 
 
 def _can_inspect(pubsub: PubSub) -> bool:
