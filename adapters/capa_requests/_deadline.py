@@ -13,6 +13,8 @@ from contextvars import ContextVar, Token
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
+from urllib3.exceptions import ReadTimeoutError
+
 from capa_requests._call_defaults import Settings
 from capa_requests._settings import settings
 
@@ -104,6 +106,15 @@ def connect_s(moment: float) -> float:
 def at_most(given: float | None, limit: float) -> float:
     """Return the smaller of the seconds that a call was *given*, if it was, and *limit*."""
     return limit if given is None or limit < given else given
+
+
+def read_timeout(pool: Any, target: str | None = None) -> ReadTimeoutError:
+    """Return the error of a read that ended at the deadline, with its reason.
+
+    Args:
+        pool: The pool of the connection or, for messages, the name of the service.
+    """
+    return ReadTimeoutError(pool, target, f"Read timed out: {explanation()}")
 
 
 def explanation() -> str:

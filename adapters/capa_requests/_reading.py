@@ -11,6 +11,7 @@ import http.client
 import io
 import re
 from socket import socket
+from time import monotonic
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -53,6 +54,8 @@ class DeadlineReader(io.RawIOBase):
         self._socket = sock
         self._ends_at: float | None = ends_at
         self._idle_s = idle_s
+        #: The pool of the connection, once the body is read: urllib3 drops the message of any other timeout there.
+        self.pool: Any = None
 
     def readable(self) -> bool:
         """Return true."""
@@ -62,11 +65,17 @@ class DeadlineReader(io.RawIOBase):
         """Read the bytes received into *buffer*.
 
         Raises:
-            TimeoutError: The moment has come.
+            TimeoutError: The moment has come, or no byte has for too long.
+            urllib3.exceptions.ReadTimeoutError: The moment has come in the body.
         """
-        if self._ends_at is not None:
-            arm(self._socket, _deadline.at_most(self._idle_s, _deadline.left_s(self._ends_at)))
-        return self._raw.readinto(buffer)
+        try:
+            if self._ends_at is not None:
+                arm(self._socket, _deadline.at_most(self._idle_s, _deadline.left_s(self._ends_at)))
+            return self._raw.readinto(buffer)
+        except TimeoutError as error:
+            if self.pool is None or self._ends_at is None or monotonic() < self._ends_at:
+                raise
+            raise _deadline.read_timeout(self.pool) from error
 
     def wait_at_most(self, seconds: float | None, ends_at: float | None) -> None:
         """From now on let each read wait for *seconds*, for as many reads as it takes until the moment *ends_at*."""
@@ -238,8 +247,20 @@ def _length(value: str | None) -> int | None:
     return length if length >= 0 else None
 
 
+def begin_body(body: Any, pool: Any) -> None:
+    """Let a timeout of *body*, whose head has been read, name the host of *pool* and the setting that applied."""
+    reader = _reader(body)
+    if reader is not None:
+        reader.pool = pool
+
+
 def unbind(body: Any, idle_s: float | None, ends_at: float | None) -> None:
     """Let *body* be read beyond the deadline, until *ends_at*, each read waiting up to *idle_s*; `None` is no limit."""
-    reader = getattr(getattr(body, "fp", None), "raw", None)
-    if isinstance(reader, DeadlineReader):
+    reader = _reader(body)
+    if reader is not None:
         reader.wait_at_most(idle_s, ends_at)
+
+
+def _reader(body: Any) -> DeadlineReader | None:
+    reader = getattr(getattr(body, "fp", None), "raw", None)
+    return reader if isinstance(reader, DeadlineReader) else None

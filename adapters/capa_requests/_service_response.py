@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from http.client import HTTPMessage
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from requests.structures import CaseInsensitiveDict
 from urllib3._collections import HTTPHeaderDict
+from urllib3.exceptions import ReadTimeoutError
 from urllib3.response import HTTPResponse
 
 from capa_requests import _deadline
@@ -19,10 +21,11 @@ if TYPE_CHECKING:
 
 
 class _Pieces(io.RawIOBase):
-    """A body that comes in pieces, as a file; it must come until the moment *ends_at*, if there is one."""
+    """The body from *service* that comes in pieces, as a file; it must come until *ends_at*, if there is one."""
 
-    def __init__(self, pieces: Iterator[bytes], ends_at: float | None) -> None:
+    def __init__(self, pieces: Iterator[bytes], service: str, ends_at: float | None) -> None:
         self._pieces = pieces
+        self._service = service
         self._ends_at = ends_at
         self._left = b""
 
@@ -31,15 +34,27 @@ class _Pieces(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while not self._left:
-            if self._ends_at is not None:
-                _deadline.left_s(self._ends_at)
-            piece = next(self._pieces, None)
+            if self._is_late():
+                raise _deadline.read_timeout(self._service)
+            try:
+                piece = next(self._pieces, None)
+            except TimeoutError as error:  # urllib3 would drop its message
+                raise self._timed_out() from error
             if piece is None:
                 return 0
             self._left = piece
         taken, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
         buffer[: len(taken)] = taken
         return len(taken)
+
+    def _is_late(self) -> bool:
+        return self._ends_at is not None and monotonic() >= self._ends_at
+
+    def _timed_out(self) -> ReadTimeoutError:
+        if self._is_late():
+            return _deadline.read_timeout(self._service)
+        reason = f"no more of the body came within timeout=, or timeout_s of [invocation.{self._service}]"
+        return ReadTimeoutError(self._service, None, f"Read timed out: {reason}")  # type: ignore[arg-type]
 
     def close(self) -> None:
         close = getattr(self._pieces, "close", None)
@@ -71,12 +86,22 @@ class ServiceResponse(HTTPResponse):
     """
 
     def __init__(
-        self, answer: InvocationResponse, *, method: str, target: str, ends_at: float | None = None
+        self,
+        answer: InvocationResponse,
+        *,
+        service: str,
+        method: str,
+        target: str,
+        ends_at: float | None = None,
     ) -> None:
-        """Wrap *answer* to a request for *target*; a body in pieces must come until the moment *ends_at*."""
+        """Wrap the *answer* of *service* to a request for *target*.
+
+        A body in pieces must come until the moment *ends_at*.
+        """
         self.without_cookies = False
         self.status, self.reason = answer.status, answer.reason
         self._answer = answer
+        self._service = service
         self._asked = (method, target)
         self._ends_at = ends_at
         self._taken = False
@@ -94,7 +119,7 @@ class ServiceResponse(HTTPResponse):
             urllib3.exceptions.InvalidHeader: The answer has lengths that differ.
         """
         answer, (method, target) = self._answer, self._asked
-        pieces = None if answer.stream is None else _Pieces(answer.stream, self._ends_at)
+        pieces = None if answer.stream is None else _Pieces(answer.stream, self._service, self._ends_at)
         body = io.BytesIO(answer.body) if pieces is None else io.BufferedReader(pieces)
         super().__init__(
             body=body,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from requests import exceptions
@@ -54,11 +55,13 @@ def send(
     except InvalidArgumentError as error:
         raise _unsendable(error, request) from error
     except CapaError as error:
-        raise _translated(error, request) from error
+        raise _translated(error, service, request) from error
     except TimeoutError as error:  # no time was left to begin
-        raise exceptions.ReadTimeout(str(error), request=request) from error
+        raise exceptions.ReadTimeout(_deadline.read_timeout(service), request=request) from error
     body_ends_at = _deadline.body_limits(None)[1] if stream else None
-    raw = ServiceResponse(answer, method=str(request.method), target=target, ends_at=body_ends_at)
+    raw = ServiceResponse(
+        answer, service=service, method=str(request.method), target=target, ends_at=body_ends_at
+    )
     headers = headers_of(answer)
     if "," in headers.get("content-length", ""):
         _check_length(raw, request)
@@ -148,6 +151,9 @@ def _unsendable(error: InvalidArgumentError, request: PreparedRequest) -> except
     return exceptions.InvalidHeader(error, request=request)
 
 
-def _translated(error: CapaError, request: PreparedRequest) -> exceptions.RequestException:
-    kind = exceptions.ReadTimeout if error.code == "deadline" else exceptions.ConnectionError
-    return kind(error, request=request)
+def _translated(error: CapaError, service: str, request: PreparedRequest) -> exceptions.RequestException:
+    if error.code != "deadline":
+        return exceptions.ConnectionError(error, request=request)
+    ends_at = _deadline.ends_at()
+    is_late = ends_at is not None and monotonic() >= ends_at
+    return exceptions.ReadTimeout(_deadline.read_timeout(service) if is_late else error, request=request)

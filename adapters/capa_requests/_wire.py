@@ -23,7 +23,7 @@ from urllib3.util.ssl_match_hostname import CertificateError
 
 from capa_requests import _deadline, _originals, _plain
 from capa_requests._exchange import Exchange
-from capa_requests._reading import WireResponse
+from capa_requests._reading import WireResponse, begin_body
 
 #: The server may have answered before it closed the connection: the answer is worth reading.
 _ANSWER_MAY_BE_THERE = {errno.EPIPE, errno.EPROTOTYPE, errno.ECONNRESET}
@@ -142,6 +142,8 @@ def _send_and_receive(pool: HTTPConnectionPool, connection: Any, request: Exchan
         if error.errno not in _ANSWER_MAY_BE_THERE:
             raise
     response = _receive(pool, connection, request, plain=message is not None)
+    if request.ends_at is not None:
+        begin_body(response._fp, pool)
     log.debug(
         '%s://%s:%s "%s %s %s" %s %s',
         pool.scheme,
@@ -179,7 +181,6 @@ def _receive(pool: HTTPConnectionPool, connection: Any, request: Exchange, *, pl
         return _plain.receive(connection, request) if plain else connection.getresponse()
     except OSError as error:
         if request.ends_at is not None and isinstance(error, TimeoutError) and monotonic() >= request.ends_at:
-            message = f"Read timed out: {_deadline.explanation()}"
-            raise urllib3.exceptions.ReadTimeoutError(pool, request.target, message) from error
+            raise _deadline.read_timeout(pool, request.target) from error
         pool._raise_timeout(err=error, url=request.target, timeout_value=request.read_timeout)
         raise

@@ -42,6 +42,12 @@ def _trickling_head(connection: socket.socket) -> None:
     _drip(connection)
 
 
+def _slow_body_in_chunks(connection: socket.socket) -> None:
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n")
+    _drip(connection)
+
+
 def _drip(connection: socket.socket) -> None:
     for _ in range(30):
         connection.sendall(b"x")
@@ -130,6 +136,17 @@ def test_a_streamed_body_that_stops_coming_ends_the_call() -> None:
             list(response.iter_content(10))
 
 
+@pytest.mark.parametrize("conversation", [_trickle, _trickling_head, _slow_body_in_chunks])
+def test_a_call_that_trickles_names_its_host_and_the_setting(
+    conversation: Callable[[socket.socket], None],
+) -> None:
+    with (
+        conversing(conversation) as url,
+        pytest.raises(requests.RequestException, match=r"host='127\.0\.0\.1'.*timeout_s under .*capa\.toml"),
+    ):
+        capa_requests.get(url)
+
+
 LONGEST = {"adapters": {"requests": {"longest_s": DEADLINE_S}}}
 
 
@@ -154,6 +171,16 @@ def test_the_limit_for_every_call_is_named_with_its_setting() -> None:
         pytest.raises(requests.ReadTimeout, match=r"longest_s .*capa.toml"),
     ):
         capa_requests.get(url, timeout=5)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_limit_is_named_for_a_body_too(stream: bool) -> None:
+    with (
+        use_runtime(Runtime.in_memory(LONGEST)),
+        conversing(_trickle) as url,
+        pytest.raises(requests.ConnectionError, match=r"host='127\.0\.0\.1'.*longest_s under .*capa\.toml"),
+    ):
+        capa_requests.get(url, timeout=5, stream=stream).content  # noqa: B018 - the property reads the body
 
 
 @pytest.mark.parametrize("options", [{}, {"timeout": 5}, {"timeout": None}], ids=str)
@@ -219,9 +246,28 @@ def test_a_body_of_a_service_that_stops_coming_ends_the_call_at_its_timeout() ->
             Runtime.in_memory(tree) as runtime,
             use_runtime(runtime),
             _ends_in_time(),
-            pytest.raises(requests.ConnectionError),
+            pytest.raises(
+                requests.ConnectionError,
+                match=r"^orders: Read timed out: no more .*timeout_s of \[invocation\.orders\]",
+            ),
         ):
             capa_requests.get("http://orders/", timeout=DEADLINE_S)
+
+
+@pytest.mark.parametrize("conversation", [_silence, _trickle])
+@pytest.mark.parametrize("key", ["timeout_s", "longest_s"])
+def test_the_deadline_of_a_call_to_a_service_is_named_with_its_setting(
+    conversation: Callable[[socket.socket], None], key: str
+) -> None:
+    with conversing(conversation) as url:
+        services = {"orders": {"driver": "http", "url": url}}
+        tree = {"invocation": services, "adapters": {"requests": {key: DEADLINE_S}}}
+        with (
+            Runtime.in_memory(tree) as runtime,
+            use_runtime(runtime),
+            pytest.raises(requests.ReadTimeout, match=rf"^orders: .*{key} under .*capa\.toml"),
+        ):
+            capa_requests.get("http://orders/")
 
 
 def _stopping_half_way(connection: socket.socket) -> None:
@@ -235,7 +281,7 @@ def test_a_limit_for_every_call_holds_for_the_streamed_body_of_a_service() -> No
         tree = {"invocation": {"orders": {"driver": "http", "url": url}}, **LONGEST}
         with Runtime.in_memory(tree) as runtime, use_runtime(runtime), _ends_in_time():
             response = capa_requests.get("http://orders/", stream=True, timeout=5)
-            with pytest.raises(requests.ConnectionError):
+            with pytest.raises(requests.ConnectionError, match=r"^orders: .*longest_s under .*capa\.toml"):
                 list(response.iter_content(1))
 
 
