@@ -106,20 +106,20 @@ class PostgresServer(ServerProcess):
         return subprocess.run(asked, check=False).returncode == 0
 
 
+@contextmanager
+def _address() -> Iterator[str]:
+    with PostgresServer.started(fsync="off") as server:
+        yield server.url
+        server.kill()  # it keeps nothing that matters
+
+
 @pytest.fixture(scope="session")
-def postgres_url(run_folder: Path) -> Iterator[str]:
+def postgres_url(run_folder: Path, request: pytest.FixtureRequest) -> str:
     """Give the address of the database that all tests share; a test that breaks one takes `start_postgres`."""
-    from ._shared import shared  # benchmarks start servers too, and share none
+    from ._shared import shared  # not for benchmarks, which start servers without a run of tests
 
     PROGRAM.require()
-
-    @contextmanager
-    def started() -> Iterator[str]:
-        with PostgresServer.started(fsync="off") as server:
-            yield server.url
-
-    with shared(run_folder / "postgres", started) as url:
-        yield url
+    return shared(request.config, run_folder / "postgres", _address)
 
 
 @pytest.fixture(scope="session")

@@ -114,10 +114,7 @@ def rabbitmq_url(run_folder: Path, request: pytest.FixtureRequest) -> str:
     """Give the address of a broker that all tests share: take names that no other test uses."""
     from ._shared import shared  # not for benchmarks, which start brokers without a run of tests
 
-    # Not at the end of the fixture: to wait for the other workers would count as time of the last test.
-    server = ExitStack()
-    request.config.add_cleanup(server.close)
-    return server.enter_context(shared(run_folder / "rabbitmq", _address))
+    return shared(request.config, run_folder / "rabbitmq", _address)
 
 
 @pytest.fixture
