@@ -11,7 +11,6 @@ from capa_core.errors import CapaError, MissingExtraError, UnknownNameError
 from capa_core.runtime._addresses_index import AddressIndex
 from capa_core.runtime._layers import profile_names
 from capa_core.runtime._registry import driver_type
-from capa_core.runtime._settings import Loaded, load, unknown_keys
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from capa_core.blocks.configuration import Configuration
     from capa_core.runtime._report import ComponentReport
     from capa_core.runtime._runtime import Runtime
+    from capa_core.runtime._settings import Loaded
 
 
 AdapterTables = Mapping[str, "type[BaseModel]"]
@@ -52,6 +52,8 @@ def problems(
 
 
 def _of_profile(file: Path, name: str, adapters: AdapterTables) -> Iterator[CapaError]:
+    from capa_core.runtime._settings import load, unknown_keys
+
     try:
         loaded = load(None, file=file, start=None, profile=name, environ={})
     except CapaError as error:
@@ -68,6 +70,8 @@ def _of_profile(file: Path, name: str, adapters: AdapterTables) -> Iterator[Capa
 
 
 def _of_component(loaded: Loaded, block: Block, name: str) -> Iterator[CapaError]:
+    from capa_core.runtime._settings import unknown_keys
+
     table, path = loaded.tables(block.name)[name], (block.name, name)
     try:
         kind = driver_type(block, table.driver or block.embedded, loaded.origin(*path, "driver"))
