@@ -27,6 +27,7 @@ from capa_core.components.rabbitmq._windows import Windows
 
 _LARGEST_WINDOW = 2_000
 _LOOK_EVERY_S = 0.1
+_RETURNED_WITHIN_S = 5.0
 _MOST_CONSUMERS = 16
 _LATE_S = 5.0  # by then, all that was sent to a consumer before it left has come
 
@@ -46,7 +47,7 @@ class Puller:
         lease_s: float,
         give_back: Callable[[list[Pulled]], object] | None = None,
     ) -> None:
-        self._give_back = give_back or self.requeue
+        self._give_back = give_back or partial(self.end_return, are_stored=False)
         self._connect = connect
         self._join = join
         self._lease_s = lease_s
@@ -100,7 +101,9 @@ class Puller:
     def end_return(self, unseen: Collection[Pulled], *, are_stored: bool) -> None:
         """End what `give_back` began: remove the messages if the queue has copies of them, else requeue them."""
         (self.ack if are_stored else self.requeue)(unseen)
-        self._moves += 1
+        with self._changed:
+            self._moves += 1
+            self._changed.notify_all()
 
     def ack(self, taken: Collection[Pulled]) -> None:
         """Remove messages that `take` returned."""
@@ -163,8 +166,11 @@ class Puller:
     def close(self) -> None:
         """Leave the queue. What is held goes back to it."""
         self.stop()
-        if self._channel is not None:
-            self._channel.close()
+        channel = self._channel
+        if channel is not None:
+            with self._changed:  # closed before, it would bring back messages that the queue has copies of
+                self._changed.wait_for(lambda: not self._moves % 2 or channel.lost, _RETURNED_WITHIN_S)
+            channel.close()
 
     # --- the channel
 
@@ -280,7 +286,7 @@ class Puller:
         A queue keeps what it has no room for in the channel, and forgets that when the channel closes: so, of 500
         commands before a close, most had no effect.
         """
-        if channel.lost is not None:
+        if channel.lost is not None or not channel.impl.is_open:  # it is closing: they go back to the queue
             return
         together, singles = self._windows.settle(tags)
         if together:

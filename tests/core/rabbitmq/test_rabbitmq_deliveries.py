@@ -53,3 +53,24 @@ def test_messages_on_their_way_back_are_counted_once(pubsub, topic, monkeypatch)
     assert eventually(lambda: late, 20)
     assert {4} == {pubsub.depth(topic) for _ in range(30)}
     assert [True] == consumer.extend(held)
+
+
+def test_a_consumer_closes_after_what_it_gives_back_is_settled(pubsub, topic, monkeypatch):
+    """Else messages come from the queue and as copies, and the settlements that come late end the connection."""
+    began, send = threading.Event(), Publisher.publish_soon
+
+    def slowly(self, messages, after):
+        began.set()
+        send(self, messages, lambda are_stored: threading.Timer(0.5, after, [are_stored]).start())
+
+    consumer, other = pubsub.consumer(topic, raw=True), pubsub.consumer(topic, raw=True)
+    monkeypatch.setattr(Publisher, "publish_soon", slowly)
+    consumer.receive(10, 0.05)
+    pubsub.publish_many(topic, [b"%d" % number for number in range(20)], raw=True)
+    assert began.wait(10)
+    consumer.close()
+    received = receive(other, 20)
+    other.ack(received)
+
+    assert sorted(b"%d" % number for number in range(20)) == sorted(bodies(received))
+    assert [] == other.receive(1, 0.5)
