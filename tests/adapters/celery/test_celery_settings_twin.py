@@ -11,6 +11,7 @@ from celery import states
 from celery.contrib.testing.worker import start_worker as start_celery_worker
 from celery_face import messages
 from kombu import Exchange, Queue
+from kombu.transport.memory import Transport
 from kombu.utils.encoding import ensure_bytes
 
 import capa_celery
@@ -47,6 +48,12 @@ VALUES: dict[str, Any] = {
     "timezone": "Europe/Oslo",
 }
 BEFORE = {"timezone": "Asia/Tokyo"}
+
+
+@pytest.fixture(autouse=True)
+def _fresh_memory() -> None:
+    """All applications of Celery share what they keep in memory, so also the type of an exchange of an earlier test."""
+    Transport.global_state.clear()
 
 
 @pytest.mark.parametrize("name", VALUES)
