@@ -83,30 +83,19 @@ def _can_time_each_wait(called: Invocation) -> bool:
     return bool(called.features[InvocationFeature.DEADLINE] and called.features[InvocationFeature.STREAM])
 
 
-#: About the connection, which is the component's, or made for the whole body.
-_OF_THE_CONNECTION = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-
-
 def _headers(headers: Any) -> list[tuple[str, str]]:
-    """Return the headers of the request as the service gets them."""
+    """Return the headers of the request as the service gets them: without those about the connection.
+
+    That is the component's, or made for the whole body.
+    """
+    from capa_core.blocks.invocation import HOP_BY_HOP
+
     if type(headers) is CaseInsensitiveDict:
         # In a tenth of the time; the names are in lower case already.
         store: dict[str, tuple[str, Any]] = headers._store  # type: ignore[attr-defined]
-        pairs = [pair for lower, pair in store.items() if lower not in _OF_THE_CONNECTION]
+        pairs = [pair for lower, pair in store.items() if lower not in HOP_BY_HOP]
     else:
-        pairs = [pair for pair in headers.items() if pair[0].lower() not in _OF_THE_CONNECTION]
+        pairs = [pair for pair in headers.items() if pair[0].lower() not in HOP_BY_HOP]
     return [pair if type(pair[1]) is str else (pair[0], _text(pair[1])) for pair in pairs]
 
 

@@ -1,6 +1,7 @@
 """Invocation: call services by name, and serve methods."""
 
 from capa_core.block import Block, Closing
+from capa_core.blocks.invocation._outgoing import HOP_BY_HOP
 from capa_core.blocks.invocation._portable import Invocation
 from capa_core.blocks.invocation._served import Served
 from capa_core.blocks.invocation._service import Application, Call, Service
@@ -15,6 +16,7 @@ from capa_core.blocks.invocation.driver import (
 
 __all__ = [
     "BLOCK",
+    "HOP_BY_HOP",
     "Application",
     "Call",
     "EndpointStatus",
