@@ -27,7 +27,7 @@ class Policy:
     Attributes:
         deadline_s: Seconds for the whole call with all its tries. A try is not begun when less than
             *attempt_s* is left, so that the last one can end in time.
-        attempt_s: Seconds that one try may take; the driver enforces it.
+        attempt_s: Seconds that one try may take, infinite for as many as the call has; the driver enforces it.
         retries: Tries after the first, for errors that are retryable in calls that are safe to repeat.
         backoff_s: The longest pause before the first retry; it doubles each time up to 2 s, with full jitter.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +30,8 @@ def build(runtime: Runtime, block: Block, name: str, hosted: Application | None)
     else:
         owner, table = runtime.loaded.table(block.name, name) or (name, ComponentTable())
         driver = _driver(runtime, block, name, table, (block.name, owner))
-    attempt_s = table.attempt_s or getattr(driver.settings, "timeout_s", None) or table.deadline_s
-    policy = Policy(
-        deadline_s=table.deadline_s, attempt_s=min(attempt_s, table.deadline_s), retries=table.retries
-    )
+    attempt_s = table.attempt_s or getattr(driver.settings, "timeout_s", None) or math.inf
+    policy = Policy(deadline_s=table.deadline_s, attempt_s=attempt_s, retries=table.retries)
     more = {"folder": runtime.folder} if block.keeps_files else {}
     portable_type: Any = (
         block.portable

@@ -2,6 +2,7 @@
 
 import gc
 import io
+import math
 import socket
 import threading
 import time
@@ -88,10 +89,11 @@ def stops_half_way(connection: socket.socket, _count: int) -> None:
 def peer() -> Iterator[Callable[..., tuple[Peer, Invocation]]]:
     opened: list[Peer | Invocation] = []
 
-    def start(*behaviours: Behaviour, **settings: object) -> tuple[Peer, Invocation]:
+    def start(*behaviours: Behaviour, **limits: float) -> tuple[Peer, Invocation]:
         one = Peer(*behaviours)
-        driver = HttpInvocation(HttpInvocationSettings(**{"url": one.url, **settings}))
-        caller = Invocation(driver, name="peer", policy=Policy(deadline_s=1.0, attempt_s=1.0))
+        driver = HttpInvocation(HttpInvocationSettings(url=one.url))
+        policy = Policy(**{"deadline_s": 1.0, "attempt_s": math.inf, **limits})
+        caller = Invocation(driver, name="peer", policy=policy)
         opened.extend([one, caller])
         return one, caller
 
@@ -113,6 +115,34 @@ def test_a_call_ends_within_its_deadline_and_a_tenth(peer, behaviour):
         caller.invoke("any")
 
     assert time.monotonic() - started < 1.1 + SLOW_MACHINE_S
+
+
+def test_a_try_that_takes_too_long_leaves_time_for_the_next(peer):
+    one, caller = peer(never_answers, answers, attempt_s=0.3, deadline_s=30.0)
+
+    assert b"ok" == caller.request("GET", "/any").body
+    assert 2 == one.requests
+
+
+def test_the_limit_of_a_try_is_named_with_its_setting(peer):
+    _, caller = peer(never_answers, attempt_s=0.3, deadline_s=30.0)
+
+    with pytest.raises(
+        DeadlineError, match=r"within 0\.3 s.* timeout_s or attempt_s under \[invocation\.peer\]"
+    ):
+        caller.invoke("any", timeout_s=60)
+
+
+@pytest.mark.parametrize("fold", [b"\r\n ", b" \r\n\t ", b"\n "])
+def test_a_header_on_several_lines_is_one_line(peer, fold):
+    def folds(connection: socket.socket, _count: int) -> None:
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nX-A: a" + fold + b"b" + fold + b"c\r\nContent-Length: 0\r\n\r\n"
+        )
+
+    _, caller = peer(folds)
+
+    assert [("X-A", "a b c"), ("Content-Length", "0")] == caller.request("POST", "/any").headers
 
 
 def test_a_call_that_the_service_may_have_seen_is_not_repeated_for_post(peer):

@@ -284,7 +284,8 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
         with self._lock:
             closed, self._closed = self._closed, True
         if not closed:
-            self._groups.stop(self._guard.policy.attempt_s)
+            policy = self._guard.policy
+            self._groups.stop(min(policy.attempt_s, policy.deadline_s))
             super().close()
 
     def forget(self) -> None:

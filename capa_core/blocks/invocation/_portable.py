@@ -38,6 +38,7 @@ class Invocation(Portable[InvocationDriver[Any]]):
         self._last_checked: tuple[int, tuple[tuple[str, str], ...]] | None = None
         self._limits = driver.limits
         self._max_body_bytes = bound(self._limits.max_body_bytes)
+        self._try_s = policy.attempt_s
 
     @property
     def limits(self) -> InvocationLimits:
@@ -62,7 +63,8 @@ class Invocation(Portable[InvocationDriver[Any]]):
             headers: Without those that are about the connection (`Connection`, `Transfer-Encoding`, …).
             data: Bytes and text are sent unchanged; anything else as JSON.
             idempotent: Whether the service may receive the call twice; `None`: as *verb* implies (RFC 9110).
-            timeout_s: Seconds for the whole call including retries; `None` for the component's `deadline_s`.
+            timeout_s: Seconds for the whole call including retries; `None` for the component's `deadline_s`. Each try
+                ends after the component's `attempt_s` at the latest.
 
         Raises:
             InvalidArgumentError: *data* cannot be written as JSON, or *method* or a header cannot be sent. Nothing
@@ -74,7 +76,8 @@ class Invocation(Portable[InvocationDriver[Any]]):
         pairs = list(pairs_of(headers))
         if body and not any(name.lower() == "content-type" for name, _ in pairs):
             pairs.append(("Content-Type", content_type))
-        pairs.append((deadline.HEADER, str(int(self._left_s(timeout_s) * 1000))))
+        try_s = min(self._left_s(timeout_s), self._try_s)
+        pairs.append((deadline.HEADER, str(int(try_s * 1000))))
         path = path_of(method, self._caller)
         return self.request(verb, path, headers=pairs, body=body, timeout_s=timeout_s, idempotent=idempotent)
 
@@ -156,7 +159,7 @@ class Invocation(Portable[InvocationDriver[Any]]):
         end = time.monotonic() + left_s
         try:
             return self._guard.repeated(
-                lambda: self._driver.call(request, end - time.monotonic(), stream=stream),
+                lambda: self._driver.call(request, min(end - time.monotonic(), self._try_s), stream=stream),
                 end,
                 lambda error: repeat or self._driver.not_sent(error),
             )
@@ -164,8 +167,16 @@ class Invocation(Portable[InvocationDriver[Any]]):
             self._fail(error, left_s, end)
 
     def _fail(self, error: Exception, left_s: float, end: float) -> NoReturn:
-        if time.monotonic() >= end and not isinstance(error, CapaError) and self._guard.named(error):
-            raise DeadlineError(
-                f"invocation {self.name!r}: no complete response within {left_s:.3g} s"
-            ) from error
-        self._guard.fail("call", error)
+        named = self._guard.named(error)
+        if named is None or isinstance(error, CapaError):
+            raise error
+        is_over = time.monotonic() >= end
+        if not is_over and named is not DeadlineError:
+            self._guard.fail("call", error)
+        limit_s, which = left_s, ""
+        if not is_over and self._try_s < left_s:
+            limit_s = self._try_s
+            which = (
+                f", the limit of one try: timeout_s or attempt_s under [invocation.{self.name}] in capa.toml"
+            )
+        raise DeadlineError(f"{self._caller}: no complete response within {limit_s:.3g} s{which}") from error

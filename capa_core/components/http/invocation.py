@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import time
 from typing import Annotated, Any
 
@@ -20,9 +21,17 @@ from capa_core.blocks.invocation.driver import (
 from capa_core.errors import SettingsError
 from capa_core.http import ERROR_TYPES, Endpoint, NotSentError
 
+_PING_S = 5.0
+#: The end of a line within a header, which a recipient must replace (RFC 9112, section 5.2).
+_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
+
 
 def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
+
+
+def _unfolded(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, _FOLD.sub(" ", value) if "\n" in value else value) for name, value in headers]
 
 
 class HttpInvocationSettings(BaseModel):
@@ -34,7 +43,7 @@ class HttpInvocationSettings(BaseModel):
         verify: Whether to check certificates, or the path of a file with the trusted ones.
         pool_size: The number of idle connections kept for each address.
         eject_s: Seconds for which an address that refused a connection is left out while others answer.
-        timeout_s: Seconds for one try.
+        timeout_s: Seconds for one try, and for each piece of a streamed body; `None` for as long as the call may take.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,7 +55,7 @@ class HttpInvocationSettings(BaseModel):
     verify: bool | str = True
     pool_size: int = Field(default=16, ge=1, le=1000)
     eject_s: float = Field(default=5.0, ge=0)
-    timeout_s: float = Field(default=5.0, gt=0)
+    timeout_s: float | None = Field(default=None, gt=0)
 
 
 class HttpInvocation(InvocationDriver[HttpInvocationSettings]):
@@ -78,7 +87,7 @@ class HttpInvocation(InvocationDriver[HttpInvocationSettings]):
         socket = connection.sock  # `getresponse` drops it where the service closes after the answer
         try:
             answer = connection.getresponse()
-            response = InvocationResponse(answer.status, answer.reason, answer.getheaders())
+            response = InvocationResponse(answer.status, answer.reason, _unfolded(answer.getheaders()))
             body = endpoint.body(connection, answer)
             if stream:
                 socket.end, socket.idle_s = math.inf, timeout_s
@@ -113,7 +122,7 @@ class HttpInvocation(InvocationDriver[HttpInvocationSettings]):
     def ping(self) -> str:
         """See `Driver.ping`: it opens a connection and sends no request, since none is safe for every service."""
         for endpoint in self._endpoints:
-            endpoint.check(self.settings.timeout_s)
+            endpoint.check(self.settings.timeout_s or _PING_S)
         return "accepts connections at " + ", ".join(endpoint.url for endpoint in self._endpoints)
 
     def close(self) -> None:

@@ -239,9 +239,16 @@ def test_a_given_timeout_is_for_each_wait_and_not_for_the_whole_body(host: str) 
     assert [b"x" * 8] * 2 == bodies
 
 
-def test_a_body_of_a_service_that_stops_coming_ends_the_call_at_its_timeout() -> None:
+@pytest.mark.parametrize(
+    ("table", "timeout"),
+    [({}, DEADLINE_S), ({"timeout_s": DEADLINE_S}, 60)],
+    ids=["of the call", "of the service"],
+)
+def test_a_body_of_a_service_that_stops_coming_ends_the_call_at_its_timeout(
+    table: dict[str, float], timeout: float
+) -> None:
     with conversing(_stopping_half_way) as url:
-        tree = {"invocation": {"orders": {"driver": "http", "url": url}}}
+        tree = {"invocation": {"orders": {"driver": "http", "url": url, **table}}}
         with (
             Runtime.in_memory(tree) as runtime,
             use_runtime(runtime),
@@ -251,7 +258,7 @@ def test_a_body_of_a_service_that_stops_coming_ends_the_call_at_its_timeout() ->
                 match=r"^orders: Read timed out: no more .*timeout_s of \[invocation\.orders\]",
             ),
         ):
-            capa_requests.get("http://orders/", timeout=DEADLINE_S)
+            capa_requests.get("http://orders/", timeout=timeout)
 
 
 @pytest.mark.parametrize("conversation", [_silence, _trickle])
@@ -268,6 +275,19 @@ def test_the_deadline_of_a_call_to_a_service_is_named_with_its_setting(
             pytest.raises(requests.ReadTimeout, match=rf"^orders: .*{key} under .*capa\.toml"),
         ):
             capa_requests.get("http://orders/")
+
+
+@pytest.mark.parametrize("options", [{}, {"timeout": 60}, {"timeout": None}], ids=str)
+def test_a_service_has_the_time_for_a_try_that_its_table_gives(options: dict[str, Any]) -> None:
+    with conversing(_silence) as url:
+        tree = {"invocation": {"orders": {"driver": "http", "url": url, "timeout_s": DEADLINE_S}}}
+        with (
+            Runtime.in_memory(tree) as runtime,
+            use_runtime(runtime),
+            _ends_in_time(),
+            pytest.raises(requests.ReadTimeout, match=r"timeout_s .*under \[invocation\.orders\]"),
+        ):
+            capa_requests.post("http://orders/", **options)
 
 
 def _stopping_half_way(connection: socket.socket) -> None:

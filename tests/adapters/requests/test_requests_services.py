@@ -2,7 +2,7 @@
 
 import io
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -192,6 +192,21 @@ def test_a_service_that_does_not_answer_in_time_is_a_read_timeout(server: Any) -
     tree = {"invocation": {"orders": {"driver": "http", "url": server.url}}}
     with Runtime.in_memory(tree) as runtime, use_runtime(runtime), pytest.raises(requests.ReadTimeout):
         capa_requests.get("http://orders/slow/2", timeout=0.2)
+
+
+@pytest.mark.parametrize("fold", [b"\r\n ", b" \r\n\t "])
+def test_a_header_on_several_lines_is_joined_as_by_the_original(
+    fold: bytes, saying: Callable[[bytes], str]
+) -> None:
+    url = saying(b"HTTP/1.1 200 OK\r\nX-A: a" + fold + b"b\r\nContent-Length: 0\r\n\r\n")
+    original = requests.get(url, timeout=5).headers["X-A"]
+    with (
+        Runtime.in_memory({"invocation": {"orders": {"driver": "http", "url": url}}}) as runtime,
+        use_runtime(runtime),
+    ):
+        found = capa_requests.get("http://orders/")
+
+    assert " ".join(original.split()) == found.headers["X-A"]  # an old urllib3 leaves it as it comes
 
 
 def test_any_wsgi_application_is_a_service() -> None:
