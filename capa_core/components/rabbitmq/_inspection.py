@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -59,7 +60,7 @@ class Inspector:
     def status(self) -> TopicStatus:
         """Return the status of the topic."""
         groups = tuple(
-            self._group(queue, name)
+            self._driver.when_still(queue, partial(self._group, queue, name))
             for queue, name in sorted(self._groups.items(), key=lambda item: item[1])
             if self._driver.topology.count(queue) is not None
         )
@@ -73,6 +74,9 @@ class Inspector:
     def peek(self, group: str, skip: int, most: int, max_bytes: int) -> list[PeekedMessage]:
         """Return up to *most* messages of *group* after *skip* were seen: ready ones, delayed ones, then ours."""
         queue = self._names.group(group)
+        return self._driver.when_still(queue, lambda: self._peek(queue, skip, most, max_bytes))
+
+    def _peek(self, queue: str, skip: int, most: int, max_bytes: int) -> list[PeekedMessage]:
         places = self._places(queue if self._driver.topology.count(queue) is not None else self._names.kept)
         held, unseen = self._driver.ours(queue)
         ours = (
@@ -83,11 +87,13 @@ class Inspector:
         return [_peeked(each, at, max_bytes) for at, each in islice(numbered, skip, skip + most)]
 
     def _group(self, queue: str, name: str) -> GroupStatus:
-        places, (held, unseen) = self._places(queue), self._driver.ours(queue)
+        places = self._places(queue)
+        depth = self._counted(places)
         coming_again = self._counted(place for place in places if place.state is MessageState.IN_FLIGHT)
+        held, unseen = self._driver.ours(queue)  # what the broker has sent before it counted has come by now
         return GroupStatus(
             name=name,
-            depth=self._counted(places) + len(held) + len(unseen),
+            depth=depth + len(held) + len(unseen),
             in_flight=coming_again + len(held),
             oldest_s=self._oldest_s(places, [*held, *unseen]),
         )

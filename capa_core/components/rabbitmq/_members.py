@@ -44,11 +44,6 @@ class Member(ConsumerDriver):
         self._adopt()
 
     @property
-    def held(self) -> int:
-        """The number of messages that it holds."""
-        return self._puller.held
-
-    @property
     def moves(self) -> int:
         """Odd while messages are on their way back to the queue; see `Puller.moves`."""
         return self._puller.moves
@@ -108,6 +103,7 @@ class Member(ConsumerDriver):
 
     def ours(self) -> tuple[list[Pulled], list[Pulled]]:
         """Return the messages that it holds, and those that have come to it unasked."""
+        self._puller.flush()
         return self._puller.ours()
 
     def drop_held(self) -> int:

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -138,6 +139,13 @@ class Puller:
             self._forget_if_lost()
             return sorted(self._held, key=lambda each: each.tag), list(self._arrived)
 
+    def flush(self) -> None:
+        """Return when all that the broker has sent so far has come."""
+        channel = self._channel
+        if channel is not None and channel.lost is None and self._windows:
+            with suppress(exceptions.AMQPError):  # a lost channel brings nothing
+                self._flush(channel)
+
     def leave(self) -> None:
         """Be on the queue no more, so that nothing comes after it."""
         channel = self._channel
@@ -168,8 +176,9 @@ class Puller:
         self.stop()
         channel = self._channel
         if channel is not None:
-            with self._changed:  # closed before, it would bring back messages that the queue has copies of
-                self._changed.wait_for(lambda: not self._moves % 2 or channel.lost, _RETURNED_WITHIN_S)
+            self._wait_for_returned(
+                channel
+            )  # closed before, it would bring back what the queue has copies of
             channel.close()
 
     # --- the channel
@@ -209,6 +218,7 @@ class Puller:
         """Have messages that are ready now, if there are any."""
         if self._windows:
             self._flush(channel)
+        self._wait_for_returned(channel)
         if self._arrived:
             return
         if self._held:
@@ -220,6 +230,11 @@ class Puller:
         if most > 1:
             self._attach(channel, most - 1)
             self._flush(channel)
+
+    def _wait_for_returned(self, channel: Channel) -> None:
+        """Return when no message is on its way back to the queue."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._moves % 2 or channel.lost, _RETURNED_WITHIN_S)
 
     def _attach(self, channel: Channel, most: int) -> None:
         """Be on the queue for up to *most* messages more: by one consumer more, rather than one that leaves first."""
@@ -354,7 +369,8 @@ class Puller:
     def _return_unseen(self) -> None:
         with self._changed:
             unseen = list(self._arrived)
-            self._arrived.clear()
+            if unseen:
+                self._moves += 1  # before they are held no more: who sees the one has to see the other
+                self._arrived.clear()
         if unseen:
-            self._moves += 1
             self._give_back(unseen)

@@ -6,7 +6,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import pika
 
@@ -36,6 +36,9 @@ from capa_core.errors import CapaError, NotFoundError
 
 _HELD_ELSEWHERE = "messages that other processes hold"
 _RETURNED_WITHIN_S = 1.0
+_LOOK_EVERY_S = 0.005
+
+Read = TypeVar("Read")
 
 
 class RabbitPubSub(PubSubDriver[RabbitSettings]):
@@ -88,23 +91,20 @@ class RabbitPubSub(PubSubDriver[RabbitSettings]):
         """See `PubSubDriver.depth`: messages that other processes hold are not counted."""
         names = self.topology.names(topic)
         queue = names.group(group)
-        ours = self._consumers_of(queue)
         end, before = time.monotonic() + _RETURNED_WITHIN_S, -1
-        while True:
-            moves = [each.moves for each in ours]
-            count = self._count(names, queue, ours)
-            is_still = not any(number % 2 for number in moves) and moves == [each.moves for each in ours]
-            if (is_still and count == before) or time.monotonic() > end:
+        while True:  # messages on their way to a consumer are neither held nor ready: the same twice is right
+            count = self.when_still(queue, partial(self._count, names, queue))
+            if count == before or time.monotonic() > end:
                 return count
-            before = count if is_still else -1
-            time.sleep(0.005)  # messages on their way, to a consumer or back, are neither held nor ready
+            before = count
+            time.sleep(_LOOK_EVERY_S)
 
-    def _count(self, names: Names, queue: str, ours: Sequence[Member]) -> int:
+    def _count(self, names: Names, queue: str) -> int:
+        ours = self._consumers_of(queue)  # a broadcast's queue may be counted by its consumer alone
         ready = ours[0].ready() if ours else self.topology.count(queue)
-        kept = self.topology.count(names.kept)
-        delayed = self._delayed(names, queue)
-        # Last: what the broker has sent before it counted has come by now.
-        return (ready or 0) + (kept or 0) + delayed + sum(each.held for each in ours)
+        counts = ready, self.topology.count(names.kept), self._delayed(names, queue)
+        held, unseen = self.ours(queue)  # last: what the broker has sent before it counted has come by now
+        return sum(count or 0 for count in counts) + len(held) + len(unseen)
 
     def purge(self, topic: str) -> int:
         """See `PubSubDriver.purge`: messages that other processes hold stay."""
@@ -171,6 +171,18 @@ class RabbitPubSub(PubSubDriver[RabbitSettings]):
         """Return the messages of *queue* that consumers of this process hold, and those that came to them unasked."""
         each = [consumer.ours() for consumer in self._consumers_of(queue)]
         return [one for held, _ in each for one in held], [one for _, unseen in each for one in unseen]
+
+    def when_still(self, queue: str, read: Callable[[], Read]) -> Read:
+        """Return what *read* returns when our consumers of *queue* give nothing back to it meanwhile."""
+        ours = self._consumers_of(queue)
+        end = time.monotonic() + _RETURNED_WITHIN_S
+        while True:
+            moves = [each.moves for each in ours]
+            seen = read()
+            is_still = not any(number % 2 for number in moves) and moves == [each.moves for each in ours]
+            if is_still or time.monotonic() > end:
+                return seen
+            time.sleep(_LOOK_EVERY_S)
 
     def send(self, names: Names, messages: Sequence[Callable[[], Outgoing]]) -> list[CapaError | None]:
         """Publish *messages* of a topic; those that found no exchange or queue once more, after that was mended."""
