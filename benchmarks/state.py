@@ -22,7 +22,7 @@ from benchmarks.measure import (
 )
 from capa_core.blocks.state import State
 from capa_core.components.redis.state import RedisState, RedisStateSettings
-from capa_core.components.sqlite.state import SqliteState, SqliteStateSettings
+from capa_core.components.sqlite.state import SqliteState
 from tests.servers.redis import RedisServer
 
 VALUE = b"x" * 100
@@ -37,7 +37,7 @@ def run() -> list[Row]:
         url = stack.enter_context(RedisServer.started()).url
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=Path.cwd())))
         on_redis = stack.enter_context(State(RedisState(RedisStateSettings(url=url))))
-        on_sqlite = stack.enter_context(State(SqliteState(SqliteStateSettings(folder=folder / "ours"))))
+        on_sqlite = stack.enter_context(State(SqliteState(SqliteState.settings_type(folder=folder / "ours"))))
         return [*_redis(on_redis, redis.Redis.from_url(url)), *_sqlite(on_sqlite, _Bare(folder / "peer.db"))]
 
 

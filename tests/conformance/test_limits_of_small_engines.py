@@ -12,7 +12,7 @@ from capa_core.components.redis.pubsub import RedisPubSub, RedisPubSubSettings
 from capa_core.components.redis.state import RedisState, RedisStateSettings
 from capa_core.components.sqlite._database import largest_row
 from capa_core.components.sqlite.pubsub import SqlitePubSub, SqlitePubSubSettings
-from capa_core.components.sqlite.state import SqliteState, SqliteStateSettings
+from capa_core.components.sqlite.state import SqliteState
 from capa_core.conformance._configuration.limits import LimitPromises as ConfigurationLimitPromises
 from capa_core.conformance._pubsub.limits import LimitPromises as PubSubLimitPromises
 from capa_core.conformance._state.limits import LimitPromises as StateLimitPromises
@@ -44,7 +44,7 @@ def small_redis(start_redis):
 class TestSmallSqliteState(StateLimitPromises):
     @pytest.fixture
     def connect(self, tmp_path, small_sqlite):
-        return lambda: SqliteState(SqliteStateSettings(folder=tmp_path))
+        return lambda: SqliteState(SqliteState.settings_type(folder=tmp_path))
 
 
 class TestSmallSqlitePubSub(PubSubLimitPromises):

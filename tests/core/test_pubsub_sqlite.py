@@ -50,7 +50,7 @@ def drain(consumer):
 def test_a_full_disk_is_exhausted_and_nothing_is_lost(pubsub):
     consumer = pubsub.consumer("t", raw=True)
     limit = "PRAGMA max_page_count = 200"
-    pubsub._driver._database.write(lambda connection: connection.execute(limit).fetchone())
+    pubsub._driver.database.write(lambda connection: connection.execute(limit).fetchone())
     stored = list(_stored_until_full(pubsub))
     with pytest.raises(ExhaustedError, match="pubsub.db"):
         pubsub.publish("t", b"x" * 100_000)
@@ -109,7 +109,7 @@ def test_concurrent_publishers_share_commits(tmp_path):
             commits.append(statement)
             time.sleep(0.001)  # as on a disk
 
-    pubsub._driver._database._writer.set_trace_callback(trace)
+    pubsub._driver.database._writer.set_trace_callback(trace)
     together = threading.Barrier(16)
 
     def publish():
@@ -146,7 +146,7 @@ def test_unused_space_of_the_file_is_freed(pubsub, tmp_path):
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     full = file.stat().st_size
     for _ in range(8):
-        pubsub._driver._next_tidy = 0.0
+        pubsub._driver._tables._next_tidy = 0.0
         pubsub.purge("t")
     with contextlib.closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -157,7 +157,7 @@ def test_unused_space_of_the_file_is_freed(pubsub, tmp_path):
 def test_expired_messages_are_removed(pubsub, tmp_path):
     pubsub.publish_many("t", [Draft(data=b"x", ttl=0.05)] * 10)
     time.sleep(0.1)
-    pubsub._driver._next_tidy = 0.0
+    pubsub._driver._tables._next_tidy = 0.0
     pubsub.purge("other")
     with contextlib.closing(sqlite3.connect(tmp_path / "pubsub.db")) as connection:
         (count,) = connection.execute("SELECT count(*) FROM message").fetchone()
@@ -345,7 +345,9 @@ def test_depth_and_age_do_not_look_at_each_row(tmp_path, key):
     time.sleep(0.2)
     driver.publish("t", [OutgoingMessage("later", b"x", priority=9)])
     steps = []
-    driver.read(lambda connection: connection.set_progress_handler(lambda: steps.append(1) and 0, 1_000))
+    driver.database.read(
+        lambda connection: connection.set_progress_handler(lambda: steps.append(1) and 0, 1_000)
+    )
     depth, (group,) = driver.depth("t", "g"), driver.inspect("t").groups
     driver.close()
 

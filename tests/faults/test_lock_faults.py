@@ -11,7 +11,7 @@ import pytest
 from capa_core.blocks.lock import Locks
 from capa_core.call import Policy
 from capa_core.components.redis.lock import RedisLock, RedisLockSettings
-from capa_core.components.sqlite.lock import SqliteLock, SqliteLockSettings
+from capa_core.components.sqlite.lock import SqliteLock
 from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import DeadlineError, LockLostError, UnavailableError
 
@@ -22,9 +22,9 @@ HOLDER = """
 import os, sys, time
 from pathlib import Path
 from capa_core.blocks.lock import Locks
-from capa_core.components.sqlite.lock import SqliteLock, SqliteLockSettings
+from capa_core.components.sqlite.lock import SqliteLock
 
-locks = Locks(SqliteLock(SqliteLockSettings(folder=Path(sys.argv[1]))))
+locks = Locks(SqliteLock(SqliteLock.settings_type(folder=Path(sys.argv[1]))))
 held = locks.lock("k", lease=float(sys.argv[2])).acquire()
 held.on_lost(lambda held: os.write(1, b"told\\n"))  # in one piece, for two threads tell
 now = before = time.monotonic()
@@ -51,7 +51,7 @@ def holder(tmp_path):
 
 @pytest.fixture
 def locks(tmp_path):
-    with Locks(SqliteLock(SqliteLockSettings(folder=tmp_path))) as locks:
+    with Locks(SqliteLock(SqliteLock.settings_type(folder=tmp_path))) as locks:
         yield locks
 
 

@@ -21,8 +21,8 @@ from capa_core.components.postgres.lock import PostgresLock
 from capa_core.components.postgres.state import PostgresState
 from capa_core.components.redis.lock import RedisLock, RedisLockSettings
 from capa_core.components.redis.state import RedisState, RedisStateSettings
-from capa_core.components.sqlite.lock import SqliteLock, SqliteLockSettings
-from capa_core.components.sqlite.state import SqliteState, SqliteStateSettings
+from capa_core.components.sqlite.lock import SqliteLock
+from capa_core.components.sqlite.state import SqliteState
 from capa_core.errors import ConflictError, LockLostError
 
 LEASE_S = 0.6
@@ -89,8 +89,8 @@ def say(word: str) -> None:
 
 def sqlite(folder: str) -> tuple[State, Locks]:
     return (
-        State(SqliteState(SqliteStateSettings(folder=Path(folder)))),
-        Locks(SqliteLock(SqliteLockSettings(folder=Path(folder)))),
+        State(SqliteState(SqliteState.settings_type(folder=Path(folder)))),
+        Locks(SqliteLock(SqliteLock.settings_type(folder=Path(folder)))),
     )
 
 

@@ -152,16 +152,19 @@ def test_dropped_tables_are_made_again(settings):
         assert [b"kept"] == [message.data for message in joined]
 
 
-def test_rows_of_another_program_are_removed_and_counted(settings):
+@pytest.mark.parametrize("change", ["attributes = 'no JSON'", r"id = '\xff'", r"key = '\xff'"])
+def test_rows_of_another_program_are_removed_and_counted(settings, change):
     with open_pubsub("postgres", json.dumps(settings)) as pubsub, psycopg.connect(settings["url"]) as other:
         consumer = pubsub.consumer("t", raw=True)
         pubsub.publish_many("t", [b"%d" % number for number in range(3)], raw=True)
         table = f'"{settings["schema_name"]}".message'
-        other.execute(f"UPDATE {table} SET attributes = 'no JSON' WHERE data = '1'")
+        other.execute(f"UPDATE {table} SET {change} WHERE data = '1'")
         other.commit()
+        seen = [message.data for message in pubsub.peek("t")]
         messages = consumer.receive(10, 5)
         consumer.ack(messages)
 
+        assert [b"0", b"1", b"2"] == seen
         assert ([b"0", b"2"], 1) == ([message.data for message in messages], consumer.foreign)
         assert 0 == pubsub.depth("t")
 

@@ -14,7 +14,7 @@ import pytest
 
 from capa_core.blocks.state import Put, State
 from capa_core.call import Policy
-from capa_core.components.sqlite.state import SqliteState, SqliteStateSettings
+from capa_core.components.sqlite.state import SqliteState
 from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import DataLossError, DeadlineError, ExhaustedError, SettingsError, UnavailableError
 
@@ -23,10 +23,10 @@ import sys
 from pathlib import Path
 from concurrent.futures import ThreadPoolExecutor
 from capa_core.blocks.state import State
-from capa_core.components.sqlite.state import SqliteState, SqliteStateSettings
+from capa_core.components.sqlite.state import SqliteState
 
 folder, name = Path(sys.argv[1]), sys.argv[2]
-state = State(SqliteState(SqliteStateSettings(folder=folder)))
+state = State(SqliteState(SqliteState.settings_type(folder=folder)))
 
 def write(thread):
     for number in range(1_000_000):
@@ -41,7 +41,7 @@ with ThreadPoolExecutor(3) as pool:
 
 
 def open_state(folder, *, timeout_s=5.0, retries=0):
-    driver = SqliteState(SqliteStateSettings(folder=folder, timeout_s=timeout_s))
+    driver = SqliteState(SqliteState.settings_type(folder=folder, timeout_s=timeout_s))
     return State(driver, policy=Policy(retries=retries))
 
 

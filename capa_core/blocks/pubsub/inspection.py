@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
@@ -13,6 +13,9 @@ from capa_core.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage
+
+KEPT = ""
+"""The group that engines with queues keep the messages of a topic in until its first group is created."""
 
 DEAD_SUFFIX = ".dead"
 DEAD_TOPIC = "capa-dead-topic"
@@ -63,6 +66,15 @@ class TopicStatus:
     groups: tuple[GroupStatus, ...] = ()
     kept: int = 0
     oldest_s: float | None = None
+
+    @classmethod
+    def of(cls, name: str, found: Sequence[GroupStatus]) -> Self:
+        """Return the topic *name* with the groups *found*, of which `KEPT` counts until there is a lasting one."""
+        groups = tuple(group for group in found if group.name != KEPT)
+        kept = next((group for group in found if group.name == KEPT), None)
+        if kept is None or any(not group.temporary for group in groups):
+            return cls(name=name, groups=groups)
+        return cls(name=name, groups=groups, kept=kept.depth, oldest_s=kept.oldest_s)
 
     @property
     def depth(self) -> int:

@@ -18,12 +18,9 @@ from capa_core.blocks.pubsub.driver import (
     PubSubFeature,
     PubSubLimits,
 )
-from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus, number_of_position
+from capa_core.blocks.pubsub.inspection import KEPT, PeekedMessage, TopicStatus, number_of_position
 from capa_core.components.memory._queue import Queue, Receipt
 from capa_core.errors import CapaError
-
-KEPT = ""
-"""The queue in which the messages of a topic wait for its first group."""
 
 
 class MemoryPubSubSettings(BaseModel):
@@ -107,15 +104,7 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
         """See `PubSubDriver.inspect`."""
         with self._lock:
             queues = self._topics.get(topic, {})
-            kept = queues[KEPT].status(KEPT) if KEPT in queues else None
-            groups = tuple(queues[name].status(name) for name in sorted(queues) if name != KEPT)
-        lasting = any(not group.temporary for group in groups)
-        return TopicStatus(
-            name=topic,
-            groups=groups,
-            kept=kept.depth if kept and not lasting else 0,
-            oldest_s=kept.oldest_s if kept and not lasting else None,
-        )
+            return TopicStatus.of(topic, [queues[name].status(name) for name in sorted(queues)])
 
     def peek(self, topic: str, group: str, most: int, *, after: str, max_bytes: int) -> list[PeekedMessage]:
         """See `PubSubDriver.peek`."""

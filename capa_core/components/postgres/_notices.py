@@ -22,6 +22,16 @@ from capa_core.supervision import SupervisedThread
 RECHECK_S = 1.0
 
 
+class Listener(threading.Event):
+    """One who waits for notices. Used by one thread."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Return whether there was a notice since the last wait, or comes within *timeout* seconds."""
+        came = super().wait(timeout)
+        self.clear()
+        return came
+
+
 class Notices:
     """The notices of one block in one schema, by subject. The listening connection is opened with the first wait."""
 
@@ -33,29 +43,29 @@ class Notices:
     def forget(self) -> None:
         """Begin without listeners: after a fork those here are the parent's."""
         self._lock = threading.Lock()
-        self._events: defaultdict[str, list[threading.Event]] = defaultdict(list)
+        self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
         self._thread: SupervisedThread | None = None
         self._connection: Connection | None = None
         self._closed = False
 
     @contextmanager
-    def listen(self, subject: str) -> Iterator[threading.Event]:
-        """Give an event that each notice about *subject* sets, for the length of a `with` block."""
-        event = threading.Event()
+    def listen(self, subject: str) -> Iterator[Listener]:
+        """Listen for notices about *subject* for the length of a `with` block."""
+        listener = Listener()
         with self._lock:
-            self._events[subject].append(event)
+            self._listeners[subject].append(listener)
             if not self._settings.pooler and self._thread is None and not self._closed:
                 self._thread = SupervisedThread(
                     "capa-postgres-notices", self._receive, stopping=self._is_closed
                 )
                 self._thread.start()
         try:
-            yield event
+            yield listener
         finally:
             with self._lock:
-                self._events[subject].remove(event)
-                if not self._events[subject]:
-                    del self._events[subject]
+                self._listeners[subject].remove(listener)
+                if not self._listeners[subject]:
+                    del self._listeners[subject]
 
     def about(self, subject: str) -> Notice:
         """Return the notice that wakes the waiters for *subject* in other processes."""
@@ -64,8 +74,8 @@ class Notices:
     def signal(self, subject: str) -> None:
         """Wake the waiters for *subject* in this process."""
         with self._lock:
-            for event in self._events.get(subject, ()):
-                event.set()
+            for listener in self._listeners.get(subject, ()):
+                listener.set()
 
     def close(self) -> None:
         """Wake all consumers and end the listening connection."""
@@ -105,9 +115,9 @@ class Notices:
             self._connection = None
 
     def _wake_all(self) -> None:
-        for events in self._events.values():
-            for event in events:
-                event.set()
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.set()
 
     def _is_closed(self) -> bool:
         return self._closed

@@ -11,14 +11,11 @@ gone. Two advisory locks order what rows cannot: one for each topic when its gro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage, attributes_in, attributes_text
-from capa_core.components.postgres._connection import Connection, Row
+from capa_core.blocks.pubsub.driver import OutgoingMessage, attributes_text
+from capa_core.blocks.pubsub.over_tables import Receipt
+from capa_core.components.postgres._connection import Connection
 from capa_core.components.postgres._settings import LONGEST_S
-
-KEPT = ""
-"""The group whose queue holds the messages of a topic until its first group is created."""
 
 _TABLES = """
 CREATE TABLE capa.queue (
@@ -200,14 +197,6 @@ LIMIT %(most)s {_UNLOCKED}
 """
 
 
-class Receipt(NamedTuple):
-    """One delivery of one message."""
-
-    seq: int
-    times: int
-    key: bytes
-
-
 def numbers_of(receipts: Sequence[Receipt]) -> dict[str, list[int]]:
     """Return *receipts* as values of the statements that settle them."""
     return {"seqs": [one.seq for one in receipts], "counts": [one.times for one in receipts]}
@@ -293,22 +282,3 @@ def remove_expired(connection: Connection, most: int) -> int:
     if expired:
         remove(connection, expired)
     return len(expired)
-
-
-def delivery(row: Row) -> Delivery | None:
-    """Return the delivery of a leased row; `None` if another program wrote it."""
-    urgency, seq, count, _, published_at, key, ident, content_type, text, data = row
-    attributes = attributes_in(text)
-    if attributes is None:
-        return None
-    return Delivery(
-        ident.decode(),
-        data,
-        content_type,
-        attributes,
-        Receipt(seq, count, key),
-        count,
-        key.decode(),
-        9 - urgency,
-        published_at,
-    )

@@ -189,16 +189,15 @@ class PostgresState(PostgresDriver[PostgresSettings], StateDriver[PostgresSettin
     def wait(self, key: str, etag: str, timeout_s: float) -> StateItem | None:
         """See `StateDriver.wait`."""
         end = time.monotonic() + timeout_s
-        with self._notices.listen(_subject(key)) as noticed:
+        with self._notices.listen(_subject(key)) as listener:
             while True:
-                noticed.clear()
                 item = self.get(key)
                 if item is not None and item.etag != etag:
                     return item
                 left_s = end - time.monotonic()
                 if left_s <= 0:
                     return None
-                noticed.wait(min(left_s, RECHECK_S))
+                listener.wait(min(left_s, RECHECK_S))
 
     def inspect(self, most: int) -> StateStatus:
         """See `StateDriver.inspect`: the size is that of the table and its indexes."""

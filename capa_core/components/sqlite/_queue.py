@@ -12,14 +12,12 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
-from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage, attributes_in, attributes_text
+from capa_core.blocks.pubsub.driver import OutgoingMessage, attributes_text
+from capa_core.blocks.pubsub.inspection import KEPT
+from capa_core.blocks.pubsub.over_tables import Leased, Receipt, sorted_out
 from capa_core.components.sqlite._uptime import Connection
 from capa_core.components.sqlite._vacuum import release_pages
-
-KEPT = ""
-"""The group whose queue holds the messages of a topic until its first group is created."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS queue (
@@ -93,9 +91,9 @@ VALUES (
 """
 _WAKE = "UPDATE message SET visible_at = 0 WHERE queue = ? AND visible_at > 0 AND visible_at <= ?"
 _LEASE = """
-UPDATE message SET visible_at = ?, count = count + 1
-WHERE seq IN (SELECT seq FROM message WHERE queue = ? AND visible_at = 0 ORDER BY urgency, seq LIMIT ?)
-RETURNING CAST(urgency AS INTEGER), seq, count, CAST(expires_at AS REAL), CAST(published_at AS REAL),
+UPDATE message SET visible_at = :until, count = count + 1
+WHERE seq IN (SELECT seq FROM message WHERE queue = :queue AND visible_at = 0 ORDER BY urgency, seq LIMIT :most)
+RETURNING CAST(urgency AS INTEGER), seq, count, count = 1 AND ifnull(expires_at <= :now, 0), CAST(published_at AS REAL),
     key, id, content_type, attributes, CAST(data AS BLOB)
 """
 _NEXT = "SELECT visible_at FROM message WHERE queue = ? AND visible_at >= 0 ORDER BY visible_at LIMIT 1"
@@ -116,21 +114,6 @@ SELECT depth - (
 FROM queue WHERE id = ?
 """
 _EXPIRED = "SELECT seq, count, key FROM message WHERE expires_at <= ? AND count = 0 LIMIT ?"
-
-
-class Leased(NamedTuple):
-    """Messages that were leased, and how many rows were removed because another program wrote them."""
-
-    deliveries: list[Delivery]
-    foreign: int
-
-
-class Receipt(NamedTuple):
-    """One delivery of one message."""
-
-    seq: int
-    times: int
-    key: str
 
 
 def join(connection: Connection, topic: str, group: str, life_s: float | None) -> int:
@@ -175,22 +158,14 @@ def lease(connection: Connection, queue: int, most: int, lease_s: float) -> Leas
     """Hide up to *most* ready messages for *lease_s* and return them, the most urgent first."""
     now = connection.now()
     connection.execute(_WAKE, (queue, now))
+    values = {"queue": queue, "most": most, "now": now, "until": now + lease_s}
     foreign = 0
-    while rows := connection.execute(_LEASE, (now + lease_s, queue, most)).fetchall():
-        rows.sort()
-        deliveries, gone = [], []
-        for row in rows:
-            late = row[2] == 1 and (row[3] or now + 1) <= now
-            delivery = None if late else _delivery(row)
-            if delivery is None:
-                gone.append(Receipt(row[1], row[2], row[5]))
-                foreign += not late
-            else:
-                deliveries.append(delivery)
-        if gone:
-            remove(connection, gone)
-        if deliveries:
-            return Leased(deliveries, foreign)
+    while rows := connection.execute(_LEASE, values).fetchall():
+        found = sorted_out(rows)
+        foreign += found.foreign
+        remove(connection, found.gone)
+        if found.deliveries:
+            return Leased(found.deliveries, foreign)
     return Leased([], foreign)
 
 
@@ -287,23 +262,3 @@ def _row(queue: int, message: OutgoingMessage, now: float) -> dict[str, object]:
         "attributes": attributes_text(message),
         "data": message.data,
     }
-
-
-def _delivery(
-    row: tuple[int, int, int, float | None, float, str, str, str, str, bytes],
-) -> Delivery | None:
-    urgency, seq, count, _, published_at, key, ident, content_type, text, data = row
-    attributes = attributes_in(text)
-    if attributes is None:
-        return None
-    return Delivery(
-        ident,
-        data,
-        content_type,
-        attributes,
-        Receipt(seq, count, key),
-        count,
-        key,
-        9 - urgency,
-        published_at,
-    )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
-from capa_core.blocks.pubsub.driver import attributes_in
 from capa_core.blocks.pubsub.inspection import (
+    KEPT,
     GroupStatus,
-    MessageState,
     PeekedMessage,
     TopicStatus,
     number_of_position,
 )
-from capa_core.components.sqlite._queue import KEPT, depth_of
+from capa_core.blocks.pubsub.over_tables import peeked, state_sql
+from capa_core.components.sqlite._queue import depth_of
 from capa_core.components.sqlite._uptime import Connection
 
 _TOPICS = "SELECT DISTINCT topic FROM queue WHERE topic > ? ORDER BY topic LIMIT ?"
@@ -37,10 +36,12 @@ oldest (seq) AS (
 )
 SELECT CAST(published_at AS REAL) FROM message WHERE seq = (SELECT min(seq) FROM oldest)
 """
-_PEEK = """
-SELECT seq, visible_at, CAST(urgency AS INTEGER), count, CAST(published_at AS REAL), key, id, content_type, attributes,
-       ifnull(substr(CAST(data AS BLOB), 1, ?), x''), length(CAST(data AS BLOB))
-FROM message WHERE queue = ? AND NOT (count = 0 AND ifnull(expires_at <= ?, 0)) AND seq > ? ORDER BY seq LIMIT ?
+_PEEK = f"""
+SELECT seq, CAST(urgency AS INTEGER), count, CAST(published_at AS REAL), key, id, content_type, attributes,
+    ifnull(substr(CAST(data AS BLOB), 1, :max_bytes), x''), length(CAST(data AS BLOB)),
+    {state_sql(":now")}
+FROM message WHERE queue = :queue AND NOT (count = 0 AND ifnull(expires_at <= :now, 0)) AND seq > :after
+ORDER BY seq LIMIT :most
 """
 _PURGE = "DELETE FROM message WHERE queue = ?"
 
@@ -54,11 +55,7 @@ def inspect(connection: Connection, topic: str) -> TopicStatus:
     """Return the status of *topic* and its groups."""
     queues = connection.execute(_QUEUES, (topic, connection.now())).fetchall()
     found = [_status(connection, ident, name, temporary=bool(temporary)) for ident, name, temporary in queues]
-    groups = tuple(group for group in found if group.name != KEPT)
-    kept = next((group for group in found if group.name == KEPT), None)
-    if kept is None or any(not group.temporary for group in groups):
-        return TopicStatus(name=topic, groups=groups)
-    return TopicStatus(name=topic, groups=groups, kept=kept.depth, oldest_s=kept.oldest_s)
+    return TopicStatus.of(topic, found)
 
 
 def peek(
@@ -69,9 +66,8 @@ def peek(
     queue = _queue(connection, topic, group) or _queue(connection, topic, KEPT)
     if queue is None:
         return []
-    now = connection.now()
-    values = (max_bytes, queue, now, number, most)
-    return [_peeked(row, now) for row in connection.execute(_PEEK, values)]
+    values = {"queue": queue, "now": connection.now(), "after": number, "most": most, "max_bytes": max_bytes}
+    return [peeked(row) for row in connection.execute(_PEEK, values)]
 
 
 def purge(connection: Connection, topic: str, group: str) -> int:
@@ -101,28 +97,3 @@ def _status(connection: Connection, queue: int, name: str, *, temporary: bool) -
         oldest_s=None if oldest is None else max(0.0, time.time() - oldest[0]),
         temporary=temporary,
     )
-
-
-def _peeked(row: tuple[Any, ...], now: float) -> PeekedMessage:
-    seq, visible_at, urgency, count, published_at, key, ident, content_type, attributes, data, size = row
-    return PeekedMessage(
-        position=str(seq),
-        id=ident,
-        data=data,
-        size=size,
-        content_type=content_type,
-        attributes=attributes_in(attributes) or {},
-        key=key,
-        priority=9 - urgency,
-        delivery_count=count,
-        published_at=published_at,
-        state=_state(visible_at, count, now),
-    )
-
-
-def _state(visible_at: float | None, count: int, now: float) -> MessageState:
-    if visible_at is None:
-        return MessageState.BEHIND
-    if visible_at > now:
-        return MessageState.IN_FLIGHT if count else MessageState.DELAYED
-    return MessageState.READY

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict
 
 from capa_core.abilities import NATIVE, How, Support
 from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockStatus
 from capa_core.components.sqlite import _uptime
-from capa_core.components.sqlite._database import Database
-from capa_core.components.sqlite._errors import name_error
-from capa_core.errors import CapaError
+from capa_core.components.sqlite._driver import SqliteDriver, SqliteSettings
 
 # A lease is measured in seconds since the machine started, so that setting the clock neither ends nor prolongs it.
 # After a restart of the machine no lock is held.
-_SCHEMA = """
+_TABLE = """
 CREATE TABLE IF NOT EXISTS lock (
     name TEXT PRIMARY KEY,
     token INTEGER NOT NULL,
@@ -51,32 +45,17 @@ _RENEW = (
 _PAGE = 500
 
 
-class SqliteLockSettings(BaseModel):
-    """The place of the file.
-
-    Attributes:
-        folder: Holds `lock.db`; on a local disk. The runtime's `.capa` folder by default.
-        timeout_s: Seconds for which a call waits for the writes of other processes.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    folder: Path = Path(".capa")
-    timeout_s: float = 5.0
-
-
-class SqliteLock(LockDriver[SqliteLockSettings]):
+class SqliteLock(SqliteDriver[SqliteSettings], LockDriver[SqliteSettings]):
     """Locks in `<folder>/lock.db`, one row per name; it stays when the lock is free, since it counts the tokens."""
 
-    settings_type = SqliteLockSettings
+    block = "lock"
+    steps: Sequence[str] = (_TABLE,)
+    probe = "SELECT 1 FROM lock LIMIT 1"
+    settings_type = SqliteSettings
     features = {
         **dict.fromkeys(LockFeature, NATIVE),
         LockFeature.SHARED: Support(How.NATIVE, "by the processes of one machine"),
     }
-
-    def __init__(self, settings: SqliteLockSettings) -> None:
-        super().__init__(settings)
-        self._database = Database(settings.folder / "lock.db", _SCHEMA, timeout_s=settings.timeout_s)
 
     def acquire(self, name: str, owner: str, lease_s: float) -> int | None:
         """See `LockDriver.acquire`."""
@@ -89,40 +68,23 @@ class SqliteLock(LockDriver[SqliteLockSettings]):
             return None if holder else _take(connection, name, owner, lease_s)
 
         # Waiting owners try repeatedly: a read avoids the queue of writes.
-        holder, _ = self._database.read(lambda connection: _holder(connection, name))
-        return self._database.write(take) if holder in ("", owner) else None
+        holder, _ = self.database.read(lambda connection: _holder(connection, name))
+        return self.database.write(take) if holder in ("", owner) else None
 
     def renew(self, name: str, owner: str, lease_s: float) -> bool:
         """See `LockDriver.renew`."""
-        return self._database.write(lambda connection: _renew(connection, name, owner, lease_s))
+        return self.database.write(lambda connection: _renew(connection, name, owner, lease_s))
 
     def release(self, name: str, owner: str) -> bool:
         """See `LockDriver.release`."""
-        return self._database.write(lambda connection: _renew(connection, name, owner, 0.0))
+        return self.database.write(lambda connection: _renew(connection, name, owner, 0.0))
 
     def inspect(self) -> Iterator[LockStatus]:
         """See `LockDriver.inspect`: some at a time, by name."""
         after = ""
-        while page := self._database.read(partial(_held_after, name=after)):
+        while page := self.database.read(partial(_held_after, name=after)):
             yield from page
             after = page[-1].name
-
-    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
-        """See `Driver.clients`: one connection for all callers, in autocommit mode; see `Database.native`."""
-        return {sqlite3.Connection: self._database.native}
-
-    def name_error(self, error: Exception) -> type[CapaError] | None:
-        """See `Driver.name_error`."""
-        return name_error(error)
-
-    def ping(self) -> str:
-        """See `Driver.ping`."""
-        self._database.read(lambda connection: _holder(connection, ""))
-        return f"SQLite {sqlite3.sqlite_version} at {self._database.path}"
-
-    def close(self) -> None:
-        """See `Driver.close`."""
-        self._database.close()
 
 
 def _holder(connection: sqlite3.Connection, name: str) -> tuple[str, int]:

@@ -7,13 +7,12 @@ import random
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from capa_core.abilities import NATIVE, Feature, How, Support
 from capa_core.blocks.log.driver import (
@@ -33,42 +32,38 @@ from capa_core.blocks.log.driver import (
 from capa_core.blocks.log.membership import GroupConsumer, LogStore, Outcome, Reader, Turn
 from capa_core.components.sqlite import _log_groups, _log_records
 from capa_core.components.sqlite._database import Database, largest_row
-from capa_core.components.sqlite._errors import name_error
+from capa_core.components.sqlite._driver import SqliteDriver, SqliteSettings
 from capa_core.components.sqlite._wakeup import Listener, Wakeups
 from capa_core.errors import CapaError, InvalidArgumentError
 
-_SCHEMA = _log_records.SCHEMA + _log_groups.SCHEMA
 _TIDY_PAUSE_S = 5.0
 _TIDY_BATCH = 2_000
 _PAGE = 500
 _BESIDE_RECORD = 1_000_000
 
 
-class SqliteLogSettings(BaseModel):
+class SqliteLogSettings(SqliteSettings):
     """The place of the file, and the retention of records.
 
     Attributes:
-        folder: Holds `log.db`; on a local disk. The runtime's `.capa` folder by default.
-        timeout_s: Seconds for which a call waits for the writes of other processes.
         partitions: The number of partitions of a new topic, and so the largest number of consumers that can share it.
         retention_s: Seconds after which a record is removed, whether it was read or not: 7 days by default.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    folder: Path = Path(".capa")
-    timeout_s: float = 5.0
     partitions: int = Field(default=4, ge=1, le=1000)
     retention_s: float = Field(default=7 * 86_400.0, gt=0)
 
 
-class SqliteLog(LogDriver[SqliteLogSettings]):
+class SqliteLog(SqliteDriver[SqliteLogSettings], LogDriver[SqliteLogSettings]):
     """Tables of records and of groups in `<folder>/log.db`.
 
     Appending and committing return when the change is on the disk; concurrent threads share an fsync. Heartbeats of
     consumers, their positions and commits without `wait` are committed without an fsync.
     """
 
+    block = "log"
+    steps: Sequence[str] = (_log_records.SCHEMA + _log_groups.SCHEMA,)
+    probe = "SELECT 1 FROM part LIMIT 1"
     settings_type = SqliteLogSettings
     features: ClassVar[Mapping[Feature, Support]] = {
         **dict.fromkeys(LogFeature, NATIVE),
@@ -77,11 +72,9 @@ class SqliteLog(LogDriver[SqliteLogSettings]):
 
     def __init__(self, settings: SqliteLogSettings) -> None:
         super().__init__(settings)
-        path = settings.folder / "log.db"
-        self._database = Database(path, _SCHEMA, timeout_s=settings.timeout_s)
-        self._lively = Database(path, _SCHEMA, timeout_s=settings.timeout_s, durable=False)
+        self._lively = self.open_file(durable=False)
         self._wakeups = Wakeups(settings.folder / "log.wake")
-        self._store = _Store(self._database, self._lively, self._wakeups)
+        self._store = _Store(self.database, self._lively, self._wakeups)
         self._spread = itertools.count(random.randrange(settings.partitions))  # noqa: S311 - no secret
         self._next_tidy = 0.0
 
@@ -92,7 +85,7 @@ class SqliteLog(LogDriver[SqliteLogSettings]):
 
     def append(self, topic: str, records: Sequence[OutgoingRecord]) -> list[Position | CapaError]:
         """See `LogDriver.append`."""
-        places = self._database.write(lambda connection: self._add(connection, topic, records))
+        places = self.database.write(lambda connection: self._add(connection, topic, records))
         self._wakeups.signal(topic)
         self._tidy()
         return list(places)
@@ -100,45 +93,45 @@ class SqliteLog(LogDriver[SqliteLogSettings]):
     def create_topic(self, topic: str) -> list[Partition]:
         """See `LogDriver.create_topic`."""
         count = self.settings.partitions
-        return self.partitions(topic) or self._database.write(
+        return self.partitions(topic) or self.database.write(
             lambda connection: list(_log_records.made(connection, topic, count))
         )
 
     def partitions(self, topic: str) -> list[Partition]:
         """See `LogDriver.partitions`."""
-        return list(self._database.read(lambda connection: _log_records.parts(connection, topic)))
+        return list(self.database.read(lambda connection: _log_records.parts(connection, topic)))
 
     def topics(self) -> Iterator[str]:
         """See `LogDriver.topics`: in pages, so that no connection is held between two names."""
         last = ""
-        while page := self._database.read(partial(_log_records.topics_after, last=last, most=_PAGE)):
+        while page := self.database.read(partial(_log_records.topics_after, last=last, most=_PAGE)):
             yield from page
             last = page[-1]
 
     def bounds(self, partitions: Collection[Partition]) -> dict[Partition, Bounds]:
         """See `LogDriver.bounds`."""
-        return self._database.read(lambda connection: _log_records.bounds(connection, partitions))
+        return self.database.read(lambda connection: _log_records.bounds(connection, partitions))
 
     def offsets_at(self, topic: str, timestamp: float) -> dict[Partition, int]:
         """See `LogDriver.offsets_at`."""
-        return self._database.read(lambda connection: _log_records.offsets_at(connection, topic, timestamp))
+        return self.database.read(lambda connection: _log_records.offsets_at(connection, topic, timestamp))
 
     def create_group(self, topic: str, group: str, start: Start) -> None:
         """See `LogDriver.create_group`."""
         if group not in self.groups(topic):
-            self._database.write(lambda connection: self._create(connection, topic, group, start))
+            self.database.write(lambda connection: self._create(connection, topic, group, start))
 
     def groups(self, topic: str) -> list[str]:
         """See `LogDriver.groups`."""
-        return self._database.read(lambda connection: _log_groups.groups(connection, topic))
+        return self.database.read(lambda connection: _log_groups.groups(connection, topic))
 
     def committed(self, topic: str, group: str) -> dict[Partition, Commit]:
         """See `LogDriver.committed`."""
-        return self._database.read(lambda connection: _log_groups.committed(connection, topic, group))
+        return self.database.read(lambda connection: _log_groups.committed(connection, topic, group))
 
     def truncate(self, offsets: Mapping[Partition, int]) -> None:
         """See `LogDriver.truncate`."""
-        self._database.write(lambda connection: _log_records.truncate(connection, offsets))
+        self.database.write(lambda connection: _log_records.truncate(connection, offsets))
 
     def consume(
         self,
@@ -156,24 +149,11 @@ class SqliteLog(LogDriver[SqliteLogSettings]):
         """See `LogDriver.read`."""
         return Reader(self._store, offsets)
 
-    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
-        """See `Driver.clients`: one connection for all callers, in autocommit mode; see `Database.native`."""
-        return {sqlite3.Connection: self._database.native}
-
-    def name_error(self, error: Exception) -> type[CapaError] | None:
-        """See `Driver.name_error`."""
-        return name_error(error)
-
-    def ping(self) -> str:
-        """See `Driver.ping`."""
-        self._database.read(lambda connection: connection.execute("SELECT count(*) FROM part").fetchone())
-        return f"SQLite {sqlite3.sqlite_version} in {self._database.path}"
-
     def close(self) -> None:
         """See `Driver.close`."""
         self._wakeups.close()
         self._lively.close()
-        self._database.close()
+        super().close()
 
     def _add(
         self, connection: sqlite3.Connection, topic: str, records: Sequence[OutgoingRecord]

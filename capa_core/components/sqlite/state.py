@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ConfigDict
+from typing import TypeVar
 
 from capa_core.abilities import BY_DRIVER, NATIVE, How, Support
 from capa_core.blocks.state.driver import (
@@ -24,14 +20,13 @@ from capa_core.blocks.state.driver import (
     StateStatus,
     added,
 )
-from capa_core.components.sqlite._database import Database, largest_row
-from capa_core.components.sqlite._errors import name_error
+from capa_core.components.sqlite._database import largest_row
+from capa_core.components.sqlite._driver import SqliteDriver, SqliteSettings
 from capa_core.components.sqlite._uptime import Connection
 from capa_core.components.sqlite._vacuum import release_pages
 from capa_core.components.sqlite._wakeup import RECHECK_S, Wakeups
-from capa_core.errors import CapaError
 
-_SCHEMA = """
+_TABLE = """
 CREATE TABLE IF NOT EXISTS state (
     key TEXT PRIMARY KEY,
     value BLOB NOT NULL,
@@ -68,37 +63,24 @@ _SWEEP_PAUSE_S = 1.0
 T = TypeVar("T")
 
 
-class SqliteStateSettings(BaseModel):
-    """The place of the file.
-
-    Attributes:
-        folder: Holds `state.db`; on a local disk. The runtime's `.capa` folder by default.
-        timeout_s: Seconds for which a call waits for the writes of other processes.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    folder: Path = Path(".capa")
-    timeout_s: float = 5.0
-
-
-class SqliteState(StateDriver[SqliteStateSettings]):
+class SqliteState(SqliteDriver[SqliteSettings], StateDriver[SqliteSettings]):
     """State in the table `state` of `<folder>/state.db`, which any SQLite tool can read.
 
     Expired values are left out of every result; later writes remove some of them at a time.
     """
 
-    settings_type = SqliteStateSettings
+    block = "state"
+    steps: Sequence[str] = (_TABLE,)
+    probe = "SELECT 1 FROM state LIMIT 1"
+    settings_type = SqliteSettings
     features = {
         **dict.fromkeys(StateFeature, NATIVE),
         StateFeature.WAIT: BY_DRIVER,
         StateFeature.SHARED: Support(How.NATIVE, "by the processes of one machine"),
     }
 
-    def __init__(self, settings: SqliteStateSettings) -> None:
+    def __init__(self, settings: SqliteSettings) -> None:
         super().__init__(settings)
-        path = settings.folder / "state.db"
-        self._database = Database(path, _SCHEMA, timeout_s=settings.timeout_s)
         self._wakeups = Wakeups(settings.folder / "state.wake")
         self._next_sweep = 0.0
 
@@ -109,11 +91,11 @@ class SqliteState(StateDriver[SqliteStateSettings]):
 
     def get(self, key: str) -> StateItem | None:
         """See `StateDriver.get`."""
-        return self._database.read(lambda connection: _get(connection, key))
+        return self.database.read(lambda connection: _get(connection, key))
 
     def get_many(self, keys: Sequence[str]) -> list[StateItem | None]:
         """See `StateDriver.get_many`."""
-        return self._database.read(lambda connection: [_get(connection, key) for key in keys])
+        return self.database.read(lambda connection: [_get(connection, key) for key in keys])
 
     def put(self, write: Put) -> str | None:
         """See `StateDriver.put`."""
@@ -148,7 +130,7 @@ class SqliteState(StateDriver[SqliteStateSettings]):
     def scan(self, prefix: str) -> Iterator[str]:
         """See `StateDriver.scan`."""
         last = ""
-        while page := self._database.read(partial(_page, prefix=prefix, after=last)):
+        while page := self.database.read(partial(_page, prefix=prefix, after=last)):
             yield from page
             last = page[-1]
 
@@ -179,10 +161,6 @@ class SqliteState(StateDriver[SqliteStateSettings]):
                     return None
                 listener.wait(min(left_s, RECHECK_S))
 
-    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
-        """See `Driver.clients`: one connection for all callers, in autocommit mode; see `Database.native`."""
-        return {sqlite3.Connection: self._database.native}
-
     def inspect(self, most: int) -> StateStatus:
         """See `StateDriver.inspect`: the size is that of the file."""
 
@@ -191,21 +169,17 @@ class SqliteState(StateDriver[SqliteStateSettings]):
             (size,) = connection.execute(_SIZE).fetchone()
             return StateStatus(keys=min(keys, most), complete=keys <= most, size_bytes=size)
 
-        return self._database.read(count)
-
-    def name_error(self, error: Exception) -> type[CapaError] | None:
-        """See `Driver.name_error`."""
-        return name_error(error)
+        return self.database.read(count)
 
     def ping(self) -> str:
         """See `Driver.ping`."""
-        keys = self._database.read(lambda connection: connection.execute(_COUNT).fetchone()[0])
-        return f"SQLite {sqlite3.sqlite_version} at {self._database.path}, {keys} keys"
+        keys = self.database.read(lambda connection: connection.execute(_COUNT).fetchone()[0])
+        return f"{super().ping()}, {keys} keys"
 
     def close(self) -> None:
         """See `Driver.close`."""
         self._wakeups.close()
-        self._database.close()
+        super().close()
 
     def _write(self, function: Callable[[Connection], T], writes: Sequence[Put] = ()) -> T:
         """Run *function* in a transaction, then wake the waiters for *writes*."""
@@ -214,7 +188,7 @@ class SqliteState(StateDriver[SqliteStateSettings]):
             self._sweep_sometimes(connection)
             return function(connection)
 
-        result = self._database.write(run)
+        result = self.database.write(run)
         if keys := [write.key for write in writes if write.notify]:
             self._wakeups.signal(*keys)
         return result
