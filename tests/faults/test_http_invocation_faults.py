@@ -64,13 +64,13 @@ def answers(connection: socket.socket, _count: int) -> None:
 
 
 def never_answers(_connection: socket.socket, _count: int) -> None:
-    time.sleep(5)
+    time.sleep(20)
 
 
 def trickles(head: bytes) -> Behaviour:
     def behaviour(connection: socket.socket, _count: int) -> None:
         connection.sendall(head)
-        for _ in range(50):
+        for _ in range(200):
             time.sleep(0.1)
             connection.sendall(b"x")
 

@@ -19,12 +19,12 @@ from capa_core.blocks.configuration import (
     Scope,
 )
 from capa_core.call import Policy
+from capa_core.conformance._tolerance import PATIENCE_S
 
 GROUP = Scope()
 OTHER_GROUP = Scope(group="database")
 DOCUMENT = Scope(group="testjson.json")
 TEXT = '{"name": "ü", "limits": {"max": 3}, "hosts": ["a", {"port": 1}]}'
-PATIENCE_S = 8.0
 
 Driver = ConfigurationDriver[Any]
 

@@ -17,11 +17,11 @@ from capa_core.blocks.configuration import (
 from capa_core.conformance._configuration.suite import (
     GROUP,
     OTHER_GROUP,
-    PATIENCE_S,
     Driver,
     Suite,
     until,
 )
+from capa_core.conformance._tolerance import PATIENCE_S, SLOW_MACHINE_S
 from capa_core.errors import (
     UnsupportedError,
 )
@@ -55,14 +55,14 @@ class WatchingPromises(Suite):
         timer.join()
 
         assert {GROUP: driver.version(GROUP)} == found
-        assert 0.2 < took_s < PATIENCE_S / 2
+        assert 0.2 < took_s < 0.3 + SLOW_MACHINE_S
 
     def test_watch_returns_nothing_after_its_timeout(self, driver: Driver) -> None:
         self.watches(driver)
         started = time.monotonic()
 
         assert {} == driver.watch({GROUP: driver.version(GROUP)}, 0.3)
-        assert 0.25 < time.monotonic() - started < 1.5
+        assert 0.25 < time.monotonic() - started < 0.3 + SLOW_MACHINE_S
 
     def test_close_ends_a_watch(self, driver: Driver) -> None:
         self.watches(driver)
@@ -73,7 +73,7 @@ class WatchingPromises(Suite):
         took_s = time.monotonic() - started
         timer.join()
 
-        assert took_s < PATIENCE_S / 2
+        assert took_s < 0.2 + SLOW_MACHINE_S
 
     def test_watch_is_refused_if_declared_absent(self, driver: Driver) -> None:
         if driver.features[ConfigurationFeature.WATCH].by_driver:
@@ -114,7 +114,7 @@ class WatchingPromises(Suite):
         started = time.monotonic()
         until(lambda: later.get("a") == "1")
 
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < SLOW_MACHINE_S
 
     def test_a_listener_gets_added_modified_and_deleted_keys(
         self, driver: Driver, configuration: Configuration

@@ -10,11 +10,7 @@ from uuid import uuid4
 import pytest
 
 from capa_core.blocks.log import Log, LogConsumer, LogDriver, LogFeature, LogReader, Partition, Record
-
-SOON_S = 1.0
-"""Seconds within which ready records must arrive: an upper bound for slow machines, not a goal."""
-REBALANCED_S = 5.0
-"""Seconds within which partitions must have moved between consumers that poll."""
+from capa_core.conformance._tolerance import PATIENCE_S
 
 
 class Suite:
@@ -38,7 +34,7 @@ class Suite:
         return f"Bestellung/{{ü}}:*?[1] 注文 {uuid4().hex[:8]}"
 
 
-def poll(consumer: LogConsumer | LogReader, count: int, timeout_s: float = 5.0) -> list[Record]:
+def poll(consumer: LogConsumer | LogReader, count: int, timeout_s: float = PATIENCE_S) -> list[Record]:
     """Poll until there are *count* records or *timeout_s* is over."""
     end = time.monotonic() + timeout_s
     records: list[Record] = []
@@ -47,12 +43,17 @@ def poll(consumer: LogConsumer | LogReader, count: int, timeout_s: float = 5.0) 
     return records
 
 
+def poll_all(consumer: LogConsumer | LogReader, count: int = 1) -> list[Record]:
+    """Poll *count* records, and those that come too although the test expects no more."""
+    return [*poll(consumer, count), *consumer.poll(1, 0.3)]
+
+
 def values(records: Sequence[Record]) -> list[bytes]:
     """Return the values in the order polled."""
     return [record.value for record in records]
 
 
-def balance(*consumers: LogConsumer, within_s: float = REBALANCED_S) -> None:
+def balance(*consumers: LogConsumer, within_s: float = PATIENCE_S) -> None:
     """Let each of *consumers* poll, with everything paused, until all have partitions and none has most."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:
@@ -66,7 +67,7 @@ def balance(*consumers: LogConsumer, within_s: float = REBALANCED_S) -> None:
         consumer.resume(consumer.assignment)
 
 
-def assigned(consumer: LogConsumer, within_s: float = REBALANCED_S) -> frozenset[Partition]:
+def assigned(consumer: LogConsumer, within_s: float = PATIENCE_S) -> frozenset[Partition]:
     """Poll an empty topic until *consumer* has partitions, and return them."""
     end = time.monotonic() + within_s
     while not consumer.assignment and time.monotonic() < end:

@@ -7,15 +7,8 @@ import time
 import pytest
 
 from capa_core.blocks.pubsub import Draft, PubSub, PubSubFeature
-from capa_core.conformance._pubsub.suite import (
-    SOON_S,
-    Suite,
-    bodies,
-    drain,
-    elapsed_s,
-    eventually,
-    receive,
-)
+from capa_core.conformance._pubsub.suite import Suite, bodies, drain, eventually, receive
+from capa_core.conformance._tolerance import PROMPT_S, SLOW_MACHINE_S, is_prompt
 from capa_core.errors import UnsupportedError
 
 
@@ -25,14 +18,19 @@ class AbilityPromises(Suite):
     def test_a_delayed_message_comes_when_it_is_due(self, pubsub: PubSub, topic: str) -> None:
         """It comes neither earlier nor much later, and counts as delivered once."""
         consumer = pubsub.consumer(topic, raw=True)
-        pubsub.publish(topic, b"x", delay=0.7, raw=True)
-        early = consumer.receive(1, 0.3)
-        messages: list[object] = []
-        took_s = elapsed_s(lambda: messages.extend(receive(consumer, 1)))
 
-        assert [] == early
-        assert [1] == [message.delivery_count for message in messages]  # type: ignore[attr-defined]
-        assert 0.3 < took_s < 0.4 + SOON_S
+        def comes_s() -> float:
+            start = time.monotonic()
+            pubsub.publish(topic, b"x", delay=0.7, raw=True)
+            (message,) = receive(consumer, 1)
+            took_s = time.monotonic() - start
+            consumer.ack([message])
+
+            assert 1 == message.delivery_count
+            assert 0.6 < took_s
+            return took_s
+
+        assert is_prompt(comes_s, 0.7 + PROMPT_S)
 
     def test_a_delayed_message_does_not_delay_others(self, pubsub: PubSub, topic: str) -> None:
         """Messages that are due come first."""
@@ -47,11 +45,12 @@ class AbilityPromises(Suite):
 
     def test_a_delayed_message_is_kept_for_the_first_group(self, pubsub: PubSub, topic: str) -> None:
         """The topic keeps it, like any other message."""
-        pubsub.publish(topic, b"x", delay=0.3, raw=True)
-        consumer = pubsub.consumer(topic, raw=True)
+        published = time.monotonic()
+        pubsub.publish(topic, b"x", delay=1, raw=True)
+        messages = receive(pubsub.consumer(topic, raw=True), 1)
 
-        assert [] == consumer.receive(1, 0)
-        assert [b"x"] == bodies(receive(consumer, 1))
+        assert 0.9 < time.monotonic() - published
+        assert [b"x"] == bodies(messages)
 
     def test_an_expired_message_is_dropped(self, pubsub: PubSub, topic: str) -> None:
         """Others are not affected."""
@@ -61,14 +60,14 @@ class AbilityPromises(Suite):
         pubsub.publish(topic, b"ever", raw=True)
         time.sleep(0.4)
 
-        assert [b"ever", b"long"] == sorted(bodies(drain(consumer)))
+        assert [b"ever", b"long"] == sorted(bodies(drain(consumer, 2)))
         assert 0 == pubsub.depth(topic)
 
     def test_a_message_that_was_received_in_time_stays(self, pubsub: PubSub, topic: str) -> None:
         """Its handling may end after the time to live."""
         consumer = pubsub.consumer(topic, raw=True)
-        pubsub.publish(topic, b"x", ttl=0.5, raw=True)
-        consumer.nack(receive(consumer, 1), 0.8)
+        pubsub.publish(topic, b"x", ttl=2, raw=True)
+        consumer.nack(receive(consumer, 1), 2.3)
 
         assert [b"x"] == bodies(receive(consumer, 1))
 
@@ -93,7 +92,7 @@ class AbilityPromises(Suite):
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish(topic, b"x", priority=7, raw=True)
 
-        assert [b"x"] == bodies(receive(consumer, 1, SOON_S))
+        assert [b"x"] == bodies(receive(consumer, 1, SLOW_MACHINE_S))
 
     def test_messages_of_one_key_come_in_order_one_at_a_time(self, pubsub: PubSub, topic: str) -> None:
         """Messages of other keys do not wait for them; keys are refused if declared absent."""
@@ -104,7 +103,7 @@ class AbilityPromises(Suite):
             return
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish_many(topic, drafts, raw=True)
-        first = receive(consumer, 3, 0.5)
+        first = receive(consumer, 2) + consumer.receive(1, 0.3)
         consumer.nack(first)
         again = receive(consumer, 2)
         consumer.ack(again)
@@ -135,7 +134,9 @@ class AbilityPromises(Suite):
         pubsub.publish(topic, b"x", raw=True)
         receive(first, 1)
         second = pubsub.consumer(topic, raw=True, max_deliveries=1)
-        nothing = second.receive(1, 2)
 
-        assert [] == nothing
-        assert eventually(lambda: 1 == pubsub.depth(f"{topic}.dead"))
+        def is_dead() -> bool:
+            assert [] == second.receive(1, 0.5)
+            return pubsub.depth(f"{topic}.dead") == 1
+
+        assert eventually(is_dead)

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from capa_core.blocks.pubsub import PubSub
-from capa_core.conformance._pubsub.suite import SOON_S, Suite, bodies, elapsed_s, receive
+from capa_core.conformance._pubsub.suite import Suite, bodies, elapsed_s, receive
+from capa_core.conformance._tolerance import PROMPT_S, SLOW_MACHINE_S, is_prompt
 from capa_core.errors import ClosedError, InvalidArgumentError
 
 
@@ -20,22 +21,23 @@ class LeasePromises(Suite):
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish(topic, b"x", raw=True)
 
-        assert elapsed_s(lambda: consumer.receive(100, 10)) < SOON_S
+        assert elapsed_s(lambda: consumer.receive(100, 20)) < SLOW_MACHINE_S
 
     def test_receive_returns_nothing_after_its_timeout(self, pubsub: PubSub, topic: str) -> None:
         """It returns neither much earlier nor much later."""
         consumer = pubsub.consumer(topic, raw=True)
 
-        assert 0.25 < elapsed_s(lambda: consumer.receive(1, 0.3)) < 0.3 + SOON_S
-        assert elapsed_s(lambda: consumer.receive(1, 0)) < SOON_S
+        assert 0.25 < elapsed_s(lambda: consumer.receive(1, 0.3))
+        assert is_prompt(lambda: elapsed_s(lambda: consumer.receive(1, 0.3)), 0.3 + PROMPT_S)
+        assert is_prompt(lambda: elapsed_s(lambda: consumer.receive(1, 0)))
 
     def test_receive_returns_no_more_than_asked(self, pubsub: PubSub, topic: str) -> None:
         """The next call returns the others."""
         consumer = pubsub.consumer(topic, raw=True)
         pubsub.publish_many(topic, [b"x"] * 5, raw=True)
 
-        assert len(consumer.receive(2, 5)) <= 2
-        assert len(consumer.receive(1, 5)) == 1
+        assert len(consumer.receive(2, 20)) <= 2
+        assert len(consumer.receive(1, 20)) == 1
 
     def test_a_leased_message_is_hidden_from_other_consumers(self, pubsub: PubSub, topic: str) -> None:
         """It is hidden until the lease ends."""
@@ -46,15 +48,23 @@ class LeasePromises(Suite):
         assert [] == second.receive(1, 0.3)
 
     def test_a_message_comes_back_after_its_lease(self, pubsub: PubSub, topic: str) -> None:
-        """Any consumer may receive it; one more delivery is counted."""
-        first, second = pubsub.consumer(topic, lease=1, raw=True), pubsub.consumer(topic, lease=1, raw=True)
-        pubsub.publish(topic, b"x", raw=True)
-        (lost,) = receive(first, 1)
-        start = time.monotonic()
-        (found,) = receive(second, 1)
+        """Any consumer may receive it, within two seconds; one more delivery is counted."""
+        first, second = pubsub.consumer(topic, lease=1, raw=True), pubsub.consumer(topic, lease=60, raw=True)
 
-        assert (lost.id, 2) == (found.id, found.delivery_count)
-        assert 0.7 < time.monotonic() - start < 1 + 2
+        def comes_back_s() -> float:
+            pubsub.publish(topic, b"x", raw=True)
+            asked = time.monotonic()
+            (lost,) = receive(first, 1)
+            leased = time.monotonic()
+            (found,) = receive(second, 1)
+            back = time.monotonic()
+            second.ack([found])
+
+            assert (lost.id, 2) == (found.id, found.delivery_count)
+            assert 0.7 < back - asked
+            return back - leased
+
+        assert is_prompt(comes_back_s, 1 + 2)
 
     def test_all_messages_of_a_lost_consumer_come_back_together(self, pubsub: PubSub, topic: str) -> None:
         """It held many, and the other one asks for few at a time."""
@@ -66,7 +76,7 @@ class LeasePromises(Suite):
         for _ in range(19):
             second.ack(receive(second, 2))
 
-        assert time.monotonic() - start < 2 * SOON_S
+        assert time.monotonic() - start < SLOW_MACHINE_S
 
     def test_each_consumer_has_its_own_lease(self, pubsub: PubSub, topic: str) -> None:
         """A short lease of one consumer does not shorten the long lease of another."""
@@ -78,30 +88,30 @@ class LeasePromises(Suite):
 
     def test_an_acknowledged_message_is_gone(self, pubsub: PubSub, topic: str) -> None:
         """It does not come back after its lease, and a second `ack` does nothing."""
-        consumer = pubsub.consumer(topic, lease=1, raw=True)
+        consumer = pubsub.consumer(topic, lease=2, raw=True)
         pubsub.publish_many(topic, [b"1", b"2"], raw=True)
         messages = receive(consumer, 2)
         consumer.ack(messages)
         consumer.ack(messages)
 
-        assert [] == consumer.receive(2, 1.5)
+        assert [] == consumer.receive(2, 2.5)
         assert 0 == pubsub.depth(topic)
 
     def test_extend_starts_the_lease_anew(self, pubsub: PubSub, topic: str) -> None:
         """It does so with each call."""
-        first, second = pubsub.consumer(topic, lease=1, raw=True), pubsub.consumer(topic, lease=1, raw=True)
+        first, second = pubsub.consumer(topic, lease=2, raw=True), pubsub.consumer(topic, lease=2, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         messages = receive(first, 1)
         extended = []
-        for _ in range(4):
+        for _ in range(3):
             extended += first.extend(messages)
-            assert [] == second.receive(1, 0.5)
+            assert [] == second.receive(1, 0.8)
 
-        assert [True] * 4 == extended
+        assert [True] * 3 == extended
 
     def test_extend_returns_which_leases_are_lost(self, pubsub: PubSub, topic: str) -> None:
         """The result is false in the places of messages that another consumer has."""
-        first, second = pubsub.consumer(topic, lease=1, raw=True), pubsub.consumer(topic, lease=30, raw=True)
+        first, second = pubsub.consumer(topic, lease=2, raw=True), pubsub.consumer(topic, lease=30, raw=True)
         pubsub.publish(topic, b"lost", raw=True)
         lost = receive(first, 1)
         receive(second, 1)
@@ -150,7 +160,7 @@ class LeasePromises(Suite):
         first, second = pubsub.consumer(topic, raw=True), pubsub.consumer(topic, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         first.nack(receive(first, 1))
-        (message,) = receive(second, 1, SOON_S)
+        (message,) = receive(second, 1, SLOW_MACHINE_S)
 
         assert 2 == message.delivery_count
 
@@ -159,19 +169,28 @@ class LeasePromises(Suite):
         self, pubsub: PubSub, topic: str, delay_s: float
     ) -> None:
         """The delay may be shorter or longer than the lease."""
-        consumer = pubsub.consumer(topic, lease=1, raw=True)
-        pubsub.publish(topic, b"x", raw=True)
-        consumer.nack(receive(consumer, 1), delay_s)
-        took_s = elapsed_s(lambda: receive(consumer, 1))
+        consumer = pubsub.consumer(topic, lease=1.5, raw=True)
 
-        assert delay_s - 0.1 < took_s < delay_s + SOON_S
+        def comes_back_s() -> float:
+            pubsub.publish(topic, b"x", raw=True)
+            messages = receive(consumer, 1)
+            start = time.monotonic()
+            consumer.nack(messages, delay_s)
+            again = receive(consumer, 1)
+            took_s = time.monotonic() - start
+            consumer.ack(again)
+
+            assert delay_s - 0.1 < took_s
+            return took_s
+
+        assert is_prompt(comes_back_s, delay_s + PROMPT_S)
 
     def test_release_redelivers_a_message_without_counting(self, pubsub: PubSub, topic: str) -> None:
         """Any consumer of the group may receive it at once."""
         first, second = pubsub.consumer(topic, raw=True), pubsub.consumer(topic, raw=True)
         pubsub.publish(topic, b"x", raw=True)
         first.release(receive(first, 1))
-        (message,) = receive(second, 1, SOON_S)
+        (message,) = receive(second, 1, SLOW_MACHINE_S)
 
         assert 1 == message.delivery_count
 
@@ -196,7 +215,7 @@ class LeasePromises(Suite):
         first.close()
         first.close()
 
-        assert 2 == len(receive(second, 2, SOON_S))
+        assert 2 == len(receive(second, 2, SLOW_MACHINE_S))
 
     def test_close_wakes_a_waiting_receive(self, pubsub: PubSub, topic: str) -> None:
         """The waiting call returns no messages; the next one is refused."""
@@ -206,7 +225,7 @@ class LeasePromises(Suite):
         took_s = elapsed_s(lambda: consumer.receive(1, 20))
         timer.join()
 
-        assert took_s < 0.3 + SOON_S
+        assert took_s < 0.3 + SLOW_MACHINE_S
         with pytest.raises(ClosedError):
             consumer.receive(1, 0)
 

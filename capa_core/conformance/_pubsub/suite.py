@@ -11,9 +11,7 @@ import pytest
 
 from capa_core.blocks.pubsub import Consumer, Message, PubSub
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver
-
-SOON_S = 1.0
-"""Seconds within which ready messages must arrive: an upper bound for slow machines, not a goal."""
+from capa_core.conformance._tolerance import PATIENCE_S
 
 
 class Suite:
@@ -47,7 +45,7 @@ def bodies(messages: list[Message]) -> list[bytes]:
     return [message.data for message in messages]
 
 
-def receive(consumer: Consumer, count: int, timeout_s: float = 5.0) -> list[Message]:
+def receive(consumer: Consumer, count: int, timeout_s: float = PATIENCE_S) -> list[Message]:
     """Receive until there are *count* messages or *timeout_s* is over."""
     end = time.monotonic() + timeout_s
     messages: list[Message] = []
@@ -56,13 +54,19 @@ def receive(consumer: Consumer, count: int, timeout_s: float = 5.0) -> list[Mess
     return messages
 
 
-def drain(consumer: Consumer, quiet_s: float = 0.25) -> list[Message]:
-    """Receive and acknowledge until nothing has come for *quiet_s*."""
-    messages: list[Message] = []
+def drain(consumer: Consumer, count: int = 1, *, quiet_s: float = 0.25) -> list[Message]:
+    """Receive and acknowledge *count* messages, and then more until nothing has come for *quiet_s*."""
+    messages = receive(consumer, count)
+    consumer.ack(messages)
     while batch := consumer.receive(100, quiet_s):
         consumer.ack(batch)
         messages += batch
     return messages
+
+
+def take(consumer: Consumer) -> None:
+    """Receive a message and acknowledge it."""
+    consumer.ack(receive(consumer, 1))
 
 
 def elapsed_s(work: Callable[[], object]) -> float:
@@ -72,7 +76,7 @@ def elapsed_s(work: Callable[[], object]) -> float:
     return time.monotonic() - start
 
 
-def eventually(holds: Callable[[], bool], within_s: float = 5.0) -> bool:
+def eventually(holds: Callable[[], bool], within_s: float = PATIENCE_S) -> bool:
     """Return whether *holds* comes true in time."""
     end = time.monotonic() + within_s
     while not holds():

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from capa_core.blocks.state import State, StateDriver, StateFeature
+from capa_core.conformance._tolerance import PATIENCE_S, is_prompt, woken_s
 from capa_core.errors import ConflictError
 
 Connect = Callable[[], StateDriver[Any]]
@@ -52,27 +51,18 @@ class Suite(ABC):
         with State(connect(), name="conformance") as other:
             yield other
 
-    def wakes_within_s(self, state: State, notified_s: float) -> float:
-        """Return the seconds within which a write with *notify* must wake: *notified_s*, or more if the core polls."""
-        return notified_s if state.features[StateFeature.WAIT].by_driver else 1.2
+    def wakes_at_once(self, state: State, write: Callable[[], object]) -> bool:
+        """Return whether *write*, with *notify*, wakes the waiter for `k` at once: later if the core polls."""
+        return self.wakes(state, write, 0.2 if state.features[StateFeature.WAIT].by_driver else 1.2)
 
-    def wake_up_s(self, state: State, write: Callable[[], object]) -> float:
-        """Return the seconds from *write* to the return of the waiter for `k`: the median of three.
+    def wakes(self, state: State, write: Callable[[], object], within_s: float) -> bool:
+        """Return whether *write* wakes the waiter for `k`, which has no value at first, in time."""
 
-        `k` has no value at first.
-        """
-        return statistics.median(self._wake_up_s(state, write) for _ in range(3))
+        def seconds() -> float:
+            state.delete("k")
+            return woken_s(lambda: state.wait("k", timeout=PATIENCE_S), write)
 
-    def _wake_up_s(self, state: State, write: Callable[[], object]) -> float:
-        state.delete("k")
-        with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(lambda: (state.wait("k", timeout=10), time.monotonic()))
-            time.sleep(0.3)
-            written = time.monotonic()
-            write()
-            item, woken = waiting.result()
-        assert item is not None
-        return woken - written
+        return is_prompt(seconds, within_s)
 
     def expired(self, state: State) -> str:
         """Store a value for a short time at `k`, wait that time, and return its etag."""

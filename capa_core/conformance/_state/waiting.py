@@ -23,8 +23,8 @@ class WaitingPromises(Suite):
         etag = state.put("k", b"v")
         started = time.monotonic()
 
-        assert etag == state.wait("k", timeout=5).etag  # type: ignore[union-attr]
-        assert etag == state.wait("k", "an older etag", timeout=5).etag  # type: ignore[union-attr]
+        assert etag == state.wait("k", timeout=20).etag  # type: ignore[union-attr]
+        assert etag == state.wait("k", "an older etag", timeout=20).etag  # type: ignore[union-attr]
         assert time.monotonic() - started < SLOW_MACHINE_S
 
     def test_waiting_in_vain_ends_in_time(self, state: State) -> None:
@@ -35,24 +35,19 @@ class WaitingPromises(Suite):
         assert 0.25 < time.monotonic() - started < 0.3 + SLOW_MACHINE_S
 
     def test_a_change_with_notice_wakes_at_once(self, state: State) -> None:
-        assert self.wake_up_s(state, lambda: state.put("k", b"v", notify=True)) < self.wakes_within_s(
-            state, 0.2
-        )
+        assert self.wakes_at_once(state, lambda: state.put("k", b"v", notify=True))
 
     def test_a_change_without_notice_wakes_within_a_second(self, state: State) -> None:
-        assert self.wake_up_s(state, lambda: state.put("k", b"v")) < 1.2
+        assert self.wakes(state, lambda: state.put("k", b"v"), 1.2)
 
     def test_notice_is_given_in_bulk_and_conditional_writes(self, state: State) -> None:
-        limit_s = self.wakes_within_s(state, 0.2)
-
-        assert self.wake_up_s(state, lambda: state.put_many({"k": b"v"}, notify=True)) < limit_s
-        assert self.wake_up_s(state, lambda: state.put("k", b"v", if_etag="", notify=True)) < limit_s
+        assert self.wakes_at_once(state, lambda: state.put_many({"k": b"v"}, notify=True))
+        assert self.wakes_at_once(state, lambda: state.put("k", b"v", if_etag="", notify=True))
 
     def test_notice_is_given_in_transactions(self, state: State) -> None:
         needs(state, StateFeature.TRANSACTION)
-        limit_s = self.wakes_within_s(state, 0.2)
 
-        assert self.wake_up_s(state, lambda: state.transact([Put("k", b"v", notify=True)])) < limit_s
+        assert self.wakes_at_once(state, lambda: state.transact([Put("k", b"v", notify=True)]))
 
     def test_a_deletion_does_not_wake(self, state: State) -> None:
         etag = state.put("k", b"v")
@@ -88,9 +83,7 @@ class WaitingPromises(Suite):
             assert [key.encode() for key in keys] == [future.result().value for future in waiting]  # type: ignore[union-attr]
 
     def test_a_change_by_another_wakes(self, state: State, other: State) -> None:
-        assert self.wake_up_s(state, lambda: other.put("k", b"v", notify=True)) < self.wakes_within_s(
-            state, 0.2
-        )
+        assert self.wakes_at_once(state, lambda: other.put("k", b"v", notify=True))
 
     def test_a_change_by_another_process_wakes(self, connect: Connect, state: State) -> None:
         needs(state, StateFeature.SHARED)
