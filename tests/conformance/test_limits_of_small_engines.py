@@ -10,7 +10,7 @@ from capa_core.components.memory.pubsub import MemoryPubSub, MemoryPubSubSetting
 from capa_core.components.memory.state import MemoryState, MemoryStateSettings
 from capa_core.components.redis.pubsub import RedisPubSub, RedisPubSubSettings
 from capa_core.components.redis.state import RedisState, RedisStateSettings
-from capa_core.components.sqlite._database import largest_row
+from capa_core.components.sqlite._file import largest_row
 from capa_core.components.sqlite.pubsub import SqlitePubSub, SqlitePubSubSettings
 from capa_core.components.sqlite.state import SqliteState
 from capa_core.conformance._configuration.limits import LimitPromises as ConfigurationLimitPromises

@@ -77,7 +77,7 @@ def test_many_threads_share_commits(database):
 
 def test_a_write_that_got_no_turn_in_time_is_not_done_later(database):
     database.write(insert(0))
-    database.timeout_s = 0.1
+    database._access.timeout_s = 0.1
     blocking, go_on = threading.Event(), threading.Event()
     slow = threading.Thread(target=database.write, args=[lambda _: (blocking.set(), go_on.wait(10))])
     slow.start()
@@ -93,7 +93,7 @@ def test_a_write_that_got_no_turn_in_time_is_not_done_later(database):
 
 def test_a_write_that_others_came_before_all_the_time_is_over_its_deadline(database):
     database.write(insert(0))
-    database.timeout_s = 0.1
+    database._access.timeout_s = 0.1
     started = time.monotonic()
     with Line(database.path).first(1), pytest.raises(DeadlineError, match=r"no turn to write within 0\.1 s"):
         database.write(insert(1))
@@ -107,7 +107,7 @@ def test_a_file_that_one_program_keeps_for_itself_is_named(database, call):
     database.write(insert(0))
     database.pause()
     database.resume()
-    database.timeout_s = 0.1
+    database._access.timeout_s = 0.1
     with contextlib.closing(sqlite3.connect(database.path, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode=EXCLUSIVE")
         other.execute("BEGIN IMMEDIATE")
@@ -135,13 +135,13 @@ def test_no_writer_is_passed_over_while_others_write_without_a_pause(tmp_path):
 
 def test_an_interrupt_in_a_transaction_releases_the_lock(database, monkeypatch):
     database.write(insert(1))
-    begin = database._until_free
+    begin = database._access.until_free
 
     def interrupted(function):
         begin(function)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(database, "_until_free", interrupted)
+    monkeypatch.setattr(database._access, "until_free", interrupted)
     with pytest.raises(KeyboardInterrupt):
         database.write(insert(2))
     other = Database(database.path, SCHEMA, timeout_s=0.1)

@@ -20,44 +20,26 @@ The file must not be opened by other means within the process: closing it would 
 
 from __future__ import annotations
 
-import os
-import random
 import sqlite3
 import threading
-import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from functools import lru_cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from capa_core.components.sqlite import _uptime
+from capa_core.components.sqlite._access import Access
 from capa_core.components.sqlite._batch import Job, commit_together
-from capa_core.components.sqlite._errors import explain, result_code
-from capa_core.components.sqlite._foreign import alteration, strangeness
-from capa_core.components.sqlite._line import LONGEST_PAUSE_S, Line
+from capa_core.components.sqlite._file import DatabaseFile
+from capa_core.components.sqlite._readers import Readers
 from capa_core.components.sqlite._turns import WriteQueue
 from capa_core.components.sqlite._uptime import Connection
-from capa_core.errors import ClosedError, DataLossError, DeadlineError, SettingsError, UnavailableError
-from capa_core.folders import check_makeable, open_private, own
+from capa_core.errors import ClosedError
+from capa_core.folders import check_makeable
 from capa_core.forks import pause_during_fork
 
 T = TypeVar("T")
 
 _BATCH = 256
-_LARGEST_LOG = 4 * 1024**2
-"""Bytes that the write-ahead log keeps when it begins anew; the rest, as of a large batch, goes back to the disk."""
-
-
-@lru_cache(maxsize=1)
-def largest_row() -> int:
-    """Return the largest row in bytes that this SQLite stores: 1,000,000,000 unless it was built otherwise.
-
-    https://www.sqlite.org/limits.html, 1
-    """
-    with closing(sqlite3.connect(":memory:")) as connection:
-        return connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH)
 
 
 class Database:
@@ -78,24 +60,15 @@ class Database:
 
     def __init__(self, path: Path, *schema: str, timeout_s: float = 5.0, durable: bool = True) -> None:
         self.path = path
-        self.timeout_s = timeout_s
-        self._schema = schema
-        self._version = len(schema)
-        self._synchronous = "FULL" if durable else "NORMAL"
-        self._offset_s = 0.0
-        self._identity: tuple[int, int] | None = None
-        self._ready = False
+        self._access = Access(path, timeout_s)
+        self._file = DatabaseFile(path, schema, self._access, durable=durable)
         self._closed = False
         self._writer: Connection | None = None
         self._native: Connection | None = None
         self._nothing: Connection | None = None
         self._queue = WriteQueue()
-        self._line = Line(path)
         self._committing = threading.Lock()
-        self._readers: list[Connection] = []
-        self._reading = 0
-        self._paused = False
-        self._turn = threading.Condition(threading.Lock())
+        self._readers = Readers()
         with _all_lock:
             _all.add(self)
 
@@ -110,23 +83,25 @@ class Database:
             DataLossError: The file is damaged, is not an SQLite file of Capa, or was altered or removed. It is left
                 unchanged.
         """
-        if not self._ready:
-            if self._identity is None and not self.path.exists():
+        if self._writer is None:
+            if self._file.is_missing():
                 return self._read_nothing(function)
-            with self._committing, self._explained():
+            with self._committing, self._access.explained():
                 self._open_writer()
-        self._check_present()
-        connection = self._begin_reading()
+        self._file.check_present()
+        connection = self._readers.begin()
         try:
-            connection = connection or self._connect()
+            if self._closed:
+                raise self._was_closed()
+            connection = connection or self._file.connect()
             return function(connection)
         except sqlite3.Error as error:
-            self._explain(error)
+            self._access.explain(error)
             if connection is not None:
-                self._refuse_altered(error, self._alteration(connection))
+                self._file.refuse_altered(error, self._file.alteration(connection))
             raise
         finally:
-            self._end_reading(connection)
+            self._readers.end(connection)
 
     def write(self, function: Callable[[Connection], T]) -> T:
         """Return the result of *function*, after the transaction in which it ran is on the disk.
@@ -147,7 +122,7 @@ class Database:
         """
         job = Job(function)
         try:
-            if self._queue.enter(job, 2 * self.timeout_s):
+            if self._queue.enter(job, 2 * self._access.timeout_s):
                 with self._committing:
                     try:
                         self._commit_waiting()
@@ -155,19 +130,19 @@ class Database:
                         self._roll_back()
                         raise
         except TimeoutError:
-            raise self._no_turn(2 * self.timeout_s) from None
+            raise self._access.no_turn(2 * self._access.timeout_s) from None
         finally:
             self._queue.leave(job)
         try:
             return job.outcome()
         except sqlite3.Error as error:
-            self._explain(error)
-            self._refuse_altered(error, self.read(self._alteration))
+            self._access.explain(error)
+            self._file.refuse_altered(error, self.read(self._file.alteration))
             raise
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file, which only then gets shorter; do nothing while others use the log."""
-        with self._committing, self._explained():
+        with self._committing, self._access.explained():
             self._open_writer().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def native(self) -> sqlite3.Connection:
@@ -182,10 +157,10 @@ class Database:
             SettingsError: A newer Capa made the file.
             UnavailableError: The file cannot be used in this way.
         """
-        with self._committing, self._explained():
+        with self._committing, self._access.explained():
             self._open_writer()
             if self._native is None:
-                self._native = self._connect()
+                self._native = self._file.connect()
             return self._native
 
     def close(self) -> None:
@@ -197,59 +172,31 @@ class Database:
     def pause(self) -> None:
         """Wait for running calls, close all connections, and block new calls until `resume`."""
         self._committing.acquire()
-        with self._turn:
-            self._paused = True
-            self._turn.wait_for(lambda: not self._reading)
-            while self._readers:
-                self._readers.pop().close()
+        self._readers.pause()
         for connection in filter(None, (self._native, self._nothing)):
             connection.close()
         self._native = self._nothing = None
         if self._writer is not None:
             self._writer.close()
-            self._writer, self._ready = None, False
-        self._line.close()
+            self._writer = None
+        self._access.close()
 
     def resume(self, *, in_child: bool = False) -> None:
         """Allow calls again after `pause`; in a forked child, drop the waiting threads of the parent."""
         if in_child:
             self._queue = WriteQueue()
-            self._turn = threading.Condition(threading.Lock())
-        with self._turn:
-            self._paused = False
-            self._turn.notify_all()
+        self._readers.resume(in_child=in_child)
         self._committing.release()
 
     def _read_nothing(self, function: Callable[[Connection], T]) -> T:
         """Return the result of *function* on tables without rows, in memory."""
         check_makeable(self.path)
-        with self._committing, self._explained():
+        with self._committing, self._access.explained():
             if self._closed:
                 raise self._was_closed()
             if self._nothing is None:
-                self._nothing = self._connect(":memory:")
-                self._upgrade(self._nothing)
-                _uptime.store_offset(self._nothing)
-                self._nothing.offset_s = _uptime.known_offset(self._nothing) or 0.0
+                self._nothing = self._file.connect_to_nothing()
             return function(self._nothing)
-
-    def _begin_reading(self) -> Connection | None:
-        """Register a reader and return an idle connection; `None` if there is none."""
-        with self._turn:
-            while self._paused:
-                self._turn.wait()
-            if self._closed:
-                raise self._was_closed()
-            self._reading += 1
-            return self._readers.pop() if self._readers else None
-
-    def _end_reading(self, connection: Connection | None) -> None:
-        with self._turn:
-            self._reading -= 1
-            if connection is not None:
-                self._readers.append(connection)
-            if self._paused:
-                self._turn.notify_all()
 
     def _commit_waiting(self) -> None:
         try:
@@ -265,22 +212,9 @@ class Database:
         """Return the writing connection with an open transaction, once no other process has one."""
         connection = self._open_writer()
         self._roll_back()
-        self._check_present()
-        self._begin(connection)
+        self._file.check_present()
+        self._access.begin(connection)
         return connection
-
-    def _begin(self, connection: Connection) -> None:
-        """Open a transaction, in the line of all processes that write."""
-        with self._in_line():
-            self._until_free(lambda: connection.execute("BEGIN IMMEDIATE"))
-
-    @contextmanager
-    def _in_line(self) -> Iterator[None]:
-        try:
-            with self._line.first(self.timeout_s):
-                yield
-        except TimeoutError:
-            raise self._no_turn(self.timeout_s) from None
 
     def _roll_back(self) -> None:
         """Roll back a transaction that an interrupt left open between BEGIN and COMMIT."""
@@ -291,199 +225,11 @@ class Database:
         if self._closed:
             raise self._was_closed()
         if self._writer is None:
-            self._check_present()
-            if not self.path.parent.is_dir():
-                own(self.path.parent)
-            _make_private(self.path)
-            connection = self._connect()
-            try:
-                self._prepare(connection)
-                self._set_clock(connection)
-            except BaseException:
-                connection.close()
-                raise
-            connection.execute("PRAGMA busy_timeout=0")  # from here on `_until_free` waits
-            self._writer, self._ready, self._identity = connection, True, _identity(self.path)
+            self._writer = self._file.open_writer()
         return self._writer
-
-    def _check_present(self) -> None:
-        """Check that the file is the one that was opened first: writes to a deleted one end with this process.
-
-        Raises:
-            DataLossError: It is not.
-        """
-        if self._identity is not None and _identity(self.path) != self._identity:
-            raise DataLossError(
-                f"{self.path} was removed or replaced while this process used it. Nothing was done. "
-                "Put the file back, or restart the program to begin with an empty one."
-            )
-
-    def _connect(self, place: Path | str | None = None) -> Connection:
-        """Open a connection to *place*, by default the file, that several threads use one after another.
-
-        Even a reader may have to wait briefly, while another process opens the file first or closes it last.
-        """
-        connection = sqlite3.connect(
-            place or self.path,
-            timeout=self.timeout_s,
-            isolation_level=None,
-            check_same_thread=False,
-            factory=Connection,
-        )
-        connection.offset_s = self._offset_s
-        try:
-            connection.execute(f"PRAGMA synchronous={self._synchronous}")
-            connection.execute(f"PRAGMA journal_size_limit={_LARGEST_LOG}")
-            connection.execute(
-                "PRAGMA fullfsync=1"
-            )  # on macOS a plain fsync leaves the data in the disk's cache
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _prepare(self, connection: Connection) -> None:
-        """Upgrade the file to this version; several processes may do so at once."""
-        if self._found(connection) < self._version:
-            with self._in_line():  # otherwise those that already write would pass this process over
-                if self._found(connection) == 0:  # possible only while the file is empty
-                    self._until_free(lambda: connection.execute("PRAGMA auto_vacuum=INCREMENTAL"))
-                self._use_wal(connection)
-                self._until_free(lambda: connection.execute("BEGIN IMMEDIATE"))
-            try:
-                self._upgrade(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-        else:
-            self._use_wal(connection)
-
-    def _found(self, connection: Connection) -> int:
-        """Return the version of the file; 0 if it is empty."""
-        found = self._until_free(lambda: _version(connection))
-        if found > self._version:
-            raise SettingsError(f"{self.path} was made by a newer Capa (format {found}). Upgrade capa-core.")
-        strange = self._until_free(lambda: strangeness(connection, self._schema[:found]))
-        if strange and self._until_free(lambda: _version(connection)) == found:  # not upgraded in between
-            raise DataLossError(
-                f"{self.path} is of another program: {strange}. It was left unchanged. Move it away, or choose another"
-                " folder."
-            )
-        return found
-
-    def _use_wal(self, connection: Connection) -> None:
-        (mode,) = self._until_free(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchone())
-        if mode != "wal":
-            raise UnavailableError(
-                f"{self.path}: the file system does not support WAL. Move the folder to a local disk."
-            )
-
-    def _set_clock(self, connection: Connection) -> None:
-        """Read the offset of the file's clock; store it if this is the first opening since the machine started."""
-        if _uptime.known_offset(connection) is None:
-            self._begin(connection)
-            _uptime.store_offset(connection)
-            connection.execute("COMMIT")
-        connection.offset_s = self._offset_s = _uptime.known_offset(connection) or 0.0
-
-    def _upgrade(self, connection: Connection) -> None:
-        """Run the steps that the file lacks, in the open transaction."""
-        # Read again: another process may have upgraded the file while this one waited for the lock.
-        found = _version(connection)
-        for step in self._schema[found:]:
-            for statement in _statements(step):
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version={max(found, self._version)}")
-
-    def _until_free(self, function: Callable[[], T]) -> T:
-        """Call *function* until no other process locks the file.
-
-        This is a wait, not a retry as in the portable type: SQLite refuses these statements at once, without its busy
-        timeout, while another process opens the same new file.
-        """
-        end = time.monotonic() + self.timeout_s
-        while True:
-            try:
-                return function()
-            except sqlite3.OperationalError as error:
-                if result_code(error) != sqlite3.SQLITE_BUSY:
-                    raise
-                if time.monotonic() > end:
-                    raise self._locked() from error
-            time.sleep(random.uniform(0, LONGEST_PAUSE_S))  # noqa: S311 - no secret
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            self._explain(error)
-            raise
-
-    def _explain(self, error: sqlite3.Error) -> None:
-        if result_code(error) == sqlite3.SQLITE_BUSY:
-            raise self._locked() from error
-        explain(error, self.path)
-
-    def _alteration(self, connection: Connection) -> str:
-        return alteration(connection, self._schema)
-
-    def _refuse_altered(self, error: sqlite3.Error, how: str) -> None:
-        """Refuse a file that another program has altered after it was opened: *how* says in which way."""
-        if how and result_code(error) == sqlite3.SQLITE_ERROR:
-            raise DataLossError(
-                f"{self.path} was altered by another program while this process used it: {how}. Nothing was done. "
-                "Put back what is missing, or move the file away and restart the program."
-            ) from error
 
     def _was_closed(self) -> ClosedError:
         return ClosedError(f"{self.path} was closed by this process. Open the component again.")
-
-    def _no_turn(self, waited_s: float) -> DeadlineError:
-        return DeadlineError(
-            f"{self.path}: no turn to write within {waited_s:g} s: others wrote all the time, or one of them "
-            "was stopped. Nothing was done. Try again, or raise `timeout_s` of the component."
-        )
-
-    def _locked(self) -> UnavailableError:
-        return UnavailableError(
-            f"{self.path} stayed locked by another process for {self.timeout_s:g} s. Nothing was done. Try again."
-        )
-
-
-def _make_private(path: Path) -> None:
-    """Make the file of this user alone, and so the files that SQLite puts beside it, unless it exists.
-
-    An existing file must not be opened: closing it would drop SQLite's locks.
-    """
-    with suppress(FileExistsError):
-        os.close(open_private(path, os.O_CREAT | os.O_EXCL | os.O_RDWR))
-
-
-def _version(connection: Connection) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return int(version)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return a value that differs if *path* is another file; `None` if there is none."""
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Yield the statements of *script* one by one: `executescript` would commit the open transaction."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
 
 
 _all: weakref.WeakSet[Database] = weakref.WeakSet()

@@ -31,8 +31,9 @@ from capa_core.blocks.log.driver import (
 )
 from capa_core.blocks.log.membership import GroupConsumer, LogStore, Outcome, Reader, Turn
 from capa_core.components.sqlite import _log_groups, _log_records
-from capa_core.components.sqlite._database import Database, largest_row
+from capa_core.components.sqlite._database import Database
 from capa_core.components.sqlite._driver import SqliteDriver, SqliteSettings
+from capa_core.components.sqlite._file import largest_row
 from capa_core.components.sqlite._wakeup import Listener, Wakeups
 from capa_core.errors import CapaError, InvalidArgumentError
 

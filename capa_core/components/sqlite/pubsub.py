@@ -16,8 +16,8 @@ from capa_core.blocks.pubsub.driver import (
 from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus
 from capa_core.blocks.pubsub.over_tables import TableConsumer
 from capa_core.components.sqlite import _queue, _queue_status
-from capa_core.components.sqlite._database import largest_row
 from capa_core.components.sqlite._driver import SqliteDriver, SqliteSettings
+from capa_core.components.sqlite._file import largest_row
 from capa_core.components.sqlite._queue_tables import SqliteQueues
 from capa_core.components.sqlite._wakeup import Wakeups
 from capa_core.errors import CapaError

@@ -20,8 +20,8 @@ from capa_core.blocks.state.driver import (
     StateStatus,
     added,
 )
-from capa_core.components.sqlite._database import largest_row
 from capa_core.components.sqlite._driver import SqliteDriver, SqliteSettings
+from capa_core.components.sqlite._file import largest_row
 from capa_core.components.sqlite._uptime import Connection
 from capa_core.components.sqlite._vacuum import release_pages
 from capa_core.components.sqlite._wakeup import RECHECK_S, Wakeups
