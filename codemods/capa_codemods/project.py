@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,10 +13,8 @@ from capa_codemods.inclusions import Inclusions
 from capa_codemods.read.encodings import text_in
 from capa_codemods.read.files import read_file
 from capa_codemods.read.python_file import PythonFile
-from capa_codemods.read.tests import is_test_path
 from capa_codemods.sdks.names import Names, spellings_pattern
-from capa_codemods.sdks.passed_on import passes_on
-from capa_codemods.sdks.word_search import search_for
+from capa_codemods.shared_names import SharedNames
 
 CAPA_TOML = "capa.toml"
 MANIFEST_NAMES = ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "tox.ini")
@@ -49,6 +47,7 @@ class Project:
         import_roots: Folders, relative, that the user names as places on `sys.path`.
         settings: Rule → the keys of `[tool.capa.migrate.<rule>]`.
         sdks: Roots that are an SDK without evidence in a manifest, since the user says so.
+        shared_names: The use that files make of names of one another.
     """
 
     def __init__(
@@ -72,8 +71,7 @@ class Project:
         self._stand_ins: dict[tuple[str, str], str | None] = {}
         self._import_folders: dict[str, list[str]] = {}
         self._manifest_texts: dict[str, str] = {}
-        self._importers: dict[tuple[str, str], str | None] = {}
-        self._tests_naming: dict[tuple[str, str], Sequence[str]] = {}
+        self.shared_names = SharedNames(root, files)
         self._last_python: PythonFile | None = None
 
     def with_names(self, names: Names) -> Project:
@@ -178,23 +176,6 @@ class Project:
             )
         return None
 
-    def importer_of(self, path: str, name: str) -> str | None:
-        """Return another file that may import *name* from the Python file at *path*; None if there is none."""
-        key = (path, name)
-        if key not in self._importers:
-            self._importers[key] = next(self._naming(path, name, self.files), None)
-        return self._importers[key]
-
-    def tests_naming(self, path: str, name: str) -> Sequence[str]:
-        """Return the tests that may pass *name* of the Python file at *path* to a call that patches or imports.
-
-        Tests are known by their paths here.
-        """
-        key = (path, name)
-        if key not in self._tests_naming:
-            self._tests_naming[key] = tuple(self._naming(path, name, self._passing_tests))
-        return self._tests_naming[key]
-
     def modules_called(self, name: str) -> Sequence[str]:
         """Return the Python files of the tree that are modules or packages with the last name *name*."""
         return self._by_module_name.get(name, ())
@@ -207,32 +188,6 @@ class Project:
                 name = path.removesuffix("/__init__.py").removesuffix(".py").rpartition("/")[2]
                 found.setdefault(name, []).append(path)
         return found
-
-    @cached_property
-    def _passing_tests(self) -> Sequence[str]:
-        return tuple(path for path in self.files if is_test_path(path) and self._passes_on(path))
-
-    def _passes_on(self, path: str) -> bool:
-        try:
-            return passes_on(read_file(f"{self.root}/{path}") or b"")
-        except OSError:
-            return False  # the rewrite of that file reports it
-
-    def _naming(self, path: str, name: str, among: Sequence[str]) -> Iterator[str]:
-        """Yield the other files *among* those that hold *name* and the module's, that at *path*, or cannot be read."""
-        stem = path.removesuffix("/__init__.py").rpartition("/")[2].partition(".")[0].encode()
-        word = re.compile(rb"\b" + re.escape(name.encode()) + rb"\b")
-        holds_stem, holds_name = search_for([stem]), search_for([name.encode()])
-        for other in among:
-            if other.endswith((".py", ".pyi", ".ipynb")) and other != path:
-                try:
-                    data = read_file(f"{self.root}/{other}") or b""
-                except OSError:
-                    yield other
-                    continue
-                is_importer = holds_stem(data) or (path.endswith("__init__.py") and b"from ." in data)
-                if is_importer and holds_name(data) and word.search(data):
-                    yield other
 
     def copies_around(self, path: str) -> frozenset[str]:
         """Return the roots that are also the package around the file at *path*: there they mean the package itself."""

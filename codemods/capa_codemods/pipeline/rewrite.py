@@ -151,7 +151,9 @@ class Rewrite:
         """Return the kinds that the file can be read as, each with the rules that may yield something."""
         ending = self._ending(path)
         holds = None if path.endswith(ending.longer) else ending.words
-        if holds is not None and not (self.project.names.sieve.names(data) or holds(data)):
+        if holds is not None and not (
+            self.project.names.sieve.names(data) or holds(data) or self._spells_in_parts(path, data)
+        ):
             return []
         found = []
         kinds = self._kinds(path)
@@ -165,6 +167,12 @@ class Rewrite:
             if rules:
                 found.append((kind, rules))
         return found
+
+    def _spells_in_parts(self, path: str, data: bytes) -> bool:
+        """Return whether the file patches or imports what it may put together to the name of an SDK."""
+        # The first answer is of use later, too: it is found while the bytes are at hand.
+        passes_on = path.endswith(".py") and self.project.shared_names.passes_on(path, data)
+        return passes_on and self.project.names.sieve.spells_in_parts(data)
 
     def _names_itself_alone(self, kind: type[Document], path: str, data: bytes) -> bool:
         """Return whether the file belongs to a copy of an SDK, such as a vendored one, and names no other SDK."""

@@ -3,6 +3,7 @@
     mocker.patch("requests.get")       by the name, as with `mock`, `monkeypatch` and `mp`
     m.setattr("requests.get", fake)    where the file binds `m` to one of these: `with monkeypatch.context() as m`
     self.patch("requests.get")         where a `def patch(self, …)` of the file calls one of these
+    p("requests.get")                  where the file has `from unittest.mock import patch as p`
     client.patch("requests.json")      not certain: it may be a request
 
 A name that the file binds to more than one thing counts only if all of them patch.
@@ -15,10 +16,13 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
+from capa_codemods.read.python_file import walk_statements
 from capa_codemods.read.string_uses import dotted_name
+from capa_codemods.sdks.callees import KINDS
 
 _PATCHES = re.compile(r"(?:\w*_)?(?:mock|mocker|mp|patcher|monkey\w*)|asynctest")
 _FINDS = re.compile(r"(?:\w*_)?util|importlib|PathFinder")
+_CALLEES = frozenset(name for callees in KINDS.values() for name in callees)
 _CLASSES = frozenset({"MonkeyPatch", "MockerFixture", "MockFixture"})
 
 
@@ -28,6 +32,18 @@ class Holders:
     def __init__(self, tree: ast.Module | None) -> None:
         """Use the bindings of *tree* where a name alone is not enough; None if there is no tree."""
         self._tree = tree
+
+    def usual_name(self, callee: str) -> str:
+        """Return the name of *callee* where it is known by another: `patch` after `import patch as p`."""
+        return callee if "." in callee else self._renamed.get(callee, callee)
+
+    @cached_property
+    def _renamed(self) -> dict[str, str]:
+        """Name → the usual one of the function that the file imports under it."""
+        nodes = walk_statements(self._tree) if self._tree else ()
+        imports = (node for node in nodes if isinstance(node, ast.ImportFrom))
+        names = (one for node in imports for one in node.names)
+        return {one.asname: one.name for one in names if one.asname and one.name in _CALLEES}
 
     def is_meant(self, callee: str) -> bool:
         """Return whether *callee*, which ends with `patch`, `setattr` or the like, takes the name of a module."""

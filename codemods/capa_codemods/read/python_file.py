@@ -20,7 +20,7 @@ from capa_codemods.read.string_uses import reaches, string_uses
 from capa_codemods.read.syntax import Places, is_newer, parse
 from capa_codemods.read.tests import is_test
 from capa_codemods.sdks.names import Names
-from capa_codemods.sdks.passed_on import may_be_followed, passes_on
+from capa_codemods.sdks.passed_on import is_renamed, may_be_followed, passes_on
 
 if TYPE_CHECKING:
     from capa_codemods.read.string_flow import Takes
@@ -67,7 +67,7 @@ class PythonFile(Document):
         whole. It is not proof that the rest of the file is Python.
         """
         quoted = names.sieve.quoted(data)
-        if _is_lazy(data) or any(may_be_followed(data, start) for start in quoted):
+        if _is_lazy(data) or any(may_be_followed(data, start) for start in quoted) or is_renamed(data):
             return None
         pieces = pieces_around(data, [*names.sieve.imported(data), *quoted])
         if pieces is None or sum(end - start for start, end in pieces) > len(data) * _WORTH_CUTTING:

@@ -90,10 +90,10 @@ def _parametrized(call: ast.Call, position: int | str, path: Path, scopes: Scope
         return None
     name = names[column]
     if _is_indirect(call, name):
-        fixtures = [one for one in scopes.functions if one.name == name and _is_fixture(one)]
+        fixtures = [one for one in scopes.functions if one.name == name and is_fixture(one)]
         return [Receiver(one, "request", inner, is_request=True) for one in fixtures] or None
     # A fixture of the test that has the argument gets the value too.
-    takers = [*tests, *filter(_is_fixture, scopes.functions)]
+    takers = [*tests, *filter(is_fixture, scopes.functions)]
     return [Receiver(one, name, inner) for one in takers if _has(one, name)] or None
 
 
@@ -165,7 +165,8 @@ def _decorated(call: ast.Call, scopes: Scopes) -> list[Function]:
     return [owner] if isinstance(owner, (ast.FunctionDef, ast.AsyncFunctionDef)) else []
 
 
-def _is_fixture(function: Function) -> bool:
+def is_fixture(function: Function) -> bool:
+    """Return whether *function* is a fixture of pytest."""
     return any("fixture" in _last_name(one) for one in function.decorator_list)
 
 

@@ -35,7 +35,7 @@ from capa_codemods.read.container_paths import (
 from capa_codemods.read.facts import Held, Reached, StringUse
 from capa_codemods.read.receivers import Receiver, owner_of, receivers
 from capa_codemods.read.scopes import Function, Scope, Scopes
-from capa_codemods.read.string_uses import dotted_name, is_module_key
+from capa_codemods.read.string_uses import dotted_name, is_module_key, names_modules
 from capa_codemods.read.unread_texts import made_of
 
 Takes = Callable[[str, int | str], str]
@@ -80,7 +80,9 @@ def uses_after_flow(
 def _may_flow(string: ast.Constant, use: StringUse, takes: Takes) -> bool:
     """Return whether *string* may begin a dotted name, and is passed to no known call itself."""
     is_known = use.place in {"table", "statement", "compared"} or (
-        use.place == "argument" and takes(use.callee, use.position)
+        use.holder.endswith(_MODULES)
+        if use.place == "subscript"
+        else use.place == "argument" and takes(use.callee, use.position)
     )
     return not is_known and _NAME.search(str(string.value)) is not None
 
@@ -197,6 +199,8 @@ class _Walk:
                 yield from self._positional(above, _place(arguments, node), at)
             case ast.keyword(arg=str(name)) if isinstance(call := self._scopes.parent(above), ast.Call):
                 yield from self._argument(call, name, at)
+            case ast.Attribute(attr="value" | "_value_") if not path:  # of a member of an enumeration
+                yield _At(above, (), text)
             case ast.Attribute(attr=method):
                 call = self._scopes.parent(above)
                 is_called = isinstance(call, ast.Call) and call.func is above
@@ -210,7 +214,7 @@ class _Walk:
         match above:
             case ast.Subscript(value=value, slice=index) if value is node:
                 yield from self._each(above, subscripted(path, index), at)
-            case ast.Subscript(value=table) if not path and f".{dotted_name(table)}".endswith(f".{_MODULES}"):
+            case ast.Subscript(value=table) if not path and names_modules(table):
                 self._take(_MODULES, _MODULES, "", text)
             case ast.IfExp(test=test) if test is not node:
                 yield _At(above, path, text)
@@ -345,17 +349,19 @@ class _Walk:
 
     def _member(self, owner: ast.ClassDef, name: str, at: _At) -> Iterator[_At]:
         """Yield the reads of the attribute *name* of the class *owner* and its objects, which is given it at *at*."""
-        if not all(dotted_name(base).endswith(("TestCase", "object")) for base in owner.bases):
-            self._leak(at.node)  # a class around it may read the attribute too
-            return
         if isinstance(self._scopes.scope_of(owner), ast.Module):
             self.held.add(Held(owner.name, name, at.path, *at.text))
+        if not all(dotted_name(base).endswith(("TestCase", "object")) for base in owner.bases):
+            self._leak(at.node)  # a class around it may read the attribute too
         for read in self._scopes.attributes(name):
             holder = owner_of(read, self._scopes) or self._class_named(read.value)
             if holder is None:
                 self._leak(read)
-            elif holder is owner or any(self._class_named(base) is owner for base in holder.bases):
+            elif holder is owner or self._inherits(holder, owner) or self._inherits(owner, holder):
                 yield _At(read, at.path, at.text)
+
+    def _inherits(self, one: ast.ClassDef, other: ast.ClassDef) -> bool:
+        return any(self._class_named(base) is other for base in one.bases)
 
     def _class_named(self, node: ast.expr) -> ast.ClassDef | None:
         scope = self._scopes.binder(node, node.id) if isinstance(node, ast.Name) else None

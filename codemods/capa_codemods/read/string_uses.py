@@ -11,12 +11,16 @@ from capa_codemods.read.facts import StringUse
 LAZY_MODULES = "__lazy_modules__"
 """The list of modules whose imports Python defers until they are used, in a module."""
 
+_IMPORTED_NAMES = frozenset({LAZY_MODULES, "pytest_plugins"})
+"""Names of a module whose strings Python or pytest imports."""
+
 _NOWHERE = StringUse("", -1, 0, "", 0, "value", "")
 _IMPORTED = _NOWHERE._replace(callee="import_module", place="argument")
 _PLACES: dict[type[ast.AST], str] = {ast.Expr: "statement", ast.Compare: "compared"}
 _MODULE_KEY = _NOWHERE._replace(place="subscript", holder="sys.modules")
-_OF_MODULES = (".sys.modules.get", ".sys.modules.pop", ".sys.modules.setdefault")
+_OF_MODULES = tuple(f".sys.modules.{method}" for method in ("get", "pop", "setdefault", "update"))
 _OF_TABLES = (".setitem", ".delitem", ".patch.dict")
+_TABLES = frozenset({"dic", "in_dict"})
 # Strings for type checkers: names that the module binds, which stay as they are.
 _TYPES = frozenset({"annotation", "returns"})
 
@@ -35,7 +39,7 @@ def string_uses(
         node, use = queue.pop()
         if isinstance(node, ast.Constant):
             if isinstance(node.value, str):
-                is_imported = id(node) in imported or use.holder == LAZY_MODULES
+                is_imported = id(node) in imported or use.holder in _IMPORTED_NAMES
                 yield node, _IMPORTED if is_imported else use
         else:
             queue.extend(child for child in _parts(node, use) if reaches(child[0], lines))
@@ -66,6 +70,8 @@ def _parts(node: ast.AST, use: StringUse) -> Iterator[tuple[ast.AST, StringUse]]
     if head is not None:
         yield head, use._replace(place="built")
         yield from ((one, _NOWHERE) for one in rest)
+    elif isinstance(node, ast.AugAssign) and names_modules(node.target):
+        yield from _keys_of_modules(node.value)
     elif not isinstance(node, ast.JoinedStr):
         yield from _uses(node, use)
     elif node.values:  # the text may begin with what is filled in first
@@ -115,17 +121,51 @@ def _uses_in_call(node: ast.Call) -> Iterator[tuple[ast.AST, StringUse]]:
     callee = dotted_name(node.func)
     use = _NOWHERE._replace(callee=callee, place="argument")
     yield node.func, _NOWHERE
-    yield from ((keyword.value, use._replace(position=keyword.arg or "**")) for keyword in node.keywords)
-    for number, argument in enumerate(node.args):
-        if number == 0 and callee.endswith("__import__") and _is_relative(node):
+    arguments: list[tuple[int | str, ast.expr]] = [(one.arg or "**", one.value) for one in node.keywords]
+    for position, argument in [*arguments, *enumerate(node.args)]:
+        if position == 0 and callee.endswith("__import__") and _is_relative(node):
             continue
-        if not is_module_key(node, number):
-            yield argument, use._replace(position=number)
-        elif isinstance(argument, ast.Dict):
-            yield from ((key, _MODULE_KEY) for key in argument.keys if key)
-            yield from ((value, _NOWHERE) for value in argument.values)
+        if is_module_key(node, position):
+            yield from _keys_of_modules(argument)
         else:
-            yield argument, _MODULE_KEY
+            yield argument, use._replace(position=position)
+    if takes_module_keys(node):
+        yield from _keyword_keys(node)
+
+
+def _keys_of_modules(node: ast.expr) -> Iterator[tuple[ast.AST, StringUse]]:
+    """Yield the parts of *node*, a key of `sys.modules` or a table that is put into it, each with its use."""
+    if isinstance(node, ast.Dict):
+        yield from ((key, _MODULE_KEY) for key in node.keys if key)
+        yield from ((value, _NOWHERE) for value in node.values)
+    elif isinstance(node, ast.Call) and dotted_name(node.func) == "dict":
+        yield from ((argument, _MODULE_KEY) for argument in node.args)
+        yield from ((one.value, _NOWHERE) for one in node.keywords)
+        yield from _keyword_keys(node)
+    else:
+        yield node, _MODULE_KEY
+
+
+def _keyword_keys(call: ast.Call) -> Iterator[tuple[ast.AST, StringUse]]:
+    """Yield the keywords of *call*, as the literals that they stand for."""
+    for one in call.keywords:
+        if one.arg:
+            yield ast.copy_location(ast.Constant(one.arg), one), _MODULE_KEY
+
+
+def names_modules(node: ast.AST) -> bool:
+    """Return whether *node* is `sys.modules`, or the name of it as `patch.dict` takes it."""
+    return f".{getattr(node, 'value', None)}".endswith(".sys.modules") or f".{dotted_name(node)}".endswith(
+        (".sys.modules", "._sys.modules")
+    )
+
+
+def takes_module_keys(call: ast.Call) -> bool:
+    """Return whether the keywords of *call* become keys of `sys.modules`."""
+    callee = f".{dotted_name(call.func)}"
+    return callee.endswith(".sys.modules.update") or (
+        callee.endswith(".patch.dict") and any(map(names_modules, call.args[:1]))
+    )
 
 
 def is_module_key(call: ast.Call, position: int | str) -> bool:
@@ -136,10 +176,10 @@ def is_module_key(call: ast.Call, position: int | str) -> bool:
     callee = f".{dotted_name(call.func)}"
     if position == 0:
         return callee.endswith(_OF_MODULES)
-    if position not in {1, "values"} or not call.args or not callee.endswith(_OF_TABLES):
+    if position not in {1, "values", "name"} or not callee.endswith(_OF_TABLES):
         return False
-    table = call.args[0]
-    return "sys.modules" in {getattr(table, "value", None), dotted_name(table)}
+    named = (one.value for one in call.keywords if one.arg in _TABLES)
+    return any(map(names_modules, (*call.args[:1], *named)))
 
 
 def _is_relative(call: ast.Call) -> bool:

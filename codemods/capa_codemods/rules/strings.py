@@ -4,6 +4,7 @@
     monkeypatch.setattr("celery.chord", x) →  monkeypatch.setattr("capa_celery.chord", x)
     import_module("requests.exceptions")   →  import_module("capa_requests.exceptions")
     pytest.importorskip("celery")          →  pytest.importorskip("capa_celery")
+    pytest_plugins = ["celery.contrib.pytest"]  →  pytest_plugins = ["capa_celery.contrib.pytest"]
     {"get": "requests"} that a `__getattr__` imports from  →  {"get": "capa_requests"}
     >>> patch("requests.get")              →  >>> patch("capa_requests.get")      an example in a docstring, whose
                                                                                   own imports move then, too
@@ -30,15 +31,22 @@ by bindings in the file: `mocker.patch`, `with monkeypatch.context() as m`. On o
 reported, since `client.patch("requests.json")` is a request.
 
 In a test, any other string that names something of an SDK, or begins a text that does, is warned of: it may be a
-target, and a patch of the original has no effect on code that has moved. So is a constant of the application that a
-test of another file patches or imports, and a module that is passed to a function of another file which does so.
+target, and a patch of the original has no effect on code that has moved. So is
+
+- a constant, a member of an enumeration or an attribute of a class that a test of another file patches, or any file
+  imports, also where a package exports it again, and a module that is passed to a function, a fixture or an inherited
+  method of another file which does so;
+- what is put into `sys.modules` or taken from there, and `lazy_import("requests")`;
+- what `wrapt` wraps, `wrap_function_wrapper("requests", "Session.get", f)`: other libraries call the original too;
+- a name that a test compares with what gets imported, `if name == "requests": raise ImportError`;
+- a name that its file spells in parts only, `patch("re" "quests.get")`.
+
 `capa migrate check` exits with 1 until it is changed by hand, or its line has `# capa: ignore[strings]`.
 
 Left alone and reported: a name that holds such a string and that other code, or another file, uses too,
 `def f(target="requests.Session.send")`, whose call may patch it,
 `getLogger("requests")` (loggers keep their names), `d.get("celery")`,
-`sys.modules["requests"]` and `sys.modules[MODULE]`, `patch.dict("sys.modules", …)`, settings that name a dotted path,
-literals that are joined or escaped, names that other methods of strings make
+settings that name a dotted path, literals that are joined or escaped, names that other methods of strings make
 (`"requests.get requests.post".split()`, a `Template`), names with a part that is known only when the program runs
 (`import_module("celery." + name)`, `import_module(".result", "celery")`), and lazy imports of other shapes. In doubt a
 string is left alone. A word that reaches no such call, such as a key or the name of a distribution, is only a word.
@@ -59,18 +67,19 @@ from capa_codemods.read.python_file import PythonFile
 from capa_codemods.read.tests import is_test
 from capa_codemods.rule import Rule
 from capa_codemods.rules.imports import Imports
+from capa_codemods.sdks.callees import KINDS, PATCHES
 from capa_codemods.sdks.names import Names
+from capa_codemods.sdks.passed_on import sees_imports
 from capa_codemods.strings.calls import (
-    KINDS,
-    PATCHES,
+    by_usual_name,
     certain_calls,
     doubt,
     is_package,
     names_something,
     takes,
 )
-from capa_codemods.strings.elsewhere import receiver_of, user_of
-from capa_codemods.strings.notes import note_on
+from capa_codemods.strings.elsewhere import use_elsewhere
+from capa_codemods.strings.notes import note_on, warning_on
 from capa_codemods.strings.targets import (
     Aim,
     is_no_target,
@@ -87,7 +96,7 @@ _NAMED = re.compile(r"(?<![\w./:-])[^\W\d]\w*")
 """The first word of each dotted name in a text; those of a path or an address are no names."""
 _WORD = re.compile(rb"\w+")
 _LONGEST_LINE = 100
-_MAY_TAKE = re.compile("|".join(name for callees in KINDS for name in callees).encode())
+_MAY_TAKE = re.compile("|".join(name for callees in KINDS.values() for name in callees).encode())
 
 
 class Strings(Rule[PythonFile]):
@@ -103,7 +112,8 @@ class Strings(Rule[PythonFile]):
         if not quoted:
             return
         holders = Holders(file.tree)
-        for use in file.strings(quoted, certain_calls(holders)):
+        for string in file.strings(quoted, certain_calls(holders)):
+            use = by_usual_name(string, holders)
             if use.place == "statement" and ">>>" in use.value:
                 yield from self._examples(use, file, project)
                 continue
@@ -140,14 +150,12 @@ class Strings(Rule[PythonFile]):
             yield from self._reached(use, file, project, holders)
         elif is_test(file.path, file.data) and self._may_get_patched(use, names):
             yield self._by_hand(use, names, "a test may patch it, and it is not certain where it is used")
-        elif other := user_of(use, file.path, project):
-            yield self._by_hand(use, names, f"{other.path} passes it to `{other.callee}` as `{other.name}`")
-        elif other := receiver_of(use, file, project):
-            yield self._by_hand(use, names, f"`{other.name}` of {other.path} passes it to `{other.callee}`")
+        elif reason := use_elsewhere(use, file, project):
+            yield self._by_hand(use, names, reason)
+        elif is_test(file.path, file.data) and self._decides(use, file, names):
+            yield self._by_hand(use, names, "a test may compare it with the name of what gets imported")
         elif use.place == "built" or not _DOTTED.fullmatch(use.value):
             return
-        elif use.holder.endswith("sys.modules") and is_test(file.path, file.data):
-            yield from map(_raised, self.use(use, names, holders))
         else:
             yield from self.use(use, names, holders)
 
@@ -161,6 +169,12 @@ class Strings(Rule[PythonFile]):
         written = [] if use.place == "built" else [use]
         return any(_DOTTED.fullmatch(one.value) and may_be_target(one, names) for one in (*written, *texts))
 
+    def _decides(self, use: StringUse, file: PythonFile, names: Names) -> bool:
+        """Return whether *use* may be compared with the names of modules that are imported or loaded."""
+        is_compared = use.place == "compared" or use.held or use.callee.endswith(".startswith")
+        module = use.value.removesuffix(".")
+        return bool(is_compared) and module in {*names.modules, *names.roots} and sees_imports(file.data)
+
     def _reached(
         self, use: StringUse, file: PythonFile, project: Project, holders: Holders
     ) -> Iterator[Edit | Finding]:
@@ -170,11 +184,10 @@ class Strings(Rule[PythonFile]):
         if not calls:
             return
         if all(one.holder == "sys.modules" for one in calls):
-            found = [item for one in calls for item in self.use(one, names, holders)]
-            yield from map(_raised, found) if is_test(file.path, file.data) else found
+            yield from (item for one in calls for item in self.use(one, names, holders))
             return
         callee = next(one.callee for one in calls if one.callee)
-        shared = (project.importer_of(file.path, one.name) for one in use.held)
+        shared = (project.shared_names.importer_of(file.path, one.name) for one in use.held)
         if use.other_line:
             yield self._by_hand(use, names, f"it reaches `{callee}`, and other code in line {use.other_line}")
         elif other := next(filter(None, shared), None):
@@ -200,7 +213,9 @@ class Strings(Rule[PythonFile]):
                 use, names, f"it reaches `{calls[0].callee}`, and a place where the name stays"
             )
         elif new is None:
-            yield self._by_hand(use, names, "the parts of the name move to different places")
+            is_whole = names.module_of(use.value) is not None
+            said = "the parts of the name move to different places" if is_whole else "it is a part of a name"
+            yield self._by_hand(use, names, said)
         else:
             yield Edit(use.start, use.start + len(new.old.encode()), new.new.encode(), self.id)
 
@@ -212,6 +227,8 @@ class Strings(Rule[PythonFile]):
             yield self._by_hand(
                 use, names, f"it is the default of `{use.holder}`, which may get it patched or imported"
             )
+        elif warning := warning_on(use, names):
+            yield Finding(self.id, use.line, "warning", *warning, blocks=True)
         elif note := note_on(use, names):
             yield Finding(self.id, use.line, "note", *note)
 
@@ -271,13 +288,6 @@ def _may_name(call: Reached, names: Names) -> bool:
     return (
         _DOTTED.fullmatch(call.text) is not None and re.split("[.:]", call.text, maxsplit=1)[0] in names.roots
     )
-
-
-def _raised(item: Edit | Finding) -> Edit | Finding:
-    """Return a note as a warning: in a test, what is put into `sys.modules` replaces the original alone."""
-    if isinstance(item, Finding) and item.level == "note":
-        return item._replace(level="warning", blocks=True)
-    return item
 
 
 def moved_patch_target(target: str, names: Names) -> str:

@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+from capa_codemods.sdks.callees import KINDS, MODULES, OBJECTS, PATCHES
 from capa_codemods.sdks.word_search import search_for
 
-_CALLEES = (
-    *(b"patch", b"multiple", b".setattr", b".delattr", b"import_module", b"__import__", b"importorskip"),
-    *(b"find_spec", b"import_string", b"symbol_by_name"),
+_METHODS = frozenset({"setattr", "delattr"})
+_CALLEES = tuple(
+    f".{name}".encode() if name in _METHODS else name.encode() for name in (*PATCHES, *MODULES, *OBJECTS)
 )
 _TABLE = b"sys.modules"
 _may_pass_on = search_for([*_CALLEES, _TABLE])
@@ -50,9 +51,26 @@ _IN_PARTS = re.compile(
 )
 # The text before a name in a longer literal: its quote, or other names in its line, where it has begun in another.
 _AMONG = re.compile(rb"(?:[^#\r\n]*[\"'](?:[^#\r\n]*[\s,;|({\[])?|\s*(?:\w+\.[\w.]+[\s,;|]+)*)\Z")
+_may_see_imports = search_for([b"__import__", b"find_spec", b"sys.modules"])
+_SEES_IMPORTS = re.compile(
+    rb"\bbuiltins\b[^\r\n]*__import__|\bfind_spec[\"']|def find_spec\b|\bfor\b[^\r\n]*\bsys\.modules\b"
+)
+_RENAMED = re.compile(
+    rb"\b(?:" + "|".join(name for one in KINDS.values() for name in one).encode() + rb")\s+as\s"
+)
 _LONGEST_LINE = 400
 _WINDOW = 40
 _LETTER = re.compile(rb"\w")
+
+
+def sees_imports(data: bytes) -> bool:
+    """Return whether *data* may replace what imports modules, or look through those that are loaded."""
+    return _may_see_imports(data) and _SEES_IMPORTS.search(data) is not None
+
+
+def is_renamed(data: bytes) -> bool:
+    """Return whether *data* may import a call that patches or imports under another name."""
+    return _RENAMED.search(data) is not None
 
 
 @lru_cache(maxsize=1)  # asked for each word of a file

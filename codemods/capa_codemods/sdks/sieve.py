@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from capa_codemods.sdks.callees import MODULES, OBJECTS, WRAPPERS
 from capa_codemods.sdks.passed_on import (
     begins_text,
     is_among_others,
@@ -16,8 +17,10 @@ from capa_codemods.sdks.passed_on import (
     is_held,
     is_row,
     passes_on,
+    sees_imports,
     written_in_parts,
 )
+from capa_codemods.sdks.spellings import Spellings
 from capa_codemods.sdks.word_search import search_for
 
 _GAP = rb"(?:[ \t\f]|\\\r?\n?)"
@@ -28,11 +31,13 @@ _FROM = re.compile(_BEGIN + rb"from" + _GAP + rb"+(?:\w+" + _GAP + rb"+)?\Z")
 _IMPORT = re.compile(_BEGIN + rb"import" + _GAP + rb"+(?:[^;#\r]*[, \t\f\\\r\n])?\Z")
 # Calls and keys that make a bare name in quotes more than a word; see the rule for strings.
 _ASKED = re.compile(
-    rb"(?:getLogger|get_logger|get_task_logger|get|modules\.(?:pop|setdefault)|import_module|__import__|importorskip|find_spec|modules|multiple"
-    rb"|import_string|symbol_by_name)\s*[(\[](?:\s|#[^\n]*\n)*(?:\w+\s*=\s*)?[rRuU]?[\"']+\Z"
+    rb"(?:getLogger|get_logger|get_task_logger|get|modules\.(?:pop|setdefault)|modules|multiple|"
+    + "|".join((*MODULES, *OBJECTS, *WRAPPERS)).encode()
+    + rb")\s*[(\[](?:\s|#[^\n]*\n)*(?:\w+\s*=\s*)?[rRuU]?[\"']+\Z"
     rb"|(?:(?:set|del)item\s*\(\s*sys\.modules\s*,\s*|import_module\s*\([^()]*,\s*|\bpackage\s*=\s*|(?i:lazy[._]?(?:load|import|module))\w*\s*\([^\n]*)"
     rb"[rRuU]?[\"']+\Z"
 )
+_KEYWORD = re.compile(rb"sys\.modules[\"']?\s*(?:,|\.update\b|\|=)(?:[^;]*[(,])?\s*\Z")
 _LETTERS = frozenset(
     bytes([letter]) for letter in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 )
@@ -55,6 +60,7 @@ class Sieve:
         self._asked, self._answer = b"", False
         self._read = b""
         self._found: tuple[list[int], list[int]] = ([], [])
+        self._spellings = Spellings(self._roots)
         self._searches = [(literal, search_for([literal])) for literal in self._literals]
 
     def names(self, data: bytes) -> bool:
@@ -66,7 +72,11 @@ class Sieve:
 
     def imports_or_quotes(self, data: bytes) -> bool:
         """Return whether *data* may import a root, or name it in a string that matters."""
-        return self.names(data) and any(self._uses(data))
+        return any(self._uses(data)) if self.names(data) else self.spells_in_parts(data)
+
+    def spells_in_parts(self, data: bytes) -> bool:
+        """Return whether *data*, which holds no root as a whole word, may put one together to patch or to import it."""
+        return next(self._spellings.places(data), None) is not None
 
     def imported(self, data: bytes) -> list[int]:
         """Return where *data* may name a root in an import statement, in order."""
@@ -89,6 +99,7 @@ class Sieve:
             imported = [start for start, _ in places if _is_imported(data, start)]
             quoted = {one for one, end in places if _is_quoted(data, one, end)}
             quoted.update(written_in_parts(data) if places else ())
+            quoted.update(self._spellings.places(data))
             self._read, self._found = data, (imported, sorted(quoted.difference(imported)))
         return self._found
 
@@ -130,21 +141,26 @@ def _imports_lazily(data: bytes) -> bool:
 
 
 def _is_quoted(data: bytes, start: int, end: int) -> bool:
-    if data[start - 1 : start] not in {b'"', b"'"}:
-        return is_among_others(data, start)
     after = data[end : end + 1]
+    if data[start - 1 : start] not in {b'"', b"'"}:
+        return is_among_others(data, start) or (after == b"=" and _is_key(data, start))
     if after in {b".", b":"}:
         return True
     if after not in {b'"', b"'"}:
         return is_among_others(data, start)
     beyond = data[end + 1 : end + 20].lstrip()[:1]
     # A literal joined from parts; a key of a dictionary that is put into `sys.modules`.
-    if (beyond and beyond in b"'\"") or (beyond == b":" and b"patch.dict" in data):
+    if (beyond and beyond in b"'\"") or (beyond == b":" and b"sys.modules" in data):
         return True
     if _is_asked(data[max(0, start - _WINDOW) : start]) or begins_text(data, start):
         return True
     is_given = is_held(data, start) or is_argument(data, start)
-    return is_given or _imports_lazily(data) or passes_on(data)
+    return is_given or _imports_lazily(data) or passes_on(data) or sees_imports(data)
+
+
+def _is_key(data: bytes, start: int) -> bool:
+    """Return whether the keyword in *data* at *start* may be a key that is put into `sys.modules`."""
+    return b"sys.modules" in data and _KEYWORD.search(data, max(0, start - _WINDOW), start) is not None
 
 
 def _is_asked(before: bytes) -> bool:

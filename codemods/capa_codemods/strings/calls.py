@@ -1,30 +1,11 @@
-"""Calls that take the name of something to patch or to import, by their usual names."""
+"""Whether a string is the argument of a call that takes the name of something to patch, to wrap or to import."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from capa_codemods.read.facts import StringUse
 from capa_codemods.read.patch_holders import Holders
 from capa_codemods.read.string_flow import Takes
-
-Callees = Mapping[str, tuple[int, str]]
-"""Callee, by its last name → the number and the keyword of the argument that names something."""
-
-PATCHES: Callees = {
-    "patch": (0, "target"),
-    "setattr": (0, "target"),
-    "delattr": (0, "target"),
-    "multiple": (0, "target"),
-}
-MODULES: Callees = {
-    "import_module": (0, "name"),
-    "__import__": (0, "name"),
-    "importorskip": (0, "modname"),
-    "find_spec": (0, "name"),
-}
-OBJECTS: Callees = {"import_string": (0, "dotted_path"), "symbol_by_name": (0, "name")}
-KINDS = (PATCHES, MODULES, OBJECTS)
+from capa_codemods.sdks.callees import KINDS, MODULES, PATCHES, Callees
 
 _HELD: Callees = {**PATCHES, "find_spec": MODULES["find_spec"]}
 """On other objects these are other methods."""
@@ -40,8 +21,8 @@ def takes(callees: Callees, use: StringUse) -> bool:
 
 
 def names_something(use: StringUse) -> bool:
-    """Return whether *use* is the argument of a call that patches or imports what it names."""
-    return any(takes(callees, use) for callees in KINDS)
+    """Return whether *use* is the argument of a call that patches, wraps or imports what it names."""
+    return any(takes(callees, use) for callees in KINDS.values())
 
 
 def is_package(use: StringUse) -> bool:
@@ -57,14 +38,19 @@ def doubt(use: StringUse, holders: Holders) -> tuple[str, str] | None:
     return f"it is not certain that `{callee}` takes the name of a module", "change it by hand if it does"
 
 
+def by_usual_name(use: StringUse, holders: Holders) -> StringUse:
+    """Return *use* with the usual name of each callee that the file imports under another."""
+    reached = tuple(one._replace(callee=holders.usual_name(one.callee)) for one in use.reached)
+    return use._replace(callee=holders.usual_name(use.callee), reached=reached)
+
+
 def certain_calls(holders: Holders) -> Takes:
     """Return a function from callee and position to the kind of name that is certainly taken there."""
 
     def kind_of(callee: str, position: int | str) -> str:
-        use = StringUse("", 0, 0, callee, position, "argument", "")
+        use = StringUse("", 0, 0, holders.usual_name(callee), position, "argument", "")
         if is_package(use):
             return "package"
-        kinds = zip(("patch", "import", "object"), KINDS, strict=True)
-        return next((kind for kind, one in kinds if takes(one, use) and not doubt(use, holders)), "")
+        return next((kind for kind, one in KINDS.items() if takes(one, use) and not doubt(use, holders)), "")
 
     return kind_of

@@ -8,18 +8,17 @@ from capa_codemods.read.facts import StringUse
 from capa_codemods.sdks.names import Names
 
 _LAZY = re.compile(r"lazy[._]?(?:load|import|module)", re.IGNORECASE)
-_LOGGERS = frozenset({"getLogger", "get_logger", "get_task_logger"})
+_LOGGERS = frozenset(
+    {"getLogger", "get_logger", "get_task_logger", "assertLogs", "assertNoLogs", "ignore_logger"}
+)
 # Their strings are read by type checkers.
 _TYPES = frozenset({"cast", "TypeVar", "ForwardRef", "NewType"})
 # Keys of a setting whose values logging and Django import.
 _FACTORIES = frozenset({"()", "class", "BACKEND", "ENGINE"})
 
 
-def note_on(use: StringUse, names: Names) -> tuple[str, str] | None:
-    """Return the note on *use* and the next step; None if it is only a string."""
-    tail = use.callee.rpartition(".")[2]
-    if tail in _LOGGERS:
-        return f"the logger `{use.value}` keeps its name", "nothing to do"
+def warning_on(use: StringUse, names: Names) -> tuple[str, str] | None:
+    """Return the warning of *use*, which gives the original to the migrated code, and the next step; None if none."""
     if use.holder.endswith("sys.modules"):
         new = names.modules.get(use.value, "its adapter")
         return (
@@ -29,6 +28,14 @@ def note_on(use: StringUse, names: Names) -> tuple[str, str] | None:
     if use.place == "table" or (use.place == "argument" and _LAZY.search(use.callee)):
         said = f"`{use.value}` may be imported when it is first used"
         return said, "name the adapter by hand if it is"
+    return None
+
+
+def note_on(use: StringUse, names: Names) -> tuple[str, str] | None:
+    """Return the note on *use* and the next step; None if it is only a string."""
+    tail = use.callee.rpartition(".")[2]
+    if tail in _LOGGERS or (use.place == "argument" and use.position == "logger"):
+        return f"the logger `{use.value}` keeps its name", "nothing to do"
     if tail == "get" and use.place == "argument" and use.position == 0:
         return f"`get({use.value!r})` has the name of an SDK", "nothing to do if it is only a key"
     return _note_on_value(use, names) if tail not in _TYPES and use.place != "key" else None

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from capa_codemods.read.facts import StringUse
 from capa_codemods.read.patch_holders import Holders
 from capa_codemods.read.python_file import PythonFile
+from capa_codemods.sdks.callees import PATCHES
 from capa_codemods.sdks.names import Names
-from capa_codemods.strings.calls import PATCHES, certain_calls, doubt, takes
+from capa_codemods.strings.calls import by_usual_name, certain_calls, doubt, takes
 from capa_codemods.strings.targets import Aim, is_no_target
 
 
@@ -35,7 +36,7 @@ def patch_targets(
     """
     holders = Holders(file.tree)
     for string in file.strings(quoted, certain_calls(holders)):
-        for use in _certain_uses(string):
+        for use in _certain_uses(by_usual_name(string, holders)):
             if not takes(PATCHES, use) or doubt(use, holders):
                 continue
             old = use._replace(value=old_name(use.value.replace(":", ".")))

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from capa_codemods.read.facts import StringUse
 from capa_codemods.read.files import read_file
+from capa_codemods.sdks.callees import MODULES, PATCHES, WRAPPERS
 from capa_codemods.sdks.names import Names
-from capa_codemods.strings.calls import MODULES, PATCHES, takes
+from capa_codemods.strings.calls import takes
 from capa_codemods.strings.notes import may_be_label
 
 _UNEDITABLE = ("the literal is joined from parts or escaped", "change it by hand")
@@ -113,13 +114,20 @@ def reason_to_stay(use: StringUse, aim: Aim, names: Names) -> tuple[str, str] | 
     """Return why a string that names something to patch or to import stays, and the next step; None if it moves."""
     owner = names.owner(use.value)
     package = owner.package if owner else "the adapter"
+    if takes(WRAPPERS, use):
+        # A wrapper of the adapter alone would no longer see the calls of other libraries.
+        return "the migrated code calls the adapter, not what is wrapped", f"wrap {package} too, by hand"
     dotted = use.value.replace(":", ".")
     line = names.nearest_line(dotted)
     if not aim.module or (line is not None and line.support == "none"):
         return f"{package} does not serve it", "look whether the test or the import is still needed"
     if takes(MODULES, use):
         return _reason_for_module(use, aim, package, names)
-    if names.is_unserved(dotted):
+    return _reason_for_target(use, aim, package, names)
+
+
+def _reason_for_target(use: StringUse, aim: Aim, package: str, names: Names) -> tuple[str, str] | None:
+    if names.is_unserved(use.value.replace(":", ".")):
         return f"it is in a module that {package} does not list", "look whether the test still needs it"
     first, dot, _ = aim.rest.partition(".")
     if takes(PATCHES, use) and first.startswith("_"):
