@@ -9,7 +9,7 @@ from celery import current_task
 from celery.app import amqp
 from kombu.exceptions import OperationalError
 
-from capa_celery._errors import Outage, is_in_a_worker
+from capa_celery._errors import Outage, is_in_a_worker, is_outage
 from capa_celery._sender import Sender
 from capa_celery._transport import Connection
 
@@ -34,6 +34,6 @@ class AMQP(amqp.AMQP):  # type: ignore[misc] # celery is not typed
         try:
             return super()._retry_publish(publish, *args, **kwargs)
         except OperationalError as error:
-            if current_task and is_in_a_worker(current_task.request):
+            if is_outage(error) and current_task and is_in_a_worker(current_task.request):
                 raise Outage(str(error)) from error
             raise

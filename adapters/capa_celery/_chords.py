@@ -16,11 +16,10 @@ from celery.canvas import maybe_signature
 from celery.exceptions import ChordError
 from celery.result import GroupResult, allow_join_result
 from celery.utils.functional import _regen
-from kombu.exceptions import OperationalError
 
-from capa_celery._errors import Outage, is_in_a_worker
+from capa_celery._errors import Outage, is_in_a_worker, is_outage
 from capa_core.call.loggers import named_logger
-from capa_core.errors import CapaError, ConflictError
+from capa_core.errors import ConflictError
 
 if TYPE_CHECKING:
     from capa_core import State
@@ -186,9 +185,7 @@ def _leave_for_later(error: Exception) -> None:
     Raises:
         Outage: So it is.
     """
-    cause = error.__cause__
-    is_away = isinstance(error, OperationalError) and isinstance(cause, CapaError) and cause.retryable
-    if is_away and current_task and is_in_a_worker(current_task.request):
+    if is_outage(error) and current_task and is_in_a_worker(current_task.request):
         raise Outage(str(error)) from error
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from kombu.exceptions import OperationalError
+
 from capa_celery._sdk import SDK
 from capa_core.errors import CapaError, UnsupportedError
 from capa_core.shims import not_served
@@ -46,6 +48,12 @@ def click_context() -> Any:
     import click
 
     return click.get_current_context(silent=True)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether *error* is kombu's for a broker that may take the message later."""
+    cause = error.__cause__
+    return isinstance(error, OperationalError) and isinstance(cause, CapaError) and cause.retryable
 
 
 class Outage(BaseException):

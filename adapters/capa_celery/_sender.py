@@ -16,7 +16,7 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from capa_celery import _codec
-from capa_celery._errors import unsupported
+from capa_celery._errors import is_outage, unsupported
 from capa_celery._queues import Topic, bound_to, default_priority, engine_priority, topic_of
 from capa_celery._sdk import SDK
 from capa_celery._worker._checks import check_name
@@ -184,8 +184,8 @@ class Sender:
         for topic in topics:
             try:
                 self._publish_once(topic, data, priority, times)
-            except _RetryableError:
-                if not policy or policy.get("max_retries", 3) == 0:
+            except OperationalError as error:
+                if not policy or policy.get("max_retries", 3) == 0 or not is_outage(error):
                     raise
                 self._publish_again(topic, data, priority, times, policy)
 
@@ -205,8 +205,8 @@ class Sender:
             pause_s += step_s
             try:
                 self._publish_once(topic, data, priority, times)
-            except _RetryableError:
-                if most is not None and attempt >= most:
+            except OperationalError as error:
+                if (most is not None and attempt >= most) or not is_outage(error):
                     raise
             else:
                 return
@@ -225,8 +225,7 @@ class Sender:
                 raw=True,
             )
         except CapaError as error:
-            kind = _RetryableError if error.retryable else OperationalError
-            raise kind(f"{error}") from error
+            raise OperationalError(str(error)) from error
 
     def _priority(self, properties: Mapping[str, Any]) -> int:
         pubsub = self._components.pubsub
@@ -238,10 +237,6 @@ class Sender:
             self._warned = True
             logger.warning("priority is ignored: pub/sub component %r has no priorities", pubsub.name)
         return 0
-
-
-class _RetryableError(OperationalError):  # type: ignore[misc] # kombu is not typed
-    """The broker may take the message later; users see it as kombu's `OperationalError`, which it is."""
 
 
 def _times(message: Any, app: Any) -> tuple[float, float | None]:

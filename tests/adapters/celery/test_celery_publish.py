@@ -14,8 +14,16 @@ from kombu.exceptions import EncodeError, OperationalError
 
 import capa_celery
 from capa_celery import _codec
-from capa_core import Runtime, default_runtime, use_runtime
-from capa_core.errors import InvalidArgumentError, UnsupportedError
+from capa_core import PubSub, Runtime, default_runtime, use_runtime
+from capa_core.errors import (
+    CapaError,
+    DeadlineError,
+    ExhaustedError,
+    InvalidArgumentError,
+    PermissionDeniedError,
+    UnavailableError,
+    UnsupportedError,
+)
 
 HEADERS = [
     "lang",
@@ -262,12 +270,31 @@ def test_a_kombu_producer_of_the_application_publishes_to_capa(memory_app: Any) 
     assert message.payload == {"hello": 1}
 
 
+@pytest.mark.parametrize("error", [UnavailableError, DeadlineError, PermissionDeniedError, ExhaustedError])
+@pytest.mark.parametrize("options", [{}, {"retry": False}, {"retry_policy": {"max_retries": 1}}], ids=str)
+def test_what_an_engine_refuses_is_an_operational_error(
+    memory_app: Any, monkeypatch: pytest.MonkeyPatch, error: type[CapaError], options: dict[str, Any]
+) -> None:
+    cause = error("not now")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise cause
+
+    monkeypatch.setattr(PubSub, "publish", refuse)
+    with pytest.raises(OperationalError, match="not now") as caught:
+        memory_app.tasks["add"].apply_async((1, 2), **options)
+
+    assert (OperationalError, cause) == (caught.type, caught.value.__cause__)
+
+
 def test_an_engine_that_is_down_is_an_operational_error(make_tasks: Any) -> None:
     down = {"driver": "redis", "url": "redis://127.0.0.1:1/0", "deadline_s": 1, "retries": 0}
     with use_runtime(Runtime.in_memory({"pubsub": {"default": down}})):
         app = make_tasks(capa_celery.Celery)
-        with pytest.raises(OperationalError, match="celery|default"):
+        with pytest.raises(OperationalError, match="celery|default") as caught:
             app.tasks["add"].apply_async((1, 2), retry=False)
+
+    assert OperationalError is caught.type
 
 
 def test_a_legacy_address_chooses_the_component() -> None:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from celery import chain, chord, signals
-from celery.app import amqp, trace
+from celery.app import trace
 from celery.exceptions import WorkerLostError
 from kombu.exceptions import OperationalError
 
 import capa_celery
 from capa_celery._worker import _execution
 from capa_core import PubSub, Runtime, default_runtime, use_runtime
-from capa_core.errors import UnavailableError
+from capa_core.errors import PermissionDeniedError, UnavailableError
 
 QUICK = {"timeout": 10}
 
@@ -185,15 +185,16 @@ def test_a_chord_survives_a_store_that_is_away_when_a_part_returns(
 def test_a_chain_survives_a_broker_that_is_away_when_its_next_task_is_sent(
     memory_app: Any, serving: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, refusals = amqp.AMQP._retry_publish, iter([OperationalError("away")])
+    original, refusals = PubSub.publish, iter([UnavailableError("away")])
 
-    def refuse_once(self: Any, publish: Any, *args: Any, **kwargs: Any) -> Any:
-        if refusal := next(refusals, None):
+    def refuse_once(self: Any, topic: str, data: bytes, **options: Any) -> Any:
+        if b"(3, 3)" in data and (refusal := next(refusals, None)):
             raise refusal
-        return original(self, publish, *args, **kwargs)
+        return original(self, topic, data, **options)
 
-    monkeypatch.setattr(amqp.AMQP, "_retry_publish", refuse_once)
+    monkeypatch.setattr(PubSub, "publish", refuse_once)
     monkeypatch.setattr(_execution, "SETTLE_AGAIN_S", 0.05)
+    memory_app.conf.task_publish_retry = False
     add = memory_app.tasks["add"]
     with serving(memory_app):
         assert 6 == chain(add.s(1, 2), add.s(3)).apply_async().get(**QUICK)
@@ -217,6 +218,25 @@ def test_a_chord_survives_a_broker_that_is_away_when_its_body_is_sent(
         result = chord([add.s(1, 1), add.s(2, 2)])(total.s())
 
         assert (6, None) == (result.get(**QUICK), next(refusals, None))
+
+
+def test_a_task_whose_successor_nobody_will_take_fails_and_does_not_run_again(
+    memory_app: Any, serving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = PubSub.publish
+
+    def refuse(self: Any, topic: str, data: bytes, **options: Any) -> Any:
+        if b"(3, 3)" in data:
+            raise PermissionDeniedError("not yours")
+        return original(self, topic, data, **options)
+
+    monkeypatch.setattr(PubSub, "publish", refuse)
+    add = memory_app.tasks["add"]
+    with serving(memory_app):
+        first = chain(add.s(1, 2), add.s(3)).apply_async().parent
+
+        with pytest.raises(OperationalError, match="not yours"):
+            first.get(**QUICK)
 
 
 @pytest.mark.parametrize(("early", "left"), [(True, 0), (False, 1)])
