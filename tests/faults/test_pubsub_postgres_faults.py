@@ -226,8 +226,9 @@ def pgbouncer(postgres_url, tmp_path):
     pooler.stop()
 
 
-def test_consumers_behind_a_pooler_share_one_connection(settings, pgbouncer):
-    words = json.dumps({**settings, "url": pgbouncer, "pooler": True})
+@pytest.mark.parametrize("known", [{}, {"pooler": True}], ids=["found out", "set"])
+def test_consumers_behind_a_pooler_share_one_connection(settings, pgbouncer, known):
+    words = json.dumps({**settings, "url": pgbouncer, **known})
     with open_pubsub("postgres", words) as here, open_pubsub("postgres", words) as there:
         consumer = here.consumer("t", raw=True)
         timer = threading.Timer(0.3, there.publish, ["t", b"x"], {"raw": True})
@@ -238,9 +239,26 @@ def test_consumers_behind_a_pooler_share_one_connection(settings, pgbouncer):
         for number in range(20):
             (there if number % 2 else here).publish("t", b"%d" % number, raw=True)
         others = consumer.receive(20, 5)
+        about = here.ping()
 
         assert [b"x"] == [message.data for message in first]
         assert {b"%d" % number for number in range(20)} == {message.data for message in others}
+        assert about.endswith(", behind a pooler")
+
+
+def test_the_engines_own_connection_behind_a_pooler_prepares_no_statement(settings, pgbouncer):
+    """Several have one connection to the server, where the names of their statements would be the same."""
+    words = json.dumps({**settings, "url": pgbouncer})
+    with open_pubsub("postgres", words) as here, open_pubsub("postgres", words) as there:
+        natives = [pubsub.native(psycopg.Connection) for pubsub in (here, there)]
+        rows = {native.execute("SELECT %s", ["x"]).fetchone() for native in natives * 10}
+
+    assert {("x",)} == rows
+
+
+def test_a_connection_without_a_pooler_is_not_taken_for_one(settings):
+    with open_pubsub("postgres", json.dumps(settings)) as pubsub:
+        assert "pooler" not in pubsub.ping()
 
 
 def test_a_publish_that_ran_out_of_time_is_not_done_later(settings):

@@ -39,6 +39,8 @@ class Notice(NamedTuple):
 class Connection(psycopg.Connection[Row]):
     """A connection in autocommit mode. Used by one thread at a time."""
 
+    is_pooled = False
+    """Whether a pooler gives each of its transactions another connection to the server."""
     _end = float("inf")
     _settings = PostgresSettings()
 
@@ -53,15 +55,22 @@ class Connection(psycopg.Connection[Row]):
         options: dict[str, Any] = {"application_name": "capa", "target_session_attrs": "read-write"} | given
         # libpq counts whole seconds, for each of the hosts.
         options["connect_timeout"] = max(1, round(settings.timeout_s))
-        if not settings.pooler:  # a pooler refuses options
-            options["options"] = (
-                f"{given.get('options', '')} -c statement_timeout={_limit_ms(settings)}".strip()
-            )
         connection = cls.connect(autocommit=True, **options)
-        connection._settings = settings
-        if settings.pooler:
-            connection.prepare_threshold = None
+        try:
+            connection._begin_session(settings)
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+    def _begin_session(self, settings: PostgresSettings) -> None:
+        self._settings = settings
+        self.begin(settings.timeout_s)
+        self.is_pooled = is_pooled(self, settings)
+        if self.is_pooled:
+            self.prepare_threshold = None
+        else:  # not among the options of connecting, which a pooler refuses
+            self.execute(f"SET statement_timeout = {_limit_ms(settings)}")
 
     @property
     def schema(self) -> str:
@@ -96,13 +105,13 @@ class Connection(psycopg.Connection[Row]):
     def limited_transaction(self) -> Iterator[None]:
         """Run the block in a transaction whose statements the server ends in time, also behind a pooler."""
         with self.transaction():
-            if self._settings.pooler:
+            if self.is_pooled:
                 self.execute(f"SET LOCAL statement_timeout = {_limit_ms(self._settings)}")
             yield
 
     def run(self, query: str, **values: object) -> list[Row]:
         """Execute *query*, whose tables are in the schema `capa`, with named *values*, and return all rows."""
-        if self._settings.pooler and self.info.transaction_status == TransactionStatus.IDLE:
+        if self.is_pooled and self.info.transaction_status == TransactionStatus.IDLE:
             with self.limited_transaction():
                 return self.run(query, **values)
         # Only without values may it be several statements, and only then are the results text.
@@ -121,14 +130,17 @@ class Connection(psycopg.Connection[Row]):
         return [cursor.fetchall() for cursor in cursors]
 
     def notify(self, notice: Notice) -> None:
-        """Send *notice*."""
-        self.execute(_NOTIFY, notice._asdict())
+        """Send *notice*; not through a pooler, behind which nobody listens."""
+        if not self.is_pooled:
+            self.execute(_NOTIFY, notice._asdict())
 
     def run_and_notify(self, query: str, notice: Notice, **values: object) -> list[Row]:
         """Execute *query* in a transaction of its own, send *notice* after that, and return all rows.
 
         Not in one transaction: those with a notice wait for each other at their ends, while the disk works.
         """
+        if self.is_pooled:
+            return self.run(query, **values)
         with self.pipeline() as pipeline:
             cursor = self.execute(_in_schema(query, self.schema), values, binary=True)
             pipeline.sync()
@@ -141,6 +153,14 @@ class Connection(psycopg.Connection[Row]):
             return False
         readable, _, _ = select.select([self], [], [], 0)
         return not readable
+
+
+def is_pooled(connection: psycopg.Connection[Any], settings: PostgresSettings) -> bool:
+    """Return whether *connection* leads through a pooler, which invents the number of the server's process."""
+    if settings.pooler is not None:
+        return settings.pooler
+    found = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return found is not None and found[0] != connection.info.backend_pid
 
 
 def _limit_ms(settings: PostgresSettings) -> int:

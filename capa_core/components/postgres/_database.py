@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import psycopg
 
-from capa_core.components.postgres._connection import Connection, Notice, Row
+from capa_core.components.postgres._connection import Connection, Notice, Row, is_pooled
 from capa_core.components.postgres._errors import OverdueError, is_gone
 from capa_core.components.postgres._migrations import migrate
 from capa_core.components.postgres._settings import PostgresSettings
@@ -161,7 +161,8 @@ def _about(connection: Connection) -> str:
     for (table,) in connection.run(_NOT_WRITABLE, schema=connection.schema):
         raise psycopg.errors.InsufficientPrivilege(f"{connection.info.user} may not write to {table}")
     info = connection.info
-    return f"PostgreSQL {version.partition(' ')[0]} at {info.host}:{info.port}/{info.dbname}"
+    place = f"{info.host}:{info.port}/{info.dbname}"
+    return f"PostgreSQL {version.partition(' ')[0]} at {place}" + ", behind a pooler" * connection.is_pooled
 
 
 class Client:
@@ -181,6 +182,8 @@ class Client:
         with self._lock:
             if self._open is None or self._open.closed:
                 self._open = psycopg.connect(self._settings.url, autocommit=True, application_name="capa")
+                if is_pooled(self._open, self._settings):
+                    self._open.prepare_threshold = None
             return self._open
 
     def close(self) -> None:

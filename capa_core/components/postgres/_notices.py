@@ -54,7 +54,7 @@ class Notices:
         listener = Listener()
         with self._lock:
             self._listeners[subject].append(listener)
-            if not self._settings.pooler and self._thread is None and not self._closed:
+            if self._thread is None and not self._closed:
                 self._thread = SupervisedThread(
                     "capa-postgres-notices", self._receive, stopping=self._is_closed
                 )
@@ -96,6 +96,8 @@ class Notices:
                 suppress(psycopg.OperationalError),
                 Connection.open(self._settings) as connection,
             ):
+                if connection.is_pooled:  # they look by themselves
+                    return
                 self._receive_from(connection)
             if not self._closed:
                 time.sleep(RECHECK_S)

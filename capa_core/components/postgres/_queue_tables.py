@@ -27,7 +27,6 @@ class PostgresQueues(QueueTables):
         super().__init__(abandoned_s=abandoned_s)
         self._database = database
         self._notices = notices
-        self._pooler = database.settings.pooler
 
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> None:
         """Append *messages*, in their order by key, and wake the consumers of *topic*."""
@@ -88,8 +87,7 @@ class PostgresQueues(QueueTables):
     def wake(self, topic: str) -> None:
         """See `QueueTables.wake`."""
         self._notices.signal(topic)
-        if not self._pooler:
-            self._database.notify(self._notices.about(topic))
+        self._database.notify(self._notices.about(topic))
 
     def tidy_some(self, most: int) -> bool:
         """See `QueueTables.tidy_some`."""
@@ -101,7 +99,7 @@ class PostgresQueues(QueueTables):
     def _published_at_once(self, topic: str, messages: Sequence[OutgoingMessage]) -> bool:
         """Append *messages* in one round trip, and return whether there was a queue for them."""
         values = _queue.rows_of(topic, messages)
-        if self._pooler or sum(len(message.data) for message in messages) > LARGEST_IN_PIPELINE:
+        if sum(len(message.data) for message in messages) > LARGEST_IN_PIPELINE:
             rows = self._database.run(_queue.ADD_AT_ONCE, **values)
             self.wake(topic)
         else:

@@ -48,9 +48,10 @@ class PostgresSettings(BaseModel):
             do so.
         timeout_s: Seconds that one call may take, including connecting.
         max_connections: Connections of this component at the same time; one more listens while a consumer waits.
-        pooler: Whether the address is that of a pooler in transaction mode, such as pgbouncer. No statement is prepared
-            then, and messages and values wake those who wait in other processes within a second rather than at once:
-            neither prepared statements nor LISTEN work there.
+        pooler: Whether the address is that of a pooler in transaction mode, such as pgbouncer; `None` finds it out. No
+            statement is prepared then, and messages and values wake those who wait in other processes within a second
+            rather than at once: neither prepared statements nor LISTEN work there. Behind a pooler in session mode both
+            do, with `false`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,4 +64,4 @@ class PostgresSettings(BaseModel):
     )
     timeout_s: float = Field(default=5.0, gt=0)
     max_connections: int = Field(default=10, ge=1)
-    pooler: bool = False
+    pooler: bool | None = None

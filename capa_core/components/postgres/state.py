@@ -218,8 +218,7 @@ class PostgresState(PostgresDriver[PostgresSettings], StateDriver[PostgresSettin
         """Wake the waiters for *writes*, and remove some expired values."""
         for subject in {_subject(write.key) for write in writes if write.notify}:
             self._notices.signal(subject)
-            if not self.settings.pooler:
-                self.database.notify(self._notices.about(subject))
+            self.database.notify(self._notices.about(subject))
         self._sweep()
 
     def _sweep(self) -> None:
