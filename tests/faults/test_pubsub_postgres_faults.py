@@ -1,6 +1,7 @@
 """PostgreSQL killed, cut off, silent, its tables dropped: typed errors in time, and nothing is lost."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -20,8 +21,12 @@ from capa_core import Runtime
 from capa_core.blocks.pubsub import PubSub
 from capa_core.call import Policy
 from capa_core.components.postgres._database import Database
+from capa_core.components.postgres._migrations import made_by
+from capa_core.components.postgres.lock import PostgresLock
 from capa_core.components.postgres.pubsub import PostgresPubSub
+from capa_core.components.postgres.state import PostgresState
 from capa_core.errors import (
+    DataLossError,
     DeadlineError,
     NotFoundError,
     PermissionDeniedError,
@@ -150,6 +155,72 @@ def test_dropped_tables_are_made_again(settings):
 
         assert [] == consumer.receive(1, 0)
         assert [b"kept"] == [message.data for message in joined]
+
+
+@pytest.fixture
+def altered(settings):
+    """Give a function that makes the tables, and then changes them by a statement about the schema `capa`."""
+
+    def alter(statement):
+        with open_pubsub("postgres", json.dumps(settings)) as pubsub:
+            pubsub.publish("t", b"x", raw=True)
+        with psycopg.connect(settings["url"]) as other:
+            other.execute(statement.replace("capa.", f'"{settings["schema_name"]}".'))
+        return open_pubsub("postgres", json.dumps(settings))
+
+    return alter
+
+
+def test_tables_of_a_newer_version_are_refused(altered):
+    with (
+        altered("UPDATE capa.migration SET step = 7") as pubsub,
+        pytest.raises(
+            SettingsError, match=r"made by a newer Capa \(step 7, and this one knows 1\)\. Upgrade"
+        ),
+    ):
+        pubsub.ping()
+
+
+@pytest.mark.parametrize(
+    ("statement", "part"),
+    [
+        ("ALTER TABLE capa.message DROP COLUMN attributes", "message.attributes"),
+        ("DROP TABLE capa.queue CASCADE", "queue.abandoned_at"),
+        ("DROP FUNCTION capa.lease", "lease()"),
+    ],
+)
+def test_tables_that_another_program_altered_are_refused(altered, statement, part):
+    with (
+        altered(statement) as pubsub,
+        pytest.raises(DataLossError, match=rf"altered by another program: {re.escape(part)} is missing"),
+    ):
+        pubsub.ping()
+
+
+def test_tables_that_are_altered_under_a_program_are_refused(settings, altered):
+    with open_pubsub("postgres", json.dumps(settings)) as pubsub:
+        pubsub.publish("t", b"x", raw=True)
+        altered("ALTER TABLE capa.message DROP COLUMN attributes").close()
+        with pytest.raises(DataLossError):
+            pubsub.publish("t", b"x", raw=True)
+        with pytest.raises(DataLossError, match="message.attributes is missing"):
+            pubsub.publish("t", b"x", raw=True)
+
+
+@pytest.mark.parametrize("driver", [PostgresPubSub, PostgresState, PostgresLock])
+def test_all_that_the_steps_make_is_looked_for(settings, driver):
+    opened = driver(driver.settings_type(**settings))
+    opened.ping()
+    with psycopg.connect(settings["url"]) as other:
+        columns = other.execute(
+            "SELECT table_name || '.' || column_name FROM information_schema.columns"
+            " WHERE table_schema = %(name)s AND table_name <> 'migration'"
+            " UNION ALL SELECT routine_name || '()' FROM information_schema.routines WHERE routine_schema = %(name)s",
+            {"name": settings["schema_name"]},
+        ).fetchall()
+    opened.close()
+
+    assert {name for (name,) in columns} == made_by(tuple(opened.steps))
 
 
 @pytest.mark.parametrize("change", ["attributes = 'no JSON'", r"id = '\xff'", r"key = '\xff'"])

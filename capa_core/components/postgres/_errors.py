@@ -8,6 +8,7 @@ from psycopg import errors
 from capa_core.errors import (
     AlreadyExistsError,
     CapaError,
+    DataLossError,
     DeadlineError,
     ExhaustedError,
     InvalidArgumentError,
@@ -24,6 +25,8 @@ _BY_CODE: dict[str, type[CapaError]] = {
     "3D000": NotFoundError,  # no such database
     "3F000": UnavailableError,  # the schema or a table was dropped: the next try creates it anew
     "42P01": UnavailableError,
+    "42703": DataLossError,  # a column or a function is missing: the next call says which
+    "42883": DataLossError,
     "42P07": AlreadyExistsError,  # another program's table has the name
     "42501": PermissionDeniedError,
     "53300": UnavailableError,  # too many connections
@@ -71,5 +74,5 @@ def name_error(error: Exception) -> type[CapaError] | None:
 
 
 def is_gone(error: psycopg.Error) -> bool:
-    """Return whether *error* says that the tables are missing."""
-    return error.sqlstate in ("3F000", "42P01")
+    """Return whether *error* says that a table, a column or a function is missing."""
+    return error.sqlstate in ("3F000", "42P01", "42703", "42883")
