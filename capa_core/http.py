@@ -231,8 +231,7 @@ class Endpoint:
             NotSentError: No connection could be opened.
             TooLargeError: The body has more than *most_bytes*.
             TimeoutError: *end* passed first.
-            http.client.HTTPException: The response is malformed, or ends early.
-            OSError: The connection broke.
+            OSError: The connection broke, or the response is malformed or ends early.
         """
         return self.answered(self.send(request, end), most_bytes=most_bytes)
 
@@ -241,10 +240,22 @@ class Endpoint:
         try:
             response = connection.getresponse()
             body = self._whole(self.body(connection, response), most_bytes)
+        except TooLargeError:
+            connection.close()
+            raise
+        except (OSError, HTTPException) as error:
+            connection.close()
+            raise self._with_address(error) from error
         except BaseException:
             connection.close()
             raise
         return Answer(response.status, response.headers.get_content_type(), body)
+
+    def _with_address(self, error: OSError | HTTPException) -> OSError:
+        if isinstance(error, TimeoutError):
+            return TimeoutError(f"no complete answer from {self.url} in time")
+        kind = ConnectionResetError if isinstance(error, ConnectionResetError) else OSError
+        return kind(f"{self.url}: {error}")
 
     def _whole(self, pieces: Iterator[bytes], most_bytes: int) -> bytes:
         read = bytearray()

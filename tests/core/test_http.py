@@ -48,10 +48,17 @@ def test_an_answer_that_is_too_large_is_left(endpoint):
 def test_an_answer_that_drips_ends_in_time(apollo, endpoint):
     apollo.drip_s = 0.02
     started = time.monotonic()
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError, match=f"no complete answer from {endpoint.url} in time"):
         exchange(endpoint, seconds=0.3)
 
     assert 0.25 < time.monotonic() - started < 1
+
+
+def test_an_answer_that_breaks_off_names_its_address(apollo, endpoint):
+    apollo.break_answers("truncated")
+
+    with pytest.raises(OSError, match=f"{endpoint.url}: IncompleteRead"):
+        exchange(endpoint)
 
 
 def test_a_server_that_is_not_there_is_named(apollo, endpoint):

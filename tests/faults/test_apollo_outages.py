@@ -170,12 +170,13 @@ class TestLater:
         assert "1" == during or where == "/notifications"
 
     @pytest.mark.quiet
-    def test_an_answer_that_drips_ends_with_the_time_of_the_call(self, apollo, connect):
+    @pytest.mark.parametrize("place", ["url", "meta"])
+    def test_an_answer_that_drips_ends_with_the_time_of_the_call(self, apollo, connect, place):
         apollo.release("application", {"a": "x" * 200})
         apollo.drip_s = 0.05
-        one = connect()
+        one = connect(**{place: apollo.url})
         started = time.monotonic()
-        with pytest.raises(DeadlineError):
+        with pytest.raises(DeadlineError, match=f"no complete answer from {apollo.url} in time"):
             one.get()
 
         assert time.monotonic() - started < 1.5

@@ -10,7 +10,6 @@ import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.client import RemoteDisconnected
 from typing import Any, NamedTuple
 
 from capa_core.components.apollo._answers import MOST_BYTES, malformed, parsed
@@ -230,7 +229,7 @@ class Polls:
         connection.sock.end = time.monotonic() + self._settings.timeout_s
         try:
             answer = endpoint.answered(connection, most_bytes=MOST_BYTES)
-        except (RemoteDisconnected, ConnectionResetError):
+        except ConnectionResetError:
             poll.drops = poll.drops + 1 if time.monotonic() - poll.sent_at < DROPPED_S else 0
             if poll.drops > 1:
                 raise
