@@ -31,6 +31,7 @@ def test_undo_says_what_it_cannot_undo_and_the_way_back(capa, lost):
 def test_status_says_the_same(capa, lost):
     ran = capa("migrate", "status", lost)
 
+    assert 0 == ran.code  # so it is in each new clone
     assert ran.out.startswith(f"{lost}: there is no rewrite in the journal, {lost}/.capa-migrate, and")
     assert "Next: `git log -G" in ran.out
 
