@@ -6,11 +6,19 @@ A pytest plug-in, for `pytest -n auto` (pytest-xdist). A run without workers is 
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+SHARES = 8  # for each worker, if all were of one size
+USUAL_S = 60  # the limit of a test that has none of its own, as in pyproject.toml
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -39,21 +47,62 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Spread the long tests, which mostly wait, over the others, which compute; the longest first, quiet ones last.
 
-    Long tests at the same time leave the processor idle when all of them wait, and late when none does. The last tenth
-    is of short ones, so that no worker is left with a long one when the others are done.
+    Long tests at the same time leave the processor idle when all of them wait, and late when none does. The others stay
+    with their module. Modules with few tests have the slow ones and come first, so that no worker is left with one of
+    them, nor with a long one, when the others are done.
     """
     quiet = [item for item in items if item.get_closest_marker("quiet")]
     others = [item for item in items if not item.get_closest_marker("quiet")]
-    short = [item for item in others if not _time_limit_s(item)]
     long = sorted((item for item in others if _time_limit_s(item)), key=_time_limit_s, reverse=True)
     turn_of = {id(item): index * 0.9 / len(long) for index, item in enumerate(long)}
-    turn_of |= {id(item): index / len(short) for index, item in enumerate(short)}
+    short = [item for item in others if not _time_limit_s(item)]
+    sizes = Counter(map(_module, short))
+    place_of = {module: place for place, module in enumerate(sorted(sizes, key=lambda each: sizes[each]))}
+    turn_of |= {id(item): place_of[_module(item)] / len(sizes) for item in short}
     items[:] = [*sorted([*long, *short], key=lambda item: turn_of[id(item)]), *quiet]
 
 
 def _time_limit_s(item: pytest.Item) -> float:
+    """Return the limit of *item* that is longer than the usual one; 0 if it has none."""
     mark = item.get_closest_marker("timeout")
-    return mark.args[0] if mark and mark.args else 0
+    return mark.args[0] if mark and mark.args and mark.args[0] > USUAL_S else 0
+
+
+def _module(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Return the scheduler of a parallel run."""
+    return Scheduler(config, log)
+
+
+class Scheduler(LoadScopeScheduling):
+    """Hands out shares of the tests in their order: neighbours of one module, the fewer the nearer the end.
+
+    A module's fixtures are made, and its garbage is collected, each time that a worker comes to it.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return self._share_of[nodeid]
+
+    @cached_property
+    def _share_of(self) -> dict[str, str]:
+        divided = shares(self.collection or (), self.numnodes)
+        return {test: str(number) for number, share in enumerate(divided) for test in share}
+
+
+def shares(tests: Sequence[str], workers: int) -> Iterator[Sequence[str]]:
+    """Divide *tests* into the shares that one worker takes at a time."""
+    left = len(tests)
+    for _, of_module in groupby(tests, key=lambda test: test.partition("::")[0]):
+        same = list(of_module)
+        while same:
+            size = max(1, left // (SHARES * workers))
+            yield same[:size]
+            left -= len(same[:size])
+            del same[:size]
 
 
 @pytest.hookimpl(tryfirst=True, wrapper=True)

@@ -1,4 +1,4 @@
-"""Parallel runs: one worker collects first, quiet tests are alone, long ones are spread, and things are made once."""
+"""Parallel runs: collection, order and shares of the tests, quiet ones alone, and things that are made once."""
 
 import os
 import subprocess
@@ -58,6 +58,7 @@ def test_one_worker_collects_before_the_others(tmp_path):
     done = run_in_parallel(tmp_path, COLLECTED)
 
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "scheduling tests via Scheduler" in done.stdout
     assert (tmp_path / "notes").read_text().split()[:2] == ["begin", "end"]
     assert (tmp_path / "notes").read_text().count("end") == 3
 
@@ -71,7 +72,7 @@ def run_in_parallel(folder, tests):
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
     plugins = ["-p", "xdist", "-p", "parallel"]
-    command = [sys.executable, "-m", "pytest", "-q", *plugins, "-n", "3", "--maxschedchunk", "1"]
+    command = [sys.executable, "-m", "pytest", "-v", *plugins, "-n", "3"]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
@@ -93,17 +94,34 @@ def test_a_quiet_test_is_not_overtaken_without_end(tmp_path):
 
 
 def test_long_tests_are_spread_over_the_others_and_quiet_ones_come_last():
-    items = [_Item(f"short {number}") for number in range(20)]
-    items[3:3] = [_Item("quiet", pytest.mark.quiet.mark, pytest.mark.timeout(99).mark)]
+    items = [_Item(f"m{number}::short") for number in range(20)]
+    items[3:3] = [_Item("q::quiet", pytest.mark.quiet.mark, pytest.mark.timeout(99).mark)]
     items[7:7] = [
-        _Item("long", pytest.mark.timeout(90).mark),
-        _Item("longest", pytest.mark.timeout(300).mark),
+        _Item("l::long", pytest.mark.timeout(90).mark),
+        _Item("l::longest", pytest.mark.timeout(300).mark),
     ]
     parallel.pytest_collection_modifyitems(items)
-    names = [item.name for item in items]
+    names = [item.nodeid for item in items]
 
-    assert (0, 10, 22) == (names.index("longest"), names.index("long"), names.index("quiet"))
-    assert [f"short {number}" for number in range(20)] == [name for name in names if name.startswith("short")]
+    assert (0, 10, 22) == (names.index("l::longest"), names.index("l::long"), names.index("q::quiet"))
+    assert [f"m{number}::short" for number in range(20)] == [name for name in names if name[0] == "m"]
+
+
+def test_modules_stay_together_the_smallest_first():
+    names = ["large::1", "large::2", "large::3", "small::1", "also_small::1"]
+    items = [_Item(name, pytest.mark.timeout(60).mark) for name in names]
+    parallel.pytest_collection_modifyitems(items)
+
+    assert [*names[3:], *names[:3]] == [item.nodeid for item in items]
+
+
+def test_shares_are_of_one_module_and_small_at_the_end():
+    tests = [f"{module}::{number}" for module in "ab" for number in range(100)]
+    shares = list(parallel.shares(tests, workers=2))
+
+    assert tests == [test for share in shares for test in share]
+    assert all(1 == len({test[0] for test in share}) for share in shares)
+    assert (12, 1) == (len(shares[0]), len(shares[-1]))
 
 
 def test_a_shared_folder_is_made_by_the_first_worker(tmp_path):
@@ -126,8 +144,8 @@ def test_a_failed_folder_is_made_again_by_the_next_worker(tmp_path):
 
 
 class _Item:
-    def __init__(self, name, *marks):
-        self.name = name
+    def __init__(self, nodeid, *marks):
+        self.nodeid = nodeid
         self._marks = {mark.name: mark for mark in marks}
 
     def get_closest_marker(self, name):

@@ -9,7 +9,7 @@ from capa_core.conformance.pubsub import PubSubConformance
 
 
 @pytest.mark.server("rabbitmq")
-@pytest.mark.timeout(180)  # the first test of a run also waits for the broker to start
+@pytest.mark.timeout(60, func_only=True)  # the set-up starts the broker, which has a limit of its own
 class TestRabbitPubSub(PubSubConformance):
     @pytest.fixture
     def driver(self, rabbitmq_url: str) -> Iterator[RabbitPubSub]:
