@@ -132,18 +132,23 @@ def _wait_until(holds: Callable[[], bool], pod: Pod, *, patience_s: float = 90) 
         time.sleep(0.1)
 
 
+def _sent(pods: tuple[Pod, Pod]) -> int:
+    """Return how often a beat has sent its task: on a busy machine, workers run in a row what was sent in turn."""
+    return sum(pod.log.count("Sending due task") for pod in pods)
+
+
 def _noted(url: str, name: str) -> list[str]:
     with redis.Redis.from_url(url, decode_responses=True) as client:
         return client.lrange(name, 0, -1)
 
 
-@pytest.mark.quiet
 def test_two_beats_send_each_periodic_task_once(pods: tuple[Pod, Pod], redis_url: str) -> None:
-    before, begun = len(_noted(redis_url, "ticks")), time.monotonic()
-    time.sleep(8)
-    sent, passed_s = len(_noted(redis_url, "ticks")) - before, time.monotonic() - begun
+    before, begun = _sent(pods), time.monotonic()
+    _wait_until(lambda: _sent(pods) >= before + 10, pods[1])
+    sent, passed_s = _sent(pods) - before, time.monotonic() - begun
+    _wait_until(lambda: len(_noted(redis_url, "ticks")) >= before + sent, pods[1])
 
-    assert passed_s - 3 <= sent <= passed_s + 2, [pod.log[-2000:] for pod in pods]
+    assert sent <= passed_s + 2  # two that knew nothing of each other would send twice as many
     assert not [pod for pod in pods if (pod.folder / ".capa").exists()]
 
 
