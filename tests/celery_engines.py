@@ -15,6 +15,11 @@ def on_every_engine(fixture: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(fixture, [SQLITE, REDIS, RABBITMQ], indirect=True)
 
 
+def on_one_engine(fixture: str) -> pytest.MarkDecorator:
+    """Return the mark of a test of what happens before or beside the engine: it would be the same on another."""
+    return pytest.mark.parametrize(fixture, [SQLITE], indirect=True)
+
+
 def tables(engine: str, request: pytest.FixtureRequest) -> str:
     """Return the tables that put a test of its own on *engine*; embedded SQLite needs none."""
     if engine == "sqlite":

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 import pytest
-from celery_engines import on_every_engine
+from celery_engines import on_every_engine, on_one_engine
 from celery_fleet import LEASE_S, Fleet, app, children, zygote
 
 from capa_core.clocks import boot_time
@@ -116,6 +116,7 @@ def test_a_child_that_dies_while_it_waits_strands_no_task(fleet: Fleet) -> None:
 
 
 @pytest.mark.quiet
+@on_one_engine("fleet")
 def test_a_worker_ends_and_says_why_when_its_forking_process_is_killed(fleet: Fleet) -> None:
     work = app().tasks["killed.work"]
     with fleet.worker("-P", "prefork", "-c", "2", "-l", "INFO") as worker:
@@ -135,8 +136,9 @@ def test_a_worker_ends_and_says_why_when_its_forking_process_is_killed(fleet: Fl
     assert f"the process {killed} that starts the pool's processes was killed" in log
 
 
-@pytest.mark.parametrize("victims", ["worker", "all"])
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize(
+    ("pool", "victims"), [("threads", "worker"), ("prefork", "worker"), ("prefork", "all")]
+)
 def test_a_suspended_worker_begins_nothing_that_others_have(fleet: Fleet, pool: str, victims: str) -> None:
     fleet.add_code(BUSY)
     settings = fleet.folder / "capa.toml"

@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+from celery_engines import on_one_engine
 from celery_fleet import Fleet, app, children, zygote
 
 pytestmark = pytest.mark.timeout(120)
@@ -79,7 +80,6 @@ OFTEN = f"""
 from {WORKER} import _census
 _census.CENSUS_S = 0.5
 """
-on_one_engine = pytest.mark.parametrize("fleet", ["sqlite"], indirect=True)
 
 
 def strike(fleet: Fleet, *paths: str, times: int = 1, after: bool = False) -> None:
@@ -100,7 +100,7 @@ def log(fleet: Fleet) -> str:
     return (fleet.folder / "log").read_text()
 
 
-@on_one_engine
+@on_one_engine("fleet")
 @pytest.mark.parametrize("place", SERVED)
 def test_a_failure_in_a_worker_strands_no_task(fleet: Fleet, place: str) -> None:
     strike(fleet, *SERVED[place])
@@ -119,7 +119,7 @@ def test_a_failure_in_a_worker_strands_no_task(fleet: Fleet, place: str) -> None
     assert (0, list(range(len(results)))) == (code, values)
 
 
-@on_one_engine
+@on_one_engine("fleet")
 @pytest.mark.parametrize(("pool", "path"), IN_HAND)
 def test_a_failure_with_tasks_in_hand_strands_none(fleet: Fleet, pool: str, path: str) -> None:
     strike(fleet, path, after=True)
@@ -136,7 +136,7 @@ def test_a_failure_with_tasks_in_hand_strands_none(fleet: Fleet, pool: str, path
     assert "tasks are with no" in log(fleet)
 
 
-@on_one_engine
+@on_one_engine("fleet")
 @pytest.mark.parametrize(("pool", "path", "times"), ENDED)
 def test_a_worker_that_cannot_go_on_ends_and_says_why(fleet: Fleet, pool: str, path: str, times: int) -> None:
     module = (fleet.folder / "killed.py").read_text()
@@ -172,7 +172,7 @@ def test_the_tasks_of_a_stopped_process_run_again(fleet: Fleet) -> None:
     assert f"process {stopped} of the pool was stopped by a signal" in log(fleet)
 
 
-@on_one_engine
+@on_one_engine("fleet")
 def test_a_worker_whose_forking_process_is_stopped_ends_and_says_why(fleet: Fleet) -> None:
     work = app().tasks["killed.work"]
     with fleet.worker("-P", "prefork", "-c", "2", "-l", "INFO") as worker:
@@ -188,7 +188,7 @@ def test_a_worker_whose_forking_process_is_stopped_ends_and_says_why(fleet: Flee
     assert f"process {stopped} of the pool was stopped by a signal" in log(fleet)
 
 
-@on_one_engine
+@on_one_engine("fleet")
 @pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGQUIT])
 def test_a_worker_ends_while_its_forking_process_is_stopped(fleet: Fleet, name: signal.Signals) -> None:
     with fleet.worker("-P", "prefork", "-c", "2", "-l", "INFO") as worker:
@@ -200,7 +200,7 @@ def test_a_worker_ends_while_its_forking_process_is_stopped(fleet: Fleet, name: 
         assert worker.returncode is not None
 
 
-@on_one_engine
+@on_one_engine("fleet")
 def test_a_process_that_is_stopped_for_a_moment_is_left_alone(fleet: Fleet) -> None:
     work = app().tasks["killed.work"]
     with fleet.worker("-P", "prefork", "-c", "1", "-l", "INFO") as worker:
@@ -216,7 +216,7 @@ def test_a_process_that_is_stopped_for_a_moment_is_left_alone(fleet: Fleet) -> N
     assert took < 20
 
 
-@on_one_engine
+@on_one_engine("fleet")
 def test_beat_in_a_worker_goes_on_after_failures(fleet: Fleet) -> None:
     strike(fleet, "capa_celery._beat:Scheduler.tick", "capa_celery._beat:Scheduler.sync")
     entry = {"task": "killed.total", "schedule": 0.5, "args": [[1]]}

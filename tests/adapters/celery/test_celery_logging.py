@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from celery_engines import on_one_engine
 
 from capa_core.call.loggers import named_logger
 from capa_core.call.telemetry import logger
@@ -28,7 +29,7 @@ def configure(**_):
 PROGRAM = ["-m", "capa_celery", "-A", "logged", "worker", "-c", "1", "-P"]
 
 
-@pytest.mark.parametrize("project", ["sqlite"], indirect=True)
+@on_one_engine("project")
 @pytest.mark.parametrize("pool", ["solo", "prefork"])
 def test_it_logs_received_tasks(project: Any, pool: str) -> None:
     (project.folder / "logged.py").write_text(APPLICATION)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from celery import chord
 from celery.exceptions import TimeLimitExceeded, WorkerLostError
+from celery_engines import on_one_engine
 
 from capa_celery._worker.prefork import _wire
 
@@ -18,7 +19,6 @@ pytestmark = pytest.mark.timeout(120)
 
 POOLS = ["solo", "threads", "prefork"]
 LEASE_S = 2
-on_one_engine = pytest.mark.parametrize("project", ["sqlite"], indirect=True)
 PROGRAM = """
 import signal, sys, threading
 from proj import app
@@ -129,6 +129,7 @@ def test_sigquit_ends_at_once_and_releases_all_messages(project: Any) -> None:
         assert (1, ["begin long"]) == (project.depth(), project.notes())
 
 
+@on_one_engine("project")
 @pytest.mark.parametrize("pool", POOLS)
 def test_a_soft_shutdown_lets_tasks_end(project: Any, pool: str) -> None:
     with soft_worker(project, pool, timeout_s=8) as worker:
@@ -141,6 +142,7 @@ def test_a_soft_shutdown_lets_tasks_end(project: Any, pool: str) -> None:
     assert (["begin a", "end a"], 2) == (project.notes(), project.depth())
 
 
+@on_one_engine("project")
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_a_soft_shutdown_ends_with_its_time(project: Any, pool: str) -> None:
     with soft_worker(project, pool, timeout_s=1) as worker:
@@ -160,7 +162,7 @@ def soft_worker(project: Any, pool: str, timeout_s: float) -> Any:
     return project.worker("-P", pool, "-c", "1", application="soft")
 
 
-@on_one_engine
+@on_one_engine("project")
 def test_children_are_replaced_after_so_many_tasks(project: Any) -> None:
     with project.worker("-P", "prefork", "-c", "1", "--max-tasks-per-child", "2"):
         processes = [project.app.tasks["proj.mark"].delay(str(number)).get(timeout=20) for number in range(4)]
@@ -168,7 +170,7 @@ def test_children_are_replaced_after_so_many_tasks(project: Any) -> None:
     assert processes[0] == processes[1] != processes[2] == processes[3]
 
 
-@on_one_engine
+@on_one_engine("project")
 def test_the_signal_before_a_process_is_made_comes_once_for_each(project: Any) -> None:
     code = """
 from celery import signals
@@ -193,7 +195,7 @@ def receive(sender, request, **_): note(f"received by {type(sender).__name__}")
     )
 
 
-@on_one_engine
+@on_one_engine("project")
 def test_the_banner_states_that_no_events_are_sent(project: Any) -> None:
     with project.worker("-P", "solo", "-E") as worker:
         log = worker.log.read_text()
@@ -223,12 +225,13 @@ def test_tasks_waiting_behind_a_long_one_go_to_another_worker(project: Any) -> N
         first.kill()
 
 
-@on_one_engine
+@on_one_engine("project")
 def test_the_original_command_line_starts_it(project: Any) -> None:
     with project.worker("-P", "solo", program=("celery",)):
         assert project.app.tasks["proj.add"].delay(1, 1).get(timeout=20) == 2
 
 
+@on_one_engine("project")
 @pytest.mark.parametrize("where", ["thread", "main"])
 @pytest.mark.parametrize("pool", POOLS)
 def test_a_program_may_stop_its_worker_from_a_signal_handler(project: Any, pool: str, where: str) -> None:
@@ -242,6 +245,7 @@ def test_a_program_may_stop_its_worker_from_a_signal_handler(project: Any, pool:
     assert (0, ["begin a", "end a"], 2) == (code, project.notes(), project.depth())
 
 
+@on_one_engine("project")
 def test_a_program_may_terminate_its_prefork_worker(project: Any) -> None:
     with project.process([sys.executable, "-c", PROGRAM, "prefork", "thread"], lease_s=60) as program:
         project.app.tasks["proj.mark"].delay("long", 60)
