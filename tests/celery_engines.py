@@ -15,6 +15,13 @@ def on_every_engine(fixture: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(fixture, [SQLITE, REDIS, RABBITMQ], indirect=True)
 
 
+def on_every_engine_and_in_every_pool(fixture: str) -> pytest.MarkDecorator:
+    """Return the mark of a test of what engines and pools each do for their part: every one of them, not every pair."""
+    pairs = [(SQLITE, "solo"), (SQLITE, "threads"), (SQLITE, "prefork")]
+    elsewhere = [pytest.param(*each.values, "prefork", marks=each.marks) for each in (REDIS, RABBITMQ)]
+    return pytest.mark.parametrize((fixture, "pool"), [*pairs, *elsewhere], indirect=[fixture])
+
+
 def on_one_engine(fixture: str) -> pytest.MarkDecorator:
     """Return the mark of a test of what happens before or beside the engine: it would be the same on another."""
     return pytest.mark.parametrize(fixture, [SQLITE], indirect=True)
