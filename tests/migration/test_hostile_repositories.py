@@ -131,7 +131,6 @@ def test_modules_of_the_repository_are_never_imported(repository, tmp_path):
             "CODEOWNERS",
             ".capa",
             ".capa-migrate",
-            ".capa-migrate",
             ".capa-migrate/settled",
             ".capa-migrate/lock",
             ".capa-migrate/history",
@@ -328,24 +327,29 @@ def test_folder_that_cannot_be_listed_is_named_and_the_rest_is_rewritten(reposit
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("big.py", b"import requests\nx = '" + b"y" * 50_000_000 + b"'\n"),
-        ("requirements.txt", b"requests  # " + b"y" * 50_000_000 + b"\n"),
-        ("pyproject.toml", b"[tool.capa.migrate]\nroots = ['" + b"y" * 50_000_000 + b"']\n[project]\n"),
-        ("big.ipynb", b'{"cells": [{"cell_type": "code", "source": "import requests\\n' + b"y" * 50_000_000 + b'"}]}'),
-        ("Dockerfile", b"CMD celery " + b"y" * 50_000_000 + b"\n"),
-        ("nested.py", b"import requests\n" + b"(" * 10_000 + b")" * 10_000 + b"\n"),
-        ("nested.toml", b"x = " + b"[" * 10_000 + b"]" * 10_000),
-        ("pyproject.toml", b"requests = " + b"[" * 10_000 + b"]" * 10_000 + b"\ntool.capa.x = 1"),
-        ("nested.ipynb", b'{"cells": ' + b"[" * 10_000 + b"]" * 10_000 + b', "x": "import requests"}'),
+        ("big.py", b"import requests\nx = '%(long)b'\n"),
+        ("requirements.txt", b"requests  # %(long)b\n"),
+        ("pyproject.toml", b"[tool.capa.migrate]\nroots = ['%(long)b']\n[project]\n"),
+        ("big.ipynb", b'{"cells": [{"cell_type": "code", "source": "import requests\\n%(long)b"}]}'),
+        ("Dockerfile", b"CMD celery %(long)b\n"),
+        ("nested.py", b"import requests\n%(round)b\n"),
+        ("nested.toml", b"x = %(square)b"),
+        ("pyproject.toml", b"requests = %(square)b\ntool.capa.x = 1"),
+        ("nested.ipynb", b'{"cells": %(square)b, "x": "import requests"}'),
         ("cookie.py", b"# coding: no-such\nimport requests\n"),
         ("cookies.py", b"\xef\xbb\xbf# coding: latin-1\nimport requests\n"),
         ("codec.py", b"# coding: idna\nimport requests\n"),
         ("hex.py", b"# coding: hex_codec\nimport requests\n"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
-)  # fmt: skip
+)
 def test_hostile_file_takes_bounded_time_and_memory(repository, name, data):
-    (repository / name).write_bytes(data)
+    filling = {
+        b"long": b"y" * 50_000_000,
+        b"round": b"(" * 10_000 + b")" * 10_000,
+        b"square": b"[" * 10_000 + b"]" * 10_000,
+    }
+    (repository / name).write_bytes(data % filling)
     limit = ["prlimit", f"--as={2 << 30}"] if shutil.which("prlimit") else []
 
     for words in (("scan",), ("migrate", "apply")):
