@@ -36,9 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give the servers to the report, and let programs that tests start receive an interrupt."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell ignores it for background jobs
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.stash[importlib.import_module("reporting").PROGRAMS] = [
-        importlib.import_module(f"servers.{name}").PROGRAM for name in SERVERS
-    ]
+    programs = (importlib.import_module(f"servers.{name}").PROGRAM for name in SERVERS)
+    config.stash[importlib.import_module("reporting").PROGRAMS] = list(dict.fromkeys(programs))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

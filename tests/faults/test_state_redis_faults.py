@@ -11,7 +11,7 @@ import redis
 
 from capa_core.blocks.state import Put, State
 from capa_core.call import Policy
-from capa_core.components.redis._client import call, call_many, connect
+from capa_core.components.redis._connect import connect
 from capa_core.components.redis.state import RedisState, RedisStateSettings
 from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import DeadlineError, ExhaustedError, UnavailableError
@@ -157,7 +157,7 @@ def test_scripts_are_loaded_again_after_a_flush(server):
             state.increment("n")
             state.put_many({"a": b"1"}, notify=True)
             state.transact([Put("b", b"1")])
-            state._driver._client.script_flush()
+            state.native(redis.Redis).script_flush()
 
         assert 3 == state.increment("n")
 
@@ -221,8 +221,8 @@ def test_errors_never_show_values(start_redis, write):
 def test_the_arguments_of_an_unknown_command_are_not_shown(redis_url):
     client = connect(RedisStateSettings(url=redis_url))
     with pytest.raises(redis.ResponseError, match="unknown command 'NOSUCH'$"):
-        call(client, "NOSUCH", CANARY)
-    (error,) = call_many(client, [("NOSUCH", CANARY)])
+        client.call("NOSUCH", CANARY)
+    (error,) = client.call_many([("NOSUCH", CANARY)])
     client.close()
 
     assert "unknown command 'NOSUCH'" == str(error).removeprefix("ERR ")
@@ -230,13 +230,12 @@ def test_the_arguments_of_an_unknown_command_are_not_shown(redis_url):
 
 def test_a_call_that_outlives_its_component_leaves_no_connection_open(redis_url):
     client = connect(RedisStateSettings(url=redis_url))
-    pool = client.connection_pool
     used = []
 
     def close(connection):
         used.append(connection)
-        pool.close()
+        client.close()
         connection.send_command("PING")  # it connects, as that of a call that has just begun
 
-    assert b"PONG" == call(client, "PING", before_answer=close)
+    assert b"PONG" == client.call("PING", before_answer=close)
     assert [None] == [connection._sock for connection in used]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+import redis
 
 from ._process import ServerProcess, free_port
 from ._program import Program
@@ -22,6 +23,7 @@ class RedisServer(ServerProcess):
 
     def __init__(self, folder: Path, **config: str | int) -> None:
         self.port = free_port()
+        self.config = config
         settings = {"save": "", "appendonly": "no", "databases": DATABASES} | config
         settings |= {"bind": "127.0.0.1", "port": self.port, "dir": folder, "daemonize": "no"}
         flags = [
@@ -58,6 +60,10 @@ class RedisServer(ServerProcess):
     def flush(self, database: int) -> None:
         """Empty one numbered database."""
         assert self._ask(f"SELECT {database}", "FLUSHDB") == "+OK+OK"
+
+    def connected(self) -> redis.Redis:
+        """Return a client of redis-py for a `with` block."""
+        return redis.Redis(port=self.port, socket_timeout=10)
 
     def _answers(self) -> bool:
         try:

@@ -10,6 +10,7 @@ from capa_core.errors import (
     DeadlineError,
     ExhaustedError,
     PermissionDeniedError,
+    SettingsError,
     UnavailableError,
     UnknownError,
 )
@@ -22,6 +23,9 @@ _BY_TYPE: dict[type[BaseException], type[CapaError]] = {
     redis.exceptions.NoPermissionError: PermissionDeniedError,
     redis.exceptions.OutOfMemoryError: ExhaustedError,
     redis.ReadOnlyError: UnavailableError,
+    redis.exceptions.ClusterDownError: UnavailableError,
+    redis.exceptions.TryAgainError: UnavailableError,
+    redis.exceptions.MovedError: SettingsError,  # the rest of them are followed
     redis.WatchError: ConflictError,
     redis.ResponseError: UnknownError,
     redis.RedisError: UnknownError,
@@ -31,9 +35,6 @@ _BY_TYPE: dict[type[BaseException], type[CapaError]] = {
 _BY_FIRST_WORD: dict[str, type[CapaError]] = {
     "MISCONF": ExhaustedError,  # it cannot write its snapshot, usually because the disk is full, and refuses writes
     "NOREPLICAS": UnavailableError,
-    "MASTERDOWN": UnavailableError,
-    "CLUSTERDOWN": UnavailableError,
-    "TRYAGAIN": UnavailableError,
     "BUSY": UnavailableError,
     "NOGROUP": UnavailableError,  # the stream or its group was lost, as by FLUSHALL: the next try makes them anew
     "UNBLOCKED": UnavailableError,  # as above, while a call waited
@@ -42,6 +43,17 @@ _BY_FIRST_WORD: dict[str, type[CapaError]] = {
     "OOM": ExhaustedError,
     "READONLY": UnavailableError,
 }
+
+
+def explain(error: redis.ResponseError) -> redis.ResponseError:
+    """Say what to do where the server's text does not, and cut arguments, which may be secrets, from it."""
+    if isinstance(error, redis.exceptions.MovedError):
+        error.args = (
+            f"this is one node of a cluster, and has no slot {error.slot_id}: set `cluster = true`",
+        )
+    else:  # of a command that the server does not know
+        error.args = (str(error).partition(", with args beginning with")[0],)
+    return error
 
 
 def name_error(error: Exception) -> type[CapaError] | None:

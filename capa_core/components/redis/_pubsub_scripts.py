@@ -8,6 +8,8 @@ redelivery. An entry in `wake` signals to one waiting consumer of each group tha
 
 from __future__ import annotations
 
+from capa_core.components.redis._client import Script
+
 BACK = "0|back"
 """Named like a consumer, `<lease in ms>|<unique>`."""
 
@@ -136,7 +138,7 @@ local function sweep(now)
 end
 """
 
-JOIN = (
+JOIN = Script.of(
     COMMON
     + r"""
 -- group, ms after the last heartbeat at which it is removed (0: never)
@@ -158,7 +160,7 @@ return 1
 """
 )
 
-LATER = (
+LATER = Script.of(
     COMMON
     + r"""
 -- ms until it is due, level, then the fields of the entry
@@ -170,7 +172,7 @@ return 1
 """
 )
 
-TAKE = (
+TAKE = Script.of(
     COMMON
     + r"""
 -- group, consumer, how many, whether to look for lost leases, ms of life without a heartbeat (0: permanent), 1 if it
@@ -246,7 +248,7 @@ return {again, new, later and returning and math.min(later, returning) or later 
 """
 )
 
-ACK = (
+ACK = Script.of(
     COMMON
     + r"""
 -- group, consumer, then receipts -> how many the consumer still owned
@@ -273,7 +275,7 @@ return done
 """
 )
 
-NACK = (
+NACK = Script.of(
     COMMON
     + r"""
 -- group, consumer, ms until their redelivery, 1 to undo the count of the delivery, then receipts
@@ -288,7 +290,7 @@ return 1
 """
 )
 
-EXTEND = (
+EXTEND = Script.of(
     COMMON
     + r"""
 -- group, consumer, ms of life without a heartbeat (0: permanent), then receipts -> 1 or 0 for each
@@ -309,7 +311,7 @@ return held
 """
 )
 
-LEAVE = (
+LEAVE = Script.of(
     COMMON
     + r"""
 -- group, consumer, 1 if the group is temporary
@@ -335,7 +337,7 @@ return 1
 """
 )
 
-FORGET_CONSUMERS = (
+FORGET_CONSUMERS = Script.of(
     COMMON
     + r"""
 -- group, a consumer, ms: remove consumers that hold nothing and were inactive for that long
@@ -353,7 +355,7 @@ return 1
 """
 )
 
-DEPTH = (
+DEPTH = Script.of(
     COMMON
     + r"""
 -- group -> how many wait for it, or would be found by it
@@ -382,7 +384,7 @@ return total
 """
 )
 
-PURGE = (
+PURGE = Script.of(
     COMMON
     + r"""
 -- -> how many messages there were

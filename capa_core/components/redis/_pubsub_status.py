@@ -8,10 +8,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import redis
-
 from capa_core.blocks.pubsub.inspection import GroupStatus, MessageState, PeekedMessage, TopicStatus
-from capa_core.components.redis._client import glob_escaped, scan
+from capa_core.components.redis._client import Client, glob_escaped
 
 POSITION = re.compile(r"[0-9]\|[0-9]{1,19}-[0-9]{1,19}|L\|[0-9]{1,15}")
 """The form of a position: level and id of an entry, or `L` and the rank of a delayed message."""
@@ -19,13 +17,13 @@ POSITION = re.compile(r"[0-9]\|[0-9]{1,19}-[0-9]{1,19}|L\|[0-9]{1,15}")
 _SCAN_COUNT = 500
 
 
-def topics(client: redis.Redis, prefix: str) -> Iterator[str]:
+def topics(client: Client, prefix: str) -> Iterator[str]:
     """Yield each topic once: SCAN may return a key twice, and a topic has several keys."""
     seen: set[bytes] = set()
     begin = f"{prefix}{{:".encode()
     for kind, ending in (("stream", b"0"), ("stream", b"[1-9]"), ("zset", b"later")):
         pattern = glob_escaped(begin.decode()).encode() + b"*}:" + ending
-        for key in scan(client, pattern, count=_SCAN_COUNT, kind=kind):
+        for key in client.scan(pattern, count=_SCAN_COUNT, kind=kind):
             topic = key[len(begin) : key.rindex(b"}:")]
             if topic not in seen and not (kind == "zset" and b"}:back:" in topic):
                 seen.add(topic)

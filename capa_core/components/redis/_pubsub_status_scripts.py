@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from capa_core.components.redis._client import Script
 from capa_core.components.redis._pubsub_scripts import COMMON
 
 LIVING_CONSUMER_MS = 60_000
 """A consumer without messages that was inactive for this time is not counted."""
 
-INSPECT = (
+INSPECT = Script.of(
     COMMON
     + r"""
 -- ms until a consumer counts as inactive -> number of messages without a group, publishing time of the oldest of them,
@@ -86,7 +87,7 @@ return answer
 """
 )
 
-PEEK = (
+PEEK = Script.of(
     COMMON
     + r"""
 -- group, how many, most bytes of a body, position -> for each: position, level, state, count, size, ms, fields
@@ -150,7 +151,7 @@ return found
 """
 )
 
-PURGE_GROUP = (
+PURGE_GROUP = Script.of(
     COMMON
     + r"""
 -- group -> the number of its messages

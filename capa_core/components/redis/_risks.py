@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import redis
-
-from capa_core.components.redis._client import call_many
+from capa_core.components.redis._client import Client
 from capa_core.driver import Risk
 
 _NO_FILE = Risk(
@@ -27,16 +25,24 @@ _EVICTION = Risk(
     "keys with messages, state or locks, which the server removes",
     "Set maxmemory-policy to noeviction.",
 )
+_FAILOVER = Risk(
+    "the loss of a master, whose replica takes its place",
+    "the acknowledged writes that the replica had not received, usually those of the last moment",
+    "No setting of Redis prevents it; min-replicas-to-write bounds the time. Where each write matters, use an engine"
+    " that asks a majority, such as rabbitmq, or MemoryDB.",
+)
 _NAMES = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy")
 _BY_APPENDFSYNC = {"everysec": _BY_SECOND, "no": _NEVER}
 
 
-def risks(client: redis.Redis) -> list[Risk]:
-    """Return the risks of the server of *client*; `[]` for one that shows its settings to nobody, as in many clouds."""
-    answers = call_many(client, [("CONFIG", "GET", name) for name in _NAMES])
-    if any(isinstance(answer, redis.exceptions.ResponseError) for answer in answers):
-        return []
-    file, sync, memory, policy = (answer[1].decode() if answer else "" for answer in answers)
+def risks(client: Client) -> list[Risk]:
+    """Return the risks of the servers of *client*; `[]` where they show their settings to nobody, as in many clouds."""
+    found = (risk for settings in client.settings_of_servers(_NAMES) for risk in _of_one(settings))
+    return list(dict.fromkeys([*found, *([_FAILOVER] if client.fails_over else [])]))
+
+
+def _of_one(settings: dict[str, str]) -> list[Risk]:
+    file, sync, memory, policy = (settings.get(name, "") for name in _NAMES)
     lasting = _BY_APPENDFSYNC.get(sync) if file == "yes" else _NO_FILE
     evicting = _EVICTION if memory not in ("", "0") and policy != "noeviction" else None
     return [risk for risk in (lasting, evicting) if risk is not None]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from capa_core.components.redis._client import Script
+
 MARK = b"\x00\x01ce"
 HEADER = len(MARK) + 16
 """The beginning of a stored value: MARK, 16 characters of etag, then the value."""
@@ -34,7 +36,7 @@ local function store(key, value, ttl_ms, channel)
 end
 """
 
-PUT = (
+PUT = Script.of(
     _ETAG
     + r"""
 -- key; condition, value, ttl_ms, channel -> 1, or 0 if the condition does not hold
@@ -46,7 +48,7 @@ return 1
 """
 )
 
-DELETE = (
+DELETE = Script.of(
     _ETAG
     + r"""
 -- key; condition -> how many were deleted, or -1 if the condition does not hold
@@ -57,7 +59,7 @@ return redis.call('DEL', KEYS[1])
 """
 )
 
-TRANSACT = (
+TRANSACT = Script.of(
     _ETAG
     + r"""
 -- keys; for each: condition, 'put' or 'delete', value, ttl_ms, channel -> 1, or 0 if a condition does not hold
@@ -77,7 +79,8 @@ return 1
 """
 )
 
-INCREMENT = r"""
+INCREMENT = Script.of(
+    r"""
 -- key; by, header, ttl_ms -> the sum as text (numbers of Lua have 53 bits), or nil if it cannot be added
 local stored = redis.call('GET', KEYS[1])
 if not stored then
@@ -101,3 +104,4 @@ local sum = redis.call('GET', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[2] .. sum, 'KEEPTTL')
 return sum
 """
+)

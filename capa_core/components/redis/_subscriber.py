@@ -10,8 +10,9 @@ from typing import Any, cast
 
 import redis
 
-from capa_core.components.redis._client import RedisSettings, connect, forget
+from capa_core.components.redis._connect import connect
 from capa_core.components.redis._deadline import Deadline
+from capa_core.components.redis._settings import RedisSettings
 
 
 class Listener:
@@ -86,7 +87,6 @@ class Subscriber:
     """A pool of listeners, one per concurrent thread. Safe for many threads, as `deque` and `set` are."""
 
     def __init__(self, settings: RedisSettings) -> None:
-        self._settings = settings
         self._client = connect(settings)
         self._idle: deque[Listener] = deque()
         self._busy: set[Listener] = set()
@@ -103,7 +103,7 @@ class Subscriber:
             redis.ConnectionError: There is no connection.
             redis.TimeoutError: The server did not confirm in time.
         """
-        listener = self._take()
+        listener = self._take(channel)
         self._busy.add(listener)
         try:
             listener.begin(channel, timeout_s)
@@ -126,16 +126,16 @@ class Subscriber:
     def forget(self) -> None:
         """Reset in a forked child, leaving the connections to the parent."""
         self._idle, self._busy = deque(), set()
-        forget(self._client, self._settings)
+        self._client.forget()
 
-    def _take(self) -> Listener:
+    def _take(self, channel: str) -> Listener:
         while self._idle:
             with suppress(IndexError):  # another thread took it
                 listener = self._idle.pop()
                 if listener.is_open():
                     return listener
                 listener.disconnect()
-        return Listener(self._client.connection_pool.make_connection())
+        return Listener(self._client.listening_pool(channel).make_connection())
 
     def _give_back(self, listener: Listener) -> None:
         try:

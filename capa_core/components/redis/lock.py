@@ -8,29 +8,19 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-import redis
-
 from capa_core.abilities import NATIVE, approximate
 from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockStatus
-from capa_core.components.redis._client import (
-    RedisSettings,
-    about,
-    call_many,
-    connect,
-    forget,
-    glob_escaped,
-    run,
-    run_on,
-    scan,
-)
+from capa_core.components.redis._client import Script, glob_escaped
+from capa_core.components.redis._connect import connect
 from capa_core.components.redis._errors import name_error
 from capa_core.components.redis._risks import risks
+from capa_core.components.redis._settings import RedisSettings
 from capa_core.driver import Risk
 from capa_core.errors import CapaError
 
 # After a loss of data the tokens begin above all earlier ones, since at most one is issued per millisecond. Numbers
 # are passed as text, because Lua would write them as `1.7e+12`.
-_ACQUIRE = r"""
+_ACQUIRE = Script.of(r"""
 -- lock, counter; owner, lease_ms -> the token, nil if another holds it, or 'foreign' if no owner of ours ever ends it
 local held = redis.call('GET', KEYS[1])
 if held then
@@ -52,7 +42,7 @@ redis.call('INCR', KEYS[2])
 local token = redis.call('GET', KEYS[2])
 redis.call('SET', KEYS[1], token .. ':' .. ARGV[1], 'PX', ARGV[2])
 return token
-"""
+""")
 
 _IF_OURS = r"""
 -- lock; owner, lease_ms -> 1, or 0 if the owner does not hold it
@@ -61,8 +51,8 @@ if not held or string.match(held, '^%d+:(.*)$') ~= ARGV[1] then
     return 0
 end
 """
-_RENEW = _IF_OURS + "return redis.call('PEXPIRE', KEYS[1], ARGV[2])"
-_RELEASE = _IF_OURS + "return redis.call('DEL', KEYS[1])"
+_RENEW = Script.of(_IF_OURS + "return redis.call('PEXPIRE', KEYS[1], ARGV[2])")
+_RELEASE = Script.of(_IF_OURS + "return redis.call('DEL', KEYS[1])")
 
 _PAGE = 500
 _HELD = re.compile(rb"\d+:")
@@ -94,14 +84,11 @@ class RedisLock(LockDriver[RedisLockSettings]):
     def __init__(self, settings: RedisLockSettings) -> None:
         super().__init__(settings)
         self._client = connect(settings)
-        self._acquire = self._client.register_script(_ACQUIRE)
-        self._renew = self._client.register_script(_RENEW)
-        self._release = self._client.register_script(_RELEASE)
 
     def acquire(self, name: str, owner: str, lease_s: float) -> int | None:
         """See `LockDriver.acquire`."""
         key = self._key(name)
-        token = run_on(self._client, self._acquire, (key, f"{key}:token"), owner, _milliseconds(lease_s))
+        token = self._client.run_on(_ACQUIRE, (key, f"{key}:token"), owner, _milliseconds(lease_s))
         if token == b"foreign":
             self.in_the_way[name] = key
             return None
@@ -111,11 +98,11 @@ class RedisLock(LockDriver[RedisLockSettings]):
 
     def renew(self, name: str, owner: str, lease_s: float) -> bool:
         """See `LockDriver.renew`."""
-        return bool(run(self._client, self._renew, self._key(name), owner, _milliseconds(lease_s)))
+        return bool(self._client.run(_RENEW, self._key(name), owner, _milliseconds(lease_s)))
 
     def release(self, name: str, owner: str) -> bool:
         """See `LockDriver.release`."""
-        return bool(run(self._client, self._release, self._key(name), owner))
+        return bool(self._client.run(_RELEASE, self._key(name), owner))
 
     def inspect(self) -> Iterator[LockStatus]:
         """See `LockDriver.inspect`: by SCAN, which goes through all keys of the database."""
@@ -137,11 +124,11 @@ class RedisLock(LockDriver[RedisLockSettings]):
     def _entries(self) -> Iterator[tuple[bytes, Any, int]]:
         """Yield key, value and remaining milliseconds of each lock, once."""
         seen: set[bytes] = set()
-        keys = scan(self._client, glob_escaped(f"{self.settings.prefix}{{") + "*}", count=_PAGE)
+        keys = self._client.scan(glob_escaped(f"{self.settings.prefix}{{") + "*}", count=_PAGE)
         while page := list(islice(keys, _PAGE)):
             new = [key for key in dict.fromkeys(page) if key not in seen]
             seen.update(new)
-            answers = call_many(self._client, [(command, key) for key in new for command in ("GET", "PTTL")])
+            answers = self._client.call_many([(command, key) for key in new for command in ("GET", "PTTL")])
             yield from zip(new, answers[::2], answers[1::2], strict=True)
 
     def _name(self, key: bytes) -> str:
@@ -150,7 +137,7 @@ class RedisLock(LockDriver[RedisLockSettings]):
 
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """See `Driver.clients`: the component's own, which returns bytes. Safe for many threads and across a fork."""
-        return {redis.Redis: lambda: self._client}
+        return self._client.natives()
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
         """See `Driver.name_error`."""
@@ -158,7 +145,7 @@ class RedisLock(LockDriver[RedisLockSettings]):
 
     def ping(self) -> str:
         """See `Driver.ping`."""
-        return about(self._client)
+        return self._client.about()
 
     def risks(self) -> Sequence[Risk]:
         """See `Driver.risks`."""
@@ -166,11 +153,11 @@ class RedisLock(LockDriver[RedisLockSettings]):
 
     def close(self) -> None:
         """See `Driver.close`."""
-        self._client.connection_pool.close()
+        self._client.close()
 
     def forget(self) -> None:
         """See `Driver.forget`."""
-        forget(self._client, self.settings)
+        self._client.forget()
 
     def _key(self, name: str) -> str:
         escaped = name.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")

@@ -25,9 +25,11 @@ from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus, check
 from capa_core.components.redis import _pubsub_scripts as scripts
 from capa_core.components.redis import _pubsub_status
 from capa_core.components.redis import _pubsub_status_scripts as status_scripts
-from capa_core.components.redis._client import RedisSettings, about, call, call_many, connect, forget, run
+from capa_core.components.redis._client import Script
+from capa_core.components.redis._connect import connect
 from capa_core.components.redis._errors import name_error
 from capa_core.components.redis._risks import risks
+from capa_core.components.redis._settings import RedisSettings
 from capa_core.driver import Risk
 from capa_core.errors import CapaError, UnknownError
 
@@ -88,15 +90,7 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
 
     def __init__(self, settings: RedisPubSubSettings) -> None:
         super().__init__(settings)
-        # Any: redis-py types answers as "this or an awaitable of this".
-        self.client: Any = connect(settings)
-        self._join = self.client.register_script(scripts.JOIN)
-        self._later = self.client.register_script(scripts.LATER)
-        self._depth = self.client.register_script(scripts.DEPTH)
-        self._purge = self.client.register_script(scripts.PURGE)
-        self._inspect = self.client.register_script(status_scripts.INSPECT)
-        self._peek = self.client.register_script(status_scripts.PEEK)
-        self._purge_group = self.client.register_script(status_scripts.PURGE_GROUP)
+        self.client = connect(settings)
 
     @property
     def limits(self) -> PubSubLimits:
@@ -109,8 +103,9 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
         if len(messages) == 1:
             self._publish_one(base, messages[0])
             return [None]
-        commands = [_command(base, message) for message in messages]
-        return [self._outcome(answer) for answer in call_many(self.client, commands)]
+        keys = self.keys(base)
+        commands = [_command(base, keys, message) for message in messages]
+        return [self._outcome(answer) for answer in self.client.call_many(commands)]
 
     def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
         """See `PubSubDriver.consume`."""
@@ -119,15 +114,15 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
 
     def join(self, base: str, group: str, life_ms: int) -> None:
         """Create the group, or renew it."""
-        run(self.client, self._join, base, group, life_ms)
+        self.client.run_on(scripts.JOIN, self.keys(base, group), group, life_ms)
 
     def depth(self, topic: str, group: str) -> int:
         """See `PubSubDriver.depth`."""
-        return int(run(self.client, self._depth, self._base(topic), group))
+        return int(self.client.run_on(scripts.DEPTH, self.keys(self._base(topic)), group))
 
     def purge(self, topic: str) -> int:
         """See `PubSubDriver.purge`."""
-        return int(run(self.client, self._purge, self._base(topic)))
+        return int(self.client.run_on(scripts.PURGE, self.keys(self._base(topic))))
 
     def topics(self) -> Iterator[str]:
         """See `PubSubDriver.topics`: by SCAN, which goes through all keys of the database."""
@@ -135,22 +130,25 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
 
     def inspect(self, topic: str) -> TopicStatus:
         """See `PubSubDriver.inspect`: consumers are those that asked within a minute, or hold something."""
-        answer = run(self.client, self._inspect, self._base(topic), status_scripts.LIVING_CONSUMER_MS)
+        keys = self.keys(self._base(topic))
+        answer = self.client.run_on(status_scripts.INSPECT, keys, status_scripts.LIVING_CONSUMER_MS)
         return _pubsub_status.topic_status(topic, answer)
 
     def peek(self, topic: str, group: str, most: int, *, after: str, max_bytes: int) -> list[PeekedMessage]:
         """See `PubSubDriver.peek`: the most urgent first, the delayed ones last."""
         check_position(after, _pubsub_status.POSITION)
-        rows = run(self.client, self._peek, self._base(topic), group, most, max_bytes, after)
+        keys = self.keys(self._base(topic), group)
+        rows = self.client.run_on(status_scripts.PEEK, keys, group, most, max_bytes, after)
         return [_pubsub_status.peeked(row) for row in rows]
 
     def purge_group(self, topic: str, group: str) -> int:
         """See `PubSubDriver.purge_group`: delayed messages stay while there are other groups."""
-        return int(run(self.client, self._purge_group, self._base(topic), group))
+        keys = self.keys(self._base(topic), group)
+        return int(self.client.run_on(status_scripts.PURGE_GROUP, keys, group))
 
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """See `Driver.clients`: the component's own, which returns bytes. Safe for many threads and across a fork."""
-        return {redis.Redis: lambda: self.client}
+        return self.client.natives()
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
         """See `Driver.name_error`."""
@@ -158,7 +156,7 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
 
     def ping(self) -> str:
         """See `Driver.ping`."""
-        return about(self.client)
+        return self.client.about()
 
     def risks(self) -> Sequence[Risk]:
         """See `Driver.risks`."""
@@ -166,20 +164,28 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
 
     def close(self) -> None:
         """See `Driver.close`."""
-        self.client.connection_pool.close()
+        self.client.close()
 
     def forget(self) -> None:
         """See `Driver.forget`."""
-        forget(self.client, self.settings)
+        self.client.forget()
+
+    def keys(self, base: str, *groups: str) -> Sequence[str]:
+        """Return the keys to tell a script: the base of the topic, and with a cluster all that may be there."""
+        if not self.client.declares_keys:
+            return (base,)
+        streams = [f"{base}:{level}" for level in LEVELS]
+        returned = [f"{base}:back:{group}" for group in groups]
+        return (base, *streams, f"{base}:groups", f"{base}:later", f"{base}:wake", *returned)
 
     def _base(self, topic: str) -> str:
         return f"{self.settings.prefix}{{:{topic}}}"
 
     def _publish_one(self, base: str, message: OutgoingMessage) -> None:
         if message.delay_s:
-            run(self.client, self._later, base, *_delayed(message))
+            self.client.run_on(scripts.LATER, self.keys(base), *_delayed(message))
         else:
-            call(self.client, "XADD", f"{base}:{message.priority}", "*", *_fields(message))
+            self.client.call("XADD", f"{base}:{message.priority}", "*", *_fields(message))
 
     def _outcome(self, answer: object) -> CapaError | None:
         if not isinstance(answer, Exception):
@@ -217,10 +223,7 @@ class RedisConsumer(ConsumerDriver):
         streams = [*(f"{base}:{level}" for level in LEVELS), f"{base}:wake"]
         self._read_new = ("GROUP", group, self._name, "COUNT")
         self._from_streams = ("STREAMS", *streams, *(">" for _ in streams))
-        self._script = {
-            name: self._client.register_script(getattr(scripts, name))
-            for name in ("TAKE", "ACK", "NACK", "EXTEND", "LEAVE", "FORGET_CONSUMERS")
-        }
+        self._keys = driver.keys(base, group)
         driver.join(base, group, life_ms)
 
     def receive(self, max_messages: int, timeout_s: float) -> list[Delivery]:
@@ -238,21 +241,21 @@ class RedisConsumer(ConsumerDriver):
 
     def ack(self, receipts: Sequence[object]) -> None:
         """See `ConsumerDriver.ack`."""
-        self._run("ACK", *receipts)
+        self._run(scripts.ACK, *receipts)
 
     def nack(self, receipts: Sequence[object], delay_s: float) -> None:
         """See `ConsumerDriver.nack`."""
-        self._run("NACK", round(delay_s * 1000), 0, *receipts)
+        self._run(scripts.NACK, round(delay_s * 1000), 0, *receipts)
         self._last_take = 0.0
 
     def release(self, receipts: Sequence[object]) -> None:
         """See `ConsumerDriver.release`."""
-        self._run("NACK", 0, 1, *receipts)
+        self._run(scripts.NACK, 0, 1, *receipts)
         self._last_take = 0.0
 
     def extend(self, receipts: Sequence[object]) -> list[bool]:
         """See `ConsumerDriver.extend`."""
-        return [held == 1 for held in self._run("EXTEND", self._life_ms, *receipts)]
+        return [held == 1 for held in self._run(scripts.EXTEND, self._life_ms, *receipts)]
 
     def close(self) -> None:
         """See `ConsumerDriver.close`."""
@@ -262,10 +265,10 @@ class RedisConsumer(ConsumerDriver):
         with (
             self._receiving
         ):  # messages that a `receive` in another thread leases before it ends are released too
-            self._run("LEAVE", 1 if self._life_ms else 0)
+            self._run(scripts.LEAVE, 1 if self._life_ms else 0)
 
-    def _run(self, script: str, *arguments: Any) -> Any:
-        return run(self._client, self._script[script], self._base, self._group, self._name, *arguments)
+    def _run(self, script: Script, *arguments: Any) -> Any:
+        return self._client.run_on(script, self._keys, self._group, self._name, *arguments)
 
     def _in_group(self, call: Callable[[], list[Delivery]]) -> list[Delivery]:
         """Call, and once more after joining if the group is missing: the server lost it, or removed it as abandoned."""
@@ -295,7 +298,7 @@ class RedisConsumer(ConsumerDriver):
         """Return redeliveries, then new messages in the order of priority."""
         look = now >= self._next_look
         again, new, *due_ms = self._run(
-            "TAKE", most, 1 if look else 0, self._life_ms, 1 if self._woken else 0
+            scripts.TAKE, most, 1 if look else 0, self._life_ms, 1 if self._woken else 0
         )
         self._woken, self._last_take = False, now
         # A due message that was not returned had no room, here or in the server: pause briefly rather than spin.
@@ -305,7 +308,7 @@ class RedisConsumer(ConsumerDriver):
             self._next_look = now if len(again) >= most else now + self._look_every_s
         if now >= self._next_forget:
             self._next_forget = now + _FORGET_CONSUMERS_S
-            self._run("FORGET_CONSUMERS", _DEAD_CONSUMER_MS)
+            self._run(scripts.FORGET_CONSUMERS, _DEAD_CONSUMER_MS)
         rows = [(int(level), count, ident, fields) for level, count, ident, fields in again]
         rows += [(level, 1, ident, fields) for level, entries in new for ident, fields in entries]
         return self._deliveries(rows)
@@ -313,8 +316,7 @@ class RedisConsumer(ConsumerDriver):
     def _await_new(self, most: int, block_s: float) -> list[Delivery]:
         """Wait for new messages. Several streams may return more than *most*: the next call returns the rest."""
         block_ms = math.ceil(block_s * 1000)
-        answer = call(
-            self._client,
+        answer = self._client.call(
             *("XREADGROUP", *self._read_new, str(most), "BLOCK", str(block_ms), *self._from_streams),
             before_answer=self._wake_when_due if self._next_due < time.monotonic() + block_s else None,
         )
@@ -349,13 +351,13 @@ class RedisConsumer(ConsumerDriver):
     def _wake_when_due(self, connection: Any) -> None:
         """Wake a waiting consumer when the next message is due: the server ends a wait up to 100 ms late (its `hz`)."""
         if not connection.can_read(timeout=max(0.0, self._next_due - time.monotonic())):
-            call(self._client, "XADD", f"{self._base}:wake", "MAXLEN", 1, "*", "in", 0)
+            self._client.call("XADD", f"{self._base}:wake", "MAXLEN", 1, "*", "in", 0)
 
 
-def _command(base: str, message: OutgoingMessage) -> list[str | bytes | int]:
+def _command(base: str, keys: Sequence[str], message: OutgoingMessage) -> list[str | bytes | int]:
     """Return the command that adds *message*; a script by its text, since the server may lack it."""
     if message.delay_s:
-        return ["EVAL", scripts.LATER, 1, base, *_delayed(message)]
+        return ["EVAL", scripts.LATER.text, len(keys), *keys, *_delayed(message)]
     return ["XADD", f"{base}:{message.priority}", "*", *_fields(message)]
 
 

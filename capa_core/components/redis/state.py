@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
-import redis
-
-from capa_core.abilities import NATIVE, approximate
+from capa_core.abilities import NATIVE, Support, absent, approximate
 from capa_core.blocks.state.driver import (
     Delete,
     Put,
@@ -22,20 +21,11 @@ from capa_core.blocks.state.driver import (
     StateLimits,
     StateStatus,
 )
-from capa_core.components.redis._client import (
-    RedisSettings,
-    about,
-    call,
-    call_many,
-    connect,
-    forget,
-    glob_escaped,
-    run,
-    run_on,
-    scan,
-)
+from capa_core.components.redis._client import glob_escaped
+from capa_core.components.redis._connect import connect
 from capa_core.components.redis._errors import name_error
 from capa_core.components.redis._risks import risks
+from capa_core.components.redis._settings import RedisSettings
 from capa_core.components.redis._state_scripts import DELETE, HEADER, INCREMENT, MARK, PUT, TRANSACT
 from capa_core.components.redis._subscriber import Subscriber
 from capa_core.driver import Risk
@@ -44,6 +34,10 @@ from capa_core.errors import CapaError, ConflictError
 _RECHECK_S = 0.75
 _LAST_LOOK_S = 0.5
 _SCAN_COUNT = 500
+_HASH_TAG = re.compile(r"\{[^}]+\}")
+_SPREAD = absent(
+    "the keys are on several nodes of the cluster; a prefix with a hash tag, such as {orders}:, keeps them on one"
+)
 _LONGEST_TTL_S = 9 * 10**15
 
 
@@ -60,12 +54,12 @@ class RedisState(StateDriver[RedisStateSettings]):
     first 20 bytes are values too; their etag is a digest, so a change that is undone is not detected. A write with
     `notify` is published, as stored, on the channel `<prefix>@<database>:<key>`.
 
-    A plain write is one SET; a condition, a notice or an increment is one EVALSHA. On a cluster, keys of a bulk
-    call or a transaction must share a hash tag.
+    A plain write is one SET; a condition, a notice or an increment is one EVALSHA. A cluster has transactions if the
+    prefix holds a hash tag, such as `{orders}:`, which keeps all keys on one node.
     """
 
     settings_type = RedisStateSettings
-    features = {
+    features: Mapping[Any, Support] = {  # type: ignore[misc]  # an instance on a cluster may have fewer
         **dict.fromkeys(StateFeature, NATIVE),
         StateFeature.DURABLE: approximate("as the server's appendonly and appendfsync settings define"),
     }
@@ -73,14 +67,12 @@ class RedisState(StateDriver[RedisStateSettings]):
     def __init__(self, settings: RedisStateSettings) -> None:
         super().__init__(settings)
         self._prefix = settings.prefix
+        if settings.cluster and not _HASH_TAG.search(settings.prefix):
+            self.features = {**self.features, StateFeature.TRANSACTION: _SPREAD}
         self._client = connect(settings)
         self._subscriber = Subscriber(settings)
-        database = self._client.connection_pool.connection_kwargs.get("db", 0)
+        database = settings.options().get("db", 0)
         self._channels = f"{settings.prefix}@{database}:"
-        self._put_script = self._client.register_script(PUT)
-        self._delete_script = self._client.register_script(DELETE)
-        self._transact_script = self._client.register_script(TRANSACT)
-        self._increment_script = self._client.register_script(INCREMENT)
 
     @property
     def limits(self) -> StateLimits:
@@ -89,20 +81,20 @@ class RedisState(StateDriver[RedisStateSettings]):
 
     def get(self, key: str) -> StateItem | None:
         """See `StateDriver.get`."""
-        return _item(key, call(self._client, "GET", self._prefix + key))
+        return _item(key, self._client.call("GET", self._prefix + key))
 
     def get_many(self, keys: Sequence[str]) -> list[StateItem | None]:
         """See `StateDriver.get_many`."""
-        found = call(self._client, "MGET", *(self._prefix + key for key in keys))
+        found = self._client.get_many([self._prefix + key for key in keys])
         return [_item(key, stored) for key, stored in zip(keys, found, strict=True)]
 
     def put(self, write: Put) -> str | None:
         """See `StateDriver.put`."""
         etag, stored = _with_new_etag(write.value)
         if write.if_etag is None and not write.notify:
-            call(self._client, "SET", self._prefix + write.key, stored, *_expiry(write.ttl_s))
+            self._client.call("SET", self._prefix + write.key, stored, *_expiry(write.ttl_s))
             return etag
-        done = run(self._client, self._put_script, self._prefix + write.key, *self._arguments(write, stored))
+        done = self._client.run(PUT, self._prefix + write.key, *self._arguments(write, stored))
         return etag if done else None
 
     def put_many(self, writes: Sequence[Put]) -> list[str | None]:
@@ -116,8 +108,8 @@ class RedisState(StateDriver[RedisStateSettings]):
             if write.if_etag is None and not write.notify:
                 commands.append(("SET", key, stored, *_expiry(write.ttl_s)))
             else:  # by its text: the server may lack the script
-                commands.append(("EVAL", PUT, 1, key, *self._arguments(write, stored)))
-        answers = call_many(self._client, commands)
+                commands.append(("EVAL", PUT.text, 1, key, *self._arguments(write, stored)))
+        answers = self._client.call_many(commands)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
@@ -127,12 +119,12 @@ class RedisState(StateDriver[RedisStateSettings]):
         """See `StateDriver.delete`."""
         if deletion.if_etag is None:
             return self.delete_many([deletion.key]) == 1
-        deleted = run(self._client, self._delete_script, self._prefix + deletion.key, _condition(deletion))
+        deleted = self._client.run(DELETE, self._prefix + deletion.key, _condition(deletion))
         return None if deleted < 0 else bool(deleted)
 
     def delete_many(self, keys: Sequence[str]) -> int:
         """See `StateDriver.delete_many`."""
-        return cast("int", call(self._client, "DEL", *(self._prefix + key for key in keys)))
+        return self._client.delete_many([self._prefix + key for key in keys])
 
     def transact(self, operations: Sequence[Put | Delete]) -> bool:
         """See `StateDriver.transact`."""
@@ -144,14 +136,14 @@ class RedisState(StateDriver[RedisStateSettings]):
             else:
                 arguments += [_condition(operation), "delete", "", "", ""]
         keys = [self._prefix + operation.key for operation in operations]
-        return bool(run_on(self._client, self._transact_script, keys, *arguments))
+        return bool(self._client.run_on(TRANSACT, keys, *arguments))
 
     def scan(self, prefix: str) -> Iterator[str]:
         """See `StateDriver.scan`. SCAN may name a key twice while the server grows its table: hence the set."""
         seen: set[bytes] = set()
         skip = len(self._prefix.encode())
         pattern = glob_escaped(self._prefix + prefix) + "*"
-        for key in scan(self._client, pattern, count=_SCAN_COUNT):
+        for key in self._client.scan(pattern, count=_SCAN_COUNT):
             if key not in seen:
                 seen.add(key)
                 with suppress(UnicodeDecodeError):  # another program's
@@ -161,7 +153,7 @@ class RedisState(StateDriver[RedisStateSettings]):
         """See `StateDriver.increment`."""
         header = _with_new_etag(b"")[1]
         ttl_ms = _milliseconds(ttl_s) or ""
-        answer = run(self._client, self._increment_script, self._prefix + key, by, header, ttl_ms)
+        answer = self._client.run(INCREMENT, self._prefix + key, by, header, ttl_ms)
         if answer is None:
             raise ConflictError(
                 f"{key!r} does not hold a whole number, or adding {by} would exceed 64 bits. Nothing was added."
@@ -182,7 +174,7 @@ class RedisState(StateDriver[RedisStateSettings]):
             return item
 
     def _look(self, key: str, left_s: float) -> StateItem | None:
-        return _item(key, call(self._client, "GET", self._prefix + key, limit_s=self._limit_s(left_s)))
+        return _item(key, self._client.call("GET", self._prefix + key, limit_s=self._limit_s(left_s)))
 
     def _limit_s(self, left_s: float) -> float:
         """Return the seconds for one round trip of a wait; a read with no time left still gets some."""
@@ -190,7 +182,7 @@ class RedisState(StateDriver[RedisStateSettings]):
 
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """See `Driver.clients`: the component's own, which returns bytes. Safe for many threads and across a fork."""
-        return {redis.Redis: lambda: self._client}
+        return self._client.natives()
 
     def inspect(self, most: int) -> StateStatus:
         """See `StateDriver.inspect`: by SCAN, which goes through all keys of the database; no size is known."""
@@ -203,7 +195,7 @@ class RedisState(StateDriver[RedisStateSettings]):
 
     def ping(self) -> str:
         """See `Driver.ping`."""
-        return about(self._client)
+        return self._client.about()
 
     def risks(self) -> Sequence[Risk]:
         """See `Driver.risks`."""
@@ -212,12 +204,12 @@ class RedisState(StateDriver[RedisStateSettings]):
     def close(self) -> None:
         """See `Driver.close`."""
         self._subscriber.close()
-        self._client.connection_pool.close()
+        self._client.close()
 
     def forget(self) -> None:
         """See `Driver.forget`."""
         self._subscriber.forget()
-        forget(self._client, self.settings)
+        self._client.forget()
 
     def _arguments(self, write: Put, stored: bytes) -> list[bytes | str | int]:
         """Return the script arguments for *write*."""

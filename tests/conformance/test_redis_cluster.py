@@ -1,0 +1,51 @@
+"""Conformance of the Redis components on a cluster of three nodes."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from capa_core.components.redis.lock import RedisLock, RedisLockSettings
+from capa_core.components.redis.pubsub import RedisPubSub, RedisPubSubSettings
+from capa_core.components.redis.state import RedisState, RedisStateSettings
+from capa_core.conformance._state.many import ManyPromises
+from capa_core.conformance.lock import LockConformance
+from capa_core.conformance.pubsub import PubSubConformance
+from capa_core.conformance.state import Connect, StateConformance
+
+pytestmark = pytest.mark.server("redis")
+
+
+@pytest.fixture
+def settings(redis_cluster_url: str) -> dict[str, object]:
+    """Give the settings of components with keys of their own."""
+    return {"url": redis_cluster_url, "cluster": True, "prefix": f"{uuid4().hex}:"}
+
+
+class TestRedisClusterPubSub(PubSubConformance):
+    @pytest.fixture
+    def driver(self, settings: dict[str, object]) -> Iterator[RedisPubSub]:
+        driver = RedisPubSub(RedisPubSubSettings(**settings, abandoned_s=3))
+        yield driver
+        driver.close()
+
+
+class TestRedisClusterState(StateConformance):
+    @pytest.fixture
+    def connect(self, settings: dict[str, object]) -> Connect:
+        return lambda: RedisState(RedisStateSettings(**settings))
+
+
+class TestRedisClusterStateOnOneNode(ManyPromises):
+    """With a hash tag in the prefix there are transactions."""
+
+    @pytest.fixture
+    def connect(self, settings: dict[str, object]) -> Connect:
+        settings["prefix"] = f"{{{settings['prefix']}}}"
+        return lambda: RedisState(RedisStateSettings(**settings))
+
+
+class TestRedisClusterLock(LockConformance):
+    @pytest.fixture
+    def connect(self, settings: dict[str, object]) -> object:
+        return lambda: RedisLock(RedisLockSettings(**settings))
