@@ -26,6 +26,7 @@ from capa_core.blocks.pubsub import PubSub, _intake, _subscription
 from capa_core.components.memory.configuration import MemoryConfiguration, MemoryConfigurationSettings
 from capa_core.components.memory.lock import MemoryLock, MemoryLockSettings
 from capa_core.components.memory.pubsub import MemoryPubSub, MemoryPubSubSettings
+from capa_core.components.postgres._notifier import Notifier
 from capa_core.components.sqlite import _wakeup
 
 FAILURES = pytest.mark.parametrize("failure", [SystemExit, KeyError], ids=lambda kind: kind.__name__)
@@ -366,6 +367,49 @@ def test_signals_of_other_processes_still_wake(failure, tmp_path, strike, caplog
 
         assert listener.wait(5)
     here.close()
+
+
+# PostgreSQL
+
+
+class Told:
+    """A database that keeps the notices, and answers only while it is free."""
+
+    def __init__(self):
+        self.notices, self.free = [], threading.Event()
+        self.free.set()
+
+    def notify(self, channel, subjects):
+        self.free.wait(10)
+        self.notices.append((channel, sorted(subjects)))
+        return True
+
+
+@FAILURES
+def test_notices_are_sent_after_a_failure(failure, strike, caplog):
+    database = Told()
+    strike(database, "notify", failure, "capa-postgres-notifier")
+    notifier = Notifier(database, "c")
+    notifier.send("lost")
+    wait_until(lambda: causes(caplog))
+    notifier.send("a")
+    wait_until(lambda: database.notices)
+    notifier.close(10)
+
+    assert [("c", ["a"])] == database.notices
+
+
+def test_notices_meanwhile_are_one_and_the_last_ones_are_sent_at_the_end():
+    database = Told()
+    database.free.clear()
+    notifier = Notifier(database, "c")
+    for subject in "aab" * 100:
+        notifier.send(subject)
+    threading.Timer(0.1, database.free.set).start()
+    notifier.close(10)
+
+    assert len(database.notices) <= 2
+    assert {"a", "b"} == {subject for _, subjects in database.notices for subject in subjects}
 
 
 # Async code

@@ -127,8 +127,10 @@ def attributes_text(message: OutgoingMessage) -> str:
 
 def attributes_in(text: str) -> dict[str, str] | None:
     """Return the stored attributes of a message; `None` if another program wrote something else there."""
+    if not text:
+        return {}
     try:
-        found = json.loads(text) if text else {}
+        found = json.loads(text)
     except (ValueError, TypeError, RecursionError):
         return None
     return (

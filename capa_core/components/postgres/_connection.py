@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import psycopg
 from psycopg import errors
@@ -23,17 +23,11 @@ Row = tuple[Any, ...]
 LARGEST_IN_PIPELINE = 1024**2
 """Bytes that requests in a pipeline may have: psycopg did not get 64 MiB through one within a minute."""
 
+# Nobody needs a notice on the disk.
 _NOTIFY = """
 WITH lazily AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-SELECT pg_notify(%(channel)s, %(payload)s) FROM lazily
+SELECT pg_notify(%(channel)s, subject) FROM lazily, unnest(%(subjects)s::text[]) AS subject
 """
-
-
-class Notice(NamedTuple):
-    """A notice for those who listen on *channel*."""
-
-    channel: str
-    payload: str
 
 
 class Connection(psycopg.Connection[Row]):
@@ -111,12 +105,19 @@ class Connection(psycopg.Connection[Row]):
 
     def run(self, query: str, **values: object) -> list[Row]:
         """Execute *query*, whose tables are in the schema `capa`, with named *values*, and return all rows."""
+        cursor = self._executed(query, values)
+        return cursor.fetchall() if cursor.description else []
+
+    def change(self, query: str, **values: object) -> int:
+        """Execute *query* as `run` does, and return the number of rows that it changed."""
+        return self._executed(query, values).rowcount
+
+    def _executed(self, query: str, values: dict[str, object]) -> psycopg.Cursor[Row]:
         if self.is_pooled and self.info.transaction_status == TransactionStatus.IDLE:
             with self.limited_transaction():
-                return self.run(query, **values)
+                return self._executed(query, values)
         # Only without values may it be several statements, and only then are the results text.
-        cursor = self.execute(_in_schema(query, self.schema), values or None, binary=bool(values))
-        return cursor.fetchall() if cursor.description else []
+        return self.execute(_in_schema(query, self.schema), values or None, binary=bool(values))
 
     def run_each(self, statements: Sequence[tuple[str, dict[str, object]]]) -> list[list[Row]]:
         """Execute *statements* in one transaction, in one round trip unless they are large; return the rows of each."""
@@ -129,23 +130,11 @@ class Connection(psycopg.Connection[Row]):
             ]
         return [cursor.fetchall() for cursor in cursors]
 
-    def notify(self, notice: Notice) -> None:
-        """Send *notice*; not through a pooler, behind which nobody listens."""
+    def notify(self, channel: str, subjects: Sequence[str]) -> bool:
+        """Send a notice about each of *subjects*; return whether that is possible: it is not through a pooler."""
         if not self.is_pooled:
-            self.execute(_NOTIFY, notice._asdict())
-
-    def run_and_notify(self, query: str, notice: Notice, **values: object) -> list[Row]:
-        """Execute *query* in a transaction of its own, send *notice* after that, and return all rows.
-
-        Not in one transaction: those with a notice wait for each other at their ends, while the disk works.
-        """
-        if self.is_pooled:
-            return self.run(query, **values)
-        with self.pipeline() as pipeline:
-            cursor = self.execute(_in_schema(query, self.schema), values, binary=True)
-            pipeline.sync()
-            self.notify(notice)
-        return cursor.fetchall()
+            self.execute(_NOTIFY, {"channel": channel, "subjects": subjects})
+        return not self.is_pooled
 
     def is_open(self) -> bool:
         """Return whether an idle connection is still open: a server that has closed it has sent something."""

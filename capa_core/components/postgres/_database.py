@@ -6,12 +6,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TypeVar
 
 import psycopg
 
-from capa_core.components.postgres._connection import Connection, Notice, Row, is_pooled
+from capa_core.components.postgres._connection import Connection, Row, is_pooled
 from capa_core.components.postgres._errors import OverdueError, is_gone
 from capa_core.components.postgres._migrations import migrate
 from capa_core.components.postgres._settings import PostgresSettings
@@ -40,7 +39,7 @@ class Database:
 
     def __init__(self, settings: PostgresSettings, block: str, steps: Sequence[str]) -> None:
         self.settings = settings
-        self._block = block
+        self.block = block
         self._steps = steps
         self.forget()
 
@@ -55,6 +54,10 @@ class Database:
         """Execute one statement in a transaction of its own, in one round trip, and return its rows."""
         return self._with_connection(lambda connection: connection.run(query, **values))
 
+    def change(self, query: str, **values: object) -> int:
+        """Execute one statement as `run` does, and return the number of rows that it changed."""
+        return self._with_connection(lambda connection: connection.change(query, **values))
+
     def run_each(self, statements: Sequence[tuple[str, dict[str, object]]]) -> list[list[Row]]:
         """Execute *statements* in one transaction, and return the rows of each."""
         if len(statements) == 1:
@@ -62,14 +65,9 @@ class Database:
             return [self.run(query, **values)]
         return self._with_connection(lambda connection: connection.run_each(statements))
 
-    def run_and_notify(self, query: str, notice: Notice, **values: object) -> list[Row]:
-        """Execute one statement as `run` does, and send *notice* after its commit, in the same round trip."""
-        return self._with_connection(lambda connection: connection.run_and_notify(query, notice, **values))
-
-    def notify(self, notice: Notice) -> None:
-        """Send *notice* if the server answers: it is a hint, and its caller's own work is done."""
-        with suppress(psycopg.Error):
-            self._with_connection(lambda connection: connection.notify(notice))
+    def notify(self, channel: str, subjects: Sequence[str]) -> bool:
+        """Send notices; see `Connection.notify`."""
+        return self._with_connection(lambda connection: connection.notify(channel, subjects))
 
     def transaction(self, work: Callable[[Connection], T]) -> T:
         """Run *work* in one transaction."""
@@ -125,7 +123,7 @@ class Database:
             if not self._is_migrated:
                 with self._migrating:
                     if not self._is_migrated:
-                        migrate(connection, self._block, self._steps)
+                        migrate(connection, self.block, self._steps)
                         self._is_migrated = True
         except BaseException:
             connection.close()

@@ -15,8 +15,9 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
-from capa_core.components.postgres._connection import Connection, Notice
-from capa_core.components.postgres._settings import PostgresSettings
+from capa_core.components.postgres._connection import Connection
+from capa_core.components.postgres._database import Database
+from capa_core.components.postgres._notifier import Notifier
 from capa_core.supervision import SupervisedThread
 
 RECHECK_S = 1.0
@@ -35,13 +36,15 @@ class Listener(threading.Event):
 class Notices:
     """The notices of one block in one schema, by subject. The listening connection is opened with the first wait."""
 
-    def __init__(self, settings: PostgresSettings, block: str) -> None:
-        self._settings = settings
-        self._channel = f"{settings.schema_name}_{block}"
+    def __init__(self, database: Database) -> None:
+        self._settings = database.settings
+        self._channel = f"{database.settings.schema_name}_{database.block}"
+        self._notifier = Notifier(database, self._channel)
         self.forget()
 
     def forget(self) -> None:
         """Begin without listeners: after a fork those here are the parent's."""
+        self._notifier.forget()
         self._lock = threading.Lock()
         self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
         self._thread: SupervisedThread | None = None
@@ -67,18 +70,16 @@ class Notices:
                 if not self._listeners[subject]:
                     del self._listeners[subject]
 
-    def about(self, subject: str) -> Notice:
-        """Return the notice that wakes the waiters for *subject* in other processes."""
-        return Notice(self._channel, subject)
-
     def signal(self, subject: str) -> None:
-        """Wake the waiters for *subject* in this process."""
+        """Wake the waiters for *subject*: here at once, in other processes soon."""
         with self._lock:
             for listener in self._listeners.get(subject, ()):
                 listener.set()
+        self._notifier.send(subject)
 
     def close(self) -> None:
-        """Wake all consumers and end the listening connection."""
+        """Send the last notices, wake all consumers, and end the listening connection."""
+        self._notifier.close(self._settings.timeout_s)
         with self._lock:
             self._closed = True
             thread, connection = self._thread, self._connection

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from capa_core.blocks.pubsub.driver import OutgoingMessage, attributes_text
 from capa_core.blocks.pubsub.over_tables import Receipt
 from capa_core.components.postgres._connection import Connection
-from capa_core.components.postgres._settings import LONGEST_S
 
 _TABLES = """
 CREATE TABLE capa.queue (
@@ -82,58 +80,14 @@ END $$;
 STEPS = (_TABLES + _LEASE_FUNCTION,)
 
 LIVING = "(abandoned_at IS NULL OR abandoned_at > now())"
-_TARGETS = f"""
-SELECT id FROM capa.queue AS target
-WHERE topic = %(topic)s AND {LIVING} AND (
-    name <> '' OR NOT EXISTS (
-        SELECT FROM capa.queue WHERE topic = %(topic)s AND name <> '' AND {LIVING}
-    )
-)
-FOR KEY SHARE OF target
-"""
-# MATERIALIZED: the rows are locked before the first message is added.
-_ADD = f"""
-WITH target AS MATERIALIZED ({_TARGETS}),
-added AS (
-    INSERT INTO capa.message
-        (queue, visible_at, urgency, due, expires_at, published_at, key, id, content_type, attributes, data)
-    SELECT target.id, %(state)s, urgency, new.due, new.due_by, clock_timestamp(), key, new.id, type, attributes, data
-    FROM target, (
-        SELECT *,
-            CASE delay WHEN 0 THEN '-infinity' ELSE now() + delay * interval '1 s' END AS due,
-            now() + least(ttl, {LONGEST_S}) * interval '1 s' AS due_by
-        FROM unnest(
-            %(urgency)s::smallint[], %(delay)s::float8[], %(ttl)s::float8[],
-            %(key)b::bytea[], %(id)b::bytea[], %(type)s::text[], %(attributes)s::text[], %(data)b::bytea[]
-        ) WITH ORDINALITY AS given (urgency, delay, ttl, key, id, type, attributes, data, place)
-    ) AS new
-    ORDER BY target.id, place
-)
-SELECT count(*) FROM target
-"""
-NO_QUEUE = [(0,)]
-"""The result of a statement that found no queue to add to."""
-ADD_AT_ONCE = _ADD.replace("%(state)s", "new.due")
-# One by one: the second message of a key in one batch must find the first.
-_ADD_IN_ORDER = _ADD.replace(
-    "%(state)s",
-    """CASE WHEN new.key <> '' AND EXISTS (
-        SELECT FROM capa.message AS other WHERE other.queue = target.id AND other.key = new.key AND other.key <> ''
-    ) THEN NULL ELSE new.due END""",
-)
-_LOCK_TOPIC = "SELECT pg_advisory_xact_lock(hashtextextended('capa topic ' || %(topic)s, 0))"
+LOCK_TOPIC = "SELECT pg_advisory_xact_lock(hashtextextended('capa topic ' || %(topic)s, 0))"
 # In the order of their numbers, so that no two transactions wait for each other.
-_LOCK_KEYS = """
+LOCK_KEYS = """
 SELECT pg_advisory_xact_lock(number) FROM (
     SELECT DISTINCT hashtextextended('capa key ' || encode(key, 'hex'), 0) AS number
     FROM unnest(%(keys)b::bytea[]) AS key
     ORDER BY number
 ) AS numbers
-"""
-_KEEP = """
-INSERT INTO capa.queue (topic, name) SELECT %(topic)s, ''
-WHERE NOT EXISTS (SELECT FROM capa.queue WHERE topic = %(topic)s AND name <> '' AND abandoned_at IS NULL)
-ON CONFLICT DO NOTHING
 """
 _QUEUE = "SELECT id FROM capa.queue WHERE topic = %(topic)s AND name = %(name)s"
 _BECOME = "UPDATE capa.queue SET name = %(name)s WHERE topic = %(topic)s AND name = '' RETURNING id"
@@ -168,8 +122,9 @@ FROM unnest(%(seqs)s::bigint[], %(counts)s::integer[]) AS receipt (seq, times)
 """
 REMOVE = f"""
 DELETE FROM capa.message USING (SELECT * {_CURRENT}) AS receipt
-WHERE message.seq = receipt.seq AND message.count = receipt.times RETURNING message.queue, message.key
+WHERE message.seq = receipt.seq AND message.count = receipt.times
 """
+_REMOVE_WITH_KEYS = REMOVE + "RETURNING message.queue, message.key"
 _NEXT_OF_KEY = """
 UPDATE capa.message SET visible_at = due
 WHERE visible_at IS NULL AND seq IN (
@@ -202,40 +157,6 @@ def numbers_of(receipts: Sequence[Receipt]) -> dict[str, list[int]]:
     return {"seqs": [one.seq for one in receipts], "counts": [one.times for one in receipts]}
 
 
-def rows_of(topic: str, messages: Sequence[OutgoingMessage]) -> dict[str, object]:
-    """Return *messages* as values of the statements that add them to *topic*."""
-    return {
-        "topic": topic,
-        "urgency": [9 - one.priority for one in messages],
-        "delay": [float(one.delay_s) for one in messages],
-        "ttl": [one.ttl_s for one in messages],
-        "key": [one.key.encode() for one in messages],
-        "id": [one.id.encode() for one in messages],
-        "type": [one.content_type for one in messages],
-        "attributes": [attributes_text(one) for one in messages],
-        "data": [one.data for one in messages],
-    }
-
-
-def add(connection: Connection, topic: str, messages: Sequence[OutgoingMessage]) -> None:
-    """Append *messages* in the present transaction, in their order by key."""
-    keys = [message.key.encode() for message in messages if message.key]
-    if not keys:
-        _add(connection, ADD_AT_ONCE, topic, messages)
-        return
-    connection.run(_LOCK_KEYS, keys=keys)
-    for message in messages:
-        _add(connection, _ADD_IN_ORDER, topic, [message])
-
-
-def _add(connection: Connection, statement: str, topic: str, messages: Sequence[OutgoingMessage]) -> None:
-    values = rows_of(topic, messages)
-    if connection.run(statement, **values) == NO_QUEUE:
-        connection.run(_LOCK_TOPIC, topic=topic)
-        connection.run(_KEEP, topic=topic)
-        connection.run(statement, **values)
-
-
 def join(connection: Connection, topic: str, group: str, life_s: float | None) -> int:
     """Return the queue of *group*, created if necessary; the first permanent one gets the waiting messages.
 
@@ -245,7 +166,7 @@ def join(connection: Connection, topic: str, group: str, life_s: float | None) -
     found = connection.run(_QUEUE, topic=topic, name=group)
     if found and life_s is None:
         return int(found[0][0])
-    connection.run(_LOCK_TOPIC, topic=topic)
+    connection.run(LOCK_TOPIC, topic=topic)
     drop_abandoned(connection)
     found = connection.run(_QUEUE, topic=topic, name=group)
     if not found and life_s is None:
@@ -268,9 +189,11 @@ def drop_abandoned(connection: Connection) -> None:
 def remove(connection: Connection, receipts: Sequence[Receipt]) -> None:
     """Delete those messages that were not redelivered, and make the next ones of their keys available."""
     keys = [one.key for one in receipts if one.key]
-    if keys:
-        connection.run(_LOCK_KEYS, keys=keys)
-    freed = [row for row in connection.run(REMOVE, **numbers_of(receipts)) if row[1]]
+    if not keys:
+        connection.run(REMOVE, **numbers_of(receipts))
+        return
+    connection.run(LOCK_KEYS, keys=keys)
+    freed = [row for row in connection.run(_REMOVE_WITH_KEYS, **numbers_of(receipts)) if row[1]]
     if freed:
         queues = [queue for queue, _ in freed]
         connection.run(_NEXT_OF_KEY, queues=queues, keys=[key for _, key in freed])

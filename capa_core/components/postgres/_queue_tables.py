@@ -10,8 +10,7 @@ import psycopg
 
 from capa_core.blocks.pubsub.driver import OutgoingMessage
 from capa_core.blocks.pubsub.over_tables import Leased, QueueTables, Receipt, sorted_out
-from capa_core.components.postgres import _queue
-from capa_core.components.postgres._connection import LARGEST_IN_PIPELINE
+from capa_core.components.postgres import _publishing, _queue
 from capa_core.components.postgres._database import Database
 from capa_core.components.postgres._notices import RECHECK_S, Listener, Notices
 
@@ -30,9 +29,10 @@ class PostgresQueues(QueueTables):
 
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> None:
         """Append *messages*, in their order by key, and wake the consumers of *topic*."""
-        if any(message.key for message in messages) or not self._published_at_once(topic, messages):
-            self._database.transaction(lambda connection: _queue.add(connection, topic, messages))
-            self.wake(topic)
+        query, values = _publishing.statement(topic, messages)
+        if any(message.key for message in messages) or not self._database.change(query, **values):
+            self._database.transaction(lambda connection: _publishing.add(connection, topic, messages))
+        self.wake(topic)
 
     def join(self, topic: str, group: str, life_s: float | None) -> int:
         """See `QueueTables.join`."""
@@ -68,7 +68,7 @@ class PostgresQueues(QueueTables):
         if any(receipt.key for receipt in receipts):
             self._database.transaction(partial(_queue.remove, receipts=receipts))
         else:
-            self._database.run(_queue.REMOVE, **_queue.numbers_of(receipts))
+            self._database.change(_queue.REMOVE, **_queue.numbers_of(receipts))
 
     def hide(self, receipts: Sequence[Receipt], seconds: float) -> list[bool]:
         """See `QueueTables.hide`."""
@@ -78,7 +78,7 @@ class PostgresQueues(QueueTables):
 
     def release(self, receipts: Sequence[Receipt]) -> None:
         """See `QueueTables.release`."""
-        self._database.run(_queue.RELEASE, **_queue.numbers_of(receipts))
+        self._database.change(_queue.RELEASE, **_queue.numbers_of(receipts))
 
     def listen(self, topic: str) -> AbstractContextManager[Listener]:
         """See `QueueTables.listen`."""
@@ -87,7 +87,6 @@ class PostgresQueues(QueueTables):
     def wake(self, topic: str) -> None:
         """See `QueueTables.wake`."""
         self._notices.signal(topic)
-        self._database.notify(self._notices.about(topic))
 
     def tidy_some(self, most: int) -> bool:
         """See `QueueTables.tidy_some`."""
@@ -95,14 +94,3 @@ class PostgresQueues(QueueTables):
             self._database.transaction(_queue.drop_abandoned)
             return self._database.transaction(partial(_queue.remove_expired, most=most)) == most
         return False
-
-    def _published_at_once(self, topic: str, messages: Sequence[OutgoingMessage]) -> bool:
-        """Append *messages* in one round trip, and return whether there was a queue for them."""
-        values = _queue.rows_of(topic, messages)
-        if sum(len(message.data) for message in messages) > LARGEST_IN_PIPELINE:
-            rows = self._database.run(_queue.ADD_AT_ONCE, **values)
-            self.wake(topic)
-        else:
-            rows = self._database.run_and_notify(_queue.ADD_AT_ONCE, self._notices.about(topic), **values)
-            self._notices.signal(topic)
-        return rows != _queue.NO_QUEUE

@@ -54,7 +54,7 @@ class PostgresPubSub(PostgresDriver[PostgresPubSubSettings], PubSubDriver[Postgr
 
     def __init__(self, settings: PostgresPubSubSettings) -> None:
         super().__init__(settings)
-        self._notices = Notices(settings, self.block)
+        self._notices = Notices(self.database)
         self._tables = PostgresQueues(self.database, self._notices, abandoned_s=settings.abandoned_s)
 
     @property

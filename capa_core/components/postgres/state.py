@@ -109,7 +109,7 @@ class PostgresState(PostgresDriver[PostgresSettings], StateDriver[PostgresSettin
 
     def __init__(self, settings: PostgresSettings) -> None:
         super().__init__(settings)
-        self._notices = Notices(settings, self.block)
+        self._notices = Notices(self.database)
         self._next_sweep = 0.0
 
     @property
@@ -218,7 +218,6 @@ class PostgresState(PostgresDriver[PostgresSettings], StateDriver[PostgresSettin
         """Wake the waiters for *writes*, and remove some expired values."""
         for subject in {_subject(write.key) for write in writes if write.notify}:
             self._notices.signal(subject)
-            self.database.notify(self._notices.about(subject))
         self._sweep()
 
     def _sweep(self) -> None:
