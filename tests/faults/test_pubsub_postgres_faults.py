@@ -20,6 +20,7 @@ from tcp_proxy import TcpProxy
 from capa_core import Runtime
 from capa_core.blocks.pubsub import PubSub
 from capa_core.call import Policy
+from capa_core.components.postgres._connection import Connection
 from capa_core.components.postgres._database import Database
 from capa_core.components.postgres._migrations import made_by
 from capa_core.components.postgres.lock import PostgresLock
@@ -439,3 +440,21 @@ with Runtime({"pubsub": {"default": table}}) as runtime:
     )
 
     assert ("[b'after', b'before', b'child']\n", 0) == (ran.stdout, ran.returncode), ran.stderr
+
+
+@pytest.mark.parametrize(
+    "block", [Connection.transaction, Connection.pipeline], ids=lambda block: block.__name__
+)
+def test_a_lost_connection_is_an_error_and_no_warning_besides(settings, block, caplog):
+    def lose(opened):
+        with psycopg.connect(settings["url"], autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [opened.info.backend_pid])
+        while True:
+            opened.run("SELECT %(number)s::int", number=1)
+
+    opened = Connection.open(PostgresPubSub.settings_type(**settings))
+    with pytest.raises(psycopg.OperationalError), block(opened):
+        lose(opened)
+    opened.close()
+
+    assert [] == [record for record in caplog.records if record.name == "psycopg"]

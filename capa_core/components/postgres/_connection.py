@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Self
 
 import psycopg
-from psycopg import errors
+from psycopg import Pipeline, errors
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
@@ -94,6 +94,25 @@ class Connection(psycopg.Connection[Row]):
                     self.cancel_safe(timeout=timeout_s / 10)
             self.close()
             raise OverdueError(f"no answer within {timeout_s:g} s (timeout_s)") from error
+
+    @contextmanager
+    def pipeline(self) -> Iterator[Pipeline]:
+        """See `psycopg.Connection.pipeline`, which does not hear of an error here.
+
+        Where the connection is lost it would log a warning that it cannot end, beside the error that its caller gets.
+        """
+        failure: psycopg.Error | None = None
+        try:
+            with super().pipeline() as pipeline:
+                try:
+                    yield pipeline
+                except psycopg.Error as error:
+                    failure = error
+        except psycopg.Error:
+            if failure is None:
+                raise
+        if failure is not None:
+            raise failure
 
     @contextmanager
     def limited_transaction(self) -> Iterator[None]:
