@@ -125,7 +125,7 @@ class Connection:
 
     def _run(self) -> None:
         """Drive the connection until it ends. Whatever ends it, all who wait for an answer are told."""
-        reason: Exception = exceptions.ConnectionClosedByClient(200, "the connection was closed")
+        reason = _closed()
         try:
             self._connect()
             self._loop.start()
@@ -169,11 +169,14 @@ class Connection:
         self._blocked = reason
 
     def _begin_to_close(self) -> None:
+        """Have pika close the connection, also one that is still opening: its socket would stay open."""
         connection = self._connection
-        if connection is not None and connection.is_open:
+        if connection is None or connection.is_closed:
+            self._stop(_closed())
+        elif not connection.is_closing:
+            if not connection.is_open:
+                self._end(_closed())  # or the next host is tried
             connection.close()
-        else:
-            self._stop(exceptions.ConnectionClosedByClient(200, "the connection was closed"))
 
     def _stop(self, reason: Exception) -> None:
         self._end(reason)
@@ -267,6 +270,10 @@ class Channel:
         self.closed = self.closed or reason
         for answer in list(self._waiting):
             _fail(answer, reason)
+
+
+def _closed() -> Exception:
+    return cast("Exception", exceptions.ConnectionClosedByClient(200, "the connection was closed"))
 
 
 def _raisable(error: Exception) -> Exception:

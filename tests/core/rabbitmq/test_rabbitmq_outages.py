@@ -1,5 +1,6 @@
 """RabbitMQ pub/sub beyond the conformance suite: outages, other programs, delays."""
 
+import socket
 import time
 
 import pika
@@ -8,10 +9,13 @@ from pika import exceptions
 from servers._process import free_port
 
 from capa_core.components.rabbitmq import _delays
+from capa_core.components.rabbitmq._connection import Connection
 from capa_core.components.rabbitmq._connections import Connections
 from capa_core.components.rabbitmq._names import Names
 from capa_core.components.rabbitmq._settings import RabbitSettings
 from capa_core.conformance._pubsub.suite import bodies, drain, receive
+from capa_core.conformance._tolerance import SLOW_MACHINE_S, wait_until
+from capa_core.errors import DeadlineError
 
 pytestmark = [pytest.mark.server("rabbitmq"), pytest.mark.timeout(180)]
 
@@ -66,8 +70,23 @@ def test_no_name_is_longer_than_the_broker_allows():
     assert Names("", "a|b").group("c") != Names("", "a").group("b|c")
 
 
+def test_a_connection_that_does_not_open_in_time_is_closed():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = RabbitSettings(url=f"amqp://127.0.0.1:{silent.getsockname()[1]}")
+        connection = Connection("publish", settings.parameters(), 0.5)
+        with pytest.raises(DeadlineError):
+            connection.open()
+        accepted, _ = silent.accept()
+        with accepted:
+            accepted.settimeout(20)
+            sent = accepted.recv(8), accepted.recv(1)
+
+    assert (b"AMQP\x00\x00\x09\x01", b"") == sent
+    wait_until(lambda: not connection._thread.is_alive())
+
+
 def test_a_thread_that_fails_is_logged_and_another_takes_its_place(rabbitmq_url, caplog):
-    connections = Connections(RabbitSettings(url=rabbitmq_url))
+    connections = Connections(RabbitSettings(url=rabbitmq_url, timeout_s=30))
     failed = connections.publishing()
 
     def fail():
@@ -81,4 +100,4 @@ def test_a_thread_that_fails_is_logged_and_another_takes_its_place(rabbitmq_url,
     started = time.monotonic()
     failed.close()
     connections.close()
-    assert time.monotonic() - started < 0.9, "pika has closed the socket before its time was up"
+    assert time.monotonic() - started < SLOW_MACHINE_S, "pika has closed the socket before its time was up"
