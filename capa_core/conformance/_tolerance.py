@@ -11,8 +11,9 @@ A test that adds them has an engine that breaks the promise take far longer, or 
 """
 PROMPT_S = 1.0
 """Seconds within which a waiting call must return when it is woken or its time is over."""
-PATIENCE_S = 20.0
+PATIENCE_S = 30.0
 """Seconds after which what must come is not waited for any longer."""
+_LOOK_S = 0.01
 
 
 def is_prompt(seconds: Callable[[], float], within_s: float = PROMPT_S) -> bool:
@@ -22,6 +23,23 @@ def is_prompt(seconds: Callable[[], float], within_s: float = PROMPT_S) -> bool:
         seconds: Tries once, and returns how long it took.
     """
     return any(seconds() < within_s for _ in range(3))
+
+
+def wait_until(
+    holds: Callable[[], object], *, patience_s: float = PATIENCE_S, told: Callable[[], object] = str
+) -> None:
+    """Wait until *holds* returns something true.
+
+    Args:
+        told: What the error is to show.
+
+    Raises:
+        AssertionError: It does not within *patience_s*.
+    """
+    end = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < end, f"it did not come to hold within {patience_s} s: {told()}"
+        time.sleep(_LOOK_S)
 
 
 def woken_s(wait: Callable[[], object], write: Callable[[], object]) -> float:

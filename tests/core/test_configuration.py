@@ -12,6 +12,7 @@ from capa_core.abilities import BY_CORE
 from capa_core.blocks.configuration import Configuration, ConfigurationFeature, ConfigurationItem, Scope
 from capa_core.call import Policy
 from capa_core.components.memory.configuration import MemoryConfiguration, MemoryConfigurationSettings
+from capa_core.conformance._tolerance import wait_until
 from capa_core.errors import UnavailableError
 
 
@@ -47,13 +48,6 @@ def driver():
 def configuration(driver, tmp_path):
     with Configuration(driver, "test", Policy(retries=0), folder=tmp_path, poll_s=0.05) as portable:
         yield portable
-
-
-def wait_until(holds):
-    end = time.monotonic() + 8
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def test_a_view_that_loses_its_engine_is_stale_and_serves_on(driver, configuration):

@@ -16,6 +16,7 @@ from capa_core import Runtime
 from capa_core.blocks.configuration import Configuration, ConfigurationFeature, Scope
 from capa_core.components.apollo._client import ConfigServices
 from capa_core.components.apollo.configuration import ApolloConfiguration, ApolloConfigurationSettings
+from capa_core.conformance._tolerance import wait_until
 from capa_core.errors import (
     InvalidArgumentError,
     NotFoundError,
@@ -80,13 +81,6 @@ def queries(apollo, path, after=0):
 
 def polls(apollo, after=0):
     return [json.loads(query["notifications"][0]) for query in queries(apollo, "/notifications", after)]
-
-
-def until(holds, patience_s=8.0):
-    end = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < end, "it did not come to hold in time"
-        time.sleep(0.01)
 
 
 class TestReading:
@@ -261,11 +255,11 @@ class TestAccessKeys:
             apollo.release("application", {"a": "1"}, app=app)
         one = component()
         own, other = one.view(), one.view(application="shop")
-        until(lambda: len(polls(apollo)) == 4)
+        wait_until(lambda: len(polls(apollo)) == 4)
         apollo.store.secrets["shop"] = ["a key from now on"]
         for app in ("shop", "app"):
             apollo.release("application", {"a": "2"}, app=app)
-        until(lambda: own["a"] == "2" and other.stale)
+        wait_until(lambda: own["a"] == "2" and other.stale)
 
         assert ("1", False) == (other["a"], own.stale)
 
@@ -361,7 +355,7 @@ class TestWatching:
         time.sleep(0.8)
         before = len(apollo.seen)
         apollo.release("group3", {"a": "1"})
-        until(lambda: views[3].get("a") == "1")
+        wait_until(lambda: views[3].get("a") == "1")
 
         assert 5 == len(polls(apollo)[-1])
         assert 1 >= len(polls(apollo, before))
@@ -369,10 +363,10 @@ class TestWatching:
     def test_a_push_is_one_read(self, apollo, component):
         apollo.release("application", {"a": "0"})
         view = component().view()
-        until(lambda: len(polls(apollo)) == 2)
+        wait_until(lambda: len(polls(apollo)) == 2)
         before = len(apollo.seen)
         apollo.release("application", {"a": "1"})
-        until(lambda: view["a"] == "1")
+        wait_until(lambda: view["a"] == "1")
 
         assert len(queries(apollo, "/configs", before)) <= 2
 
@@ -390,9 +384,9 @@ class TestWatching:
     def test_a_poll_that_ends_without_news_is_sent_again(self, apollo, component):
         apollo.hold_s = 0.2
         view = component().view()
-        until(lambda: len(polls(apollo)) >= 3)
+        wait_until(lambda: len(polls(apollo)) >= 3)
         apollo.release("application", {"a": "1"})
-        until(lambda: view.get("a") == "1")
+        wait_until(lambda: view.get("a") == "1")
 
         assert not view.stale
 
@@ -400,9 +394,9 @@ class TestWatching:
     def test_the_spelling_of_a_notification_does_not_matter(self, apollo, component, spelling):
         apollo.release("application", {"a": "0"})
         view = component().view(spelling)
-        until(lambda: len(polls(apollo)) == 2)
+        wait_until(lambda: len(polls(apollo)) == 2)
         apollo.release("application", {"a": "1"})
-        until(lambda: view["a"] == "1")
+        wait_until(lambda: view["a"] == "1")
 
         assert "1" == view["a"]
 
@@ -417,7 +411,7 @@ class TestWatching:
             (apollo.store.remove, {}),
         ):
             change(place)
-            until(lambda wanted=wanted: dict(view) == wanted)
+            wait_until(lambda wanted=wanted: dict(view) == wanted)
             seen.append(dict(view))
 
         assert [{"a": "2"}, {"a": "1"}, {"a": "gray"}, {}] == seen
@@ -426,9 +420,9 @@ class TestWatching:
         apollo.cached = True
         apollo.release("application", {"a": "0"})
         view = component().view()
-        until(lambda: len(polls(apollo)) == 2)
+        wait_until(lambda: len(polls(apollo)) == 2)
         apollo.release("application", {"a": "1"})
-        until(lambda: view["a"] == "1", 3)
+        wait_until(lambda: view["a"] == "1")
 
         assert "1" == view["a"]
 
@@ -442,7 +436,7 @@ class TestWatching:
         time.sleep(0.2)
         for app, cluster in views:
             apollo.release("application", {"a": f"{app} {cluster}"}, app=app, cluster=cluster or "default")
-        until(lambda: all(view.get("a") == f"{app} {cluster}" for (app, cluster), view in views.items()))
+        wait_until(lambda: all(view.get("a") == f"{app} {cluster}" for (app, cluster), view in views.items()))
 
         assert {("shop", "default"), ("shop", "blue"), ("bank", "default"), ("bank", "blue")} == {
             (query["appId"][0], query["cluster"][0]) for query in queries(apollo, "/notifications")
@@ -453,13 +447,13 @@ class TestWatching:
         apollo.store.messages.clear()
         apollo.release("application", {"a": "0"})
         view = component(refresh_s=1.0).view()
-        until(lambda: len(polls(apollo)) >= 2)
+        wait_until(lambda: len(polls(apollo)) >= 2)
         with apollo.store.changed:
             apollo.store.messages["app+default+application"] = 3  # less than the client knows
         apollo.store.releases[apollo.place("application")].append(
             apollo.store._release(apollo.place("application"), {"a": "restored"})
         )
-        until(lambda: view["a"] == "restored")
+        wait_until(lambda: view["a"] == "restored")
 
         assert "restored" == view["a"]
 
@@ -504,17 +498,17 @@ class TestWatching:
         settings = {"configuration": {"default": {"driver": "apollo", "url": apollo.url, "app_id": "app"}}}
         with Runtime(settings, start=tmp_path, environ={}) as runtime:
             view = runtime.configuration().view()
-            until(lambda: len(polls(apollo)) == 2)
+            wait_until(lambda: len(polls(apollo)) == 2)
             child = os.fork()
             if child == 0:
                 end = time.monotonic() + 8
                 while time.monotonic() < end and view["a"] != "1":
                     time.sleep(0.01)
                 os._exit(0 if view["a"] == "1" else 1)
-            until(lambda: len(polls(apollo)) >= 3)
+            wait_until(lambda: len(polls(apollo)) >= 3)
             apollo.release("application", {"a": "1"})
             status = os.waitpid(child, 0)[1]
-            until(lambda: view["a"] == "1")
+            wait_until(lambda: view["a"] == "1")
 
         assert 0 == os.waitstatus_to_exitcode(status)
 
@@ -523,7 +517,7 @@ class TestWatching:
         before = _threads_of_capa()
         one = component()
         one.view()
-        until(lambda: polls(apollo))
+        wait_until(lambda: polls(apollo))
         started = time.monotonic()
         one.close()
         took_s = time.monotonic() - started
@@ -559,12 +553,12 @@ class TestTls:
             server.release("application", {"a": "0"})
             one = component(url=server.url, verify=str(certificate / "cert.pem"))
             view = one.view()
-            until(lambda: len(polls(server)) == 2)
+            wait_until(lambda: len(polls(server)) == 2)
             late = one.view("late")  # a poll that is held does not keep the watch from taking a new group
-            until(lambda: len(polls(server)) == 3)
+            wait_until(lambda: len(polls(server)) == 3)
             server.release("application", {"a": "1"})
             server.release("late", {"b": "1"})
-            until(lambda: (view["a"], late.get("b")) == ("1", "1"))
+            wait_until(lambda: (view["a"], late.get("b")) == ("1", "1"))
         finally:
             server.stop()
 
@@ -662,7 +656,7 @@ class TestTheLog:
         apollo.release("application", {"password": "hunter2"})
         view = component().view()
         apollo.break_answers("garbage")
-        until(lambda: len(apollo.seen) > 3)
+        wait_until(lambda: len(apollo.seen) > 3)
 
         assert "hunter2" == view["password"]
         assert "hunter2" not in caplog.text

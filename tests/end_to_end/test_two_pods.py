@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 import redis
+from celery_fleet import PATIENCE_S
+
+from capa_core.conformance._tolerance import wait_until
 
 TUTORIAL = Path(__file__).parents[2] / "docs/tutorial/first-migration.md"
 
@@ -125,11 +128,8 @@ def pods(tmp_path: Path, redis_url: str) -> Iterator[tuple[Pod, Pod]]:
         second.kill()
 
 
-def _wait_until(holds: Callable[[], bool], pod: Pod, *, patience_s: float = 90) -> None:
-    end = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < end, pod.log[-4000:]
-        time.sleep(0.1)
+def _wait_until(holds: Callable[[], bool], pod: Pod) -> None:
+    wait_until(holds, patience_s=PATIENCE_S, told=lambda: pod.log[-4000:])
 
 
 def _sent(pods: tuple[Pod, Pod]) -> int:

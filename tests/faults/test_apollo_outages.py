@@ -1,7 +1,6 @@
 """Apollo that is down, dies, or answers nonsense: values stay, are told to be old, and the newest always arrives."""
 
 import time
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -10,6 +9,7 @@ from tcp_proxy import TcpProxy
 from capa_core.blocks.configuration import Configuration
 from capa_core.call import Policy
 from capa_core.components.apollo.configuration import ApolloConfiguration, ApolloConfigurationSettings
+from capa_core.conformance._tolerance import wait_until
 from capa_core.errors import DeadlineError, UnavailableError
 
 WRONG = ["500", "html", "garbage", "truncated"]
@@ -43,13 +43,6 @@ def kept(apollo, connect):
     apollo.stop()
 
 
-def until(holds: Callable[[], object], patience_s: float = 15) -> None:
-    end = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < end, "it did not come to hold in time"
-        time.sleep(0.005)
-
-
 def told(caplog, words):
     return [record for record in caplog.records if words in record.getMessage()]
 
@@ -71,8 +64,8 @@ class TestStart:
         said = told(caplog, "the engine does not answer; serving the values read last")
         apollo.start()
         apollo.release("application", {"a": "2"})
-        until(lambda: view["a"] == "2")
-        until(lambda: told(caplog, "configuration is up to date again"))
+        wait_until(lambda: view["a"] == "2")
+        wait_until(lambda: told(caplog, "configuration is up to date again"))
 
         assert (1, False) == (len(said), view.stale)
 
@@ -143,13 +136,13 @@ class TestLater:
         apollo.release("application", {"a": "1"})
         one = connect()
         view = one.view()
-        until(lambda: any("notifications" in path for _, path in apollo.seen))
+        wait_until(lambda: any("notifications" in path for _, path in apollo.seen))
         apollo.stop()
-        until(lambda: view.stale)
+        wait_until(lambda: view.stale)
         seen = view["a"], one.get()["a"].value
         apollo.start()
         apollo.release("application", {"a": "2"})
-        until(lambda: view["a"] == "2")
+        wait_until(lambda: view["a"] == "2")
 
         assert (("1", "1"), False) == (seen, view.stale)
 
@@ -161,10 +154,10 @@ class TestLater:
         view = connect().view()
         apollo.break_answers(how, of=where)
         apollo.release("application", {"a": "2"})
-        until(lambda: view.stale)
+        wait_until(lambda: view.stale)
         during = view["a"]
         apollo.break_answers("")
-        until(lambda: view["a"] == "2" and not view.stale)
+        wait_until(lambda: view["a"] == "2" and not view.stale)
 
         # A poll that fails does not keep the values from being read.
         assert "1" == during or where == "/notifications"
@@ -184,12 +177,12 @@ class TestLater:
     def test_a_notification_that_drips_hides_no_change(self, apollo, connect):
         apollo.release("application", {"a": "1"})
         view = connect().view()
-        until(lambda: sum("notifications" in path for _, path in apollo.seen) == 2)
+        wait_until(lambda: sum("notifications" in path for _, path in apollo.seen) == 2)
         apollo.drip_s = 0.05
         apollo.release("application", {"a": "2"})
-        until(lambda: view.stale)
+        wait_until(lambda: view.stale)
         apollo.drip_s = 0.0
-        until(lambda: view["a"] == "2" and not view.stale)
+        wait_until(lambda: view["a"] == "2" and not view.stale)
 
         assert "2" == view["a"]
 
@@ -198,13 +191,13 @@ class TestLater:
         with TcpProxy.to(int(apollo.url.rpartition(":")[2])) as proxy:
             view, stale = connect(f"http://127.0.0.1:{proxy.port}").view(), []
             for sent, held_s in ((2, 0.1), (3, 1.2), (4, 1.2)):
-                until(lambda sent=sent: sum("notifications" in path for _, path in apollo.seen) == sent)
+                wait_until(lambda sent=sent: sum("notifications" in path for _, path in apollo.seen) == sent)
                 time.sleep(held_s)
                 proxy.cut()
                 stale.append(view.stale)
-            until(lambda: sum("notifications" in path for _, path in apollo.seen) == 5)
+            wait_until(lambda: sum("notifications" in path for _, path in apollo.seen) == 5)
             apollo.release("application", {"a": "2"})
-            until(lambda: view["a"] == "2")
+            wait_until(lambda: view["a"] == "2")
             stale.append(view.stale)
 
         assert [False] * 4 == stale
@@ -213,11 +206,11 @@ class TestLater:
     def test_what_was_published_during_a_restart_is_read_after_it(self, apollo, connect):
         apollo.release("application", {"a": "1"})
         view = connect().view()
-        until(lambda: sum("notifications" in path for _, path in apollo.seen) == 2)
+        wait_until(lambda: sum("notifications" in path for _, path in apollo.seen) == 2)
         apollo.stop()
         apollo.release("application", {"a": "2"})
         apollo.start()
-        until(lambda: view["a"] == "2")
+        wait_until(lambda: view["a"] == "2")
 
         assert "2" == view["a"]
 
@@ -235,6 +228,6 @@ class TestLater:
                 if number % 50 == 0:
                     proxy.cut()
                 time.sleep(0.005)
-            until(lambda: view["a"] == "1000" and seen[-1] == 1000)
+            wait_until(lambda: view["a"] == "1000" and seen[-1] == 1000)
 
         assert all(before < after for before, after in pairwise(seen))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from celery_engines import on_every_engine, on_one_engine
-from celery_fleet import LEASE_S, Fleet, app, children, zygote
+from celery_fleet import LEASE_S, PATIENCE_S, Fleet, app, children, zygote
 
 from capa_core.clocks import boot_time
 
@@ -63,9 +63,9 @@ def test_killed_children_strand_no_task(fleet: Fleet) -> None:
     fleet.add_code(HANDS)
     with fleet.worker("-P", "prefork", "-c", str(SLOTS)) as worker:
         results, killed = send_and_kill(fleet, worker.pid)
-        values = [result.get(timeout=10) for result in results]
+        values = [result.get(timeout=PATIENCE_S) for result in results]
         worker.send_signal(signal.SIGTERM)
-        code = worker.wait(20)
+        code = worker.wait(PATIENCE_S)
     number_of = {result.id: number for number, result in enumerate(results)}
     lines = (line.split(":") for line in (fleet.folder / "hands").read_text().split())
     hands = {(pid, number_of[ident]) for pid, ident in lines}
@@ -110,7 +110,7 @@ def test_a_child_that_dies_while_it_waits_strands_no_task(fleet: Fleet) -> None:
             work.delay(number)
             for pid in before:
                 os.kill(pid, signal.SIGKILL)
-            took = fleet.wait_until(number + 1, timeout_s=20)
+            took = fleet.wait_until(number + 1)
 
             assert took < LEASE_S + 2
 
@@ -124,12 +124,12 @@ def test_a_worker_ends_and_says_why_when_its_forking_process_is_killed(fleet: Fl
         killed = zygote(worker.pid)
         os.kill(killed, signal.SIGKILL)
         start = time.monotonic()
-        code = worker.wait(10)
+        code = worker.wait(PATIENCE_S)
         took = time.monotonic() - start
     log = (fleet.folder / "log").read_text()
     work.delay(1)
     with fleet.worker("-P", "solo"):
-        fleet.wait_until(1, timeout_s=20)
+        fleet.wait_until(1)
 
     assert code not in (0, -signal.SIGKILL)
     assert took < 2
@@ -148,7 +148,7 @@ def test_a_suspended_worker_begins_nothing_that_others_have(fleet: Fleet, pool: 
         fleet.wait_until_ready(1)
         for number in range(tasks):
             app().tasks["killed.timed"].delay(number, 0.2)
-        fleet.wait_until(8, timeout_s=20)
+        fleet.wait_until(8)
         pids = [first.pid, *(children(first.pid) if victims == "all" else [])]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
@@ -164,9 +164,9 @@ def test_a_suspended_worker_begins_nothing_that_others_have(fleet: Fleet, pool: 
             fleet.wait_for(lambda: len({run.number for run in runs(fleet, "")}) == tasks)
             time.sleep(1)
             second.send_signal(signal.SIGTERM)
-            second.wait(20)
+            second.wait(PATIENCE_S)
         first.send_signal(signal.SIGTERM)
-        codes = (first.wait(20), second.returncode)
+        codes = (first.wait(PATIENCE_S), second.returncode)
     taken = {run.number for run in runs(fleet, "second")}
     late = [run for run in runs(fleet, "first") if run.ended > over]
     twice = Counter(run.slot for run in late if run.number in taken)

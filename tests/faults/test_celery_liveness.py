@@ -6,7 +6,7 @@ import time
 
 import pytest
 from celery_engines import on_one_engine
-from celery_fleet import Fleet, app, children, zygote
+from celery_fleet import PATIENCE_S, Fleet, app, children, zygote
 
 pytestmark = pytest.mark.timeout(120)
 TASKS = 30
@@ -112,9 +112,9 @@ def test_a_failure_in_a_worker_strands_no_task(fleet: Fleet, place: str) -> None
             assert time.monotonic() < end, struck(fleet)
             results.append(work.delay(len(results), 0.1))
             time.sleep(0.1)
-        values = [result.get(timeout=60) for result in results]
+        values = [result.get(timeout=PATIENCE_S) for result in results]
         worker.send_signal(signal.SIGTERM)
-        code = worker.wait(20)
+        code = worker.wait(PATIENCE_S)
 
     assert (0, list(range(len(results)))) == (code, values)
 
@@ -128,9 +128,9 @@ def test_a_failure_with_tasks_in_hand_strands_none(fleet: Fleet, pool: str, path
     with fleet.worker("-P", pool, "-c", "1", "-l", "INFO") as worker:
         fleet.wait_until_ready(1)
         results = [work.delay(number, 0.01 if number else 2.5) for number in range(4)]
-        values = [result.get(timeout=30) for result in results]
+        values = [result.get(timeout=PATIENCE_S) for result in results]
         worker.send_signal(signal.SIGTERM)
-        code = worker.wait(20)
+        code = worker.wait(PATIENCE_S)
 
     assert (0, list(range(4))) == (code, values)
     assert "tasks are with no" in log(fleet)
@@ -144,10 +144,10 @@ def test_a_worker_that_cannot_go_on_ends_and_says_why(fleet: Fleet, pool: str, p
     work = app().tasks["killed.work"]
     results = [work.delay(number) for number in range(TASKS)]
     with fleet.worker("-P", pool, "-c", "2", "--max-tasks-per-child", "5") as worker:
-        code = worker.wait(30)
+        code = worker.wait(PATIENCE_S)
     (fleet.folder / "killed.py").write_text(module)
     with fleet.worker("-P", "threads"):
-        values = [result.get(timeout=30) for result in results]
+        values = [result.get(timeout=PATIENCE_S) for result in results]
 
     assert 1 == code
     assert f"struck in {path}" in log(fleet)
@@ -160,12 +160,12 @@ def test_the_tasks_of_a_stopped_process_run_again(fleet: Fleet) -> None:
         fleet.wait_until_ready(1)
         for number in range(TASKS):
             work.delay(number, 0.1)
-        fleet.wait_until(4, timeout_s=20)
+        fleet.wait_until(4)
         stopped = children(worker.pid)[0]
         os.kill(stopped, signal.SIGSTOP)
-        took = fleet.wait_until(TASKS, timeout_s=40)
+        took = fleet.wait_until(TASKS)
         worker.send_signal(signal.SIGTERM)
-        code = worker.wait(20)
+        code = worker.wait(PATIENCE_S)
 
     assert 0 == code
     assert took < 40
@@ -182,7 +182,7 @@ def test_a_worker_whose_forking_process_is_stopped_ends_and_says_why(fleet: Flee
         code = worker.wait(STOPPED_S + 20)
     work.delay(1)
     with fleet.worker("-P", "solo"):
-        fleet.wait_until(1, timeout_s=20)
+        fleet.wait_until(1)
 
     assert 1 == code
     assert f"process {stopped} of the pool was stopped by a signal" in log(fleet)
@@ -210,7 +210,7 @@ def test_a_process_that_is_stopped_for_a_moment_is_left_alone(fleet: Fleet) -> N
         work.delay(1)
         time.sleep(2)
         os.kill(child, signal.SIGCONT)
-        took = fleet.wait_until(1, timeout_s=20)
+        took = fleet.wait_until(1)
 
         assert [child] == children(worker.pid)
     assert took < 20
@@ -226,6 +226,6 @@ def test_beat_in_a_worker_goes_on_after_failures(fleet: Fleet) -> None:
         before = fleet.ran()["total"]
         fleet.wait_for(lambda: fleet.ran()["total"] > before + 1)
         worker.send_signal(signal.SIGTERM)
-        code = worker.wait(20)
+        code = worker.wait(PATIENCE_S)
 
     assert 0 == code

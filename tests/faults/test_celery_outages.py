@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery_fleet import PATIENCE_S
 from kombu.exceptions import OperationalError
 
 from capa_core import Runtime, use_runtime
+from capa_core.conformance import _tolerance
 
 pytestmark = [pytest.mark.server("redis"), pytest.mark.timeout(240)]
-PATIENCE_S = 90
-"""A worker needs half a minute to start on a machine that is busy with other tests."""
 
 APP = """
 import os, time
@@ -116,8 +116,5 @@ def test_waiting_for_a_result_ends_in_time_when_the_server_is_away(setting: Any)
 
 
 def wait_until(condition: Callable[[], bool], worker: "subprocess.Popen[bytes]") -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert worker.poll() is None, "the worker has ended"
-        assert time.monotonic() < end, f"not within {PATIENCE_S} s"
-        time.sleep(0.02)
+    _tolerance.wait_until(lambda: condition() or worker.poll() is not None, patience_s=PATIENCE_S)
+    assert condition(), "the worker has ended"

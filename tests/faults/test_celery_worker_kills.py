@@ -4,7 +4,7 @@ import signal
 
 import pytest
 from celery_engines import on_every_engine, on_every_engine_and_in_every_pool
-from celery_fleet import LEASE_S, Fleet, app
+from celery_fleet import LEASE_S, PATIENCE_S, Fleet, app
 
 pytestmark = pytest.mark.timeout(180)  # each kill costs a lease and a start
 
@@ -16,11 +16,11 @@ def test_killed_workers_lose_nothing(fleet: Fleet, pool: str) -> None:
     results = [work.delay(number) for number in range(tasks)]
     for kill in range(kills):
         with fleet.worker("-P", pool, "-c", str(slots)) as worker:
-            fleet.wait_until((kill + 1) * 60, timeout_s=20)
+            fleet.wait_until((kill + 1) * 60)
             worker.send_signal(signal.SIGKILL)
     with fleet.worker("-P", pool, "-c", str(slots)):
-        fleet.wait_until(tasks, timeout_s=20)
-        values = [result.get(timeout=10) for result in results]
+        fleet.wait_until(tasks)
+        values = [result.get(timeout=PATIENCE_S) for result in results]
     ran = fleet.ran()
     twice = sum(count - 1 for count in ran.values())
 
@@ -38,10 +38,10 @@ def test_the_tasks_of_a_killed_worker_come_back_within_its_lease(fleet: Fleet) -
         fleet.wait_until_ready(2)
         for number in range(200):
             work.delay(number)
-        fleet.wait_until(20, timeout_s=20)
+        fleet.wait_until(20)
         first.send_signal(signal.SIGKILL)
         first.wait()
-        took = fleet.wait_until(200, timeout_s=20)
+        took = fleet.wait_until(200)
 
     assert took <= LEASE_S + 2
 
@@ -53,9 +53,9 @@ def test_a_chord_survives_killed_workers_with_one_body(fleet: Fleet) -> None:
     body = chord(work.s(number) for number in range(150))(total.s())
     for kill in range(2):
         with fleet.worker("-P", "prefork", "-c", "2") as worker:
-            fleet.wait_until((kill + 1) * 50, timeout_s=20)
+            fleet.wait_until((kill + 1) * 50)
             worker.send_signal(signal.SIGKILL)
     with fleet.worker("-P", "prefork", "-c", "2"):
-        value = body.get(timeout=20)
+        value = body.get(timeout=PATIENCE_S)
 
     assert (sum(range(150)), 1) == (value, fleet.ran()["total"])

@@ -26,6 +26,7 @@ from capa_core.components.postgres._migrations import made_by
 from capa_core.components.postgres.lock import PostgresLock
 from capa_core.components.postgres.pubsub import PostgresPubSub
 from capa_core.components.postgres.state import PostgresState
+from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import (
     DataLossError,
     DeadlineError,
@@ -37,7 +38,7 @@ from capa_core.errors import (
 
 pytestmark = [pytest.mark.server("postgres"), pytest.mark.timeout(120)]
 
-TIMEOUT_S = 1.0
+TIMEOUT_S = 1.5
 FAULTS = 5
 
 
@@ -62,9 +63,18 @@ def through(proxy, settings):
 
 
 def impatient(settings):
-    """Open pub/sub whose calls end within TIMEOUT_S, without a second attempt."""
+    """Open pub/sub whose calls end within TIMEOUT_S, without a second attempt.
+
+    That is too short for tables and groups, which a patient one has to make before, on a busy machine.
+    """
     driver = PostgresPubSub(PostgresPubSub.settings_type(**settings, timeout_s=TIMEOUT_S))
     return PubSub(driver, policy=Policy(deadline_s=TIMEOUT_S, retries=0))
+
+
+def prepare(settings):
+    """Make the tables, the topic `t` and its first group."""
+    with open_pubsub("postgres", json.dumps(settings)) as patient:
+        patient.consumer("t").close()
 
 
 def test_a_killed_server_loses_nothing(start_postgres, tmp_path, record_property):
@@ -121,6 +131,7 @@ CALLS = {
 @pytest.mark.parametrize("silence", ["go_silent", "swallow_answers"])
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_server_that_never_answers_runs_into_the_deadline(proxy, settings, call, silence):
+    prepare(settings)
     pubsub = impatient(through(proxy, settings))
     consumer = pubsub.consumer("t")
     pubsub.publish("t", b"x")
@@ -134,7 +145,7 @@ def test_a_server_that_never_answers_runs_into_the_deadline(proxy, settings, cal
     proxy.cut()
     pubsub.close()
 
-    assert took_s < TIMEOUT_S * 1.1 + 1
+    assert took_s < TIMEOUT_S * 1.1 + SLOW_MACHINE_S
 
 
 def test_a_server_that_is_down_is_unavailable(start_postgres):
@@ -336,6 +347,7 @@ def test_a_connection_without_a_pooler_is_not_taken_for_one(settings):
 def test_a_publish_that_ran_out_of_time_is_not_done_later(settings):
     """The server would insert its message when the lock is free, beside that of a repeated call."""
     table = f'"{settings["schema_name"]}".message'
+    prepare(settings)
     pubsub = impatient(settings)
     consumer = pubsub.consumer("t", raw=True)
     with psycopg.connect(settings["url"]) as other:
@@ -396,8 +408,7 @@ def test_a_ping_fails_where_the_tables_cannot_be_written(settings):
     with psycopg.connect(settings["url"], autocommit=True) as owner:
         owner.execute("DROP ROLE IF EXISTS reader")
         owner.execute("CREATE ROLE reader LOGIN")
-        with impatient(settings) as first:
-            first.ping()
+        prepare(settings)
         owner.execute(f'GRANT USAGE ON SCHEMA "{schema}" TO reader')
         owner.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA "{schema}" TO reader')
         with pytest.raises(PermissionDeniedError, match=f"reader may not write to {schema}"):

@@ -10,7 +10,7 @@ import redis
 from capa_core.blocks.pubsub import Draft, PubSub
 from capa_core.call import Policy
 from capa_core.components.redis.pubsub import RedisPubSub, RedisPubSubSettings
-from capa_core.conformance._tolerance import SLOW_MACHINE_S
+from capa_core.conformance._tolerance import PATIENCE_S, SLOW_MACHINE_S, wait_until
 from capa_core.errors import DeadlineError, ExhaustedError, UnavailableError
 
 pytestmark = pytest.mark.server("redis")
@@ -19,7 +19,7 @@ TIMEOUT_S = 0.4
 DEADLINE_S = 1.5
 
 
-def open_pubsub(port, *, retries=10):
+def open_pubsub(port, *, retries=50):
     driver = RedisPubSub(RedisPubSubSettings(url=f"redis://127.0.0.1:{port}/0", timeout_s=TIMEOUT_S))
     return PubSub(driver, policy=Policy(deadline_s=DEADLINE_S, attempt_s=TIMEOUT_S, retries=retries))
 
@@ -66,7 +66,7 @@ def test_a_server_that_never_answers_runs_into_the_deadline(proxy, pubsub, call)
     with pytest.raises(DeadlineError):
         call(pubsub, consumer, messages)
 
-    assert time.monotonic() - started < DEADLINE_S * 1.1
+    assert time.monotonic() - started < DEADLINE_S * 1.1 + SLOW_MACHINE_S
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
@@ -109,11 +109,7 @@ def test_a_subscription_goes_on_after_its_connection_was_cut(proxy, pubsub):
             proxy.cut()
             pubsub.publish("t", number)
             time.sleep(0.1)
-        end = time.monotonic() + 10
-        while set(seen) != set(range(5)) and time.monotonic() < end:
-            time.sleep(0.05)
-
-    assert set(range(5)) == set(seen)
+        wait_until(lambda: set(seen) == set(range(5)))
 
 
 def test_a_subscription_goes_on_after_a_silence(proxy, pubsub):
@@ -125,7 +121,7 @@ def test_a_subscription_goes_on_after_a_silence(proxy, pubsub):
         proxy.cut()
         pubsub.publish("t", 1)
 
-        assert seen.wait(10)
+        assert seen.wait(PATIENCE_S)
 
 
 def test_a_consumer_closes_in_time_without_an_answer(proxy, pubsub):
@@ -135,7 +131,7 @@ def test_a_consumer_closes_in_time_without_an_answer(proxy, pubsub):
     with pytest.raises(DeadlineError):
         consumer.close()
 
-    assert time.monotonic() - started < DEADLINE_S * 1.1
+    assert time.monotonic() - started < DEADLINE_S * 1.1 + SLOW_MACHINE_S
 
 
 def test_a_full_server_is_exhausted_and_loses_nothing(start_redis):
@@ -180,7 +176,7 @@ def test_entries_of_another_program_are_removed_and_reported_once(server, caplog
 
 def drained(consumer, count):
     messages = []
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE_S
     while len(messages) < count and time.monotonic() < end:
         messages += consumer.receive(count - len(messages), 1)
     return messages

@@ -21,9 +21,9 @@ from capa_core.conformance._configuration.suite import (
     GROUP,
     Driver,
     Suite,
-    until,
     values,
 )
+from capa_core.conformance._tolerance import wait_until
 from capa_core.errors import (
     ClosedError,
     UnavailableError,
@@ -58,8 +58,8 @@ class OutagesPromises(Suite):
             later.watch(events.append)
             self.write(driver, GROUP, {"a": "2"})
             down.is_down = False
-            until(lambda: view["a"] == "2")
-            until(lambda: events)
+            wait_until(lambda: view["a"] == "2")
+            wait_until(lambda: events)
 
             assert (False, ["a"]) == (view.stale, list(events[0].changes))
 

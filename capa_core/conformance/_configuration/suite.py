@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from capa_core.blocks.configuration import (
     Scope,
 )
 from capa_core.call import Policy
-from capa_core.conformance._tolerance import PATIENCE_S
 
 GROUP = Scope()
 OTHER_GROUP = Scope(group="database")
@@ -82,15 +80,3 @@ class Suite(ABC):
 def values(items: Mapping[str, ConfigurationItem]) -> dict[str, str]:
     """Return key → text."""
     return {key: item.value for key, item in items.items()}
-
-
-def until(holds: Callable[[], object]) -> None:
-    """Wait until *holds* returns something true.
-
-    Raises:
-        AssertionError: It does not within `PATIENCE_S`.
-    """
-    end = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < end, "it did not come to hold in time"
-        time.sleep(0.01)

@@ -19,9 +19,8 @@ from capa_core.conformance._configuration.suite import (
     OTHER_GROUP,
     Driver,
     Suite,
-    until,
 )
-from capa_core.conformance._tolerance import PATIENCE_S, SLOW_MACHINE_S
+from capa_core.conformance._tolerance import PATIENCE_S, SLOW_MACHINE_S, wait_until
 from capa_core.errors import (
     UnsupportedError,
 )
@@ -86,9 +85,9 @@ class WatchingPromises(Suite):
     ) -> None:
         view = configuration.view()
         self.write(driver, GROUP, {"a": "1"})
-        until(lambda: view.get("a") == "1")
+        wait_until(lambda: view.get("a") == "1")
         self.write(driver, GROUP, {"a": "2"})
-        until(lambda: view.get("a") == "2")
+        wait_until(lambda: view.get("a") == "2")
 
         assert (driver.version(GROUP), {"a": "2"}) == (view.version, dict(view))
 
@@ -112,7 +111,7 @@ class WatchingPromises(Suite):
         later = configuration.view("database")
         self.write(driver, OTHER_GROUP, {"a": "1"})
         started = time.monotonic()
-        until(lambda: later.get("a") == "1")
+        wait_until(lambda: later.get("a") == "1")
 
         assert time.monotonic() - started < SLOW_MACHINE_S
 
@@ -125,7 +124,7 @@ class WatchingPromises(Suite):
         configuration.watch(events.append)
         configuration.save({"changed": "2", "new": "2"})
         configuration.delete(["gone"])
-        until(lambda: len(events) == 2)
+        wait_until(lambda: len(events) == 2)
 
         first = {key: (one.old, one.new, one.kind) for key, one in events[0].changes.items()}
         assert {"changed": ("1", "2", ChangeKind.MODIFIED), "new": (None, "2", ChangeKind.ADDED)} == first
@@ -141,7 +140,7 @@ class WatchingPromises(Suite):
         configuration.watch(lambda event: 1 / 0)
         configuration.watch(lambda event: called.append("third"))
         self.write(driver, GROUP, {"a": "1"})
-        until(lambda: len(called) == 2)
+        wait_until(lambda: len(called) == 2)
 
         assert ["first", "third"] == called
 
@@ -149,7 +148,7 @@ class WatchingPromises(Suite):
         view, seen = configuration.view(), []
         configuration.watch(lambda event: seen.append((view["a"], event.new.items["a"].value)))
         self.write(driver, GROUP, {"a": "1"})
-        until(lambda: seen)
+        wait_until(lambda: seen)
 
         assert [("1", "1")] == seen
 
@@ -162,7 +161,7 @@ class WatchingPromises(Suite):
         configuration.watch(all_of_them.append)
         for number, items in enumerate(({"a": "1", "z": "1"}, {"db.host": "1"}, {"z": "2"})):
             self.write(driver, GROUP, items)
-            until(lambda wanted=number + 1: len(all_of_them) == wanted)  # type: ignore[misc]
+            wait_until(lambda wanted=number + 1: len(all_of_them) == wanted)  # type: ignore[misc]
 
         assert [{"a", "z"}] == [set(event.changes) for event in by_key]
         assert [{"db.host"}] == [set(event.changes) for event in by_prefix]
@@ -174,7 +173,7 @@ class WatchingPromises(Suite):
             pass
         configuration.watch(opened.append)
         self.write(driver, GROUP, {"a": "1"})
-        until(lambda: opened)
+        wait_until(lambda: opened)
 
         assert [] == closed
 
@@ -183,7 +182,7 @@ class WatchingPromises(Suite):
         events: list[ChangeEvent] = []
         configuration.watch(events.append, group="notice.txt")
         self.write_document(driver, Scope(group="notice.txt"), "new")
-        until(lambda: events)
+        wait_until(lambda: events)
 
         assert [(None, "new")] == [(event.old.content, event.new.content) for event in events]
 

@@ -1,6 +1,5 @@
 """A runtime in memory for the adapter; the originals have the Apollo test server."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -19,17 +18,6 @@ def runtime() -> Iterator[Runtime]:
 @pytest.fixture
 def configuration(runtime):
     return runtime.configuration()
-
-
-@pytest.fixture
-def wait_until():
-    def wait(holds, patience_s=15):
-        end = time.monotonic() + patience_s
-        while not holds():
-            assert time.monotonic() < end, "it did not come to hold in time"
-            time.sleep(0.01)
-
-    return wait
 
 
 @pytest.fixture

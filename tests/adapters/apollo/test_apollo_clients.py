@@ -13,6 +13,7 @@ from capa_apollo.pyapollo import ApolloClient as Pyapollo
 from capa_apollo.xhrg import ApolloClient as Xhrg
 from capa_core import Runtime, use_runtime
 from capa_core.blocks.configuration import Configuration
+from capa_core.conformance._tolerance import wait_until
 from capa_core.errors import UnavailableError, UnsupportedError
 
 
@@ -97,7 +98,7 @@ def test_the_address_chooses_the_component():
         assert "default" == Pyapollo("app", config_server_url="http://elsewhere:8080").get_value("a")
 
 
-def test_a_client_in_a_folder_of_files_needs_no_settings(tmp_path, monkeypatch, wait_until):
+def test_a_client_in_a_folder_of_files_needs_no_settings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "config"
     folder.mkdir()
@@ -113,7 +114,7 @@ def test_a_client_in_a_folder_of_files_needs_no_settings(tmp_path, monkeypatch, 
     assert ["1", '{"days": 3}'] == seen
 
 
-def test_the_positional_arguments_of_xhrgs_own_client(configuration, wait_until):
+def test_the_positional_arguments_of_xhrgs_own_client(configuration):
     told = []
     client = Xhrg(
         "http://x", "app", "blue", "secret", True, lambda *change: told.append(change), {"application": -1}
@@ -125,7 +126,7 @@ def test_the_positional_arguments_of_xhrgs_own_client(configuration, wait_until)
     assert ([("add", "application", "a", "1")], "blue") == (told, client.cluster)
 
 
-def test_xhrgs_listener_is_not_called_without_hot_update(configuration, wait_until):
+def test_xhrgs_listener_is_not_called_without_hot_update(configuration):
     told, others = [], []
     client = Xhrg(
         "http://x", "app", start_hot_update=False, change_listener=lambda *change: told.append(change)
@@ -138,7 +139,7 @@ def test_xhrgs_listener_is_not_called_without_hot_update(configuration, wait_unt
     assert ([], "1") == (told, client.get_value("a"))
 
 
-def test_attributes_are_set_as_apollo_client3_does(configuration, wait_until):
+def test_attributes_are_set_as_apollo_client3_does(configuration):
     class Settings:
         size = 1
         name = "x"
@@ -186,7 +187,7 @@ def test_no_client_has_a_thread_of_its_own(configuration):
     assert set() == set(threading.enumerate()) - before
 
 
-def test_the_common_client_takes_all_arguments(configuration, wait_until):
+def test_the_common_client_takes_all_arguments(configuration):
     configuration.save({"other": "1"}, application="app")
     events = []
     client = ApolloClient(
@@ -208,7 +209,7 @@ def test_the_common_client_refuses_unknown_arguments(runtime):
         ApolloClient(app="x")
 
 
-def test_a_forked_child_follows_changes_by_itself(tmp_path, monkeypatch, wait_until):
+def test_a_forked_child_follows_changes_by_itself(tmp_path, monkeypatch):
     @cloud_config("limits.json")
     @dataclass
     class Limits:

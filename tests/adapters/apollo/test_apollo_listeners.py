@@ -8,6 +8,7 @@ import structlog
 from capa_apollo import ConfigChange, PropertyChangeType, config_change_listener, get_config, listeners
 from capa_apollo.listeners import listen
 from capa_core import Runtime, use_runtime
+from capa_core.conformance._tolerance import wait_until
 from capa_core.errors import InvalidArgumentError
 
 
@@ -25,7 +26,7 @@ def appending(events):
     return append
 
 
-def test_a_function_is_called_with_the_changes(configuration, wait_until):
+def test_a_function_is_called_with_the_changes(configuration):
     events = []
 
     @config_change_listener("application")
@@ -43,7 +44,7 @@ def test_a_function_is_called_with_the_changes(configuration, wait_until):
     )
 
 
-def test_only_interesting_changes_call_it_and_with_all_changes(configuration, wait_until):
+def test_only_interesting_changes_call_it_and_with_all_changes(configuration):
     events, all_of_them = [], []
     config_change_listener(interested_keys="a, b", interested_key_prefixes=["db."])(appending(events))
     config_change_listener()(appending(all_of_them))
@@ -55,7 +56,7 @@ def test_only_interesting_changes_call_it_and_with_all_changes(configuration, wa
     assert [{"b"}, {"db.host"}] == [event.interested_changed_keys() for event in events]
 
 
-def test_several_namespaces_may_be_placeholders(configuration, wait_until):
+def test_several_namespaces_may_be_placeholders(configuration):
     configuration.save({"watched": "one, two"})
     events = []
 
@@ -71,7 +72,7 @@ def test_several_namespaces_may_be_placeholders(configuration, wait_until):
     assert [("one", {"a"}), ("three.json", {"a", "content"}), ("two", {"a"})] == sorted(events)
 
 
-def test_a_method_is_called_for_each_living_instance(configuration, wait_until):
+def test_a_method_is_called_for_each_living_instance(configuration):
     told = []
 
     class Pool:
@@ -94,7 +95,7 @@ def test_a_method_is_called_for_each_living_instance(configuration, wait_until):
     assert first.name == "first"
 
 
-def test_a_coroutine_function_is_run(configuration, wait_until):
+def test_a_coroutine_function_is_run(configuration):
     events = []
 
     @config_change_listener()
@@ -105,7 +106,7 @@ def test_a_coroutine_function_is_run(configuration, wait_until):
     wait_until(lambda: events)
 
 
-def test_a_failing_listener_is_logged_and_the_others_are_called(configuration, wait_until):
+def test_a_failing_listener_is_logged_and_the_others_are_called(configuration):
     events = []
     config_change_listener()(lambda event: 1 / 0)
     config_change_listener()(appending(events))
@@ -122,7 +123,7 @@ def test_a_listener_must_take_one_argument(runtime, function):
         config_change_listener()(function)
 
 
-def test_functions_listen_in_another_runtime_when_asked(configuration, wait_until):
+def test_functions_listen_in_another_runtime_when_asked(configuration):
     events = []
 
     @config_change_listener()
@@ -180,7 +181,7 @@ def test_config_of_a_document_has_its_text(configuration):
     )
 
 
-def test_config_takes_and_drops_listeners(configuration, wait_until):
+def test_config_takes_and_drops_listeners(configuration):
     events, others = [], []
     config = get_config()
     config.add_change_listener(events.append)
@@ -201,7 +202,7 @@ def test_a_namespace_whose_placeholder_has_no_value_is_an_error(runtime):
 
 
 def test_a_listener_whose_placeholder_has_no_value_does_not_keep_others_from_listening(
-    configuration, wait_until
+    configuration,
 ):
     events = []
 

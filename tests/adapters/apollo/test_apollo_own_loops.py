@@ -4,6 +4,7 @@ import pytest
 
 from capa_apollo.pyapollo.apollo_client import ApolloClient
 from capa_core import supervision
+from capa_core.conformance._tolerance import wait_until
 
 CAUSE = "struck by a test"
 FAILURES = pytest.mark.parametrize("failure", [SystemExit, KeyError])
@@ -15,7 +16,7 @@ def short_rest(monkeypatch):
 
 
 @FAILURES
-def test_a_poll_that_fails_is_followed_by_the_next(configuration, wait_until, caplog, failure):
+def test_a_poll_that_fails_is_followed_by_the_next(configuration, caplog, failure):
     seen, failures = [], [failure(CAUSE)]
 
     class Loud(ApolloClient):
@@ -39,7 +40,7 @@ def test_a_poll_that_fails_is_followed_by_the_next(configuration, wait_until, ca
 
 
 @FAILURES
-def test_a_loop_that_fails_begins_again(configuration, wait_until, caplog, failure):
+def test_a_loop_that_fails_begins_again(configuration, caplog, failure):
     begun = []
 
     class Looping(ApolloClient):

@@ -15,6 +15,7 @@ import capa_apollo.py3_apollo.apollo_client
 import capa_apollo.pyapollo.apollo_client
 import capa_apollo.xhrg.apollo_client
 from capa_core import Runtime, use_runtime
+from capa_core.conformance._tolerance import wait_until
 
 FIRST = {"a": "1", "empty": "", "number": "7", "flag": "true", "json": '{"x": [1]}', "dotted.key": "d"}
 SECOND = {"a": "2", "number": "7", "added": "new", "flag": "false", "json": "{}", "dotted.key": "d"}
@@ -122,16 +123,16 @@ class TestPyapollo:
         starter.start()
         starter.join()
 
-    def stop(self, client, wait_until):
+    def stop(self, client):
         client.stop()
         wait_until(lambda: client.stopped)
 
-    def test_values_read_the_same(self, worlds, wait_until):
+    def test_values_read_the_same(self, worlds):
         def steps(world):
             client = self.client(world)
             self.start(client)
             seen = read_all(client)
-            self.stop(client, wait_until)
+            self.stop(client)
             return seen
 
         original, twin = map(steps, worlds)
@@ -142,24 +143,24 @@ class TestPyapollo:
 
         assert original == twin
 
-    def test_a_release_is_seen_the_same(self, worlds, wait_until):
+    def test_a_release_is_seen_the_same(self, worlds):
         def steps(world):
             client = self.client(world)
             self.start(client)
             world.release("application", SECOND)
             wait_until(lambda: client.get_value("a") == "2")
             seen = read_all(client)
-            self.stop(client, wait_until)
+            self.stop(client)
             return [*seen, client.get_value("added")]
 
         original, twin = map(steps, worlds)
         assert original == twin
 
-    def test_after_stop_nothing_changes(self, worlds, wait_until):
+    def test_after_stop_nothing_changes(self, worlds):
         def steps(world):
             client = self.client(world)
             self.start(client)
-            self.stop(client, wait_until)
+            self.stop(client)
             client.stop()
             world.release("application", SECOND)
             return [client.get_value("a"), client.stopped]
@@ -191,7 +192,7 @@ class TestPyapollo:
         original, twin = map(steps, worlds)
         assert original == twin
 
-    def test_a_subclass_with_its_own_loop_has_it_run(self, worlds, wait_until):
+    def test_a_subclass_with_its_own_loop_has_it_run(self, worlds):
         def steps(world):
             seen = []
 
@@ -204,7 +205,7 @@ class TestPyapollo:
             self.start(client)
             world.release("application", SECOND)
             wait_until(lambda: seen and seen[-1] == "2")
-            self.stop(client, wait_until)
+            self.stop(client)
             return seen[0], seen[-1]
 
         original, twin = map(steps, worlds)
@@ -257,7 +258,7 @@ class TestApolloClientPython:
         original, twin = map(steps, worlds)
         assert original == twin == "other"
 
-    def test_listeners_get_the_same_changes(self, worlds, wait_until):
+    def test_listeners_get_the_same_changes(self, worlds):
         def steps(world):
             events = []
             client = self.client(world, namespaces=["application"], value_change_listeners=[events.append])
@@ -270,7 +271,7 @@ class TestApolloClientPython:
         original, twin = map(steps, worlds)
         assert original == twin
 
-    def test_listeners_may_be_added_later(self, worlds, wait_until):
+    def test_listeners_may_be_added_later(self, worlds):
         def steps(world):
             events = []
             client = self.client(world, namespaces=["other"], auto_update_enabled=True)
@@ -352,7 +353,7 @@ class TestPy3Apollo:
         original, twin = map(steps, worlds)
         assert original == twin
 
-    def test_listeners_get_the_same_changes(self, worlds, tmp_path, wait_until):
+    def test_listeners_get_the_same_changes(self, worlds, tmp_path):
         def steps(world):
             told = []
             more = {

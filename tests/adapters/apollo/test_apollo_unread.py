@@ -11,6 +11,7 @@ from capa_apollo.py3_apollo import ApolloClient as Py3Apollo
 from capa_apollo.pyapollo import ApolloClient as Pyapollo
 from capa_apollo.xhrg import ApolloClient as Xhrg
 from capa_core import Runtime, use_runtime
+from capa_core.conformance._tolerance import wait_until
 from capa_core.errors import CapaError, NotFoundError, UnavailableError
 from capa_core.shims.unread import unread
 from capa_migration.cli import main
@@ -140,7 +141,7 @@ def test_an_empty_namespace_that_exists_is_no_error(folder, errors):
     assert [] == errors()
 
 
-def test_values_that_arrive_later_are_read(folder, wait_until):
+def test_values_that_arrive_later_are_read(folder):
     client, strict = Xhrg(URL, "shop"), Pyapollo("shop")
     client.get_value("a")
     with pytest.raises(NotFoundError):
@@ -254,7 +255,7 @@ class TestOnAnApolloServer:
         with pytest.raises(UnavailableError, match="cannot connect"):
             Pyapollo("shop", config_server_url=server.url).start()
 
-    def test_decorators_change_with_a_release(self, server, wait_until):
+    def test_decorators_change_with_a_release(self, server):
         class Orders:
             timeout_s: float = value("${timeout:2.5}")
 

@@ -166,7 +166,7 @@ def test_a_setter_can_be_called_as_before(runtime):
     assert (9, "resize") == (pool.size, Pool.resize.__name__)
 
 
-def test_an_instance_is_not_kept_alive_by_its_setters(configuration, wait_until):
+def test_an_instance_is_not_kept_alive_by_its_setters(configuration):
     called = []
 
     class Pool:

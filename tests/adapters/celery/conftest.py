@@ -13,10 +13,12 @@ from typing import Any
 import celery
 import pytest
 from celery_engines import REDIS, SQLITE, tables
+from celery_fleet import PATIENCE_S
 
 import capa_celery
 from capa_celery.contrib.testing.worker import start_worker as start_capa_worker
 from capa_core import Runtime, use_runtime
+from capa_core.conformance._tolerance import wait_until
 
 TASKS = """
 import os, time
@@ -231,12 +233,9 @@ class Project:
         """Wait until tasks have written so many lines."""
         self.wait_until(lambda: len(self.notes()) >= count)
 
-    def wait_until(self, condition: Callable[[], bool], timeout_s: float = 20) -> None:
+    def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait until *condition* holds."""
-        end = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < end, f"not within {timeout_s} s"
-            time.sleep(0.02)
+        wait_until(condition, patience_s=PATIENCE_S)
 
     def notes(self) -> list[str]:
         """Return the lines that tasks have written."""
