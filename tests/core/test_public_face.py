@@ -14,7 +14,7 @@ FACE = {
     "capa_core.blocks.configuration": "BLOCK Change ChangeEvent ChangeKind Configuration ConfigurationDriver"
     " ConfigurationFeature ConfigurationItem ConfigurationLimits ConfigurationView"
     " GroupStatus Listener Scope Snapshot Subscription",
-    "capa_core.blocks.invocation": "Application BLOCK Call EndpointStatus Invocation InvocationDriver"
+    "capa_core.blocks.invocation": "Application BLOCK Call EndpointStatus HOP_BY_HOP Invocation InvocationDriver"
     " InvocationFeature InvocationLimits InvocationRequest InvocationResponse Served"
     " Service",
     "capa_core.blocks.lock": "BLOCK Held Lock LockDriver LockFeature LockLimits LockStatus Locks",
@@ -28,7 +28,7 @@ FACE = {
     "capa_core.blocks.state": "BLOCK Delete Put State StateDriver StateFeature StateItem StateLimits"
     " StateStatus",
 }
-ALIASES = {"Application", "BLOCK", "Handler", "Listener", "PartitionsHandler"}
+ALIASES = {"Application", "BLOCK", "HOP_BY_HOP", "Handler", "Listener", "PartitionsHandler"}
 """Names of types and values, which cannot have a docstring."""
 modules = pytest.mark.parametrize("module", FACE)
 
