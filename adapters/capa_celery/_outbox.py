@@ -30,7 +30,7 @@ class Outbox(Generic[T]):
         self._store = store
         self._report = report
         self._lock = threading.Lock()
-        self._trip = threading.Lock()
+        self._trip = threading.RLock()  # a handler of a signal may flush while the thread below it does
         self._values: dict[str, tuple[bytes, float | None]] = {}
         self._leaving: dict[str, tuple[bytes, float | None]] = {}
         self._done: list[T] = []
@@ -71,14 +71,14 @@ class Outbox(Generic[T]):
             self._store_gathered()
 
     def flush(self) -> None:
-        """Store the gathered results, then report the tasks.
+        """Store the gathered results, then report the tasks; wait for a request that is under way.
 
         Raises:
             UnavailableError: The store did not answer. All is kept for the next request, and no task was reported.
         """
-        if not self:
-            return
         with self._trip:
+            if not self:
+                return
             with self._lock:
                 self._reporting, self._done = self._done, []
             try:

@@ -17,7 +17,7 @@ from capa_celery._worker._census import Census
 from capa_celery._worker._execution import Execution
 from capa_celery._worker._jobs import Job
 from capa_celery._worker._outcomes import AGAIN, DONE, Outcome
-from capa_celery._worker._pool import LOOK_S, Flusher, Pool, PoolOptions, flush, flush_for_good
+from capa_celery._worker._pool import LOOK_S, SHORT_S, Flusher, Pool, PoolOptions, flush, flush_for_good
 
 
 class LocalPool(Pool):
@@ -92,13 +92,13 @@ class LocalPool(Pool):
             return
         if self._outbox:
             self._flusher.wake()  # earlier results must not wait for this task
-        me = threading.get_ident()
-        self._in_hand[me] = time.monotonic(), job
+        me, begun = threading.get_ident(), time.monotonic()
+        self._in_hand[me] = begun, job
         try:
             outcome = self._execution.run(job.arrival, partial(self._settle, [(job, DONE)]))
         finally:
             del self._in_hand[me]
-        if self._outbox.done((job, outcome)):
+        if self._outbox.done((job, outcome)) or time.monotonic() - begun >= SHORT_S:
             flush(self._outbox)
 
     def _next(self) -> Job | None:

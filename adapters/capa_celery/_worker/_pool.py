@@ -26,6 +26,9 @@ LOOK_S = 0.5
 """Seconds between two checks of a waiting thread whether it must stop."""
 FLUSH_S = 0.01
 """Seconds that a result may wait for others when the next task has begun already."""
+SHORT_S = 0.01
+"""Tasks that take less are settled together while others run. One that takes longer is settled before its slot begins
+another: if this process is suspended then, others get only one task of each slot."""
 AGAIN_S = 0.5
 """Seconds before results that the store did not accept are stored again."""
 

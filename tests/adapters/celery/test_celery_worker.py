@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from kombu.exceptions import OperationalError
 
 import capa_celery
 from capa_celery._worker import _execution
+from capa_celery._worker._pool import SHORT_S
 from capa_core import PubSub, Runtime, default_runtime, use_runtime
 from capa_core.errors import PermissionDeniedError, UnavailableError
 
@@ -237,6 +239,25 @@ def test_a_task_whose_successor_nobody_will_take_fails_and_does_not_run_again(
 
         with pytest.raises(OperationalError, match="not yours"):
             first.get(**QUICK)
+
+
+@pytest.mark.parametrize("pool", ["solo", "threads"])
+def test_a_task_of_some_length_is_settled_before_the_next_begins(
+    memory_app: Any, serving: Any, pool: str
+) -> None:
+    depths: list[int] = []
+
+    @memory_app.task(name="look", shared=False)
+    def look() -> None:
+        depths.append(default_runtime().pubsub("celery").depth("celery", "celery"))
+        time.sleep(SHORT_S)
+
+    results = [look.delay() for _ in range(3)]
+    with serving(memory_app, pool=pool, concurrency=1):
+        for result in results:
+            result.get(**QUICK)
+
+    assert [3, 2, 1] == depths
 
 
 @pytest.mark.parametrize(("early", "left"), [(True, 0), (False, 1)])

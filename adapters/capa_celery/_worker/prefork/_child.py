@@ -20,15 +20,18 @@ from celery.exceptions import SoftTimeLimitExceeded
 from capa_celery._outbox import Outbox
 from capa_celery._worker._execution import Execution
 from capa_celery._worker._outcomes import DONE, Arrival
-from capa_celery._worker._pool import Flusher, PoolOptions, flush, flush_for_good
+from capa_celery._worker._pool import SHORT_S, Flusher, PoolOptions, flush, flush_for_good
 from capa_celery._worker.prefork import _wire
+from capa_celery._worker.prefork._reports import ReportWriter
 from capa_core.clocks import boot_time
 
 if TYPE_CHECKING:
     from capa_celery._worker.prefork._slots import Slots
 
-SUSPENDED_S = 1.0
-"""After so long without a sign of life of the worker, no task is begun: nobody would acknowledge it."""
+SUSPENDED_S = 0.05
+"""While the worker has not handled a report for so long, no task is begun: nobody would acknowledge it."""
+LONG_S = 0.05
+"""After a task that takes so long, none is begun before the worker has settled it, which takes some milliseconds."""
 LOOK_S = 0.05
 
 Finished = tuple[int, tuple[bool, float, str, bool]]
@@ -43,10 +46,9 @@ class Child:
     ) -> None:
         self._options = options
         self._index = index
-        self._slots = slots
         self._slot = slots.of(index)
         self._jobs = jobs
-        self._reports = reports
+        self._reports = ReportWriter(reports, index, self._slot)
         self._pid = os.getpid()
         self._count = 0
 
@@ -61,7 +63,7 @@ class Child:
             app, self._options.hostname, sender=self._options.sender(), on_begin=self._begin
         )
         app.backend.outbox = self._outbox
-        self._reports.send(_wire.pack(("up", self._index, self._pid)))
+        self._reports.send("up", self._pid)
         while (packet := self._next_packet()) != _wire.PARENT_GONE:
             self._serve(packet)
             if self._worn_out():
@@ -95,6 +97,7 @@ class Child:
             self._send("lapsed", [number])
             return
         self._slot.begin()
+        begun = time.monotonic()
         try:
             outcome = self._execution.run(Arrival(*arrival), partial(self._acknowledge, number))
         except SoftTimeLimitExceeded:  # the signal came when the task had ended and its result was stored
@@ -103,6 +106,8 @@ class Child:
         self._count += 1
         if self._outbox.done((number, astuple(outcome))):
             flush_for_good(self._outbox)
+        elif (took_s := time.monotonic() - begun) >= SHORT_S and flush(self._outbox) and took_s >= LONG_S:
+            self._reports.wait_until_handled()
 
     def _is_still_ours(self, leased_until: float) -> bool:
         """Return whether a task is leased, once the worker runs that keeps the lease: it may be suspended.
@@ -110,8 +115,8 @@ class Child:
         *leased_until* is of the time at which the task was sent here. Renewals are not asked for: a worker that was
         suspended learns late which of its leases it has lost. A task that waited longer is received again.
         """
-        while (now := boot_time()) < leased_until:
-            if now < self._slots.worker_seen + SUSPENDED_S:
+        while boot_time() < leased_until:
+            if self._reports.unhandled_s < SUSPENDED_S:
                 return True
             time.sleep(LOOK_S)
         return False
@@ -128,11 +133,11 @@ class Child:
 
     def _send(self, kind: str, detail: list[Any]) -> None:
         """Report tasks as *kind*, first to the worker and then in the slot: a death in between hides none of them."""
-        self._reports.send(_wire.pack((kind, self._index, detail)))
+        self._reports.send(kind, detail)
         self._slot.reported(each if kind == "lapsed" else each[0] for each in detail)
 
     def _acknowledge(self, number: int) -> None:
-        self._reports.send(_wire.pack(("done", self._index, [(number, astuple(DONE))])))
+        self._send("done", [(number, astuple(DONE))])
 
     def _worn_out(self) -> bool:
         options = self._options

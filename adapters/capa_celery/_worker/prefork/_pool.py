@@ -73,7 +73,6 @@ class PreforkPool(Pool):
             signals.worker_before_create_process.send(
                 sender=self
             )  # here, where clients live that mind a fork
-        self._slots.worker_seen = boot_time()
         self._zygote = Zygote(self.options, self._slots, self._jobs_out, self._reports_in)
         self._zygote.start(close=(self._jobs_in, self._reports_out))
         self._execution = Execution(self.options.app, self.options.hostname, sender=self.options.sender())
@@ -171,16 +170,21 @@ class PreforkPool(Pool):
     # Reports
 
     def _handle(self, kind: str, index: int, detail: Any) -> None:
+        if kind == "mark":
+            self._missing.mark_read(detail)
+        elif kind == "down":
+            self._on_down(index, detail)
+        else:
+            self._handle_of_child(kind, index, detail)
+            self._slots.of(index).handle()
+
+    def _handle_of_child(self, kind: str, index: int, detail: Any) -> None:
         if kind == "done":
             self._on_done(detail)
         elif kind == "lapsed":
             self.jobs.release([job for number in detail if (job := self.jobs.get(number))])
-        elif kind == "up":
-            self._on_up(index, detail)
-        elif kind == "mark":
-            self._missing.mark_read(detail)
         else:
-            self._on_down(index, detail)
+            self._on_up(index, detail)
 
     def _on_up(self, index: int, pid: int) -> None:
         self._pids[index] = pid
@@ -233,7 +237,6 @@ class PreforkPool(Pool):
                 number = slot.target = slot.running
                 _kill(pid, signal.SIGUSR1)
                 self._report_soft_limit(number, limit)
-        self._slots.worker_seen = boot_time()
         self._kill_stopped()
         if not self._stopping:
             self._take_census()

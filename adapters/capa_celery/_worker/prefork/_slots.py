@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 TAKEN = 128
 """The number of tasks that a child may take before it reports: more than an outbox gathers."""
-_RUNNING, _BEGUN, _STARTED, _SOFT, _HARD, _TARGET, _RECEIVING, _FIRST = range(8)
+_RUNNING, _BEGUN, _STARTED, _SOFT, _HARD, _TARGET, _RECEIVING, _HANDLED, _FIRST = range(9)
 _WORDS = _FIRST + TAKEN
 
 
@@ -16,7 +16,7 @@ class Slots:
     """One slot for each child. Made before the fork; each number is written by one side only."""
 
     def __init__(self, count: int) -> None:
-        self._memory = mmap.mmap(-1, (count * _WORDS + 1) * 8)
+        self._memory = mmap.mmap(-1, count * _WORDS * 8)
         view = memoryview(self._memory)
         self._whole = view.cast("q")
         self._real = view.cast("d")
@@ -30,15 +30,6 @@ class Slots:
     def taken(self) -> set[int]:
         """The tasks of all children that are taken and not reported."""
         return {number for index in range(self._count) for number in self.of(index).taken}
-
-    @property
-    def worker_seen(self) -> float:
-        """The time, by the clock of leases, at which the worker was last seen to run."""
-        return float(self._real[self._count * _WORDS])
-
-    @worker_seen.setter
-    def worker_seen(self, now: float) -> None:
-        self._real[self._count * _WORDS] = now
 
 
 class Slot:
@@ -100,6 +91,15 @@ class Slot:
             if place is not None:  # a report may be sent again, if its first sending failed
                 self._whole[place] = 0
                 self._free.append(place)
+
+    @property
+    def handled(self) -> int:
+        """The number of reports of the child that the worker has handled."""
+        return int(self._whole[self._base + _HANDLED])
+
+    def handle(self) -> None:
+        """Note that one more is handled."""
+        self._whole[self._base + _HANDLED] += 1
 
     @property
     def receiving(self) -> bool:
