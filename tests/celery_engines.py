@@ -1,5 +1,6 @@
 """Engines behind a Celery application of a test, as tables of its capa.toml."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -15,10 +16,13 @@ def on_every_engine(fixture: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(fixture, [SQLITE, REDIS, RABBITMQ], indirect=True)
 
 
-def on_every_engine_and_in_every_pool(fixture: str) -> pytest.MarkDecorator:
-    """Return the mark of a test of what engines and pools each do for their part: every one of them, not every pair."""
+def in_every_pool(fixture: str, *engines: Any) -> pytest.MarkDecorator:
+    """Return the mark of a test of what pools and engines each do for their part: every one of them, not every pair.
+
+    That is each pool on SQLite, and prefork, the default, on each of *engines*.
+    """
     pairs = [(SQLITE, "solo"), (SQLITE, "threads"), (SQLITE, "prefork")]
-    elsewhere = [pytest.param(*each.values, "prefork", marks=each.marks) for each in (REDIS, RABBITMQ)]
+    elsewhere = [pytest.param(*engine.values, "prefork", marks=engine.marks) for engine in engines]
     return pytest.mark.parametrize((fixture, "pool"), [*pairs, *elsewhere], indirect=[fixture])
 
 

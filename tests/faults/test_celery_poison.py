@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from celery.exceptions import WorkerLostError
+from celery_engines import REDIS, SQLITE
 from celery_fleet import LEASE_S, Fleet, app
 
 pytestmark = pytest.mark.timeout(240)  # each loss of a worker costs a lease and a start
@@ -38,15 +39,19 @@ def is_parked() -> bool:
     return bool(dead_letters()) and app().capa.pubsub.depth("celery", "celery") == 0
 
 
+# An engine counts the deliveries of a lost worker, and takes back the message of a lost process: more is the worker's.
 @pytest.mark.parametrize(
-    ("pool", "kind"),
+    ("fleet", "pool", "kind"),
     [
-        ("solo", "poison"),
-        ("threads", "rejected_poison"),
-        ("prefork", "poison"),
-        ("prefork", "rejected_poison"),
-        ("prefork", "fatal"),
+        (SQLITE, "solo", "poison"),
+        (SQLITE, "threads", "rejected_poison"),
+        (SQLITE, "prefork", "poison"),
+        (SQLITE, "prefork", "rejected_poison"),
+        (SQLITE, "prefork", "fatal"),
+        pytest.param("redis", "solo", "poison", marks=REDIS.marks),
+        pytest.param("redis", "prefork", "poison", marks=REDIS.marks),
     ],
+    indirect=["fleet"],
 )
 def test_a_task_that_kills_its_process_becomes_a_dead_letter(fleet: Fleet, pool: str, kind: str) -> None:
     result = app().tasks[f"killed.{kind}"].delay()
@@ -58,7 +63,11 @@ def test_a_task_that_kills_its_process_becomes_a_dead_letter(fleet: Fleet, pool:
     assert letter.reason.startswith("WorkerLostError: Worker exited prematurely")
 
 
-@pytest.mark.parametrize("pool", ["solo", "threads"])
+@pytest.mark.parametrize(
+    ("fleet", "pool"),
+    [(SQLITE, "solo"), (SQLITE, "threads"), pytest.param("redis", "solo", marks=REDIS.marks)],
+    indirect=["fleet"],
+)
 def test_its_neighbours_are_run(fleet: Fleet, pool: str) -> None:
     poison, work = app().tasks["killed.poison"], app().tasks["killed.work"]
     for _ in range(2):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from celery import chord
 from celery.exceptions import TimeLimitExceeded, WorkerLostError
-from celery_engines import on_one_engine
+from celery_engines import REDIS, in_every_pool, on_one_engine
 
 from capa_celery._worker.prefork import _wire
 
@@ -36,7 +36,7 @@ else:
 """
 
 
-@pytest.mark.parametrize("pool", POOLS)
+@in_every_pool("project", REDIS)
 def test_a_worker_process_serves(project: Any, pool: str) -> None:
     with project.worker("-P", pool, "-c", "2", lease_s=LEASE_S):
         for what in (*IN_EACH_POOL, *(IN_PREFORK if pool == "prefork" else ())):
@@ -106,7 +106,7 @@ IN_PREFORK = (
 )
 
 
-@pytest.mark.parametrize("pool", POOLS)
+@in_every_pool("project", REDIS)
 def test_sigterm_finishes_running_tasks_and_leaves_the_others(project: Any, pool: str) -> None:
     with project.worker("-P", pool, "-c", "1") as worker:
         for name in ("a", "b", "c"):
