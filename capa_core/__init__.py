@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from capa_core.blocks.log import Log
     from capa_core.blocks.pubsub import Message, PubSub
     from capa_core.blocks.secrets import Secret, Secrets
+    from capa_core.blocks.sequencer import Sequencer
     from capa_core.blocks.state import State
 # End of the written part
 
@@ -57,6 +58,7 @@ __all__ += [
     "PubSub",
     "Secret",
     "Secrets",
+    "Sequencer",
     "Service",
     "State",
 ]
@@ -69,6 +71,7 @@ _HOMES |= {
     "PubSub": "capa_core.blocks.pubsub",
     "Secret": "capa_core.blocks.secrets",
     "Secrets": "capa_core.blocks.secrets",
+    "Sequencer": "capa_core.blocks.sequencer",
     "Service": "capa_core.blocks.invocation",
     "State": "capa_core.blocks.state",
 }

@@ -130,6 +130,12 @@ class Capa:
         """Release a lock: `Locks.unlock`."""
         self.runtime.lock(store_name).unlock(resource_id, lock_owner)
 
+    # Sequencer
+
+    def get_next_id(self, store_name: str, key: str) -> int:
+        """Take the next number of a sequence: `Sequencer.next`."""
+        return self.runtime.sequencer(store_name).next(key)
+
     # Secrets
 
     def get_secret(self, store_name: str, key: str, **options: Any) -> Secret:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from capa_core.blocks.log import Log
     from capa_core.blocks.pubsub import PubSub
     from capa_core.blocks.secrets import Secrets
+    from capa_core.blocks.sequencer import Sequencer
     from capa_core.blocks.state import State
 # End of the written part
 
@@ -118,6 +119,11 @@ class Runtime:
     def secrets(self, name: str = "default") -> Secrets:
         """Return the secrets component that serves *name*."""
         return cast("Secrets", self.component("secrets", name))
+
+    @call_traits(immediate=True)
+    def sequencer(self, name: str = "default") -> Sequencer:
+        """Return the sequencer component that serves *name*."""
+        return cast("Sequencer", self.component("sequencer", name))
 
     @call_traits(immediate=True)
     def state(self, name: str = "default") -> State:

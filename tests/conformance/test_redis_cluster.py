@@ -7,10 +7,12 @@ import pytest
 
 from capa_core.components.redis.lock import RedisLock, RedisLockSettings
 from capa_core.components.redis.pubsub import RedisPubSub, RedisPubSubSettings
+from capa_core.components.redis.sequencer import RedisSequencer, RedisSequencerSettings
 from capa_core.components.redis.state import RedisState, RedisStateSettings
 from capa_core.conformance._state.many import ManyPromises
 from capa_core.conformance.lock import LockConformance
 from capa_core.conformance.pubsub import PubSubConformance
+from capa_core.conformance.sequencer import SequencerConformance
 from capa_core.conformance.state import Connect, StateConformance
 
 pytestmark = pytest.mark.server("redis")
@@ -49,3 +51,9 @@ class TestRedisClusterLock(LockConformance):
     @pytest.fixture
     def connect(self, settings: dict[str, object]) -> object:
         return lambda: RedisLock(RedisLockSettings(**settings))
+
+
+class TestRedisClusterSequencer(SequencerConformance):
+    @pytest.fixture
+    def connect(self, settings: dict[str, object]) -> object:
+        return lambda: RedisSequencer(RedisSequencerSettings(**settings))

@@ -178,6 +178,10 @@ def test_unlock(capa):
     assert capa.try_lock("default", "invoice", "you", 30) > first
 
 
+def test_get_next_id(capa):
+    assert [1, 2] == [capa.get_next_id("default", "invoices") for _ in range(2)]
+
+
 def test_get_secret(capa):
     assert "p" == capa.get_secret("default", "db", field="password").reveal()
 

@@ -27,10 +27,9 @@ def entry_points(project):
 
 @pytest.fixture
 def driver_types():
-    """Every concrete driver class that a component defines, by `module:class`."""
-    names = [
-        each.name for each in pkgutil.walk_packages(capa_core.components.__path__, "capa_core.components.")
-    ]
+    """Every driver class that a component defines, by `module:class`. What drivers share is in a private module."""
+    modules = pkgutil.walk_packages(capa_core.components.__path__, "capa_core.components.")
+    names = [each.name for each in modules if "._" not in each.name]
     found = [
         value for name in names for value in vars(import_module(name)).values() if _is_driver_of(value, name)
     ]

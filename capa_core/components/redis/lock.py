@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -11,12 +11,8 @@ from typing import Any
 from capa_core.abilities import NATIVE, approximate
 from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockStatus
 from capa_core.components.redis._client import Script, glob_escaped
-from capa_core.components.redis._connect import connect
-from capa_core.components.redis._errors import name_error
-from capa_core.components.redis._risks import risks
+from capa_core.components.redis._driver import RedisDriver
 from capa_core.components.redis._settings import RedisSettings
-from capa_core.driver import Risk
-from capa_core.errors import CapaError
 
 # After a loss of data the tokens begin above all earlier ones, since at most one is issued per millisecond. Numbers
 # are passed as text, because Lua would write them as `1.7e+12`.
@@ -65,7 +61,7 @@ class RedisLockSettings(RedisSettings):
     prefix: str = "capa:lock:"
 
 
-class RedisLock(LockDriver[RedisLockSettings]):
+class RedisLock(RedisDriver[RedisLockSettings], LockDriver[RedisLockSettings]):
     """Locks as keys `<prefix>{<name>}` with the value `<token>:<owner>` and the lease as expiry.
 
     `<prefix>{<name>}:token` counts the tokens and never expires. Braces and percent signs in names are written as
@@ -83,12 +79,11 @@ class RedisLock(LockDriver[RedisLockSettings]):
 
     def __init__(self, settings: RedisLockSettings) -> None:
         super().__init__(settings)
-        self._client = connect(settings)
 
     def acquire(self, name: str, owner: str, lease_s: float) -> int | None:
         """See `LockDriver.acquire`."""
         key = self._key(name)
-        token = self._client.run_on(_ACQUIRE, (key, f"{key}:token"), owner, _milliseconds(lease_s))
+        token = self.client.run_on(_ACQUIRE, (key, f"{key}:token"), owner, _milliseconds(lease_s))
         if token == b"foreign":
             self.in_the_way[name] = key
             return None
@@ -98,11 +93,11 @@ class RedisLock(LockDriver[RedisLockSettings]):
 
     def renew(self, name: str, owner: str, lease_s: float) -> bool:
         """See `LockDriver.renew`."""
-        return bool(self._client.run(_RENEW, self._key(name), owner, _milliseconds(lease_s)))
+        return bool(self.client.run(_RENEW, self._key(name), owner, _milliseconds(lease_s)))
 
     def release(self, name: str, owner: str) -> bool:
         """See `LockDriver.release`."""
-        return bool(self._client.run(_RELEASE, self._key(name), owner))
+        return bool(self.client.run(_RELEASE, self._key(name), owner))
 
     def inspect(self) -> Iterator[LockStatus]:
         """See `LockDriver.inspect`: by SCAN, which goes through all keys of the database."""
@@ -124,40 +119,16 @@ class RedisLock(LockDriver[RedisLockSettings]):
     def _entries(self) -> Iterator[tuple[bytes, Any, int]]:
         """Yield key, value and remaining milliseconds of each lock, once."""
         seen: set[bytes] = set()
-        keys = self._client.scan(glob_escaped(f"{self.settings.prefix}{{") + "*}", count=_PAGE)
+        keys = self.client.scan(glob_escaped(f"{self.settings.prefix}{{") + "*}", count=_PAGE)
         while page := list(islice(keys, _PAGE)):
             new = [key for key in dict.fromkeys(page) if key not in seen]
             seen.update(new)
-            answers = self._client.call_many([(command, key) for key in new for command in ("GET", "PTTL")])
+            answers = self.client.call_many([(command, key) for key in new for command in ("GET", "PTTL")])
             yield from zip(new, answers[::2], answers[1::2], strict=True)
 
     def _name(self, key: bytes) -> str:
         escaped = key.decode()[len(self.settings.prefix) + 1 : -1]
         return escaped.replace("%7D", "}").replace("%7B", "{").replace("%25", "%")
-
-    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
-        """See `Driver.clients`: the component's own, which returns bytes. Safe for many threads and across a fork."""
-        return self._client.natives()
-
-    def name_error(self, error: Exception) -> type[CapaError] | None:
-        """See `Driver.name_error`."""
-        return name_error(error)
-
-    def ping(self) -> str:
-        """See `Driver.ping`."""
-        return self._client.about()
-
-    def risks(self) -> Sequence[Risk]:
-        """See `Driver.risks`."""
-        return risks(self._client)
-
-    def close(self) -> None:
-        """See `Driver.close`."""
-        self._client.close()
-
-    def forget(self) -> None:
-        """See `Driver.forget`."""
-        self._client.forget()
 
     def _key(self, name: str) -> str:
         escaped = name.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")

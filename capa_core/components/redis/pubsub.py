@@ -7,7 +7,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import redis
@@ -26,11 +26,8 @@ from capa_core.components.redis import _pubsub_scripts as scripts
 from capa_core.components.redis import _pubsub_status
 from capa_core.components.redis import _pubsub_status_scripts as status_scripts
 from capa_core.components.redis._client import Script
-from capa_core.components.redis._connect import connect
-from capa_core.components.redis._errors import name_error
-from capa_core.components.redis._risks import risks
+from capa_core.components.redis._driver import RedisDriver
 from capa_core.components.redis._settings import RedisSettings
-from capa_core.driver import Risk
 from capa_core.errors import CapaError, UnknownError
 
 LEVELS = range(9, -1, -1)
@@ -57,7 +54,7 @@ class RedisPubSubSettings(RedisSettings):
     abandoned_s: float = 60.0
 
 
-class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
+class RedisPubSub(RedisDriver[RedisPubSubSettings], PubSubDriver[RedisPubSubSettings]):
     """Pub/sub on ten streams for each topic, one for each priority, with a consumer group for each group.
 
     All keys of a topic begin with `<prefix>{:<topic>}`, its base, and so share a slot of a cluster:
@@ -90,7 +87,6 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
 
     def __init__(self, settings: RedisPubSubSettings) -> None:
         super().__init__(settings)
-        self.client = connect(settings)
 
     @property
     def limits(self) -> PubSubLimits:
@@ -145,30 +141,6 @@ class RedisPubSub(PubSubDriver[RedisPubSubSettings]):
         """See `PubSubDriver.purge_group`: delayed messages stay while there are other groups."""
         keys = self.keys(self._base(topic), group)
         return int(self.client.run_on(status_scripts.PURGE_GROUP, keys, group))
-
-    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
-        """See `Driver.clients`: the component's own, which returns bytes. Safe for many threads and across a fork."""
-        return self.client.natives()
-
-    def name_error(self, error: Exception) -> type[CapaError] | None:
-        """See `Driver.name_error`."""
-        return name_error(error)
-
-    def ping(self) -> str:
-        """See `Driver.ping`."""
-        return self.client.about()
-
-    def risks(self) -> Sequence[Risk]:
-        """See `Driver.risks`."""
-        return risks(self.client)
-
-    def close(self) -> None:
-        """See `Driver.close`."""
-        self.client.close()
-
-    def forget(self) -> None:
-        """See `Driver.forget`."""
-        self.client.forget()
 
     def keys(self, base: str, *groups: str) -> Sequence[str]:
         """Return the keys to tell a script: the base of the topic, and with a cluster all that may be there."""

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -22,14 +22,11 @@ from capa_core.blocks.state.driver import (
     StateStatus,
 )
 from capa_core.components.redis._client import glob_escaped
-from capa_core.components.redis._connect import connect
-from capa_core.components.redis._errors import name_error
-from capa_core.components.redis._risks import risks
+from capa_core.components.redis._driver import RedisDriver
 from capa_core.components.redis._settings import RedisSettings
 from capa_core.components.redis._state_scripts import DELETE, HEADER, INCREMENT, MARK, PUT, TRANSACT
 from capa_core.components.redis._subscriber import Subscriber
-from capa_core.driver import Risk
-from capa_core.errors import CapaError, ConflictError
+from capa_core.errors import ConflictError
 
 _RECHECK_S = 0.75
 _LAST_LOOK_S = 0.5
@@ -47,7 +44,7 @@ class RedisStateSettings(RedisSettings):
     prefix: str = "capa:state:"
 
 
-class RedisState(StateDriver[RedisStateSettings]):
+class RedisState(RedisDriver[RedisStateSettings], StateDriver[RedisStateSettings]):
     r"""State as strings at `<prefix><key>`: `00 01 63 65`, 16 characters of etag, then the value itself.
 
     So `GETRANGE <prefix><key> 20 -1` returns the value to any client. Strings that other programs stored without the
@@ -69,7 +66,6 @@ class RedisState(StateDriver[RedisStateSettings]):
         self._prefix = settings.prefix
         if settings.cluster and not _HASH_TAG.search(settings.prefix):
             self.features = {**self.features, StateFeature.TRANSACTION: _SPREAD}
-        self._client = connect(settings)
         self._subscriber = Subscriber(settings)
         database = settings.options().get("db", 0)
         self._channels = f"{settings.prefix}@{database}:"
@@ -81,20 +77,20 @@ class RedisState(StateDriver[RedisStateSettings]):
 
     def get(self, key: str) -> StateItem | None:
         """See `StateDriver.get`."""
-        return _item(key, self._client.call("GET", self._prefix + key))
+        return _item(key, self.client.call("GET", self._prefix + key))
 
     def get_many(self, keys: Sequence[str]) -> list[StateItem | None]:
         """See `StateDriver.get_many`."""
-        found = self._client.get_many([self._prefix + key for key in keys])
+        found = self.client.get_many([self._prefix + key for key in keys])
         return [_item(key, stored) for key, stored in zip(keys, found, strict=True)]
 
     def put(self, write: Put) -> str | None:
         """See `StateDriver.put`."""
         etag, stored = _with_new_etag(write.value)
         if write.if_etag is None and not write.notify:
-            self._client.call("SET", self._prefix + write.key, stored, *_expiry(write.ttl_s))
+            self.client.call("SET", self._prefix + write.key, stored, *_expiry(write.ttl_s))
             return etag
-        done = self._client.run(PUT, self._prefix + write.key, *self._arguments(write, stored))
+        done = self.client.run(PUT, self._prefix + write.key, *self._arguments(write, stored))
         return etag if done else None
 
     def put_many(self, writes: Sequence[Put]) -> list[str | None]:
@@ -109,7 +105,7 @@ class RedisState(StateDriver[RedisStateSettings]):
                 commands.append(("SET", key, stored, *_expiry(write.ttl_s)))
             else:  # by its text: the server may lack the script
                 commands.append(("EVAL", PUT.text, 1, key, *self._arguments(write, stored)))
-        answers = self._client.call_many(commands)
+        answers = self.client.call_many(commands)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
@@ -119,12 +115,12 @@ class RedisState(StateDriver[RedisStateSettings]):
         """See `StateDriver.delete`."""
         if deletion.if_etag is None:
             return self.delete_many([deletion.key]) == 1
-        deleted = self._client.run(DELETE, self._prefix + deletion.key, _condition(deletion))
+        deleted = self.client.run(DELETE, self._prefix + deletion.key, _condition(deletion))
         return None if deleted < 0 else bool(deleted)
 
     def delete_many(self, keys: Sequence[str]) -> int:
         """See `StateDriver.delete_many`."""
-        return self._client.delete_many([self._prefix + key for key in keys])
+        return self.client.delete_many([self._prefix + key for key in keys])
 
     def transact(self, operations: Sequence[Put | Delete]) -> bool:
         """See `StateDriver.transact`."""
@@ -136,14 +132,14 @@ class RedisState(StateDriver[RedisStateSettings]):
             else:
                 arguments += [_condition(operation), "delete", "", "", ""]
         keys = [self._prefix + operation.key for operation in operations]
-        return bool(self._client.run_on(TRANSACT, keys, *arguments))
+        return bool(self.client.run_on(TRANSACT, keys, *arguments))
 
     def scan(self, prefix: str) -> Iterator[str]:
         """See `StateDriver.scan`. SCAN may name a key twice while the server grows its table: hence the set."""
         seen: set[bytes] = set()
         skip = len(self._prefix.encode())
         pattern = glob_escaped(self._prefix + prefix) + "*"
-        for key in self._client.scan(pattern, count=_SCAN_COUNT):
+        for key in self.client.scan(pattern, count=_SCAN_COUNT):
             if key not in seen:
                 seen.add(key)
                 with suppress(UnicodeDecodeError):  # another program's
@@ -153,7 +149,7 @@ class RedisState(StateDriver[RedisStateSettings]):
         """See `StateDriver.increment`."""
         header = _with_new_etag(b"")[1]
         ttl_ms = _milliseconds(ttl_s) or ""
-        answer = self._client.run(INCREMENT, self._prefix + key, by, header, ttl_ms)
+        answer = self.client.run(INCREMENT, self._prefix + key, by, header, ttl_ms)
         if answer is None:
             raise ConflictError(
                 f"{key!r} does not hold a whole number, or adding {by} would exceed 64 bits. Nothing was added."
@@ -174,42 +170,26 @@ class RedisState(StateDriver[RedisStateSettings]):
             return item
 
     def _look(self, key: str, left_s: float) -> StateItem | None:
-        return _item(key, self._client.call("GET", self._prefix + key, limit_s=self._limit_s(left_s)))
+        return _item(key, self.client.call("GET", self._prefix + key, limit_s=self._limit_s(left_s)))
 
     def _limit_s(self, left_s: float) -> float:
         """Return the seconds for one round trip of a wait; a read with no time left still gets some."""
         return min(self.settings.timeout_s, max(left_s, _LAST_LOOK_S))
-
-    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
-        """See `Driver.clients`: the component's own, which returns bytes. Safe for many threads and across a fork."""
-        return self._client.natives()
 
     def inspect(self, most: int) -> StateStatus:
         """See `StateDriver.inspect`: by SCAN, which goes through all keys of the database; no size is known."""
         keys = sum(1 for _ in islice(self.scan(""), most + 1))
         return StateStatus(keys=min(keys, most), complete=keys <= most)
 
-    def name_error(self, error: Exception) -> type[CapaError] | None:
-        """See `Driver.name_error`."""
-        return name_error(error)
-
-    def ping(self) -> str:
-        """See `Driver.ping`."""
-        return self._client.about()
-
-    def risks(self) -> Sequence[Risk]:
-        """See `Driver.risks`."""
-        return risks(self._client)
-
     def close(self) -> None:
         """See `Driver.close`."""
         self._subscriber.close()
-        self._client.close()
+        self.client.close()
 
     def forget(self) -> None:
         """See `Driver.forget`."""
         self._subscriber.forget()
-        self._client.forget()
+        self.client.forget()
 
     def _arguments(self, write: Put, stored: bytes) -> list[bytes | str | int]:
         """Return the script arguments for *write*."""
