@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from capa_codemods.file_rewrite import FileRewrite
@@ -125,3 +127,31 @@ def test_failed_proof_leaves_the_file_and_reports_it(names, tmp_path, monkeypatc
 )
 def test_statement_that_goes_on_behind_its_last_word_is_proven(names, old):
     assert None is _flaw(names, old, b"requests", b"capa_requests as requests")
+
+
+def _calls(names, statements: int) -> int:
+    """Return the number of calls, of generators each step, that a proof of that many statements takes."""
+    text = b"import requests\nx = 1\n" * statements
+    old = PythonFile("a.py", text)
+    starts = range(len(b"import "), len(text), len(text) // statements)
+    edits = ordered_edits(Edit(at, at + 8, b"capa_requests as requests", "test") for at in starts)
+    rewrite = FileRewrite(old, (), edits, splice(text, edits))
+    counted = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal counted
+        counted += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        assert None is flaw_of(rewrite, names)
+    finally:
+        sys.setprofile(before)
+    return counted
+
+
+def test_the_work_of_a_proof_grows_with_the_number_of_edits(names):
+    _calls(names, 1)  # what is loaded when it is first used
+
+    assert _calls(names, 400) < 2.5 * _calls(names, 200)

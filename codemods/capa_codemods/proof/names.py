@@ -33,10 +33,8 @@ def flaw_of_names(file: PythonFile, new: bytes, edits: Sequence[Edit], names: Na
     shift = Shift(edits)
     regions = _regions(file) if file.places.encoding is None else []
     touched = [region for region in regions if shift.touches(region.start, region.end - 1)]
-    if not all(any(one.start <= edit.start and edit.end <= one.end for one in touched) for edit in edits):
-        touched = [
-            _Region(0, len(file.data), file.tree.body)
-        ]  # an edit between statements: all of the file, then
+    if not _hold(touched, edits):  # an edit is between statements: all of the file, then
+        touched = [_Region(0, len(file.data), file.tree.body)]
     for region in touched:
         if found := _flaw_of_region(region, file, new, shift, names):
             return found
@@ -51,13 +49,27 @@ class _Region(NamedTuple):
     body: list[ast.stmt]
 
 
+def _hold(regions: Sequence[_Region], edits: Sequence[Edit]) -> bool:
+    """Return whether each of *edits* is in one of *regions*; both are ordered."""
+    left = iter(regions)
+    region = next(left, None)
+    for edit in edits:
+        while region is not None and region.end < edit.end:
+            region = next(left, None)
+        if region is None or edit.start < region.start:
+            return False
+    return True
+
+
 def _regions(file: PythonFile) -> list[_Region]:
     found: list[_Region] = []
     for node in file.tree.body:
         first = min([node, *getattr(node, "decorator_list", [])], key=lambda one: one.lineno)
         start, end = file.line_starts[first.lineno - 1], _end_of_line(node.end_lineno or 1, file)
-        if found and (start < found[-1].end or (_is_import(node) and _is_import(found[-1].body[-1]))):
-            found[-1] = _Region(found[-1].start, end, [*found[-1].body, node])
+        last = found[-1] if found else None
+        if last and (start < last.end or (_is_import(node) and _is_import(last.body[-1]))):
+            last.body.append(node)
+            found[-1] = last._replace(end=end)
         else:
             found.append(_Region(start, end, [node]))
     return found
