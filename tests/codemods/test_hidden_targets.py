@@ -64,7 +64,10 @@ METHOD = "class Base(TestCase):\n    def put(self, m, n): return patch(f'{m}.{n}
         (f'{FIXTURE}def test(put): put("requests", "get")\n', {}),
         ('def test(put): put("requests", "get")\n', {"tests/conftest.py": FIXTURE}),
         ('def test(put): put("requests.sessions", "Session")\n', {"conftest.py": FIXTURE}),
-        ('class T(Base):\n    def test(self): self.put("requests", "get")\n', {"tests/base.py": METHOD}),
+        (
+            'from .base import Base\nclass T(Base):\n    def test(self): self.put("requests", "get")\n',
+            {"tests/base.py": METHOD},
+        ),
     ],
 )
 def test_a_module_that_a_fixture_or_an_inherited_method_patches_is_warned_of(rewritten, source, files):

@@ -133,11 +133,13 @@ def test_file_whose_strings_may_nest_is_read_as_a_whole(names, monkeypatch):
         "    import celery\n",
         "    pass\n\nclass C:\n    def a(self): ...\n\n    def b(self):\n        getLogger('requests')\n",
         "    @mock.patch('requests.get')\n    def g(): ...\n",
+        "    loaded('requests')\n",
     ],
 )
 def test_findings_of_a_part_are_those_of_the_whole(names, tmp_path, monkeypatch, end):
-    rewrite = Rewrite(Project(str(tmp_path), names, []), [Imports(), Strings()])
-    text = f"{LONG}\ndef f():\n{end}\n\nlast = 1\n".encode()
+    (tmp_path / "b.py").write_text("def loaded(name): return import_module(name)\n")
+    rewrite = Rewrite(Project(str(tmp_path), names, ["b.py"]), [Imports(), Strings()])
+    text = f"from .b import loaded\n{LONG}\ndef f():\n{end}\n\nlast = 1\n".encode()
     reported = rewrite.examine_data("a.py", text)
     monkeypatch.setattr(PythonFile, "in_part", lambda *_: None)
 

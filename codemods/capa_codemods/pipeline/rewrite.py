@@ -150,9 +150,12 @@ class Rewrite:
     def _wanted(self, path: str, data: bytes) -> list[tuple[type[Document], list[Rule[Any]]]]:
         """Return the kinds that the file can be read as, each with the rules that may yield something."""
         ending = self._ending(path)
+        # Remembered, also for other files: now the bytes are at hand.
+        passes_on = path.endswith(".py") and self.project.shared_names.passes_on(path, data)
         holds = None if path.endswith(ending.longer) else ending.words
+        sieve = self.project.names.sieve
         if holds is not None and not (
-            self.project.names.sieve.names(data) or holds(data) or self._spells_in_parts(path, data)
+            sieve.names(data) or holds(data) or (passes_on and sieve.spells_in_parts(data))
         ):
             return []
         found = []
@@ -167,12 +170,6 @@ class Rewrite:
             if rules:
                 found.append((kind, rules))
         return found
-
-    def _spells_in_parts(self, path: str, data: bytes) -> bool:
-        """Return whether the file patches or imports what it may put together to the name of an SDK."""
-        # The first answer is of use later, too: it is found while the bytes are at hand.
-        passes_on = path.endswith(".py") and self.project.shared_names.passes_on(path, data)
-        return passes_on and self.project.names.sieve.spells_in_parts(data)
 
     def _names_itself_alone(self, kind: type[Document], path: str, data: bytes) -> bool:
         """Return whether the file belongs to a copy of an SDK, such as a vendored one, and names no other SDK."""
@@ -215,6 +212,7 @@ class Rewrite:
             for kind in readable
             for rule, _ in self._readers[kind].worded
             for word in rule.words
+            if word not in self.project.names.roots
         ]
         return _Ending(
             possible,

@@ -29,6 +29,7 @@ _GAP = rb"(?:[ \t\f]|\\(?:\r\n|\r|\n))"
 _DOTTED = rb"[^\W\d]\w*(?:" + _GAP + rb"*\." + _GAP + rb"*[^\W\d]\w*)*"
 _FROM = re.compile(rb"(?:lazy" + _GAP + rb"+)?from" + _GAP + rb"+(" + _DOTTED + rb")")
 _NAME = re.compile(_DOTTED)
+_IMPORT_LINE = re.compile(rb"^(?:from|import)\b", re.MULTILINE)
 _LITERAL = re.compile(rb"""[rRuU]?("{3}|'{3}|"|')""")
 
 _BLOCK = b"class _:\n"
@@ -69,7 +70,9 @@ class PythonFile(Document):
         quoted = names.sieve.quoted(data)
         if _is_lazy(data) or any(may_be_followed(data, start) for start in quoted) or is_renamed(data):
             return None
-        pieces = pieces_around(data, [*names.sieve.imported(data), *quoted])
+        # Functions of other files that are passed a module are known by the imports.
+        imports = [found.start() for found in _IMPORT_LINE.finditer(data)] if quoted else []
+        pieces = pieces_around(data, [*names.sieve.imported(data), *quoted, *imports])
         if pieces is None or sum(end - start for start, end in pieces) > len(data) * _WORTH_CUTTING:
             return None
         try:

@@ -173,7 +173,8 @@ class Strings(Rule[PythonFile]):
         """Return whether *use* may be compared with the names of modules that are imported or loaded."""
         is_compared = use.place == "compared" or use.held or use.callee.endswith(".startswith")
         module = use.value.removesuffix(".")
-        return bool(is_compared) and module in {*names.modules, *names.roots} and sees_imports(file.data)
+        is_module = module in names.modules or module in names.roots
+        return bool(is_compared) and is_module and sees_imports(file.data)
 
     def _reached(
         self, use: StringUse, file: PythonFile, project: Project, holders: Holders

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 
 from capa_codemods.sdks.callees import KINDS, MODULES, OBJECTS, PATCHES
-from capa_codemods.sdks.word_search import search_for
+from capa_codemods.sdks.word_search import remembering, search_for
 
 _METHODS = frozenset({"setattr", "delattr"})
 _CALLEES = tuple(
     f".{name}".encode() if name in _METHODS else name.encode() for name in (*PATCHES, *MODULES, *OBJECTS)
 )
 _TABLE = b"sys.modules"
-_may_pass_on = search_for([*_CALLEES, _TABLE])
+# Fewer searches: the same letters are in `patch.multiple`, and in all names that import by a function.
+_BEGINNINGS = {word: b"import_" if b"import_" in word else word for word in _CALLEES if word != b"multiple"}
+_may_pass_on = search_for(dict.fromkeys([*_BEGINNINGS.values(), _TABLE]))
 _holds = {word: search_for([word]) for word in (*_CALLEES, _TABLE)}
 _NO_LITERAL = rb"(?![rRuU]?[\"'])[^\W\d]"
 _LITERAL = rb"[rRuU]?(?:\"[^\"\r\n]*\"|'[^'\r\n]*')"
@@ -43,6 +44,8 @@ _GOES_ON = re.compile(
 )
 # An argument of a call, whose function another file may define.
 _ARGUMENT = re.compile(rb"\w\((?:[^()\[\]{}\r\n]*[,=(])?[ \t]*[rRuU]?[\"']\Z")
+# The same of a method, which a class around may inherit.
+_OF_METHOD = re.compile(rb"\b(?:self|cls)\.\w+\((?:[^()\[\]{}\r\n]*[,=(])?[ \t]*[rRuU]?[\"']\Z")
 # Searched for in each file that names an SDK, so no more than the usual ones.
 _USUAL = (b"patch", b".setattr", b"import_module")
 _IN_PARTS = re.compile(
@@ -63,6 +66,7 @@ _WINDOW = 40
 _LETTER = re.compile(rb"\w")
 
 
+@remembering
 def sees_imports(data: bytes) -> bool:
     """Return whether *data* may replace what imports modules, or look through those that are loaded."""
     return _may_see_imports(data) and _SEES_IMPORTS.search(data) is not None
@@ -73,7 +77,7 @@ def is_renamed(data: bytes) -> bool:
     return _RENAMED.search(data) is not None
 
 
-@lru_cache(maxsize=1)  # asked for each word of a file
+@remembering
 def passes_on(data: bytes) -> bool:
     """Return whether *data* holds a call that patches or imports what an expression gives, rather than a literal."""
     if not _may_pass_on(data):
@@ -134,4 +138,5 @@ def is_argument(data: bytes, start: int) -> bool:
 
 def may_be_followed(data: bytes, start: int) -> bool:
     """Return whether the literal in *data* whose text begins at *start* may reach other code than its own line."""
-    return passes_on(data) or is_held(data, start) or is_row(data, start) or begins_text(data, start)
+    is_kept = passes_on(data) or is_held(data, start) or is_row(data, start) or begins_text(data, start)
+    return is_kept or _OF_METHOD.search(data, max(0, start - 2 * _WINDOW), start) is not None

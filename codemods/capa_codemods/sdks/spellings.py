@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from capa_codemods.sdks.passed_on import passes_on, written_in_parts
 
 _SHORTEST = 2
+_AFTER = (b".", b":", b'"', b"'")
 _BEFORE = (b'"', b"'", b"}")  # the last in an f-string
 _LITERALS = re.compile(
     rb"(?:[rRuU]?(?:\"[^\"\r\n\\]*(?:\\.[^\"\r\n\\]*)*\"|'[^'\r\n\\]*(?:\\.[^'\r\n\\]*)*')\s*)+", re.DOTALL
@@ -37,10 +38,15 @@ class Spellings:
         if self._beginning is None or not passes_on(data):
             return
         yield from (one for one in written_in_parts(data) if self._begins(data, one))
+        if not self._holds_beginning(data):
+            return
         for found in self._beginning.finditer(data):
-            rests = self._rests[found[1]]
-            if any(before + rest in data for rest in rests for before in _BEFORE):
+            if any(_holds_rest(rest, data) for rest in self._rests[found[1]]):
                 yield found.start(1)
+
+    def _holds_beginning(self, data: bytes) -> bool:
+        # Cutting at each quote takes a third of the time of the pattern.
+        return not self._rests.keys().isdisjoint(data.replace(b"'", b'"').split(b'"'))
 
     def _begins(self, data: bytes, start: int) -> bool:
         """Return whether the literals in *data*, the first of which has its text at *start*, begin a root together."""
@@ -50,3 +56,9 @@ class Spellings:
         except (ValueError, SyntaxError, UnicodeDecodeError):
             return True  # the syntax tree decides
         return str(text).encode(errors="replace").startswith(self._roots)
+
+
+def _holds_rest(rest: bytes, data: bytes) -> bool:
+    """Return whether a literal in *data*, or the text behind a part of an f-string, begins with the name *rest*."""
+    after = _AFTER if len(rest) > _SHORTEST else _AFTER[:1]  # the plural of a word says nothing
+    return any(one + rest + other in data for one in _BEFORE for other in after)

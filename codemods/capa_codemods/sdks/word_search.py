@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import wraps
 
 Holds = Callable[[bytes], bool]
 
@@ -31,6 +32,20 @@ def search_for(words: Iterable[bytes]) -> Holds:
         return False
 
     return holds
+
+
+def remembering(predicate: Holds) -> Holds:
+    """Return *predicate* with a memory of its last answer: each word of a file asks about the same bytes again."""
+    asked, answer = b"", predicate(b"")
+
+    @wraps(predicate)
+    def ask(data: bytes) -> bool:
+        nonlocal asked, answer
+        if data is not asked:
+            asked, answer = data, predicate(data)
+        return answer
+
+    return ask
 
 
 def _holds(data: bytes, words: tuple[bytes, ...]) -> bool:

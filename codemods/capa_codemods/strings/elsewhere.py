@@ -14,19 +14,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from capa_codemods.errors import UnreadableError
 from capa_codemods.project import Project
-from capa_codemods.read.children import blocks_in
-from capa_codemods.read.container_paths import Item
 from capa_codemods.read.facts import Held, StringUse
 from capa_codemods.read.files import read_file
+from capa_codemods.read.indexed_file import indexed_file
 from capa_codemods.read.patch_holders import Holders
 from capa_codemods.read.python_file import PythonFile, walk_statements
 from capa_codemods.read.receivers import is_fixture, parameter_of
-from capa_codemods.read.scopes import Scopes
 from capa_codemods.read.string_flow import Takes, calls_reached
 from capa_codemods.read.string_uses import dotted_name
-from capa_codemods.read.syntax import parse
 from capa_codemods.read.tests import is_test
 from capa_codemods.sdks.passed_on import passes_on
 from capa_codemods.shared_names import module_name
@@ -70,8 +66,7 @@ def _user_of(use: StringUse, path: str, project: Project) -> _User | None:
 
 def _receiver_of(use: StringUse, file: PythonFile, project: Project) -> _User | None:
     """Return the other file with the function that is passed *use*, a module in *file*, and patches or imports it."""
-    is_module = use.value in project.names.modules or use.value in project.names.roots
-    if use.place != "argument" or not is_module:
+    if use.place != "argument" or not _is_module(use.value, project):
         return None
     for path, name in _definitions(use.callee, file, project):
         if callee := _callee_in(_read(path, project), name, use.position):
@@ -94,11 +89,12 @@ def _reader_of(use: StringUse, file: PythonFile, project: Project) -> _User | No
 
 def _callee_reading(data: bytes, held: Held) -> str | None:
     """Return a call in the file *data* that gets the attribute that *held* tells of."""
-    indexed = _indexed(data) if passes_on(data) else None
+    indexed = indexed_file(data) if passes_on(data) else None
     if indexed is None:
         return None
-    tree, scopes = indexed
-    calls = calls_reached(scopes.attributes(held.member), held, scopes, certain_calls(Holders(tree)))
+    scopes = indexed.scopes
+    takes = certain_calls(Holders(indexed.tree))
+    calls = calls_reached(scopes.attributes(held.member), held, scopes, takes)
     return next((one.callee for one in calls), None)
 
 
@@ -116,16 +112,28 @@ def _helper_of(use: StringUse, file: PythonFile, project: Project) -> _User | No
     Both are known by their names alone, and what a fixture returns is not followed: its text decides.
     """
     holder, _, name = use.callee.rpartition(".")
-    if use.place != "argument" or use.value not in {*project.names.modules, *project.names.roots}:
+    if use.place != "argument" or not _is_module(use.value, project):
         return None
     if not is_test(file.path, file.data) or holder not in {"", "self", "cls"}:
         return None
-    paths = project.shared_names.passing_on if holder else [file.path, *_conftests(file.path)]
+    conftests = (path for path in _conftests(file.path) if path in project.listed)
+    paths = _files_of_bases(file, project) if holder else (file.path, *conftests)
     for path in paths:
         data = file.data if path == file.path else _read(path, project)
         if f"def {name}(".encode() in data and _may_pass_on(data, name, is_method=bool(holder)):
             return _User(path, name, name)
     return None
+
+
+def _is_module(name: str, project: Project) -> bool:
+    return name in project.names.modules or name in project.names.roots
+
+
+def _files_of_bases(file: PythonFile, project: Project) -> Iterator[str]:
+    """Yield the other files that may define the classes from which those of *file* inherit."""
+    for node in file.tree.body:
+        for base in node.bases if isinstance(node, ast.ClassDef) else ():
+            yield from (path for path, _ in _definitions(dotted_name(base), file, project))
 
 
 def _conftests(path: str) -> Iterator[str]:
@@ -137,15 +145,14 @@ def _conftests(path: str) -> Iterator[str]:
 
 def _may_pass_on(data: bytes, name: str, *, is_method: bool) -> bool:
     """Return whether a fixture *name* of the file *data*, or with *is_method* a method, has a call that patches."""
-    indexed = _indexed(data) if passes_on(data) else None
+    indexed = indexed_file(data) if passes_on(data) else None
     if indexed is None:
         return False
-    _, scopes = indexed
     lines = data.splitlines(keepends=True)
     return any(
         passes_on(b"".join(lines[one.lineno - 1 : one.end_lineno]))
-        for one in scopes.functions
-        if one.name == name and (scopes.class_of(one) is not None if is_method else is_fixture(one))
+        for one in indexed.scopes.functions
+        if one.name == name and (indexed.scopes.class_of(one) is not None if is_method else is_fixture(one))
     )
 
 
@@ -177,10 +184,10 @@ def _place_of(node: ast.ImportFrom, path: str) -> str:
 @lru_cache(maxsize=64)  # a test calls the same helper many times
 def _callee_in(data: bytes, function: str, position: int | str) -> str | None:
     """Return a call in the file *data* to which its *function* passes its argument at *position*, or more behind it."""
-    tree = _parsed(data) if passes_on(data) else None
-    if tree is None:
+    indexed = indexed_file(data) if passes_on(data) else None
+    if indexed is None:
         return None
-    scopes = Scopes(tree)
+    tree, scopes = indexed.tree, indexed.scopes
     found = scopes.definition(tree, function)
     if not isinstance(found, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return None
@@ -199,25 +206,26 @@ def _read(path: str, project: Project) -> bytes:
         return b""  # the rewrite of that file reports it
 
 
-def _parsed(data: bytes) -> ast.Module | None:
-    try:
-        return parse(data)
-    except UnreadableError:
-        return None  # as above
-
-
 def _callee(user: str, held: Held, path: str, project: Project) -> str | None:
     """Return a call in the file *user* that gets what the module at *path* holds; outside tests, one that imports."""
     data = _read(user, project)
-    indexed = _indexed(data)
+    # Most files that import the module have no use of what it holds: they need not be parsed.
+    indexed = indexed_file(data) if _may_read(data, held) else None
     if indexed is None:
         return None
-    tree, scopes = indexed
-    takes = _certain_calls_of(user, data, tree)
-    for part, reads in _reads(tree, held, module_name(path), scopes):
-        for call in calls_reached(reads, part, scopes, takes) if reads else ():
+    takes = _certain_calls_of(user, data, indexed.tree)
+    for part, reads in indexed.reads(held, module_name(path)):
+        for call in calls_reached(reads, part, indexed.scopes, takes) if reads else ():
             return call.callee
     return None
+
+
+def _may_read(data: bytes, held: Held) -> bool:
+    name, member = held.name.encode(), held.member.encode()
+    if name not in data or not member or b"." + member in data:
+        return name in data
+    # Its items may be read from an enumeration, which is passed on, or looped over.
+    return any(before + name in data for before in (b" in ", b"(", b"*", b"."))
 
 
 def _certain_calls_of(path: str, data: bytes, tree: ast.Module) -> Takes:
@@ -225,42 +233,3 @@ def _certain_calls_of(path: str, data: bytes, tree: ast.Module) -> Takes:
     if is_test(path, data):
         return takes
     return lambda callee, position: "" if (kind := takes(callee, position)) == "patch" else kind
-
-
-@lru_cache(maxsize=4)  # a file is asked for each name that it holds
-def _indexed(data: bytes) -> tuple[ast.Module, Scopes] | None:
-    tree = _parsed(data)
-    return None if tree is None else (tree, Scopes(tree))
-
-
-def _reads(tree: ast.Module, held: Held, module: str, scopes: Scopes) -> Iterator[tuple[Held, list[ast.AST]]]:
-    """Yield the places in *tree* that read what *held* tells of *module*, the last part of a name, and how it is held.
-
-    The member of a class may be read from the class, an object of it or a class that inherits from it, all of which
-    have many names: where the class is named, each attribute of that name counts. An enumeration holds it as an item.
-    """
-    modules = {module, *_bound(tree, module, "")}
-    reads: list[ast.AST] = [read for name in _bound(tree, held.name, module) for read in scopes.named(name)]
-    reads += (
-        read for read in scopes.attributes(held.name) if dotted_name(read.value).rpartition(".")[2] in modules
-    )
-    if held.member and reads:
-        yield held, list(scopes.attributes(held.member))
-        yield held._replace(path=(Item(), *held.path)), reads
-    else:
-        yield held, reads
-
-
-def _bound(tree: ast.Module, name: str, module: str) -> Iterator[str]:
-    """Yield the names to which *tree* binds *name* of *module*, of any if that is empty, or *name*, a module itself."""
-    nodes: list[ast.AST] = [tree]
-    for node in nodes:  # it grows; an import is in no expression
-        nodes += (inner for block in blocks_in(node) for inner in block)
-        if isinstance(node, ast.ImportFrom):
-            if not module or not node.module or node.module.rpartition(".")[2] == module:
-                yield from (one.asname or one.name for one in node.names if one.name == name)
-                yield from (name for one in node.names if one.name == "*")
-        elif isinstance(node, ast.Import) and not module:
-            yield from (
-                one.asname for one in node.names if one.asname and one.name.rpartition(".")[2] == name
-            )
