@@ -45,6 +45,7 @@ def test_service() -> Service:
     service.register("query", lambda call: call.query)
     service.register("verb", lambda call: call.request.verb, verbs=("GET", "POST", "PUT", "DELETE", "PATCH"))
     service.register("fails", _fails)
+    service.register("splits", lambda _call: InvocationResponse(200, "OK", [("X-A", "a\r\nX-B: b")]))
     service.register("big", lambda _call: b"x" * 3_000_000)
     service.register("odd name/ü", lambda _call: "found")
     service.register("slow", _slow)
@@ -153,6 +154,9 @@ class InvocationConformance(ContractPromises, ABC):
 
         assert 500 == response.status
         assert b"secret detail" not in response.body
+
+    def test_a_header_of_several_lines_is_500(self, invocation: Invocation) -> None:
+        assert 500 == invocation.invoke("splits").status
 
     def test_a_large_body_comes_whole(self, invocation: Invocation) -> None:
         assert 3_000_000 == len(invocation.invoke("big").body)

@@ -1,4 +1,4 @@
-"""Checks of outgoing calls: a method's name, an HTTP method, a path, and headers.
+"""Checks of outgoing calls: a method's name, an HTTP method, a path, and headers; of those of an answer too.
 
 They are in the way of a caller that passes on text of strangers: a name that leads to another path, a header that
 would end the request early, or one that is about the connection, which belongs to the driver.
@@ -7,7 +7,7 @@ would end the request early, or one that is about the connection, which belongs 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 from capa_core.call.checks import check_unicode
@@ -83,15 +83,7 @@ def checked_pairs(
     """
     if not pairs:
         return pairs
-    try:
-        text = "".join([f"{name}\n{value}\n" for name, value in pairs if type(value) is str])
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"{caller}: headers are pairs of a name and a value: {error}") from error
-    if text.count("\n") != 2 * len(pairs) or _HEADERS.fullmatch(text) is None:
-        raise InvalidArgumentError(
-            f"{caller}: a header has a name or a value that cannot be sent: {', '.join(map(_shown, pairs))}."
-            " Give text without control characters"
-        )
+    check_text(pairs, caller)
     for name, value in pairs:
         lower = name.lower()
         if lower in HOP_BY_HOP:
@@ -103,6 +95,23 @@ def checked_pairs(
                 f"{caller}: Content-Length is {value!r} and the body has {body_bytes} bytes. Leave the header out"
             )
     return pairs
+
+
+def check_text(pairs: Sequence[tuple[str, str]], caller: str) -> None:
+    """Check that *pairs* are names and values as headers have them.
+
+    Raises:
+        InvalidArgumentError: They are not.
+    """
+    try:
+        text = "".join([f"{name}\n{value}\n" for name, value in pairs if type(value) is str])
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"{caller}: headers are pairs of a name and a value: {error}") from error
+    if text.count("\n") != 2 * len(pairs) or _HEADERS.fullmatch(text) is None:
+        raise InvalidArgumentError(
+            f"{caller}: a header has a name or a value that cannot be sent: {', '.join(map(_shown, pairs))}."
+            " Give text without control characters"
+        )
 
 
 def _shown(pair: tuple[str, str]) -> str:

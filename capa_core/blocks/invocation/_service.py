@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar, Union, overload
 from urllib.parse import parse_qs, quote, unquote
 
+from capa_core.blocks.invocation._outgoing import check_text
 from capa_core.blocks.invocation.driver import InvocationRequest, InvocationResponse
 from capa_core.call import deadline, telemetry
 from capa_core.call.body import encoded, loads
@@ -247,11 +248,12 @@ def _headers(environ: WSGIEnvironment) -> Iterator[tuple[str, str]]:
 
 
 def _response(result: Any) -> InvocationResponse:
-    if isinstance(result, InvocationResponse):
-        return result
     if result is None:
         return InvocationResponse(204, "No Content", [])
     try:
+        if isinstance(result, InvocationResponse):
+            check_text(result.headers, "the response")
+            return result
         body, content_type = encoded(result)
     except InvalidArgumentError as error:
         # The method's mistake: `InvalidArgumentError` would become a status that blames the caller.
