@@ -377,6 +377,19 @@ def test_an_idle_consumer_asks_the_server_about_once_a_second(settings):
         assert calls["run"] <= 3 * 4
 
 
+def test_a_notice_is_sent_once(settings):
+    """A listener that passed it on would hear of it again, without end."""
+    with open_pubsub("postgres", json.dumps(settings)) as pubsub, psycopg.connect(settings["url"]) as other:
+        other.execute(f'LISTEN "{settings["schema_name"]}_pubsub"')
+        other.commit()
+        consumer = pubsub.consumer("t", raw=True)
+        assert [] == consumer.receive(1, 0.5)
+        pubsub.publish("t", b"x", raw=True)
+        notices = [notice.payload for notice in other.notifies(timeout=1)]
+
+        assert ["t"] == notices
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -72,9 +72,7 @@ class Notices:
 
     def signal(self, subject: str) -> None:
         """Wake the waiters for *subject*: here at once, in other processes soon."""
-        with self._lock:
-            for listener in self._listeners.get(subject, ()):
-                listener.set()
+        self._wake(subject)
         self._notifier.send(subject)
 
     def close(self) -> None:
@@ -113,9 +111,14 @@ class Notices:
         try:
             while not self._closed:
                 for notice in connection.notifies(timeout=RECHECK_S):
-                    self.signal(notice.payload)
+                    self._wake(notice.payload)
         finally:
             self._connection = None
+
+    def _wake(self, subject: str) -> None:
+        with self._lock:
+            for listener in self._listeners.get(subject, ()):
+                listener.set()
 
     def _wake_all(self) -> None:
         for listeners in self._listeners.values():
