@@ -25,6 +25,7 @@ from capa_core.components.postgres._database import Database
 from capa_core.components.postgres._migrations import made_by
 from capa_core.components.postgres.lock import PostgresLock
 from capa_core.components.postgres.pubsub import PostgresPubSub
+from capa_core.components.postgres.sequencer import PostgresSequencer
 from capa_core.components.postgres.state import PostgresState
 from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import (
@@ -219,7 +220,7 @@ def test_tables_that_are_altered_under_a_program_are_refused(settings, altered):
             pubsub.publish("t", b"x", raw=True)
 
 
-@pytest.mark.parametrize("driver", [PostgresPubSub, PostgresState, PostgresLock])
+@pytest.mark.parametrize("driver", [PostgresPubSub, PostgresState, PostgresLock, PostgresSequencer])
 def test_all_that_the_steps_make_is_looked_for(settings, driver):
     opened = driver(driver.settings_type(**settings))
     opened.ping()
