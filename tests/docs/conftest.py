@@ -150,7 +150,7 @@ def configured(page: Path) -> Place:
 
     def configure() -> Path:
         config = page / "config"
-        config.mkdir()
+        config.mkdir(exist_ok=True)
         (config / "application.properties").write_text("orders.timeout=2.5\n")
         (config / "testjson.json").write_text('{"max_connections": 20}')
         return page
