@@ -104,8 +104,8 @@ class PythonFile(Document):
 
     @classmethod
     def may_concern(cls, data: bytes, names: Names) -> bool:
-        """Return whether *data* may import or quote one of the roots."""
-        return names.sieve.imports_or_quotes(data)
+        """Return whether *data* may import or quote one of the roots, or put its name together."""
+        return names.sieve.imports_or_quotes(data) or names.sieve.spells_in_parts(data)
 
     def imports(self, offsets: Sequence[int]) -> Sequence[ImportStatement]:
         """Return the import statements on the lines of *offsets*, which are sorted."""

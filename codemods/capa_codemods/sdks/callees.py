@@ -13,6 +13,8 @@ PATCHES: Callees = {
     "delattr": (0, "target"),
     "multiple": (0, "target"),
 }
+METHODS = frozenset({"setattr", "delattr"})
+"""Those of `PATCHES` that are builtins too, which take no name of a module."""
 MODULES: Callees = {
     "import_module": (0, "name"),
     "__import__": (0, "name"),

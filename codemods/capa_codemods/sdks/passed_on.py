@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from capa_codemods.sdks.callees import KINDS, MODULES, OBJECTS, PATCHES
+from capa_codemods.sdks.callees import KINDS, METHODS, MODULES, OBJECTS, PATCHES
 from capa_codemods.sdks.word_search import remembering, search_for
 
-_METHODS = frozenset({"setattr", "delattr"})
 _CALLEES = tuple(
-    f".{name}".encode() if name in _METHODS else name.encode() for name in (*PATCHES, *MODULES, *OBJECTS)
+    f".{name}".encode() if name in METHODS else name.encode() for name in (*PATCHES, *MODULES, *OBJECTS)
 )
 _TABLE = b"sys.modules"
 # Fewer searches: the same letters are in `patch.multiple`, and in all names that import by a function.

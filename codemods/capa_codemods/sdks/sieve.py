@@ -72,7 +72,7 @@ class Sieve:
 
     def imports_or_quotes(self, data: bytes) -> bool:
         """Return whether *data* may import a root, or name it in a string that matters."""
-        return any(self._uses(data)) if self.names(data) else self.spells_in_parts(data)
+        return self.names(data) and any(self._uses(data))
 
     def spells_in_parts(self, data: bytes) -> bool:
         """Return whether *data*, which holds no root as a whole word, may put one together to patch or to import it."""

@@ -5,17 +5,16 @@ from __future__ import annotations
 from capa_codemods.read.facts import StringUse
 from capa_codemods.read.patch_holders import Holders
 from capa_codemods.read.string_flow import Takes
-from capa_codemods.sdks.callees import KINDS, MODULES, PATCHES, Callees
+from capa_codemods.sdks.callees import KINDS, METHODS, MODULES, PATCHES, Callees
 
 _HELD: Callees = {**PATCHES, "find_spec": MODULES["find_spec"]}
 """On other objects these are other methods."""
-_BUILTINS = frozenset({"setattr", "delattr"})
 
 
 def takes(callees: Callees, use: StringUse) -> bool:
     """Return whether *use* is the argument of one of *callees* that names something."""
     expected = callees.get(use.callee.rpartition(".")[2])
-    if use.callee in _BUILTINS or (use.callee.endswith("multiple") and ".patch." not in f".{use.callee}"):
+    if use.callee in METHODS or (use.callee.endswith("multiple") and ".patch." not in f".{use.callee}"):
         return False
     return use.place == "argument" and expected is not None and use.position in expected
 

@@ -8,10 +8,14 @@ from typing import NamedTuple
 from capa_codemods.read.facts import StringUse
 from capa_codemods.read.patch_holders import Holders
 from capa_codemods.read.python_file import PythonFile
-from capa_codemods.sdks.callees import PATCHES
+from capa_codemods.sdks.callees import METHODS, PATCHES
 from capa_codemods.sdks.names import Names
+from capa_codemods.sdks.passed_on import passes_on
+from capa_codemods.sdks.word_search import search_for
 from capa_codemods.strings.calls import by_usual_name, certain_calls, doubt, takes
 from capa_codemods.strings.targets import Aim, is_no_target
+
+_may_patch = search_for([b"patch", *(f".{name}".encode() for name in METHODS)])
 
 
 class PatchTarget(NamedTuple):
@@ -34,8 +38,12 @@ def patch_targets(
 
     *old_name* returns the old name for a new one, and any other name as it is.
     """
+    if not _may_patch(file.data):
+        return
     holders = Holders(file.tree)
-    for string in file.strings(quoted, certain_calls(holders)):
+    # A string reaches a call through names only where the file has a call that is passed more than a literal.
+    followed = certain_calls(holders) if passes_on(file.data) else None
+    for string in file.strings(quoted, followed):
         for use in _certain_uses(by_usual_name(string, holders)):
             if not takes(PATCHES, use) or doubt(use, holders):
                 continue
