@@ -21,7 +21,7 @@ from benchmarks.table import render
 
 FOLDER = Path(__file__).parent
 RESULT = FOLDER.parent / "build" / "benchmarks.json"
-NOT_BENCHMARKS = {"__main__", "measure", "table", "tree"}
+NOT_BENCHMARKS = {"__main__", "measure", "messages", "table", "tree"}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 import sqlite3
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import redis
@@ -16,6 +16,7 @@ from benchmarks.measure import (
     interleave,
     ratio_at_most,
 )
+from benchmarks.messages import ATTRIBUTES, BATCH, BODY, KIND, MANY, drained_per_s, publishing
 from capa_core.blocks.pubsub import OutgoingMessage, PubSub
 from capa_core.components.memory.pubsub import MemoryPubSub, MemoryPubSubSettings
 from capa_core.components.redis.pubsub import RedisPubSub, RedisPubSubSettings
@@ -23,12 +24,7 @@ from capa_core.components.sqlite.pubsub import SqlitePubSub, SqlitePubSubSetting
 from capa_core.errors import CapaError
 from tests.servers.redis import RedisServer
 
-BODY = b"x" * 1_000
-KIND = "application/json"
-ATTRIBUTES = {"lang": "py", "task": "orders.tasks.pay", "id": "0b6d8c0e"}
 FIELDS = {"i": "1", "d": BODY, "c": KIND, "a": '{"lang": "py", "task": "orders.tasks.pay", "id": "0b6d8c0e"}'}
-MANY = 5_000
-BATCH = 100
 
 
 def run() -> list[Row]:
@@ -48,13 +44,13 @@ class _Nowhere(MemoryPubSub):
 def _overhead() -> Row:
     driver = _Nowhere(MemoryPubSubSettings())
     message = (OutgoingMessage("1", BODY, KIND, ATTRIBUTES),)
-    figures = compare(lambda: driver.publish("t", message), _publishing(PubSub(driver)))
+    figures = compare(lambda: driver.publish("t", message), publishing(PubSub(driver)))
     return Row("publish, raw: portable over driver", "the driver", figures, difference_at_most(3e-6))
 
 
 def _publish_on_redis(url: str) -> Row:
     client, pubsub = redis.Redis.from_url(url), PubSub(RedisPubSub(RedisPubSubSettings(url=url)))
-    figures = compare(lambda: client.xadd("peer", FIELDS), _publishing(pubsub))
+    figures = compare(lambda: client.xadd("peer", FIELDS), publishing(pubsub))
     client.flushdb()
     return Row("publish one, Redis", "redis-py xadd", figures, ratio_at_most(1.3), note="1 kB body")
 
@@ -62,7 +58,7 @@ def _publish_on_redis(url: str) -> Row:
 def _drain_redis(url: str) -> Row:
     client, pubsub = redis.Redis.from_url(url), PubSub(RedisPubSub(RedisPubSubSettings(url=url)))
     client.xgroup_create("peer", "g", mkstream=True)
-    figures = interleave(lambda: _drain_streams(client), lambda: _drain(pubsub))
+    figures = interleave(lambda: _drain_streams(client), lambda: drained_per_s(pubsub))
     note = f"{MANY} messages of 1 kB in batches of {BATCH}, acknowledged and deleted"
     return Row("drain, Redis", "redis-py streams", figures, Bar(30_000, "ours", at_least=True), "/s", note)
 
@@ -89,7 +85,7 @@ def _drain_sqlite() -> Row:
         peer.executescript(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE q (id INTEGER PRIMARY KEY, body)"
         )
-        figures = interleave(lambda: _drain_table(peer), lambda: _drain(pubsub))
+        figures = interleave(lambda: _drain_table(peer), lambda: drained_per_s(pubsub))
         pubsub.close()
         peer.close()
     note = f"{MANY} messages of 1 kB in batches of {BATCH}; the peer deletes as it reads, and loses messages in a crash"
@@ -107,20 +103,3 @@ def _drain_table(peer: sqlite3.Connection) -> float:
             pass
 
     return MANY / elapsed_s(drain)
-
-
-def _drain(pubsub: PubSub) -> float:
-    pubsub.publish_many("t", [BODY] * MANY, raw=True)
-    consumer = pubsub.consumer("t", raw=True)
-
-    def drain() -> None:
-        while messages := consumer.receive(BATCH, 0):
-            consumer.ack(messages)
-
-    took_s = elapsed_s(drain)
-    consumer.close()
-    return MANY / took_s
-
-
-def _publishing(pubsub: PubSub) -> Callable[[], object]:
-    return lambda: pubsub.publish("t", BODY, content_type=KIND, attributes=ATTRIBUTES, id="1", raw=True)

@@ -6,13 +6,10 @@ from contextlib import contextmanager
 import psycopg
 
 from benchmarks.measure import Row, compare, elapsed_s, interleave, ratio_at_least, ratio_at_most
-from capa_core.blocks.pubsub import PubSub
+from benchmarks.messages import BATCH, BODY, MANY, drained_per_s, many_per_s, opened
 from capa_core.components.postgres.pubsub import PostgresPubSub
 from tests.servers.postgres import PostgresServer
 
-BODY = b"x" * 1_000
-MANY = 5_000
-BATCH = 100
 PEER = "a table of psycopg's"
 SAME = "1 kB, synchronous_commit on"
 
@@ -25,15 +22,15 @@ _REMOVE = "DELETE FROM peer WHERE id = ANY(%s)"
 
 def run() -> list[Row]:
     """Measure both sides on one server."""
-    with PostgresServer.started() as server, _peer(server.url) as peer, _ours(server.url) as ours:
+    with PostgresServer.started() as server, _peer(server.url) as peer, opened(_driver(server.url)) as ours:
         one = compare(lambda: peer.execute(_ADD, [BODY]), lambda: ours.publish("t", BODY, raw=True))
         many = interleave(
             lambda: BATCH / elapsed_s(lambda: _add(peer, BATCH)),
-            lambda: BATCH / elapsed_s(lambda: ours.publish_many("t", [BODY] * BATCH, raw=True)),
+            lambda: many_per_s(ours),
         )
         peer.execute("TRUNCATE peer")
         ours.purge("t")
-        drained = interleave(lambda: _drain_peer(peer), lambda: _drain(ours))
+        drained = interleave(lambda: _drain_peer(peer), lambda: drained_per_s(ours))
         note = f"{MANY} messages of 1 kB in batches of {BATCH}, removed together"
         return [
             Row("publish one, PostgreSQL", PEER, one, ratio_at_most(1.2), note=SAME),
@@ -49,11 +46,8 @@ def _peer(url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-@contextmanager
-def _ours(url: str) -> Iterator[PubSub]:
-    with PubSub(PostgresPubSub(PostgresPubSub.settings_type(url=url))) as pubsub:
-        pubsub.consumer("t").close()
-        yield pubsub
+def _driver(url: str) -> PostgresPubSub:
+    return PostgresPubSub(PostgresPubSub.settings_type(url=url))
 
 
 def _add(peer: psycopg.Connection, count: int) -> None:
@@ -73,19 +67,3 @@ def _drain_peer(peer: psycopg.Connection) -> float:
             left -= len(rows)
 
     return MANY / elapsed_s(drain)
-
-
-def _drain(pubsub: PubSub) -> float:
-    pubsub.publish_many("t", [BODY] * MANY, raw=True)
-    consumer = pubsub.consumer("t", raw=True)
-
-    def drain() -> None:
-        left = MANY
-        while left:
-            messages = consumer.receive(BATCH, 5)
-            consumer.ack(messages)
-            left -= len(messages)
-
-    took_s = elapsed_s(drain)
-    consumer.close()
-    return MANY / took_s

@@ -9,30 +9,36 @@ import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
 from benchmarks.measure import Figures, Row, compare, elapsed_s, interleave, ratio_at_least, ratio_at_most
+from benchmarks.messages import (
+    ATTRIBUTES,
+    BATCH,
+    BODY,
+    KIND,
+    MANY,
+    drained_per_s,
+    many_per_s,
+    opened,
+    publishing,
+)
 from capa_core.blocks.pubsub import PubSub
 from capa_core.components.rabbitmq.pubsub import RabbitPubSub
 from tests.servers.rabbitmq import RabbitServer
 
-BODY = b"x" * 1_000
-KIND = "application/json"
-ATTRIBUTES = {"lang": "py", "task": "orders.tasks.pay", "id": "0b6d8c0e"}
 LASTING = pika.BasicProperties(content_type=KIND, headers=dict(ATTRIBUTES), delivery_mode=2, message_id="1")
-MANY = 5_000
-BATCH = 100
 PEER = "pika's BlockingChannel"
 SAME = "1 kB, quorum queue, each publish confirmed"
 
 
 def run() -> list[Row]:
     """Measure both sides on one broker."""
-    with RabbitServer.started() as server, _peer(server.url) as peer, _ours(server.url) as ours:
+    with RabbitServer.started() as server, _peer(server.url) as peer, opened(_driver(server.url)) as ours:
         return [
             Row("publish one, RabbitMQ", PEER, _publish(peer, ours), ratio_at_most(1.2), note=SAME),
             Row("publish many, RabbitMQ", PEER, _publish_many(peer, ours), ratio_at_least(1), "/s", SAME),
             Row(
                 "drain, RabbitMQ",
                 PEER,
-                interleave(lambda: _drain_peer(peer), lambda: _drain(ours)),
+                interleave(lambda: _drain_peer(peer), lambda: drained_per_s(ours)),
                 ratio_at_least(0.7),
                 "/s",
                 f"{MANY} messages of 1 kB in batches of {BATCH}, acknowledged together; the peer's prefetch too",
@@ -50,15 +56,12 @@ def _peer(url: str) -> Iterator[BlockingChannel]:
         yield channel
 
 
-@contextmanager
-def _ours(url: str) -> Iterator[PubSub]:
-    with PubSub(RabbitPubSub(RabbitPubSub.settings_type(url=url))) as pubsub:
-        pubsub.consumer("t").close()
-        yield pubsub
+def _driver(url: str) -> RabbitPubSub:
+    return RabbitPubSub(RabbitPubSub.settings_type(url=url))
 
 
 def _publish(peer: BlockingChannel, ours: PubSub) -> Figures:
-    figures = compare(_publishing_peer(peer), _publishing(ours))
+    figures = compare(_publishing_peer(peer), publishing(ours))
     _empty(peer, ours)
     return figures
 
@@ -70,7 +73,7 @@ def _publish_many(peer: BlockingChannel, ours: PubSub) -> Figures:
 
     figures = interleave(
         lambda: BATCH / elapsed_s(one_by_one),
-        lambda: BATCH / elapsed_s(lambda: ours.publish_many("t", [BODY] * BATCH, raw=True)),
+        lambda: many_per_s(ours),
     )
     _empty(peer, ours)
     return figures
@@ -97,22 +100,6 @@ def _drain_peer(peer: BlockingChannel) -> float:
     return MANY / took_s
 
 
-def _drain(pubsub: PubSub) -> float:
-    pubsub.publish_many("t", [BODY] * MANY, raw=True)
-    consumer = pubsub.consumer("t", raw=True)
-
-    def drain() -> None:
-        left = MANY
-        while left:
-            messages = consumer.receive(BATCH, 5)
-            consumer.ack(messages)
-            left -= len(messages)
-
-    took_s = elapsed_s(drain)
-    consumer.close()
-    return MANY / took_s
-
-
 def _round_trip(peer: BlockingChannel, ours: PubSub) -> Figures:
     coming, seen = peer.consume("peer", inactivity_timeout=5), threading.Semaphore(0)
 
@@ -122,7 +109,7 @@ def _round_trip(peer: BlockingChannel, ours: PubSub) -> Figures:
         peer.basic_ack(method.delivery_tag)
 
     def through_capa() -> None:
-        _publishing(ours)()
+        publishing(ours)()
         seen.acquire()
 
     with ours.subscribe("t", lambda _: seen.release(), raw=True):
@@ -131,10 +118,6 @@ def _round_trip(peer: BlockingChannel, ours: PubSub) -> Figures:
 
 def _publishing_peer(channel: BlockingChannel) -> Callable[[], None]:
     return partial(channel.basic_publish, "", "peer", BODY, LASTING, mandatory=True)
-
-
-def _publishing(pubsub: PubSub) -> Callable[[], object]:
-    return partial(pubsub.publish, "t", BODY, content_type=KIND, attributes=ATTRIBUTES, id="1", raw=True)
 
 
 def _empty(peer: BlockingChannel, ours: PubSub) -> None:
