@@ -50,7 +50,7 @@ bench: ## compare with the peers (some of it: make bench ONLY="requests_get rewr
 	@.ci/set-up servers peers
 	$(BIN)/python -m benchmarks $(ONLY)
 
-faults: ## kill 50 pool processes under 10,000 Celery tasks, on each engine (three minutes)
+faults: ## kill 50 pool processes under 10,000 Celery tasks, on each engine (four minutes)
 	@.ci/set-up servers
 	CAPA_FAULTS=10000x50 $(BIN)/pytest tests/faults/test_celery_child_kills.py -k strand_no_task -n 0 -rA $(ARGS)
 

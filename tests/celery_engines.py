@@ -9,11 +9,12 @@ SQLITE = "sqlite"
 REDIS = pytest.param("redis", marks=pytest.mark.server("redis"))
 RABBITMQ = pytest.param("rabbitmq", marks=[pytest.mark.server("rabbitmq"), pytest.mark.server("redis")])
 """Results and locks are on Redis: RabbitMQ has neither, and workers on several machines share no SQLite file."""
+POSTGRES = pytest.param("postgres", marks=pytest.mark.server("postgres"))
 
 
 def on_every_engine(fixture: str) -> pytest.MarkDecorator:
     """Return the mark of a test of what is promised of each engine; others leave out the one that starts slowly."""
-    return pytest.mark.parametrize(fixture, [SQLITE, REDIS, RABBITMQ], indirect=True)
+    return pytest.mark.parametrize(fixture, [SQLITE, REDIS, RABBITMQ, POSTGRES], indirect=True)
 
 
 def in_every_pool(fixture: str, *engines: Any) -> pytest.MarkDecorator:
@@ -35,8 +36,12 @@ def tables(engine: str, request: pytest.FixtureRequest) -> str:
     """Return the tables that put a test of its own on *engine*; embedded SQLite needs none."""
     if engine == "sqlite":
         return ""
-    redis = request.getfixturevalue("redis_url")
-    served = {block: {"driver": "redis", "url": redis} for block in ("pubsub", "state", "lock")}
+    if engine == "postgres":
+        url, schema = (request.getfixturevalue(name) for name in ("postgres_url", "postgres_schema"))
+        everywhere = {"driver": "postgres", "url": url, "schema_name": schema}
+    else:
+        everywhere = {"driver": "redis", "url": request.getfixturevalue("redis_url")}
+    served = dict.fromkeys(("pubsub", "state", "lock"), everywhere)
     if engine == "rabbitmq":  # all tests share the broker: names with a prefix of its own keep this one apart
         url = request.getfixturevalue("rabbitmq_url")
         served["pubsub"] = {"driver": "rabbitmq", "url": url, "prefix": f"{uuid4().hex}."}

@@ -7,7 +7,7 @@ import signal
 from typing import Any
 
 import pytest
-from celery_engines import RABBITMQ, REDIS, in_every_pool
+from celery_engines import POSTGRES, RABBITMQ, REDIS, in_every_pool
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,7 +97,7 @@ def dead(app: Any) -> list[Any]:
     return list(app.capa.pubsub.dead_letters(QUEUE, most=1000, max_bytes=10**6))
 
 
-@in_every_pool("project", REDIS, RABBITMQ)
+@in_every_pool("project", REDIS, RABBITMQ, POSTGRES)
 def test_malformed_messages_become_dead_letters_and_the_next_is_served(project: Any, pool: str) -> None:
     app = project.app
     with project.worker("-P", pool, "-c", "2") as worker:
