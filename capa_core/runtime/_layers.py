@@ -6,6 +6,7 @@ Each layer is a tree of plain values with the text that names its place; merging
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -73,8 +74,23 @@ def _changes_driver(under: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
 
 
 def find_file(start: Path) -> Path | None:
-    """Return the nearest `capa.toml` in *start* or a folder above it."""
-    return next((path for folder in (start, *start.parents) if (path := folder / FILE_NAME).is_file()), None)
+    """Return the nearest entry named `capa.toml` in *start* or a folder above it, also one that is no file.
+
+    `read_file` refuses a folder or a link to nothing: settings were meant to be there, and without them all data
+    would stay on this machine.
+    """
+    return next((path for folder in (start, *start.parents) if _is_taken(path := folder / FILE_NAME)), None)
+
+
+def _is_taken(path: Path) -> bool:
+    """Return whether *path* is there, or hidden in a folder that may not be searched."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -84,15 +100,25 @@ def read_file(path: Path) -> dict[str, Any]:
         SettingsError: It cannot be read, or is not TOML; the message has the line and column.
     """
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))  # editors on Windows write a byte order mark
     except OSError as error:
-        raise SettingsError(
-            f"{path}: cannot be read: {error.strerror}. Check CAPA_CONFIG and the file's mode."
-        ) from error
+        raise SettingsError(f"{path}: {_obstacle(path, error)}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(
             f"{path}: is not valid TOML: {error}. Nothing was started; correct the file."
         ) from error
+
+
+def _obstacle(path: Path, error: OSError) -> str:
+    """Return the reason why *path* cannot be read, and the next step."""
+    if isinstance(error, IsADirectoryError):
+        return (
+            "is a folder and not a file of settings. Docker makes one where the file to mount is missing:"
+            " mount the file, or remove the folder."
+        )
+    if path.is_symlink() and isinstance(error, FileNotFoundError):
+        return f"is a link to {os.readlink(path)}, which is missing. Bring that file, or remove the link."  # noqa: PTH115 - as it is written
+    return f"cannot be read: {error.strerror}. Check CAPA_CONFIG and the modes of the file and its folders."
 
 
 def file_layers(path: Path, profile: str | None) -> tuple[list[Layer], str | None]:

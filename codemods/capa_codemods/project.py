@@ -346,8 +346,8 @@ class Project:
         import tomllib
 
         try:
-            with open(os.path.join(self.root, CAPA_TOML), "rb") as file:
-                return tomllib.load(file)
+            with open(os.path.join(self.root, CAPA_TOML), encoding="utf-8-sig") as file:
+                return tomllib.loads(file.read())
         except (OSError, ValueError, RecursionError):
             return {}
 

@@ -44,6 +44,7 @@ def written(tmp_path):
         ("", TABLE),
         ("# ours\n[state.x]  # y\n", f"# ours\n[state.x]  # y\n\n{TABLE}"),
         ("embedded = true", f"embedded = true\n\n{TABLE}"),
+        ("\ufeff[state.cache]\n", '\ufeff[state.cache]\nlegacy = ["redis://a"]\n'),
         ("a = 1\r\n", f"a = 1\r\n\r\n{TABLE}".replace("\r\n", "\n").replace("\n", "\r\n")),
         (
             '[state.cache] # the old one\ndriver = "redis"\n',

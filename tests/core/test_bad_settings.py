@@ -1,10 +1,13 @@
 """Errors in capa.toml or the environment: one typed error that names the place and the next step."""
 
+import re
 import socket
+from pathlib import Path
 
 import pytest
 
 from capa_core import Runtime
+from capa_core.components.memory.state import MemoryState
 from capa_core.errors import PermissionDeniedError, SettingsError, UnavailableError, UnknownNameError
 
 REDIS = '[state.default]\ndriver = "redis"\n'
@@ -81,6 +84,35 @@ def free_port():
 def test_an_error_in_the_file_names_its_place_and_the_next_step(text, kind, message, opened):
     with pytest.raises(kind, match=message):
         opened(text)
+
+
+@pytest.mark.parametrize("below", ["", "a/b"], ids=["here", "above"])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Path.mkdir, "capa.toml: is a folder and not a file of settings. .*remove the folder"),
+        (
+            lambda path: path.symlink_to("gone.toml"),
+            "capa.toml: is a link to gone.toml, which is missing. Bring",
+        ),
+        (
+            lambda path: path.symlink_to(path),
+            "capa.toml: cannot be read: Too many levels of symbolic links. Check",
+        ),
+    ],
+    ids=["folder", "dangling link", "link to itself"],
+)
+def test_an_entry_in_the_place_of_the_file_that_is_none_is_refused(make, message, below, tmp_path):
+    make(tmp_path / "capa.toml")
+    start = tmp_path / below
+    start.mkdir(parents=True, exist_ok=True)
+
+    with pytest.raises(SettingsError, match=f"^{re.escape(str(tmp_path))}/{message}"):
+        Runtime(start=start, environ={}).state()
+
+
+def test_a_byte_order_mark_before_the_settings_is_skipped(opened):
+    assert MemoryState is type(opened('\ufeff[state.default]\ndriver = "memory"\n')._driver)
 
 
 @pytest.mark.parametrize(

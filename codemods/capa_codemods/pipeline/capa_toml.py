@@ -10,6 +10,7 @@ is. The result must be TOML that holds exactly the present settings and those th
 
 from __future__ import annotations
 
+import codecs
 import copy
 import json
 import os
@@ -45,7 +46,7 @@ def plan_capa_toml(root: str, outcomes: Iterable[Outcome]) -> CapaTomlPlan:
         return CapaTomlPlan(None)
     try:
         data = _read(f"{root}/{CAPA_TOML}")
-        text = decoded(data or b"")
+        text = decoded((data or b"").removeprefix(codecs.BOM_UTF8))
         tree = tomllib.loads(text)
     except (OSError, ValueError, RecursionError, UnreadableError) as error:
         reason = f"cannot be read, and {len(settings)} settings are to be added: {error}"
@@ -88,7 +89,8 @@ def _outcome(
     if not rules:
         return Outcome(CAPA_TOML, "clean", findings=tuple(findings)) if findings else None
     before = data or b""
-    edits = tuple(edits_between(before, now.encode(), rules[0]))
+    mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
+    edits = tuple(edits_between(before, mark + now.encode(), rules[0]))
     digests = ("" if data is None else digest(data), digest(splice(before, edits)))
     starts = starts_of_lines(before)
     changes = tuple(change_of(before, starts, edit) for edit in edits)
