@@ -7,7 +7,8 @@
     Python              Meanings, calls_in_strings, with_argument, is_ignored; walk_statements, blocks_in and children
                         of a syntax tree; ImportStatement, ImportedName and StringUse: the places of an import and of
                         a string
-    surroundings        Project (one tree), Names (old and new names), ImportMap and its NameLine, CommandLine
+    surroundings        Project (one tree), Names (old and new names), ImportMap and its NameLine, CommandLine,
+                        MODULE_NAMES (`__name__` and its like)
     run                 rule_offers → Rewrite → Outcome (with a Change for each edit) → splice, unified_diff; excluding
     write and undo      Outcome → planned_file → PlannedFile; Journal, apply_files, undo_newest, recover_unfinished
                         → WriteResult
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from capa_codemods.rules.strings import moved_patch_target
     from capa_codemods.sdks.import_map import CommandLine, ImportMap, NameLine, Support, reason_id
     from capa_codemods.sdks.import_map_file import read_import_map
+    from capa_codemods.sdks.module_names import MODULE_NAMES
     from capa_codemods.sdks.names import CAPA_DISTRIBUTION, Names, normalized_name, spellings_pattern
     from capa_codemods.sdks.settings_modules import settings_in
     from capa_codemods.sdks.sieve import Sieve
@@ -112,6 +114,7 @@ __all__ = [
     "CAPA_TOML",
     "LARGEST_BYTES",
     "MIGRATE_FOLDER",
+    "MODULE_NAMES",
     "BusyError",
     "CapaTomlPlan",
     "Change",
@@ -275,6 +278,7 @@ _MODULES = {
     "rules.strings": ("moved_patch_target",),
     "sdks.import_map": ("CommandLine", "ImportMap", "NameLine", "Support", "reason_id"),
     "sdks.import_map_file": ("read_import_map",),
+    "sdks.module_names": ("MODULE_NAMES",),
     "sdks.names": ("CAPA_DISTRIBUTION", "Names", "normalized_name", "spellings_pattern"),
     "sdks.settings_modules": ("settings_in",),
     "sdks.sieve": ("Sieve",),

@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[2]
 FACE = """
 BusyError CAPA_DISTRIBUTION CAPA_TOML CapaTomlPlan Change CodemodError CommandFile CommandLine CondaFile ConflictError
 Document Edit Finding ImportMap ImportMapError ImportStatement ImportedName Journal JournalEntry JournalError
-JournalRecord LARGEST_BYTES Level MIGRATE_FOLDER Meanings NameLine Names NotebookFile Outcome PatchTarget Pipfile
-PlannedFile Progress Project PyprojectFile PythonFile RequirementsFile Rewrite Rule RuleError RuleFailedError RuleOffer
-ScriptHeader Setting SetupCfg SetupFile Sieve SimpleCommand StartedCommand StringUse Support ToxIni Trouble
+JournalRecord LARGEST_BYTES Level MIGRATE_FOLDER MODULE_NAMES Meanings NameLine Names NotebookFile Outcome PatchTarget
+Pipfile PlannedFile Progress Project PyprojectFile PythonFile RequirementsFile Rewrite Rule RuleError RuleFailedError
+RuleOffer ScriptHeader Setting SetupCfg SetupFile Sieve SimpleCommand StartedCommand StringUse Support ToxIni Trouble
 UncommittedChanges UnreadableError WriteResult __version__ apply_files blocks_in calls_in_strings capa_requirement
 cell_commands check_folder children commit_files crashed_outcome did_you_mean digest each_file excluding find_rule
 find_scripts git_top_level has_journal import_map_paths is_git_ignored is_ignored is_lock is_manifest list_files
@@ -26,7 +26,7 @@ recover_unfinished refusal_to_commit remedy_for replace_file requires rule_offer
 source_files spellings_pattern splice started_command uncommitted_changes undo_newest unified_diff walk_statements
 with_argument without write_private
 """
-VALUES = {"CAPA_DISTRIBUTION", "CAPA_TOML", "LARGEST_BYTES", "MIGRATE_FOLDER", "__version__"}
+VALUES = {"CAPA_DISTRIBUTION", "CAPA_TOML", "LARGEST_BYTES", "MIGRATE_FOLDER", "MODULE_NAMES", "__version__"}
 ALIASES = {"Level", "Progress", "Support"}
 """Names of types, which cannot have a docstring."""
 

@@ -23,6 +23,7 @@ class NameLine(NamedTuple):
         name: The old dotted name; of a class's attribute too (`celery.Celery.control`).
         argument: The line is about this keyword argument of *name* only.
         to: The new dotted name, if it is not simply the same name in the new module.
+        changes: Whether a call or use that is served in part goes on with another outcome, and raises nothing.
         patch: Where a test's `patch("…")` of this name must land; see docs/explanation/patch-targets.md.
         instead: What to use in its place, as it follows "use".
     """
@@ -35,6 +36,12 @@ class NameLine(NamedTuple):
     to: str | None = None
     patch: PatchTarget = "shim"
     instead: str = ""
+    changes: bool = False
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the rewrite warns at each call and use: it raises, or goes on with another outcome."""
+        return self.support == "none" or self.changes
 
 
 class CommandLine(NamedTuple):

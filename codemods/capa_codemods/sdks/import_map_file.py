@@ -118,12 +118,21 @@ def _names(lines: Any, path: str, reason: str) -> Iterator[NameLine]:
     for place, line in _lines(lines, "names", _NAME_KEYS, path):
         support = cast("Support", _choice(line, "support", "full", path, place))
         patch = cast("PatchTarget", _choice(line, "patch", "shim", path, place))
-        texts = {key: _text(line[key], path, f"{place} {key}") for key in line if key not in _CHOICES}
+        changes = _truth(line, "changes", path, place)
+        texts = {
+            key: _text(line[key], path, f"{place} {key}")
+            for key in line
+            if key not in _CHOICES and key != "changes"
+        }
         if support != "full" and not texts.setdefault("reason", reason):
             raise ImportMapError(
                 f"{path}: {place} ({texts['name']}) is {support} without a `reason`: write why"
             )
-        yield NameLine(support=support, patch=patch, **texts)
+        if changes and support != "partial":
+            raise ImportMapError(
+                f"{path}: {place} ({texts['name']}) is {support}: only what is partial `changes`"
+            )
+        yield NameLine(support=support, patch=patch, changes=changes, **texts)
 
 
 def _settings(lines: Any, path: str) -> Iterator[NameLine]:
@@ -166,10 +175,7 @@ def _blocks(lines: Any, path: str) -> Iterator[BlockLine]:
         block, name, keeps = (
             _text(line.get(key), path, f"{place} {key}") for key in ("block", "name", "keeps")
         )
-        shared = line.get("shared", False)
-        if not isinstance(shared, bool):
-            raise ImportMapError(f"{path}: {place} shared must be true or false")
-        yield BlockLine(block, name, keeps, shared)
+        yield BlockLine(block, name, keeps, _truth(line, "shared", path, place))
 
 
 def _lines(
@@ -239,6 +245,13 @@ def _texts(value: Any, path: str, place: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise ImportMapError(f"{path}: {place} must be a list of strings that is not empty, not {value!r}")
     return tuple(_text(item, path, place) for item in value)
+
+
+def _truth(table: Mapping[str, Any], key: str, path: str, place: str) -> bool:
+    value = table.get(key, False)
+    if not isinstance(value, bool):
+        raise ImportMapError(f"{path}: {place} {key} must be true or false")
+    return value
 
 
 def _choice(table: Mapping[str, Any], key: str, default: str, path: str, place: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from capa_codemods.limits import LARGEST_BYTES
 from capa_codemods.sdks.import_map import ImportMap, NameLine
+from capa_codemods.sdks.module_names import line_of_module_name
 from capa_codemods.sdks.sieve import Sieve
 
 CAPA_DISTRIBUTION = "capa-core"
@@ -64,12 +65,20 @@ class Names:
         return self._lines.get((dotted, argument))
 
     def nearest_line(self, dotted: str) -> NameLine | None:
-        """Return the line of the maps about *dotted*, or about the nearest name that holds it."""
+        """Return the line about *dotted*, or about the nearest name that holds it."""
+        if found := line_of_module_name(dotted, self.modules, self.owner(dotted)):
+            return found
         while dotted:
             if found := self._lines.get((dotted, None)):
                 return found
             dotted = dotted.rpartition(".")[0]
         return None
+
+    def limit(self, dotted: str, arguments: Collection[str]) -> NameLine | None:
+        """Return the line that limits *dotted*, called with *arguments*, most; None if it is served in full."""
+        lines = (*(self.line(dotted, argument) for argument in arguments), self.nearest_line(dotted))
+        limits = [line for line in lines if line and line.support != "full"]
+        return min(limits, key=lambda line: ("none", "partial").index(line.support), default=None)
 
     def module_of(self, dotted: str) -> str | None:
         """Return the longest served module that is *dotted* or holds it."""

@@ -1,12 +1,14 @@
-"""Clues: the words of a file without which it cannot hold a call that an adapter does not serve.
+"""Clues: the words of a file without which it cannot hold a call that an adapter does not serve, or serves otherwise.
 
-Few files hold them, so that few need to be parsed. They follow from the lines with `none` in the import maps:
+Few files hold them, so that few need to be parsed. They follow from the lines with `none` or `changes` in the import
+maps:
 
     celery.Celery.events                     `.events`
     celery.Celery.conf.event_serializer      `.conf` and `event_serializer`
     celery.result.AsyncResult.revoke, argument terminate       `.revoke` and `terminate`
     celery.app.control.Control               `.control`, as `[returns]` gives out its objects as celery.Celery.control
     celery.signals.heartbeat_sent            `signals.heartbeat_sent`, in a file that names the SDK
+    __name__ of any module                   `.__name__`, in a file that names the SDK
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from itertools import groupby
 
-from capa_codemods.api import ImportMap, NameLine, Names, search_for
+from capa_codemods.api import MODULE_NAMES, ImportMap, NameLine, Names, search_for
 
 _Holds = Callable[[bytes], bool]
 
 Clue = tuple[bytes, ...]
 """Words that must all be there; a first one that begins with a dot must be an attribute."""
+
+_OF_MODULE_NAMES: tuple[Clue, ...] = tuple((f".{name}".encode(),) for name in MODULE_NAMES)
 
 
 class Clues:
@@ -36,11 +40,13 @@ class Clues:
         moved = [one for one in names.maps if one.modules]
         self._sieve = names.sieve
         roots = [*names.roots, *(one.package for one in moved)]
-        lines = [(one, line) for one in moved for line in one.names if line.support == "none"]
+        lines = [(one, line) for one in moved for line in one.names if line.is_told]
         self._of_objects = _Search(
             (clue for one, line in lines for clue in _of_object(one, line, names)), roots
         )
-        self._of_modules = _Search(clue for _, line in lines for clue in _of_module(line))
+        self._of_modules = _Search(
+            (*(clue for _, line in lines for clue in _of_module(line)), *_OF_MODULE_NAMES)
+        )
         last_words = self._of_objects.last_words | self._of_modules.last_words
         # A class or module of its own is no clue, but in a file with one it is looked for too.
         others = {*(line.name for _, line in lines), *(old for one in moved for old in one.unserved)}

@@ -1,4 +1,7 @@
-"""Calls that move to an adapter which does not serve them: a warning at each, before the rewrite and after it."""
+"""Calls that move to an adapter which does not serve them, or serves them with another outcome.
+
+A warning at each, before the rewrite and after it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from capa_codemods.api import (
     Finding,
+    Names,
     NotebookFile,
     Outcome,
     Project,
@@ -25,7 +29,7 @@ _UNSERVED = "unserved"
 def with_unserved_calls(
     project: Project, outcomes: Sequence[Outcome], results: Mapping[str, FileResult]
 ) -> list[Outcome]:
-    """Return *outcomes* with a warning at each call that no adapter serves in the *results* of a `NearbyReader`.
+    """Return *outcomes* with a warning at each such call in the *results* of a `NearbyReader`.
 
     Such warnings of an earlier run are replaced: a call may depend on another file, which has changed.
     """
@@ -51,12 +55,12 @@ def _is_about_call(finding: Finding) -> bool:
 def _findings(project: Project, path: str, found: FileResult) -> list[Finding]:
     # The rule for strings reports patch targets.
     calls = [site for site in (*found.sites, *found.moved) if site.kind != "patch"]
-    unserved = [site for site in calls if site.support == "none"]
-    imports = [site.name for site in unserved if site.kind == "import"]
+    told = [site for site in calls if site.support == "none" or _changes(site, project.names)]
+    imports = [site.name for site in told if site.kind == "import"]
     staying = [
         name for name in imports if name not in project.names.modules
     ]  # the rule for imports reports them
-    findings = [_finding(site) for site in unserved if not _hangs_on(site, staying)]
+    findings = [_finding(site) for site in told if not _hangs_on(site, staying)]
     return list(_heeded(project, path, findings)) if findings else []
 
 
@@ -65,8 +69,14 @@ def _hangs_on(site: Site, imported: Sequence[str]) -> bool:
     return any(f"{plain(site.name)}.".startswith(f"{name}.") for name in imported)
 
 
+def _changes(site: Site, names: Names) -> bool:
+    limit = names.limit(plain(site.name), site.arguments)
+    return limit is not None and limit.changes
+
+
 def _finding(site: Site) -> Finding:
-    message = f"{shape(site)} is not served: {site.reason}"
+    effect = "is not served" if site.support == "none" else "behaves otherwise"
+    message = f"{shape(site)} {effect}: {site.reason}"
     return Finding(site.reason_id, site.line, "warning", message, next_step_of(site))
 
 

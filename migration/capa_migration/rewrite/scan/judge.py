@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from capa_codemods.api import NameLine, Names, Support
+from capa_codemods.api import Names, Support
 
 
 class Judgement(NamedTuple):
@@ -33,7 +33,7 @@ class Judge:
         owner = self._names.owner(name)
         if owner is None:
             return Judgement("none", "it belongs to no known SDK")
-        if line := self._worst(name, arguments):
+        if line := self._names.limit(name, arguments):
             return Judgement(line.support, line.reason, line.see, line.instead)
         if not owner.modules:
             is_listed = self._names.nearest_line(name) is not None
@@ -44,10 +44,3 @@ class Judge:
         if self._names.is_unserved(name):
             return Judgement("none", f"{owner.package} does not list {name}")
         return Judgement("full")
-
-    def _worst(self, name: str, arguments: Collection[str]) -> NameLine | None:
-        lines = [self._names.line(name, argument) for argument in arguments]
-        limits = [
-            line for line in (*lines, self._names.nearest_line(name)) if line and line.support != "full"
-        ]
-        return min(limits, key=lambda line: ("none", "partial").index(line.support), default=None)

@@ -68,7 +68,7 @@ class NearbyReader(Search):
         return FileResult(tuple(sorted(original)), tuple(sorted(moved)))
 
     def _holds_call(self, path: str, part: Text, tree: ast.Module) -> bool:
-        """Return whether a name on the lines with the words is one of an SDK that is not served, or gives such."""
+        """Return whether a name on the lines with the words is one of an SDK to tell of, or gives such."""
         if b":=" in part.data:
             return True  # a slice has no names that an expression binds
         lines = self._words.lines_in(part.data)
@@ -80,8 +80,9 @@ class NearbyReader(Search):
                 name = plain(self._old_name(use.origin))
                 if use.kind == "import" or self._names.owner(name) is None:
                     continue
-                judged = self._judge.of(name, use.arguments, ())
-                if judged.support == "none" or name in self._words.givers:
+                limit = self._names.limit(name, use.arguments)
+                is_unserved = self._judge.of(name, use.arguments, ()).support == "none"
+                if is_unserved or (limit is not None and limit.changes) or name in self._words.givers:
                     return True
         return False
 
