@@ -29,12 +29,12 @@ pytestmark = pytest.mark.timeout(240)
 
 
 class Tree:
-    """A copy of this tree, with an installation of its own."""
+    """A copy of this tree, with an installation of its own. Of bytecode it takes what it will import."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         for name in PARTS:
-            ignored = shutil.ignore_patterns("__pycache__", ".*_cache", "*.png")
+            ignored = shutil.ignore_patterns("*-pytest-*.pyc", ".*_cache", "*.png")
             shutil.copytree(ROOT / name, root / name, ignore=ignored)
         for name in FILES:
             shutil.copy2(ROOT / name, root / name)
