@@ -75,6 +75,7 @@ def _module(item: pytest.Item) -> str:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Return the scheduler of a parallel run."""
+    config.option.loadscopereorder = False  # keep the order of the tests, not the largest shares first
     return Scheduler(config, log)
 
 

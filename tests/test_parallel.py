@@ -63,16 +63,16 @@ def test_one_worker_collects_before_the_others(tmp_path):
     assert (tmp_path / "notes").read_text().count("end") == 3
 
 
-def run_in_parallel(folder, tests):
-    """Run *tests* in three workers."""
+def run_in_parallel(folder, tests, workers=3):
+    """Run *tests* in so many workers."""
     (folder / "test_it.py").write_text(tests)
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers = quiet\n")
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    quiet\n    timeout\n")
     environment = os.environ | {
         "PYTHONPATH": str(Path(parallel.__file__).parent),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
     plugins = ["-p", "xdist", "-p", "parallel"]
-    command = [sys.executable, "-m", "pytest", "-v", *plugins, "-n", "3"]
+    command = [sys.executable, "-m", "pytest", "-v", *plugins, "-n", str(workers)]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
@@ -122,6 +122,18 @@ def test_shares_are_of_one_module_and_small_at_the_end():
     assert tests == [test for share in shares for test in share]
     assert all(1 == len({test[0] for test in share}) for share in shares)
     assert (12, 1) == (len(shares[0]), len(shares[-1]))
+
+
+def test_a_parallel_run_keeps_the_order(tmp_path):
+    long = "import pytest\n@pytest.mark.timeout(90)\ndef test_long(): pass\n"
+    (tmp_path / "test_long.py").write_text(long)
+    done = run_in_parallel(
+        tmp_path, "\n".join(f"def test_{number}(): pass" for number in range(100)), workers=1
+    )
+    ends = [line for line in done.stdout.splitlines() if "PASSED" in line]
+
+    assert 101 == len(ends)
+    assert "test_long" in ends[0]
 
 
 def test_a_shared_folder_is_made_by_the_first_worker(tmp_path):
