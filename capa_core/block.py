@@ -40,6 +40,8 @@ class Block:
         driver: The contract of its drivers, a subclass of `capa_core.driver.Driver`.
         features: Its abilities.
         embedded: The driver that serves it without configuration.
+        server: The driver that messages offer to programs on several machines whose settings name no server; empty if
+            each machine may have what the embedded one keeps, or no driver has a server.
         closing: The rank of its components at closing.
         face: The names that `capa_core` itself exports.
         one_per: The kind of resource that a name stands for, such as a service, if each name has a component of its own
@@ -55,6 +57,7 @@ class Block:
     embedded: str
     closing: Closing
     face: tuple[str, ...]
+    server: str = ""
     one_per: str = ""
     keeps_files: bool = False
     in_client: bool = True

@@ -54,34 +54,46 @@ def refusal(loaded: Loaded, block: str, name: str, reason: str) -> str:
     )
 
 
-def lines_to_add(loaded: Loaded, block: str, name: str = "default", *, on_server: bool = False) -> str:
-    """Return the lines of capa.toml that make *block* served, below a sentence.
+def lines_to_add(loaded: Loaded, block: str, name: str = "default") -> str:
+    """Return the lines of capa.toml that make *block* served, below a sentence."""
+    verb = "Change in" if name in loaded.tables(block) else "Add to"
+    return f"{verb} {loaded.file or 'capa.toml'}:\n\n{table_to_add(loaded, block, name)}"
 
-    They name a server that the settings name already, if it can serve the block; else the embedded engine, or with
-    *on_server* the installed ones, whose address is left to write.
+
+def table_to_add(loaded: Loaded, block: str, name: str = "default") -> str:
+    """Return the table that makes *block* served.
+
+    It names a server that the settings name already, if it can serve the block; else the driver that the block
+    declares for several machines, whose address is left to write, or the embedded one.
     """
     declared = declaration(block)
-    server = _server_for(loaded, declared)
-    if server is None and on_server:
-        first, *others = _installed_servers(declared)
+    if server := _server_for(loaded, declared):
+        settings = _settings_like(server)
+    elif offered := _offered(declared):
+        first, *others = offered
         settings = f'driver = "{first}"  # {"".join(f"or {other}, " for other in others)}and its url'
     else:
-        settings = _settings_like(server) if server else f'driver = "{declared.embedded}"'
-    verb = "Change in" if name in loaded.tables(block) else "Add to"
-    return f"{verb} {loaded.file or 'capa.toml'}:\n\n{_header(loaded, block, name)}\n{settings}"
+        settings = f'driver = "{declared.embedded}"'
+    return f"{_header(loaded, block, name)}\n{settings}"
 
 
 def _alternative(loaded: Loaded, block: Block) -> str:
     if reach_of(block, block.embedded) == "network":
-        return "which calls each of them at http://<its name>."
-    if _server_for(loaded, block):
-        return f'or driver = "{block.embedded}", with which each machine has its own.'
-    return "with which each machine has its own."
+        return f'With driver = "{block.embedded}", each of them is called at http://<its name>.'
+    own = f'driver = "{block.embedded}" each machine has data of its own.'
+    return (
+        f"With {own}"
+        if not (_server_for(loaded, block) or _offered(block))
+        else f"Or for one machine alone: with {own}"
+    )
 
 
-def _installed_servers(block: Block) -> list[str]:
-    """Return the installed drivers of *block* for a server; the embedded one if there is none."""
-    return sorted(name for name in drivers(block) if reach_of(block, name) == "network") or [block.embedded]
+def _offered(block: Block) -> list[str]:
+    """Return the drivers for servers, the declared one first, of a block that declares one; else none."""
+    if block.server not in drivers(block):
+        return []
+    servers = (name for name in drivers(block) if reach_of(block, name) == "network")
+    return sorted(servers, key=lambda name: (name != block.server, name))
 
 
 def _server_for(loaded: Loaded, block: Block) -> _Server | None:

@@ -68,7 +68,7 @@ def scattered(runtime: Runtime, needs: Sequence[Need]) -> list[Scattered]:
             need,
             ", ".join(places[need]),
             beside,
-            lines_to_add(runtime.loaded, need.block, _name(runtime, need), on_server=True),
+            lines_to_add(runtime.loaded, need.block, _name(runtime, need)),
         )
         for need in shared
         if not _reaches(need, places[need])

@@ -86,8 +86,29 @@ def test_the_lines_in_the_message_are_those_that_make_it_served(block, runtime_o
 def test_the_lines_name_the_server_that_the_file_names_already(runtime_of):
     assert (
         '\n\n[profiles.prod.lock.default]\ndriver = "redis"\nurl = "redis://redis.prod:6379/0"\n\n'
-        'or driver = "sqlite", with which each machine has its own.'
+        'Or for one machine alone: with driver = "sqlite" each machine has data of its own.'
     ) in refusal(runtime_of(PROD, CAPA_PROFILE="prod"))
+
+
+@pytest.mark.parametrize("text", ["[profiles.prod]\n", '[profiles.prod.state.a]\ndriver = "sqlite"\n'])
+def test_the_lines_name_a_driver_for_servers_first_where_the_file_names_none(text, runtime_of):
+    message = refusal(runtime_of(text, CAPA_PROFILE="prod"))
+
+    assert (
+        '\n\n[profiles.prod.lock.default]\ndriver = "redis"  # or postgres, and its url\n\nOr for one'
+        in message
+    )
+
+
+@pytest.mark.parametrize(
+    ("block", "sentence"),
+    [
+        ("secrets", 'With driver = "file" each machine has data of its own.'),
+        ("invocation", 'With driver = "http", each of them is called at http://<its name>.'),
+    ],
+)
+def test_the_last_line_of_a_refusal_is_a_sentence(block, sentence, runtime_of):
+    assert sentence == refusal(runtime_of(PROD, CAPA_PROFILE="prod"), block).splitlines()[-1]
 
 
 @pytest.mark.parametrize(

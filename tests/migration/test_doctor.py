@@ -129,7 +129,7 @@ def test_paths_are_relative_to_here_where_that_is_shorter(doctor, tmp_path, monk
 
     assert "settings: ../capa.toml\n" in out
     assert "  ../capa.toml: state.orders.driver  " in out
-    assert " in ../.capa/pubsub.db\n" in out
+    assert " at ../.capa/pubsub.db\n" in out
     assert str(tmp_path) not in out
 
 
@@ -284,7 +284,7 @@ def test_a_forgotten_lock_alone_exits_with_2_and_the_lines_that_mend_it(doctor, 
         "lock 'celery' has no engine, while tasks (pubsub) are on a server. All machines must share the lock of"
         f" beat. Add to capa.toml:\n\n{lines}"
     ) in out
-    assert "without an engine: configuration, invocation, lock, log, secrets." in out
+    assert "without an engine: configuration, invocation, lock, log, secrets, sequencer." in out
     assert 0 == doctor("--profile", "prod", settings=tables + lines)[0]
 
 
@@ -295,7 +295,7 @@ def test_the_lines_name_an_engine_where_the_server_of_the_tasks_cannot_serve(doc
 
     _, out, _ = doctor(settings=settings)
 
-    assert 'Add to capa.toml:\n\n[lock.default]\ndriver = "postgres"  # or redis, and its url\n' in out
+    assert 'Add to capa.toml:\n\n[lock.default]\ndriver = "redis"  # or postgres, and its url\n' in out
 
 
 @pytest.mark.parametrize(

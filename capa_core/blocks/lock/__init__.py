@@ -13,6 +13,7 @@ BLOCK = Block(
     driver=LockDriver,
     features=LockFeature,
     embedded="sqlite",
+    server="redis",
     closing=Closing.STORE,
     face=("Locks",),
 )

@@ -51,6 +51,7 @@ BLOCK = Block(
     driver=PubSubDriver,
     features=PubSubFeature,
     embedded="sqlite",
+    server="redis",
     closing=Closing.INTAKE,
     face=("Message", "PubSub"),
 )

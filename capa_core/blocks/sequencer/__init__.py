@@ -17,6 +17,7 @@ BLOCK = Block(
     driver=SequencerDriver,
     features=SequencerFeature,
     embedded="sqlite",
+    server="redis",
     closing=Closing.STORE,
     face=("Sequencer",),
 )

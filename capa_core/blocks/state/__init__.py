@@ -30,6 +30,7 @@ BLOCK = Block(
     driver=StateDriver,
     features=StateFeature,
     embedded="sqlite",
+    server="redis",
     closing=Closing.STORE,
     face=("State",),
 )
