@@ -117,7 +117,7 @@ class Fleet:
         """Wait until so many workers that log at INFO receive tasks."""
         self.wait_for(lambda: (self.folder / "log").read_text().count(" ready.") >= workers)
 
-    def wait_for(self, condition: Callable[[], bool]) -> None:
+    def wait_for(self, condition: Callable[[], object]) -> None:
         """Wait until *condition* holds."""
         wait_until(condition, patience_s=PATIENCE_S)
 

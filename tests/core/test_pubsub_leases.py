@@ -11,7 +11,12 @@ from capa_core.blocks.pubsub import PubSub, _leases
 from capa_core.call import Policy
 from capa_core.components.memory.pubsub import MemoryConsumer, MemoryPubSub, MemoryPubSubSettings
 from capa_core.conformance._pubsub.suite import bodies, eventually, receive
+from capa_core.conformance._tolerance import PATIENCE_S
 from capa_core.errors import ClosedError, InvalidArgumentError, PermissionDeniedError, UnavailableError
+
+LEASE_S = 2.0
+"""Long enough for a renewal that a busy machine delays."""
+PAST_S = 2.5
 
 
 class Refusing(MemoryPubSub):
@@ -86,7 +91,7 @@ def soon(monkeypatch):
 
 def received(pubsub, **options):
     """Return an intake that holds one message."""
-    intake = pubsub.intake("t", lease=1, raw=True, **options)
+    intake = pubsub.intake("t", lease=LEASE_S, raw=True, **options)
     pubsub.publish("t", b"x", raw=True)
     (message,) = intake.receive()
     return intake, message
@@ -100,7 +105,7 @@ def test_a_held_message_is_hidden_from_others(pubsub):
     intake, message = received(pubsub)
     other = pubsub.consumer("t", raw=True)
 
-    assert [] == other.receive(1, 2.5)
+    assert [] == other.receive(1, PAST_S)
     assert [message] == intake.held()
     assert (1, 0) == (intake.ack([message]), pubsub.depth("t"))
 
@@ -145,7 +150,7 @@ def test_a_lost_lease_is_detected_before_an_acknowledgement(pubsub, driver, monk
 def test_a_lease_that_is_renewed_late_is_settled(pubsub, driver, monkeypatch):
     intake, message = received(pubsub)
     now = _leases.boot_time()
-    monkeypatch.setattr(_leases, "boot_time", lambda: now + 1.5)
+    monkeypatch.setattr(_leases, "boot_time", lambda: now + PAST_S)
 
     assert 1 == intake.ack([message])
     assert ["extend", "ack"] == driver.accepted[-2:]
@@ -170,7 +175,7 @@ def test_a_message_whose_settlement_was_not_accepted_stays_leased(pubsub, driver
     driver.refusals["ack"] = [UnavailableError("away")] * 1000
     intake.ack([message])
 
-    assert [] == pubsub.consumer("t", raw=True).receive(1, 2)
+    assert [] == pubsub.consumer("t", raw=True).receive(1, PAST_S)
     driver.refusals["ack"].clear()
     assert eventually(lambda: 0 == pubsub.depth("t"))
 
@@ -198,7 +203,7 @@ def test_a_renewal_does_not_overtake_a_rejection(pubsub, driver, monkeypatch):
     driver.extended.set()
     rejecting.join(10)
 
-    assert [b"x"] == bodies(pubsub.consumer("t", raw=True).receive(1, 5))
+    assert [b"x"] == bodies(pubsub.consumer("t", raw=True).receive(1, PATIENCE_S))
 
 
 def test_a_refused_settlement_does_not_delay_others(pubsub, driver):
@@ -253,7 +258,7 @@ def test_a_failing_renewer_is_logged_and_restarts(pubsub, caplog):
 
     intake, message = received(pubsub, worked_on=worked_on)
 
-    assert [] == pubsub.consumer("t", raw=True).receive(1, 2.5)
+    assert [] == pubsub.consumer("t", raw=True).receive(1, PAST_S)
     assert [] == failures
     assert [message] == intake.held()
     assert log_count(caplog, "killed")
@@ -270,7 +275,7 @@ def test_a_failing_renewer_loses_no_short_lease(pubsub, monkeypatch):
 
     intake, message = received(pubsub, worked_on=worked_on)
 
-    assert [] == pubsub.consumer("t", raw=True).receive(1, 2.0)
+    assert [] == pubsub.consumer("t", raw=True).receive(1, PAST_S)
     assert ([], [message]) == (failures, intake.held())
 
 
@@ -317,7 +322,7 @@ def test_a_message_whose_lease_may_have_run_out_is_not_listed_as_held(pubsub, mo
     intake, message = received(pubsub)
     now = _leases.boot_time()
     before = intake.held()
-    monkeypatch.setattr(_leases, "boot_time", lambda: now + 1.5)
+    monkeypatch.setattr(_leases, "boot_time", lambda: now + PAST_S)
 
     assert ([message], []) == (before, intake.held())
 
@@ -329,7 +334,7 @@ def test_a_message_whose_lease_may_have_run_out_is_not_listed_as_held(pubsub, mo
 def test_a_malformed_worked_on_is_logged_and_keeps_the_messages(pubsub, caplog, answer, reason):
     intake, message = received(pubsub, worked_on=lambda held: answer)
 
-    assert [] == pubsub.consumer("t", raw=True).receive(1, 1.5)
+    assert [] == pubsub.consumer("t", raw=True).receive(1, PAST_S)
     assert [message] == intake.held()
     assert log_count(caplog, reason)
 

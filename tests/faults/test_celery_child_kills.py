@@ -105,11 +105,14 @@ def test_a_child_that_dies_while_it_waits_strands_no_task(fleet: Fleet) -> None:
     work = app().tasks["killed.work"]
     with fleet.worker("-P", "prefork", "-c", "1", "-l", "INFO") as worker:
         fleet.wait_until_ready(1)
+        killed: set[int] = set()  # some may still be listed
         for number in range(10):
-            before = children(worker.pid)
+            fleet.wait_for(lambda: set(children(worker.pid)) - killed)
+            victims = set(children(worker.pid)) - killed
             work.delay(number)
-            for pid in before:
+            for pid in victims:
                 os.kill(pid, signal.SIGKILL)
+            killed.update(victims)
             took = fleet.wait_until(number + 1)
 
             assert took < LEASE_S + 2

@@ -139,7 +139,6 @@ def test_modules_of_the_repository_are_never_imported(repository, tmp_path):
         *(".capa-migrate/.gitignore", ".capa-migrate/journal", ".git", ".gitignore", ".gitattributes"),
     ],
 )
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
 def test_special_files_and_links_are_not_opened(repository, run_all, tmp_path, name, kind):
     place = repository / name

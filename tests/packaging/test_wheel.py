@@ -4,6 +4,10 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.timeout(60, func_only=True)  # the first one waits until the wheel is built
+
 
 def test_top_level_names_are_the_shipped_packages(wheel_files, packages):
     names = {name.partition("/")[0] for name in wheel_files if ".dist-info/" not in name}
