@@ -5,6 +5,7 @@ import time
 import pytest
 
 from capa_core.components.apollo._client import Request
+from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import SettingsError
 from capa_core.http import Endpoint, NotSentError, TooLargeError
 
@@ -51,7 +52,7 @@ def test_an_answer_that_drips_ends_in_time(apollo, endpoint):
     with pytest.raises(TimeoutError, match=f"no complete answer from {endpoint.url} in time"):
         exchange(endpoint, seconds=0.3)
 
-    assert 0.25 < time.monotonic() - started < 1
+    assert 0.25 < time.monotonic() - started < 0.3 + SLOW_MACHINE_S
 
 
 def test_an_answer_that_breaks_off_names_its_address(apollo, endpoint):

@@ -22,6 +22,7 @@ from capa_core.blocks.pubsub.driver import Delivery
 from capa_core.call import Policy
 from capa_core.components.memory.pubsub import MemoryConsumer, MemoryPubSub, MemoryPubSubSettings
 from capa_core.conformance._pubsub.suite import eventually
+from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import ClosedError, ExhaustedError, InvalidArgumentError, UnavailableError
 from capa_core.supervision import StandardLog
 
@@ -210,9 +211,7 @@ def test_an_exit_in_a_handler_rejects_the_message(pubsub):
 
     with pubsub.subscribe("t", handler, retry_delay=0.01):
         pubsub.publish("t", 1)
-        deadline = time.monotonic() + 5
-        while len(counts) < 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        assert eventually(lambda: len(counts) == 2)
 
     assert [1, 2] == counts
 
@@ -228,7 +227,7 @@ def test_the_delay_of_retries_does_not_double_beyond_that_of_the_component():
         with pubsub.subscribe("t", handler, retry_delay=0.6):
             pubsub.publish("t", 1)
 
-            assert eventually(lambda: [1, 2, 3] == counts[:3], 10)
+            assert eventually(lambda: [1, 2, 3] == counts[:3])
 
 
 def test_messages_released_behind_a_long_handler_are_not_taken_again_before_it_ends(pubsub):
@@ -297,13 +296,11 @@ def test_delays_between_failures_double(pubsub):
 
     with pubsub.subscribe("t", handler, retry_delay=0.2):
         pubsub.publish("t", 1)
-        deadline = time.monotonic() + 20
-        while len(times) < 4 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        assert eventually(lambda: len(times) == 4)
 
     delays = [b - a for a, b in itertools.pairwise(times)]
     assert [True] * 3 == [
-        due - 0.05 < delay < due + 1 for due, delay in zip([0.2, 0.4, 0.8], delays, strict=True)
+        due - 0.05 < delay < due + SLOW_MACHINE_S for due, delay in zip([0.2, 0.4, 0.8], delays, strict=True)
     ]
 
 

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from capa_core.components.rabbitmq._publisher import Publisher
+from capa_core.components.rabbitmq._puller import Puller
 from capa_core.conformance._pubsub.suite import bodies, eventually, receive
 from capa_core.conformance._tolerance import PATIENCE_S
 
@@ -24,11 +25,21 @@ def test_messages_that_trickle_in_are_delivered_once_each(pubsub, topic):
     assert {1} == {message.delivery_count for message in seen}
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """Keep consumers that do not ask on their queues until something comes to them: it may take a busy machine long."""
+    let_go = Puller._let_go
+    monkeypatch.setattr(
+        Puller, "_let_go", lambda self, channel: let_go(self, channel) if self._arrived else None
+    )
+
+
 def received_of_a_window(consumer):
     """Receive a message, and leave the broker with the window of a consumer that takes 50."""
     return [*consumer.receive(50, PATIENCE_S), *consumer.receive(49, 0.3)]
 
 
+@pytest.mark.usefixtures("patient")
 def test_what_comes_to_a_consumer_that_does_not_ask_goes_to_others(open_pubsub, rabbitmq_url, topic):
     idle, busy = (open_pubsub(rabbitmq_url).consumer(topic, raw=True) for _ in range(2))
     pubsub = open_pubsub(rabbitmq_url)
@@ -43,6 +54,7 @@ def test_what_comes_to_a_consumer_that_does_not_ask_goes_to_others(open_pubsub, 
     assert [True] == idle.extend(held)
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize(
     "count",
     [
@@ -72,6 +84,7 @@ def test_messages_on_their_way_back_are_counted_once(pubsub, topic, monkeypatch,
     assert [True] == consumer.extend(held)
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_consumer_closes_after_what_it_gives_back_is_settled(pubsub, topic, monkeypatch):
     """Else messages come from the queue and as copies, and the settlements that come late end the connection."""
     began, send = threading.Event(), Publisher.publish_soon
