@@ -9,7 +9,7 @@ import pytest
 
 FACE = {
     "capa_core": "Capa CapaError Configuration Invocation Locks Log Message PubSub Runtime Secret"
-    " Secrets Service State default_runtime use_runtime",
+    " Secrets Sequencer Service State default_runtime use_runtime",
     "capa_core.runtime": "ComponentReport Need Runtime Scattered default_runtime pin_runtime problems use_runtime",
     "capa_core.blocks.configuration": "BLOCK Change ChangeEvent ChangeKind Configuration ConfigurationDriver"
     " ConfigurationFeature ConfigurationItem ConfigurationLimits ConfigurationView"
@@ -25,6 +25,7 @@ FACE = {
     " Intake Message MessageState OutgoingMessage PeekedMessage PubSub PubSubDriver"
     " PubSubFeature PubSubLimits PublishResult Subscription TopicStatus",
     "capa_core.blocks.secrets": "BLOCK Secret Secrets SecretsDriver SecretsFeature SecretsLimits",
+    "capa_core.blocks.sequencer": "BLOCK SequenceStatus Sequencer SequencerDriver SequencerFeature SequencerLimits",
     "capa_core.blocks.state": "BLOCK Delete Put State StateDriver StateFeature StateItem StateLimits"
     " StateStatus",
 }
