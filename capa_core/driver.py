@@ -127,3 +127,40 @@ class Driver(ABC, Generic[SettingsT]):
 
         Called in the child before any other call. The default suits a driver that holds none.
         """
+
+
+class DriverOver(Driver[SettingsT]):
+    """A driver over another one: that one's clients, errors and life are its own too."""
+
+    @property
+    @abstractmethod
+    def under(self) -> Driver[Any]:
+        """The other driver."""
+
+    def name_error(self, error: Exception) -> type[CapaError] | None:
+        """See `Driver.name_error`."""
+        return self.under.name_error(error)
+
+    def ping(self) -> str:
+        """See `Driver.ping`."""
+        return self.under.ping()
+
+    def risks(self) -> Sequence[Risk]:
+        """See `Driver.risks`."""
+        return self.under.risks()
+
+    def address(self) -> str:
+        """See `Driver.address`."""
+        return self.under.address()
+
+    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
+        """See `Driver.clients`."""
+        return self.under.clients()
+
+    def close(self) -> None:
+        """See `Driver.close`."""
+        self.under.close()
+
+    def forget(self) -> None:
+        """See `Driver.forget`."""
+        self.under.forget()

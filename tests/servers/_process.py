@@ -6,9 +6,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 10
@@ -60,6 +61,15 @@ class ServerProcess:
         self._folder = folder
         self._ready = ready
         self._process: subprocess.Popen[bytes] | None = None
+
+    @contextmanager
+    def serving(self) -> Iterator[Self]:
+        """Run the server for the length of a `with` block."""
+        self.start()
+        try:
+            yield self
+        finally:
+            self.stop()
 
     @property
     def pid(self) -> int:

@@ -70,13 +70,11 @@ class PostgresServer(ServerProcess):
         Args:
             config: Settings of postgresql.conf.
         """
-        with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
-            server = cls(Path(folder), **config)
-            server.start()
-            try:
-                yield server
-            finally:
-                server.stop()
+        with (
+            tempfile.TemporaryDirectory(prefix="postgres-") as folder,
+            cls(Path(folder), **config).serving() as server,
+        ):
+            yield server
 
     @property
     def url(self) -> str:

@@ -78,13 +78,12 @@ class RabbitServer(ServerProcess):
         Args:
             config: Settings of rabbitmq.conf, with double underscores for dots.
         """
-        with tempfile.TemporaryDirectory(prefix="rabbitmq-") as folder, _epmd(Path(folder)) as epmd_port:
-            server = cls(Path(folder), epmd_port, **config)
-            server.start()
-            try:
-                yield server
-            finally:
-                server.stop()
+        with (
+            tempfile.TemporaryDirectory(prefix="rabbitmq-") as folder,
+            _epmd(Path(folder)) as epmd_port,
+            cls(Path(folder), epmd_port, **config).serving() as server,
+        ):
+            yield server
 
 
 @contextmanager

@@ -40,13 +40,11 @@ class RedisServer(ServerProcess):
             config: Settings of redis.conf, with underscores for dashes. Data that survives a kill needs
                 `appendonly="yes", appendfsync="always"`.
         """
-        with tempfile.TemporaryDirectory(prefix="redis-") as folder:
-            server = cls(Path(folder), **config)
-            server.start()
-            try:
-                yield server
-            finally:
-                server.stop()
+        with (
+            tempfile.TemporaryDirectory(prefix="redis-") as folder,
+            cls(Path(folder), **config).serving() as server,
+        ):
+            yield server
 
     @property
     def url(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -32,7 +32,7 @@ from capa_core.blocks.pubsub.inspection import (
     TopicStatus,
     dead_topic,
 )
-from capa_core.driver import Risk
+from capa_core.driver import DriverOver
 from capa_core.errors import CapaError
 
 DUE = "capa-due"
@@ -68,7 +68,7 @@ def in_batches(messages: Sequence[OutgoingMessage], most: int | None) -> Iterato
 # --- drivers over drivers
 
 
-class _Over(PubSubDriver[Any]):
+class _Over(DriverOver[Any], PubSubDriver[Any]):
     """A driver that passes every call on."""
 
     gives: PubSubFeature
@@ -77,6 +77,11 @@ class _Over(PubSubDriver[Any]):
         super().__init__(driver.settings)
         self._driver = driver
         self.features: Mapping[Feature, Support] = {**driver.features, self.gives: BY_CORE}  # type: ignore[misc] # of this one object
+
+    @property
+    def under(self) -> PubSubDriver[Any]:
+        """See `DriverOver.under`."""
+        return self._driver
 
     @property
     def limits(self) -> PubSubLimits:
@@ -114,30 +119,6 @@ class _Over(PubSubDriver[Any]):
     def purge_group(self, topic: str, group: str) -> int:
         """See `PubSubDriver.purge_group`."""
         return self._driver.purge_group(topic, group)
-
-    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
-        """See `Driver.clients`."""
-        return self._driver.clients()
-
-    def name_error(self, error: Exception) -> type[CapaError] | None:
-        """See `Driver.name_error`."""
-        return self._driver.name_error(error)
-
-    def ping(self) -> str:
-        """See `Driver.ping`."""
-        return self._driver.ping()
-
-    def risks(self) -> Sequence[Risk]:
-        """See `Driver.risks`."""
-        return self._driver.risks()
-
-    def close(self) -> None:
-        """See `Driver.close`."""
-        self._driver.close()
-
-    def forget(self) -> None:
-        """See `Driver.forget`."""
-        self._driver.forget()
 
 
 class OneByOne(_Over):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -24,7 +24,7 @@ from capa_core.blocks.state.driver import (
     StateStatus,
     added,
 )
-from capa_core.driver import Risk
+from capa_core.driver import DriverOver
 from capa_core.errors import DataLossError, UnavailableError, UnsupportedError
 
 _EXPIRY = struct.Struct(">Q")
@@ -62,7 +62,7 @@ def compensated(driver: StateDriver[Any]) -> StateDriver[Any]:
     return whole
 
 
-class _Wrapper(StateDriver[Any]):
+class _Wrapper(DriverOver[Any], StateDriver[Any]):
     """A driver that passes every call on to another."""
 
     gives: tuple[StateFeature, ...] = ()
@@ -71,6 +71,11 @@ class _Wrapper(StateDriver[Any]):
         super().__init__(driver.settings)
         self._driver = driver
         self.features: Mapping[Feature, Support] = {**driver.features, **dict.fromkeys(self.gives, BY_CORE)}  # type: ignore[misc] # of this object only
+
+    @property
+    def under(self) -> StateDriver[Any]:
+        """See `DriverOver.under`."""
+        return self._driver
 
     @property
     def limits(self) -> StateLimits:
@@ -120,26 +125,6 @@ class _Wrapper(StateDriver[Any]):
     def inspect(self, most: int) -> StateStatus:
         """See `StateDriver.inspect`; expired keys that no call has found yet are counted too."""
         return self._driver.inspect(most)
-
-    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
-        """See `Driver.clients`."""
-        return self._driver.clients()
-
-    def ping(self) -> str:
-        """See `Driver.ping`."""
-        return self._driver.ping()
-
-    def risks(self) -> Sequence[Risk]:
-        """See `Driver.risks`."""
-        return self._driver.risks()
-
-    def close(self) -> None:
-        """See `Driver.close`."""
-        self._driver.close()
-
-    def forget(self) -> None:
-        """See `Driver.forget`."""
-        self._driver.forget()
 
 
 class OneByOne(_Wrapper):

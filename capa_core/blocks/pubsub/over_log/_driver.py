@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from capa_core.abilities import BY_CORE, BY_DRIVER, NATIVE, Feature, Support, absent, approximate
@@ -18,13 +18,13 @@ from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus
 from capa_core.blocks.pubsub.over_log._codec import record_of, retry_topic
 from capa_core.blocks.pubsub.over_log._consumer import GroupMessages, ListenerMessages
 from capa_core.blocks.pubsub.over_log._inspection import LogInspection
-from capa_core.driver import Risk, SettingsT
+from capa_core.driver import DriverOver, SettingsT
 from capa_core.errors import CapaError, UnsupportedError
 
 _BESIDE_BODY = 16 * 1024
 
 
-class QueueOverLog(PubSubDriver[SettingsT]):
+class QueueOverLog(DriverOver[SettingsT], PubSubDriver[SettingsT]):
     """Pub/sub over a log engine; a subclass names the engine's `log_type`, and takes its settings.
 
     - A group commits the first message that is not finished, so that a crash skips none; the commit's note lists the
@@ -49,6 +49,11 @@ class QueueOverLog(PubSubDriver[SettingsT]):
         super().__init__(settings)
         self.log = self.log_type(settings)
         self._inspection = LogInspection(self.log)
+
+    @property
+    def under(self) -> LogDriver[Any]:
+        """See `DriverOver.under`."""
+        return self.log
 
     @property
     def limits(self) -> PubSubLimits:
@@ -101,30 +106,6 @@ class QueueOverLog(PubSubDriver[SettingsT]):
     def peek(self, topic: str, group: str, most: int, *, after: str, max_bytes: int) -> list[PeekedMessage]:
         """See `PubSubDriver.peek`."""
         return self._inspection.peek(topic, group, most, after=after, max_bytes=max_bytes)
-
-    def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
-        """See `Driver.clients`."""
-        return self.log.clients()
-
-    def name_error(self, error: Exception) -> type[CapaError] | None:
-        """See `Driver.name_error`."""
-        return self.log.name_error(error)
-
-    def ping(self) -> str:
-        """See `Driver.ping`."""
-        return self.log.ping()
-
-    def risks(self) -> Sequence[Risk]:
-        """See `Driver.risks`."""
-        return self.log.risks()
-
-    def close(self) -> None:
-        """See `Driver.close`."""
-        self.log.close()
-
-    def forget(self) -> None:
-        """See `Driver.forget`."""
-        self.log.forget()
 
     def _size(self, topic: str) -> int:
         bounds = self.log.bounds(self.log.partitions(topic))
