@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import SplitResult, urlsplit
+from typing import NamedTuple
+from urllib.parse import SplitResult, quote, urlsplit
 
 from capa_core.engine import Scheme, scheme_of
 
@@ -13,7 +14,7 @@ def normalised(address: str) -> str:
     `redis://:pw@Redis.internal/` and `redis://redis.internal:6379/0` give the same text.
 
     Raises:
-        ValueError: The port is not a number, or a bracket is missing.
+        ValueError: The port is not a number, a bracket is missing, or the host is none.
     """
     if "://" not in address:
         return address.strip().lower()
@@ -22,7 +23,9 @@ def normalised(address: str) -> str:
     path = parts.path.rstrip("/")
     if path == f"/{scheme.path}":
         path = ""
-    return f"{scheme.name}://{(parts.hostname or '').lower()}:{parts.port or scheme.port or ''}{path}"
+    host = _host(parts)
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme.name}://{shown}:{parts.port or scheme.port or ''}{path}"
 
 
 def is_same(one: str, other: str) -> bool:
@@ -33,14 +36,38 @@ def is_same(one: str, other: str) -> bool:
         return one == other
 
 
-def host_and_port(address: str) -> tuple[str, int | None]:
-    """Return the host in lower case and the port, if *address* names one or its scheme implies one.
+class HttpPlace(NamedTuple):
+    """A part of an HTTP server.
+
+    Attributes:
+        host: In lower case, ASCII, an IPv6 address without brackets, without the dot that ends an absolute name.
+        path: Percent-encoded, with a leading `/` and without one at the end; `""` for the whole server.
+    """
+
+    host: str
+    port: int
+    path: str
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}{self.path}"
+
+
+def http_places(address: str) -> list[HttpPlace]:
+    """Return the places that *address* means: one; without scheme and port, those of HTTP and of HTTPS.
 
     Raises:
         ValueError: As `normalised`.
     """
-    parts = urlsplit(address if "://" in address else f"//{address}")
-    return (parts.hostname or "").lower(), parts.port or _scheme(parts).port
+    parts = urlsplit(address.strip() if "://" in address else f"//{address.strip()}")
+    port = parts.port or _scheme(parts).port
+    path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
+    return [HttpPlace(_host(parts), each, path) for each in ([port] if port else [80, 443])]
+
+
+def _host(parts: SplitResult) -> str:
+    host = (parts.hostname or "").removesuffix(".")
+    return host if host.isascii() else host.encode("idna").decode()
 
 
 def _scheme(parts: SplitResult) -> Scheme:

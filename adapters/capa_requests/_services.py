@@ -12,21 +12,27 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import InvalidHeader
 
 from capa_core.shims import current_runtime
-from capa_requests import _deadline, _response
+from capa_requests import _deadline, _response, _urls
 from capa_requests._service_response import ServiceResponse, headers_of
+from capa_requests._urls import Address
 
 if TYPE_CHECKING:
     from capa_core.blocks.invocation import Invocation
     from capa_core.errors import CapaError, InvalidArgumentError
 
 
-def find(host: str, port: int | None) -> str | None:
-    """Return the service that *host* and *port* mean, or `None` for an address outside."""
-    return current_runtime().service_for(host, port)
+def find(address: Address | None, url: str) -> tuple[str, str] | None:
+    """Return the service at *address* and the target there, or `None` for an address outside.
+
+    Args:
+        url: Where the address is read if there is none: the original serves more than what the fast path does.
+    """
+    address = address or _urls.unusual_address(url)
+    return address and current_runtime().service_for(address.host, address.port, address.target)
 
 
 def send(
-    service: str, adapter: HTTPAdapter, request: PreparedRequest, target: str, *, stream: bool, timeout: Any
+    service: str, target: str, adapter: HTTPAdapter, request: PreparedRequest, *, stream: bool, timeout: Any
 ) -> Response:
     """Return the answer of *service* to *request*.
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
 _PCHAR = r"A-Za-z0-9\-._~!$&'()*+,;=:@"
 _PLAIN = re.compile(
     rf"(?P<origin>(?P<scheme>https?)://(?P<host>[a-z0-9][a-z0-9\-.]*)(?::(?P<port>[1-9]\d{{0,4}}))?)"
@@ -30,12 +33,15 @@ class Plain(NamedTuple):
 
 
 class Address(NamedTuple):
-    """The destination of a prepared URL."""
+    """The destination of a prepared URL; *port* is that of the scheme if the URL has none."""
 
     scheme: str
     host: str
-    port: int | None
+    port: int
     target: str
+
+
+_PORTS = {"http": 80, "https": 443}
 
 
 #: The last plain URL and its destination: it is asked for in the same call.
@@ -48,12 +54,12 @@ def plain(url: str) -> Plain | None:
     found = _PLAIN.fullmatch(url)
     if found is None:
         return None
-    origin, port, path = found["origin"], found["port"], found["path"]
+    origin, scheme, port, path = found["origin"], found["scheme"], found["port"], found["path"]
     if "/." in url or (port and int(port) > 65535):  # segments to resolve; a port to refuse
         return None
     whole = url if path else f"{url}/"
     target = whole[len(origin) :]
-    _last = (whole, Address(found["scheme"], found["host"], int(port) if port else None, target))
+    _last = (whole, Address(scheme, found["host"], int(port) if port else _PORTS[scheme], target))
     return Plain(whole, origin)
 
 
@@ -81,8 +87,24 @@ def address(url: str) -> Address | None:
         target = target[:-1]
     if not _SENDABLE.fullmatch(target):
         return None
-    port = found["port"]
-    return Address(found["scheme"], found["host"], int(port) if port else None, target)
+    scheme, port = found["scheme"], found["port"]
+    return Address(scheme, found["host"], int(port) if port else _PORTS[scheme], target)
+
+
+def unusual_address(url: str) -> Address | None:
+    """Return the destination of a prepared *url* that `address` does not read; `None` if the original must judge it.
+
+    Such are those with `_` or an IPv6 address for a host, and those that a program has set after preparing.
+    """
+    try:
+        parts = parse_url(url)
+    except LocationParseError:
+        return None
+    if parts.host is None or parts.scheme not in _PORTS:
+        return None
+    return Address(
+        parts.scheme, parts.host.strip("[]"), parts.port or _PORTS[parts.scheme], parts.request_uri
+    )
 
 
 def origin(url: str) -> str:

@@ -99,9 +99,10 @@ class HTTPAdapter(_original.HTTPAdapter):
         cert: Any = None,
         proxies: Any = None,
     ) -> Response:
-        address = _urls.address(request.url or "")
-        if address is not None and (service := _services.find(address.host, address.port)) is not None:
-            return _services.send(service, self, request, address.target, stream=stream, timeout=timeout)
+        url = request.url or ""
+        address = _urls.address(url)
+        if (found := _services.find(address, url)) is not None:
+            return _services.send(*found, self, request, stream=stream, timeout=timeout)
         limits = _limits(timeout)
         if address is None or limits is None or not self._can_use_fast_path(request, proxies):
             timeout = _timeout_until_deadline(request, timeout)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from capa_core.address import host_and_port, normalised
+from capa_core.address import normalised
 from capa_core.block import block_names
-from capa_core.errors import SettingsError
-from capa_core.secret import without_credentials
+from capa_core.runtime._claims import claim, parsed
+from capa_core.runtime._service_addresses import ServiceAddresses
 
 if TYPE_CHECKING:
     from capa_core.runtime._settings import Loaded
@@ -26,23 +26,14 @@ class AddressIndex:
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
         self._names = {name: self._claims(name) for name in block_names()}
-        self._services = {name.lower(): name for name in loaded.tables("invocation") if name != "default"}
-        self._hosts = {
-            host_and_port(address): name
-            for name, table in loaded.tables("invocation").items()
-            for address in table.legacy
-        }
+        self.services = ServiceAddresses(loaded)
 
     def _claims(self, block: str) -> dict[str, str]:
         claims: dict[str, str] = {}
         for name, table in self._loaded.tables(block).items():
             place = self._loaded.origin(block, name, "legacy")
             for given in table.legacy:
-                address = _normalised(given, place)
-                if claims.setdefault(address, name) != name:
-                    raise SettingsError(
-                        f"{place}: {address} already stands for {block} {claims[address]!r}. Remove one."
-                    )
+                claim(claims, parsed(normalised, given, place), block=block, name=name, origin=place)
         return claims
 
     def logical_name(self, block: str, address: str) -> str | None:
@@ -53,18 +44,3 @@ class AddressIndex:
             return self._names[block].get(normalised(address))
         except ValueError:
             return None
-
-    def service_for(self, host: str, port: int | None) -> str | None:
-        """Return the service that *host* and *port* mean, or `None`."""
-        host = host.lower()
-        return self._services.get(host) or self._hosts.get((host, port)) or self._hosts.get((host, None))
-
-
-def _normalised(address: str, place: str) -> str:
-    try:
-        return normalised(address)
-    except ValueError:
-        raise SettingsError(
-            f"{place}: {without_credentials(address)!r} is not an address. Write scheme://host:port, and escape special"
-            " characters in a password as %XX."
-        ) from None

@@ -72,6 +72,7 @@ class Runtime:
         self._environ = os.environ if environ is None else environ
         self._built: dict[tuple[str, str], Any] = {}
         self._hosted: dict[str, Application] = {}
+        self._hosts: dict[tuple[str, int], str] = {}
         self._lock = threading.RLock()
         self._closed = False
         _alive.add(self)
@@ -182,23 +183,36 @@ class Runtime:
         Args:
             application: A `capa_core.blocks.invocation.Service`, or any WSGI application.
         """
+        from capa_core.runtime._service_addresses import hosts_of
+
         with self._lock:
             self._hosted[name] = application
+            self._hosts |= dict.fromkeys(hosts_of(name), name)
             if built := self._built.pop(("invocation", name), None):
                 built.close()
             self._has_services = True
 
     @call_traits(immediate=True)
-    def service_for(self, host: str, port: int | None) -> str | None:
-        """Return the service at an HTTP address, or `None` for an outside address; cheap enough for each request.
+    def service_for(self, host: str, port: int, target: str) -> tuple[str, str] | None:
+        """Return the service at an HTTP address, and the target there; `None` for an outside address.
 
-        An address of a service is its own name with any port, or one of its `legacy` addresses.
+        The addresses of a service are `http://<its name>`, and its `legacy` addresses. Of those on one host and port,
+        the one with the longest path counts; the target of the service is what follows that path. It is cheap enough
+        for each request.
+
+        Args:
+            host: In lower case.
+            port: The scheme's own if the address has none.
+            target: Path and query; begins with `/`.
+
+        Raises:
+            SettingsError: A legacy address is malformed, or two services claim it.
         """
         if not self._has_services:
             return None
-        if host in self._hosted:
-            return host
-        return self._addresses.service_for(host, port)
+        place = (host, port)
+        hosted = self._hosts.get(place)
+        return (hosted, target) if hosted is not None else self._addresses.services.find(place, target)
 
     @call_traits(immediate=True)
     def logical_name(self, block: str, address: str) -> str | None:

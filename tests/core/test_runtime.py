@@ -94,16 +94,22 @@ def test_a_hosted_service_answers_by_name(runtime):
     service.register("hello", lambda call: f"hello {call.data.decode()}")
     runtime.host(service, name="greeter")
 
-    assert "greeter" == runtime.service_for("greeter", 8000)
+    assert ("greeter", "/hello") == runtime.service_for("greeter", 80, "/hello")
     assert b"hello you" == runtime.invocation("greeter").invoke("hello", "you").body
 
 
 def test_an_unknown_host_is_not_a_service(runtime):
-    assert runtime.service_for("example.org", 443) is None
+    assert runtime.service_for("example.org", 443, "/") is None
 
 
 @pytest.mark.parametrize(
-    "spelling", ["redis://:pw@Redis.Internal/", "redis://redis.internal:6379/0", "redis://redis.internal"]
+    "spelling",
+    [
+        "redis://:pw@Redis.Internal/",
+        "redis://redis.internal:6379/0",
+        "redis://redis.internal",
+        "redis://redis.internal.:6379",
+    ],
 )
 def test_spellings_of_a_legacy_address_mean_the_same_name(spelling):
     runtime = Runtime.in_memory(

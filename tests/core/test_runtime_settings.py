@@ -78,7 +78,7 @@ def test_naming_another_driver_drops_the_settings_of_the_first_but_not_the_legac
     runtime = Runtime(start=folder, profile="test", environ={})
 
     assert {} == runtime.loaded.tables("invocation")["orders"].driver_settings()
-    assert "orders" == runtime.service_for("orders.internal", 8080)
+    assert ("orders", "/") == runtime.service_for("orders.internal", 8080, "/")
 
 
 def test_a_dash_in_a_name_is_an_underscore_in_the_environment(tmp_path):

@@ -73,11 +73,15 @@ def test_a_file_of_another_program_in_the_place_of_capas_does_not_answer(doctor,
             '[pubsub]\na = {driver = "memory", legacy = ["redis://x:6379/0"]}\nb = {driver = "memory", legacy = ["redis://x/0"]}',
             "capa.toml: pubsub.b.legacy: redis://x:6379 already stands for pubsub 'a'",
         ),
+        (
+            '[invocation]\na = {legacy = ["http://x/y"]}\nb = {legacy = ["x:80/y/"]}',
+            "capa.toml: invocation.b.legacy: x:80/y already stands for invocation 'a'",
+        ),
         ('[requires]\nstaet = ["etag"]\n', "requires: no block 'staet'. Did you mean 'state'?"),
         ('[requires]\nstate = ["etagg"]\n', "requires.state: no ability 'etagg'. Did you mean 'etag'?"),
         ("[configuration.default]\n", "application.json:1: Expecting property name"),
     ],
-    ids=["address", "block", "ability", "configuration"],
+    ids=["address", "place", "block", "ability", "configuration"],
 )
 def test_an_error_that_programs_get_later_exits_with_2_and_is_printed(doctor, tmp_path, settings, message):
     (tmp_path / "config").mkdir()
