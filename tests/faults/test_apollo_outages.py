@@ -9,7 +9,7 @@ from tcp_proxy import TcpProxy
 from capa_core.blocks.configuration import Configuration
 from capa_core.call import Policy
 from capa_core.components.apollo.configuration import ApolloConfiguration, ApolloConfigurationSettings
-from capa_core.conformance._tolerance import wait_until
+from capa_core.conformance._tolerance import is_prompt, wait_until
 from capa_core.errors import DeadlineError, UnavailableError
 
 WRONG = ["500", "html", "garbage", "truncated"]
@@ -50,13 +50,16 @@ def told(caplog, words):
 class TestStart:
     @pytest.mark.quiet
     def test_a_server_that_is_down_costs_200_ms_at_most(self, kept, connect):
-        later = connect(policy=Policy())
-        started = time.monotonic()
-        views = [later.view(group) for group in ("application", "db")]
-        took_s = time.monotonic() - started
+        def start_s() -> float:
+            later = connect(policy=Policy())
+            started = time.monotonic()
+            views = [later.view(group) for group in ("application", "db")]
+            took_s = time.monotonic() - started
 
-        assert [("1", True), ("1", True)] == [(view["a"], view.stale) for view in views]
-        assert took_s < 0.2
+            assert [("1", True), ("1", True)] == [(view["a"], view.stale) for view in views]
+            return took_s
+
+        assert is_prompt(start_s, 0.2)
 
     def test_it_is_told_and_mended_without_a_restart(self, apollo, kept, connect, caplog):
         caplog.set_level("INFO")
