@@ -122,11 +122,12 @@ def test_a_value_that_is_no_side_is_refused_with_its_place(side: str, server: An
 def test_the_side_is_set_as_every_setting(
     file: str, environ: dict[str, str], is_served_by_capa: bool, server: Any, tmp_path: Any
 ) -> None:
-    (tmp_path / "capa.toml").write_text(file)
+    table = f'[invocation.things]\ndriver = "memory"\nlegacy = ["{server.url}"]\n'
+    (tmp_path / "capa.toml").write_text(file + table)
     with Runtime(start=tmp_path, environ=environ) as runtime, use_runtime(runtime):
         service = Service("things")
         service.register("echo", lambda _call: {"served by": "capa"})
-        runtime.host(service, name="127.0.0.1")
+        runtime.host(service, name="things")
         answer = capa_requests.get(f"{server.url}/echo").json()
 
     assert is_served_by_capa == ("served by" in answer)
