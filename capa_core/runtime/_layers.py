@@ -145,13 +145,13 @@ def file_layers(path: Path, profile: str | None) -> tuple[list[Layer], str | Non
     return layers, chosen
 
 
-def profile_names(path: Path) -> list[str]:
-    """Return the names of the profiles of a capa.toml.
+def read_profiles(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the trees of the profiles of a capa.toml by name, as they are written there.
 
     Raises:
         SettingsError: The file cannot be read.
     """
-    return list(_profiles(read_file(path).get("profiles", {}), path))
+    return _profiles(read_file(path).get("profiles", {}), path)
 
 
 def _profiles(found: Any, path: Path) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from capa_core.block import blocks
 from capa_core.errors import CapaError, MissingExtraError, UnknownNameError
 from capa_core.runtime._addresses_index import AddressIndex
-from capa_core.runtime._layers import profile_names
+from capa_core.runtime._layers import read_profiles
 from capa_core.runtime._registry import driver_type
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def problems(
         except CapaError as error:
             found.append(str(error))
     if runtime.loaded.file:
-        for name in profile_names(runtime.loaded.file):
+        for name in read_profiles(runtime.loaded.file):
             if name != runtime.loaded.profile:
                 found.extend(map(str, _of_profile(runtime.loaded.file, name, adapters or {})))
     groups = (row.component(runtime) for row in answering if row.block == "configuration")

@@ -1,14 +1,15 @@
-"""Data that all machines of an application must share, and that each has for itself while other data is on a server."""
+"""Data of adapters that has no engine, or that each machine has for itself while other data is on a server."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from capa_core.block import declaration
 from capa_core.errors import UnknownNameError
 from capa_core.runtime._fallback import lines_to_add
+from capa_core.runtime._layers import read_profiles
 from capa_core.runtime._registry import reach_of
 
 if TYPE_CHECKING:
@@ -73,6 +74,44 @@ def scattered(runtime: Runtime, needs: Sequence[Need]) -> list[Scattered]:
         for need in shared
         if not _reaches(need, places[need])
     ]
+
+
+def unserved(runtime: Runtime, needs: Sequence[Need]) -> dict[Need, str]:
+    """Return those of *needs* that no component serves, each with the error that its first use raises."""
+    return {
+        need: str(error)
+        for need in needs
+        if not _places(runtime, need) and (error := _refusal(runtime, need))
+    }
+
+
+def is_used(runtime: Runtime, adapter: str, needs: Sequence[Need]) -> bool:
+    """Return whether the settings or any profile have a table of *adapter*, or one that serves any of *needs*."""
+    file = runtime.loaded.file
+    trees = [runtime.loaded.merged.tree, *(read_profiles(file).values() if file else ())]
+    return any(_names(tree, adapter, needs) for tree in trees)
+
+
+def _names(tree: Mapping[str, Any], adapter: str, needs: Sequence[Need]) -> bool:
+    """Return whether *tree*, which may be of a profile that nothing has checked, has one of these tables."""
+    return adapter in _tables(tree, "adapters") or any(
+        name in {need.name, "default"} or (isinstance(table, Mapping) and "legacy" in table)
+        for need in needs
+        for name, table in _tables(tree, need.block).items()
+    )
+
+
+def _tables(tree: Mapping[str, Any], section: str) -> Mapping[str, Any]:
+    found = tree.get(section, {})
+    return found if isinstance(found, Mapping) else {}
+
+
+def _refusal(runtime: Runtime, need: Need) -> UnknownNameError | None:
+    try:
+        runtime.loaded.table(need.block, need.name)
+    except UnknownNameError as error:
+        return error
+    return None
 
 
 def _places(runtime: Runtime, need: Need) -> list[str]:

@@ -10,7 +10,8 @@ import pytest
 FACE = {
     "capa_core": "Capa CapaError Configuration Invocation Locks Log Message PubSub Runtime Secret"
     " Secrets Sequencer Service State default_runtime use_runtime",
-    "capa_core.runtime": "ComponentReport Need Runtime Scattered default_runtime pin_runtime problems use_runtime",
+    "capa_core.runtime": "ComponentReport Need Runtime Scattered default_runtime is_used pin_runtime"
+    " problems table_to_add unserved use_runtime",
     "capa_core.blocks.configuration": "BLOCK Change ChangeEvent ChangeKind Configuration ConfigurationDriver"
     " ConfigurationFeature ConfigurationItem ConfigurationLimits ConfigurationView"
     " GroupStatus Listener Scope Snapshot Subscription",
