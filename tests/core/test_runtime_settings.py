@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from capa_core import Runtime
+from capa_core.block import blocks
 from capa_core.errors import MissingExtraError, SettingsError, UnknownNameError
+from capa_core.runtime._registry import driver_type, drivers
 
 FILE = """
 profile = "dev"
@@ -137,6 +139,24 @@ def test_a_wrong_setting_names_its_place_and_the_nearest_match(tree, kind, messa
 def test_a_value_of_another_kind_is_refused_in_a_sentence(tree, message, tmp_path):
     with pytest.raises(SettingsError, match=message):
         Runtime(tree, start=tmp_path, environ={"T": "inf"}).invocation("o")
+
+
+BOUNDED = [
+    pytest.param(block.name, driver, field, id=f"{block.name}-{driver}-{field}")
+    for block in blocks().values()
+    for driver in drivers(block)
+    for field in driver_type(block, driver, "").settings_type.model_fields
+    if field.endswith(("_s", "_bytes"))
+]
+
+
+@pytest.mark.parametrize(("block", "driver", "field"), BOUNDED)
+def test_no_duration_or_size_of_a_driver_is_negative_0_or_infinite(block, driver, field, tmp_path):
+    for value in (-1, float("inf"), *([] if field == "eject_s" else [0])):  # 0 s: no server is passed over
+        runtime = Runtime({block: {"a": {"driver": driver, field: value}}}, start=tmp_path, environ={})
+
+        with pytest.raises(SettingsError, match=f"code: {block}.a.{field}: must be "):
+            runtime.component(block, "a")
 
 
 def test_variables_have_no_other_form_than_text(tmp_path):

@@ -37,7 +37,7 @@ class MemoryLogSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     partitions: int = Field(default=4, ge=1, le=1000)
-    max_record_bytes: int | None = None
+    max_record_bytes: int | None = Field(default=None, gt=0)
 
 
 class MemoryLog(LogDriver[MemoryLogSettings]):

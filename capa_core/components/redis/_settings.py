@@ -66,7 +66,7 @@ class RedisSettings(BaseModel):
     sentinels: tuple[str, ...] = ()
     sentinel_password: Secret | None = None
     cluster: bool = False
-    timeout_s: float = 5.0
+    timeout_s: float = Field(default=5.0, gt=0)
     prefix: str = "capa:"
     max_bulk_bytes: int = Field(default=512 * 1024**2, ge=1024**2)
 

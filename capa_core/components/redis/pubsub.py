@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import redis
+from pydantic import Field
 
 from capa_core.abilities import BY_CORE, BY_DRIVER, NATIVE, absent, approximate
 from capa_core.blocks.pubsub.driver import (
@@ -51,7 +52,7 @@ class RedisPubSubSettings(RedisSettings):
     """
 
     prefix: str = "capa:pubsub:"
-    abandoned_s: float = 60.0
+    abandoned_s: float = Field(default=60.0, gt=0)
 
 
 class RedisPubSub(RedisDriver[RedisPubSubSettings], PubSubDriver[RedisPubSubSettings]):

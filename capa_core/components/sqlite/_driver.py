@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from capa_core.components.sqlite._database import Database
 from capa_core.components.sqlite._errors import name_error
@@ -27,7 +27,7 @@ class SqliteSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     folder: Path = Path(".capa")
-    timeout_s: float = 5.0
+    timeout_s: float = Field(default=5.0, gt=0)
 
 
 class SqliteDriver(Driver[SettingsT]):

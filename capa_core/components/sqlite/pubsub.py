@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from pydantic import Field
+
 from capa_core.abilities import BY_CORE, BY_DRIVER, NATIVE, How, Support
 from capa_core.blocks.pubsub.driver import (
     ConsumerDriver,
@@ -34,7 +36,7 @@ class SqlitePubSubSettings(SqliteSettings):
         abandoned_s: Seconds after the last heartbeat of its consumer at which a broadcast group is removed.
     """
 
-    abandoned_s: float = 60.0
+    abandoned_s: float = Field(default=60.0, gt=0)
 
 
 class SqlitePubSub(SqliteDriver[SqlitePubSubSettings], PubSubDriver[SqlitePubSubSettings]):
