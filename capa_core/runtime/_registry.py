@@ -10,6 +10,7 @@ from capa_core.block import Block
 from capa_core.driver import Driver
 from capa_core.engine import Reach, engine_of
 from capa_core.errors import MissingExtraError, UnknownNameError, nearest
+from capa_core.installing import extra_command
 
 
 @cache
@@ -39,9 +40,9 @@ def driver_type(block: Block, name: str, place: str) -> type[Driver[Any]]:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("capa_"):
             raise
-        package = _package(known[name], error.name)
+        command = _command(known[name], error.name)
         raise MissingExtraError(
-            f"{place}: driver {name!r} needs the library {error.name!r}. Run: pip install {package}"
+            f"{place}: driver {name!r} needs the library {error.name!r}. Run: {command}"
         ) from error
     return loaded
 
@@ -53,9 +54,11 @@ def reach_of(block: Block, driver: str) -> Reach:
     return engine.reach if engine else "network"
 
 
-def _package(point: EntryPoint, library: str) -> str:
-    """Return the requirement to install for the driver at *point*: the extra of its engine, or else the library."""
+def _command(point: EntryPoint, library: str) -> str:
+    """Return the command that installs the extra of the engine of the driver at *point*, or else the *library*."""
     engine = engine_of(point.module)
     if engine is None or engine.extra is None or point.dist is None:
-        return library
-    return f"'{point.dist.name}[{engine.extra}]'"
+        return f"pip install {library}"
+    if point.module.startswith("capa_core."):
+        return extra_command(engine.extra)
+    return f"pip install '{point.dist.name}[{engine.extra}]'"

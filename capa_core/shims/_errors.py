@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 def missing_original(sdk: Sdk, missing: ModuleNotFoundError) -> MissingExtraError:
     """Return the error for an adapter whose original, or a library below it, cannot be imported."""
     from capa_core.errors import MissingExtraError
+    from capa_core.installing import extra_command
 
     return MissingExtraError(
-        f"{sdk.package} needs the library {missing.name!r}. Run: pip install 'capa-core[{sdk.extra}]'"
+        f"{sdk.package} needs the library {missing.name!r}. Run: {extra_command(sdk.extra)}"
     )
 
 

@@ -100,9 +100,15 @@ def test_requirements_with_another_head_get_a_line(rewritten, comment):
     assert b"requests\ncapa-core[requests]\n" in result.text
 
 
-def test_requirements_with_hashes_stay_and_are_no_generated_ones(rewritten):
-    source = "requests==2.32 \\\n    --hash=sha256:00\n"
-
+@pytest.mark.parametrize(
+    "source",
+    [
+        "requests==2.32 \\\n    --hash=sha256:00\n",
+        "requests==2.32 --hash sha256:00\n",
+        "--require-hashes\nrequests==2.32\n",
+    ],
+)
+def test_requirements_with_hashes_stay_and_are_no_generated_ones(rewritten, source):
     result = rewritten(source, "requirements-hash.txt")
 
     (finding,) = result.outcome.findings
@@ -111,6 +117,12 @@ def test_requirements_with_hashes_stay_and_are_no_generated_ones(rewritten):
         "requires requests without capa-core[requests]: pip refuses a line without a hash where others have one",
         "add it with its hashes and those of its requirements: `pip-compile --generate-hashes` writes them",
     ) == (finding.message, finding.next_step)
+
+
+def test_a_comment_about_hashes_asks_for_none(rewritten):
+    result = rewritten("requests==2.32  # without --hash=\n", "requirements.txt")
+
+    assert b"capa-core[requests]" in result.text
 
 
 def test_requirements_in_utf_16_are_a_finding(rewritten):

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from capa_core.installing import extra_command
+
 WITHOUT = """
 import importlib, sys
 
@@ -29,10 +31,7 @@ def error_of(statement, library, folder):
 def test_an_adapter_names_the_extra_with_its_original(sdk, tmp_path):
     line = error_of(f"importlib.import_module('capa_{sdk}.exceptions')", sdk, tmp_path)
 
-    assert (
-        f"MissingExtraError capa_{sdk} needs the library '{sdk}'. Run: pip install 'capa-core[{sdk}]'\n"
-        == line
-    )
+    assert f"MissingExtraError capa_{sdk} needs the library '{sdk}'. Run: {extra_command(sdk)}\n" == line
 
 
 @pytest.mark.parametrize(
@@ -61,7 +60,7 @@ def test_an_engine_names_the_extra_with_its_library(tmp_path):
     line = error_of(statement, "redis", tmp_path)
 
     assert line.startswith("MissingExtraError code: state.default.driver: driver 'redis' needs the library")
-    assert line.endswith("Run: pip install 'capa-core[redis]'\n")
+    assert line.endswith(f"Run: {extra_command('redis')}\n")
 
 
 def test_a_file_format_names_the_extra_with_its_library(tmp_path):
@@ -84,6 +83,12 @@ def test_the_source_of_pydantic_settings_names_the_extra(tmp_path):
     line = error_of("from capa_apollo import CapaSettingsSource", "pydantic_settings", tmp_path)
 
     assert (
-        "MissingExtraError capa_apollo needs the library 'pydantic_settings'. Run: pip install 'capa-core[apollo]'\n"
-        == line
+        "MissingExtraError capa_apollo needs the library 'pydantic_settings'. Run: "
+        f"{extra_command('apollo')}\n" == line
     )
+
+
+def test_the_command_names_all_extras_and_the_wheel():
+    command = extra_command("requests", "celery")
+
+    assert "pip install 'capa-core[requests,celery]', from the wheel, as capa-core was" == command

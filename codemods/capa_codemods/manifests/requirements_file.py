@@ -22,6 +22,8 @@ _NOT_BY_HAND = re.compile(
     re.IGNORECASE,
 )
 
+_HASHES = re.compile(r"--(?:hash[ =]|require-hashes\b)")
+
 
 class RequirementsFile(LineManifest):
     """A file for `pip install -r`, written by hand or generated, or one for `-c`, in which pip refuses extras."""
@@ -78,8 +80,8 @@ class RequirementsFile(LineManifest):
 
     @property
     def has_hashes(self) -> bool:
-        """Whether it names the hashes of distributions, which pip then wants for all."""
-        return "--hash=" in self.text
+        """Whether it names the hashes of distributions, or asks for them, so that pip wants them for all."""
+        return any(map(_HASHES.search, self.texts))
 
     @property
     def refusal(self) -> str:

@@ -73,6 +73,7 @@ def _change(done: RunResult, arguments: argparse.Namespace) -> str:
 
 def _lines_beside_patch(plan: Plan, *, notes: bool) -> Iterator[str]:
     """Yield the lines that a patch cannot hold: failures, findings and the counts, also of what was not looked at."""
+    from capa_migration.rewrite.install_note import note_of_plan
     from capa_migration.rewrite.passed_over import line_of
     from capa_migration.rewrite.report import lines, summary
 
@@ -81,6 +82,8 @@ def _lines_beside_patch(plan: Plan, *, notes: bool) -> Iterator[str]:
     yield f"{summary(plan, 'would change', notes=notes)}."
     if line := line_of(plan.passed_over, notes=notes):
         yield f"{line}."
+    if note := note_of_plan(plan):
+        yield note
 
 
 def _write(arguments: argparse.Namespace, choose: Callable[[Plan], Plan] | None) -> RunResult:

@@ -37,7 +37,9 @@ def run(words: list[str]) -> int:
     try:
         import shtab
     except ImportError as error:
-        raise OptionsError("completion needs a library: pip install 'capa-core[migrate]'") from error
+        from capa_core.installing import extra_command
+
+        raise OptionsError(f"completion needs a library: {extra_command('migrate')}") from error
     whole = _whole()
     for action in _actions(whole):
         if action.metavar in {"PATH", "FILE"}:

@@ -94,9 +94,11 @@ def survey(paths: Sequence[str], options: Options) -> Survey:
     from capa_migration.rewrite.scan import survey as scan
 
     if not import_map_paths():
+        from capa_core.installing import extra_command
+
         raise OptionsError(
             "no adapter is installed, so the names of most SDKs are not known: "
-            "pip install 'capa-core[requests,celery,apollo]'"
+            f"{extra_command('requests', 'celery', 'apollo')}"
         )
     with ProgressLine() as progress:
         return scan.survey(paths, options, progress)

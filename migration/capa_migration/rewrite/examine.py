@@ -79,7 +79,9 @@ def examine(
 
     maps = import_map_paths()
     if not maps:
-        raise OptionsError("no adapter is installed to rewrite to: pip install 'capa-core[requests]'")
+        from capa_core.installing import extra_command
+
+        raise OptionsError(f"no adapter is installed to rewrite to: {extra_command('requests')}")
     rules = select(rule_offers(), options)
     names = Names(map(read_import_map, maps))
     require_known(options.sdks, names)

@@ -54,7 +54,9 @@ def _owner_by_codeowners(root: str) -> Callable[[str], str]:
     try:
         from codeowners import CodeOwners
     except ImportError as error:
-        raise OptionsError("--split-by owner needs a library: pip install 'capa-core[migrate]'") from error
+        from capa_core.installing import extra_command
+
+        raise OptionsError(f"--split-by owner needs a library: {extra_command('migrate')}") from error
 
     top = git_top_level(root) or root
     owners = CodeOwners(_codeowners(top))

@@ -10,6 +10,7 @@ from typing import Any
 
 from capa_core.blocks.configuration.formats._tree import flatten
 from capa_core.errors import MissingExtraError, SettingsError
+from capa_core.installing import extra_command
 
 _TOML_LINE = re.compile(r"at line (\d+)")
 
@@ -60,9 +61,7 @@ def _yaml(text: str, source: str) -> Iterator[Any]:
     try:
         import yaml
     except ImportError as error:
-        raise MissingExtraError(
-            f"{source} needs PyYAML. Install it: pip install 'capa-core[yaml]'"
-        ) from error
+        raise MissingExtraError(f"{source} needs PyYAML. Run: {extra_command('yaml')}") from error
     try:
         yield from yaml.safe_load_all(text)
     except yaml.MarkedYAMLError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from capa_migration.rewrite.install_note import note_of_plan
 from capa_migration.rewrite.remarks import Remark, remarks_of
 from capa_migration.rewrite.report import Report, count, one_line
 
@@ -54,6 +55,8 @@ def _migrate(report: Report) -> Iterator[str]:
         for change in outcome.changes
     ]
     yield from _folded("Changes", len(rows), _table(("where", "before", "after"), rows[:_MAX_ROWS]))
+    if note := note_of_plan(plan):
+        yield f"\n{note}\n"
     if report.done is None:
         yield f"\nNext: `capa migrate apply {report.path}`.\n"
 

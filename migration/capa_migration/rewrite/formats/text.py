@@ -44,6 +44,7 @@ def _check(report: Report) -> Iterator[str]:
     yield from lines(plan, notes=report.everything)
     yield f"{summary(plan, 'would change', notes=report.everything)}."
     yield from _passed_over(report.plan.passed_over, report)
+    yield from _installing(plan)
     if plan.of("changed"):
         yield f"Next: `capa migrate diff {report.path}` shows them, `capa migrate apply {report.path}` makes them."
 
@@ -80,10 +81,18 @@ def _apply(report: Report) -> Iterator[str]:
         from capa_migration.rewrite.formats._engines import engine_lines
 
         yield from engine_lines(kept)
+    yield from _installing(kept)
     if done.commits:
         yield "Next: run your tests; `git revert` undoes a commit."
     elif done.written:
         yield f"Next: run your tests; `capa migrate undo {report.path}` undoes all of it."
+
+
+def _installing(plan: Plan) -> Iterator[str]:
+    from capa_migration.rewrite.install_note import note_of_plan
+
+    if note := note_of_plan(plan):
+        yield note
 
 
 def _sorting(plan: Plan, written: Sequence[str]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from capa_codemods.api import ImportMap
 from capa_core.abilities import Feature, Support, meanings
+from capa_core.installing import extra_command
 from capa_migration.rewrite.scan.origins import plain
 from capa_migration.rewrite.scan.sites import Survey
 
@@ -80,7 +81,7 @@ def _block(block: str, needed: Mapping[str, Counter[str]]) -> dict[str, Any]:
 
 def _cell(engine: Engine, feature: Feature) -> dict[str, str]:
     if engine.features is None:
-        return {"how": "unknown", "note": f"not installed: pip install 'capa-core[{engine.name}]'"}
+        return {"how": "unknown", "note": f"not installed: {extra_command(engine.name)}"}
     support = engine.features[feature]
     return {"how": support.how.word, "note": support.note}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from capa_codemods.api import __version__
 from capa_migration.rewrite.history import History
+from capa_migration.rewrite.install_note import note_of_edits
 from capa_migration.rewrite.page.abilities import abilities
 from capa_migration.rewrite.page.changes import Changes
 from capa_migration.rewrite.page.explanations import explanations
@@ -40,6 +41,7 @@ def contents(path: str, survey: Survey, plan: Plan, history: History, changes: C
         "explanations": explanations(kept),
         "abilities": abilities(survey, maps),
         "changes": len(changes.files),
+        "install": note_of_edits(edit for file in changes.files for edit in file.edits),
         "findings": remarks[:_MAX_FINDINGS],
         "findings_left_out": len(remarks[_MAX_FINDINGS:]),
         "history": [

@@ -13,7 +13,7 @@ function drawChanges(report, files) {
   addKeys(files);
   const diff = make("div", { class: "shown", id: "shown", tabindex: "-1", role: "region", "aria-label": "Diff" });
   const list = make("div", { class: "files" });
-  place.append(leftOut(report, files), make("div", { class: "viewer" }, make("div", { class: "picker" }, fileFilter(files, list), list), diff));
+  place.append(installNote(report), leftOut(report, files), make("div", { class: "viewer" }, make("div", { class: "picker" }, fileFilter(files, list), list), diff));
   const draw = ({ file }) => {
     const chosen = files.find((one) => one.key === file) ?? files[0];
     diff.replaceChildren(shownFile(report, chosen));
@@ -30,6 +30,11 @@ function addKeys(files) {
     const before = files[at - 1];
     file.key = before && before.path === file.path ? `${before.key} (again)` : file.path;
   });
+}
+
+function installNote(report) {
+  const parts = report.install.split("`").map((part, at) => (at % 2 ? make("code", {}, part) : part));
+  return report.install ? make("p", { class: "remark" }, ...parts) : "";
 }
 
 function leftOut(report, files) {
