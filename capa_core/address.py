@@ -14,7 +14,7 @@ def normalised(address: str) -> str:
     `redis://:pw@Redis.internal/` and `redis://redis.internal:6379/0` give the same text.
 
     Raises:
-        ValueError: The port is not a number, a bracket is missing, or the host is none.
+        ValueError: The port is not a number, a bracket is missing, or the host cannot be written in ASCII.
     """
     if "://" not in address:
         return address.strip().lower()
@@ -57,12 +57,14 @@ def http_places(address: str) -> list[HttpPlace]:
     """Return the places that *address* means: one; without scheme and port, those of HTTP and of HTTPS.
 
     Raises:
-        ValueError: As `normalised`.
+        ValueError: As `normalised`, or there is no host.
     """
     parts = urlsplit(address.strip() if "://" in address else f"//{address.strip()}")
     port = parts.port or _scheme(parts).port
+    if not (host := _host(parts)):
+        raise ValueError(f"no host in {address!r}")
     path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
-    return [HttpPlace(_host(parts), each, path) for each in ([port] if port else [80, 443])]
+    return [HttpPlace(host, each, path) for each in ([port] if port else [80, 443])]
 
 
 def _host(parts: SplitResult) -> str:

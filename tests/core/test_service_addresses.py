@@ -109,7 +109,9 @@ def test_two_services_may_not_claim_one_place(legacy, message):
         _runtime(**legacy).service_for("elsewhere", 80, "/")
 
 
-@pytest.mark.parametrize("address", ["http://h:port", "h:port", "h:99999", "http://[::1"])
+@pytest.mark.parametrize(
+    "address", ["http://h:port", "h:port", "h:99999", "http://[::1", "http://", "/catalog"]
+)
 def test_a_malformed_legacy_address_of_a_service_names_the_setting(address):
     with pytest.raises(SettingsError, match=r"invocation\.catalog\.legacy: .* is not an address"):
         _runtime(catalog=[address]).service_for("elsewhere", 80, "/")
