@@ -62,7 +62,7 @@ def http_places(address: str) -> list[HttpPlace]:
     parts = urlsplit(address.strip() if "://" in address else f"//{address.strip()}")
     port = parts.port or _scheme(parts).port
     if not (host := _host(parts)):
-        raise ValueError(f"no host in {address!r}")
+        raise ValueError("no host")  # without the address, which may hold a password
     path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
     return [HttpPlace(host, each, path) for each in ([port] if port else [80, 443])]
 
