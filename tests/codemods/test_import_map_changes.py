@@ -24,6 +24,13 @@ def test_a_name_that_changes_is_told_and_moves() -> None:
     assert (True, "capa_lib") == (limit.is_told, names.target_of("lib", "App").module)
 
 
+def test_a_setting_that_changes_is_told_under_both_names() -> None:
+    line = {"name": "lib.App.conf", "keys": ["a"], "support": "partial", "reason": "why", "changes": True}
+    made = parse_import_map({"sdk": SDK, "modules": {"lib": "capa_lib"}, "settings": [line]}, "map")
+
+    assert [True, True] == [one.is_told for one in made.names]
+
+
 def test_one_that_is_served_in_part_alone_is_not_told() -> None:
     assert [False] == [line.is_told for line in parse(support="partial").names]
 

@@ -34,7 +34,7 @@ _SDK_KEYS = (
     ),  # the first two are for the adapter alone
 )
 _NAME_KEYS = NameLine._fields
-_SETTING_KEYS = ("name", "keys", "support", "reason", "see", "instead")
+_SETTING_KEYS = ("name", "keys", "support", "reason", "see", "instead", "changes")
 _COMMAND_LISTS = ("options", "values", "without")
 _ABILITY = re.compile(r"[a-z_]+\.[a-z_]+")
 _CHOICES = {
@@ -118,7 +118,7 @@ def _names(lines: Any, path: str, reason: str) -> Iterator[NameLine]:
     for place, line in _lines(lines, "names", _NAME_KEYS, path):
         support = cast("Support", _choice(line, "support", "full", path, place))
         patch = cast("PatchTarget", _choice(line, "patch", "shim", path, place))
-        changes = _truth(line, "changes", path, place)
+        changes = _changes(line, support, path, place)
         texts = {
             key: _text(line[key], path, f"{place} {key}")
             for key in line
@@ -128,10 +128,6 @@ def _names(lines: Any, path: str, reason: str) -> Iterator[NameLine]:
             raise ImportMapError(
                 f"{path}: {place} ({texts['name']}) is {support} without a `reason`: write why"
             )
-        if changes and support != "partial":
-            raise ImportMapError(
-                f"{path}: {place} ({texts['name']}) is {support}: only what is partial `changes`"
-            )
         yield NameLine(support=support, patch=patch, changes=changes, **texts)
 
 
@@ -140,7 +136,7 @@ def _settings(lines: Any, path: str) -> Iterator[NameLine]:
     for place, line in _lines(lines, "settings", _SETTING_KEYS, path):
         owner, reason = (_text(line.get(key), path, f"{place} {key}") for key in ("name", "reason"))
         support = cast("Support", _choice(line, "support", "none", path, place))
-        optional = _optional(line, path, place)
+        optional = _optional(line, path, place) | {"changes": _changes(line, support, path, place)}
         for setting in _texts(line.get("keys"), path, f"{place} keys"):
             yield NameLine(f"{owner}.{setting}", support, reason, **optional)
             yield NameLine(f"{owner}.update", support, reason, argument=setting, **optional)
@@ -245,6 +241,13 @@ def _texts(value: Any, path: str, place: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise ImportMapError(f"{path}: {place} must be a list of strings that is not empty, not {value!r}")
     return tuple(_text(item, path, place) for item in value)
+
+
+def _changes(line: Mapping[str, Any], support: Support, path: str, place: str) -> bool:
+    changes = _truth(line, "changes", path, place)
+    if changes and support != "partial":
+        raise ImportMapError(f"{path}: {place} ({line['name']}) is {support}: only what is partial `changes`")
+    return changes
 
 
 def _truth(table: Mapping[str, Any], key: str, path: str, place: str) -> bool:
