@@ -110,13 +110,15 @@ class Loaded(BaseModel):
             if candidate in tables:
                 return candidate, tables[candidate]
         if tables:
-            raise UnknownNameError(
-                f"{self.where()}: no [{block}.{name}] and no [{block}.default].{nearest(name, tables)}"
-                f" Add one of the two tables."
-            )
+            raise UnknownNameError(self._no_table(block, name))
         if reason := no_fallback(self):
             raise UnknownNameError(refusal(self, block, name, reason))
         return None
+
+    def _no_table(self, block: str, name: str) -> str:
+        wanted = " and ".join(f"no [{block}.{each}]" for each in dict.fromkeys((name, "default")))
+        add = "that table" if name == "default" else "one of the two tables"
+        return f"{self.where()}: {wanted}.{nearest(name, self.tables(block))} Add {add}, or use a name that has one."
 
     def where(self) -> str:
         """Return the path of capa.toml, or a text that reports its absence, for messages."""

@@ -128,6 +128,21 @@ def _turn_into_folder(path):
     path.mkdir()
 
 
+def test_the_journal_is_not_to_be_deleted_while_another_file_needs_it(tmp_path):
+    files = [PlannedFile(name, BEFORE, AFTER, EDITS) for name in ("a.py", "b.py")]
+    for one in files:
+        (tmp_path / one.path).write_bytes(BEFORE)
+    journal = Journal(str(tmp_path))
+    apply_files(journal, files)
+    (tmp_path / "a.py").unlink()
+    (tmp_path / "b.py").write_bytes(AFTER.replace(b"capa_requests", b"mine"))
+
+    assert not any("to leave" in trouble.reason for trouble in undo_newest(journal).troubles)
+    (tmp_path / "b.py").write_bytes(AFTER)
+    (trouble,) = undo_newest(journal).troubles
+    assert trouble.reason.endswith("or delete .capa-migrate/journal/0001.applied to leave all such files so")
+
+
 @pytest.mark.parametrize("change", [_delete, _rename, _link, _turn_into_folder])
 def test_file_that_is_none_any_more_is_named_and_can_be_put_back(applied, tmp_path, change):
     path = tmp_path / "a.py"
@@ -136,7 +151,7 @@ def test_file_that_is_none_any_more_is_named_and_can_be_put_back(applied, tmp_pa
     result = undo_newest(applied)
 
     assert "a.py is gone or no longer a file" in result.troubles[0].reason
-    assert "0001.applied to leave it so" in result.troubles[0].reason
+    assert "0001.applied to leave all such files so" in result.troubles[0].reason
     if path.is_dir():
         path.rmdir()
     else:

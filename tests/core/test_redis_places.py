@@ -86,6 +86,26 @@ def test_a_server_that_is_no_node_is_named(redis_url, open_state):
 
 
 @pytest.mark.server("redis")
+def test_a_server_that_is_taken_for_a_sentinel_is_named(redis_url, open_state):
+    address = redis_url.partition("//")[2].partition("/")[0]
+
+    with pytest.raises(SettingsError, match="write the addresses of Sentinels there, or remove `sentinels`"):
+        open_state(url="redis://service/0", sentinels=(address,)).get("k")
+
+
+@pytest.mark.server("redis")
+def test_a_database_that_the_server_lacks_is_named(redis_url, open_state):
+    with pytest.raises(SettingsError, match="out of range: lower the number of the database in `url`"):
+        open_state(url=redis_url.rpartition("/")[0] + "/9999999").get("k")
+
+
+@pytest.mark.server("redis")
+def test_a_database_of_a_node_that_is_taken_for_a_server_is_named(redis_cluster_url, open_state):
+    with pytest.raises(SettingsError, match="set `cluster = true`, and remove the number of the database"):
+        open_state(url=redis_cluster_url.rpartition("/")[0] + "/3").get("k")
+
+
+@pytest.mark.server("redis")
 def test_a_node_that_is_taken_for_a_server_is_named(redis_cluster_url, open_state):
     state = open_state(url=redis_cluster_url, prefix="alone:")
 

@@ -115,6 +115,11 @@ def test_references_are_filled_from_the_environment(folder):
         ({"invocation": {"o": {"retries": "x"}}}, SettingsError, "invocation.o.retries: must be"),
         ({"invocation": {"o": {"eject_s": "x"}}}, SettingsError, "invocation.o.eject_s: must be"),
         ({"invocation": {"p": {}}}, UnknownNameError, r"no \[invocation.o\] and no \[invocation.default\]"),
+        (
+            {"invocation": {"p": {}}},
+            UnknownNameError,
+            r"default\]. Known: p. Add one of the two tables, or use",
+        ),
         ({"invocation": 3}, SettingsError, "invocation must be a table"),
         ({"embedded": False}, UnknownNameError, "nothing serves invocation 'o'"),
     ],
@@ -157,6 +162,15 @@ def test_no_duration_or_size_of_a_driver_is_negative_0_or_infinite(block, driver
 
         with pytest.raises(SettingsError, match=f"code: {block}.a.{field}: must be "):
             runtime.component(block, "a")
+
+
+def test_a_missing_default_table_is_named_once(tmp_path):
+    runtime = Runtime({"state": {"orders": {"driver": "memory"}}}, start=tmp_path, environ={})
+
+    with pytest.raises(
+        UnknownNameError, match=r"no \[state.default\]. Known: orders. Add that table, or use"
+    ):
+        runtime.state()
 
 
 def test_variables_have_no_other_form_than_text(tmp_path):

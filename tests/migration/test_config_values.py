@@ -147,6 +147,14 @@ def test_wrong_usage_writes_nothing(config, tmp_path, words, told):
     assert before == sorted(path.read_bytes() for path in tmp_path.rglob("*.properties"))
 
 
+def test_a_component_that_nothing_serves_is_refused_with_the_option_that_leads_to_one(config, tmp_path):
+    (tmp_path / "capa.toml").write_text("[configuration.other]\n")
+
+    code, _, err = config("get")
+
+    assert (3, True) == (code, "no [configuration.default]: give --component other" in err)
+
+
 def test_a_malformed_document_is_refused(config, tmp_path):
     (tmp_path / "bad.json").write_text("{")
     (tmp_path / "binary").write_bytes(b"\xff")

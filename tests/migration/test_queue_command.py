@@ -300,6 +300,16 @@ def test_a_position_of_another_kind_exits_with_3(queue, pubsub):
     assert "after is 'zzz'" in err
 
 
+def test_a_name_that_nothing_serves_is_refused_with_the_options_that_lead_to_a_component(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "capa.toml").write_text("[pubsub.celery]\n[pubsub.shop]\n")
+
+    assert 3 == main(["queue", "list"])
+    assert "no [pubsub.default]: give --component celery or --component shop" in capsys.readouterr().err
+
+
 def test_a_name_that_another_component_serves_is_reported_and_changes_nothing(queue, pubsub):
     kill(pubsub, "orders", b"x")
     note = "there is no [pubsub.nope]: component default serves that name"

@@ -65,7 +65,7 @@ def test_a_scan_lists_each_with_its_reason(capa, shop):
 def test_a_comment_settles_them(capa, shop):
     (shop / "settings.py").write_text('CELERY_BROKER_URL = "redis://a"  # capa: ignore[celery-settings]\n')
 
-    assert "nothing to do in 1 files\n" == capa("migrate", "check", shop).out
+    assert "nothing to do in 1 file\n" == capa("migrate", "check", shop).out
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,20 @@ _BY_FIRST_WORD: dict[str, type[CapaError]] = {
     "NOAUTH": PermissionDeniedError,
     "OOM": ExhaustedError,
     "READONLY": UnavailableError,
+    "DB": SettingsError,  # this and the next two have the text of `_REFUSED_STEPS`
+    "SELECT": SettingsError,
+    "SENTINEL": SettingsError,
 }
+
+_REFUSED_STEPS = {
+    "DB index is out of range": "DB index is out of range: lower the number of the database in `url`, or raise"
+    " `databases` in the settings of the server",
+    "SELECT is not allowed in cluster mode": "SELECT is refused by one node of a cluster: set `cluster = true`, and"
+    " remove the number of the database from `url`",
+    "unknown command 'SENTINEL'": "SENTINEL is no command of a server in `sentinels`: write the addresses of Sentinels"
+    " there, or remove `sentinels` and put the server into `url`",
+}
+"""Answer to a step of connecting → text that names the setting to change."""
 
 
 def explain(error: redis.ResponseError) -> redis.ResponseError:
@@ -51,8 +64,11 @@ def explain(error: redis.ResponseError) -> redis.ResponseError:
         error.args = (
             f"this is one node of a cluster, and has no slot {error.slot_id}: set `cluster = true`",
         )
-    else:  # of a command that the server does not know
-        error.args = (str(error).partition(", with args beginning with")[0],)
+    else:
+        text = str(error).partition(", with args beginning with")[
+            0
+        ]  # of a command that the server does not know
+        error.args = (_REFUSED_STEPS.get(text.replace("`", "'"), text),)
     return error
 
 

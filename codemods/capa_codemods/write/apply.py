@@ -114,7 +114,7 @@ def recover_unfinished(journal: Journal) -> WriteResult | None:
 
 
 def _take_back(journal: Journal, record: JournalRecord, progress: Progress = no_progress) -> WriteResult:
-    written, merged, left, troubles = [], [], [], []
+    written, merged, left, troubles, gone = [], [], [], [], 0
     entries = record.entries()
     older = _Older(journal, record)
     for index, entry in enumerate(entries):
@@ -125,11 +125,20 @@ def _take_back(journal: Journal, record: JournalRecord, progress: Progress = no_
         except (OSError, CodemodError) as error:
             left.append(entry.path)
             troubles.append(Trouble(entry.path, _reason(error)))
+            gone += isinstance(error, _GoneError)
             continue
         written += [entry.path] if outcome else []
         merged += [entry.path] if outcome == "merged" else []
+    if gone and gone == len(left):  # no other file needs what the journal still holds
+        last = troubles[-1]
+        leave = f", or delete {MIGRATE_FOLDER}/journal/{record.number:04}.applied to leave all such files so"
+        troubles[-1] = last._replace(reason=last.reason + leave)
     _close(record, left, troubles)
     return WriteResult(tuple(written), tuple(merged), tuple(troubles))
+
+
+class _GoneError(CodemodError):
+    """No file is there any more to put back."""
 
 
 def _close(record: JournalRecord, rewritten: Sequence[str], troubles: Sequence[Trouble]) -> None:
@@ -193,9 +202,8 @@ def _restore(root: str, record: JournalRecord, entry: JournalEntry, temporary: s
     if found == entry.before or (found != entry.after and older.held(entry.path, found)):
         return ""
     if now is None:
-        raise CodemodError(
-            f"{entry.path} is gone or no longer a file: it was not made again; put it back and run undo again, or "
-            f"delete {MIGRATE_FOLDER}/journal/{record.number:04}.applied to leave it so"
+        raise _GoneError(
+            f"{entry.path} is gone or no longer a file: it was not made again; put it back and run undo again"
         )
     if not entry.before:
         if found != entry.after:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capa_migration.cli import CLEAN, FAILED, USAGE, WOULD_CHANGE
+from capa_migration.cli.component import check_named
 from capa_migration.cli.output import output_of, print_json
 from capa_migration.errors import OptionsError
 from capa_migration.live.values import Change, Place, changes, masked, origin, read
@@ -203,6 +204,7 @@ def _opened(arguments: argparse.Namespace, *, other: bool = False) -> Iterator[t
         place = Place(
             application=named("application") or "", group=named("group"), label=named("label") or ""
         )
+        check_named(runtime, "configuration", named("component"))
         yield runtime.configuration(named("component")), place
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED, USAGE
 from capa_migration.cli.arguments import Parser
+from capa_migration.cli.component import check_named
 from capa_migration.cli.output import output_of, print_json
 from capa_migration.errors import OptionsError
 from capa_migration.live.queues import DEAD, check_group, check_topic, group_to_peek, letters_left, survey
@@ -48,6 +49,7 @@ def run(words: list[str]) -> int:
 
     try:
         with Runtime(profile=arguments.profile) as runtime:
+            check_named(runtime, "pubsub", arguments.component)
             pubsub = runtime.pubsub(arguments.component)
             _check_component(pubsub, arguments)
             code: int = _RUN[arguments.action](pubsub, arguments)

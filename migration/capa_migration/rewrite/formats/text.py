@@ -36,7 +36,7 @@ def _check(report: Report) -> Iterator[str]:
     plan = report.plan
     # The usual outcome in CI: load nothing more.
     if plan.is_clean and not plan.outcomes:
-        yield f"nothing to do in {plan.seen:,} files"
+        yield f"nothing to do in {plan.seen:,} file{'' if plan.seen == 1 else 's'}"
         yield from _passed_over(report.plan.passed_over, report)
         return
     from capa_migration.rewrite.report import lines, summary
@@ -66,7 +66,7 @@ def _apply(report: Report) -> Iterator[str]:
         yield f"an earlier run was cut short: {count(len(done.recovered.written), 'file')} undone first"
     kept = done.kept
     if not (done.written or done.declined or done.troubles or kept.outcomes):
-        yield f"nothing to do in {kept.seen:,} files"
+        yield f"nothing to do in {count(kept.seen, 'file')}"
         yield from _passed_over(report.plan.passed_over, report)
         return
     yield from lines(done.plan, notes=report.everything)
@@ -131,7 +131,7 @@ def summary(survey: Survey) -> str:
 
     all_of = total(survey)
     served = f"{all_of.full:,} served in full, {all_of.partial:,} in part, {all_of.none:,} not"
-    sites = count(all_of.full + all_of.partial + all_of.none, "call site")
+    sites = count(all_of.full + all_of.partial + all_of.none, "place")
     moved = f"; {all_of.moved:,} moved already" if all_of.moved else ""
     failed = len({file.path for file in survey.unread})
     unread = f"; {count(failed, 'file')} could not be read in full" if failed else ""
