@@ -23,6 +23,9 @@ WORDS = {
     ("queue", "peek"): ["orders"],
     ("queue", "replay"): ["orders"],
     ("queue", "purge"): ["orders", "--yes"],
+    ("config", "get"): [],
+    ("config", "set"): ["a=1"],
+    ("config", "diff"): ["--with-group", "other"],
     ("explain",): [],
 }
 WITHOUT = {("run",), ("completion",)}
