@@ -145,7 +145,7 @@ class Connection(KombuConnection):  # type: ignore[misc] # kombu is not typed
     """A kombu connection to the pub/sub component of an application; no address is ever connected to.
 
     Args:
-        url: The legacy address. It is kept for `as_uri` alone.
+        url: The legacy address. It is kept for clones alone.
         logical_name: The pub/sub component.
     """
 

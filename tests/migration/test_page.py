@@ -11,6 +11,7 @@ import zlib
 import pytest
 
 from capa_codemods.findings import Edit, Outcome
+from capa_core.installing import NOT_ON_AN_INDEX
 from capa_migration.rewrite.page import LARGEST_BYTES
 from capa_migration.rewrite.page.abilities import _engines, needs
 from capa_migration.rewrite.page.changes import Changes
@@ -93,6 +94,14 @@ def test_applied_changes_stay_on_the_page(page, capa, project):
 
     assert {"ready"} == {file["state"] for file in before}
     assert [{**file, "state": "written"} for file in before] == after
+
+
+def test_it_says_where_pip_finds_the_requirement_before_the_rewrite_and_after_it(page, capa, project):
+    (project / "requirements.txt").write_text("requests\n")
+    before = report_of(page())["install"]
+    capa("migrate", "apply", project)
+
+    assert [NOT_ON_AN_INDEX] * 2 == [before, report_of(page())["install"]]
 
 
 def test_a_file_carries_its_proof(page, project):
