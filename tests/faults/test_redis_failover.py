@@ -10,6 +10,7 @@ import time
 import pytest
 from faults.message_journal import MANY, Journal, sending, wait_for_more
 from redis.crc import key_slot
+from servers.redis_groups import wait_until_replicated
 
 from capa_core.blocks.lock import Locks
 from capa_core.blocks.pubsub import PubSub
@@ -17,6 +18,7 @@ from capa_core.blocks.state import State
 from capa_core.components.redis.lock import RedisLock, RedisLockSettings
 from capa_core.components.redis.pubsub import RedisPubSub, RedisPubSubSettings
 from capa_core.components.redis.state import RedisState, RedisStateSettings
+from capa_core.conformance._pubsub.suite import receive
 from capa_core.errors import DeadlineError, UnavailableError
 
 pytestmark = [pytest.mark.server("redis"), pytest.mark.timeout(180)]
@@ -80,6 +82,34 @@ def test_nothing_is_lost_when_a_node_is_killed(start_redis_cluster, open_pubsub,
 def test_nothing_is_lost_when_a_master_behind_a_sentinel_is_killed(redis_service, open_pubsub, journal):
     pubsub = open_pubsub(url=redis_service.url, sentinels=redis_service.sentinels)
     check_a_kill(redis_service.master, redis_service, pubsub, journal)
+
+
+@pytest.mark.parametrize("groups", [["default"], ["default", "slow"]], ids=["one group", "two groups"])
+def test_a_promoted_replica_counts_what_is_there(start_redis, open_pubsub, groups):
+    """It was not told how much the groups of its master have read."""
+    master = start_redis(repl_diskless_sync_delay=0)
+    before = open_pubsub(url=master.url)
+    consumers = [before.consumer(TOPIC, group, raw=True) for group in groups]
+    work(before, consumers[:1], 20)
+    replica = start_redis(replicaof=f"127.0.0.1 {master.port}")
+    wait_until_replicated(master)
+    work(before, consumers[:1], 20)
+    wait_until_replicated(master)
+    with replica.connected() as client:
+        client.replicaof("NO", "ONE")
+    after = open_pubsub(url=replica.url)
+    found = {each.name: each.depth for each in after.inspect(TOPIC).groups}
+
+    assert {"default": 0, "slow": 40} == {"slow": 40, **found}
+    assert found == {group: after.depth(TOPIC, group) for group in groups}
+
+
+def work(pubsub, consumers, count):
+    pubsub.publish_many(TOPIC, [b"x"] * count, raw=True)
+    for consumer in consumers:
+        messages = receive(consumer, count)
+        consumer.ack(messages)
+        assert count == len(messages)
 
 
 def check_a_kill(master, servers, pubsub, journal):

@@ -77,7 +77,7 @@ class RedisCluster:
 
     def wait_until_replicated(self) -> None:
         """Wait until the first node has nothing that its replica lacks."""
-        _wait_for(partial(_is_replicated, self.nodes[0]))
+        wait_until_replicated(self.nodes[0])
 
 
 class RedisService:
@@ -94,7 +94,9 @@ class RedisService:
     def started(cls) -> Iterator[Self]:
         """Run a service for the length of a `with` block."""
         with ExitStack() as servers:
-            master = servers.enter_context(RedisServer.started(repl_ping_replica_period=1))
+            master = servers.enter_context(
+                RedisServer.started(repl_ping_replica_period=1, repl_diskless_sync_delay=0)
+            )
             replica = servers.enter_context(RedisServer.started(replicaof=f"127.0.0.1 {master.port}"))
             _wait_for(partial(_has_replica, master))
             folder = Path(servers.enter_context(tempfile.TemporaryDirectory(prefix="sentinel-")))
@@ -106,7 +108,13 @@ class RedisService:
 
     def wait_until_replicated(self) -> None:
         """Wait until the master has nothing that its replica lacks."""
-        _wait_for(partial(_is_replicated, self.master))
+        wait_until_replicated(self.master)
+
+
+def wait_until_replicated(master: RedisServer) -> None:
+    """Wait until *master* has a replica, which lacks nothing."""
+    _wait_for(partial(_has_replica, master))
+    _wait_for(partial(_is_replicated, master))
 
 
 def _node() -> dict[str, str | int]:
@@ -116,6 +124,7 @@ def _node() -> dict[str, str | int]:
         "cluster_port": free_port(),
         "cluster_node_timeout": _DOWN_MS,
         "repl_ping_replica_period": 1,
+        "repl_diskless_sync_delay": 0,
     }
 
 

@@ -57,7 +57,7 @@ for level = 0, 9 do
         local group = found[info.name]
         if group then
             local last = info['last-delivered-id']
-            local lag = info.lag or #redis.call('XRANGE', key(level), '(' .. last, '+')
+            local lag = undelivered(level, info)
             group.depth = group.depth + info.pending + lag
             group.pending = group.pending + info.pending
             if lag > 0 then group.oldest = oldest(level, '(' .. last, group.oldest) end

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from uuid import uuid4
 
 import pytest
 
@@ -95,12 +96,19 @@ def test_a_consumer_closes_after_what_it_gives_back_is_settled(pubsub, topic, mo
 
     consumer, other = pubsub.consumer(topic, raw=True), pubsub.consumer(topic, raw=True)
     monkeypatch.setattr(Publisher, "publish_soon", slowly)
-    consumer.receive(10, 0.05)
-    pubsub.publish_many(topic, [b"%d" % number for number in range(20)], raw=True)
-    assert began.wait(PATIENCE_S)
+    sent = []
+    while not began.wait(
+        0.5
+    ):  # they must come while the consumer is still on the queue, for a tenth of a second
+        for message in consumer.receive(10, 0.05):
+            consumer.ack([message])
+            sent.remove(message.data)
+        new = [uuid4().bytes for _ in range(20)]
+        sent += new
+        pubsub.publish_many(topic, new, raw=True)
     consumer.close()
-    received = receive(other, 20)
+    received = receive(other, len(sent))
     other.ack(received)
 
-    assert sorted(b"%d" % number for number in range(20)) == sorted(bodies(received))
+    assert sorted(sent) == sorted(bodies(received))
     assert [] == other.receive(1, 0.5)
