@@ -22,7 +22,7 @@ class Replay:
         self._driver = driver
         self._topic = topic
         self._moved: Counter[str] = Counter()
-        self._began = time.time()
+        self._began = time.time_ns() // 1_000_000 / 1_000  # engines note milliseconds
         self._consumer = guard.safe(
             "consume", driver.consume, dead_topic(topic), group, lease_s=REPLAY_LEASE_S
         )
