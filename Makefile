@@ -50,9 +50,10 @@ bench: ## compare with the peers (some of it: make bench ONLY="requests_get rewr
 	@.ci/set-up servers peers
 	$(BIN)/python -m benchmarks $(ONLY)
 
-faults: ## kill 50 pool processes under 10,000 Celery tasks, on each engine (four minutes)
+faults: ## kill 50 pool processes under 10,000 Celery tasks, on each engine; each fault in every pool (ten minutes)
 	@.ci/set-up servers
 	CAPA_FAULTS=10000x50 $(BIN)/pytest tests/faults/test_celery_child_kills.py -k strand_no_task -n 0 -rA $(ARGS)
+	CAPA_FAULTS=400x12 $(BIN)/pytest tests/faults/test_celery_worker_kills.py tests/adapters/celery/test_celery_malformed.py tests/adapters/celery/test_celery_pools.py -n auto $(ARGS)
 
 safety: ## strike a rewrite at every system call, and rewrite every library there is (half an hour)
 	@.ci/set-up servers

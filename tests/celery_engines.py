@@ -1,10 +1,12 @@
 """Engines behind a Celery application of a test, as tables of its capa.toml."""
 
+import os
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+POOLS = ["solo", "threads", "prefork"]
 SQLITE = "sqlite"
 REDIS = pytest.param("redis", marks=pytest.mark.server("redis"))
 RABBITMQ = pytest.param("rabbitmq", marks=[pytest.mark.server("rabbitmq"), pytest.mark.server("redis")])
@@ -20,10 +22,13 @@ def on_every_engine(fixture: str) -> pytest.MarkDecorator:
 def in_every_pool(fixture: str, *engines: Any) -> pytest.MarkDecorator:
     """Return the mark of a test of what pools and engines each do for their part: every one of them, not every pair.
 
-    That is each pool on SQLite, and prefork, the default, on each of *engines*.
+    That is each pool on SQLite, and prefork, the default, on each of *engines*; with `make faults`, every pair.
     """
-    pairs = [(SQLITE, "solo"), (SQLITE, "threads"), (SQLITE, "prefork")]
-    elsewhere = [pytest.param(*engine.values, "prefork", marks=engine.marks) for engine in engines]
+    pairs = [(SQLITE, pool) for pool in POOLS]
+    pools = POOLS if "CAPA_FAULTS" in os.environ else ["prefork"]
+    elsewhere = [
+        pytest.param(*engine.values, pool, marks=engine.marks) for engine in engines for pool in pools
+    ]
     return pytest.mark.parametrize((fixture, "pool"), [*pairs, *elsewhere], indirect=[fixture])
 
 
