@@ -25,7 +25,7 @@ USUAL_S = 60  # the limit of a test that has none of its own, as in pyproject.to
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many workers `-n auto` starts: most tests wait for a process or a server, not for a processor."""
     given = os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS")
-    return int(given) if given else 3 * len(os.sched_getaffinity(0))
+    return int(given) if given else 4 * len(os.sched_getaffinity(0))
 
 
 @pytest.hookimpl(tryfirst=True, wrapper=True)

@@ -1,6 +1,7 @@
 """The names of `capa_celery` and its modules."""
 
 import importlib
+import inspect
 import subprocess
 import sys
 import tomllib
@@ -51,6 +52,8 @@ def _is_there(name: str) -> bool:
             rest = f"{last}.{rest}".rstrip(".")
             continue
         for part in filter(None, rest.split(".")):
+            if inspect.isroutine(found):
+                return True  # the rest is of what it returns
             if not hasattr(found, part):
                 return False
             found = getattr(found, part)

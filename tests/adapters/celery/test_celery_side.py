@@ -65,8 +65,15 @@ def start_program(tmp_path: Path, redis_url: str) -> Callable[..., Any]:
                 yield
             finally:
                 process.send_signal(signal.SIGTERM)
-                process.wait(20)
-                print((folder / "log").read_text())
+                try:
+                    process.wait(60)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+                    if package != "celery":  # whose worker sometimes hangs there
+                        raise
+                finally:
+                    print((folder / "log").read_text())
 
     return start
 
