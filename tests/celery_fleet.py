@@ -64,6 +64,8 @@ def total(numbers):
     return sum(numbers)
 """
 LEASE_S = 2
+LIMITS = f"lease_s = {LEASE_S}\nmax_worker_losses = 100\n"
+"""Kills here are not the fault of a task: a third one that meets the same task would make it a dead letter."""
 PATIENCE_S = 90
 """A worker needs half a minute to start on a machine that is busy with other tests."""
 JUDGE = Path(__file__).with_name("task_journal.py")
@@ -78,7 +80,7 @@ class Fleet:
         self.sent = folder / "sent"
         self.notes.touch()
         (folder / "killed.py").write_text(APP)
-        (folder / "capa.toml").write_text(f"[adapters.celery]\nlease_s = {LEASE_S}\n{settings}")
+        (folder / "capa.toml").write_text(f"[adapters.celery]\n{LIMITS}{settings}")
         self.environment = {**os.environ, "NOTES": str(self.notes), "PYTHONWARNINGS": "ignore"}
 
     @contextmanager

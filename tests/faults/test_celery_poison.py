@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from celery.exceptions import WorkerLostError
 from celery_engines import REDIS, SQLITE
-from celery_fleet import LEASE_S, Fleet, app
+from celery_fleet import LIMITS, Fleet, app
 
 pytestmark = pytest.mark.timeout(240)  # each loss of a worker costs a lease and a start
 MOST = 2
@@ -17,7 +17,7 @@ SETTINGS = f"lease_s = 1\nmax_worker_losses = {MOST}\n"
 @pytest.fixture(autouse=True)
 def _impatient(fleet: Fleet) -> None:
     file = fleet.folder / "capa.toml"
-    file.write_text(file.read_text().replace(f"lease_s = {LEASE_S}\n", SETTINGS))
+    file.write_text(file.read_text().replace(LIMITS, SETTINGS))
 
 
 def serve_until(over: Callable[[], bool], fleet: Fleet, *options: str) -> None:
