@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -80,6 +80,19 @@ class Guard:
                 operation, lambda: self._repeated(operation, last_start, function, *args, **kwargs)
             )
         return self._repeated(operation, last_start, function, *args, **kwargs)
+
+    def each(
+        self, operation: str, function: Callable[P, Iterable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Iterator[T]:
+        """Yield what *function* returns, which is called as by `safe`. What fails between two is not repeated.
+
+        Raises:
+            CapaError: A native error, translated and chained.
+        """
+        try:
+            yield from self.safe(operation, function, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - every engine raises its own types; unknown ones propagate unchanged
+            self.fail(operation, error)
 
     def waiting(self, operation: str, end: float, function: Callable[[], T], /) -> T:
         """As `safe`, for a call that itself ends by *end* (monotonic), in place of the policy's deadline.

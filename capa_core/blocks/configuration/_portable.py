@@ -205,11 +205,8 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
         return counted(sum(1 for _ in self.inspect()), "group")
 
     def _inspected(self) -> Iterator[GroupStatus]:
-        try:
-            for status in self._guard.safe("inspect", self._driver.inspect):
-                yield replace(status, stale=self._groups.is_stale(status.scope))
-        except Exception as error:  # noqa: BLE001 - as in Guard: translated, or unchanged
-            self._guard.fail("inspect", error)
+        for status in self._guard.each("inspect", self._driver.inspect):
+            yield replace(status, stale=self._groups.is_stale(status.scope))
 
     # Writing
 

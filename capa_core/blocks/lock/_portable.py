@@ -124,10 +124,7 @@ class Locks(Portable[LockDriver[Any]]):
         return f"{held}, {len(others):,} blocked by what another program wrote: {', '.join(others[:3])}"
 
     def _inspected(self) -> Iterator[LockStatus]:
-        try:
-            yield from self._guard.safe("inspect", self._driver.inspect)
-        except Exception as error:  # noqa: BLE001 - as in Guard: translated, or unchanged
-            self._guard.fail("inspect", error)
+        yield from self._guard.each("inspect", self._driver.inspect)
 
     def close(self) -> None:
         """Release connections and threads. Locks that are still held count as lost. A second `close` does nothing."""

@@ -368,10 +368,7 @@ class Log(Portable[LogDriver[Any]]):
                 steps.callback(user.close)
 
     def _listed(self) -> Iterator[str]:
-        try:
-            yield from self._guard.safe("topics", self._driver.topics)
-        except Exception as error:  # noqa: BLE001 - as in Guard: translated, or unchanged
-            self._guard.fail("topics", error)
+        yield from self._guard.each("topics", self._driver.topics)
 
     def forget(self) -> None:
         """Drop the state that a fork copied into this child; consumers stay with the parent."""

@@ -150,10 +150,7 @@ class Inspected(Portable[PubSubDriver[Any]]):
         return [chosen, *(group for group in status.groups if group is not chosen and not group.temporary)]
 
     def _listed(self) -> Iterator[str]:
-        try:
-            yield from self._guard.safe("topics", self._driver.topics)
-        except Exception as error:  # noqa: BLE001 - as in Guard: translated, or unchanged
-            self._guard.fail("topics", error)
+        yield from self._guard.each("topics", self._driver.topics)
 
     def _require(self, feature: PubSubFeature) -> None:
         support = self._features[feature]

@@ -104,10 +104,7 @@ class Sequencer(Portable[SequencerDriver[Any]]):
         return counted(sum(1 for _ in self.inspect()), "sequence")
 
     def _inspected(self) -> Iterator[SequenceStatus]:
-        try:
-            yield from self._guard.safe("inspect", self._driver.inspect)
-        except Exception as error:  # noqa: BLE001 - as in Guard: translated, or unchanged
-            self._guard.fail("inspect", error)
+        yield from self._guard.each("inspect", self._driver.inspect)
 
     def _check_name(self, name: str) -> None:
         check_text("the name of a sequence", name, self._limits.max_name_length)

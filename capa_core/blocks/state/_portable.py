@@ -296,10 +296,7 @@ class State(Portable[StateDriver[Any]]):
         return counted(status.keys, "key") + ("" if status.complete else " and more")
 
     def _scanned(self, prefix: str) -> Iterator[str]:
-        try:
-            yield from self._guard.safe("scan", self._driver.scan, prefix)
-        except Exception as error:  # noqa: BLE001 - as in Guard: translated, or unchanged
-            self._guard.fail("scan", error)
+        yield from self._guard.each("scan", self._driver.scan, prefix)
 
     def _check_limits(self, write: Put) -> None:
         ttl_s = write.ttl_s
