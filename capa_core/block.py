@@ -28,6 +28,8 @@ class Closing(IntEnum):
     """Handlers use them until the last one has ended."""
     SETTINGS = 2
     """Other components read their settings or secrets from them."""
+    REPORTS = 3
+    """They report on all others, to their end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,17 @@ class Block:
         embedded: The driver that serves it without configuration.
         server: The driver that messages offer to programs on several machines whose settings name no server; empty if
             each machine may have what the embedded one keeps, or no driver has a server.
+        server_settings: Settings that *server* cannot do without, each with a value to show.
         closing: The rank of its components at closing.
         face: The names that `capa_core` itself exports.
         one_per: The kind of resource that a name stands for, such as a service, if each name has a component of its own
             even where `default` holds the settings; empty if names without a table share the component `default`.
         keeps_files: Whether the portable type keeps files, in the folder given as `folder`.
+        keeps_data: Whether its components keep data for the program, so that a table which names a server of it shows
+            that the program is past its first machine.
         in_client: Whether the flat client `Capa` has its calls, which Dapr and Layotto name alike.
+        libraries: Import names of the libraries that each of its drivers needs, besides those of the driver's engine.
+        extra: The extra of Capa that installs them; empty without libraries.
     """
 
     name: str
@@ -58,9 +65,13 @@ class Block:
     closing: Closing
     face: tuple[str, ...]
     server: str = ""
+    server_settings: tuple[tuple[str, str], ...] = ()
     one_per: str = ""
     keeps_files: bool = False
+    keeps_data: bool = True
     in_client: bool = True
+    libraries: tuple[str, ...] = ()
+    extra: str = ""
 
     @property
     def group(self) -> str:

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from capa_core.blocks.configuration import ConfigurationItem, Listener
 from capa_core.blocks.configuration import Subscription as ConfigurationSubscription
+from capa_core.blocks.database import Statement, Transaction
+from capa_core.blocks.files import Content, FileInfo, FilePage
 from capa_core.blocks.invocation import Call, InvocationResponse, Served, Service
 from capa_core.blocks.pubsub import Draft, PublishResult, Subscription
 from capa_core.blocks.pubsub import Message as PubSubMessage
+from capa_core.blocks.schedule import Job, Registration, Run
 from capa_core.blocks.secrets import Secret
 from capa_core.blocks.state import Delete, Put, StateItem
 from capa_core.runtime import Runtime, default_runtime
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import Meter
+    from opentelemetry.trace import Tracer
 
 Duration = timedelta | float
 
@@ -135,6 +142,71 @@ class Capa:
     def get_next_id(self, store_name: str, key: str) -> int:
         """Take the next number of a sequence: `Sequencer.next`."""
         return self.runtime.sequencer(store_name).next(key)
+
+    # Schedule
+
+    def schedule_job(
+        self, store_name: str, job_name: str, handler: Callable[[Run], Any], **options: Any
+    ) -> Registration:
+        """Run *handler* at times, with `cron`, `every` or `at`, from now on: `Schedule.add` and `start`."""
+        schedule = self.runtime.schedule(store_name)
+        registration = schedule.add(job_name, handler, **options)
+        schedule.start()
+        return registration
+
+    def get_job(self, store_name: str, job_name: str) -> Job | None:
+        """Return a job with its next run and its history: `Schedule.get`."""
+        return self.runtime.schedule(store_name).get(job_name)
+
+    def delete_job(self, store_name: str, job_name: str) -> bool:
+        """Remove a job and its history: `Schedule.remove`."""
+        return self.runtime.schedule(store_name).remove(job_name)
+
+    # Telemetry
+
+    def build_tracer(self, name: str, *, telemetry_name: str = "default") -> Tracer:
+        """Return OpenTelemetry's tracer for the spans of *name*: `Telemetry.tracer`."""
+        return self.runtime.telemetry(telemetry_name).tracer(name)
+
+    def build_meter(self, name: str, *, telemetry_name: str = "default") -> Meter:
+        """Return OpenTelemetry's meter for the metrics of *name*: `Telemetry.meter`."""
+        return self.runtime.telemetry(telemetry_name).meter(name)
+
+    # Database
+
+    def query_database(self, store_name: str, statement: Statement, **options: Any) -> list[dict[str, Any]]:
+        """Return the rows of a statement, with its `parameters`: `Database.query`."""
+        return self.runtime.database(store_name).query(statement, **options)
+
+    def execute_database(self, store_name: str, statement: Statement, **options: Any) -> int:
+        """Execute a statement, with its `parameters`, and commit: `Database.execute`."""
+        return self.runtime.database(store_name).execute(statement, **options)
+
+    def begin_transaction(self, store_name: str, **options: Any) -> Transaction:
+        """Open a transaction for a `with` block: `Database.transaction`."""
+        return self.runtime.database(store_name).transaction(**options)
+
+    # Files
+
+    def put_file(self, store_name: str, name: str, content: Content, **options: Any) -> str:
+        """Store a file and return its etag: `Files.put`, which lists the options."""
+        return self.runtime.files(store_name).put(name, content, **options)
+
+    def get_file(self, store_name: str, name: str, *, offset: int = 0, length: int | None = None) -> bytes:
+        """Return the content of a file, or a part of it: `Files.get`."""
+        return self.runtime.files(store_name).get(name, offset=offset, length=length)
+
+    def list_file(self, store_name: str, prefix: str = "", **options: Any) -> FilePage:
+        """Return a page of the files whose names begin with *prefix*: `Files.page`."""
+        return self.runtime.files(store_name).page(prefix, **options)
+
+    def del_file(self, store_name: str, name: str) -> None:
+        """Delete a file: `Files.delete`."""
+        self.runtime.files(store_name).delete(name)
+
+    def get_file_meta(self, store_name: str, name: str) -> FileInfo | None:
+        """Return size, etag, time, content type and metadata of a file: `Files.stat`."""
+        return self.runtime.files(store_name).stat(name)
 
     # Secrets
 

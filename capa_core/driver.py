@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from capa_core.abilities import Feature, Support
 from capa_core.errors import CapaError, UnsupportedError
-from capa_core.secret import without_credentials
+from capa_core.secret import Secret, without_credentials
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -94,6 +94,16 @@ class Driver(ABC, Generic[SettingsT]):
         url = getattr(self.settings, "url", "") or str(getattr(self.settings, "folder", ""))
         return ", ".join(map(without_credentials, (url,) if isinstance(url, str) else url))
 
+    def legacy_address(self) -> Secret:
+        """Return the address by which another library finds the same data, credentials included.
+
+        Raises:
+            UnsupportedError: The engine has none that is one text. The default has none.
+        """
+        raise UnsupportedError(
+            f"{type(self).__name__} as it is configured has no address that another library could connect to."
+        )
+
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """Return, for each type of client that the engine has, a function that returns it; `{}` where it has none.
 
@@ -152,6 +162,10 @@ class DriverOver(Driver[SettingsT]):
     def address(self) -> str:
         """See `Driver.address`."""
         return self.under.address()
+
+    def legacy_address(self) -> Secret:
+        """See `Driver.legacy_address`."""
+        return self.under.legacy_address()
 
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """See `Driver.clients`."""

@@ -1,4 +1,4 @@
-"""Coordination with forks: a fork waits for first uses, and for engines that must be idle.
+"""Coordination with forks: a fork waits for first uses, and for engines that must be idle; locks are renewed.
 
 The first use of a component imports and builds it. A child forked during that would wait forever for an import, or
 a lock, of a thread that it does not have.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -67,6 +68,28 @@ class computed_once(Generic[T]):  # noqa: N801 - used like `functools.cached_pro
             return found
 
 
+class HasLocks(Protocol):
+    """An object that makes its locks in a method."""
+
+    def make_locks(self) -> None:
+        """Make all locks, in `__init__` and again in a forked child."""
+
+
+_with_locks: weakref.WeakSet[HasLocks] = weakref.WeakSet()
+
+
+def renew_locks_after_fork(one: HasLocks) -> None:
+    """Make the locks of *one*, now and in each forked child, where a lock that another thread held would stay held."""
+    one.make_locks()
+    _with_locks.add(one)
+
+
+def _renew_locks() -> None:
+    for one in list(_with_locks):
+        one.make_locks()
+
+
+os.register_at_fork(after_in_child=_renew_locks)
 os.register_at_fork(
     before=_before,
     after_in_parent=lambda: _after(in_child=False),

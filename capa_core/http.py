@@ -12,15 +12,17 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from capa_core.errors import CapaError, DeadlineError, SettingsError, UnavailableError
 from capa_core.forks import computed_once
 from capa_core.secret import without_credentials
+
+T = TypeVar("T")
 
 CHUNK = 65_536
 
@@ -60,6 +62,16 @@ class Request(Protocol):
     @property
     def body(self) -> bytes:
         """The whole body."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRequest:
+    """A `Request` of given parts."""
+
+    verb: str
+    path: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +143,14 @@ def _limit(waiting: _PlainSocket | _TlsSocket) -> None:
 
 
 class Connection(HTTPConnection):
-    """One connection; `end` bounds all operations on it until it is set again."""
+    """One connection; `end` bounds all operations on it until it is set again.
+
+    Attributes:
+        has_answered: Whether a response has begun on it.
+    """
 
     sock: Any
+    has_answered = False
 
     def __init__(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
         super().__init__(host, port)
@@ -150,9 +167,9 @@ class Connection(HTTPConnection):
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             limited = _PlainSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
             limited.settimeout(max(0.001, end - time.monotonic()))
-            self.sock = (
-                self._context.wrap_socket(limited, server_hostname=self.host) if self._context else limited
-            )
+            self.sock = self._encrypted(limited, self._context) if self._context else limited
+        except NotSentError:
+            raise
         except socket.gaierror as error:
             raise NotSentError(
                 f"no host is named {self.host!r} ({error.strerror}): correct its address in capa.toml"
@@ -160,6 +177,24 @@ class Connection(HTTPConnection):
         except OSError as error:
             self.close()
             raise NotSentError(f"cannot connect to {self.host}:{self.port}: {error}") from error
+
+    def _encrypted(self, plain: _PlainSocket, context: ssl.SSLContext) -> ssl.SSLSocket:
+        try:
+            return context.wrap_socket(plain, server_hostname=self.host)
+        except ssl.SSLCertVerificationError:
+            raise
+        except OSError as error:
+            plain.close()
+            raise NotSentError(
+                f"no handshake of TLS with {self.host}:{self.port}: {error}. The server may have no TLS there: correct"
+                " the port; or, where the network is trusted, write http://"
+            ) from error
+
+    def getresponse(self) -> HTTPResponse:
+        """See `http.client.HTTPConnection.getresponse`."""
+        response = super().getresponse()
+        self.has_answered = True
+        return response
 
     def dropped(self) -> bool:
         """Return whether the peer has closed the idle connection or sent unrequested data."""
@@ -245,17 +280,19 @@ class Endpoint:
             raise
         except (OSError, HTTPException) as error:
             connection.close()
-            raise self._with_address(error) from error
+            raise self._with_address(error, connection) from error
         except BaseException:
             connection.close()
             raise
         return Answer(response.status, response.headers.get_content_type(), body)
 
-    def _with_address(self, error: OSError | HTTPException) -> OSError:
+    def _with_address(self, error: OSError | HTTPException, connection: Connection) -> OSError:
         if isinstance(error, TimeoutError):
             return TimeoutError(f"no complete answer from {self.url} in time")
         kind = ConnectionResetError if isinstance(error, ConnectionResetError) else OSError
-        return kind(f"{self.url}: {error}")
+        is_strange = not connection.has_answered and not self._tls
+        step = ", before any answer. Where the port takes TLS alone, write https://" if is_strange else ""
+        return kind(f"{self.url}: {error}{step}")
 
     def _whole(self, pieces: Iterator[bytes], most_bytes: int) -> bytes:
         read = bytearray()
@@ -302,6 +339,9 @@ class Endpoint:
             )
             self._put_headers(connection, request)
             connection.endheaders(request.body or None)
+        except (OSError, HTTPException) as error:
+            connection.close()
+            raise self._with_address(error, connection) from error
         except BaseException:
             connection.close()
             raise
@@ -354,6 +394,20 @@ class Endpoint:
     def _close_idle(self) -> None:
         while (idle := self._take()) is not None:
             idle.close()
+
+
+def first_reached(endpoints: Sequence[Endpoint], call: Callable[[Endpoint], T]) -> tuple[int, T]:
+    """Return the place of the first of *endpoints* that can be reached, and what *call* returns for it.
+
+    Raises:
+        NotSentError: None can be reached; it is the error of the last one. There is at least one.
+    """
+    for at, endpoint in enumerate(endpoints[:-1]):
+        try:
+            return at, call(endpoint)
+        except NotSentError:
+            continue
+    return len(endpoints) - 1, call(endpoints[-1])
 
 
 def _parts(url: str) -> SplitResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, Self, final
 
 if TYPE_CHECKING:
@@ -73,6 +74,44 @@ class Secret:
         )
 
 
+@final
+class FreshSecret:
+    """A secret that is read anew at each use: one that is rotated needs no restart.
+
+    Settings can have fields of this type. A text is a constant; of one with references, such as `${secret:name}`, the
+    runtime makes a `FreshSecret` that resolves them at each use.
+    """
+
+    __slots__ = ("__read",)
+
+    def __init__(self, read: Callable[[], Secret]) -> None:
+        self.__read = read
+
+    def current(self) -> Secret:
+        """Return the present secret.
+
+        Raises:
+            SettingsError: There is none of that name.
+            UnavailableError: The store of secrets did not answer.
+        """
+        return self.__read()
+
+    def __repr__(self) -> str:
+        return f"FreshSecret({_MASK!r})"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.union_schema(
+            [
+                core_schema.is_instance_schema(cls),
+                core_schema.no_info_after_validator_function(_constant, core_schema.str_schema()),
+            ],
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda _: _MASK),
+        )
+
+
 def without_credentials(address: str) -> str:
     """Return *address* without its credentials and query, safe to show even if it is malformed."""
     scheme, mark, rest = address.partition("://")
@@ -82,3 +121,8 @@ def without_credentials(address: str) -> str:
 
 def _bytes(text: str) -> bytes:
     return text.encode(errors="surrogatepass")  # an environment variable may hold bytes that are not text
+
+
+def _constant(text: str) -> FreshSecret:
+    secret = Secret(text)
+    return FreshSecret(lambda: secret)

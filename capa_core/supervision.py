@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
 import traceback
@@ -114,6 +116,24 @@ class SupervisedThread(LoggedThread):
         self._report(failures.pop())
         if not self._stopping():
             time.sleep(self._rest_s)
+
+
+def end_forked_child(owner: int) -> None:
+    """End this process unless it is *owner*: a handler has forked, and its child came back instead of exiting.
+
+    The child lacks all other threads, and shares the parent's connections: it would hang for ever, or settle the
+    parent's message. Call it where the handler has ended, in a `finally`. `sys.exit()` in the child gives its status.
+    """
+    if os.getpid() == owner:
+        return
+    error = sys.exception()
+    status = error.code if isinstance(error, SystemExit) else 1
+    if not isinstance(error, SystemExit):
+        logging.getLogger("capa.threads").error(
+            "a forked child of a handler came back from it and was ended: end it in the handler, by os._exit()",
+            exc_info=error,
+        )
+    os._exit(status if isinstance(status, int) else int(status is not None))
 
 
 def as_text(error: BaseException) -> str:

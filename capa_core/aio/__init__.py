@@ -29,11 +29,12 @@ from capa_core import runtime as _runtime_of_threads
 from capa_core.aio._facade import Facade, Opening, facade_type, wrapped
 from capa_core.aio._lock import Lock
 from capa_core.aio._runtime import Runtime
+from capa_core.aio._schedule import Schedule
 from capa_core.aio._service import Service
 from capa_core.block import block_names
 from capa_core.call.traits import facade_name
 
-__all__ = ["Facade", "Lock", "Opening", "Runtime", "Service", "component", "default_runtime"]
+__all__ = ["Facade", "Lock", "Opening", "Runtime", "Schedule", "Service", "component", "default_runtime"]
 
 
 def default_runtime() -> Runtime:

@@ -13,7 +13,10 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from capa_core.call import telemetry
 from capa_core.call.budget import RetryBudget
+from capa_core.call.conventions import CAPA, Convention
+from capa_core.call.subject import Subject
 from capa_core.driver import Driver
+from capa_core.engine import system_of
 from capa_core.errors import CapaError, DeadlineError, PermissionDeniedError, UnavailableError
 
 P = ParamSpec("P")
@@ -48,15 +51,22 @@ _NEXT_STEP = "`capa doctor` shows which setting leads there, and whether it answ
 class Guard:
     """Calls the functions of one driver on behalf of one portable object. Safe for many threads."""
 
-    __slots__ = ("_attributes", "_budget", "_driver", "block", "name", "policy")
+    __slots__ = ("_budget", "_driver", "_subject", "block", "name", "policy")
 
-    def __init__(self, block: str, name: str, driver: Driver[Any], policy: Policy = DEFAULT_POLICY) -> None:
+    def __init__(
+        self,
+        block: str,
+        name: str,
+        driver: Driver[Any],
+        policy: Policy = DEFAULT_POLICY,
+        convention: Convention = CAPA,
+    ) -> None:
         self.block = block
         self.name = name
         self.policy = policy
         self._driver = driver
         self._budget = RetryBudget()
-        self._attributes = {"capa.block": block, "capa.component": name, "capa.driver": type(driver).__name__}
+        self._subject = Subject(block, name, type(driver), convention)
 
     def once(self, operation: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call *function* once: for calls that are unsafe to repeat.
@@ -64,8 +74,8 @@ class Guard:
         Raises:
             CapaError: The native error, translated and chained.
         """
-        if telemetry.tracing():
-            return self._traced(operation, lambda: self._plain(operation, function, *args, **kwargs))
+        if telemetry.observing():
+            return self._subject.run(operation, lambda: self._plain(operation, function, *args, **kwargs))
         return self._plain(operation, function, *args, **kwargs)
 
     def safe(self, operation: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -75,8 +85,8 @@ class Guard:
             CapaError: The last native error, translated and chained.
         """
         last_start = time.monotonic() + self.policy.deadline_s - self.policy.attempt_s
-        if telemetry.tracing():
-            return self._traced(
+        if telemetry.observing():
+            return self._subject.run(
                 operation, lambda: self._repeated(operation, last_start, function, *args, **kwargs)
             )
         return self._repeated(operation, last_start, function, *args, **kwargs)
@@ -100,8 +110,8 @@ class Guard:
         Raises:
             CapaError: The last native error, translated and chained.
         """
-        if telemetry.tracing():
-            return self._traced(operation, lambda: self._repeated(operation, end, function))
+        if telemetry.observing():
+            return self._subject.run(operation, lambda: self._repeated(operation, end, function))
         return self._repeated(operation, end, function)
 
     def _plain(self, operation: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -175,6 +185,11 @@ class Guard:
         """Return the seconds to wait before retry number *attempt* (from 0), with full jitter."""
         return random.uniform(0, min(2.0, self.policy.backoff_s * 2**attempt))  # noqa: S311 - no secret
 
+    @property
+    def system(self) -> str:
+        """The name of the engine for OpenTelemetry."""
+        return system_of(type(self._driver))
+
     def forget(self) -> None:
         """Start a new budget in a forked child: a thread of the parent may have held the lock of the old one."""
         self._budget = RetryBudget()
@@ -192,12 +207,9 @@ class Guard:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         message = f"{self.block} {self.name!r}: {operation} failed: {reason}"
         if issubclass(named, _OF_SETTINGS) and operation != "ping":  # `capa doctor` itself calls it
-            message = f"{message.rstrip('.')}. {_NEXT_STEP}"
+            end = "" if message.endswith("?") else "."
+            message = f"{message.rstrip('.')}{end} {_NEXT_STEP}"
         raise named(message) from error
-
-    def _traced(self, operation: str, call: Callable[[], T]) -> T:
-        with telemetry.span(f"{self.block} {operation}", self._attributes):
-            return call()
 
 
 def _harmless(error: Exception) -> bool:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from capa_core.abilities import Feature, Support
 from capa_core.call.closed import closed
+from capa_core.call.conventions import CAPA, Convention
 from capa_core.call.guard import Guard, Policy
 from capa_core.call.traits import blocking, call_traits
 from capa_core.driver import ClientT, Driver, Risk
 from capa_core.engine import title_of
 from capa_core.errors import UnsupportedError
+from capa_core.secret import Secret
 
 DriverT = TypeVar("DriverT", bound=Driver[Any])
 
@@ -24,13 +26,16 @@ class Portable(Generic[DriverT]):
     A block adds its calls, and extends `close` and `forget` for resources that it keeps besides the driver.
     """
 
+    _convention: ClassVar[Convention] = CAPA
+    """The names of its calls in traces and metrics."""
+
     def __init__(self, block: str, driver: DriverT, name: str, policy: Policy) -> None:
         self.name = name
         self._driver = driver
         self._address = driver.address
         self._driver_type = type(driver)
         self._features: Mapping[Feature, Support] = driver.features
-        self._guard = Guard(block, name, driver, policy)
+        self._guard = Guard(block, name, driver, policy, self._convention)
 
     @property
     def features(self) -> Mapping[Feature, Support]:
@@ -86,6 +91,20 @@ class Portable(Generic[DriverT]):
         """
         try:
             return self._guard.once("native", self._driver.native, kind)
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{self._guard.block} {self.name!r}: {error}") from None
+
+    @call_traits(immediate=True)
+    def legacy_address(self) -> Secret:
+        """Return the address by which a legacy library finds the same data, credentials included.
+
+        For fleets that are moved bit by bit, of which a part still uses that library.
+
+        Raises:
+            UnsupportedError: The engine has none, or not as it is configured.
+        """
+        try:
+            return self._guard.once("legacy_address", self._driver.legacy_address)
         except UnsupportedError as error:
             raise UnsupportedError(f"{self._guard.block} {self.name!r}: {error}") from None
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from capa_core.call import Policy
-from capa_core.errors import NotFoundError, SettingsError, UnknownNameError
+from capa_core.errors import CapaError, NotFoundError, SettingsError, UnknownNameError
 from capa_core.runtime import _references
-from capa_core.runtime._registry import driver_type
-from capa_core.runtime._settings import ComponentTable, check_kinds, explain, unknown_keys
+from capa_core.runtime._registry import broken, driver_type, drivers
+from capa_core.runtime._settings import ComponentTable, check_kinds, explain, fields_by_key, unknown_keys
+from capa_core.secret import FreshSecret, Secret
 
 if TYPE_CHECKING:
     from capa_core.block import Block
@@ -56,6 +58,10 @@ def _driver(
         return kind(settings)
     except SettingsError as error:
         raise type(error)(f"{place}: {error}") from error
+    except (CapaError, OSError):
+        raise
+    except Exception as error:
+        raise broken(drivers(block)[table.driver or block.embedded], place, error) from error
 
 
 def validated(
@@ -72,18 +78,31 @@ def validated(
         SettingsError: A value is invalid; the message names its place and not the value.
     """
     unknown_keys(given, model, runtime.loaded, path)
+    fields = fields_by_key(model)
     values = {
-        key: _references.resolve(
-            value, runtime.loaded.origin(*path, key), runtime.environ, _secret_of(runtime, (*path, key))
-        )
-        for key, value in given.items()
+        key: _resolved(runtime, fields[key].annotation, value, (*path, key)) for key, value in given.items()
     }
+    if isinstance(values.get("folder"), str | Path):  # as of capa.toml, whatever folder the program runs in
+        values["folder"] = runtime.root / values["folder"]
     try:
         settings = model(**{**(filled or {}), **values})
     except ValidationError as error:
         raise explain(error, runtime.loaded.merged, path) from None
     check_kinds(settings, given, runtime.loaded.merged, path)
     return settings
+
+
+def _resolved(runtime: Runtime, annotation: Any, value: Any, path: tuple[str, ...]) -> Any:
+    """Return *value* with its references resolved; for a field of `FreshSecret`, at each use."""
+
+    def resolved() -> Any:
+        place = runtime.loaded.origin(*path)
+        return _references.resolve(value, place, runtime.environ, _secret_of(runtime, path))
+
+    has_reference = isinstance(value, str) and _references.REFERENCE.search(value)
+    if has_reference and FreshSecret in (annotation, *get_args(annotation)):
+        return FreshSecret(lambda: Secret(resolved()))
+    return resolved()
 
 
 def _secret_of(runtime: Runtime, path: tuple[str, ...]) -> _references.SecretReader:

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
+from typing import Any
+from weakref import WeakSet
 
 from capa_core.runtime._runtime import Runtime
 
@@ -16,6 +18,40 @@ _current: Runtime | None = None
 _pinned: ContextVar[Runtime | None] = ContextVar("capa_pinned_runtime", default=None)
 _any_pinned = False
 """Whether a thread was ever pinned: without it, every call of `default_runtime` would read a context variable."""
+
+
+class Readable:
+    """A value of one runtime that is found at once, as `ready`, while that is the default one of every thread.
+
+    The attribute is missing otherwise: the reader has to ask `default_runtime` then.
+    """
+
+    ready: Any
+    _runtime: Runtime | None
+    _value: Any
+
+    def put(self) -> None:
+        """Let the value be found, if its runtime is the default one of every thread."""
+        with _lock:
+            if self._runtime is _current and all(each is _current for each in _pinned_ever):
+                self.ready = self._value
+                _readable.add(self)
+
+    def take_away(self) -> None:
+        """Let no value be found until the next `put`."""
+        with _lock:
+            vars(self).pop("ready", None)
+
+
+_readable: WeakSet[Readable] = WeakSet()
+_pinned_ever: WeakSet[Runtime] = WeakSet()
+
+
+def _take_all_away() -> None:
+    """Let no value be found, as another runtime becomes the default one somewhere. The lock is held."""
+    for each in _readable:
+        vars(each).pop("ready", None)
+    _readable.clear()
 
 
 def default_runtime() -> Runtime:
@@ -51,12 +87,14 @@ def use_runtime(runtime: Runtime) -> Iterator[Runtime]:
     global _current  # noqa: PLW0603 - there is one per process
     with _lock:
         previous, _current = _current, runtime
+        _take_all_away()
     try:
         with nullcontext() if _pinned.get() is None else pin_runtime(runtime):
             yield runtime
     finally:
         with _lock:
             _current = previous
+            _take_all_away()
 
 
 @contextmanager
@@ -68,7 +106,11 @@ def pin_runtime(runtime: Runtime) -> Iterator[None]:
     `asyncio.to_thread`, are pinned as well; threads that they start otherwise are not.
     """
     global _any_pinned  # noqa: PLW0603 - as above
-    _any_pinned = True
+    with _lock:
+        _any_pinned = True
+        if runtime not in _pinned_ever:
+            _pinned_ever.add(runtime)
+            _take_all_away()
     token = _pinned.set(runtime)
     try:
         yield

@@ -2,7 +2,8 @@
 
 It is for the desk. A program whose settings choose a profile or name a server is past it: a block that was forgotten
 there would keep on one machine's disk, in silence, what several machines must share. The address of a service that
-the program calls is not such a server: it keeps nothing for the program.
+the program calls is not such a server: it keeps nothing for the program. Nor
+does a collector of telemetry.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ def table_to_add(loaded: Loaded, block: str, name: str = "default") -> str:
         settings = _settings_like(server)
     elif offered := _offered(declared):
         first, *others = offered
-        settings = f'driver = "{first}"  # {"".join(f"or {other}, " for other in others)}and its url'
+        rest = f"or {', '.join(others)}; " if others else ""
+        more = "".join(f"\n{key} = {json.dumps(value)}" for key, value in declared.server_settings)
+        settings = f'driver = "{first}"  # {rest}with its address{more}'
     else:
         settings = f'driver = "{declared.embedded}"'
     return f"{_header(loaded, block, name)}\n{settings}"
@@ -105,7 +108,8 @@ def _servers(loaded: Loaded) -> Iterator[_Server]:
         for name, table in loaded.tables(block).items():
             declared = declaration(block)
             driver = table.driver or declared.embedded
-            if driver != declared.embedded and reach_of(declared, driver) == "network":
+            keeps = declared.keeps_data and driver != declared.embedded
+            if keeps and reach_of(declared, driver) == "network":
                 url = table.driver_settings().get("url", "")
                 yield _Server(block, name, driver, url if isinstance(url, str) else "")
 

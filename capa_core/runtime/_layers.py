@@ -18,7 +18,7 @@ from capa_core.errors import SettingsError, UnknownNameError, nearest
 
 FILE_NAME = "capa.toml"
 PREFIX = "CAPA_"
-SECTIONS = (*block_names(), "adapters", "requires")
+SECTIONS = (*block_names(), "adapters", "bridges", "requires")
 OPTIONS = ("profile", "embedded", "drain_s")
 
 KeyPath = tuple[str, ...]

@@ -57,6 +57,8 @@ class ComponentReport:
             return True, runtime.component(self.block, self.name).ping()
         except CapaError as error:
             return False, str(error)
+        except Exception as error:  # noqa: BLE001 - one driver's fault must not hide the other components
+            return False, f"its driver failed: {type(error).__name__}: {error}"
 
 
 def report(runtime: Runtime) -> list[ComponentReport]:

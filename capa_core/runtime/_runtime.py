@@ -32,13 +32,17 @@ if TYPE_CHECKING:
 # Written by `make docs` from the blocks: imports
 if TYPE_CHECKING:
     from capa_core.blocks.configuration import Configuration
+    from capa_core.blocks.database import Database
+    from capa_core.blocks.files import Files
     from capa_core.blocks.invocation import Invocation
     from capa_core.blocks.lock import Locks
     from capa_core.blocks.log import Log
     from capa_core.blocks.pubsub import PubSub
+    from capa_core.blocks.schedule import Schedule
     from capa_core.blocks.secrets import Secrets
     from capa_core.blocks.sequencer import Sequencer
     from capa_core.blocks.state import State
+    from capa_core.blocks.telemetry import Telemetry
 # End of the written part
 
 _alive: weakref.WeakSet[Runtime] = weakref.WeakSet()
@@ -54,6 +58,8 @@ class Runtime:
         profile: Wins over `CAPA_PROFILE` and the file's own `profile`.
         start: The folder in which the search for capa.toml starts; the working directory by default.
         environ: The environment; `os.environ` by default.
+        reports: Whether its components of telemetry report the calls of this process; false for a tool that looks at
+            the components of a program.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class Runtime:
         profile: str | None = None,
         start: Path | str | None = None,
         environ: Mapping[str, str] | None = None,
+        reports: bool = True,
     ) -> None:
         self._code = settings
         self._file = Path(file) if file is not None else None
@@ -75,6 +82,7 @@ class Runtime:
         self._hosts: dict[tuple[str, int], str] = {}
         self._lock = threading.RLock()
         self._closed = False
+        self._reports_started = not reports
         _alive.add(self)
 
     @classmethod
@@ -82,7 +90,8 @@ class Runtime:
         """Return a runtime on memory drivers that reads neither files nor the environment, for tests."""
         from capa_core.runtime._settings import load
 
-        tree: dict[str, Any] = {block: {"default": {"driver": "memory"}} for block in block_names()}
+        blocks = block_names() - {"telemetry"}  # else each call would be recorded
+        tree: dict[str, Any] = {block: {"default": {"driver": "memory"}} for block in blocks}
         tree.update(settings or {})
         runtime = cls(tree, environ={})
         runtime.loaded = load(tree, file=None, start=None, profile=None, environ={})
@@ -95,6 +104,16 @@ class Runtime:
     def configuration(self, name: str = "default") -> Configuration:
         """Return the configuration component that serves *name*."""
         return cast("Configuration", self.component("configuration", name))
+
+    @call_traits(immediate=True)
+    def database(self, name: str = "default") -> Database:
+        """Return the database component that serves *name*."""
+        return cast("Database", self.component("database", name))
+
+    @call_traits(immediate=True)
+    def files(self, name: str = "default") -> Files:
+        """Return the files component that serves *name*."""
+        return cast("Files", self.component("files", name))
 
     @call_traits(immediate=True)
     def invocation(self, service: str) -> Invocation:
@@ -117,6 +136,11 @@ class Runtime:
         return cast("PubSub", self.component("pubsub", name))
 
     @call_traits(immediate=True)
+    def schedule(self, name: str = "default") -> Schedule:
+        """Return the schedule component that serves *name*."""
+        return cast("Schedule", self.component("schedule", name))
+
+    @call_traits(immediate=True)
     def secrets(self, name: str = "default") -> Secrets:
         """Return the secrets component that serves *name*."""
         return cast("Secrets", self.component("secrets", name))
@@ -130,6 +154,11 @@ class Runtime:
     def state(self, name: str = "default") -> State:
         """Return the state component that serves *name*."""
         return cast("State", self.component("state", name))
+
+    @call_traits(immediate=True)
+    def telemetry(self, name: str = "default") -> Telemetry:
+        """Return the telemetry component that serves *name*."""
+        return cast("Telemetry", self.component("telemetry", name))
 
     # End of the written part
 
@@ -159,6 +188,7 @@ class Runtime:
 
             if self._closed:
                 raise ClosedError(f"this runtime is closed; {block} {name!r} cannot be opened")
+            self._start_reports()
             if (block, name) not in self._built:
                 owner = self._owner(block, name)
                 if (block, owner) not in self._built:
@@ -167,6 +197,20 @@ class Runtime:
                     )
                 self._built[block, name] = self._built[block, owner]
             return self._built[block, name]
+
+    def _start_reports(self) -> None:
+        """Start the components of telemetry, before the first component is built; the lock is held."""
+        if self._reports_started or not self.configured:
+            return
+        self._reports_started = True  # first: their settings may need secrets, and so other components
+        try:
+            if tables := self.loaded.tables("telemetry"):
+                from capa_core.blocks.telemetry import start
+
+                start([self.telemetry(name) for name in tables])
+        except BaseException:
+            self._reports_started = False
+            raise
 
     def _owner(self, block: str, name: str) -> str:
         if declaration(block).one_per:
@@ -296,6 +340,19 @@ class Runtime:
             table = self.loaded.settings.adapters.get(adapter, {})
             return cast("ModelT", validated(self, model, table, ("adapters", adapter)))
 
+    def bridge_settings(self, model: type[ModelT]) -> dict[str, ModelT]:
+        """Return the `[bridges.<name>]` tables by name, each as a *model*.
+
+        Raises:
+            UnknownNameError: A table has a key that *model* does not have.
+            SettingsError: A value is invalid.
+        """
+        with first_use:
+            from capa_core.runtime._build import validated
+
+            tables = self.loaded.settings.bridges
+            return {name: validated(self, model, table, ("bridges", name)) for name, table in tables.items()}
+
     def report(self) -> list[ComponentReport]:
         """Return which driver serves each configured name, and from which setting; opens nothing."""
         from capa_core.runtime._report import report
@@ -355,6 +412,17 @@ class Runtime:
                 failures.append(error)
         if failures:
             raise ExceptionGroup("closing the runtime", failures)
+
+    @call_traits(waits=True)
+    def end_reports(self) -> None:
+        """Send the last reports of telemetry, and record nothing more; the other components stay open.
+
+        For a forked child that ends by `os._exit`, and so without closing its runtime. Each component of telemetry
+        waits for the `flush_s` of its settings at most.
+        """
+        for (block, _), portable in list(self._built.items()):
+            if block == "telemetry":
+                portable.close()
 
     def close_at_exit(self) -> None:
         """Close within the `drain_s` of the settings, or at once after a further interrupt; log failures."""

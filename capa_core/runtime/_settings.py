@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
 
 from capa_core.block import block_names
 from capa_core.errors import SettingsError, UnknownNameError, nearest
@@ -66,6 +67,7 @@ class CapaSettings(BaseModel):
     embedded: bool | None = None
     drain_s: float = Field(default=10.0, ge=0)
     adapters: dict[str, dict[str, Any]] = Field(default={}, repr=False)
+    bridges: dict[str, dict[str, Any]] = Field(default={}, repr=False)
     requires: dict[str, Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]] = {}
 
 
@@ -239,6 +241,11 @@ def _wrong(place: str, reason: str) -> SettingsError:
     return SettingsError(f"{place}: {reason}. Nothing was started; correct the setting.")
 
 
+def fields_by_key(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the fields of *model* by their keys in `capa.toml`."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
 def unknown_keys(
     given: Mapping[str, Any], model: type[BaseModel], loaded: Loaded, path: tuple[str, ...]
 ) -> None:
@@ -247,7 +254,7 @@ def unknown_keys(
     Raises:
         UnknownNameError: The message names the key, its place and the nearest match.
     """
-    known = {field.alias or name for name, field in model.model_fields.items()}
+    known = fields_by_key(model).keys()
     for key in given:
         if key not in known:
             common = set(ComponentTable.model_fields) if path[0] in block_names() else set()

@@ -131,7 +131,7 @@ def _is_package(module: str, modules: Mapping[str, str]) -> bool:
     """Return whether *module* of the original is a package; if this version has no such module, the map decides."""
     try:
         spec = find_spec(module)
-    except ModuleNotFoundError:
+    except (ModuleNotFoundError, ValueError):  # kombu puts an object of its own, without a spec, in its place
         spec = None
     if spec is None:
         return any(each.startswith(f"{module}.") for each in modules)

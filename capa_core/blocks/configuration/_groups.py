@@ -12,9 +12,13 @@ from capa_core.blocks.configuration._watcher import Watcher
 from capa_core.blocks.configuration.driver import ConfigurationDriver, Scope, Snapshot
 from capa_core.call import Guard, telemetry
 from capa_core.errors import CapaError, UnavailableError
+from capa_core.reach import takes_connections
 
 DOWN_S = 5.0
 """How long a component that starts takes an engine that did not answer as down, for values that are kept."""
+
+REACH_S = 0.1
+"""How long a start that has values kept waits for an engine to take a connection."""
 
 
 class Groups:
@@ -104,11 +108,17 @@ class Groups:
         if time.monotonic() < self._down_until:
             raise UnavailableError("the engine did not answer a moment ago")
         try:
+            self._check_up()
             return self._guard.once("get", self._driver.get, scope)
         except CapaError as error:
             if error.retryable:
                 self._down_until = time.monotonic() + DOWN_S
             raise
+
+    def _check_up(self) -> None:
+        servers = self._driver.servers()
+        if servers and not takes_connections(servers, REACH_S):
+            raise UnavailableError(f"{self._driver.address()} takes no connection")
 
     def _last_known(self, scope: Scope, error: CapaError) -> Snapshot:
         group = self._groups.get(scope)

@@ -19,12 +19,15 @@ from capa_core.blocks.configuration.driver import (
     ConfigurationFeature,
     ConfigurationItem,
     ConfigurationLimits,
+    Edit,
     GroupStatus,
+    Revision,
     Scope,
+    Snapshot,
 )
 from capa_core.blocks.configuration.formats import KEYED, TEXTS, suffix_of
 from capa_core.call import DEFAULT_POLICY, Policy
-from capa_core.call.checks import check_encodable, check_unicode
+from capa_core.call.checks import check_count, check_encodable, check_unicode
 from capa_core.call.handlers import check_plain
 from capa_core.call.limits import refuse
 from capa_core.call.portable import Portable, counted
@@ -130,6 +133,36 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
                 one. With a last known good value there is no error: the view is `stale` until the engine answers.
         """
         return self._groups.open(self._scope(application, group, label)).view
+
+    def snapshot(self, group: str = "application", *, application: str = "", label: str = "") -> Snapshot:
+        """Read a group from the engine now: its items, its version, and its text if it is a document.
+
+        Unlike the other calls it never falls back to values that were read before: for tools that compare and copy.
+
+        Raises:
+            InvalidArgumentError: A name is malformed.
+            SettingsError: The content in the engine is malformed; the message names the place.
+            UnavailableError: The engine did not answer.
+        """
+        return self._guard.safe("get", self._driver.get, self._scope(application, group, label))
+
+    def history(
+        self, group: str = "application", *, application: str = "", label: str = "", most: int = 20
+    ) -> list[Revision]:
+        """Return the latest versions of exactly this group, the newest first, the present one included.
+
+        Args:
+            most: So many at most; an engine may keep fewer.
+
+        Raises:
+            InvalidArgumentError: A name is malformed, or *most* is not 1 to 10,000.
+            UnsupportedError: The component has no HISTORY.
+            UnavailableError: The engine did not answer.
+        """
+        self._needs(ConfigurationFeature.HISTORY)
+        check_count("most", most)
+        scope = self._scope(application, group, label)
+        return list(self._guard.safe("history", self._driver.history, scope, most))
 
     # Watching
 
@@ -244,13 +277,7 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
             SettingsError: *content* is malformed for the suffix of *group*. Nothing was written.
         """
         self._needs(ConfigurationFeature.SAVE)
-        self._needs(ConfigurationFeature.DOCUMENTS)
-        if not suffix_of(group):
-            raise InvalidArgumentError(
-                f"group {group!r}: a document's name ends in one of {', '.join(KEYED + TEXTS)}"
-            )
-        check_encodable(f"document {group!r}", content)
-        self._check_bytes(f"document {group!r}", content, "max_document_bytes")
+        self._check_document(group, content)
         scope = self._scope(application, group, label)
         version = self._guard.safe("save document", self._driver.save_document, scope, content)
         self._groups.refresh(scope)
@@ -271,6 +298,45 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
         self._needs(ConfigurationFeature.DELETE)
         scope = self._scope(application, group, label)
         version = self._guard.safe("delete", self._driver.delete, scope, tuple(keys))
+        self._groups.refresh(scope)
+        return version
+
+    def edit(
+        self,
+        items: Mapping[str, str] | Iterable[ConfigurationItem] = (),
+        *,
+        if_version: str,
+        gone: Collection[str] = (),
+        content: str | None = None,
+        application: str = "",
+        group: str = "application",
+        label: str = "",
+    ) -> str:
+        """Write items and remove keys in one step, unless the group has changed since it was read.
+
+        Args:
+            if_version: The version of the `snapshot` that the change was made for; `""` for a group that is not there.
+            gone: Keys to remove; missing ones are passed over.
+            content: The whole of a document, in place of items and keys.
+
+        Raises:
+            InvalidArgumentError: As for `save`.
+            UnsupportedError: The component cannot write, or cannot compare versions.
+            ConflictError: The group has another version. Nothing was written.
+            UnavailableError: The engine did not answer. The change may or may not be made.
+
+        Retries: read the group again first.
+        """
+        wanted = {ConfigurationFeature.SAVE, ConfigurationFeature.CONDITIONAL}
+        wanted |= {ConfigurationFeature.DELETE} if gone else set()
+        for feature in ConfigurationFeature:
+            if feature in wanted:
+                self._needs(feature)
+        if content is not None:
+            self._check_document(group, content)
+        scope = self._scope(application, group, label)
+        change = Edit(items=self._items(items), gone=tuple(gone), content=content)
+        version = self._guard.once("edit", self._driver.edit, scope, change, if_version)
         self._groups.refresh(scope)
         return version
 
@@ -301,6 +367,15 @@ class Configuration(Portable[ConfigurationDriver[Any]]):
                 raise InvalidArgumentError(f"{kind} {name!r}: names have 1 to 255 characters without NUL")
             self._check_bytes(f"{kind} {name!r}", name, "max_name_bytes")
         return Scope(application, group, label)
+
+    def _check_document(self, group: str, content: str) -> None:
+        self._needs(ConfigurationFeature.DOCUMENTS)
+        if not suffix_of(group):
+            raise InvalidArgumentError(
+                f"group {group!r}: a document's name ends in one of {', '.join(KEYED + TEXTS)}"
+            )
+        check_encodable(f"document {group!r}", content)
+        self._check_bytes(f"document {group!r}", content, "max_document_bytes")
 
     def _check_bytes(self, thing: str, text: str, limit: str) -> None:
         most = getattr(self._limits, limit)

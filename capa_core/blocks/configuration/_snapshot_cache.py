@@ -74,7 +74,10 @@ def _text(path: Path) -> str | None:
 
 
 def _stored(scope: Scope, snapshot: Snapshot) -> dict[str, Any]:
-    items = [[item.key, item.value, item.version, dict(item.tags)] for item in snapshot.items.values()]
+    items = [
+        [item.key, item.value, item.version, dict(item.tags), *([0.0, True] if item.secret else [])]
+        for item in snapshot.items.values()
+    ]
     return {"scope": asdict(scope), "version": snapshot.version, "content": snapshot.content, "items": items}
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from capa_core.abilities import Feature, Level
 from capa_core.driver import Driver, SettingsT
-from capa_core.errors import UnsupportedError
+from capa_core.errors import ConflictError, UnsupportedError
+from capa_core.reach import Server
+from capa_core.secret import Secret
 
 LONGEST_NAME = 255
 
@@ -32,6 +34,10 @@ class ConfigurationFeature(Feature):
     """A group can be one document (`testjson.json`), whose text is kept whole."""
     INSPECT = ("inspect", Level.COMMON)
     """The groups that the engine has can be listed, with version and number of items."""
+    CONDITIONAL = ("conditional", Level.COMMON)
+    """A change can be refused if the group has changed since it was read."""
+    HISTORY = ("history", Level.SOME)
+    """Earlier versions of a group can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +68,28 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationItem:
-    """One key with its value as text; structured values are JSON text. *version* changes with the value."""
+    """One key with its value as text; structured values are JSON text.
+
+    Attributes:
+        version: Changes with the value.
+        tags: Named texts of its own.
+        changed_at: Seconds since the epoch when the value was written, by the clock of the engine or the writer; no
+            earlier than that where the engine only knows of the group; 0 where it knows nothing.
+        secret: Whether the engine keeps the value as a secret: tools show a mask in its place.
+    """
 
     key: str
     value: str
     version: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    changed_at: float = field(default=0.0, compare=False)
+    secret: bool = field(default=False, compare=False)
+
+    def __repr__(self) -> str:
+        value = Secret(self.value) if self.secret else self.value
+        return (
+            f"ConfigurationItem({self.key!r}, {value!r}, version={self.version!r}, tags={dict(self.tags)!r})"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +104,38 @@ class Snapshot:
 
     items: Mapping[str, ConfigurationItem]
     version: str
+    content: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A change of a group, made in one step.
+
+    Attributes:
+        items: These are written, and the others left.
+        gone: These keys are removed; missing ones are passed over.
+        content: The new text of the whole document; `None` to edit by *items* and *gone*.
+    """
+
+    items: Sequence[ConfigurationItem] = ()
+    gone: Sequence[str] = ()
+    content: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """One version of a group in the past, or the present one.
+
+    Attributes:
+        version: Unique among the versions of the group; need not be that of a snapshot.
+        changed_at: Seconds since the epoch when it was written.
+        values: Key → value.
+        content: The whole text if the group was a document, else `None`.
+    """
+
+    version: str
+    changed_at: float
+    values: Mapping[str, str]
     content: str | None = None
 
 
@@ -140,6 +194,14 @@ class ConfigurationDriver(Driver[SettingsT]):
     def version(self, scope: Scope) -> str:
         """Return the present version at the least cost the engine allows: the core polls with it."""
 
+    def servers(self) -> Sequence[Server]:
+        """Return the addresses of which one takes connections if the engine is up; none where that is not known.
+
+        It *must not* import the library of the engine. Where none of them does, a start that has values kept serves
+        these before `get` is called, which may take long to prepare, or to give up.
+        """
+        return ()
+
     def last_known(self, scope: Scope) -> Snapshot | None:
         """Return values that another client of the engine has kept on this machine; `None` where it kept none.
 
@@ -184,6 +246,42 @@ class ConfigurationDriver(Driver[SettingsT]):
         """
         raise UnsupportedError(f"{type(self).__name__} cannot remove {len(keys)} keys from {scope}")
 
+    def edit(self, scope: Scope, change: Edit, if_version: str) -> str:
+        """Make *change* to *scope* itself if it reads as *if_version* now, and return its new version. CONDITIONAL.
+
+        Nothing *may* be visible of a half of it. The default compares and then writes, in several steps: for an engine
+        that cannot do better, and declares CONDITIONAL approximate.
+
+        Raises:
+            ConflictError: It reads as another version. Nothing was written.
+        """
+        check_version(scope, self.version(scope), if_version)
+        if change.content is not None:
+            return self.save_document(scope, change.content)
+        if change.items:
+            self.save(scope, change.items)
+        return self.delete(scope, change.gone) if change.gone else self.version(scope)
+
+    def history(self, scope: Scope, most: int) -> Sequence[Revision]:
+        """Return up to *most* versions of *scope* itself, the newest first, the present one included.
+
+        Absent HISTORY: never called.
+        """
+        raise UnsupportedError(f"{type(self).__name__} keeps no {most} versions of {scope}")
+
     def inspect(self) -> Iterator[GroupStatus]:
         """Yield each group that the engine has, once, in no order. Absent INSPECT: never called."""
         raise UnsupportedError(f"{type(self).__name__} cannot list its groups")
+
+
+def check_version(scope: Scope, present: str, wanted: str) -> None:
+    """Check that a group has not changed.
+
+    Raises:
+        ConflictError: *present* is not the *wanted* version.
+    """
+    if present != wanted:
+        raise ConflictError(
+            f"group {scope} was changed meanwhile: it reads as version {present!r}, not {wanted!r}. Nothing was"
+            " written; read it again"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from capa_core.blocks.invocation._outgoing import Headers, check_target, checked_pairs, pairs_of, path_of
@@ -15,6 +16,7 @@ from capa_core.blocks.invocation.driver import (
 )
 from capa_core.call import DEFAULT_POLICY, Policy, deadline, telemetry
 from capa_core.call.body import encoded
+from capa_core.call.conventions import HTTP_CLIENT_DURATION
 from capa_core.call.limits import bound, refuse
 from capa_core.call.portable import Portable
 from capa_core.call.traits import blocking, call_traits
@@ -117,18 +119,27 @@ class Invocation(Portable[InvocationDriver[Any]]):
         verb = verb.upper()
         left_s = self._left_s(timeout_s)
         repeat = verb in IDEMPOTENT_VERBS if idempotent is None else idempotent
-        if not telemetry.tracing():
-            return self._send(InvocationRequest(verb, path, pairs, body), left_s, repeat, stream)
-        attributes = {
-            "http.request.method": verb,
-            "url.path": path.partition("?")[0],
-            "peer.service": self.name,
-        }
-        with telemetry.span(verb, attributes) as span:
+        request = InvocationRequest(verb, path, pairs, body)
+        if not telemetry.observing():
+            return self._send(request, left_s, repeat, stream)
+        return self._observed(request, left_s, repeat, stream)
+
+    def _observed(
+        self, request: InvocationRequest, left_s: float, repeat: bool, stream: bool
+    ) -> InvocationResponse:
+        subject = {"http.request.method": request.verb, "peer.service": self.name}
+        attributes = {**subject, "url.path": request.path.partition("?")[0]}
+        with (
+            telemetry.measured(HTTP_CLIENT_DURATION, subject) as outcome,
+            telemetry.span(request.verb, attributes) as span,
+        ):
             carrier: dict[str, str] = {}
             telemetry.inject(carrier)
-            request = InvocationRequest(verb, path, (*pairs, *carrier.items()), body)
-            response = self._send(request, left_s, repeat, stream)
+            traced = replace(request, headers=(*request.headers, *carrier.items()))
+            response = self._send(traced, left_s, repeat, stream)
+            outcome["http.response.status_code"] = response.status
+            if response.status >= 400:
+                outcome["error.type"] = str(response.status)
             if span is not None:
                 span.set_attribute("http.response.status_code", response.status)
             return response

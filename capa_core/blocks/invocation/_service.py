@@ -14,6 +14,7 @@ from capa_core.blocks.invocation._outgoing import check_text
 from capa_core.blocks.invocation.driver import InvocationRequest, InvocationResponse
 from capa_core.call import deadline, telemetry
 from capa_core.call.body import encoded, loads
+from capa_core.call.conventions import HTTP_SERVER_DURATION
 from capa_core.call.handlers import check_plain
 from capa_core.call.traits import blocking, call_traits
 from capa_core.errors import (
@@ -155,10 +156,18 @@ class Service:
             return self._traced(handler, call)
 
     def _traced(self, handler: Handler, call: Call) -> InvocationResponse:
-        if not telemetry.tracing():
+        if not telemetry.observing():
             return self._run(handler, call)
-        with telemetry.continued({name.lower(): value for name, value in call.request.headers}):
-            return self._run(self._in_span(handler), call)
+        subject = {"http.request.method": call.request.verb, "http.route": f"/{call.method}"}
+        with (
+            telemetry.measured(HTTP_SERVER_DURATION, {**subject, "capa.service": self.name}) as outcome,
+            telemetry.continued({name.lower(): value for name, value in call.request.headers}),
+        ):
+            response = self._run(self._in_span(handler), call)
+            outcome["http.response.status_code"] = response.status
+            if response.status >= 500:
+                outcome["error.type"] = str(response.status)
+            return response
 
     def _in_span(self, handler: Handler) -> Handler:
         def spanned(call: Call) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from capa_core.call import telemetry
+from capa_core.call.conventions import LOST_LOCKS
 from capa_core.errors import LockLostError
 from capa_core.supervision import LoggedThread
 
@@ -48,7 +49,9 @@ class Lease:
         released: Whether the holder has freed the lock, which can no longer be lost then.
     """
 
-    def __init__(self, name: str, *, owner: str, token: int, lease_s: float, started: float) -> None:
+    def __init__(
+        self, name: str, *, owner: str, token: int, lease_s: float, started: float, component: str
+    ) -> None:
         self.name = name
         self.owner = owner
         self.token = token
@@ -56,6 +59,7 @@ class Lease:
         self.lost = LossEvent(self)
         self.renewing = False
         self.released = False
+        self._component = component
         self._process = os.getpid()
         self._callbacks: list[Callable[[], object]] = []
         self._lock = threading.Lock()
@@ -88,6 +92,8 @@ class Lease:
             self._reason, self._cause = reason, cause
             callbacks, self._callbacks = self._callbacks, []
         self.lost.set()
+        if os.getpid() == self._process:  # else the parent still has it
+            telemetry.count(LOST_LOCKS, {"capa.block": "lock", "capa.component": self._component})
         if callbacks:
             LoggedThread("capa-lock-lost", partial(self._call_all, callbacks)).start()
 

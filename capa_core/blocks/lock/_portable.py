@@ -149,7 +149,7 @@ class Locks(Portable[LockDriver[Any]]):
         if token is None:
             self._report_foreign(name, lease_s)
             return None
-        lease = Lease(name, owner=owner, token=token, lease_s=lease_s, started=started)
+        lease = Lease(name, owner=owner, token=token, lease_s=lease_s, started=started, component=self.name)
         self._renewer.add(lease)
         return Held(lease, self._renewer.release)
 

@@ -33,6 +33,7 @@ from capa_core.blocks.log.driver import (
 from capa_core.blocks.log.inspection import GroupStatus, PartitionStatus, TopicStatus
 from capa_core.call import DEFAULT_POLICY, Policy
 from capa_core.call.checks import seconds
+from capa_core.call.conventions import MESSAGING
 from capa_core.call.handlers import check_plain
 from capa_core.call.limits import bound, refuse
 from capa_core.call.portable import Portable, counted
@@ -68,6 +69,8 @@ class Log(Portable[LogDriver[Any]]):
                 handle(record.value)
             consumer.commit()
     """
+
+    _convention = MESSAGING
 
     def __init__(
         self, driver: LogDriver[Any], *, name: str = "default", policy: Policy = DEFAULT_POLICY

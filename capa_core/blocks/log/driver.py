@@ -117,8 +117,7 @@ class OutgoingRecord:
         return len(self.value) + len(self.key or b"") + headers
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record as it was read; the fields are those of `OutgoingRecord`, and its position."""
 
     partition: Partition

@@ -3,6 +3,7 @@
 from capa_core.block import Block, Closing
 from capa_core.blocks.pubsub._consumer import Consumer
 from capa_core.blocks.pubsub._intake import Intake
+from capa_core.blocks.pubsub._layouts import in_layout
 from capa_core.blocks.pubsub._message import Draft, Message, PublishResult
 from capa_core.blocks.pubsub._portable import PubSub
 from capa_core.blocks.pubsub._subscription import Handler, Subscription
@@ -43,6 +44,7 @@ __all__ = [
     "PublishResult",
     "Subscription",
     "TopicStatus",
+    "in_layout",
 ]
 
 BLOCK = Block(

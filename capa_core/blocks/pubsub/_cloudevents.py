@@ -57,6 +57,8 @@ def unwrap(envelope: bytes) -> tuple[str, bytes, str, dict[str, str]] | None:
         if event["specversion"] != "1.0":
             return None
         kind = event.get("datacontenttype", JSON)
+        if not (isinstance(event["id"], str) and isinstance(kind, str)):
+            return None
         rest = {name: _text(value) for name, value in event.items() if name not in _OWN and value is not None}
         return event["id"], _extracted(event, kind), kind, rest
     except (ValueError, KeyError, TypeError):

@@ -88,6 +88,10 @@ class _Over(DriverOver[Any], PubSubDriver[Any]):
         """See `PubSubDriver.limits`."""
         return self._driver.limits
 
+    def in_layout(self, layout: str, options: Mapping[str, Any]) -> PubSubDriver[Any]:
+        """See `PubSubDriver.in_layout`."""
+        return self._driver.in_layout(layout, options)
+
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         """See `PubSubDriver.publish`."""
         return self._driver.publish(topic, messages)
@@ -185,13 +189,16 @@ class Delayed(_Over):
 
 
 class Expiring(_Over):
-    """TTL for a driver without: the expiry is an attribute of the message, and a late first delivery is dropped."""
+    """TTL for a driver without: the expiry is an attribute of the message, and a late first delivery is dropped.
+
+    Every message with a TTL has the attribute, whoever drops it: `Message.expires_at` is read from it.
+    """
 
     gives = PubSubFeature.TTL
 
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         """See `PubSubDriver.publish`."""
-        return self._driver.publish(topic, [_with_expiry(message) for message in messages])
+        return self._driver.publish(topic, [_without_ttl(message) for message in messages])
 
     def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
         """See `PubSubDriver.consume`."""
@@ -216,11 +223,6 @@ class _ConsumerOver(ConsumerDriver):
     def rejoins(self) -> int:  # type: ignore[override] # as above
         """See `ConsumerDriver.rejoins`."""
         return self._consumer.rejoins
-
-    @property
-    def foreign(self) -> int:  # type: ignore[override] # as above
-        """See `ConsumerDriver.foreign`."""
-        return self._consumer.foreign
 
     def receive(self, max_messages: int, timeout_s: float) -> list[Delivery]:
         """See `ConsumerDriver.receive`: again while all messages were screened out and there is time."""
@@ -272,12 +274,12 @@ class _DelayedConsumer(_ConsumerOver):
 
     def _is_due(self, delivery: Delivery) -> bool:
         """Return whether *delivery* is due, made to look like any other; reject it until then if not."""
-        due = _time(delivery, DUE)
+        due = time_in(delivery.attributes, DUE)
         wait_s = 0.0 if due is None else due - time.time()
         if wait_s > 0:
             self._consumer.nack([delivery.receipt], wait_s)
             return False
-        delivery.attributes = _without(delivery.attributes, DUE)
+        delivery.attributes = without(delivery.attributes, DUE)
         delivery.delivery_count = max(1, delivery.delivery_count - 1)
         return True
 
@@ -286,17 +288,19 @@ class _ExpiringConsumer(_ConsumerOver):
     def _screened(self, deliveries: list[Delivery]) -> list[Delivery]:
         kept, late = [], []
         for delivery in deliveries:
-            expires = _time(delivery, EXPIRES)
             # A message that was handled once must come again, however late.
-            if expires is not None and expires <= time.time() and delivery.delivery_count <= 1:
+            if EXPIRES in delivery.attributes and delivery.delivery_count <= 1 and _is_over(delivery):
                 late.append(delivery.receipt)
-                continue
-            if EXPIRES in delivery.attributes:
-                delivery.attributes = _without(delivery.attributes, EXPIRES)
-            kept.append(delivery)
+            else:
+                kept.append(delivery)
         if late:
             self._consumer.ack(late)
         return kept
+
+
+def _is_over(delivery: Delivery) -> bool:
+    expires = time_in(delivery.attributes, EXPIRES)
+    return expires is not None and expires <= time.time()
 
 
 class DeadLetterTopic:
@@ -317,7 +321,7 @@ class DeadLetterTopic:
 
     def _dead(self, delivery: Delivery) -> OutgoingMessage:
         attributes = {
-            **delivery.attributes,
+            **without(delivery.attributes, EXPIRES),
             DEAD_TOPIC: self._topic,
             DEAD_GROUP: self._group,
             DEAD_ID: delivery.id,
@@ -392,22 +396,20 @@ def _with_due_time(message: OutgoingMessage) -> OutgoingMessage:
     return replace(message, attributes=attributes, delay_s=0.0)
 
 
-def _with_expiry(message: OutgoingMessage) -> OutgoingMessage:
-    if message.ttl_s is None:
-        return message
-    attributes = {**message.attributes, EXPIRES: repr(time.time() + message.ttl_s)}
-    return replace(message, attributes=attributes, ttl_s=None)
+def _without_ttl(message: OutgoingMessage) -> OutgoingMessage:
+    return message if message.ttl_s is None else replace(message, ttl_s=None)
 
 
-def _time(delivery: Delivery, name: str) -> float | None:
+def time_in(attributes: Mapping[str, str], name: str) -> float | None:
     """Return the time in an attribute; one that is unreadable must not make a message that is never received."""
     try:
-        return float(delivery.attributes[name])
+        return float(attributes[name])
     except (KeyError, ValueError):
         return None
 
 
-def _without(attributes: Mapping[str, str], name: str) -> dict[str, str]:
+def without(attributes: Mapping[str, str], name: str) -> dict[str, str]:
+    """Return *attributes* but for *name*."""
     return {key: value for key, value in attributes.items() if key != name}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -10,6 +11,7 @@ from typing import Any, NoReturn
 from capa_core.abilities import How
 from capa_core.blocks.pubsub import _cloudevents
 from capa_core.blocks.pubsub._checks import Delays, check_priority
+from capa_core.blocks.pubsub._compensation import EXPIRES
 from capa_core.blocks.pubsub._message import Draft
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature
 from capa_core.call import telemetry
@@ -80,39 +82,63 @@ class Composer:
         priority: int,
         delay: timedelta | float,
         ttl: timedelta | float | None,
+        once_within: timedelta | float,
     ) -> OutgoingMessage:
         """Add the fields that few messages have, after checking that the component supports them.
 
         Raises:
             InvalidArgumentError: One of them is out of range.
-            UnsupportedError: The component cannot order by key, or has no priorities.
+            UnsupportedError: The component cannot order by key, has no priorities, or does not know ids again.
         """
         check_priority(priority)
         delay_s = self._delays.seconds("delay", delay, thing=f"the delay of message {message.id}")
         ttl_s = None if ttl is None else seconds("ttl", ttl, least=0.001)
+        once_s = seconds("once_within", once_within)
         if key:
             check_unicode("the key of a message", key)
             self._require(PubSubFeature.ORDER_BY_KEY)
         if priority:
             self._require(PubSubFeature.PRIORITY)
+        if once_s > self._limits.max_once_s:
+            self._refuse_once(message.id, once_s)
+        attributes = message.attributes
+        if ttl_s is not None:  # engines do not tell how much of it is left
+            attributes = {**attributes, EXPIRES: repr(time.time() + ttl_s)}
         return OutgoingMessage(
-            message.id, message.data, message.content_type, message.attributes, key, priority, delay_s, ttl_s
+            message.id, message.data, message.content_type, attributes, key, priority, delay_s, ttl_s, once_s
         )
 
-    def drafted(self, draft: Draft, *, raw: bool, traced: bool) -> OutgoingMessage:
-        """Return one message of a batch.
+    def drafted(self, draft: Draft | Any, *, raw: bool, traced: bool) -> OutgoingMessage:
+        """Return one message of a batch: a draft, or its data alone.
 
         Raises:
             InvalidArgumentError: As `compose` and `extend`.
             UnsupportedError: As `extend`.
         """
+        if not isinstance(draft, Draft):
+            return self.compose(new_id(), draft, None, None, raw=raw, traced=traced)
         ident = draft.id or new_id()
         message = self.compose(
             ident, draft.data, draft.content_type, draft.attributes, raw=raw, traced=traced
         )
-        if not (draft.key or draft.priority or draft.delay or draft.ttl is not None):
+        if not (draft.key or draft.priority or draft.delay or draft.ttl is not None or draft.once_within):
             return message
-        return self.extend(message, key=draft.key, priority=draft.priority, delay=draft.delay, ttl=draft.ttl)
+        return self.extend(
+            message,
+            key=draft.key,
+            priority=draft.priority,
+            delay=draft.delay,
+            ttl=draft.ttl,
+            once_within=draft.once_within,
+        )
+
+    def _refuse_once(self, ident: str, once_s: float) -> NoReturn:
+        if self._limits.max_once_s:
+            self._refuse(f"once_within of message {ident}", once_s, "max_once_s")
+        raise UnsupportedError(
+            f"pubsub {self._name!r}: {type(self._driver).__name__} cannot tell that an id was published before. Leave"
+            f" once_within out, or choose a component with max_once_s; `capa doctor` shows the limits of each"
+        )
 
     def _refuse(self, thing: str, given: float, limit: str) -> NoReturn:
         refuse(f"pubsub {self._name!r}", thing, given, self._limits, limit)

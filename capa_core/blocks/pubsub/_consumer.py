@@ -10,14 +10,16 @@ from typing import Any, Self
 
 from capa_core.blocks.pubsub import _cloudevents
 from capa_core.blocks.pubsub._checks import Delays
-from capa_core.blocks.pubsub._compensation import DeadLetterTopic
+from capa_core.blocks.pubsub._compensation import EXPIRES, DeadLetterTopic, time_in, without
 from capa_core.blocks.pubsub._message import Message
 from capa_core.blocks.pubsub.driver import ConsumerDriver, Delivery
 from capa_core.call import Guard, telemetry
 from capa_core.call.cancellation import parts
 from capa_core.call.checks import check_count, seconds
+from capa_core.call.conventions import CONSUMED_MESSAGES, LOST_LEASES
 from capa_core.call.traits import blocking, call_traits
-from capa_core.errors import ClosedError
+from capa_core.clocks import boot_time
+from capa_core.errors import CapaError, ClosedError
 
 
 @blocking()
@@ -36,19 +38,27 @@ class Consumer:
         *,
         topic: str,
         group: str,
+        lease_s: float,
         raw: bool,
     ) -> None:
         self.topic = topic
         self.group = group
         self._delays = delays
         self._guard = guard
+        self._subject = {
+            "messaging.system": guard.system,
+            "messaging.operation.name": "receive",
+            "messaging.destination.name": topic,
+            "messaging.consumer.group.name": group,
+            "capa.component": guard.name,
+        }
         self._driver = driver
         self._dead_letters = dead_letters
+        self._lease_s = lease_s
         self._raw = raw
         self._closing = threading.Lock()
         self._closed = False
         self._rejoins = 0
-        self._foreign_reported = False
 
     @property
     def silence_s(self) -> float:
@@ -58,6 +68,8 @@ class Consumer:
     @call_traits(waits=True, undo="release")
     def receive(self, max_messages: int = 1, timeout: timedelta | float = 1.0) -> list[Message]:
         """Return 1 to *max_messages* messages as soon as there are any, or none after *timeout*.
+
+        Those that came while this process was suspended, and that others have got since, are not among them.
 
         Args:
             max_messages: 1 to 10,000.
@@ -166,36 +178,41 @@ class Consumer:
         """Receive without a span of its own: waiting for work is not work."""
         try:
             for part_s in parts(timeout_s):
+                since = boot_time()
                 deliveries = self._driver.receive(max_messages, part_s)
+                if deliveries and boot_time() - since >= self._lease_s:
+                    deliveries = self._still_ours(deliveries)
                 if self._driver.rejoins != self._rejoins:
                     self._report_rejoin()
-                if self._driver.foreign and not self._foreign_reported:
-                    self._report_foreign()
                 if deliveries or self._closed:
+                    telemetry.count(CONSUMED_MESSAGES, self._subject, len(deliveries))
                     return deliveries
         except Exception as error:  # noqa: BLE001 - every engine raises its own
             if not self._closed:
                 self._guard.fail("receive", error)
         return []
 
+    def count_lost(self, number: int) -> None:
+        """Count *number* messages whose leases were lost."""
+        telemetry.count(LOST_LEASES, self._subject, number)
+
+    def _still_ours(self, deliveries: list[Delivery]) -> list[Delivery]:
+        """Return those that nobody else has by now, with leases from now.
+
+        They may have been waiting in a socket of this process for longer than a lease, while it was suspended.
+        """
+        try:
+            ours = self._guard.once(
+                "extend", self._driver.extend, [delivery.receipt for delivery in deliveries]
+            )
+        except CapaError:  # to hand them out is right for most, and allowed for all
+            return deliveries
+        return [delivery for delivery, is_ours in zip(deliveries, ours, strict=True) if is_ours]
+
     def _report_rejoin(self) -> None:
         self._rejoins = self._driver.rejoins
         telemetry.logger(self._guard.block, self._guard.name).warning(
-            "the group of a consumer had been dropped, it joined again: messages published in between are missed",
-            topic=self.topic,
-            group=self.group,
-        )
-
-    @property
-    def foreign(self) -> int:
-        """How many entries it has removed that are not messages: another program wrote them where the topic is."""
-        return self._driver.foreign
-
-    def _report_foreign(self) -> None:
-        self._foreign_reported = True
-        telemetry.logger(self._guard.block, self._guard.name).warning(
-            "a topic has entries that are not messages: they are removed, and only counted from now on. "
-            "Look for a program that writes to it without Capa",
+            "the group of a consumer had been dropped: it has joined again, and misses messages published in between",
             topic=self.topic,
             group=self.group,
         )
@@ -203,6 +220,9 @@ class Consumer:
     def _message(self, delivery: Delivery) -> Message:
         ident, data, content_type = delivery.id, delivery.data, delivery.content_type
         attributes: Any = delivery.attributes
+        expires_at = None
+        if EXPIRES in attributes:
+            expires_at, attributes = time_in(attributes, EXPIRES), without(attributes, EXPIRES)
         if not self._raw and content_type.startswith(_cloudevents.CONTENT_TYPE):
             event = _cloudevents.unwrap(data)
             if event is not None:  # a malformed event is delivered raw
@@ -219,4 +239,5 @@ class Consumer:
             delivery.delivery_count,
             delivery.published_at,
             delivery,
+            expires_at,
         )

@@ -122,12 +122,16 @@ class Inspected(Portable[PubSubDriver[Any]]):
         group, *others = self._dead_letter_groups(dead)
         if not group.depth:
             return 0
-        with Replay(self._guard, self._driver, topic, group.name) as replay:
+        with self._replay(topic, group) as replay:
             moved = replay.move(group.depth if most is None else min(group.depth, most))
         for other in others:
-            with Replay(self._guard, self._driver, topic, other.name) as copies:
+            with self._replay(topic, other) as copies:
                 copies.remove(moved, other.depth)
         return moved.total()
+
+    def _replay(self, topic: str, group: GroupStatus) -> Replay:
+        is_ready = group.depth > group.in_flight
+        return Replay(self._guard, self._driver, topic, group.name, is_ready=is_ready)
 
     def summary(self) -> str:
         """See `Portable.summary`."""

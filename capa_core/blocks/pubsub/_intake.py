@@ -67,6 +67,7 @@ class Intake:
     ) -> None:
         self._consumer = consumer
         self._delays = delays
+        self._longest_pause_s = min(_LONGEST_PAUSE_S, lease_s)  # what is lost comes back by then
         self._log = log.bind(topic=consumer.topic, group=consumer.group)
         self._woken = threading.Event()
         self._stopped = threading.Event()
@@ -257,7 +258,7 @@ class Intake:
             except Exception as error:  # noqa: BLE001 - as in `close`
                 self._log.warning("cannot receive, trying again", error=str(error), pause_s=pause_s)
                 self._stopped.wait(pause_s)
-                pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+                pause_s = min(self._longest_pause_s, pause_s * 2)
                 continue
             pause_s = _FIRST_PAUSE_S
             if messages:

@@ -154,8 +154,8 @@ class Leases:
                 self._due.set()
         return len(taken)
 
-    def _send(self, settled: dict[Outcome, _Since], count: int) -> None:
-        """Send to the engine; keep the settlements that it may accept later."""
+    def _send(self, settled: dict[Outcome, _Since], count: int, *, again: bool = False) -> None:
+        """Send to the engine; keep the settlements that it may accept later. Until then, those sent *again* count."""
         unaccepted: dict[Outcome, _Since] = {}
         try:
             for outcome, leases in settled.items():
@@ -167,6 +167,8 @@ class Leases:
                 unaccepted[first] = unaccepted.pop(first)
         finally:
             with self._changed:
+                if again:
+                    self._unaccepted_count -= count
                 for outcome, leases in unaccepted.items():
                     self._unaccepted.setdefault(outcome, {}).update(leases)
                     self._unaccepted_count += len(leases)
@@ -204,11 +206,11 @@ class Leases:
 
     def _send_again(self) -> None:
         with self._changed:
-            unaccepted, count = self._unaccepted, self._unaccepted_count
-            self._unaccepted, self._unaccepted_count = {}, 0
+            unaccepted, self._unaccepted = self._unaccepted, {}
+            count = sum(map(len, unaccepted.values()))
             self._settling += count
         if count:
-            self._send(unaccepted, count)
+            self._send(unaccepted, count, again=True)
             self._on_settled()
 
     # Renewing
@@ -319,6 +321,7 @@ class Leases:
             return
         for message in messages:
             self._log.warning("the lease of a message was lost, it comes again", id=message.id)
+        self._consumer.count_lost(len(messages))
         self._on_settled()
         if self._on_lost is not None:
             try:

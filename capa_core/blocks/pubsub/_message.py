@@ -27,6 +27,7 @@ class Message:
         priority: As published.
         delivery_count: 1 the first time; approximate where the engine only says "again".
         published_at: Seconds since the epoch; 0 when unknown.
+        expires_at: Seconds since the epoch by the publisher's clock, if it was published with a `ttl`; else `None`.
         delivery: The engine's handle, for the consumer that received it.
     """
 
@@ -40,6 +41,7 @@ class Message:
     delivery_count: int
     published_at: float
     delivery: Delivery = field(repr=False)
+    expires_at: float | None = None
 
     @property
     def traceparent(self) -> str:
@@ -87,14 +89,20 @@ class Draft:
     delay: timedelta | float = 0.0
     ttl: timedelta | float | None = None
     id: str | None = None
+    once_within: timedelta | float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """The result for one message of a batch: *error* is `None` if it is stored, as durably as the engine can."""
+    """The result for one message of a batch: *error* is `None` if it is stored, as durably as the engine can.
+
+    Attributes:
+        duplicate: Whether it was stored before, by another call or an earlier attempt of this one (`once_within`).
+    """
 
     id: str
     error: CapaError | None = None
+    duplicate: bool = False
 
     @property
     def ok(self) -> bool:

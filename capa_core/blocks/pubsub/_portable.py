@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 from weakref import WeakSet
@@ -21,10 +21,11 @@ from capa_core.blocks.pubsub._subscription import Handler, Subscription
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver, PubSubFeature, PubSubLimits
 from capa_core.call import DEFAULT_POLICY, Policy, telemetry
 from capa_core.call.checks import check_count
+from capa_core.call.conventions import MESSAGING, SENT_MESSAGES
 from capa_core.call.handlers import check_plain
 from capa_core.call.traits import call_traits
 from capa_core.engine import system_of
-from capa_core.errors import CapaError, InvalidArgumentError
+from capa_core.errors import AlreadyExistsError, CapaError, InvalidArgumentError
 
 LEASE_S = 30.0
 _DEFAULT_GROUP = "default"
@@ -39,6 +40,8 @@ class PubSub(Inspected):
     a message is the same each time.
     """
 
+    _convention = MESSAGING
+
     def __init__(
         self, driver: PubSubDriver[Any], *, name: str = "default", policy: Policy = DEFAULT_POLICY
     ) -> None:
@@ -51,7 +54,7 @@ class PubSub(Inspected):
         self._driver_type = type(driver)
         self._topics: set[str] = set()
         # Weak: a consumer without references is not a leak; a subscription is kept alive by its threads.
-        self._open: WeakSet[Consumer | Intake | Subscription] = WeakSet()
+        self._open: WeakSet[Consumer | Intake | Subscription | PubSub] = WeakSet()
 
     @property
     def limits(self) -> PubSubLimits:
@@ -70,6 +73,7 @@ class PubSub(Inspected):
         delay: timedelta | float = 0.0,
         ttl: timedelta | float | None = None,
         id: str | None = None,  # noqa: A002 - its name in CloudEvents
+        once_within: timedelta | float = 0.0,
         raw: bool = False,
     ) -> str:
         """Publish one message and return its id. When this returns, it is as durable as the component can make it.
@@ -85,25 +89,30 @@ class PubSub(Inspected):
             delay: How long it stays invisible.
             ttl: How long it waits to be received before it is dropped.
             id: `None` for a new one.
+            once_within: For how long no further message with this *id* is stored in the topic, though it is published
+                again, even if this one was received or purged meanwhile. Needs a `max_once_s` above 0 in `limits`.
             raw: Send body and attributes as they are, rather than as a CloudEvent.
 
         Raises:
             InvalidArgumentError: An argument is outside these. Nothing was published.
-            UnsupportedError: The component cannot order by key, or has no priorities. Nothing was published.
+            UnsupportedError: The component cannot order by key, has no priorities, or does not know ids again. Nothing
+                was published.
             ExhaustedError: A disk or quota is full. Nothing was published.
             UnavailableError: The engine did not answer. The message may or may not be published.
 
-        Retries: safe; a repeat may publish it twice, with the same id.
+        Retries: safe; a repeat may publish it twice, with the same id, unless *once_within* says otherwise.
         """
         if topic not in self._topics:
             self._learn(topic)
         ident = id or new_id()
-        with self._sending(topic, ident) as span:
+        with self._sending(topic, ident, 1) as span:
             message = self._composer.compose(
                 ident, data, content_type, attributes, raw=raw, traced=span is not None
             )
-            if key or priority or delay or ttl is not None:
-                message = self._composer.extend(message, key=key, priority=priority, delay=delay, ttl=ttl)
+            if key or priority or delay or ttl is not None or once_within:
+                message = self._composer.extend(
+                    message, key=key, priority=priority, delay=delay, ttl=ttl, once_within=once_within
+                )
             self._guard.safe("publish", self._publish_one, topic, message)
         return ident
 
@@ -124,11 +133,11 @@ class PubSub(Inspected):
         """
         if topic not in self._topics:
             self._learn(topic)
-        drafts = [message if isinstance(message, Draft) else Draft(data=message) for message in messages]
-        with self._sending(topic, len(drafts)) as span:
+        drafts = list(messages)
+        with self._sending(topic, len(drafts), len(drafts)) as span:
             outgoing = [self._composer.drafted(draft, raw=raw, traced=span is not None) for draft in drafts]
             errors = self._publish_all(topic, outgoing)
-        return [PublishResult(message.id, error) for message, error in zip(outgoing, errors, strict=True)]
+        return [_result(message.id, error) for message, error in zip(outgoing, errors, strict=True)]
 
     @call_traits(opens=True, handler="handler")
     def subscribe(
@@ -308,6 +317,12 @@ class PubSub(Inspected):
         self._open = WeakSet()
         super().forget()
 
+    def _in_layout(self, layout: str, options: Mapping[str, Any]) -> PubSub:
+        driver = self._guard.once("in_layout", self._driver.in_layout, layout, options)
+        other = PubSub(driver, name=self.name, policy=self._guard.policy)
+        self._open.add(other)
+        return other
+
     def _subscriptions(self) -> list[Subscription]:
         return [user for user in self._open if isinstance(user, Subscription)]
 
@@ -338,7 +353,16 @@ class PubSub(Inspected):
         dead_letters = DeadLetterTopic(self._driver, topic, group)
         if max_deliveries is not None:
             driver = DeadLetters(driver, dead_letters, max_deliveries)
-        return Consumer(self._guard, driver, dead_letters, self._delays, topic=topic, group=group, raw=raw)
+        return Consumer(
+            self._guard,
+            driver,
+            dead_letters,
+            self._delays,
+            topic=topic,
+            group=group,
+            lease_s=lease_s,
+            raw=raw,
+        )
 
     def _learn(self, topic: str) -> None:
         check_name("topic", topic)
@@ -348,7 +372,7 @@ class PubSub(Inspected):
 
     def _publish_one(self, topic: str, message: OutgoingMessage) -> None:
         (error,) = self._driver.publish(topic, (message,))
-        if error is not None:
+        if error is not None and not isinstance(error, AlreadyExistsError):
             raise error
 
     def _publish_all(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
@@ -360,12 +384,19 @@ class PubSub(Inspected):
             for error in self._guard.safe("publish", self._driver.publish, topic, batch)
         ]
 
-    def _sending(self, topic: str, subject: str | int) -> AbstractContextManager[object]:
+    def _sending(self, topic: str, subject: str | int, number: int) -> AbstractContextManager[object]:
         """Return the span of sending *subject*, an id or a number of messages; a null context if untraced."""
-        if not telemetry.tracing():
-            return _UNTRACED
+        return self._observed_sending(topic, subject, number) if telemetry.observing() else _UNTRACED
+
+    @contextmanager
+    def _observed_sending(self, topic: str, subject: str | int, number: int) -> Iterator[object]:
         name = "messaging.message.id" if isinstance(subject, str) else "messaging.batch.message_count"
-        return telemetry.span(f"send {topic}", self._span_of(topic) | {name: subject}, kind="PRODUCER")
+        attributes = self._span_of(topic)
+        with (
+            telemetry.counted(SENT_MESSAGES, {**attributes, "messaging.operation.name": "send"}, number),
+            telemetry.span(f"send {topic}", attributes | {name: subject}, kind="PRODUCER") as span,
+        ):
+            yield span
 
     def _span_of(self, topic: str) -> dict[str, Any]:
         """Return attributes by OpenTelemetry's semantic conventions for messaging."""
@@ -374,3 +405,9 @@ class PubSub(Inspected):
             "messaging.destination.name": topic,
             "capa.component": self.name,
         }
+
+
+def _result(ident: str, error: CapaError | None) -> PublishResult:
+    if isinstance(error, AlreadyExistsError):
+        return PublishResult(ident, duplicate=True)
+    return PublishResult(ident, error)

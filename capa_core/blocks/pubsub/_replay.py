@@ -12,12 +12,21 @@ from capa_core.blocks.pubsub.inspection import DEAD_ATTRIBUTES, DEAD_ID, REPLAY_
 from capa_core.call import Guard
 
 _BATCH = 100
+_FIRST_S = 20.0
+"""How long to wait for messages that are known to be there: a consumer may have to join its group first."""
 
 
 class Replay:
-    """A consumer of the dead letters of *topic* in *group*. `close` releases the letters that it did not move."""
+    """A consumer of the dead letters of *topic* in *group*. `close` releases the letters that it did not move.
 
-    def __init__(self, guard: Guard, driver: PubSubDriver[Any], topic: str, group: str) -> None:
+    Args:
+        is_ready: Whether there are letters that no other consumer has.
+    """
+
+    def __init__(
+        self, guard: Guard, driver: PubSubDriver[Any], topic: str, group: str, *, is_ready: bool = False
+    ) -> None:
+        self._wait_s = _FIRST_S if is_ready else 0.0
         self._guard = guard
         self._driver = driver
         self._topic = topic
@@ -30,7 +39,7 @@ class Replay:
     def move(self, count: int) -> Counter[str]:
         """Move *count* dead letters, or as many as there are, and return how many of each id."""
         while self._moved.total() < count:
-            deliveries = self._guard.once("receive", self._consumer.receive, self._room(count), 0.0)
+            deliveries = self._receive(self._room(count))
             if not deliveries:
                 break
             # One that died again meanwhile stays leased, so that it is not received again.
@@ -41,7 +50,7 @@ class Replay:
         """Remove the copies of *idents* among the *depth* messages of the group, unless another consumer has them."""
         left = Counter(idents)
         while left and depth > 0:
-            deliveries = self._guard.once("receive", self._consumer.receive, min(_BATCH, depth), 0.0)
+            deliveries = self._receive(min(_BATCH, depth))
             if not deliveries:
                 return
             depth -= len(deliveries)
@@ -51,6 +60,11 @@ class Replay:
                     copies.append(delivery.receipt)
                     left -= Counter([delivery.id])
             self._guard.safe("ack", self._consumer.ack, copies)
+
+    def _receive(self, most: int) -> list[Delivery]:
+        deliveries = self._guard.once("receive", self._consumer.receive, most, self._wait_s)
+        self._wait_s = 0.0
+        return deliveries
 
     def _died_again(self, delivery: Delivery) -> bool:
         """Return whether *delivery* may be the dead letter of a message that was moved before.

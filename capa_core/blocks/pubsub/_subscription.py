@@ -8,6 +8,7 @@ messages in batches and rejects failed ones.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -20,10 +21,11 @@ from capa_core.blocks.pubsub._consumer import Consumer
 from capa_core.blocks.pubsub._intake import Intake
 from capa_core.blocks.pubsub._message import Message
 from capa_core.call import telemetry
+from capa_core.call.conventions import PROCESS_DURATION
 from capa_core.call.handlers import LoopEndedError, is_async
 from capa_core.call.traits import blocking, call_traits
 from capa_core.forks import first_use
-from capa_core.supervision import SupervisedThread, as_text
+from capa_core.supervision import SupervisedThread, as_text, end_forked_child
 
 if TYPE_CHECKING:
     from capa_core.blocks.pubsub._loop import HandlerLoop
@@ -105,7 +107,10 @@ class Subscription:
             return
         self._settler.join(timeout_s)
         if self._settler.is_alive():
-            self._log.warning("a handler did not end in time, its message comes again", timeout_s=timeout_s)
+            self._log.warning(
+                "a handler did not end in time, its message comes again",
+                timeout_s=timeout_s and round(timeout_s, 1),
+            )
             self._leave_handlers()
             self._settler.join()
 
@@ -152,9 +157,13 @@ class Subscription:
     # --- the handlers
 
     def _work(self, slot: int) -> None:
+        owner = os.getpid()
         while (message := self._next(slot)) is not None:
             try:
-                self._handle(message)
+                try:
+                    self._handle(message)
+                finally:
+                    end_forked_child(owner)
             except BaseException as error:  # noqa: BLE001 - even an exit: a held message must not outlive its handler
                 if isinstance(error, LoopEndedError) and self._stopping:
                     continue  # it has closed this subscription with a warning, which releases the message
@@ -177,13 +186,16 @@ class Subscription:
             return message
 
     def _handle(self, message: Message) -> None:
-        if not telemetry.tracing():
+        if not telemetry.observing():
             self._handler(message)
             return
         span = {**self._span, "messaging.message.id": message.id}
-        with telemetry.continued(message.attributes):  # noqa: SIM117 - the span is a child of the continued one
-            with telemetry.span(f"process {self.topic}", span, kind="CONSUMER"):
-                self._handler(message)
+        with (
+            telemetry.measured(PROCESS_DURATION, {**self._span, "messaging.operation.name": "process"}),
+            telemetry.continued(message.attributes),
+            telemetry.span(f"process {self.topic}", span, kind="CONSUMER"),
+        ):
+            self._handler(message)
 
     def _finished(self, slot: int, message: Message, outcome: list[Message]) -> None:
         with self._changed:

@@ -11,14 +11,17 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from capa_core.abilities import Feature, Level
 from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus
 from capa_core.driver import Driver, SettingsT
-from capa_core.errors import CapaError
+from capa_core.engine import title_of
+from capa_core.errors import AlreadyExistsError, CapaError, UnsupportedError
 
 LONGEST_NAME = 255
 LONGEST_LEASE_S = 43_200.0
+LONGEST_ONCE_S = 604_800.0
 
 
 class PubSubFeature(Feature):
@@ -50,6 +53,8 @@ class PubSubFeature(Feature):
     """A published message survives a crash of the process and of the machine."""
     INSPECT = ("inspect", Level.COMMON)
     """Topics, groups and waiting messages can be listed and read."""
+    PEEK_DELAYED = ("peek_delayed", Level.SOME)
+    """A look at waiting messages shows the delayed ones too; the counts have them on every component."""
     PURGE_GROUP = ("purge_group", Level.COMMON)
     """The messages of one group can be removed, and the other groups keep theirs."""
 
@@ -64,6 +69,8 @@ class PubSubLimits:
         max_delay_s: The longest delay, of a message that is published and of one that is rejected.
         max_batch: Messages in one request to the engine; the core sends several requests for more.
         max_lease_s: The longest lease.
+        max_once_s: For how long, at most, a message whose id was published is not stored again; 0 where the engine
+            cannot tell, or keeps a window of its own for messages that do not ask for one.
     """
 
     max_name_length: int = LONGEST_NAME
@@ -71,6 +78,7 @@ class PubSubLimits:
     max_delay_s: int | None = None
     max_batch: int | None = None
     max_lease_s: float = LONGEST_LEASE_S
+    max_once_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,8 @@ class OutgoingMessage:
         priority: 0 (normal) to 9 (most urgent).
         delay_s: Seconds until it becomes visible; 0 for now.
         ttl_s: Seconds until it is dropped unless it was received; `None` for never.
+        once_s: Seconds from now within which no further message with this id is stored in the topic, and it itself is
+            not if one was; 0 for no such check. Never above the engine's `max_once_s`.
     """
 
     id: str
@@ -95,6 +105,7 @@ class OutgoingMessage:
     priority: int = 0
     delay_s: float = 0.0
     ttl_s: float | None = None
+    once_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -118,6 +129,18 @@ class Delivery:
     priority: int = 0
     published_at: float = 0.0
     reason: str = ""
+
+
+def outcomes(messages: Sequence[OutgoingMessage], stored: Sequence[bool]) -> list[CapaError | None]:
+    """Return the outcome of publishing each of *messages*, of which some were there before."""
+    return [
+        None
+        if is_new
+        else AlreadyExistsError(
+            f"a message with the id {message.id!r} was published within {message.once_s:g} s"
+        )
+        for message, is_new in zip(messages, stored, strict=True)
+    ]
 
 
 def attributes_text(message: OutgoingMessage) -> str:
@@ -150,12 +173,10 @@ class ConsumerDriver(ABC):
         silence_s: For how many seconds it may neither receive nor extend before it may be taken for dead; infinite
             unless its group is temporary.
         rejoins: How often its group was dropped and it joined again. It has missed messages published in between.
-        foreign: How many entries that are not messages it has removed for its group: another program wrote them.
     """
 
     silence_s: float = math.inf
     rejoins: int = 0
-    foreign: int = 0
 
     @abstractmethod
     def receive(self, max_messages: int, timeout_s: float) -> list[Delivery]:
@@ -213,7 +234,8 @@ class PubSubDriver(Driver[SettingsT]):
         """Store all messages, in order; `None` in the places of those stored, else the error.
 
         Must return only when the messages are as durable as the settings promise. Must raise, rather than return,
-        an error that concerns the whole batch.
+        an error that concerns the whole batch. `AlreadyExistsError` stands for a message that was not stored because of
+        its `once_s`; whether it is stored *must* be decided together with storing it, so that no crash comes between.
         """
 
     @abstractmethod
@@ -237,6 +259,28 @@ class PubSubDriver(Driver[SettingsT]):
     @abstractmethod
     def purge(self, topic: str) -> int:
         """Remove all waiting messages of *topic*, for every group, and return their number."""
+
+    def in_layout(self, layout: str, options: Mapping[str, Any]) -> PubSubDriver[Any]:
+        """Return a driver of the queues of another program, in the *layout* of that program, on the same connections.
+
+        It is for fleets of which a part is still that program, and there to receive. A topic is a queue, which has one
+        group. A message *must* be in the queue or held by somebody at each moment, and a holder of that program *must*
+        keep what it holds for as long as the program itself would let it. What is published, such as a dead letter,
+        goes to the topics of this driver. Its `close` and `forget` leave the connections to this driver.
+
+        Args:
+            layout: The program, such as `celery`.
+            options: Settings of that program which change its layout.
+
+        Raises:
+            UnsupportedError: The engine has no such queues.
+            SettingsError: One of *options* has a value that cannot be.
+        """
+        del options
+        raise UnsupportedError(
+            f"{title_of(type(self))} as it is configured cannot serve queues in the layout of {layout!r}. "
+            "Available: celery, on one Redis server."
+        )
 
     def topics(self) -> Iterator[str]:
         """Yield the name of each topic once, in no order. INSPECT.

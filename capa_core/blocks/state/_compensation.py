@@ -123,7 +123,7 @@ class _Wrapper(DriverOver[Any], StateDriver[Any]):
         return self._driver.wait(key, etag, timeout_s)
 
     def inspect(self, most: int) -> StateStatus:
-        """See `StateDriver.inspect`; expired keys that no call has found yet are counted too."""
+        """See `StateDriver.inspect`."""
         return self._driver.inspect(most)
 
 
@@ -205,6 +205,14 @@ class Enveloped(_Wrapper):
         keys = self._driver.scan(prefix)
         while batch := list(islice(keys, _SCAN_BATCH)):
             yield from (item.key for item in self.get_many(batch) if item is not None)
+
+    def inspect(self, most: int) -> StateStatus:
+        """See `StateDriver.inspect`; without SCAN, expired keys that no call has found yet are counted too."""
+        status = self._driver.inspect(most)
+        if not self.features[StateFeature.SCAN]:
+            return status
+        living = sum(1 for _ in islice(self.scan(""), most + 1))
+        return replace(status, keys=min(living, most), complete=living <= most)
 
     def increment(self, key: str, by: int, ttl_s: float | None) -> int:
         """See `StateDriver.increment`: by etag, again while others come between."""

@@ -28,6 +28,7 @@ from capa_core.call import DEFAULT_POLICY, Policy
 from capa_core.call.body import dumps, loads
 from capa_core.call.cancellation import parts
 from capa_core.call.checks import Duration, check_unicode, seconds
+from capa_core.call.conventions import DATABASE
 from capa_core.call.limits import bound, refuse
 from capa_core.call.portable import Portable, counted
 from capa_core.call.traits import call_traits
@@ -45,6 +46,8 @@ class State(Portable[StateDriver[Any]]):
         etag = state.put("order-7", b"paid", ttl=timedelta(hours=1))
         state.put("order-7", b"sent", if_etag=etag)
     """
+
+    _convention = DATABASE
 
     def __init__(
         self, driver: StateDriver[Any], *, name: str = "default", policy: Policy = DEFAULT_POLICY

@@ -7,14 +7,13 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 from capa_core.components.apollo._answers import MOST_BYTES, malformed, parsed
 from capa_core.components.apollo._settings import ApolloConfigurationSettings
 from capa_core.errors import SettingsError
-from capa_core.http import Answer, Connection, Endpoint, NotSentError
+from capa_core.http import Answer, Connection, Endpoint, NotSentError, PlainRequest, first_reached
 
 T = TypeVar("T")
 
@@ -26,16 +25,6 @@ META_S = 300.0
 HINT = (
     "Correct `secret` of the component in capa.toml, and compare the clock of this machine with the server's"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request in the terms of HTTP."""
-
-    verb: str
-    path: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
 
 
 class ConfigServices:
@@ -92,18 +81,16 @@ class ConfigServices:
 
     def _first(self, call: Callable[[Endpoint], T], end: float) -> T:
         endpoints = self._known(end)
-        for at, endpoint in enumerate(endpoints):
-            try:
-                found = call(endpoint)
-            except NotSentError:
-                if at == len(endpoints) - 1:
-                    self._asked_at = -META_S  # they may have moved
-                    raise
-            else:
-                if at:
-                    self._endpoints = (*endpoints[at:], *endpoints[:at])
-                return found
-        raise SettingsError(f"the meta server {self.place} knows no config service: start one")
+        if not endpoints:
+            raise SettingsError(f"the meta server {self.place} knows no config service: start one")
+        try:
+            at, found = first_reached(endpoints, call)
+        except NotSentError:
+            self._asked_at = -META_S  # they may have moved
+            raise
+        if at:
+            self._endpoints = (*endpoints[at:], *endpoints[:at])
+        return found
 
     def _known(self, end: float) -> tuple[Endpoint, ...]:
         if self._meta is not None and time.monotonic() - self._asked_at >= META_S:
@@ -114,7 +101,7 @@ class ConfigServices:
         settings = self._settings
         path = _path("/services/config", {"appId": settings.app_id, "ip": settings.client_ip})
         place = f"{meta.url}{path}"
-        answer = meta.exchange(Request("GET", meta.prefix + path), end, most_bytes=MOST_BYTES)
+        answer = meta.exchange(PlainRequest("GET", meta.prefix + path), end, most_bytes=MOST_BYTES)
         try:
             urls = [one["homepageUrl"] for one in parsed(answer, place, hint=HINT)]
         except (TypeError, KeyError) as error:
@@ -125,9 +112,9 @@ class ConfigServices:
         for gone in kept.values():
             gone.close()
 
-    def _request(self, endpoint: Endpoint, app_id: str, path: str, query: Query) -> Request:
+    def _request(self, endpoint: Endpoint, app_id: str, path: str, query: Query) -> PlainRequest:
         target = _path(path, query)
-        return Request("GET", target, self._signed(app_id, endpoint.prefix + target))
+        return PlainRequest("GET", target, self._signed(app_id, endpoint.prefix + target))
 
     def _signed(self, app_id: str, target: str) -> tuple[tuple[str, str], ...]:
         secret = self._settings.secrets.get(app_id, self._settings.secret)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import selectors
-import socket
-import threading
 import time
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from capa_core.blocks.configuration.bell import Bell
 from capa_core.components.apollo._answers import MOST_BYTES, malformed, parsed
 from capa_core.components.apollo._client import HINT, ConfigServices
 from capa_core.components.apollo._settings import ApolloConfigurationSettings
@@ -80,7 +77,7 @@ class _Poll:
 
 
 class Polls:
-    """The polls of one component. `follow` and `wait` are for the watching thread; the rest is for any.
+    """The polls of one component. `follow` and `wait` are for the watching thread, the rest is for any.
 
     A notification that was received counts as seen: the caller must read the namespace until it succeeds.
     """
@@ -90,16 +87,10 @@ class Polls:
         self._settings = settings
         self._polls: dict[tuple[str, str], _Poll] = {}
         self._details: dict[tuple[str, str, str], Details] = {}
-        self._bell: tuple[socket.socket, socket.socket] | None = None
         self._news: set[Namespace] = set()
         """Notified, and not returned yet: the answer to another poll may have been an error."""
-        self._closed = False
-        self._make_locks()
-
-    def _make_locks(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting = threading.Lock()
-        """Held by `wait`, in whose hands the polls are."""
+        self._bell = Bell(self._drop, timeout_s=2 * settings.timeout_s)
+        self.wake, self.close, self.forget = self._bell.ring, self._bell.close, self._bell.forget
 
     def messages(self, namespace: Namespace) -> str:
         """Return what a request for a namespace has to tell the server, so that it looks beyond its own cache."""
@@ -130,52 +121,22 @@ class Polls:
             OSError: A poll's answer broke off.
         """
         end = time.monotonic() + timeout_s
-        with self._waiting:
+        with self._bell.waiting():
             is_rung = False
-            while not (self._closed or self._news or is_rung or time.monotonic() >= end):
+            while not (self._bell.closed or self._news or is_rung or time.monotonic() >= end):
                 due = self._send()
-                ready = self._ready(max(0.0, min(end, due) - time.monotonic()))
-                is_rung = None in ready
+                held = {poll.held[1].sock: poll for poll in self._polls.values() if poll.held is not None}
+                is_rung, ready = self._bell.select(held, min(end, due) - time.monotonic())
                 for poll in ready:
-                    if poll is not None:
-                        self._take_answer(poll)
-            if self._closed:
-                self._drop()
+                    self._take_answer(poll)
             news, self._news = self._news, set()
             if news and is_rung:
-                self._ring()  # for the next call: news may be of nothing that the caller does not know
+                self._bell.ring()  # for the next call: news may be of nothing that the caller does not know
         return news
-
-    def wake(self) -> None:
-        """Let the `wait` that is under way, or the next one, return."""
-        if not self._closed:
-            self._ring()
-
-    def close(self) -> None:
-        """Let `wait` return, now and later, and end the polls. A second call does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        self._ring()
-        if self._waiting.acquire(timeout=2 * self._settings.timeout_s):
-            self._drop()
-
-    def forget(self) -> None:
-        """Drop what a fork copied into this child; the parent's connections stay open."""
-        self._make_locks()
-        self._drop()
 
     def _drop(self) -> None:
         for poll in self._polls.values():
             poll.drop()
-        if self._bell is not None:
-            for one in self._bell:
-                one.close()
-            self._bell = None
-
-    def _ring(self) -> None:
-        with suppress(BlockingIOError):  # it rings already
-            self._bells()[1].send(b"!")
 
     def _send(self) -> float:
         """Send the polls that are due, and return when the next one is (monotonic)."""
@@ -208,19 +169,6 @@ class Polls:
         poll.asked = frozenset(poll.names)
         if anew:
             poll.complete_at = now
-
-    def _ready(self, timeout_s: float) -> list[_Poll | None]:
-        """Return the polls whose answer has begun; `None` stands for `wake`."""
-        bell = self._bells()[0]
-        with selectors.DefaultSelector() as selector:
-            selector.register(bell, selectors.EVENT_READ)
-            for poll in self._polls.values():
-                if poll.held is not None:
-                    selector.register(poll.held[1].sock, selectors.EVENT_READ, poll)
-            ready = [key.data for key, _ in selector.select(timeout_s)]
-        if None in ready:
-            bell.recv(4096)
-        return ready
 
     def _take_answer(self, poll: _Poll) -> None:
         if poll.held is None or not poll.held[1].has_begun():
@@ -260,11 +208,3 @@ class Polls:
         # A push names the one message that fired: the others still hold.
         self._details[key] = {**self._details.get(key, {}), **details}
         self._news.add(Namespace(poll.app_id, poll.cluster, poll.names.get(name, name)))
-
-    def _bells(self) -> tuple[socket.socket, socket.socket]:
-        with self._lock:
-            if self._bell is None:
-                self._bell = socket.socketpair()
-                for one in self._bell:
-                    one.setblocking(False)
-            return self._bell

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from capa_core.components.apollo._answers import MOST_BYTES, malformed, parsed
-from capa_core.components.apollo._client import Request, quoted
+from capa_core.components.apollo._client import quoted
 from capa_core.components.apollo._release import is_document
 from capa_core.components.apollo._settings import ApolloConfigurationSettings
 from capa_core.errors import NotFoundError
-from capa_core.http import Endpoint
+from capa_core.http import Endpoint, PlainRequest
 
 _HINT = (
     "Correct `token` of the component in capa.toml: the portal's administrator gives one for each application"
@@ -158,7 +158,7 @@ class Portal:
         headers = [("Authorization", self._settings.token.reveal())]
         if data:
             headers.append(("Content-Type", "application/json;charset=UTF-8"))
-        request = Request(verb, path, tuple(headers), data)
+        request = PlainRequest(verb, path, tuple(headers), data)
         end = time.monotonic() + self._settings.timeout_s
         answer = self._endpoint.exchange(request, end, most_bytes=MOST_BYTES)
         return parsed(answer, f"{self._endpoint.url}{path.partition('?')[0]}", hint=_HINT)

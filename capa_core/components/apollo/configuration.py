@@ -27,6 +27,7 @@ from capa_core.components.apollo._release import CONTENT, Release, is_document, 
 from capa_core.components.apollo._settings import ApolloConfigurationSettings
 from capa_core.errors import PermissionDeniedError, UnsupportedError
 from capa_core.http import ERROR_TYPES
+from capa_core.reach import Server, http_port, servers_of
 
 NO_APP_ID = "ApolloNoAppIdPlaceHolder"
 """The appId of a client without one, which may read public namespaces."""
@@ -37,7 +38,12 @@ _PUBLISHED_S = 2.0
 """A config service that caches shows a release after a second at the latest."""
 _DOCUMENTS = (".json", ".yaml", ".yml", ".xml", ".txt")
 _WITHOUT_PORTAL = absent("no `portal` is set: config services only read")
-_WRITES = (ConfigurationFeature.SAVE, ConfigurationFeature.DELETE, ConfigurationFeature.INSPECT)
+_WRITES = (
+    ConfigurationFeature.SAVE,
+    ConfigurationFeature.DELETE,
+    ConfigurationFeature.INSPECT,
+    ConfigurationFeature.CONDITIONAL,
+)
 
 
 class ApolloConfiguration(ConfigurationDriver[ApolloConfigurationSettings]):
@@ -60,6 +66,12 @@ class ApolloConfiguration(ConfigurationDriver[ApolloConfigurationSettings]):
         ConfigurationFeature.TAGS: absent("items of Apollo have a comment, which clients do not get"),
         ConfigurationFeature.DOCUMENTS: NATIVE,
         ConfigurationFeature.INSPECT: approximate("lists the released namespaces of `app_id`"),
+        ConfigurationFeature.CONDITIONAL: approximate(
+            "the release is compared right before the write: one that comes in between is not seen"
+        ),
+        ConfigurationFeature.HISTORY: absent(
+            "the OpenAPI tells the last release only; the portal shows the others"
+        ),
     }
     error_types = ERROR_TYPES
 
@@ -172,6 +184,11 @@ class ApolloConfiguration(ConfigurationDriver[ApolloConfigurationSettings]):
             f"Apollo at {self._services.place}: app {namespace.app_id!r} in cluster {namespace.cluster!r}"
             + (f", written through {self.settings.env} of its portal" if self._portal else "")
         )
+
+    def servers(self) -> list[Server]:
+        """See `ConfigurationDriver.servers`."""
+        urls = (self.settings.meta,) if self.settings.meta else self.settings.url
+        return [one for url in urls for one in servers_of(url, http_port(url))]
 
     def address(self) -> str:
         """See `Driver.address`."""

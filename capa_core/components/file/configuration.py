@@ -25,9 +25,11 @@ from capa_core.blocks.configuration.driver import (
     ConfigurationFeature,
     ConfigurationItem,
     ConfigurationLimits,
+    Edit,
     GroupStatus,
     Scope,
     Snapshot,
+    check_version,
 )
 from capa_core.components.file._folder import Folder, FoundFile, LoadedFile, locked, replace_file, text_of
 from capa_core.errors import CapaError, PermissionDeniedError, UnavailableError
@@ -77,6 +79,12 @@ class FileConfiguration(ConfigurationDriver[FileConfigurationSettings]):
         ConfigurationFeature.INSPECT: approximate(
             "a file with keys is listed as a group, also if it is read as a document, and the folder of an application"
             " as a label"
+        ),
+        ConfigurationFeature.CONDITIONAL: approximate(
+            "for writers that use Capa: an editor does not ask before it writes"
+        ),
+        ConfigurationFeature.HISTORY: absent(
+            "a file has one version; the version control of the folder has others"
         ),
     }
     error_types = {PermissionError: PermissionDeniedError, OSError: UnavailableError}
@@ -155,6 +163,20 @@ class FileConfiguration(ConfigurationDriver[FileConfigurationSettings]):
             return self.version(scope)
         return self._edit(scope, lambda text, suffix, source: formats.deleted(text, suffix, keys, source))
 
+    def edit(self, scope: Scope, change: Edit, if_version: str) -> str:
+        """See `ConfigurationDriver.edit`; raises as `save` does."""
+        values = {item.key: item.value for item in change.items}
+
+        def edited(text: str, suffix: str, source: str) -> str:
+            check_version(scope, self.version(scope), if_version)
+            if change.content is not None:
+                formats.items(change.content, suffix, source)
+                return change.content
+            text = formats.edited(text, suffix, values, source) if values else text
+            return formats.deleted(text, suffix, change.gone, source) if change.gone else text
+
+        return self._edit(scope, edited)
+
     def inspect(self) -> Iterator[GroupStatus]:
         """See `ConfigurationDriver.inspect`."""
         for scope in self._folder.scopes():
@@ -209,6 +231,7 @@ class FileConfiguration(ConfigurationDriver[FileConfigurationSettings]):
 def _snapshot(held: LoadedFile, scope: Scope) -> Snapshot:
     text = text_of(held)
     flat = formats.items(text, held.found.suffix, str(held.found.path))
-    items = {key: ConfigurationItem(key, value, held.version) for key, value in flat.items()}
+    at = held.found.changed_s
+    items = {key: ConfigurationItem(key, value, held.version, changed_at=at) for key, value in flat.items()}
     is_document = bool(formats.suffix_of(scope.group)) or held.found.suffix not in formats.KEYED
     return Snapshot(items, held.version, text if is_document else None)

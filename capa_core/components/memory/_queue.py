@@ -1,4 +1,4 @@
-"""A queue of messages with leases, delays, priorities and order by key. The caller holds the lock."""
+"""Queues of messages with leases, delays, priorities and order by key, and published ids. The caller holds the lock."""
 
 from __future__ import annotations
 
@@ -179,6 +179,27 @@ class Queue:
             del self._keys[key]
         elif not (following := self._entries[numbers[0]]).due:
             self._show(following, 0.0)
+
+
+class PublishedIds:
+    """The ids that were published with `once_s`, each until its time is over."""
+
+    def __init__(self) -> None:
+        self._until: dict[tuple[str, str], float] = {}
+        self._ends: list[tuple[float, tuple[str, str]]] = []
+
+    def note(self, topic: str, message: OutgoingMessage) -> bool:
+        """Return whether *message* is to be stored, and note its id if it asks for that."""
+        if not message.once_s:
+            return True
+        now, ident = time.monotonic(), (topic, message.id)
+        while self._ends and self._ends[0][0] <= now:
+            self._until.pop(heapq.heappop(self._ends)[1])
+        if ident in self._until:
+            return False
+        self._until[ident] = now + message.once_s
+        heapq.heappush(self._ends, (now + message.once_s, ident))
+        return True
 
 
 def _delivery(entry: _Entry) -> Delivery:

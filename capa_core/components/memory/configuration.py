@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from capa_core.abilities import NATIVE, How, Support
-from capa_core.blocks.configuration import formats
+from capa_core.blocks.configuration import edits
 from capa_core.blocks.configuration.driver import (
     ConfigurationDriver,
     ConfigurationFeature,
     ConfigurationItem,
     ConfigurationLimits,
+    Edit,
     GroupStatus,
+    Revision,
     Scope,
     Snapshot,
+    check_version,
 )
 from capa_core.errors import ClosedError
 
-_NOTHING = Snapshot({}, "")
+_MOST_REVISIONS = 20
 
 
 class MemoryConfigurationSettings(BaseModel):
@@ -51,11 +54,14 @@ class MemoryConfiguration(ConfigurationDriver[MemoryConfigurationSettings]):
         ConfigurationFeature.TAGS: NATIVE,
         ConfigurationFeature.DOCUMENTS: NATIVE,
         ConfigurationFeature.INSPECT: NATIVE,
+        ConfigurationFeature.CONDITIONAL: NATIVE,
+        ConfigurationFeature.HISTORY: NATIVE,
     }
 
     def __init__(self, settings: MemoryConfigurationSettings) -> None:
         super().__init__(settings)
         self._snapshots: dict[Scope, Snapshot] = {}
+        self._past: dict[Scope, deque[Revision]] = {}
         self._writes = 0
         self._closed = False
         self._woken = False
@@ -101,33 +107,27 @@ class MemoryConfiguration(ConfigurationDriver[MemoryConfigurationSettings]):
 
     def save(self, scope: Scope, items: Sequence[ConfigurationItem]) -> str:
         """See `ConfigurationDriver.save`."""
-
-        def change(old: Snapshot, version: str) -> Snapshot:
-            added = {item.key: replace(item, version=version) for item in items}
-            return self._edited(scope, old, {**old.items, **added}, version)
-
-        return self._write(scope, change)
+        return self._write(scope, lambda old, version: edits.with_items(scope, old, items, version))
 
     def save_document(self, scope: Scope, content: str) -> str:
         """See `ConfigurationDriver.save_document`."""
-        flat = formats.items(content, formats.suffix_of(scope.group), scope.group)
-
-        def change(old: Snapshot, version: str) -> Snapshot:
-            del old
-            return Snapshot(
-                {key: ConfigurationItem(key, text, version) for key, text in flat.items()}, version, content
-            )
-
-        return self._write(scope, change)
+        return self._write(scope, lambda _old, version: edits.document(scope, content, version))
 
     def delete(self, scope: Scope, keys: Sequence[str]) -> str:
         """See `ConfigurationDriver.delete`."""
+        return self._write(scope, lambda old, version: edits.without_keys(scope, old, keys, version))
 
-        def change(old: Snapshot, version: str) -> Snapshot:
-            kept = {key: item for key, item in old.items.items() if key not in keys}
-            return self._edited(scope, old, kept, version) if len(kept) < len(old.items) else old
+    def edit(self, scope: Scope, change: Edit, if_version: str) -> str:
+        """See `ConfigurationDriver.edit`."""
+        with self._changed:
+            check_version(scope, self._serving(scope).version, if_version)
+            return self._write(scope, lambda old, version: edits.changed(scope, old, change, version))
 
-        return self._write(scope, change)
+    def history(self, scope: Scope, most: int) -> Sequence[Revision]:
+        """See `ConfigurationDriver.history`: the last 20."""
+        with self._changed:
+            self._check_open()
+            return list(self._past.get(scope, ()))[:most]
 
     def inspect(self) -> Iterator[GroupStatus]:
         """See `ConfigurationDriver.inspect`."""
@@ -156,30 +156,21 @@ class MemoryConfiguration(ConfigurationDriver[MemoryConfigurationSettings]):
         self._changed = threading.Condition()
 
     def _serving(self, scope: Scope) -> Snapshot:
-        return next((self._snapshots[one] for one in scope.candidates() if one in self._snapshots), _NOTHING)
+        return next(
+            (self._snapshots[one] for one in scope.candidates() if one in self._snapshots), edits.NOTHING
+        )
 
     def _write(self, scope: Scope, change: Callable[[Snapshot, str], Snapshot]) -> str:
         with self._changed:
             self._check_open()
             self._writes += 1
-            new = change(self._snapshots.get(scope, _NOTHING), str(self._writes))
-            if new is not _NOTHING:
+            new = change(self._snapshots.get(scope, edits.NOTHING), str(self._writes))
+            if new is not self._snapshots.get(scope, edits.NOTHING):
                 self._snapshots[scope] = new
+                past = self._past.setdefault(scope, deque(maxlen=_MOST_REVISIONS))
+                past.appendleft(edits.revision(new, str(self._writes)))
             self._changed.notify_all()
             return self._serving(scope).version
-
-    def _edited(
-        self, scope: Scope, old: Snapshot, items: Mapping[str, ConfigurationItem], version: str
-    ) -> Snapshot:
-        if old.content is None:
-            return Snapshot(items, version)
-        suffix = formats.suffix_of(scope.group)
-        values = {key: item.value for key, item in items.items() if item != old.items.get(key)}
-        gone = [key for key in old.items if key not in items]
-        content = formats.edited(
-            formats.deleted(old.content, suffix, gone, scope.group), suffix, values, scope.group
-        )
-        return Snapshot(items, version, content)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -11,15 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from capa_core.abilities import BY_CORE, NATIVE, Feature, Support, absent
 from capa_core.blocks.pubsub.driver import (
+    LONGEST_ONCE_S,
     ConsumerDriver,
     Delivery,
     OutgoingMessage,
     PubSubDriver,
     PubSubFeature,
     PubSubLimits,
+    outcomes,
 )
 from capa_core.blocks.pubsub.inspection import KEPT, PeekedMessage, TopicStatus, number_of_position
-from capa_core.components.memory._queue import Queue, Receipt
+from capa_core.components.memory._queue import PublishedIds, Queue, Receipt
 from capa_core.errors import CapaError
 
 
@@ -52,23 +54,28 @@ class MemoryPubSub(PubSubDriver[MemoryPubSubSettings]):
         super().__init__(settings)
         self._lock = threading.Lock()
         self._topics: dict[str, dict[str, Queue]] = {}
+        self._published = PublishedIds()
 
     @property
     def limits(self) -> PubSubLimits:
         """Return the limits of the settings."""
         return PubSubLimits(
-            max_message_bytes=self.settings.max_message_bytes, max_delay_s=self.settings.max_delay_s
+            max_message_bytes=self.settings.max_message_bytes,
+            max_delay_s=self.settings.max_delay_s,
+            max_once_s=LONGEST_ONCE_S,
         )
 
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         """Add the messages to the queue of each group."""
         now = time.time()
         with self._lock:
+            is_new = [self._published.note(topic, message) for message in messages]
+            new = [message for message, wanted in zip(messages, is_new, strict=True) if wanted]
             for queue in self._targets(topic):
-                for message in messages:
+                for message in new:
                     queue.add(message, now)
-                queue.changed.notify(len(messages))
-        return [None] * len(messages)
+                queue.changed.notify(len(new))
+        return outcomes(messages, is_new)
 
     def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
         """Join the group; the first permanent one gets the messages that waited for it."""

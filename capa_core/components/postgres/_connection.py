@@ -1,28 +1,27 @@
-"""One connection: each of its calls ends within a deadline, whatever the server does."""
+"""One connection of a component with tables of its own, in the schema that the settings name."""
 
 from __future__ import annotations
 
-import select
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import Any, Self
 
 import psycopg
-from psycopg import Pipeline, errors
-from psycopg.abc import PQGen
+from psycopg import Pipeline
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
-from capa_core.components.postgres._errors import OverdueError
+from capa_core.components.postgres._errors import check_version, on_connecting
 from capa_core.components.postgres._settings import PostgresSettings
-
-Row = tuple[Any, ...]
+from capa_core.components.postgres._timed import Row, TimedConnection
 
 LARGEST_IN_PIPELINE = 1024**2
 """Bytes that requests in a pipeline may have: psycopg did not get 64 MiB through one within a minute."""
 
+# A prepared statement keeps its plan. One that was made while a table was empty read all of it, and did so beside a
+# backlog too, until the server's next ANALYZE. The costs that stand for "off" would call for compilations (jit).
+_BY_INDEX = "SET enable_seqscan = off; SET jit = off"
 # Nobody needs a notice on the disk.
 _NOTIFY = """
 WITH lazily AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
@@ -30,12 +29,11 @@ SELECT pg_notify(%(channel)s, subject) FROM lazily, unnest(%(subjects)s::text[])
 """
 
 
-class Connection(psycopg.Connection[Row]):
+class Connection(TimedConnection):
     """A connection in autocommit mode. Used by one thread at a time."""
 
     is_pooled = False
     """Whether a pooler gives each of its transactions another connection to the server."""
-    _end = float("inf")
     _settings = PostgresSettings()
 
     @classmethod
@@ -49,7 +47,10 @@ class Connection(psycopg.Connection[Row]):
         options: dict[str, Any] = {"application_name": "capa", "target_session_attrs": "read-write"} | given
         # libpq counts whole seconds, for each of the hosts.
         options["connect_timeout"] = max(1, round(settings.timeout_s))
-        connection = cls.connect(autocommit=True, **options)
+        try:
+            connection = cls.connect(autocommit=True, **options)
+        except psycopg.OperationalError as error:
+            raise on_connecting(error, settings.url) from error
         try:
             connection._begin_session(settings)
         except BaseException:
@@ -59,41 +60,19 @@ class Connection(psycopg.Connection[Row]):
 
     def _begin_session(self, settings: PostgresSettings) -> None:
         self._settings = settings
+        self.limit_s, self.limit_name = settings.timeout_s, "timeout_s"
+        check_version(self.info.server_version, f"{self.info.host}:{self.info.port}")
         self.begin(settings.timeout_s)
-        self.is_pooled = is_pooled(self, settings)
+        self.is_pooled = is_pooled(self, settings.pooler)
         if self.is_pooled:
             self.prepare_threshold = None
         else:  # not among the options of connecting, which a pooler refuses
-            self.execute(f"SET statement_timeout = {_limit_ms(settings)}")
+            self.execute(f"SET statement_timeout = {_limit_ms(settings)}; {_BY_INDEX}")
 
     @property
     def schema(self) -> str:
         """The schema of the tables."""
         return self._settings.schema_name
-
-    def begin(self, timeout_s: float) -> None:
-        """Give the calls from now on *timeout_s* in all."""
-        self._end = time.monotonic() + timeout_s
-
-    def wait(self, gen: PQGen[Any], interval: float = 0.1, timeout: float | None = None) -> Any:
-        """See `psycopg.Connection.wait`. What does not end in time is cancelled, and the connection closed.
-
-        Raises:
-            OverdueError: It did not end in time.
-        """
-        left_s = self._end - time.monotonic()
-        if timeout is not None or left_s == float("inf"):
-            return super().wait(gen, interval, timeout)
-        try:
-            return super().wait(gen, interval, max(0.001, left_s))
-        except errors._WaitTimeout as error:
-            timeout_s = self._settings.timeout_s
-            # The server would carry out what nobody waits for: a repeated call would be done twice.
-            if psycopg.capabilities.has_cancel_safe():
-                with suppress(psycopg.Error):
-                    self.cancel_safe(timeout=timeout_s / 10)
-            self.close()
-            raise OverdueError(f"no answer within {timeout_s:g} s (timeout_s)") from error
 
     @contextmanager
     def pipeline(self) -> Iterator[Pipeline]:
@@ -155,18 +134,15 @@ class Connection(psycopg.Connection[Row]):
             self.execute(_NOTIFY, {"channel": channel, "subjects": subjects})
         return not self.is_pooled
 
-    def is_open(self) -> bool:
-        """Return whether an idle connection is still open: a server that has closed it has sent something."""
-        if self.closed:
-            return False
-        readable, _, _ = select.select([self], [], [], 0)
-        return not readable
 
+def is_pooled(connection: psycopg.Connection[Any], given: bool | None) -> bool:
+    """Return whether *connection* leads through a pooler, which invents the number of the server's process.
 
-def is_pooled(connection: psycopg.Connection[Any], settings: PostgresSettings) -> bool:
-    """Return whether *connection* leads through a pooler, which invents the number of the server's process."""
-    if settings.pooler is not None:
-        return settings.pooler
+    Args:
+        given: What the settings say of it.
+    """
+    if given is not None:
+        return given
     found = connection.execute("SELECT pg_backend_pid()").fetchone()
     return found is not None and found[0] != connection.info.backend_pid
 

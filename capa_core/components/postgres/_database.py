@@ -10,10 +10,11 @@ from typing import TypeVar
 
 import psycopg
 
-from capa_core.components.postgres._connection import Connection, Row, is_pooled
+from capa_core.components.postgres._connection import Connection, is_pooled
 from capa_core.components.postgres._errors import OverdueError, is_gone
 from capa_core.components.postgres._migrations import migrate
 from capa_core.components.postgres._settings import PostgresSettings
+from capa_core.components.postgres._timed import Row
 from capa_core.errors import ClosedError
 
 T = TypeVar("T")
@@ -180,7 +181,7 @@ class Client:
         with self._lock:
             if self._open is None or self._open.closed:
                 self._open = psycopg.connect(self._settings.url, autocommit=True, application_name="capa")
-                if is_pooled(self._open, self._settings):
+                if is_pooled(self._open, self._settings.pooler):
                     self._open.prepare_threshold = None
             return self._open
 

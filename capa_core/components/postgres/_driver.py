@@ -10,7 +10,7 @@ import psycopg
 
 from capa_core.components.postgres._database import Client, Database
 from capa_core.components.postgres._errors import name_error
-from capa_core.components.postgres._risks import NAMES, risks
+from capa_core.components.postgres._risks import NAMES, UNLOGGED, risks
 from capa_core.driver import Driver, Risk, SettingsT
 from capa_core.errors import CapaError
 
@@ -44,7 +44,8 @@ class PostgresDriver(Driver[SettingsT]):
 
     def risks(self) -> Sequence[Risk]:
         """See `Driver.risks`."""
-        return risks(self.database.show(NAMES))
+        unlogged = self.database.run(UNLOGGED, schema=self.database.settings.schema_name)
+        return risks(self.database.show(NAMES), [table for (table,) in unlogged])
 
     def close(self) -> None:
         """See `Driver.close`."""

@@ -16,7 +16,12 @@ from capa_core.errors import (
     PermissionDeniedError,
     UnavailableError,
     UnknownError,
+    UnsupportedError,
 )
+from capa_core.secret import without_credentials
+
+OLDEST = 12
+"""The first version with common table expressions that are materialized where a statement asks for it."""
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: whole codes, then their classes of two characters.
 _BY_CODE: dict[str, type[CapaError]] = {
@@ -46,21 +51,55 @@ _BY_WORDS: tuple[tuple[str, type[CapaError]], ...] = (
     ("no password supplied", PermissionDeniedError),
     ("pg_hba.conf", PermissionDeniedError),
     ("not permitted to log in", PermissionDeniedError),
+    (' role "', PermissionDeniedError),  # … does not exist
     ("does not exist", NotFoundError),
     ("invalid port number", InvalidArgumentError),
 )
+
+
+_OTHER_KIND = "Check host and port of `url`: another kind of server, or TLS from the first byte, may be there"
+_TLS_ALONE = (
+    "Add `?sslmode=require` to `url` where the server takes TLS alone; or allow this host in pg_hba.conf"
+)
+_STEPS: tuple[tuple[str, str], ...] = (
+    ("password authentication failed", "Correct user and password in `url`"),
+    ("no password supplied", "Write the password into `url`"),
+    ("no encryption", _TLS_ALONE),
+    ("closed the connection unexpectedly", _OTHER_KIND),
+    ("received invalid response", _OTHER_KIND),
+    ("expected authentication request", _OTHER_KIND),
+    ("pg_hba.conf", "Allow the user and this host in pg_hba.conf"),
+    (' role "', "Correct the user in `url`, or make it: `CREATE ROLE … LOGIN`"),
+    (' database "', "Correct the database in `url`, or make it: `CREATE DATABASE …`"),
+    (
+        "does not support SSL",
+        "Turn on `ssl` in postgresql.conf; or, where the network is trusted, drop `sslmode`",
+    ),
+)
+
+
+class TooOldError(psycopg.OperationalError):
+    """The server is of a version that lacks what the tables need."""
 
 
 class OverdueError(psycopg.OperationalError):
     """The time of a call was over before the server had answered."""
 
 
+_BY_TYPE: tuple[tuple[type[psycopg.Error], type[CapaError]], ...] = (
+    (errors.ConnectionTimeout, DeadlineError),
+    (OverdueError, DeadlineError),
+    (TooOldError, UnsupportedError),
+)
+
+
 def name_error(error: Exception) -> type[CapaError] | None:
     """Return Capa's type for *error*; `None` if it is not psycopg's."""
     if not isinstance(error, psycopg.Error):
         return None
-    if isinstance(error, (errors.ConnectionTimeout, OverdueError)):
-        return DeadlineError
+    by_type = next((kind for native, kind in _BY_TYPE if isinstance(error, native)), None)
+    if by_type is not None:
+        return by_type
     code = error.sqlstate or ""
     named = _BY_CODE.get(code) or _BY_CODE.get(code[:2])
     if named is not None:
@@ -71,6 +110,34 @@ def name_error(error: Exception) -> type[CapaError] | None:
         text = str(error)
         return next((kind for words, kind in _BY_WORDS if words in text), UnavailableError)
     return UnknownError
+
+
+def on_connecting(error: psycopg.OperationalError, url: str) -> psycopg.OperationalError:
+    """Return *error*, met on connecting, with the server where it names none, and the next step where there is one."""
+    text = next(iter(str(error).splitlines()), type(error).__name__)
+    if isinstance(error, errors.ConnectionTimeout):
+        text = (
+            f"PostgreSQL at {without_credentials(url)} did not answer in time, or not as a PostgreSQL server does:"
+            " check host and port of `url`"
+        )
+    step = next((step for words, step in _STEPS if words in text), "")
+    return type(error)(f"{text}. {step}." if step else text)
+
+
+def check_version(version: int, place: str) -> None:
+    """Check that a server of *version*, as libpq numbers it, has what the tables need.
+
+    Raises:
+        TooOldError: It is too old.
+    """
+    if version // 10_000 < OLDEST:
+        major = (
+            f"{version // 10_000}" if version >= 100_000 else f"{version // 10_000}.{version // 100 % 100}"
+        )
+        raise TooOldError(
+            f"PostgreSQL at {place} is version {major}: the tables and their statements need {OLDEST} or later."
+            " Upgrade the server, or use another engine."
+        )
 
 
 def is_gone(error: psycopg.Error) -> bool:

@@ -70,10 +70,11 @@ class Notices:
                 if not self._listeners[subject]:
                     del self._listeners[subject]
 
-    def signal(self, subject: str) -> None:
-        """Wake the waiters for *subject*: here at once, in other processes soon."""
+    def signal(self, subject: str, *, elsewhere: bool = True) -> None:
+        """Wake the waiters for *subject*: here at once, in other processes soon if they may be *elsewhere*."""
         self._wake(subject)
-        self._notifier.send(subject)
+        if elsewhere:
+            self._notifier.send(subject)
 
     def close(self) -> None:
         """Send the last notices, wake all consumers, and end the listening connection."""

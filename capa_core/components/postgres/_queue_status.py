@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from capa_core.blocks.pubsub.inspection import GroupStatus, TopicStatus
 from capa_core.blocks.pubsub.over_tables import state_sql
-from capa_core.components.postgres._connection import Row
 from capa_core.components.postgres._queue import LIVING
+from capa_core.components.postgres._timed import Row
 
 _NOT_EXPIRED = "NOT (count = 0 AND expires_at IS NOT NULL AND expires_at <= now())"
 # A group that does not exist would find the messages that wait for the first one.

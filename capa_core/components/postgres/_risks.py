@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from capa_core.driver import Risk
 
@@ -22,10 +22,17 @@ _LAZY_COMMIT = Risk(
     "Set synchronous_commit to on (`ALTER DATABASE … SET synchronous_commit = on`).",
 )
 
+UNLOGGED = """
+SELECT quote_ident(nspname) || '.' || quote_ident(relname)
+FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname = %(schema)s AND relkind = 'r' AND relpersistence = 'u' ORDER BY 1
+"""
+"""The tables of a schema that a crash empties."""
 
-def risks(settings: Mapping[str, str]) -> list[Risk]:
-    """Return the risks of a server with *settings*, those of `NAMES`."""
-    found = []
+
+def risks(settings: Mapping[str, str], unlogged: Sequence[str] = ()) -> list[Risk]:
+    """Return the risks of a server with *settings*, those of `NAMES`, and the tables that `UNLOGGED` returns."""
+    found = [_emptied(table) for table in unlogged]
     if settings.get("fsync") == "off":
         found.append(_NO_FSYNC)
     elif settings.get("full_page_writes") == "off":
@@ -33,3 +40,7 @@ def risks(settings: Mapping[str, str]) -> list[Risk]:
     if settings.get("synchronous_commit") == "off":
         found.append(_LAZY_COMMIT)
     return found
+
+
+def _emptied(table: str) -> Risk:
+    return Risk("a crash of the server", f"all rows of {table}", f"Run ALTER TABLE {table} SET LOGGED.")

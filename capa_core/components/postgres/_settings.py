@@ -32,6 +32,10 @@ def _address(url: str) -> str:
     return url
 
 
+Address = Annotated[str, AfterValidator(_address)]
+"""A setting that is the address of a PostgreSQL database."""
+
+
 def _schema(name: str) -> str:
     if name.startswith("pg_"):
         raise PydanticCustomError("postgres_schema", "PostgreSQL keeps names that begin with pg_ for itself")
@@ -56,9 +60,7 @@ class PostgresSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: Annotated[str, AfterValidator(_address)] = Field(
-        default="postgresql://127.0.0.1:5432/postgres", repr=False
-    )
+    url: Address = Field(default="postgresql://127.0.0.1:5432/postgres", repr=False)
     schema_name: Annotated[str, AfterValidator(_schema)] = Field(
         default="capa", pattern="^[a-z_][a-z0-9_]{0,39}$"
     )

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from capa_core.abilities import NATIVE
 from capa_core.blocks.lock.driver import LockDriver, LockFeature, LockStatus
-from capa_core.components.postgres._connection import Row
 from capa_core.components.postgres._driver import PostgresDriver
 from capa_core.components.postgres._settings import PostgresSettings
+from capa_core.components.postgres._timed import Row
 
 # Names are bytes: text cannot hold every character.
 _TABLE = """

@@ -8,11 +8,13 @@ from pydantic import Field
 
 from capa_core.abilities import BY_CORE, BY_DRIVER, NATIVE
 from capa_core.blocks.pubsub.driver import (
+    LONGEST_ONCE_S,
     ConsumerDriver,
     OutgoingMessage,
     PubSubDriver,
     PubSubFeature,
     PubSubLimits,
+    outcomes,
 )
 from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus, number_of_position
 from capa_core.blocks.pubsub.over_tables import TableConsumer, peeked
@@ -60,13 +62,13 @@ class PostgresPubSub(PostgresDriver[PostgresPubSubSettings], PubSubDriver[Postgr
     @property
     def limits(self) -> PubSubLimits:
         """See `PubSubDriver.limits`: a body is sent within the deadline; the server bears 1 GiB in a batch."""
-        return PubSubLimits(max_message_bytes=_LARGEST_BODY, max_delay_s=LONGEST_S)
+        return PubSubLimits(max_message_bytes=_LARGEST_BODY, max_delay_s=LONGEST_S, max_once_s=LONGEST_ONCE_S)
 
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         """See `PubSubDriver.publish`."""
-        self._tables.publish(topic, messages)
+        is_new = self._tables.publish(topic, messages)
         self._tables.tidy()
-        return [None] * len(messages)
+        return outcomes(messages, is_new)
 
     def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
         """See `PubSubDriver.consume`."""

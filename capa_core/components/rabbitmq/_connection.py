@@ -18,6 +18,7 @@ import pika
 from pika import exceptions
 from pika.adapters.select_connection import IOLoop, SelectConnection
 
+from capa_core.components.rabbitmq._errors import on_silence
 from capa_core.errors import DeadlineError
 from capa_core.supervision import LoggedThread
 
@@ -45,12 +46,14 @@ class Connection:
     Attributes:
         lost: The reason, once the connection has ended.
         server: The broker's own description; empty before it is open.
+        host: The options for the host that is, or was, tried last.
     """
 
     def __init__(self, purpose: str, hosts: Sequence[pika.ConnectionParameters], limit_s: float) -> None:
         self.lost: Exception | None = None
         self.server: dict[str, Any] = {}
         self._hosts = list(hosts)
+        self.host = self._hosts[0]
         self._limit_s = limit_s
         self._blocked = ""
         self._lock = threading.Lock()
@@ -64,14 +67,15 @@ class Connection:
         """Connect to the first host that answers.
 
         Raises:
-            exceptions.AMQPConnectionError: None answers, or the broker refuses the credentials or the virtual host.
-            DeadlineError: The time ran out.
+            exceptions.AMQPError: None answers in time, or the broker refuses the credentials or the virtual host.
         """
         self._thread.start()
         try:
             self._await(self._opened)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, DeadlineError):
+                raise on_silence(self.host, self._limit_s) from None
             raise
 
     def channel(self) -> Channel:
@@ -130,7 +134,8 @@ class Connection:
             self._connect()
             self._loop.start()
         except Exception as error:  # noqa: BLE001 - those who wait raise it
-            reason = _raisable(error)
+            # Of one that is being given up, pika fails while it cleans up: that tells nobody anything.
+            reason = self.lost or _raisable(error)
         finally:
             self._end(self.lost or reason)
             self._loop.close()
@@ -144,9 +149,9 @@ class Connection:
             self._begin_to_close()
 
     def _connect(self) -> None:
-        self._host = self._hosts.pop(0)
+        self.host = self._hosts.pop(0)
         self._connection = SelectConnection(
-            self._host,
+            self.host,
             on_open_callback=self._on_open,
             on_open_error_callback=self._on_open_error,
             on_close_callback=lambda _, reason: self._stop(reason),
@@ -163,7 +168,7 @@ class Connection:
         if self._hosts and self.lost is None:
             self._connect()
         else:
-            self._stop(_described(error, self._host))
+            self._stop(_described(error, self.host))
 
     def _set_blocked(self, reason: str) -> None:
         self._blocked = reason

@@ -67,7 +67,7 @@ class Connections:
         try:
             connection.open()
         except exceptions.AMQPError as error:
-            raise on_opening(error, hosts[0]) from error
+            raise on_opening(error, connection.host) from error
         try:
             check_version(connection.server, self._address())
         except BaseException:

@@ -12,6 +12,7 @@ from pika import exceptions
 from capa_core.errors import (
     CapaError,
     ConflictError,
+    DeadlineError,
     ExhaustedError,
     InvalidArgumentError,
     NotFoundError,
@@ -73,7 +74,7 @@ def is_gone(error: BaseException) -> bool:
 
 
 def on_opening(error: exceptions.AMQPError, to: pika.ConnectionParameters) -> exceptions.AMQPError:
-    """Return *error*, met on connecting to the first host, with the next step where the broker refused."""
+    """Return *error*, met on connecting to a host, with the host, and with the next step where there is one."""
     place = f"RabbitMQ at {to.host}:{to.port}"
     user = getattr(to.credentials, "username", "")
     if isinstance(error, exceptions.ProbableAccessDeniedError) or _code(error) == _NO_HOST:
@@ -89,7 +90,28 @@ def on_opening(error: exceptions.AMQPError, to: pika.ConnectionParameters) -> ex
             PermissionDeniedError,
             f"{place} refuses the user {user!r}: {error}. Correct user and password in `url`.",
         )
+    if isinstance(error, exceptions.StreamLostError | exceptions.IncompatibleProtocolError):
+        tls = "" if to.ssl_options else "; where the port takes TLS alone, write amqps://"
+        return RefusedError(
+            UnavailableError,
+            f"{place} ended the connection before it was open: {error}. Check host and port of `url`{tls}",
+        )
+    if to.ssl_options and "SSL" in str(error) and "CERTIFICATE_VERIFY" not in str(error):
+        return RefusedError(
+            UnavailableError,
+            f"{error}: the broker may have no TLS there. Correct the port of `url`; or, where the network is trusted,"
+            " write amqp://",
+        )
     return error
+
+
+def on_silence(to: pika.ConnectionParameters, limit_s: float) -> RefusedError:
+    """Return the error of a host that took the connection and never opened it as a broker does."""
+    place = f"RabbitMQ at {to.host}:{to.port}"
+    return RefusedError(
+        DeadlineError,
+        f"{place} did not answer within {limit_s:g} s, or not as a RabbitMQ broker does: check host and port of `url`",
+    )
 
 
 def on_declaring(error: exceptions.ChannelClosedByBroker) -> exceptions.AMQPError:
@@ -98,7 +120,7 @@ def on_declaring(error: exceptions.ChannelClosedByBroker) -> exceptions.AMQPErro
         return error
     return RefusedError(
         ConflictError,
-        f"RabbitMQ has it with other arguments, as an operator may have made it: {error.reply_text}. "
+        f"RabbitMQ has this exchange or queue with other arguments, perhaps from an operator: {error.reply_text}. "
         "Delete it once it is empty, or give this component a `prefix` of its own.",
     )
 

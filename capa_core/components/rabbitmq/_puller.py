@@ -28,8 +28,12 @@ from capa_core.components.rabbitmq._windows import Windows
 
 _LARGEST_WINDOW = 2_000
 _LOOK_EVERY_S = 0.1
+_SUSPENDED_S = 1.0
+"""After a look that came so late the process may have been suspended, and the broker may have given it up."""
 _RETURNED_WITHIN_S = 5.0
 _MOST_CONSUMERS = 16
+_NEARLY = 8
+"""Room for all but one in so many of the messages that are asked for is enough."""
 _LATE_S = 5.0  # by then, all that was sent to a consumer before it left has come
 
 
@@ -61,6 +65,8 @@ class Puller:
         self._receiving = self._asked = False  # now, and since the last look
         self._closed = False
         self._is_gone = False  # the queue, while there were consumers on it; what is held can be settled
+        self._looked_at = boot_time()
+        self._is_doubtful = False  # whether the broker still knows the channel
 
     @property
     def held(self) -> int:
@@ -79,6 +85,7 @@ class Puller:
                 self._look(channel, most)
         finally:
             self._receiving = False
+        self._resolve_doubt(channel)
         if channel.lost is not None:
             raise channel.lost
         if self._is_gone:
@@ -194,11 +201,22 @@ class Puller:
         self._is_gone = False
         self._windows = Windows()
         self._channel = channel = self._connect().channel()
+        self._looked_at, self._is_doubtful = boot_time(), False
         channel.impl.add_on_cancel_callback(
             lambda frame: self._on_queue_gone(channel, frame.method.consumer_tag)
         )
         channel.connection.tell(lambda: self._look_at_leases(channel))
         return channel
+
+    def _resolve_doubt(self, channel: Channel) -> None:
+        """Ask the broker whether it still knows *channel*, if this process was suspended.
+
+        If not, others have what came here before, and the connection's thread may not have read that yet.
+        """
+        if self._is_doubtful or boot_time() - self._looked_at > _SUSPENDED_S:
+            with suppress(exceptions.AMQPError):  # that it is lost
+                self._flush(channel)
+            self._is_doubtful = False
 
     def _forget_if_lost(self) -> None:
         """Drop what a lost channel held: the broker gives it to others."""
@@ -238,10 +256,12 @@ class Puller:
 
     def _attach(self, channel: Channel, most: int) -> None:
         """Be on the queue for up to *most* messages more: by one consumer more, rather than one that leaves first."""
-        if self._windows and self._windows.free() < most:
+        # Each message that was just settled makes room a moment later: it is not worth a question to the broker.
+        enough = max(1, most - most // _NEARLY)
+        if self._windows and self._windows.free() < enough:
             self._flush(channel)  # what was settled before has made room by then
         free = self._windows.free()
-        if free >= most or (free and len(self._windows) >= _MOST_CONSUMERS):
+        if free >= enough or (free and len(self._windows) >= _MOST_CONSUMERS):
             return
         if len(self._windows) >= _MOST_CONSUMERS:
             self._detach(channel)
@@ -350,6 +370,8 @@ class Puller:
                 self._changed.notify_all()
             return
         now = boot_time()
+        self._is_doubtful |= now - self._looked_at > _SUSPENDED_S
+        self._looked_at = now
         self.requeue(self.take([message for message in list(self._held) if message.until <= now]))
         self._let_go(channel)
         channel.connection.later(_LOOK_EVERY_S, lambda: self._look_at_leases(channel))

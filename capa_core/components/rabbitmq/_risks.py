@@ -1,10 +1,12 @@
-"""Risks of a RabbitMQ broker, by its version and its queues."""
+"""Risks of a RabbitMQ broker, by its version, its queues and the policies that match them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from capa_core.components.rabbitmq import _policies
 from capa_core.components.rabbitmq._errors import version_of
+from capa_core.components.rabbitmq._settings import RabbitSettings
 from capa_core.components.rabbitmq._topology import Topology
 from capa_core.driver import Risk
 
@@ -18,10 +20,18 @@ _LIMIT = Risk(
     "that message, as this version drops it unless a policy says otherwise",
     "Set the policy `delivery-limit` to -1, and `max_deliveries` here, which keeps dead letters.",
 )
+_UNKNOWN = Risk(
+    "a policy with `message-ttl`, `max-length`, `expires` or `delivery-limit`, of which no client is told,",
+    "messages of the queues that it matches",
+    "Set `management_url` here, so that it is looked at.",
+)
 
 
-def risks(server: dict[str, object], topology: Topology) -> Iterator[Risk]:
-    """Yield the risks of the broker with the description *server*, and of the queues of its topics."""
+def risks(server: dict[str, object], topology: Topology, settings: RabbitSettings) -> Iterator[Risk]:
+    """Yield the risks of the broker with the description *server*, and of the queues of its topics.
+
+    Raises as `_policies.risks` does.
+    """
     yield _LATE_LIST if version_of(server) < (4, 0) else _LIMIT
     for topic in sorted(topology.topics()):
         names = topology.names(topic)
@@ -33,3 +43,7 @@ def risks(server: dict[str, object], topology: Topology) -> Iterator[Risk]:
                     f"the messages of the queue {queue!r}, which is no quorum queue ({difference})",
                     "Delete the queue once it is empty: the next start of the application makes it anew.",
                 )
+    if settings.management_url:
+        yield from _policies.risks(settings)
+    else:
+        yield _UNKNOWN

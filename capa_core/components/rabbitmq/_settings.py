@@ -40,6 +40,8 @@ class RabbitSettings(BaseModel):
             cut off, to others after two to three of them.
         prefix: The prefix of the names of all exchanges and queues.
         max_message_bytes: The broker's `max_message_size`.
+        management_url: The address of the broker's management, such as `http://host:15672`: `capa doctor` asks there,
+            as the user of `url`, for policies that lose messages, of which no client is told.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +52,7 @@ class RabbitSettings(BaseModel):
     heartbeat_s: int = Field(default=10, ge=1, le=60)
     prefix: str = Field(default="capa.", max_length=40)
     max_message_bytes: int = Field(default=_LARGEST_MESSAGE, ge=1024**2)
+    management_url: str = Field(default="", pattern=r"^(https?://[^@]*)?$")
 
     def parameters(self) -> list[pika.ConnectionParameters]:
         """Return the options of a connection to each host, in the order in which they are tried."""

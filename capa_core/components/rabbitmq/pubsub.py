@@ -155,7 +155,7 @@ class RabbitPubSub(PubSubDriver[RabbitSettings]):
 
     def risks(self) -> Sequence[Risk]:
         """See `Driver.risks`."""
-        return list(risks(self.connections.publishing().server, self.topology))
+        return list(risks(self.connections.publishing().server, self.topology, self.settings))
 
     def close(self) -> None:
         """See `Driver.close`."""

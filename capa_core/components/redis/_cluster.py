@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import redis
@@ -112,9 +112,13 @@ class ClusterClient(Client):
         return {redis.RedisCluster: self._connected}
 
     def about(self) -> str:
-        """See `Client.about`."""
+        """See `Client.about`: a cluster that lacks slots serves no key, though its nodes answer."""
         nodes = self._slots.nodes()
-        return f"{nodes[0].about()} and {len(nodes) - 1} nodes more of its cluster"
+        *others, last = nodes
+        for node in others:
+            with suppress(redis.ConnectionError):
+                return _about(node, len(nodes))
+        return _about(last, len(nodes))
 
     def close(self) -> None:
         """See `Client.close`."""
@@ -159,3 +163,13 @@ def _checked(answers: list[Any]) -> list[Any]:
         if isinstance(each, redis.ResponseError):
             raise each
     return answers
+
+
+def _about(node: ServerClient, nodes: int) -> str:
+    about = node.about()
+    if b"cluster_state:fail" in node.call("CLUSTER", "INFO"):
+        raise ClusterDownError(
+            f"the cluster of {about} is down, as nodes with some of its slots are: start them, and see"
+            " `redis-cli --cluster check`"
+        )
+    return f"{about} and {nodes - 1} nodes more of its cluster"

@@ -6,8 +6,13 @@ as long as it likes.
 
 from __future__ import annotations
 
+import socket
+import ssl
 import time
+from contextlib import suppress
 from typing import Any, TypeVar
+
+from capa_core.components.redis._errors import no_handshake
 
 ConnectionT = TypeVar("ConnectionT", bound=type[Any])
 
@@ -17,13 +22,18 @@ _SLACK = 0.05
 
 
 class Deadline:
-    """The time (monotonic) until which a connection may work for one call; `None` between calls of the component."""
+    """The time (monotonic) until which a connection may work for one call; `None` between calls of the component.
 
-    __slots__ = ("end", "slack_s")
+    Attributes:
+        is_unheard: Whether the server has taken the connection and said nothing yet.
+    """
+
+    __slots__ = ("end", "is_unheard", "slack_s")
 
     def __init__(self) -> None:
         self.end: float | None = None
         self.slack_s = 0.0
+        self.is_unheard = False
 
     def begin(self, seconds: float) -> None:
         """Give the operations from now on *seconds* in total."""
@@ -66,13 +76,25 @@ class _BoundedSocket:
         self._timeout_s = self._applied_s = seconds
         self._sock.settimeout(seconds)
 
+    def hang_up(self) -> None:
+        """End the connection under an operation of another thread, which then fails as if the server had ended it."""
+        with suppress(OSError):  # it is closed already
+            socket.socket.shutdown(
+                self._sock, socket.SHUT_RDWR
+            )  # that of TLS would take the session away, too
+
     def recv(self, *args: Any) -> Any:
         self._limit()
-        return self._sock.recv(*args)
+        return self._heard(self._sock.recv(*args))
 
     def recv_into(self, *args: Any) -> Any:
         self._limit()
-        return self._sock.recv_into(*args)
+        return self._heard(self._sock.recv_into(*args))
+
+    def _heard(self, received: Any) -> Any:
+        if received:
+            self._deadline.is_unheard = False
+        return received
 
     def sendall(self, data: Any) -> None:
         """Send in parts: a socket with TLS applies its timeout to each of its own parts."""
@@ -115,11 +137,17 @@ def bounded(kind: ConnectionT) -> ConnectionT:
             self._socket_connect_timeout = seconds
 
         def _connect(self) -> _BoundedSocket:
-            return _BoundedSocket(super()._connect(), self.deadline)
+            self.deadline.is_unheard = False
+            sock = _BoundedSocket(super()._connect(), self.deadline)
+            self.deadline.is_unheard = True
+            return sock
 
         def _wrap_socket_with_ssl(self, sock: Any) -> Any:
             sock.settimeout(self.deadline.limited(sock.gettimeout()))
-            wrapped = super()._wrap_socket_with_ssl(sock)
+            try:
+                wrapped = super()._wrap_socket_with_ssl(sock)
+            except (TimeoutError, ssl.SSLError, ConnectionError) as error:
+                raise no_handshake(error) from error
             wrapped.settimeout(self.socket_timeout)
             return wrapped
 

@@ -10,6 +10,7 @@ from capa_core.components.redis._errors import name_error
 from capa_core.components.redis._risks import risks
 from capa_core.driver import Driver, Risk, SettingsT
 from capa_core.errors import CapaError
+from capa_core.secret import Secret
 
 
 class RedisDriver(Driver[SettingsT]):
@@ -22,6 +23,13 @@ class RedisDriver(Driver[SettingsT]):
     def clients(self) -> Mapping[type[Any], Callable[[], Any]]:
         """See `Driver.clients`: the component's own, which returns bytes. Safe for many threads and across a fork."""
         return self.client.natives()
+
+    def legacy_address(self) -> Secret:
+        """See `Driver.legacy_address`: of one server."""
+        settings: Any = self.settings
+        if settings.cluster or settings.sentinels or "path" in settings.options():
+            return super().legacy_address()
+        return Secret(settings.url)
 
     def name_error(self, error: Exception) -> type[CapaError] | None:
         """See `Driver.name_error`."""

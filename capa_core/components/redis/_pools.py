@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -38,9 +39,14 @@ class Pool(redis.ConnectionPool):
         self._is_closed = False
 
     def close(self) -> None:
-        """Close all connections, and those of calls that are still under way when these end."""
+        """Close all connections. Calls that are under way fail, and close their own: redis-py is not safe for that."""
         self._is_closed = True
-        self.disconnect()
+        self._close_idle()
+        with self._lock:
+            under_way = list(self._in_use_connections)
+        for connection in under_way:
+            if (sock := connection._sock) is not None:
+                sock.hang_up()
 
     def get_connection(self, *_: Any, **__: Any) -> Any:
         """Return a connection for exclusive use; it may have to connect first."""
@@ -59,10 +65,15 @@ class Pool(redis.ConnectionPool):
 
     def release(self, connection: Any) -> None:
         """Return a connection to the pool, after all its answers were read or it was disconnected."""
-        if self._is_closed:
-            connection.disconnect()
-        elif connection.pid == os.getpid():
+        if connection.pid == os.getpid():
             self._idle.append(connection)
+        if self._is_closed:  # maybe since a moment ago
+            self._close_idle()
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().disconnect()
 
 
 class _MasterConnection(SentinelManagedConnection):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Any
 
 from capa_core.blocks.pubsub.inspection import GroupStatus, MessageState, PeekedMessage, TopicStatus
 from capa_core.components.redis._client import Client, glob_escaped
+from capa_core.components.redis._entries import entry
 
 POSITION = re.compile(r"[0-9]\|[0-9]{1,19}-[0-9]{1,19}|L\|[0-9]{1,15}")
 """The form of a position: level and id of an entry, or `L` and the rank of a delayed message."""
@@ -58,27 +58,19 @@ def _age_s(published_ms: bytes) -> float | None:
 
 
 def peeked(row: list[Any]) -> PeekedMessage:
-    """Return one message from a row of the script PEEK; an entry that another program wrote lacks parts of one."""
-    position, level, state, count, size, entry_id, fields = row
-    entry = dict(zip(fields[::2], fields[1::2], strict=True))
-    attributes, published = entry.get(b"a"), entry.get(b"t")
+    """Return one message from a row of the script PEEK."""
+    position, level, state, count, size, ident, fields = row
+    found = entry(ident, fields)
     return PeekedMessage(
         position=position.decode(),
-        id=entry.get(b"i", entry_id).decode(errors="replace"),
-        data=entry.get(b"d", b""),
+        id=found.id,
+        data=found.data,
         size=size,
-        content_type=entry.get(b"c", b"application/octet-stream").decode(errors="replace"),
-        attributes=_attributes(attributes),
+        content_type=found.content_type,
+        attributes=found.attributes,
         key="",
         priority=int(level),
         delivery_count=count,
-        published_at=float(published) if published else int(entry_id.partition(b"-")[0]) / 1000,
+        published_at=found.published_at,
         state=MessageState(state.decode()),
     )
-
-
-def _attributes(stored: bytes | None) -> dict[str, str]:
-    try:
-        return json.loads(stored) if stored else {}
-    except (ValueError, RecursionError):
-        return {}

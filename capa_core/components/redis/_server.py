@@ -10,7 +10,7 @@ import redis
 from redis.typing import EncodableT
 
 from capa_core.components.redis._client import Client, Command
-from capa_core.components.redis._errors import explain
+from capa_core.components.redis._errors import check_version, explain, locate
 from capa_core.components.redis._pools import Pool, pool_of
 from capa_core.components.redis._settings import RedisSettings
 
@@ -82,7 +82,9 @@ class ServerClient(Client):
         """See `Client.about`."""
         lines = self.call("INFO", "server").decode(errors="replace").splitlines()
         found = dict(line.split(":", 1) for line in lines if ":" in line)
-        return f"Redis {found.get('redis_version', '?')} at {self.address()}"
+        version = found.get("redis_version", "?")
+        check_version(version, self.address())
+        return f"Redis {version} at {self.address()}"
 
     def address(self) -> str:
         """Return the address to which it connects, without credentials."""
@@ -135,6 +137,7 @@ class Lent:
         if isinstance(error, redis.ResponseError):
             explain(error)
         elif error is not None:
+            locate(error, self._connection)
             self._connection.disconnect()  # a late answer must not be read as that of the next command
         self._connection.deadline.clear()
         self._pool.release(self._connection)

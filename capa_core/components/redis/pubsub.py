@@ -7,20 +7,22 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import redis
 from pydantic import Field
 
 from capa_core.abilities import BY_CORE, BY_DRIVER, NATIVE, absent, approximate
 from capa_core.blocks.pubsub.driver import (
+    LONGEST_ONCE_S,
     ConsumerDriver,
     Delivery,
     OutgoingMessage,
     PubSubDriver,
     PubSubFeature,
     PubSubLimits,
+    outcomes,
 )
 from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus, check_position
 from capa_core.components.redis import _pubsub_scripts as scripts
@@ -28,6 +30,7 @@ from capa_core.components.redis import _pubsub_status
 from capa_core.components.redis import _pubsub_status_scripts as status_scripts
 from capa_core.components.redis._client import Script
 from capa_core.components.redis._driver import RedisDriver
+from capa_core.components.redis._entries import PLAIN, entry
 from capa_core.components.redis._settings import RedisSettings
 from capa_core.errors import CapaError, UnknownError
 
@@ -39,6 +42,9 @@ _TRUSTED_S = 0.05
 _LOOK_FOR_LOST_S = 1.0
 _FORGET_CONSUMERS_S = 60.0
 _DEAD_CONSUMER_MS = 600_000
+
+_KNOWN = 0
+"""The answer of the script ONCE about an id that was published before."""
 
 T = TypeVar("T")
 _Receipt = str
@@ -64,6 +70,7 @@ class RedisPubSub(RedisDriver[RedisPubSubSettings], PubSubDriver[RedisPubSubSett
       JSON, `t` the publishing time if that is not when it was added. Default values are left out.
     - `<base>:groups`: a hash of each group and the time of its removal, 0 for never.
     - `<base>:later`: a sorted set of delayed messages by their due times.
+    - `<base>:once`: a sorted set of the ids that are published once, by the times until which they are known.
     - `<base>:back:<group>`: a sorted set of returned messages by the times of their redelivery.
     - `<base>:wake`: a stream that wakes a consumer when a message is due before its next poll. A due message is late by
       more than 50 ms only if the consumer that was woken is busy; by at most 250 ms.
@@ -92,17 +99,26 @@ class RedisPubSub(RedisDriver[RedisPubSubSettings], PubSubDriver[RedisPubSubSett
     @property
     def limits(self) -> PubSubLimits:
         """See `PubSubDriver.limits`."""
-        return PubSubLimits(max_message_bytes=self.settings.max_bulk_bytes)
+        return PubSubLimits(max_message_bytes=self.settings.max_bulk_bytes, max_once_s=LONGEST_ONCE_S)
+
+    def in_layout(self, layout: str, options: Mapping[str, Any]) -> PubSubDriver[Any]:
+        """See `PubSubDriver.in_layout`: `celery`, on one server."""
+        if layout != "celery" or self.client.declares_keys:
+            return super().in_layout(layout, options)
+        from capa_core.components.redis._celery_queues import CeleryQueues  # few fleets are mixed
+
+        return CeleryQueues(self, self.client, options)
 
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         """See `PubSubDriver.publish`."""
         base = self._base(topic)
         if len(messages) == 1:
-            self._publish_one(base, messages[0])
-            return [None]
+            is_new = self._publish_one(base, messages[0])
+            return outcomes(messages, [is_new])
         keys = self.keys(base)
-        commands = [_command(base, keys, message) for message in messages]
-        return [self._outcome(answer) for answer in self.client.call_many(commands)]
+        answers = self.client.call_many(list(_commands(base, keys, messages)))
+        stored = outcomes(messages, [answer != _KNOWN for answer in answers])
+        return [known or self._outcome(answer) for known, answer in zip(stored, answers, strict=True)]
 
     def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
         """See `PubSubDriver.consume`."""
@@ -149,16 +165,26 @@ class RedisPubSub(RedisDriver[RedisPubSubSettings], PubSubDriver[RedisPubSubSett
             return (base,)
         streams = [f"{base}:{level}" for level in LEVELS]
         returned = [f"{base}:back:{group}" for group in groups]
-        return (base, *streams, f"{base}:groups", f"{base}:later", f"{base}:wake", *returned)
+        return (
+            base,
+            *streams,
+            *(f"{base}:{part}" for part in ("groups", "later", "once", "wake")),
+            *returned,
+        )
 
     def _base(self, topic: str) -> str:
         return f"{self.settings.prefix}{{:{topic}}}"
 
-    def _publish_one(self, base: str, message: OutgoingMessage) -> None:
+    def _publish_one(self, base: str, message: OutgoingMessage) -> bool:
+        """Store *message*; return whether its id was new, if it asks for that."""
+        if message.once_s:
+            answer = self.client.run_on(scripts.ONCE, self.keys(base), *_once(message))
+            return int(answer) != _KNOWN
         if message.delay_s:
             self.client.run_on(scripts.LATER, self.keys(base), *_delayed(message))
         else:
             self.client.call("XADD", f"{base}:{message.priority}", "*", *_fields(message))
+        return True
 
     def _outcome(self, answer: object) -> CapaError | None:
         if not isinstance(answer, Exception):
@@ -188,14 +214,14 @@ class RedisConsumer(ConsumerDriver):
         self._next_look = 0.0
         self._last_take, self._next_due = 0.0, math.inf
         self._woken = self._more = False
+        self._last_level = 0
         self._slice_s = min(_SLICE_S, driver.settings.timeout_s / 2)
         self._next_forget = time.monotonic() + _FORGET_CONSUMERS_S
         self._surplus: list[Delivery] = []
         self._receiving = threading.Lock()
         self._closed = False
-        streams = [*(f"{base}:{level}" for level in LEVELS), f"{base}:wake"]
+        self._streams = [*(f"{base}:{level}" for level in LEVELS), f"{base}:wake"]
         self._read_new = ("GROUP", group, self._name, "COUNT")
-        self._from_streams = ("STREAMS", *streams, *(">" for _ in streams))
         self._keys = driver.keys(base, group)
         driver.join(base, group, life_ms)
 
@@ -214,7 +240,7 @@ class RedisConsumer(ConsumerDriver):
 
     def ack(self, receipts: Sequence[object]) -> None:
         """See `ConsumerDriver.ack`."""
-        self._run(scripts.ACK, *receipts)
+        self._run(scripts.ACK, " ".join(cast("Sequence[_Receipt]", receipts)))
 
     def nack(self, receipts: Sequence[object], delay_s: float) -> None:
         """See `ConsumerDriver.nack`."""
@@ -257,11 +283,12 @@ class RedisConsumer(ConsumerDriver):
     def _receive(self, most: int, left_s: float) -> list[Delivery]:
         """Return available messages; else wait for new ones, at most until another may be due."""
         if self._surplus:
-            taken, self._surplus = self._surplus[:most], self._surplus[most:]
-            return taken
+            return self._read_now(most, self._surplus[0].priority + 1)
         now = time.monotonic()
-        must_look = self._more or self._woken or now >= self._next_due or now - self._last_take > _TRUSTED_S
-        if must_look or left_s <= 0:
+        must_look = self._woken or now >= self._next_due or now - self._last_take > _TRUSTED_S
+        if self._more and not must_look and (deliveries := self._read_now(most, self._last_level)):
+            return deliveries
+        if self._more or must_look or left_s <= 0:
             deliveries = self._take(most, now)
             if deliveries or left_s <= 0:
                 return deliveries
@@ -286,45 +313,62 @@ class RedisConsumer(ConsumerDriver):
         rows += [(level, 1, ident, fields) for level, entries in new for ident, fields in entries]
         return self._deliveries(rows)
 
-    def _await_new(self, most: int, block_s: float) -> list[Delivery]:
-        """Wait for new messages. Several streams may return more than *most*: the next call returns the rest."""
-        block_ms = math.ceil(block_s * 1000)
+    def _read_now(self, most: int, lowest: int) -> list[Delivery]:
+        """Return new messages with a priority from *lowest* on, by a command that takes less time than the script."""
+        streams = self._streams[: 10 - lowest]
+        if not streams:
+            return self._new((), most)
         answer = self._client.call(
-            *("XREADGROUP", *self._read_new, str(most), "BLOCK", str(block_ms), *self._from_streams),
+            "XREADGROUP", *self._read_new, str(most), "STREAMS", *streams, *(">" for _ in streams)
+        )
+        return self._new(answer, most)
+
+    def _await_new(self, most: int, block_s: float) -> list[Delivery]:
+        """Wait for new messages."""
+        block_ms = math.ceil(block_s * 1000)
+        of_all = ("STREAMS", *self._streams, *(">" for _ in self._streams))
+        answer = self._client.call(
+            *("XREADGROUP", *self._read_new, str(most), "BLOCK", str(block_ms), *of_all),
             before_answer=self._wake_when_due if self._next_due < time.monotonic() + block_s else None,
         )
+        return self._new(answer, most)
+
+    def _new(self, answer: Any, most: int) -> list[Delivery]:
+        """Return the messages in *answer*, then the surplus of the last one: each stream may have as many as *most*."""
         rows: list[_Row] = []
         for stream, entries in answer or ():
             if stream.endswith(b":wake"):
                 self._woken = True
             else:
                 rows += [(int(stream[-1:]), 1, ident, fields) for ident, fields in entries]
-        deliveries = self._deliveries(rows)
+        deliveries = self._deliveries(rows) + self._surplus
         self._surplus = deliveries[most:]
         return deliveries[:most]
 
     def _deliveries(self, rows: Sequence[_Row]) -> list[Delivery]:
-        """Return the messages among *rows*; remove the entries that another program wrote."""
-        deliveries, foreign = [], []
-        for level, count, ident, fields in rows:
-            try:
-                deliveries.append(_delivery(level, count, ident, fields))
-            except (
-                KeyError,
-                ValueError,
-                TypeError,
-                RecursionError,
-            ):  # not the fields of a message, or not their values
-                foreign.append(f"{level}|{ident.decode()}")
-        if foreign:
-            self.ack(foreign)
-            self.foreign += len(foreign)
-        return deliveries
+        if rows:
+            self._last_level = rows[-1][0]
+        return [_delivery(*row) for row in rows]
 
     def _wake_when_due(self, connection: Any) -> None:
         """Wake a waiting consumer when the next message is due: the server ends a wait up to 100 ms late (its `hz`)."""
         if not connection.can_read(timeout=max(0.0, self._next_due - time.monotonic())):
             self._client.call("XADD", f"{self._base}:wake", "MAXLEN", 1, "*", "in", 0)
+
+
+def _commands(
+    base: str, keys: Sequence[str], messages: Sequence[OutgoingMessage]
+) -> Iterator[list[str | bytes | int]]:
+    """Yield the commands that add *messages*, of which some may ask for a check of their ids."""
+    is_sent = False
+    for message in messages:
+        if not message.once_s:
+            yield _command(base, keys, message)
+            continue
+        # The first brings the script, which the server may lack; the others follow on the same connection.
+        script = ("EVALSHA", scripts.ONCE.sha) if is_sent else ("EVAL", scripts.ONCE.text)
+        is_sent = True
+        yield [*script, len(keys), *keys, *_once(message)]
 
 
 def _command(base: str, keys: Sequence[str], message: OutgoingMessage) -> list[str | bytes | int]:
@@ -336,7 +380,7 @@ def _command(base: str, keys: Sequence[str], message: OutgoingMessage) -> list[s
 
 def _fields(message: OutgoingMessage) -> list[str | bytes]:
     fields: list[str | bytes] = ["i", message.id, "d", message.data]
-    if message.content_type != "application/octet-stream":
+    if message.content_type != PLAIN:
         fields += ["c", message.content_type]
     if message.attributes:
         fields += ["a", json.dumps(dict(message.attributes))]
@@ -349,19 +393,25 @@ def _delayed(message: OutgoingMessage) -> list[str | bytes | int]:
     return [max(1, round(message.delay_s * 1000)), message.priority, *_fields(message), *published]
 
 
+def _once(message: OutgoingMessage) -> list[str | bytes | int]:
+    """Return the arguments of the script ONCE."""
+    delay_ms, level, *fields = (
+        _delayed(message) if message.delay_s else [0, message.priority, *_fields(message)]
+    )
+    return [max(1, round(message.once_s * 1000)), message.id, delay_ms, level, *fields]
+
+
 def _delivery(level: int, count: int, ident: bytes, fields: list[bytes]) -> Delivery:
     """Return the delivery of one entry; *fields* alternates names and values."""
-    entry = dict(zip(fields[::2], fields[1::2], strict=True))
-    entry_id = ident.decode()
-    attributes, published = entry.get(b"a"), entry.get(b"t")
+    found = entry(ident, fields)
     return Delivery(
-        entry[b"i"].decode(),
-        entry[b"d"],
-        entry.get(b"c", b"application/octet-stream").decode(),
-        json.loads(attributes) if attributes else {},
-        f"{level}|{entry_id}|{count}",
+        found.id,
+        found.data,
+        found.content_type,
+        found.attributes,
+        f"{level}|{ident.decode()}|{count}",
         count,
         "",
         level,
-        float(published) if published else int(entry_id.partition("-")[0]) / 1000,
+        found.published_at,
     )

@@ -20,7 +20,7 @@ class SqliteSettings(BaseModel):
     """The place of the file.
 
     Attributes:
-        folder: Holds `<block>.db`; on a local disk. The runtime's `.capa` folder by default.
+        folder: Holds `<block>.db`; on a local disk, relative to capa.toml. The runtime's `.capa` folder by default.
         timeout_s: Seconds for which a call waits for the writes of other processes.
     """
 

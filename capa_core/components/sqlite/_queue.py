@@ -13,9 +13,10 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 
-from capa_core.blocks.pubsub.driver import OutgoingMessage, attributes_text
+from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage, attributes_text
 from capa_core.blocks.pubsub.inspection import KEPT
-from capa_core.blocks.pubsub.over_tables import Leased, Receipt, sorted_out
+from capa_core.blocks.pubsub.over_tables import Receipt, sorted_out
+from capa_core.components.sqlite import _published
 from capa_core.components.sqlite._uptime import Connection
 from capa_core.components.sqlite._vacuum import release_pages
 
@@ -74,7 +75,7 @@ CREATE TRIGGER message_removed AFTER DELETE ON message BEGIN
     UPDATE queue SET depth = depth - 1 WHERE id = old.queue;
 END;
 """
-SCHEMA = (_TABLES, _UNIQUE_IDS, _COUNTED)
+SCHEMA = (_TABLES, _UNIQUE_IDS, _COUNTED, _published.TABLE)
 
 _TARGETS = "SELECT id, name, abandoned_at FROM queue WHERE topic = ?"
 _ADD = """
@@ -154,19 +155,25 @@ def add(connection: Connection, topic: str, messages: Sequence[OutgoingMessage])
         connection.executemany(statement, [_row(queue, message, now) for message in messages])
 
 
-def lease(connection: Connection, queue: int, most: int, lease_s: float) -> Leased:
+def add_new(connection: Connection, topic: str, messages: Sequence[OutgoingMessage]) -> list[bool]:
+    """Append those of *messages* that were not published before, and return for each whether it was appended."""
+    is_new = _published.note(connection, topic, messages)
+    if new := [message for message, wanted in zip(messages, is_new, strict=True) if wanted]:
+        add(connection, topic, new)
+    return is_new
+
+
+def lease(connection: Connection, queue: int, most: int, lease_s: float) -> list[Delivery]:
     """Hide up to *most* ready messages for *lease_s* and return them, the most urgent first."""
     now = connection.now()
     connection.execute(_WAKE, (queue, now))
     values = {"queue": queue, "most": most, "now": now, "until": now + lease_s}
-    foreign = 0
     while rows := connection.execute(_LEASE, values).fetchall():
         found = sorted_out(rows)
-        foreign += found.foreign
         remove(connection, found.gone)
         if found.deliveries:
-            return Leased(found.deliveries, foreign)
-    return Leased([], foreign)
+            return found.deliveries
+    return []
 
 
 def next_at(connection: Connection, queue: int) -> float | None:
@@ -235,13 +242,14 @@ def drop_abandoned(connection: Connection, topic: str) -> None:
 
 
 def tidy(connection: Connection, most: int) -> bool:
-    """Delete some messages that expired before a delivery, and return some free pages to the disk.
+    """Delete some messages that expired before a delivery, some old ids, and return some free pages to the disk.
 
     Returns whether there is more to do.
     """
     expired = connection.execute(_EXPIRED, (connection.now(), most)).fetchall()
     remove(connection, [Receipt(*row) for row in expired])
-    return release_pages(connection, most) or len(expired) == most
+    more = _published.forget(connection, most)
+    return release_pages(connection, most) or len(expired) == most or more
 
 
 def _made(cursor: sqlite3.Cursor) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 
-from capa_core.blocks.pubsub.over_tables import Leased, QueueTables, Receipt
+from capa_core.blocks.pubsub.driver import Delivery
+from capa_core.blocks.pubsub.over_tables import QueueTables, Receipt
 from capa_core.components.sqlite import _queue
 from capa_core.components.sqlite._database import Database
 from capa_core.components.sqlite._uptime import Connection
@@ -41,10 +42,10 @@ class SqliteQueues(QueueTables):
         """See `QueueTables.drop`."""
         self._leases.write(lambda connection: _queue.drop(connection, queue))
 
-    def lease(self, queue: int, most: int, lease_s: float) -> Leased:
+    def lease(self, queue: int, most: int, lease_s: float) -> list[Delivery]:
         """See `QueueTables.lease`: a read looks first, without the lock of writers."""
         if self.due_in_s(queue) > 0:
-            return Leased([], 0)
+            return []
         return self._leases.write(lambda connection: _queue.lease(connection, queue, most, lease_s))
 
     def due_in_s(self, queue: int) -> float:

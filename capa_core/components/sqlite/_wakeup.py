@@ -151,16 +151,17 @@ class _Pipe:
         self._heard = heard
         self._closing = False
         self._process = os.getpid()
+        self._first_close = threading.Lock()
         self._ending = threading.Lock()
         SupervisedThread("capa-sqlite-wakeup", self._listen, stopping=lambda: False).start()
 
     def close(self) -> None:
         """Make the thread clean up and end. A second `close` does nothing."""
-        if os.getpid() != self._process:
-            return  # the pipe is the parent's; `_ending` may have been held when this child was forked
+        # A later one must not wait for `_ending`: a child may be forked, and a program may end, while the thread
+        # holds it for good.
+        if os.getpid() != self._process or not self._first_close.acquire(blocking=False):
+            return
         with self._ending:  # once the thread sees `_closing`, the descriptor may be reused for another file
-            if self._closing:
-                return
             self._closing = True
             self.path.unlink(missing_ok=True)
             os.write(self._descriptor, _RECORD.pack(0))

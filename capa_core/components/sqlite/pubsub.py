@@ -9,11 +9,13 @@ from pydantic import Field
 
 from capa_core.abilities import BY_CORE, BY_DRIVER, NATIVE, How, Support
 from capa_core.blocks.pubsub.driver import (
+    LONGEST_ONCE_S,
     ConsumerDriver,
     OutgoingMessage,
     PubSubDriver,
     PubSubFeature,
     PubSubLimits,
+    outcomes,
 )
 from capa_core.blocks.pubsub.inspection import PeekedMessage, TopicStatus
 from capa_core.blocks.pubsub.over_tables import TableConsumer
@@ -67,13 +69,13 @@ class SqlitePubSub(SqliteDriver[SqlitePubSubSettings], PubSubDriver[SqlitePubSub
     @property
     def limits(self) -> PubSubLimits:
         """See `PubSubDriver.limits`: a row also has the attributes and the names."""
-        return PubSubLimits(max_message_bytes=largest_row() - _BESIDE_BODY)
+        return PubSubLimits(max_message_bytes=largest_row() - _BESIDE_BODY, max_once_s=LONGEST_ONCE_S)
 
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         """See `PubSubDriver.publish`."""
-        self.database.write(lambda connection: _queue.add(connection, topic, messages))
+        is_new = self.database.write(lambda connection: _queue.add_new(connection, topic, messages))
         self._wakeups.signal(topic)
-        return [None] * len(messages)
+        return outcomes(messages, is_new)
 
     def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
         """See `PubSubDriver.consume`."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from capa_core.blocks.configuration import (
     Configuration,
     ConfigurationDriver,
     ConfigurationFeature,
+    ConfigurationItem,
     Scope,
     Snapshot,
 )
@@ -23,10 +27,12 @@ from capa_core.conformance._configuration.suite import (
     Suite,
     values,
 )
-from capa_core.conformance._tolerance import wait_until
+from capa_core.conformance._tolerance import PATIENCE_S, SLOW_MACHINE_S, wait_until
 from capa_core.errors import (
+    CapaError,
     ClosedError,
     UnavailableError,
+    UnknownError,
 )
 
 
@@ -99,6 +105,51 @@ class OutagesPromises(Suite):
             configuration.get()
 
         assert "1" == view["a"]
+
+    @pytest.mark.parametrize("call", ["get", "save", "watch"])
+    def test_calls_under_way_while_it_closes_return_or_fail_with_a_typed_error(
+        self, driver: Driver, call: str
+    ) -> None:
+        if call == "save":
+            self.has(driver, ConfigurationFeature.SAVE)
+        if call == "watch":
+            self.watches(driver)
+        calls: dict[str, Callable[[], object]] = {
+            "get": lambda: driver.get(GROUP),
+            "save": lambda: driver.save(GROUP, [ConfigurationItem("a", "1")]),
+            "watch": lambda: driver.watch({GROUP: "none"}, SLOW_MACHINE_S),
+        }
+        over = threading.Event()
+        with ThreadPoolExecutor(3) as pool:
+            begun = [threading.Event() for _ in range(1 if call == "watch" else 3)]
+            under_way = [pool.submit(_go_on, calls[call], one, over) for one in begun]
+            try:
+                for one in begun:
+                    assert one.wait(PATIENCE_S)
+            finally:
+                driver.close()
+                over.set()
+            errors = [error for one in under_way if (error := one.result(PATIENCE_S)) is not None]
+
+        assert [] == [error for error in errors if not _is_typed(driver, error)]
+
+
+def _go_on(call: Callable[[], object], begun: threading.Event, over: threading.Event) -> Exception | None:
+    """Call again and again until *over*, and return the error that ended it."""
+    try:
+        while not over.is_set():
+            call()
+            begun.set()
+    except Exception as error:  # noqa: BLE001 - the test looks at its type
+        return error
+    finally:
+        begun.set()
+    return None
+
+
+def _is_typed(driver: Driver, error: Exception) -> bool:
+    kind = type(error) if isinstance(error, CapaError) else driver.name_error(error)
+    return kind not in (None, UnknownError)
 
 
 class Down(ConfigurationDriver[Any]):

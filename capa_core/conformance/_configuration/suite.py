@@ -30,6 +30,9 @@ Driver = ConfigurationDriver[Any]
 class Suite(ABC):
     """The fixtures of every test, and their preconditions."""
 
+    saves = 100
+    """How often a group is written while it is read: fewer where each takes many requests."""
+
     @pytest.fixture
     @abstractmethod
     def driver(self) -> Iterator[Driver]:

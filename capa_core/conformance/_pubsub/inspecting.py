@@ -82,7 +82,8 @@ class InspectingPromises(Suite):
 
         assert ((), 3, 3) == (status.groups, status.kept, status.depth)
         assert 0 <= (status.oldest_s or -1) < 10
-        assert [b"1", b"2", b"later"] == sorted(message.data for message in inspected.peek(topic))
+        shown = [b"1", b"2", *([b"later"] if self._shows_delayed(inspected) else [])]
+        assert shown == sorted(message.data for message in inspected.peek(topic))
 
     def test_a_group_has_a_status(self, inspected: PubSub, topic: str) -> None:
         """Leased messages and those that wait for their next delivery are in flight and count as waiting too."""
@@ -151,9 +152,10 @@ class InspectingPromises(Suite):
         assert 1 == message.delivery_count
 
     def test_messages_are_listed_page_by_page(self, inspected: PubSub, topic: str) -> None:
-        """Each message is on one page, in any state."""
+        """Each message is on one page, in any state; delayed ones are on none if the driver declares that absent."""
         consumer = inspected.consumer(topic, raw=True)
-        drafts = [Draft(data=b"%d" % number, delay=60 * (number % 3 == 2)) for number in range(10)]
+        some = self._shows_delayed(inspected)
+        drafts = [Draft(data=b"%d" % number, delay=60 * (some and number % 3 == 2)) for number in range(10)]
         inspected.publish_many(topic, drafts, raw=True)
         receive(consumer, 2)
         pages, after = [], ""
@@ -415,6 +417,9 @@ class InspectingPromises(Suite):
 
         assert 2 == count
         assert (0, 0) == (pubsub.depth(topic, "first"), pubsub.depth(topic, "second"))
+
+    def _shows_delayed(self, pubsub: PubSub) -> bool:
+        return bool(pubsub.features[PubSubFeature.PEEK_DELAYED])
 
     def _needs_purge_of_groups(self, pubsub: PubSub) -> None:
         if not pubsub.features[PubSubFeature.PURGE_GROUP]:

@@ -71,11 +71,16 @@ class SubscribingPromises(Suite):
 
     def test_messages_behind_a_long_handler_go_to_other_consumers(self, pubsub: PubSub, topic: str) -> None:
         """The subscription does not hold them."""
-        free = threading.Event()
+        started, free = threading.Event(), threading.Event()
         quick: list[Message] = []
-        slow = pubsub.subscribe(topic, lambda _: free.wait(2 * PATIENCE_S), lease=3)
+
+        def handler(_: Message) -> None:
+            started.set()
+            free.wait(2 * PATIENCE_S)
+
+        slow = pubsub.subscribe(topic, handler, lease=3)
         pubsub.publish_many(topic, list(range(5)))
-        time.sleep(0.3)
+        started.wait(PATIENCE_S)  # else the other one may have all five
         pubsub.subscribe(topic, quick.append, lease=3)
         others = eventually(lambda: len(quick) == 4)
         free.set()

@@ -11,11 +11,14 @@ import pytest
 
 from capa_core.blocks.pubsub import Consumer, Message, PubSub
 from capa_core.blocks.pubsub.driver import OutgoingMessage, PubSubDriver
-from capa_core.conformance._tolerance import PATIENCE_S
+from capa_core.conformance._tolerance import PATIENCE_S, SLOW_MACHINE_S
 
 
 class Suite:
     """The fixtures of every test."""
+
+    handed_over_within_s = SLOW_MACHINE_S
+    """Seconds after which another consumer has what one gives back: a log moves the whole partition first."""
 
     @pytest.fixture
     def driver(self) -> Iterator[PubSubDriver[Any]]:

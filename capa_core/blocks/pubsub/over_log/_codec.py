@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 from capa_core.blocks.log.driver import OutgoingRecord, Record
 from capa_core.blocks.pubsub.driver import Delivery, OutgoingMessage
@@ -19,7 +18,7 @@ _ID = "capa.id"
 _TYPE = "capa.content-type"
 _ATTRIBUTE = "capa.attribute."
 _DELIVERIES = "capa.deliveries"
-_DUE = "capa.due"
+DUE = "capa.due"
 _PUBLISHED = "capa.published"
 _LONGEST_NAME = 255
 _RETRY_TOPIC = re.compile(r".+\.[0-9a-f]{12}\.retry", re.DOTALL)
@@ -33,18 +32,21 @@ def record_of(message: OutgoingMessage) -> OutgoingRecord:
     return OutgoingRecord(message.data, message.key.encode() if message.key else None, headers)
 
 
-def delivery_of(record: Record, receipt: object, deliveries: int) -> Delivery:
-    """Return *record* as a delivery of a message."""
+def delivery_of(record: Record, receipt: object, counted: int) -> Delivery:
+    """Return *record* as a delivery of a message, of which the group has *counted* in its place."""
     headers = record.headers
-    published = _number(headers, _PUBLISHED)
+    ident, kind = headers.get(_ID), headers.get(_TYPE)
+    # As of most messages: no attributes, and not from the retry topic.
+    is_plain = len(headers) == 2 and ident is not None and kind is not None
+    published = None if is_plain else _number(headers, _PUBLISHED)
     return Delivery(
-        _text(headers.get(_ID, b"")) or f"{record.partition.number}-{record.offset}",
+        ident.decode(errors="replace") if ident else f"{record.partition.number}-{record.offset}",
         record.value,
-        _text(headers.get(_TYPE, b"")) or "application/octet-stream",
-        {_attribute(name): _text(value) for name, value in headers.items() if _is_attribute(name)},
+        kind.decode(errors="replace") if kind else "application/octet-stream",
+        {} if is_plain else _attributes(headers),
         receipt,
-        deliveries,
-        _text(record.key or b""),
+        counted if is_plain else deliveries_of(record) + counted,
+        record.key.decode(errors="replace") if record.key else "",
         published_at=record.timestamp if published is None else published,
     )
 
@@ -60,10 +62,10 @@ def copy_of(record: Record, *, deliveries: int, due: float | None, partition: in
     headers = {**record.headers, _DELIVERIES: str(deliveries).encode()}
     headers.setdefault(_ID, f"{record.partition.number}-{record.offset}".encode())
     headers.setdefault(_PUBLISHED, repr(record.timestamp).encode())
-    headers.pop(_DUE, None)
+    headers.pop(DUE, None)
     if due is not None:
-        headers[_DUE] = repr(due).encode()
-    return replace(OutgoingRecord(record.value, record.key), headers=headers, partition=partition)
+        headers[DUE] = repr(due).encode()
+    return OutgoingRecord(record.value, record.key, headers, partition=partition)
 
 
 def deliveries_of(record: Record) -> int:
@@ -73,7 +75,7 @@ def deliveries_of(record: Record) -> int:
 
 def due_of(record: Record) -> float:
     """Return when the message becomes visible, in seconds since the epoch; 0 for now."""
-    return _number(record.headers, _DUE) or 0.0
+    return _number(record.headers, DUE) or 0.0
 
 
 def retry_topic(topic: str, group: str) -> str:
@@ -92,21 +94,19 @@ def _header(name: str) -> str:
     return _ATTRIBUTE + name if name.startswith(_OWN) else name
 
 
-def _attribute(name: str) -> str:
-    return name.removeprefix(_ATTRIBUTE)
-
-
-def _is_attribute(name: str) -> bool:
-    return not name.startswith(_OWN) or name.startswith(_ATTRIBUTE)
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="replace")
+def _attributes(headers: Mapping[str, bytes]) -> dict[str, str]:
+    return {
+        name.removeprefix(_ATTRIBUTE): value.decode(errors="replace")
+        for name, value in headers.items()
+        if not name.startswith(_OWN) or name.startswith(_ATTRIBUTE)
+    }
 
 
 def _number(headers: Mapping[str, bytes], name: str) -> float | None:
     """Return the number in a header; one that is unreadable must not make a message that is never received."""
+    if name not in headers:  # as of most messages: an error would take longer
+        return None
     try:
         return float(headers[name])
-    except (KeyError, ValueError):
+    except ValueError:
         return None

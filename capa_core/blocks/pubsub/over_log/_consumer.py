@@ -10,11 +10,13 @@ Commits are made one after another under `_committing`, so that an older one can
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
 from typing import Any, cast
 
 from capa_core.blocks.log.driver import (
@@ -27,8 +29,8 @@ from capa_core.blocks.log.driver import (
     Record,
 )
 from capa_core.blocks.pubsub.driver import ConsumerDriver, Delivery
-from capa_core.blocks.pubsub.over_log._codec import copy_of, deliveries_of, delivery_of, due_of, retry_topic
-from capa_core.blocks.pubsub.over_log._held import Entry, HeldMessages, Receipt
+from capa_core.blocks.pubsub.over_log._codec import copy_of, deliveries_of, delivery_of, retry_topic
+from capa_core.blocks.pubsub.over_log._held import Entry, HeldMessages, Receipt, is_valid
 from capa_core.blocks.pubsub.over_log._progress import Progress
 from capa_core.errors import CapaError, ConflictError
 
@@ -90,9 +92,8 @@ class _Messages(ConsumerDriver):
         """See `ConsumerDriver.extend`."""
         self._show_life()
         with self._lock:
-            for entry in _valid(receipts):
-                self._held.extend(entry, self._lease_s)
-            return [receipt.is_valid for receipt in cast("Sequence[Receipt]", receipts)]
+            self._held.extend(_valid(receipts), self._lease_s)
+            return [is_valid(receipt) for receipt in cast("Sequence[Receipt]", receipts)]
 
     def close(self) -> None:
         """See `ConsumerDriver.close`."""
@@ -131,16 +132,15 @@ class _Messages(ConsumerDriver):
             finally:
                 self._polling.release()
 
-    def _add(self, records: Iterable[Record]) -> int:
-        count = 0
+    def _add(self, records: Sequence[Record]) -> int:
         with self._lock:
             self._batch += 1
-            for record in records:
-                count += 1
-                progress = self._progress.get(record.partition)
-                if progress is not None and progress.fetched(record.offset):
-                    self._held.add(record, self._batch, due_of(record) - time.time())
-        return count
+            for partition, run in itertools.groupby(records, attrgetter("partition")):
+                progress = self._progress.get(partition)
+                if progress is not None:
+                    new = [record for record in run if progress.fetched(record.offset)]
+                    self._held.add(partition, new, progress, self._batch)
+        return len(records)
 
     def _take(self, most: int, *, fresh: int | None) -> list[Delivery]:
         """Lease ready messages, and store their counts before they are returned."""
@@ -151,8 +151,8 @@ class _Messages(ConsumerDriver):
             self._finish(entry for entry in gone if entry.held)
             taken = [entry for entry in ready if entry.held]
             for entry in taken:
-                self._count(entry, 1)
-                self._held.lease(entry, self._lease_s)
+                entry.progress.count(entry.record.offset, 1)
+            self._held.lease(taken, self._lease_s)
         if not taken:
             return []
         try:
@@ -160,7 +160,7 @@ class _Messages(ConsumerDriver):
         except BaseException:  # they are not returned: they must not stay hidden for the lease
             with self._lock:
                 for entry in [entry for entry in taken if entry.held]:
-                    self._count(entry, -1)
+                    entry.progress.count(entry.record.offset, -1)
                     self._held.show(entry, 0.0)
             raise
         with self._lock:
@@ -176,20 +176,16 @@ class _Messages(ConsumerDriver):
 
     def _delivery(self, entry: Entry) -> Delivery:
         record = entry.record
-        counted = self._progress[record.partition].counts.get(record.offset, 1)
-        return delivery_of(record, Receipt(entry), deliveries_of(record) + counted)
-
-    def _count(self, entry: Entry, by: int) -> None:
-        counts = self._progress[entry.record.partition].counts
-        counts[entry.record.offset] = max(0, counts.get(entry.record.offset, 0) + by)
+        counted = entry.progress.counts.get(record.offset, 1)
+        return delivery_of(record, (entry, entry.turn), counted)
 
     # Settling
 
     def _finish(self, entries: Iterable[Entry]) -> list[Entry]:
         done = list(entries)
         for entry in done:
-            self._progress[entry.record.partition].finish(entry.record.offset)
-            self._held.drop(entry)
+            entry.progress.finish(entry.record.offset)
+        self._held.drop(done)
         return done
 
     def _hand_back(self, receipts: Sequence[object], delay_s: float, *, uncount: bool) -> None:
@@ -200,10 +196,9 @@ class _Messages(ConsumerDriver):
             entries = _valid(receipts)
             moved = [entry for entry in entries if self._moves(entry)]
             copies = [self._copy(entry, due, uncount=uncount) for entry in moved]
-            for entry in entries:
-                if entry not in moved:
-                    self._count(entry, -uncount)
-                    self._held.show(entry, delay_s)
+            for entry in [entry for entry in entries if not self._moves(entry)]:
+                entry.progress.count(entry.record.offset, -uncount)
+                self._held.show(entry, delay_s)
         if copies:
             self._append_copies(copies)
         with self._lock:  # only now: a crash between makes a duplicate, no loss
@@ -212,7 +207,7 @@ class _Messages(ConsumerDriver):
 
     def _copy(self, entry: Entry, due: float | None, *, uncount: bool) -> OutgoingRecord:
         record = entry.record
-        counted = self._progress[record.partition].counts.get(record.offset, 0) - uncount
+        counted = entry.progress.counts.get(record.offset, 0) - uncount
         deliveries = max(0, deliveries_of(record) + counted)
         return copy_of(record, deliveries=deliveries, due=due, partition=self._foreign_partition())
 
@@ -273,7 +268,7 @@ class GroupMessages(_Messages, AssignmentListener):
         if self._closed:
             with self._lock:
                 for entry in [entry for partition in partitions for entry in self._held.leased(partition)]:
-                    self._count(entry, -1)
+                    entry.progress.count(entry.record.offset, -1)
         self._commit(partitions, wait=True)
         self.lost(partitions)
 
@@ -357,5 +352,5 @@ class ListenerMessages(_Messages):
 
 def _valid(receipts: Sequence[object]) -> list[Entry]:
     """Return the messages that are still those of their receipts, each once."""
-    found = [receipt.entry for receipt in cast("Sequence[Receipt]", receipts) if receipt.is_valid]
+    found = [receipt[0] for receipt in cast("Sequence[Receipt]", receipts) if is_valid(receipt)]
     return list(dict.fromkeys(found))

@@ -125,6 +125,7 @@ def _features(log: Mapping[Feature, Support]) -> dict[Feature, Support]:
         PubSubFeature.PRIORITY: absent("the order of a log is that of publishing"),
         PubSubFeature.ORDER_BY_KEY: BY_DRIVER,
         PubSubFeature.INSPECT: _inspect(log[LogFeature.INSPECT]),
+        PubSubFeature.PEEK_DELAYED: log[LogFeature.INSPECT],
         PubSubFeature.PURGE_GROUP: absent("it would move a position that the group's consumers hold"),
         PubSubFeature.SHARED: log[LogFeature.SHARED],
         PubSubFeature.DURABLE: log[LogFeature.DURABLE],

@@ -9,58 +9,58 @@ import heapq
 import itertools
 import time
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from capa_core.blocks.log.driver import Partition, Record
+from capa_core.blocks.pubsub.over_log._codec import DUE, due_of
+from capa_core.blocks.pubsub.over_log._progress import Progress
 
 
 class Entry:
     """One message.
 
     Attributes:
+        progress: That of the group in its partition.
         batch: The number of the poll that fetched it.
-        due: 0 while it is ready, else the time (monotonic) until which it is hidden.
+        ready: Whether it may be taken, unless another one of its key comes first.
+        hidden: The messages with which it is hidden until a time; `None` if it is not.
         turn: Counts the deliveries by this consumer: a receipt is of one of them.
         leased: Whether it is worked on.
         held: Whether it is this consumer's, rather than finished or another's.
     """
 
-    __slots__ = ("batch", "due", "held", "leased", "record", "turn")
+    __slots__ = ("batch", "held", "hidden", "leased", "progress", "ready", "record", "turn")
 
-    def __init__(self, record: Record, batch: int) -> None:
+    def __init__(self, record: Record, progress: Progress, batch: int) -> None:
         self.record = record
+        self.progress = progress
         self.batch = batch
-        self.due = 0.0
+        self.ready = True
+        self.hidden: Hidden | None = None
         self.turn = 0
         self.leased = False
         self.held = True
 
 
-class Receipt:
-    """One delivery of one message."""
+Hidden = dict[Entry, None]
+"""Messages that are hidden until the same time. One that leaves them leaves no trace: its body must not wait for it."""
+Receipt = tuple[Entry, int]
+"""A message and its turn: one delivery of it."""
 
-    __slots__ = ("entry", "turn")
 
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        self.turn = entry.turn
-
-    @property
-    def is_valid(self) -> bool:
-        """Whether the message is still this delivery's."""
-        return self.entry.held and self.entry.turn == self.turn
+def is_valid(receipt: Receipt) -> bool:
+    """Return whether the message is still that of the delivery."""
+    entry, turn = receipt
+    return entry.held and entry.turn == turn
 
 
 class HeldMessages:
-    """The entries of one consumer.
-
-    As in the memory queue, an entry in the ready queue or in the heap counts only if its *due* still says so.
-    """
+    """The entries of one consumer. An entry in the ready queue counts only if it says so itself."""
 
     def __init__(self) -> None:
         self._entries: dict[Partition, dict[int, Entry]] = {}
         self._ready: deque[Entry] = deque()
-        self._hidden: list[tuple[float, int, Entry]] = []
+        self._hidden: list[tuple[float, int, Hidden]] = []
         self._keys: dict[tuple[Partition, bytes], deque[Entry]] = {}
         self._order = itertools.count()
         self._count = 0
@@ -68,14 +68,19 @@ class HeldMessages:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, record: Record, batch: int, after_s: float) -> None:
-        """Add a message, hidden for *after_s*."""
-        entry = Entry(record, batch)
-        self._entries.setdefault(record.partition, {})[record.offset] = entry
-        self._count += 1
-        if record.key is not None:
-            self._keys.setdefault((record.partition, record.key), deque()).append(entry)
-        self.show(entry, after_s)
+    def add(self, partition: Partition, records: Iterable[Record], progress: Progress, batch: int) -> None:
+        """Add messages of *partition*, each hidden until it is due."""
+        entries = self._entries.setdefault(partition, {})
+        before = len(entries)
+        for record in records:
+            entry = entries[record.offset] = Entry(record, progress, batch)
+            if record.key is not None:
+                self._keys.setdefault((partition, record.key), deque()).append(entry)
+            if DUE in record.headers:
+                self.show(entry, due_of(record) - time.time())
+            else:
+                self._ready.append(entry)
+        self._count += len(entries) - before
 
     def take(self, most: int) -> list[Entry]:
         """Remove up to *most* messages from those that are ready, and return them."""
@@ -83,49 +88,49 @@ class HeldMessages:
         taken: list[Entry] = []
         while self._ready and len(taken) < most:
             entry = self._ready.popleft()
-            if entry.held and not entry.due and not entry.leased and self._is_first_of_key(entry):
+            if entry.ready and entry.held and (entry.record.key is None or self._is_first_of_key(entry)):
+                entry.ready = False
                 taken.append(entry)
         return taken
 
-    def lease(self, entry: Entry, lease_s: float) -> None:
-        """Hide a message that was taken for *lease_s*, as a new delivery."""
-        entry.turn += 1
-        entry.leased = True
-        self._hide(entry, lease_s)
+    def lease(self, entries: Sequence[Entry], lease_s: float) -> None:
+        """Hide messages that were taken for *lease_s*, as a new delivery of each."""
+        for entry in entries:
+            entry.turn += 1
+        self.extend(entries, lease_s)
+
+    def extend(self, entries: Sequence[Entry], lease_s: float) -> None:
+        """Hide messages for *lease_s* from now, also those whose lease has just ended."""
+        for entry in entries:
+            entry.leased = True
+        self._hide(entries, lease_s)
 
     def show(self, entry: Entry, after_s: float) -> None:
         """Make a message ready, now or *after_s*, to be delivered again."""
         entry.leased = False
         if after_s > 0:
-            self._hide(entry, after_s)
-        else:
-            entry.due = 0.0
-            self._ready.append(entry)
-
-    def extend(self, entry: Entry, lease_s: float) -> None:
-        """Hide a message for *lease_s* from now, also if its lease has just ended."""
-        entry.leased = True
-        self._hide(entry, lease_s)
-
-    def drop(self, entry: Entry) -> None:
-        """Remove a message, and make the next one of its key ready."""
-        entry.held = False
-        self._count -= 1
-        record = entry.record
-        del self._entries[record.partition][record.offset]
-        if record.key is None:
+            self._hide([entry], after_s)
             return
-        waiting = self._keys[record.partition, record.key]
-        waiting.remove(entry)
-        if not waiting:
-            del self._keys[record.partition, record.key]
-        elif not waiting[0].due:
-            self._ready.append(waiting[0])
+        self._uncover(entry)
+        entry.ready = True
+        self._ready.append(entry)
+
+    def drop(self, entries: Collection[Entry]) -> None:
+        """Remove messages, and make the next one of each key ready."""
+        for entry in entries:
+            self._uncover(entry)
+            entry.held = False
+            record = entry.record
+            del self._entries[record.partition][record.offset]
+            if record.key is not None:
+                self._drop_from_key(entry, (record.partition, record.key))
+        self._count -= len(entries)
 
     def drop_partitions(self, partitions: Collection[Partition]) -> None:
         """Remove all messages of *partitions*."""
         for partition in partitions:
             for entry in self._entries.pop(partition, {}).values():
+                self._uncover(entry)
                 entry.held = False
                 self._count -= 1
         for key in [key for key in self._keys if key[0] in partitions]:
@@ -137,18 +142,36 @@ class HeldMessages:
 
     def next_due_s(self) -> float:
         """Return the seconds until something hidden may become ready; an hour if nothing is."""
+        while self._hidden and not self._hidden[0][2]:
+            heapq.heappop(self._hidden)
         return max(0.0, self._hidden[0][0] - time.monotonic()) if self._hidden else 3600.0
 
-    def _hide(self, entry: Entry, seconds: float) -> None:
-        entry.due = time.monotonic() + seconds
-        heapq.heappush(self._hidden, (entry.due, next(self._order), entry))
+    def _hide(self, entries: Sequence[Entry], seconds: float) -> None:
+        hidden = dict.fromkeys(entries)
+        for entry in entries:
+            self._uncover(entry)
+            entry.ready = False
+            entry.hidden = hidden
+        heapq.heappush(self._hidden, (time.monotonic() + seconds, next(self._order), hidden))
+
+    def _uncover(self, entry: Entry) -> None:
+        if entry.hidden is not None:
+            del entry.hidden[entry]
+            entry.hidden = None
 
     def _wake_due(self) -> None:
         now = time.monotonic()
         while self._hidden and self._hidden[0][0] <= now:
-            due, _, entry = heapq.heappop(self._hidden)
-            if entry.held and entry.due == due:
+            for entry in list(heapq.heappop(self._hidden)[2]):
                 self.show(entry, 0.0)
+
+    def _drop_from_key(self, entry: Entry, key: tuple[Partition, bytes]) -> None:
+        waiting = self._keys[key]
+        waiting.remove(entry)
+        if not waiting:
+            del self._keys[key]
+        elif waiting[0].ready:
+            self._ready.append(waiting[0])
 
     def _is_first_of_key(self, entry: Entry) -> bool:
         key = entry.record.key

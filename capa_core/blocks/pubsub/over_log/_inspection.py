@@ -20,7 +20,6 @@ from capa_core.blocks.pubsub.inspection import (
     check_position,
 )
 from capa_core.blocks.pubsub.over_log._codec import (
-    deliveries_of,
     delivery_of,
     due_of,
     is_retry_topic,
@@ -140,7 +139,7 @@ class _Pending:
 
 def _peeked(record: Record, position: str, progress: Progress, max_bytes: int) -> PeekedMessage:
     counted = progress.counts.get(record.offset, 0)
-    message = delivery_of(record, None, deliveries_of(record) + counted)
+    message = delivery_of(record, None, counted)
     return PeekedMessage.of(
         message,
         position,

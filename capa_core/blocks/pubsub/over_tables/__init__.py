@@ -16,10 +16,9 @@ from capa_core.blocks.pubsub.over_tables._rows import (
     sorted_out,
     state_sql,
 )
-from capa_core.blocks.pubsub.over_tables._tables import Leased, QueueTables
+from capa_core.blocks.pubsub.over_tables._tables import QueueTables
 
 __all__ = [
-    "Leased",
     "LeasedRow",
     "PeekedRow",
     "QueueTables",

@@ -106,8 +106,7 @@ class TableConsumer(ConsumerDriver):
         with self._taking:
             if self._closed:
                 return []
-            deliveries, foreign = self._tables.lease(self._queue, most, self._lease_s)
-            self.foreign += foreign
+            deliveries = self._tables.lease(self._queue, most, self._lease_s)
             self._held.update(cast("Receipt", delivery.receipt) for delivery in deliveries)
         return deliveries
 

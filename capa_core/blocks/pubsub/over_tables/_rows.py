@@ -29,29 +29,21 @@ class Receipt(NamedTuple):
 
 
 class SortedOut(NamedTuple):
-    """Leased rows: the messages, the most urgent first, and those to remove.
-
-    Attributes:
-        foreign: How many of the removed ones another program wrote; the others expired.
-    """
+    """Leased rows: the messages, the most urgent first, and those that expired, which are to be removed."""
 
     deliveries: list[Delivery]
     gone: list[Receipt]
-    foreign: int
 
 
 def sorted_out(rows: Iterable[LeasedRow]) -> SortedOut:
-    """Return the messages among *rows*, and the receipts of those that expired or are none."""
-    deliveries, gone, foreign = [], [], 0
+    """Return the messages among *rows*, and the receipts of those that expired."""
+    deliveries, gone = [], []
     for row in sorted(rows):
-        is_late = row[3]
-        delivery = None if is_late else _delivery(row)
-        if delivery is None:
+        if row[3]:
             gone.append(Receipt(row[1], row[2], row[5]))
-            foreign += not is_late
         else:
-            deliveries.append(delivery)
-    return SortedOut(deliveries, gone, foreign)
+            deliveries.append(_delivery(row))
+    return SortedOut(deliveries, gone)
 
 
 def peeked(row: PeekedRow) -> PeekedMessage:
@@ -59,12 +51,12 @@ def peeked(row: PeekedRow) -> PeekedMessage:
     seq, urgency, count, published_at, key, ident, content_type, attributes, data, size, state = row
     return PeekedMessage(
         position=str(seq),
-        id=_text(ident, errors="replace"),
+        id=_text(ident),
         data=data,
         size=size,
         content_type=content_type,
         attributes=attributes_in(attributes) or {},
-        key=_text(key, errors="replace"),
+        key=_text(key),
         priority=9 - urgency,
         delivery_count=count,
         published_at=published_at,
@@ -80,21 +72,14 @@ def state_sql(now: str) -> str:
         ELSE '{MessageState.IN_FLIGHT}' END"""
 
 
-def _delivery(row: LeasedRow) -> Delivery | None:
-    """Return the delivery of *row*; `None` if another program wrote it."""
+def _delivery(row: LeasedRow) -> Delivery:
+    """Return the delivery of *row*; what another program wrote is delivered too, as far as it can be read."""
     urgency, seq, count, _, published_at, key, ident, content_type, text, data = row
-    attributes = attributes_in(text)
-    if attributes is None:
-        return None
-    try:
-        texts = _text(ident), _text(key)
-    except UnicodeDecodeError:
-        return None
-    receipt = Receipt(seq, count, key)
+    attributes, receipt = attributes_in(text) or {}, Receipt(seq, count, key)
     return Delivery(
-        texts[0], data, content_type, attributes, receipt, count, texts[1], 9 - urgency, published_at
+        _text(ident), data, content_type, attributes, receipt, count, _text(key), 9 - urgency, published_at
     )
 
 
-def _text(value: str | bytes, errors: str = "strict") -> str:
-    return value if isinstance(value, str) else value.decode(errors=errors)
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode(errors="replace")

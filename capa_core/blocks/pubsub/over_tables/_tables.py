@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from capa_core.blocks.pubsub.driver import Delivery
 from capa_core.blocks.pubsub.over_tables._rows import Receipt
@@ -14,13 +14,6 @@ from capa_core.blocks.pubsub.over_tables._rows import Receipt
 TIDY_PAUSE_S = 5.0
 _TIDY_SOON_S = 0.05
 _TIDY_BATCH = 500
-
-
-class Leased(NamedTuple):
-    """Messages that were leased, and how many rows were removed because another program wrote them."""
-
-    deliveries: list[Delivery]
-    foreign: int
 
 
 class Listener(Protocol):
@@ -60,10 +53,10 @@ class QueueTables(ABC):
         """Delete a queue with its messages."""
 
     @abstractmethod
-    def lease(self, queue: int, most: int, lease_s: float) -> Leased:
+    def lease(self, queue: int, most: int, lease_s: float) -> list[Delivery]:
         """Hide up to *most* available messages for *lease_s* and return them, the most urgent first.
 
-        Expired messages and rows of other programs are removed instead (`sorted_out`); none of them *may* be the reason
+        Expired messages are removed instead (`sorted_out`); none of them *may* be the reason
         for which nothing is returned.
 
         Raises:

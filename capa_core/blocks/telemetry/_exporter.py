@@ -1,0 +1,271 @@
+"""The sender of one component: a bounded queue of spans, a reader of metrics, and the thread that sends both.
+
+OpenTelemetry's own batch processor and reader are not used: they count no dropped span, log each failure, have no
+deadline for the last sending, and start threads in a forked child that send the parent's metrics again
+(docs/decisions/telemetry.md).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from opentelemetry.sdk.metrics import Counter, Histogram, ObservableCounter
+from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricReader, MetricsData
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+
+from capa_core.blocks.telemetry.driver import TelemetryDriver, TelemetryFeature, TelemetryStatus
+from capa_core.blocks.telemetry.settings import ExportSettings
+from capa_core.call import telemetry
+from capa_core.errors import CapaError
+from capa_core.supervision import SupervisedThread
+
+_NEXT_STEP = (
+    "the application goes on without it, and tells when it is delivered again. `capa doctor` shows the address and"
+    " whether it answers"
+)
+
+
+class Exporter:
+    """Sends the spans and metrics of this process through one driver. Safe for many threads.
+
+    No call but `flush` and `stop` waits for the engine. Spans that it cannot take now are kept up to
+    `max_queue_spans`, and then dropped and counted; metrics are totals, which the next report has again.
+    """
+
+    def __init__(self, name: str, driver: TelemetryDriver[Any], settings: ExportSettings) -> None:
+        traces = settings.traces and driver.features[TelemetryFeature.TRACES]
+        metrics = settings.metrics and driver.features[TelemetryFeature.METRICS]
+        self.processor = Spans(self.put) if traces else None
+        self.reader = Metrics(deltas=driver.deltas) if metrics else None
+        self._name = name
+        self._driver = driver
+        self._settings = settings
+        self._changed = threading.Condition()
+        self._queue: deque[ReadableSpan] = deque()
+        self._asked = self._answered = 0
+        self._stopping = self._over = False
+        self._end = math.inf
+        self._resume_at = 0.0
+        self._report_at = time.monotonic() + settings.metrics_interval_s
+        self._status = TelemetryStatus()
+        self._told_dropped = 0
+
+    def start(self) -> None:
+        """Start the thread."""
+        SupervisedThread(
+            f"capa-telemetry-{self._name}",
+            self._work,
+            log=partial(telemetry.logger, "telemetry", self._name),
+            stopping=lambda: self._over,
+        ).start()
+
+    @property
+    def status(self) -> TelemetryStatus:
+        """The numbers of spans and reports, and the last error."""
+        return replace(self._status, waiting_spans=len(self._queue))
+
+    def put(self, span: ReadableSpan) -> None:
+        """Take *span*; drop it if the queue is full."""
+        with self._changed:
+            if len(self._queue) >= self._settings.max_queue_spans or self._over:
+                self._add(dropped_spans=1)
+                return
+            self._queue.append(span)
+            if len(self._queue) == self._settings.max_batch_spans:
+                self._changed.notify_all()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Send what there is now, and return whether that ended within *timeout_s*."""
+        with self._changed:
+            self._asked += 1
+            ticket = self._asked
+            self._changed.notify_all()
+            return self._changed.wait_for(lambda: self._answered >= ticket or self._over, timeout_s)
+
+    def stop(self, timeout_s: float) -> None:
+        """Send the last ones within *timeout_s*, and end the thread. A second call does nothing."""
+        with self._changed:
+            if self._stopping:
+                return
+            self._end = time.monotonic() + timeout_s
+            self._stopping = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._over, timeout_s)
+            self._over = True
+            left = len(self._queue)
+            self._queue.clear()
+            self._add(dropped_spans=left)
+        if left:
+            self._tell("spans were dropped at the end of the process", f"not sent within {timeout_s:g} s")
+
+    # --- the thread
+
+    def _work(self) -> None:
+        while not self._over:
+            asked, stopping = self._wait()
+            everything = stopping or asked > self._answered
+            self._send_spans()
+            if self.reader is not None and (everything or time.monotonic() >= self._report_at):
+                self._report_at = time.monotonic() + self._settings.metrics_interval_s
+                self._send_metrics(self.reader)
+            self._tell_full_queue()
+            with self._changed:
+                self._answered = asked
+                if stopping:
+                    self._over = True
+                self._changed.notify_all()
+
+    def _wait(self) -> tuple[int, bool]:
+        """Wait until there is something to do; return the number of calls of `flush`, and whether it is the end."""
+        with self._changed:
+            self._changed.wait_for(self._is_due, self._rest_s())
+            return self._asked, self._stopping
+
+    def _is_due(self) -> bool:
+        if self._stopping or self._asked > self._answered:
+            return True
+        return len(self._queue) >= self._settings.max_batch_spans and time.monotonic() >= self._resume_at
+
+    def _rest_s(self) -> float:
+        if self.reader is None:
+            return self._settings.interval_s
+        return min(self._settings.interval_s, max(0.0, self._report_at - time.monotonic()))
+
+    def _send_spans(self) -> None:
+        for _ in range(len(self._queue)):  # those of now: others come meanwhile
+            batch = self._batch()
+            if not batch:
+                return
+            if not self._send_batch(batch):
+                self._resume_at = time.monotonic() + self._settings.interval_s
+                return
+
+    def _batch(self) -> list[ReadableSpan]:
+        with self._changed:
+            number = min(len(self._queue), self._settings.max_batch_spans)
+            return [self._queue.popleft() for _ in range(number)]
+
+    def _send_batch(self, batch: list[ReadableSpan]) -> bool:
+        """Return whether to go on with the next one."""
+        try:
+            refused = self._driver.send_spans(batch, self._left_s())
+        except Exception as error:  # noqa: BLE001 - every engine raises its own; none may end the reports
+            named = self._failed(error)
+            with self._changed:
+                if named is not None and named.retryable and not self._stopping:
+                    self._queue.extendleft(reversed(batch))
+                else:
+                    self._add(dropped_spans=len(batch))
+            return named is not None and not named.retryable
+        with self._changed:
+            self._add(sent_spans=len(batch) - refused, dropped_spans=refused)
+        self._delivered()
+        return True
+
+    def _send_metrics(self, reader: Metrics) -> None:
+        metrics = reader.collected()
+        if metrics is None or not metrics.resource_metrics:
+            return
+        try:
+            self._driver.send_metrics(metrics, self._left_s())
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(error)
+            with self._changed:
+                self._add(failed_metrics=1)
+            return
+        with self._changed:
+            self._add(sent_metrics=1)
+        self._delivered()
+
+    def _left_s(self) -> float:
+        return max(0.001, min(self._settings.timeout_s, self._end - time.monotonic()))
+
+    # --- what happened
+
+    def _add(self, **numbers: int) -> None:
+        """Add to the numbers of the status; the lock is held."""
+        self._status = replace(
+            self._status, **{name: getattr(self._status, name) + number for name, number in numbers.items()}
+        )
+
+    def _failed(self, error: Exception) -> type[CapaError] | None:
+        """Tell of the first of several failures, and return the type of this one; `None` if it is a bug."""
+        named = type(error) if isinstance(error, CapaError) else self._driver.name_error(error)
+        with self._changed:
+            was_well = not self._status.problem
+            self._status = replace(self._status, problem=str(error) or type(error).__name__)
+        if was_well:
+            self._tell(f"telemetry is not delivered: {_NEXT_STEP}", self._status.problem)
+        return named
+
+    def _delivered(self) -> None:
+        if not self._status.problem:
+            return
+        with self._changed:
+            self._status = replace(self._status, problem="")
+            dropped = self._told_dropped = self._status.dropped_spans
+        telemetry.logger("telemetry", self._name).info("telemetry is delivered again", dropped_spans=dropped)
+
+    def _tell_full_queue(self) -> None:
+        dropped = self._status.dropped_spans
+        if dropped > self._told_dropped == 0:
+            self._told_dropped = dropped
+            self._tell(
+                "spans were dropped, and more may be: raise `max_queue_spans` or lower `sample` of this component",
+                self._status.problem or "the queue was full, or the engine refused them",
+            )
+
+    def _tell(self, message: str, reason: str) -> None:
+        telemetry.logger("telemetry", self._name).warning(
+            message, reason=reason, engine=self._driver.address(), dropped_spans=self._status.dropped_spans
+        )
+
+
+class Spans(SpanProcessor):
+    """Passes each span that began in this process to *put*, at its end."""
+
+    def __init__(self, put: Callable[[ReadableSpan], None]) -> None:
+        self._put = put
+        self._process = os.getpid()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Take a span; called by the SDK.
+
+        One that was open while this child was forked is the parent's, as is the lock behind *put*.
+        """
+        if os.getpid() == self._process and span.context is not None and span.context.trace_flags.sampled:
+            self._put(span)
+
+
+class Metrics(MetricReader):
+    """Returns all metrics when it is asked.
+
+    Args:
+        deltas: Whether counts are those since the last time; the sizes of what goes up and down are always of now.
+    """
+
+    def __init__(self, *, deltas: bool) -> None:
+        kinds = (Counter, Histogram, ObservableCounter) if deltas else ()
+        super().__init__(preferred_temporality=dict.fromkeys(kinds, AggregationTemporality.DELTA))
+        self._received: MetricsData | None = None
+
+    def collected(self) -> MetricsData | None:
+        """Return the metrics of now; `None` if there are none."""
+        self._received = None
+        self.collect()
+        return self._received
+
+    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> None:
+        del timeout_millis
+        self._received = metrics_data
+
+    def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
+        """Do nothing: the exporter ends the reports."""

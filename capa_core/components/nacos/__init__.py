@@ -1,0 +1,1 @@
+"""Drivers for Nacos, over its HTTP interface."""

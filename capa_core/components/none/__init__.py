@@ -1,0 +1,1 @@
+"""No engine: what is sent to it goes nowhere."""

@@ -1,0 +1,1 @@
+"""Prometheus, which fetches metrics."""

@@ -1,0 +1,1 @@
+"""Drivers for QConfig, over its HTTP interface."""

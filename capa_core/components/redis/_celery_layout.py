@@ -1,0 +1,131 @@
+"""The keys and messages of Celery's queues on Redis, as kombu's transport has them."""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from capa_core.errors import SettingsError
+
+_LEASES = "_capa.celery.leases"
+_BINDINGS = "_kombu.binding."
+_TOPIC = {"*": r"[^.]+", "#": r".*"}
+
+
+@dataclass(frozen=True)
+class CeleryLayout:
+    """The names of keys, by the transport options of the application; the defaults are kombu's.
+
+    Attributes:
+        prefix: Begins every key.
+        unacked: A hash of the messages that workers hold, by their delivery tags: `[message, exchange, routing key]`.
+        index: A sorted set of their tags by the times since which they are held, in seconds.
+        steps: The priorities that have a list of their own, rising; the first is the most urgent.
+        visibility_s: Seconds after which a worker of Celery that has not settled a message is taken for dead.
+    """
+
+    prefix: str = ""
+    unacked: str = "unacked"
+    index: str = "unacked_index"
+    separator: str = "\x06\x16"
+    steps: tuple[int, ...] = (0, 3, 6, 9)
+    visibility_s: float = 3600.0
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """Return the layout with the `broker_transport_options` of an application; others of them have no meaning here.
+
+        Raises:
+            SettingsError: One of them has a value that cannot be.
+        """
+        try:
+            steps = tuple(sorted({int(step) for step in options.get("priority_steps") or cls.steps}))
+            visibility_s = float(options.get("visibility_timeout") or cls.visibility_s)
+        except (TypeError, ValueError) as error:
+            raise SettingsError(
+                f"broker_transport_options: {error}. priority_steps are numbers, visibility_timeout is one. "
+                "Correct the application's configuration."
+            ) from error
+        return cls(
+            str(options.get("global_keyprefix") or ""),
+            str(options.get("unacked_key") or cls.unacked),
+            str(options.get("unacked_index_key") or cls.index),
+            str(options.get("sep") or cls.separator),
+            steps,
+            visibility_s,
+        )
+
+    @property
+    def holding(self) -> tuple[str, str, str]:
+        """The keys of what workers hold: the messages, their times, and the leases of Capa's consumers among them."""
+        return self.prefix + self.unacked, self.prefix + self.index, self.prefix + _LEASES
+
+    def lists(self, queue: str) -> list[str]:
+        """Return the lists of *queue*, the most urgent first."""
+        return [self.list_of(queue, step) for step in self.steps]
+
+    def list_of(self, queue: str, priority: int) -> str:
+        """Return the list of *queue* for messages with *priority*, 0 to 9."""
+        step = self.steps[max(0, bisect(self.steps, priority) - 1)]
+        return f"{self.prefix}{queue}{self.separator}{step}" if step else f"{self.prefix}{queue}"
+
+    def bindings(self, exchange: str) -> str:
+        """Return the set of the bindings of *exchange*."""
+        return f"{self.prefix}{_BINDINGS}{exchange}"
+
+    def bound(self, members: Iterable[bytes], routing_key: str) -> list[str]:
+        """Return the queues among *members* of such a set that a message with *routing_key* goes to."""
+        found = []
+        for member in members:
+            key, _, rest = member.decode(errors="replace").partition(self.separator)
+            _, _, queue = rest.partition(self.separator)
+            if key == routing_key or re.fullmatch(_pattern(key), routing_key):
+                found.append(queue)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMessage:
+    """A message that a worker holds, as it goes back to the lists: marked as delivered before."""
+
+    payload: bytes
+    exchange: str
+    routing_key: str
+    priority: int
+
+    @classmethod
+    def of(cls, held: bytes) -> HeldMessage | None:
+        """Return what was written about a held message; `None` if another program wrote something else there."""
+        try:
+            message, exchange, routing_key = json.loads(held)
+        except (ValueError, TypeError, RecursionError):
+            return None
+        payload = message.encode() if isinstance(message, str) else again(json.dumps(message).encode())
+        return cls(payload, str(exchange or ""), str(routing_key or ""), priority_of(message))
+
+
+def again(payload: bytes) -> bytes:
+    """Return the message marked as delivered before; unchanged if it is none of Celery's."""
+    try:
+        message = json.loads(payload)
+        message["headers"]["redelivered"] = True
+        message["properties"]["delivery_info"]["redelivered"] = True
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return payload
+    return json.dumps(message).encode()
+
+
+def priority_of(message: object) -> int:
+    """Return the priority in a message, 0 to 9; 0 where there is none."""
+    try:
+        return max(0, min(9, int(message["properties"]["priority"])))  # type: ignore[index] # it may be anything
+    except (TypeError, ValueError, KeyError):
+        return 0
+
+
+def _pattern(key: str) -> str:
+    return r"\.".join(_TOPIC.get(word) or re.escape(word) for word in key.split("."))

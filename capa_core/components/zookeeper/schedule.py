@@ -1,0 +1,27 @@
+"""Schedules in ZooKeeper, over its state and locks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from capa_core.blocks.schedule.over_state import LeaderSettings, ScheduleOverState
+from capa_core.components.zookeeper.lock import ZookeeperLock
+from capa_core.components.zookeeper.state import ZookeeperState, ZookeeperStateSettings
+
+
+class ZookeeperScheduleSettings(ZookeeperStateSettings, LeaderSettings):
+    """The servers of the ensemble, the folder of the nodes, and the lease of leaders."""
+
+    prefix: str = "/capa/schedule"
+
+
+class ZookeeperSchedule(ScheduleOverState[ZookeeperScheduleSettings]):
+    """Jobs as values of `ZookeeperState` below `<prefix>`, leaders as locks below `<prefix>-leaders`."""
+
+    settings_type = ZookeeperScheduleSettings
+    state_type = ZookeeperState
+    lock_type = ZookeeperLock
+
+    def lock_settings(self, settings: ZookeeperScheduleSettings) -> Any:
+        """See `ScheduleOverState.lock_settings`."""
+        return settings.model_copy(update={"prefix": f"{settings.prefix}-leaders"})

@@ -1,0 +1,1 @@
+"""The promises of databases, by theme; `capa_core.conformance.database` combines them."""

@@ -1,0 +1,1 @@
+"""The promises of files, by theme; `capa_core.conformance.files` combines them."""
