@@ -3,13 +3,15 @@
     from capa_apollo import cloud_config, config_change_listener, value
 
 Values come from the configuration block: appId is the application, a namespace is a group, a cluster is a label.
-The clients' own modules are `capa_apollo.pyapollo`, `capa_apollo.xhrg` and `capa_apollo.py3_apollo`.
+The clients' own modules are folders here, named like those of the originals;
+`xhrg` stands for `apollo` and `apollo_client`.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from capa_core.lazy import import_when_used as _import_when_used
 
 if TYPE_CHECKING:
     from capa_apollo._sources import disable_apollo_config, enable_apollo_config
@@ -63,10 +65,4 @@ _HOMES = {
     "value": "capa_apollo.values",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'capa_apollo' has no attribute {name!r}")
-    found = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = found
-    return found
+__getattr__ = _import_when_used(__name__, _HOMES)

@@ -15,11 +15,13 @@ from typing import Any, NoReturn
 
 from capa_apollo._sdk import SDK
 from capa_core.errors import InvalidArgumentError
+from capa_core.live import Lookup, resolve_text
 from capa_core.shims import details
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d+)?)|'(?P<text>(?:[^']|'')*)'|(?P<name>[A-Za-z_]\w*)|(?P<sign>[-+*/%(){},.:]))"
 )
+_EXPRESSION = re.compile(r"#\{(?P<inner>.*)\}\s*", re.DOTALL)
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _SUMS: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub}
 _METHODS: dict[str, Callable[..., Any]] = {
@@ -31,6 +33,17 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "isEmpty": lambda text: not text,
 }
 _DEEPEST = 50
+
+
+def resolve(expression: str, lookup: Lookup) -> object:
+    """Return *expression* with each placeholder replaced, as text; `#{…}` around all of it is evaluated.
+
+    Raises:
+        InvalidArgumentError: As for `resolve_text`, or the content of `#{…}` is none of the simple forms.
+    """
+    text = resolve_text(expression, lookup)
+    match = _EXPRESSION.fullmatch(text.strip())
+    return evaluate(match["inner"]) if match else text
 
 
 def evaluate(source: str) -> Any:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from capa_apollo._live import Live
-from capa_apollo._placeholders import resolve, resolve_text
-from capa_apollo._space import Space, own_space
+from capa_apollo._expressions import resolve
+from capa_apollo._space import Namespace, own_space
+from capa_core.live import Live, lookup_in, resolve_text
 
 if TYPE_CHECKING:
-    from capa_core.blocks.configuration import ConfigurationView
     from capa_core.runtime import Runtime
 
 DecoratedT = TypeVar("DecoratedT")
@@ -19,23 +18,25 @@ DecoratedT = TypeVar("DecoratedT")
 LOWEST_PRECEDENCE = 2**31 - 1
 DEFAULT_NAMESPACE = "application"
 
-_enabled: list[tuple[int, str]] = []
+_enabled: list[tuple[int, str, str]] = []
+"""Order, appId (`""` for that of `[adapters.apollo]`) and namespace, the strongest first."""
 _dependents: weakref.WeakSet[Live[Any]] = weakref.WeakSet()
 
 
 def enable_apollo_config(
-    *namespaces: str | Iterable[str], order: int = LOWEST_PRECEDENCE
+    *namespaces: str | Iterable[str], order: int = LOWEST_PRECEDENCE, app_id: str = ""
 ) -> Callable[[DecoratedT], DecoratedT]:
     """Enable these namespaces for placeholders, in the order given; also a decorator that changes nothing.
 
     Args:
         namespaces: Names, or lists of names; none means `application`. A name given again moves to its new order.
         order: Of the namespaces of several calls those with a smaller order win.
+        app_id: Whose namespaces; by default that of `[adapters.apollo]`.
     """
     names = [name for each in namespaces for name in ([each] if isinstance(each, str) else each)]
     for name in names or [DEFAULT_NAMESPACE]:
-        _enabled[:] = [one for one in _enabled if one[1] != name]
-        _enabled.append((order, name))
+        _enabled[:] = [one for one in _enabled if one[1:] != (app_id, name)]
+        _enabled.append((order, app_id, name))
     _enabled.sort(key=lambda one: one[0])
     for live in list(_dependents):
         live.unbind()
@@ -49,32 +50,17 @@ def disable_apollo_config() -> None:
         live.unbind()
 
 
-def enabled_namespaces() -> list[str]:
-    """Return the namespaces that placeholders look through, the strongest first."""
-    return [name for _, name in _enabled] or [DEFAULT_NAMESPACE]
+def resolved(expression: str, finish: Callable[[object], Any]) -> Live[Any]:
+    """Return the live result of *finish* of an expression with placeholders, over all enabled namespaces."""
+    live: Live[Any] = Live(sources, lambda views: finish(resolve(expression, lookup_in(views))))
+    _dependents.add(live)
+    return live
 
 
-class Resolved(Live[Any]):
-    """The value of an expression with placeholders, converted, over all enabled namespaces."""
-
-    def __init__(self, expression: str, finish: Callable[[object], Any]) -> None:
-        super().__init__(inputs, lambda views: finish(resolve(expression, lookup_in(views))))
-        _dependents.add(self)
-
-
-def inputs(runtime: Runtime) -> list[tuple[Space, str]]:
-    """Return the spaces and namespaces that placeholders read in *runtime*."""
-    space = own_space(runtime)
-    return [(space, name) for name in enabled_namespaces()]
-
-
-def lookup_in(views: Sequence[ConfigurationView]) -> Callable[[str], str | None]:
-    """Return a function from key to text over views, the strongest first."""
-
-    def lookup(key: str) -> str | None:
-        return next((text for view in views if (text := view.get(key)) is not None), None)
-
-    return lookup
+def sources(runtime: Runtime) -> list[Namespace]:
+    """Return the namespaces that placeholders read in *runtime*."""
+    enabled = [(app_id, name) for _, app_id, name in _enabled] or [("", DEFAULT_NAMESPACE)]
+    return [Namespace(own_space(runtime, app_id), name) for app_id, name in enabled]
 
 
 def plain(text: str, runtime: Runtime) -> str:
@@ -85,4 +71,4 @@ def plain(text: str, runtime: Runtime) -> str:
     """
     if "${" not in text:
         return text
-    return resolve_text(text, lookup_in([space.view(name) for space, name in inputs(runtime)]))
+    return resolve_text(text, lookup_in([source.view() for source in sources(runtime)]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from capa_apollo._sdk import SDK
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
 DEFAULT_CLUSTER = "default"
 
 
+class IfMissing(Enum):
+    """The answer to a namespace that does not exist: as a rule, what the original does without a server."""
+
+    REPORT = "one line in the log, and it is empty"
+    RAISE = "an error"
+    RAISE_ELSEWHERE = "an error, but on an Apollo server a line in the log"
+
+
 class Space(NamedTuple):
     """One appId and cluster in one configuration component.
 
@@ -30,12 +40,11 @@ class Space(NamedTuple):
     cluster: str
     server: str = ""
 
-    def view(self, namespace: str, *, required: bool = False) -> ConfigurationView:
+    def view(self, namespace: str, if_missing: IfMissing = IfMissing.REPORT) -> ConfigurationView:
         """Return the live view of a namespace; one that does not exist is reported once, and empty.
 
         Raises:
-            NotFoundError: It does not exist, is *required*, and the component is no Apollo server, where it may be
-                missing as it was before.
+            NotFoundError: It does not exist, and *if_missing* says so.
             UnavailableError: The engine does not answer, and nothing was read from it before.
         """
         view = self.configuration.view(**self.scope(namespace))
@@ -43,7 +52,9 @@ class Space(NamedTuple):
             found(self, namespace)
             return view
         error = missing(self, namespace)
-        if required and not is_apollos_own(self):
+        if if_missing is IfMissing.RAISE:
+            raise error
+        if if_missing is IfMissing.RAISE_ELSEWHERE and not is_apollos_own(self):
             raise error
         report(self, namespace, error)
         return view
@@ -52,6 +63,21 @@ class Space(NamedTuple):
         """Return the keyword arguments of the configuration block for *namespace*."""
         label = "" if self.cluster == DEFAULT_CLUSTER else self.cluster
         return {"application": self.app_id, "group": namespace_of(namespace), "label": label}
+
+
+class Namespace(NamedTuple):
+    """One namespace of a space, as a source of live values."""
+
+    space: Space
+    name: str
+
+    def view(self) -> ConfigurationView:
+        """Return its live view, as `Space.view` does."""
+        return self.space.view(self.name)
+
+    def follow(self, follower: Callable[[ConfigurationView], object]) -> Callable[[], None]:
+        """See `Configuration.follow`."""
+        return self.space.configuration.follow(follower, **self.space.scope(self.name))
 
 
 def namespace_of(name: str) -> str:

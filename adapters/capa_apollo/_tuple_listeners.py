@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from capa_apollo.config import ConfigChangeEvent, PropertyChangeType
+from capa_apollo._key_changes import DELETED, key_changes
+from capa_apollo._wire_names import CONFIGURATIONS
 
-TupleListener = Callable[[str, str, str, str | None], object]
-
-ACTIONS = {
-    PropertyChangeType.ADDED: "add",
-    PropertyChangeType.MODIFIED: "update",
-    PropertyChangeType.DELETED: "delete",
-}
-CONFIGURATIONS = "configurations"
+TupleListener = Callable[[str, str, str, Any], object]
 
 
-def notify(listener: TupleListener, event: ConfigChangeEvent) -> None:
-    """Call *listener* for each change: those of old keys first, then added ones; `delete` has the old value.
+def notify(listener: TupleListener, namespace: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Call *listener* for each change from *old* to *new*; `delete` has the old value.
 
-    As in the originals, an error ends the calls for this event and is logged.
+    As in the originals, an error ends the calls for this release and is logged.
     """
     try:
-        for change in sorted(
-            event.changes.values(), key=lambda one: one.change_type is PropertyChangeType.ADDED
-        ):
-            deleted = change.change_type is PropertyChangeType.DELETED
-            value = change.old_value if deleted else change.new_value
-            listener(ACTIONS[change.change_type], event.namespace, change.property_name, value)
+        for action, key, before, after in key_changes(old, new):
+            listener(action, namespace, key, before if action == DELETED else after)
     except Exception:
         logging.getLogger(__name__).exception("an Apollo change listener failed")
 

@@ -1,152 +1,13 @@
-"""The part that all `ApolloClient`s share: namespaces held as plain dicts that each change replaces."""
+"""`ApolloClient`: one client for the arguments of all the packages."""
 
 from __future__ import annotations
 
-import threading
-import weakref
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
-from capa_apollo._forks import renew_locks_after_fork
-from capa_apollo._space import DEFAULT_CLUSTER, Space, space_at, texts
-from capa_apollo._unread import report
-from capa_apollo.config import ConfigChangeEvent, subscribe_in
-from capa_core.errors import CapaError
-
-if TYPE_CHECKING:
-    from capa_core.blocks.configuration import ConfigurationView, Subscription
-
-T = TypeVar("T")
-
-
-class Namespaces:
-    """The namespaces that one client has touched.
-
-    Args:
-        cache: The client's own cache: namespace → content; kept up to date until `stop`.
-        shape: Returns the content for the cache from a namespace and its texts.
-        required: Whether a namespace that does not exist is an error. If not, it is reported once, and empty.
-    """
-
-    def __init__(
-        self,
-        space: Callable[[], Space],
-        cache: dict[str, Any],
-        shape: Callable[[str, dict[str, str]], Any],
-        *,
-        required: bool,
-    ) -> None:
-        self._required = required
-        self._space_of = space
-        self._space: Space | None = None
-        self._cache = cache
-        self._shape = shape
-        self._listener: Callable[[ConfigChangeEvent], object] | None = None
-        self._subscriptions: dict[str, Subscription] = {}
-        self._stopped = False
-        renew_locks_after_fork(self)
-
-    def make_locks(self) -> None:
-        """Make the locks."""
-        self._lock = threading.RLock()
-        self._changed = threading.Condition()
-
-    @property
-    def space(self) -> Space:
-        """The space of the client's values; found at the first use, since constructing a client reads nothing."""
-        if self._space is None:
-            self._space = self._space_of()
-        return self._space
-
-    def open(self, namespace: str) -> Any:
-        """Put *namespace* into the cache and return its content there.
-
-        Raises:
-            NotFoundError: It does not exist and is required.
-            UnavailableError: The engine does not answer, and nothing was read from it before.
-        """
-        with self._lock:
-            if namespace not in self._cache or namespace not in self._subscriptions:
-                self._follow(namespace)
-            return self._cache[namespace]
-
-    def open_or_report(self, namespace: str) -> Any:
-        """Do as `open`, but report an error of the engine once, and return `None` for it."""
-        return self._reported(self.open, namespace)
-
-    def read(self, namespace: str) -> dict[str, str]:
-        """Return the texts of *namespace* straight from the engine; raises as `open` does."""
-        self.space.configuration.get(**self.space.scope(namespace))
-        return texts(self.space.view(namespace, required=self._required))
-
-    def read_or_report(self, namespace: str) -> dict[str, str] | None:
-        """Do as `read`, but report an error of the engine once, and return `None` for it."""
-        return self._reported(self.read, namespace)
-
-    def listen(self, listener: Callable[[ConfigChangeEvent], object]) -> None:
-        """Call *listener* for changes of each namespace that is open, now or later."""
-        with self._lock:
-            self._listener = listener
-            for namespace in list(self._subscriptions):
-                self._subscriptions.pop(namespace).close()
-                self._subscribe(namespace)
-
-    def resume(self) -> None:
-        """Follow changes again after `stop`."""
-        with self._lock:
-            if self._stopped:
-                self._stopped = False
-                for namespace in list(self._cache):
-                    self._apply(namespace, self.space.view(namespace))
-
-    def stop(self) -> None:
-        """Leave the cache as it is from now on, and call no listener."""
-        self._stopped = True
-        with self._changed:
-            self._changed.notify_all()
-
-    def wait(self, timeout_s: float) -> None:
-        """Return when a namespace has changed, at `stop`, or after *timeout_s*."""
-        with self._changed:
-            if not self._stopped:
-                self._changed.wait(timeout_s)
-
-    def _reported(self, read: Callable[[str], T], namespace: str) -> T | None:
-        space = self.space
-        try:
-            return read(namespace)
-        except CapaError as error:
-            report(space, namespace, error)
-            return None
-
-    def _follow(self, namespace: str) -> None:
-        space, own = self.space, weakref.ref(self)
-        space.view(namespace, required=self._required)
-
-        def follow(view: ConfigurationView) -> None:
-            if (alive := own()) is not None:
-                alive._apply(namespace, view)
-
-        stop = space.configuration.follow(follow, **space.scope(namespace))
-        weakref.finalize(self, stop).atexit = False
-        self._subscribe(namespace)
-
-    def _subscribe(self, namespace: str) -> None:
-        own = weakref.ref(self)
-
-        def notify(event: ConfigChangeEvent) -> None:
-            alive = own()
-            if alive is not None and not alive._stopped and alive._listener is not None:
-                alive._listener(event)
-
-        self._subscriptions[namespace] = subscribe_in(self.space, notify, namespace)
-
-    def _apply(self, namespace: str, view: ConfigurationView) -> None:
-        if self._stopped and namespace in self._cache:
-            return
-        self._cache[namespace] = self._shape(namespace, texts(view))
-        with self._changed:
-            self._changed.notify_all()
+from capa_apollo._namespaces import Namespaces, texts_alone
+from capa_apollo._space import DEFAULT_CLUSTER, IfMissing, space_at
+from capa_apollo.config import ConfigChangeEvent
 
 
 class ApolloClient:
@@ -184,8 +45,8 @@ class ApolloClient:
         self._namespaces = Namespaces(
             lambda: space_at(url, app_id, cluster),
             self._cache,
-            lambda _namespace, held: held,
-            required=True,
+            texts_alone,
+            IfMissing.RAISE_ELSEWHERE,
         )
         if change_listener is not None:
             self._namespaces.listen(change_listener)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from capa_apollo._convert import convert
 from capa_apollo._sources import plain
 from capa_apollo._space import Space, own_space
 from capa_core import default_runtime
 from capa_core.errors import InvalidArgumentError
+from capa_core.live import convert
 
 if TYPE_CHECKING:
     from capa_core.blocks.configuration import ChangeEvent, ConfigurationView, Subscription

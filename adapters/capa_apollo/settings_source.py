@@ -11,23 +11,19 @@ class Settings(BaseSettings):
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic.fields import FieldInfo
-
-from capa_apollo._fields import fitted
 from capa_apollo._sdk import SDK
 from capa_apollo.cloud import cloud_config
-from capa_core import default_runtime
 from capa_core.shims import missing_original
 
 try:
-    from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+    from pydantic_settings import BaseSettings
+
+    from capa_core.live.settings_source import GroupSettingsSource
 except ModuleNotFoundError as error:
     raise missing_original(SDK, error) from error
 
 
-class CapaSettingsSource(PydanticBaseSettingsSource):
+class CapaSettingsSource(GroupSettingsSource):
     """Fields from one namespace, as of the moment at which the settings object is made.
 
     Args:
@@ -46,21 +42,7 @@ class CapaSettingsSource(PydanticBaseSettingsSource):
         app_id: str = "",
         cluster: str = "",
     ) -> None:
-        super().__init__(settings_cls)
-        self._config = cloud_config(namespace, prefix=prefix, app_id=app_id, cluster=cluster)
-
-    def __call__(self) -> dict[str, Any]:
-        """Return the values that the namespace has for the fields; other keys are left out."""
-        view = self._config.space(default_runtime()).view(self._config.namespace)
-        data = fitted(self._config.data(view), self.settings_cls)
-        fields = self.settings_cls.model_fields
-        wanted = {field.alias or name for name, field in fields.items()}
-        return {key: value for key, value in data.items() if key in wanted} if isinstance(data, dict) else {}
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the value for one field, its key, and that it needs no decoding."""
-        key = field.alias or field_name
-        return self().get(key), key, False
+        super().__init__(settings_cls, cloud_config(namespace, prefix=prefix, app_id=app_id, cluster=cluster))
 
 
 ApolloSettingsSource = CapaSettingsSource

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from capa_apollo._space import DEFAULT_CLUSTER, space_at
-from capa_apollo._tuple_listeners import ACTIONS, CONFIGURATIONS, TupleListener, as_cached, notify
-from capa_apollo.client import CONNECTION_ARGUMENTS, Namespaces
-from capa_apollo.config import ConfigChangeEvent, PropertyChangeType
+from capa_apollo._key_changes import key_changes
+from capa_apollo._namespaces import Namespaces
+from capa_apollo._space import DEFAULT_CLUSTER, IfMissing, space_at
+from capa_apollo._tuple_listeners import TupleListener, as_cached, notify
+from capa_apollo._wire_names import CONFIGURATIONS
+from capa_apollo.client import CONNECTION_ARGUMENTS
 
 EventListener = Callable[[dict[str, Any]], object]
 
@@ -41,6 +44,10 @@ class ApolloClient:
     ) -> None:
         if unknown := ignored.keys() - CONNECTION_ARGUMENTS:
             raise TypeError(f"ApolloClient.__init__() got an unexpected keyword argument {min(unknown)!r}")
+        if not (config_url and app_id) and ignored.get("enable_dotenv", True):
+            from dotenv import load_dotenv
+
+            load_dotenv()
         if cluster is not None and not isinstance(cluster, str):
             namespaces, cluster, secret = cluster, secret, None
         self.config_url = config_url or _required("APOLLO_META_SERVER_ADDRESS")
@@ -53,9 +60,9 @@ class ApolloClient:
         self._change_listener = change_listener
         self._value_change_listeners = value_change_listeners if value_change_listeners is not None else []
         self._notification_map = dict(_notification_map or dict.fromkeys(_names(namespaces), -1))
-        self._namespaces = Namespaces(self._space, self._cache, as_cached, required=False)
+        self._namespaces = Namespaces(self._space, self._cache, as_cached, IfMissing.REPORT)
         if change_listener is not None and start_hot_update:
-            self._namespaces.listen(self._told)
+            self._namespaces.listen_to_releases(self._told)
         if auto_update_enabled:
             self.start()
 
@@ -89,7 +96,7 @@ class ApolloClient:
         """Call listeners from now on, also after `stop`. Twice does the same as once."""
         self._stopping = False
         self._namespaces.resume()
-        self._namespaces.listen(self._told)
+        self._namespaces.listen_to_releases(self._told)
         self.update_configs()
 
     def stop(self) -> None:
@@ -104,21 +111,18 @@ class ApolloClient:
     def _space(self) -> Any:
         return space_at(self.config_url, self.app_id, self.cluster)
 
-    def _told(self, event: ConfigChangeEvent) -> None:
+    def _told(self, namespace: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+        before, after = old[CONFIGURATIONS], new[CONFIGURATIONS]
         if self._change_listener is not None:
-            notify(self._change_listener, event)
-        for listener in self._value_change_listeners:
-            for change in event.changes.values():
-                deleted = change.change_type is PropertyChangeType.DELETED
-                listener(
-                    {
-                        "action": ACTIONS[change.change_type],
-                        "namespace": event.namespace,
-                        "key": change.property_name,
-                        "value": None if deleted else change.new_value,
-                        "old_value": change.old_value,
-                    }
-                )
+            notify(self._change_listener, namespace, before, after)
+        try:
+            for action, key, old_value, value in key_changes(before, after):
+                event = {"action": action, "namespace": namespace, "key": key, "value": value}
+                for listener in self._value_change_listeners:
+                    listener(event | {"old_value": old_value})
+        except Exception:
+            # As in the original: it ends the calls for this release.
+            logging.getLogger(__name__).exception("an Apollo change listener failed")
 
 
 def _names(namespaces: Iterable[str] | None) -> list[str]:

@@ -1,0 +1,5 @@
+"""In place of `apopy`."""
+
+from capa_apollo.apopy._client import Client, Configurations, NamespaceType
+
+__all__ = ["Client", "Configurations", "NamespaceType"]
