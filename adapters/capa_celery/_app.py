@@ -44,7 +44,7 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
     @cached_property
     def amqp(self) -> Any:
         """Celery's queues, routes and messages; they are published by the side that serves."""
-        if self.capa.is_legacy or self.amqp_cls != CeleryApp.amqp_cls:
+        if self.capa.is_legacy or self.capa.is_mixed or self.amqp_cls != CeleryApp.amqp_cls:
             return super().amqp
         return instantiate("capa_celery._amqp:AMQP", app=self)
 
@@ -55,6 +55,13 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
             return super().control
         return instantiate("capa_celery._control:Control", app=self)
 
+    @cached_property
+    def events(self) -> Any:
+        """Receivers, dispatchers and states of events."""
+        if self.capa.is_legacy or self.events_cls != CeleryApp.events_cls:
+            return super().events
+        return instantiate("capa_celery._events:Events", app=self)
+
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """Send a task by name; the arguments are those of `celery.Celery.send_task`."""
         plain = len(args) == 2 and _fast_path.accepts(options) and self._has_fast_path
@@ -64,11 +71,15 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
 
     @cached_property
     def _has_fast_path(self) -> bool:
-        return not self.capa.is_legacy and _fast_path.is_available(self)
+        return not (self.capa.is_legacy or self.capa.is_mixed) and _fast_path.is_available(self)
 
     def _get_backend(self) -> Any:
         if self.capa.is_legacy:
             return super()._get_backend()
+        if self.capa.is_mixed:
+            from capa_celery._mixed._results import backend_of as mixed_backend_of
+
+            return mixed_backend_of(self)
         from capa_celery._backend import backend_of
 
         return backend_of(self)
@@ -79,7 +90,7 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
 
     def producer_or_acquire(self, producer: Any = None) -> Any:
         """Return a context that gives *producer*, or one of Capa's: there is no pool to wait for."""
-        if self.capa.is_legacy:
+        if self.capa.is_legacy or self.capa.is_mixed:
             return super().producer_or_acquire(producer)
         # Wrong settings raise here: later, kombu would take them for a broker that is away.
         _ = self.capa.pubsub
@@ -94,7 +105,14 @@ class Celery(CeleryApp):  # type: ignore[misc] # celery is not typed
         """Return a connection to Capa for every one that Celery would open to a broker."""
         if self.capa.is_legacy:
             return super()._connection(url, *args, **options)
-        return self.amqp.Connection(url, logical_name=self.capa.broker_name)
+        if self.capa.is_mixed:
+            return super()._connection(self.capa.broker_address, *args, **options)
+        return self.amqp.Connection(
+            url,
+            logical_name=self.capa.broker_name,
+            state_name=self.capa.backend_name,
+            listened=self.capa.listened_exchanges,
+        )
 
 
 _substitutes.install()

@@ -10,9 +10,8 @@ if TYPE_CHECKING:
     from capa_celery._app import Celery
 
 REFUSED = {
-    "events": ("No events are sent: `celery events`", "Look at the queues with `capa queue list`.", "events"),
     "graph": (
-        "The worker has no consumer of Celery and no remote control: `celery graph`",
+        "The worker has no consumer of Celery: `celery graph`",
         "Look at the queues with `capa queue list`.",
         "remote-control",
     ),

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kombu.exceptions import OperationalError
+
 from capa_celery._errors import clean_exit_of_commands
 from capa_celery._sdk import SDK
 from capa_celery._settings import NAME, CelerySettings
-from capa_core.errors import SettingsError
+from capa_core.errors import CapaError, SettingsError
 from capa_core.shims import PerRuntime, Side, current_runtime, logical_name, scheme_of
 from capa_core.shims.settings import adapter_settings
 
@@ -67,6 +69,41 @@ class Components:
         with clean_exit_of_commands():
             return self.settings.side is Side.LEGACY
 
+    @cached_property
+    def is_mixed(self) -> bool:
+        """Whether queues, results, control and events are shared with workers and clients of Celery itself.
+
+        Decided, and refused, as for `is_legacy`.
+        """
+        with clean_exit_of_commands():
+            return not self.is_legacy and self.settings.wire == "celery"
+
+    @property
+    def queues(self) -> PubSub:
+        """The object by which a worker receives tasks."""
+        if not self.is_mixed:
+            return self.pubsub
+        from capa_celery._mixed._broker import queues_of
+
+        return self._once("queues", lambda _runtime: queues_of(self._app, self.pubsub))
+
+    @property
+    def broker_address(self) -> str:
+        """The address of the broker of a mixed fleet, credentials included."""
+        from capa_celery._mixed._broker import address_of
+
+        return self._once("address", lambda _runtime: address_of(self.pubsub))
+
+    @property
+    def passing_errors(self) -> tuple[type[Exception], ...]:
+        """The errors for a component that is away."""
+        if not self.is_mixed:
+            return CapaError, OperationalError
+        from capa_celery._mixed._broker import passing_errors
+
+        found = self._once("errors", lambda _runtime: passing_errors(self._app))
+        return CapaError, OperationalError, *found
+
     def check_served(self, *, beat: bool) -> None:
         """Find the components of a worker, or of *beat*, which are otherwise found at their first use.
 
@@ -74,6 +111,7 @@ class Components:
 
         Raises:
             SettingsError: Nothing serves some of them, or their tables are wrong; all of these are named.
+            UnsupportedError: `wire = "celery"`, and they are not on an engine that has it.
             CeleryCommandException: That in the `celery` command, which prints it.
         """
         errors: list[SettingsError] = []
@@ -87,6 +125,8 @@ class Components:
                 raise SettingsError("\n\n".join(map(str, errors))) from errors[0]
             if errors:
                 raise errors[0]
+            if self.is_mixed:
+                _ = self.queues, self.broker_address, self._app.backend
 
     def tell_places(self) -> None:
         """Log which addresses of the application lead elsewhere than they say: see `capa_core.shims.elsewhere`."""
@@ -103,6 +143,10 @@ class Components:
         """Whether results go to Capa, and not to a backend of the application's own or to none."""
         from capa_celery._backend import CapaBackend
 
+        if self.is_mixed:
+            from capa_celery._mixed._results import RedisResults
+
+            return isinstance(self._app.backend, RedisResults)
         return isinstance(self._app.backend, CapaBackend)
 
     @property
@@ -114,6 +158,13 @@ class Components:
     def backend_name(self) -> str:
         """The logical name of the result store, such as `celery`."""
         return logical_name("state", self._app.conf.result_backend) or NAME
+
+    @property
+    def listened_exchanges(self) -> tuple[str, ...]:
+        """The exchanges of control commands, of the replies to them and of events."""
+        conf = self._app.conf
+        mailbox = f"{conf.control_exchange}.pidbox"
+        return mailbox, f"reply.{mailbox}", conf.event_exchange
 
     @property
     def broker_scheme(self) -> str:

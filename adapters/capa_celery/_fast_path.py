@@ -65,6 +65,7 @@ def is_available(app: Celery) -> bool:
     conf = app.conf
     return (
         conf.task_protocol == 2
+        and not conf.task_send_sent_event
         and (conf.get("task_repr_maxlevels") or REPR_LEVELS) == REPR_LEVELS
         and type(app.amqp).as_task_v2 is amqp.AMQP.as_task_v2
         and getattr(CeleryApp.send_task, "__code__", None) is not None

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 from kombu import Exchange, Queue
 
 from capa_core.engine import scheme_of
-
-GROUP = "celery"
-"""All workers of one queue compete in this group."""
+from capa_kombu import over_pubsub
+from capa_kombu.over_pubsub import Topology, key_matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +43,9 @@ def bound_to(exchange: Exchange | str, routing_key: str | None, queues: Mapping[
         dict.fromkeys(
             topic_of(queue)
             for queue in queues.values()
-            if any(_matches(binding, routing_key or "") for binding in _bindings(queue, name))
+            if any(key_matches(binding, routing_key or "") for binding in _bindings(queue, name))
         )
     )
-
-
-def engine_priority(priority: Any, scheme: str) -> int:
-    """Return Capa's priority, 0 (normal) to 9 (most urgent), for a task's *priority* on a broker of *scheme*.
-
-    On Redis 0 is both the default and the most urgent: a task with any other priority is *less* urgent than the others.
-    """
-    level = min(9, max(0, int(priority or 0)))
-    return 9 - level if _lowest_is_first(scheme) else level
 
 
 def default_priority(scheme: str) -> int | None:
@@ -66,33 +54,27 @@ def default_priority(scheme: str) -> int | None:
     return None if known is not None and known[0].system == "rabbitmq" else 0
 
 
-@cache
-def _lowest_is_first(scheme: str) -> bool:
-    known = scheme_of(scheme)
-    return known is not None and known[0].most_urgent == "lowest"
+def declare(queue: Queue, topology: Topology) -> None:
+    """Declare the bindings of a queue that a worker consumes, for producers of kombu outside the application.
+
+    Raises:
+        UnavailableError: The state component did not answer. Some of them may be declared.
+    """
+    for exchange, key in _bound(queue):
+        if exchange.name:
+            facts = (exchange.type, exchange.durable, exchange.auto_delete, exchange.arguments or {})
+            topology.declare_exchange(exchange.name, over_pubsub.Exchange(*facts))
+            topology.bind(topic_of(queue).name, exchange.name, key)
 
 
 def _bindings(queue: Queue, exchange: str) -> Iterable[tuple[str, str]]:
     """Yield type and key of each binding of *queue* to *exchange*."""
-    if queue.exchange is not None and queue.exchange.name == exchange:
-        yield queue.exchange.type, queue.routing_key or ""
+    return ((bound.type, key) for bound, key in _bound(queue) if bound.name == exchange)
+
+
+def _bound(queue: Queue) -> Iterator[tuple[Exchange, str]]:
+    """Yield exchange and key of each binding of *queue*."""
+    if queue.exchange is not None:
+        yield queue.exchange, queue.routing_key or ""
     for binding in queue.bindings or ():
-        if binding.exchange.name == exchange:
-            yield binding.exchange.type, binding.routing_key or ""
-
-
-def _matches(binding: tuple[str, str], routing_key: str) -> bool:
-    kind, pattern = binding
-    if kind == "topic":
-        return _words_match(pattern.split("."), routing_key.split("."))
-    return kind == "fanout" or pattern == routing_key
-
-
-def _words_match(pattern: list[str], words: list[str]) -> bool:
-    """Return whether the words match as in an AMQP topic exchange: `*` is one word, `#` any number of them or none."""
-    if not pattern:
-        return not words
-    head, rest = pattern[0], pattern[1:]
-    if head == "#":
-        return any(_words_match(rest, words[skipped:]) for skipped in range(len(words) + 1))
-    return bool(words) and head in ("*", words[0]) and _words_match(rest, words[1:])
+        yield binding.exchange, binding.routing_key or ""

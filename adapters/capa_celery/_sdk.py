@@ -9,6 +9,7 @@ SDK = Sdk(
     extra="celery",
     root="celery",
     versions=">=5.3.6,<5.8",
+    dependencies={"kombu": ">=5.3.4,<5.8"},
     sides=("capa", "legacy"),
     settings="capa_celery._settings:CelerySettings",
 )

@@ -17,13 +17,14 @@ from kombu.exceptions import OperationalError
 
 from capa_celery import _codec
 from capa_celery._errors import is_outage, unsupported
-from capa_celery._queues import Topic, bound_to, default_priority, engine_priority, topic_of
+from capa_celery._queues import Topic, bound_to, default_priority, topic_of
 from capa_celery._sdk import SDK
 from capa_celery._worker._checks import check_name
 from capa_core.blocks.pubsub.driver import PubSubFeature
 from capa_core.call.loggers import named_logger
 from capa_core.errors import CapaError, InvalidArgumentError
 from capa_core.shims import details
+from capa_kombu.over_pubsub import engine_priority
 
 if TYPE_CHECKING:
     from capa_celery._amqp import AMQP
@@ -69,13 +70,13 @@ class Sender:
 
     def __call__(  # noqa: PLR0917 - the arguments are Celery's
         self,
-        producer: object,  # noqa: ARG002 - the connection is the runtime's
+        producer: Any,
         name: str,
         message: Any,
         exchange: Any = None,
         routing_key: str | None = None,
         queue: Queue | str | None = None,
-        event_dispatcher: object = None,  # noqa: ARG002 - events are not served: docs/differences/celery.md#events
+        event_dispatcher: Any = None,
         retry: bool | None = None,
         retry_policy: Mapping[str, Any] | None = None,
         serializer: str | None = None,
@@ -134,6 +135,15 @@ class Sender:
             )
         if signals.task_sent.receivers:
             _send_task_sent(name, all_headers, body)
+        if message[3]:
+            dispatcher = event_dispatcher or self._amqp._event_dispatcher
+            fields = {
+                **message[3],
+                "queue": target.queue and target.queue.name,
+                "exchange": _name(target.exchange),
+                "routing_key": target.routing_key,
+            }
+            dispatcher.publish("task-sent", fields, producer or self._app.own_producer)
 
     def _target(
         self, exchange: Any, routing_key: str | None, queue: Any, exchange_type: str | None

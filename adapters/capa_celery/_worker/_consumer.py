@@ -9,18 +9,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery.bootsteps import RUN
+from celery.exceptions import WorkerTerminate
 from celery.worker import state
 from kombu import Queue
 
-from capa_celery._queues import GROUP, topic_of
+from capa_celery._mixed._broker import declare as declare_for_fleet
+from capa_celery._mixed._neighbours import meet
+from capa_celery._queues import declare, topic_of
 from capa_celery._revoked import RevocationWatch
+from capa_celery._worker._events import TASK, EventSender
+from capa_celery._worker._face import ConsumerForCommands
 from capa_celery._worker._jobs import Job, Jobs, Window
 from capa_celery._worker._pool import LOOK_S, Pool
+from capa_celery._worker._remote import RemoteControl
 from capa_celery._worker._stall import StallWatch
 from capa_core.blocks.pubsub import Intake, Message
 from capa_core.call.loggers import named_logger
-from capa_core.errors import CapaError
 from capa_core.runtime import pin_runtime
+from capa_kombu.over_pubsub import GROUP, Topology
 
 if TYPE_CHECKING:
     from capa_celery import Celery
@@ -28,6 +34,8 @@ if TYPE_CHECKING:
 logger = named_logger("celery.capa.worker")
 
 LONGEST_PAUSE_S = 10.0
+LISTENING_S = 5.0
+"""Seconds after which a worker begins that cannot receive commands yet, as its log says."""
 
 
 class Consumer:
@@ -43,7 +51,16 @@ class Consumer:
     """`None`, so that Celery's signal handlers leave the pool to the main thread."""
 
     def __init__(
-        self, app: Celery, worker: Any, pool: Pool, *, multiplier: int, ready: Callable[[Any], object]
+        self,
+        app: Celery,
+        worker: Any,
+        pool: Pool,
+        *,
+        multiplier: int,
+        ready: Callable[[Any], object],
+        task_events: bool = False,
+        heartbeat_s: float | None = None,
+        mingles: bool = True,
     ) -> None:
         self.app = app
         self.controller = worker
@@ -51,12 +68,28 @@ class Consumer:
         self.timer = worker.timer
         self._pool = pool
         self._ready = ready
+        self._mingles = mingles
         self._window = Window(pool.options.slots, multiplier)
         self.jobs = pool.jobs = Jobs(self._on_settled)
         self._revoked = RevocationWatch(app)
         self._stall = StallWatch(pool, self.jobs, self._window)
         self._intakes: dict[str, Intake] = {}
+        self._queues: dict[str, Queue] = {}
+        self._left: list[Intake] = []
+        self._events = EventSender(
+            app,
+            worker.hostname,
+            groups=None if task_events else ["worker"],
+            heartbeat_s=heartbeat_s,
+            figures=self._figures,
+        )
+        self.event_dispatcher = self._events.dispatcher
+        self.for_commands = ConsumerForCommands(self)
+        self._remote = RemoteControl(self, self._on_exit) if app.conf.worker_enable_remote_control else None
+        self._exit: SystemExit | None = None
         self._server: threading.Thread | None = None
+        self.listening = threading.Event()
+        """Set when commands are received."""
         self._finish: Callable[[], None] | None = None
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -67,6 +100,7 @@ class Consumer:
         Raises:
             WorkerShutdown: (celery's) It was asked to stop when its tasks are done.
             WorkerTerminate: (celery's) It was asked to stop at once.
+            SystemExit: A command asked for it.
         """
         self._server = threading.current_thread()
         try:
@@ -78,6 +112,8 @@ class Consumer:
             if self._finish is not None:
                 self._take_down(self._finish)
         state.maybe_shutdown()
+        if self._exit is not None:
+            raise self._exit
 
     def _begin(self) -> bool:
         """Join the groups of the queues and begin to receive; return `False` if it was stopped before."""
@@ -92,11 +128,18 @@ class Consumer:
                 if intake is None:
                     return False
                 self._intakes[queue.name] = intake
+                self._queues[queue.name] = queue
             self._revoked.look()
+            if self._mingles and self.app.capa.is_mixed:
+                meet(self.app, self.hostname)
             self._stall.start()
             self._revoked.start()
             for name, intake in self._intakes.items():
                 intake.start(self._room, partial(self._take, name, intake))
+            self._events.start()
+            if self._remote is not None:
+                self._remote.start()
+                self.listening.wait(LISTENING_S)  # a worker that is ready answers
             return True
 
     def _open(self, queue: Queue) -> Intake | None:
@@ -113,8 +156,11 @@ class Consumer:
             attempt += 1
             try:
                 return self._join(queue)
-            except CapaError as error:
-                if not (error.retryable and patient) or attempt == conf.broker_connection_max_retries:
+            except self.app.capa.passing_errors as error:
+                if (
+                    not (getattr(error, "retryable", True) and patient)
+                    or attempt == conf.broker_connection_max_retries
+                ):
                     raise
                 logger.warning("cannot join queue %s, trying again: %s", queue.name, error)
                 self._pause(min(2.0 * attempt, LONGEST_PAUSE_S))
@@ -123,7 +169,11 @@ class Consumer:
 
     def _join(self, queue: Queue) -> Intake:
         topic = topic_of(queue)
-        return self.app.capa.pubsub.intake(
+        if self.app.capa.is_mixed:
+            declare_for_fleet(self.app, queue)
+        else:
+            declare(queue, Topology(self.app.capa.state))
+        return self.app.capa.queues.intake(
             topic.name,
             "default" if topic.broadcast else GROUP,  # each consumer of a broadcast has a group of its own
             lease=self.app.capa.settings.lease_s,
@@ -135,6 +185,8 @@ class Consumer:
 
     def _room(self) -> int:
         """Return how many more jobs the window allows; those settled but not accepted by the broker count too."""
+        if not self._pool.takes_jobs():
+            return 0
         return self._window.size() - max(len(self.jobs), sum(map(len, self._intakes.values())))
 
     def _take(self, queue: str, intake: Intake, messages: list[Message]) -> None:
@@ -172,6 +224,79 @@ class Consumer:
         waiting = self._pool.take_back()
         self.jobs.forget(job for job in waiting if job in lost)
         self._put([job for job in waiting if job not in lost])
+
+    # For control commands
+
+    @property
+    def queues(self) -> list[Queue]:
+        """The queues that it consumes now."""
+        return list(self._queues.values())
+
+    @property
+    def served_pool(self) -> Pool:
+        """The pool; `pool` is for Celery's signal handlers."""
+        return self._pool
+
+    @property
+    def sends_task_events(self) -> bool:
+        """Whether events of tasks are sent."""
+        groups = self.event_dispatcher.groups
+        return not groups or TASK in groups
+
+    @property
+    def prefetch_count(self) -> int:
+        """How many tasks it may hold now."""
+        return self._window.size()
+
+    def add_queue(self, queue: Queue) -> None:
+        """Consume one more queue.
+
+        Raises:
+            UnavailableError: The broker did not answer. The queue is not consumed.
+        """
+        intake = self._join(queue)
+        self._intakes = {
+            **self._intakes,
+            queue.name: intake,
+        }  # another: other threads look through the present one
+        self._queues = {**self._queues, queue.name: queue}
+        intake.start(self._room, partial(self._take, queue.name, intake))
+        logger.info("started consuming from %s", queue.name)
+
+    def cancel_queue(self, name: str) -> None:
+        """Consume a queue no more: its tasks that wait here go back, those that run are settled as ever."""
+        intake = self._intakes.get(name)
+        if intake is None:
+            return
+        intake.stop()
+        self._left.append(intake)
+        self._intakes = {key: each for key, each in self._intakes.items() if key != name}
+        self._queues = {key: each for key, each in self._queues.items() if key != name}
+        intake.join()
+        waiting = self._pool.take_back()
+        self.jobs.release(job for job in waiting if job.intake is intake)
+        self._put([job for job in waiting if job.intake is not intake])
+        logger.info("stopped consuming from %s", name)
+
+    def reconsider(self) -> None:
+        """Look again at the tasks that wait in the pool, some of which may be revoked now."""
+        self._put(self._pool.take_back())
+
+    def resized(self, slots: int) -> None:
+        """Take note that the pool has *slots* slots now."""
+        self._window.slots = slots
+
+    def _figures(self) -> dict[str, Any]:
+        """Return the figures of a heartbeat."""
+        return {"active": len(self._pool.running()), "processed": state.all_total_count[0]}
+
+    def _on_exit(self, leaving: SystemExit) -> None:
+        """End as a command asks: at once for `WorkerTerminate`, else when the tasks that run have ended."""
+        self._exit = leaving
+        if isinstance(leaving, WorkerTerminate):
+            self.terminate()
+        else:
+            self.stop()
 
     def _pause(self, length_s: float) -> None:
         end = time.monotonic() + length_s
@@ -227,7 +352,7 @@ class Consumer:
     def _is_own(self, thread: threading.Thread) -> bool:
         """Return whether *thread*, in which a task or a receiver of a signal runs, is one that ends with the worker."""
         receiving = (intake.thread for intake in self._intakes.values())
-        return thread in (self._server, *self._pool.threads, *receiving)
+        return thread in (self._server, self._remote, *self._pool.threads, *receiving)
 
     def _take_down(self, finish: Callable[[], None]) -> None:
         """End the worker once; a second call waits for the first."""
@@ -241,10 +366,15 @@ class Consumer:
                 self._over.set()
 
     def _leave(self, finish: Callable[[], None]) -> None:
+        if self._remote is not None:
+            self._remote.stop()
         for intake in self._intakes.values():
             intake.stop()
         self.jobs.release(self._pool.take_back())  # now, or slots that get free would begin them meanwhile
+        if self._remote is not None and self._remote.is_alive():
+            self._remote.join()
         for intake in self._intakes.values():
+            intake.stop()  # once more, for one that a command has added meanwhile
             intake.join()
         self._stall.stop()
         self._revoked.stop()
@@ -252,7 +382,8 @@ class Consumer:
         finish()
         self._pool.break_off()
         self.jobs.release(self.jobs.all())
-        for intake in self._intakes.values():
+        self._events.stop()
+        for intake in (*self._intakes.values(), *self._left):
             intake.close()
 
     def _shall_stop(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,12 @@ from celery.utils.time import maybe_iso8601, maybe_make_aware
 from celery.worker import state as worker_state
 from celery.worker.request import Request
 from celery.worker.strategy import proto1_to_proto2
-from kombu.exceptions import OperationalError
 from kombu.serialization import prepare_accept_content
 
 from capa_celery import _codec
 from capa_celery._errors import Outage, is_in_a_worker
 from capa_celery._worker._checks import check_task_message
+from capa_celery._worker._events import TaskEvents
 from capa_celery._worker._losses import Losses
 from capa_celery._worker._outcomes import (
     AGAIN,
@@ -41,6 +42,7 @@ from capa_celery._worker._outcomes import (
 from capa_celery._worker._tracers import build_tracer, build_tracers
 from capa_core.call.loggers import named_logger
 from capa_core.errors import CapaError
+from capa_core.supervision import end_forked_child
 
 if TYPE_CHECKING:
     from capa_celery import Celery
@@ -57,12 +59,20 @@ EARLY_S = 0.5
 
 @signals.task_internal_error.connect  # type: ignore[untyped-decorator] # celery is not typed
 def _break_off_when_a_component_is_away(
-    exception: BaseException, request: dict[str, Any] | None = None, **_: Any
+    exception: BaseException, sender: Any = None, request: dict[str, Any] | None = None, **_: Any
 ) -> None:
     # The tracer would now mark the task as failed, although its body has run, or could still run, without fault;
     # and acknowledge it, although a chord may wait for it.
-    if is_in_a_worker(request) and isinstance(exception, CapaError) and exception.retryable:
+    if is_in_a_worker(request) and _is_away(sender, exception):
         raise Outage(str(exception)) from exception
+
+
+def _is_away(task: Any, error: BaseException) -> bool:
+    """Return whether *error*, which Celery's steps around *task* raised, is that of a component that may come back."""
+    if isinstance(error, CapaError):
+        return error.retryable
+    components = getattr(getattr(task, "app", None), "capa", None)
+    return bool(components and components.is_mixed and isinstance(error, components.passing_errors))
 
 
 class TaskMessage:
@@ -95,6 +105,7 @@ class Execution:
     Args:
         hostname: The worker's node name.
         sender: The sender of signals: the worker's consumer, as with Celery.
+        events: The sender of events of tasks; may be changed.
         on_begin: Called with the task and its message's headers just before it runs.
     """
 
@@ -105,14 +116,17 @@ class Execution:
         *,
         sender: object = None,
         on_begin: Callable[[Any, dict[str, Any]], None] | None = None,
+        events: TaskEvents | None = None,
     ) -> None:
         self._app = app
         self._hostname = hostname
         self._sender = sender
         self._on_begin = on_begin
+        self.events = events
         self._tasks = app.tasks
         self._early_acks = app.capa.settings.early_acks
         self._accept = prepare_accept_content(app.conf.accept_content)
+        self._passing_errors: tuple[type[Exception], ...] = (OSError, *app.capa.passing_errors)
         self._losses = Losses(lambda: app.capa.state, app.capa.settings.max_worker_losses)
         build_tracers(app, hostname)
 
@@ -203,7 +217,7 @@ class Execution:
             return self._run(envelope, arrival, payload, acknowledge)
         except SoftTimeLimitExceeded:
             raise
-        except (CapaError, OSError, OperationalError) as error:
+        except self._passing_errors as error:
             # Not the task's: Celery handles those. The store may be away, so that nothing could be marked.
             if getattr(error, "retryable", True):
                 logger.exception("Task %s could not be settled, it will run again", envelope.headers["id"])
@@ -227,6 +241,9 @@ class Execution:
         self._log_received(headers)
         if self._refused(envelope, arrival, task, payload):
             return DONE
+        events = self._events_of(task)
+        if events is not None:
+            events.received(headers)
         if self._early_acks and not task.acks_late:
             acknowledge()
         if self._on_begin is not None:
@@ -254,13 +271,14 @@ class Execution:
 
     def revoked(self, arrival: Arrival) -> bool:
         """Return whether the task was revoked; it is marked so then. For pools that do not run it in this process."""
-        if not worker_state.revoked:
+        if not worker_state.revoked and not worker_state.revoked_stamps:
             return False
         try:
             request = self.request(arrival, lambda _outcome: None)
         except Exception:  # noqa: BLE001 - it is malformed or unknown, as whoever runs it finds out and reports
             return False
-        return bool(request.id in worker_state.revoked and request.revoked())
+        is_meant = request.id in worker_state.revoked or (request.stamps and worker_state.revoked_stamps)
+        return bool(is_meant and request.revoked())
 
     def request(self, arrival: Arrival, settle: Callable[[Outcome], None]) -> Any:
         """Return Celery's own `Request` for a message, for events of a task outside its process.
@@ -297,8 +315,15 @@ class Execution:
             "kwargs": kwargs,
             **(embed or {}),
         }
+        events = self._events_of(task)
+        if events is not None:
+            events.started(headers["id"])
+        owner = os.getpid()
         try:
-            result, info, runtime, _ = task.__trace__(headers["id"], args, kwargs, request)
+            try:
+                result, info, runtime, text = task.__trace__(headers["id"], args, kwargs, request)
+            finally:
+                end_forked_child(owner)
         except WorkerTerminate:
             raise
         except Outage as outage:
@@ -314,6 +339,8 @@ class Execution:
                 lambda settle: self._request(envelope, arrival, task, payload, settle).on_failure(result),
             )
         if info is None:
+            if events is not None:
+                events.succeeded(headers["id"], text, runtime)
             return DONE
         return self._settled(
             result,
@@ -321,6 +348,11 @@ class Execution:
                 (1, result, runtime)
             ),
         )
+
+    def _events_of(self, task: Any) -> TaskEvents | None:
+        """Return what sends the events of *task*, if anybody wants them."""
+        events = self.events
+        return events if events is not None and events.are_wanted(task) else None
 
     def _settled(self, result: Any, report: Callable[[Callable[[Outcome], None]], object]) -> Outcome:
         """Return the outcome of the message that Celery decides when the task's failure is reported to it."""
@@ -344,6 +376,7 @@ class Execution:
             TaskMessage(envelope, payload, arrival),
             on_ack=lambda _logger, _errors: settle(DONE),
             on_reject=reject,
+            eventer=self.events and self.events.dispatcher,
             hostname=self._hostname,
             app=self._app,
             task=task,
@@ -386,6 +419,8 @@ class Execution:
             error,
         )
         self._app.backend.mark_as_failure(task_id, error, request=None)
+        if self.events is not None:
+            self.events.dispatcher.send("task-failed", uuid=task_id, exception=f"NotRegistered({name!r})")
         signals.task_unknown.send(
             sender=self._sender,
             message=TaskMessage(envelope, payload, arrival),

@@ -77,6 +77,10 @@ class Jobs:
         wanted = set(messages)
         return [job for job in self.all() if job.message in wanted]
 
+    def notice_room(self) -> None:
+        """Have it looked for room again, as after a job has ended."""
+        self._on_settled(0)
+
     def settle(self, outcomes: Iterable[tuple[Job, Outcome]]) -> None:
         """Acknowledge jobs, or reject them."""
         found = [pair for pair in outcomes if self._known.pop(pair[0].number, None) is not None]
@@ -112,7 +116,7 @@ class Window:
     """A limit on the jobs that a worker holds: few when tasks are long, so that others get them; many when short.
 
     Args:
-        slots: How many tasks run at once.
+        slots: How many tasks run at once; may be changed.
         multiplier: Celery's `worker_prefetch_multiplier`; 0 sets no limit of its own.
     """
 
@@ -121,8 +125,8 @@ class Window:
     LONG_S = 0.5
 
     def __init__(self, slots: int, multiplier: int) -> None:
-        self._slots = slots
-        self._first = slots * multiplier if multiplier else self.MOST
+        self.slots = slots
+        self._multiplier = multiplier
         self._rate = 0.0
         self._since = time.monotonic()
         self._learning = threading.Lock()
@@ -130,10 +134,13 @@ class Window:
     def size(self) -> int:
         """Return how many jobs may be held now."""
         if self._rate == 0.0:
-            return self._first
-        if self._rate * self.LONG_S < self._slots:
-            return self._slots
-        return min(self.MOST, max(self._first, int(self._rate * self.AHEAD_S)))
+            return self._first()
+        if self._rate * self.LONG_S < self.slots:
+            return self.slots
+        return min(self.MOST, max(self._first(), int(self._rate * self.AHEAD_S)))
+
+    def _first(self) -> int:
+        return self.slots * self._multiplier if self._multiplier else self.MOST
 
     def begin(self) -> None:
         """Start the clock: the first job after a pause has come."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -14,6 +15,7 @@ from celery import signals
 from capa_celery._outbox import Outbox
 from capa_celery._threads import WorkerThread
 from capa_celery._worker._census import Census
+from capa_celery._worker._events import TaskEvents
 from capa_celery._worker._execution import Execution
 from capa_celery._worker._jobs import Job
 from capa_celery._worker._outcomes import AGAIN, DONE, Outcome
@@ -33,7 +35,13 @@ class LocalPool(Pool):
     def start(self) -> None:
         """Prepare the tasks; threads start with `supervise`."""
         app = self.options.app
-        self._execution = Execution(app, self.options.hostname, sender=self.options.sender())
+        self._execution = Execution(
+            app,
+            self.options.hostname,
+            sender=self.options.sender(),
+            on_begin=lambda task, _headers: self.count(task.name),
+            events=TaskEvents(self.options.events()),
+        )
         self._outbox: Outbox[tuple[Job, Outcome]] = Outbox(lambda: app.capa.state, self._settle)
         self._census = Census(self.jobs.all, self._present)
         self._flusher = Flusher(self._outbox)
@@ -60,6 +68,10 @@ class LocalPool(Pool):
         """Return since when all threads have been busy."""
         begun = [since for since, _ in list(self._in_hand.values())]
         return max(begun) if len(begun) >= self.options.slots else None
+
+    def running(self) -> dict[int, tuple[float, int]]:
+        """Return the jobs that threads have in their hands."""
+        return {job.number: (since, os.getpid()) for since, job in list(self._in_hand.values())}
 
     def missing(self) -> list[Job]:
         """Return jobs that a thread had in its hands when it failed."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from celery.worker import state as worker_state
 
 from capa_celery._outbox import Outbox
 from capa_celery._threads import WorkerThread
@@ -39,6 +42,9 @@ class PoolOptions:
 
     Attributes:
         sender: Gives the sender of signals about tasks: the worker's consumer, which is made after the pool.
+        events: Gives its dispatcher of events.
+        task_events: Whether events of tasks are sent from the start.
+        worker_pid: The process that makes these.
     """
 
     app: Celery
@@ -49,6 +55,9 @@ class PoolOptions:
     max_tasks_per_child: int | None = None
     max_memory_per_child: int | None = None
     sender: Callable[[], object] = lambda: None
+    events: Callable[[], Any] = lambda: None
+    task_events: bool = False
+    worker_pid: int = field(default_factory=os.getpid)
 
 
 class Pool(ABC):
@@ -71,6 +80,7 @@ class Pool(ABC):
         self.options = options
         self.jobs: Jobs
         self._execution: Execution
+        self._counting = threading.Lock()
 
     @abstractmethod
     def start(self) -> None:
@@ -96,6 +106,10 @@ class Pool(ABC):
     def is_alive(self) -> bool:
         """Return whether anything is left that can run jobs; if not, their leases are not renewed."""
 
+    def takes_jobs(self) -> bool:
+        """Return whether a thread or process is there for jobs; none are received before, which others could run."""
+        return True
+
     @abstractmethod
     def supervise(self, stopping: Callable[[], bool]) -> None:
         """Occupy the main thread until *stopping* returns true."""
@@ -108,6 +122,55 @@ class Pool(ABC):
     def abandon(self) -> None:
         """End at once; the messages of running tasks come again."""
 
+    def count(self, task_name: str) -> None:
+        """Count a task for the figures of the worker. Safe for many threads."""
+        with self._counting:
+            worker_state.total_count[task_name] += 1
+            worker_state.all_total_count[0] += 1
+
+    # For control commands
+
+    @abstractmethod
+    def running(self) -> dict[int, tuple[float, int]]:
+        """Return since when (monotonic) each job runs, and in which process, by the numbers of the jobs."""
+
+    def request_of(self, job: Job, settle: Callable[[Outcome], None]) -> Any:
+        """Return Celery's `Request` for a job, or `None` for a message that no worker of this application can run."""
+        try:
+            return self._execution.request(job.arrival, settle)
+        except Exception:  # noqa: BLE001 - whoever is to run it finds out and reports
+            return None
+
+    def limit(self, task_name: str, soft: float | None, hard: float | None) -> None:  # noqa: B027 - not for each
+        """Take note of new time limits of a task. They hold in pools of processes alone."""
+
+    def send_task_events(self, wanted: bool) -> None:  # noqa: B027 - as above
+        """Take note whether events of tasks are to be sent, for other processes than this."""
+
+    def grow(self, n: int = 1) -> None:
+        """Add *n* slots.
+
+        Raises:
+            NotImplementedError: The pool cannot.
+        """
+        raise NotImplementedError(f"the pool {self.implementation} keeps its number of slots")
+
+    def shrink(self, n: int = 1) -> None:
+        """Remove *n* slots as their tasks end.
+
+        Raises:
+            NotImplementedError: As for `grow`.
+        """
+        self.grow(-n)
+
+    def terminate_job(self, pid: int, signum: int | None = None) -> None:
+        """End the task that the process *pid* runs.
+
+        Raises:
+            NotImplementedError: As for `grow`.
+        """
+        raise NotImplementedError(f"the pool {self.implementation} cannot end a task that runs")
+
     def break_off(self) -> None:
         """Take note that the tasks left by now are broken off: that is no fault of theirs."""
         for job in self.jobs.all():
@@ -117,7 +180,7 @@ class Pool(ABC):
     @property
     def info(self) -> dict[str, Any]:
         """The figures that `inspect stats` shows."""
-        return {"implementation": self.implementation, "max-concurrency": self.options.slots}
+        return {"implementation": self.implementation, "max-concurrency": self.num_processes}
 
     @property
     def num_processes(self) -> int:

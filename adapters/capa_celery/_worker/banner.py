@@ -18,7 +18,6 @@ class Banner:
         """Return the banner."""
         text: str = super().startup_info(*args, **kwargs)  # type: ignore[misc] # Celery's class comes next
         served = self.app.capa
-        text = text.replace(" (enable -E to monitor tasks in this worker)", " (not served)")
         text = _with(text, "transport", served.pubsub.place)
         return _with(text, "results", served.state.place) if served.stores_results else text
 

@@ -16,6 +16,7 @@ from capa_celery._errors import unsupported
 from capa_celery._sdk import SDK
 from capa_celery._worker._consumer import Consumer
 from capa_celery._worker._embedded_beat import EmbeddedBeat
+from capa_celery._worker._events import HEARTBEAT_S
 from capa_celery._worker._pool import LOOK_S, Pool, PoolOptions
 from capa_core.call.loggers import named_logger
 from capa_core.runtime import default_runtime, pin_runtime
@@ -41,7 +42,7 @@ class PoolStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery is not t
                 w.concurrency,
                 details(SDK, "autoscale"),
             )
-        w.autoscale = None
+        w.autoscale = w.autoscaler = None
         w.max_concurrency, w.min_concurrency = None, w.concurrency
 
     def create(self, w: Any) -> Any:
@@ -56,6 +57,8 @@ class PoolStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery is not t
                 max_tasks_per_child=w.max_tasks_per_child,
                 max_memory_per_child=w.max_memory_per_child,
                 sender=lambda: w.consumer,
+                events=lambda: w.consumer.event_dispatcher,
+                task_events=w.task_events,
             )
         )
         # A task must not wait for another, which may wait for the slot of the first.
@@ -79,18 +82,37 @@ class ConsumerStep(bootsteps.StartStopStep):  # type: ignore[misc] # as above
     requires = (PoolStep,)
     last = True
 
+    def __init__(
+        self,
+        w: Any,
+        without_heartbeat: bool = False,
+        heartbeat_interval: float | None = None,
+        without_mingle: bool = False,
+        **options: Any,
+    ) -> None:
+        self._mingles = not without_mingle
+        self._heartbeat_s = None if without_heartbeat else float(heartbeat_interval or HEARTBEAT_S)
+        super().__init__(w, **options)
+
     def create(self, w: Any) -> Consumer:
         """Return the consumer."""
-        consumer = Consumer(w.app, w, w.pool, multiplier=w.prefetch_multiplier, ready=w.ready_callback)
-        w.consumer = consumer
-        if w.task_events:
-            w.task_events = False  # the banner shows it
-            logger.warning("task events are not sent: -E is without effect. %s", details(SDK, "events"))
+        consumer = w.consumer = Consumer(
+            w.app,
+            w,
+            w.pool,
+            multiplier=w.prefetch_multiplier,
+            ready=w.ready_callback,
+            task_events=w.task_events,
+            heartbeat_s=self._heartbeat_s,
+            mingles=self._mingles,
+        )
         return consumer
 
-    def info(self, w: Any) -> dict[str, Any]:  # noqa: ARG002 - Celery's signature
+    def info(self, w: Any) -> dict[str, Any]:
         """The figures that `inspect stats` shows in addition to those of the pool."""
-        return {}
+        broker = w.app.connection_for_read().info()
+        broker.pop("password", None)
+        return {"broker": broker, "prefetch_count": w.consumer.prefetch_count}
 
 
 _SCHEDULER = f"{PersistentScheduler.__module__}.{PersistentScheduler.__qualname__}"

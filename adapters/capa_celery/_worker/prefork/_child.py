@@ -18,12 +18,14 @@ from celery.concurrency.prefork import process_initializer
 from celery.exceptions import SoftTimeLimitExceeded
 
 from capa_celery._outbox import Outbox
+from capa_celery._worker._events import TASK, EventSender, TaskEvents
 from capa_celery._worker._execution import Execution
 from capa_celery._worker._outcomes import DONE, Arrival
 from capa_celery._worker._pool import SHORT_S, Flusher, PoolOptions, flush, flush_for_good
 from capa_celery._worker.prefork import _wire
 from capa_celery._worker.prefork._reports import ReportWriter
 from capa_core.clocks import boot_time
+from capa_core.runtime import default_runtime
 
 if TYPE_CHECKING:
     from capa_celery._worker.prefork._slots import Slots
@@ -34,8 +36,11 @@ LONG_S = 0.05
 """After a task that takes so long, none is begun before the worker has settled it, which takes some milliseconds."""
 LOOK_S = 0.05
 
-Finished = tuple[int, tuple[bool, float, str, bool]]
-"""A task's number, and the fields of its `Outcome`."""
+Finished = tuple[int, tuple[bool, float, str, bool], str]
+"""A task's number, the fields of its `Outcome`, and the name of the task if it was begun."""
+
+Orders = tuple[bool, dict[str, tuple[float | None, float | None]]]
+"""Changes by control commands: whether events are sent, and the soft and hard time limits of tasks, in seconds."""
 
 
 class Child:
@@ -51,6 +56,9 @@ class Child:
         self._reports = ReportWriter(reports, index, self._slot)
         self._pid = os.getpid()
         self._count = 0
+        self._begun = ""
+        self._orders: Orders = (False, {})
+        self._events: EventSender | None = None
 
     def run(self) -> int:
         """Serve, and return the exit code."""
@@ -65,11 +73,17 @@ class Child:
         app.backend.outbox = self._outbox
         self._reports.send("up", self._pid)
         while (packet := self._next_packet()) != _wire.PARENT_GONE:
+            if packet == _wire.LEAVE:
+                self._reports.send("leaving", None)
+                break
             self._serve(packet)
             if self._worn_out():
                 break
         flush_for_good(self._outbox)
+        if self._events is not None:
+            self._events.stop()
         signals.worker_process_shutdown.send(sender=self._options.hostname, pid=self._pid, exitcode=0)
+        default_runtime().end_reports()
         return 0
 
     def _next_packet(self) -> bytes:
@@ -90,13 +104,16 @@ class Child:
         return packet
 
     def _serve(self, packet: bytes) -> None:
-        number, arrival, leased_until = _wire.unpack(packet)
+        number, arrival, leased_until, orders = _wire.unpack(packet)
         self._slot.take(number)
+        if orders != self._orders:
+            self._take_over(orders)
         if not self._is_still_ours(leased_until):
             self._slot.end()
             self._send("lapsed", [number])
             return
         self._slot.begin()
+        self._begun = ""
         begun = time.monotonic()
         try:
             outcome = self._execution.run(Arrival(*arrival), partial(self._acknowledge, number))
@@ -104,7 +121,7 @@ class Child:
             outcome = DONE
         self._slot.end()
         self._count += 1
-        if self._outbox.done((number, astuple(outcome))):
+        if self._outbox.done((number, astuple(outcome), self._begun)):
             flush_for_good(self._outbox)
         elif (took_s := time.monotonic() - begun) >= SHORT_S and flush(self._outbox) and took_s >= LONG_S:
             self._reports.wait_until_handled()
@@ -121,7 +138,25 @@ class Child:
             time.sleep(LOOK_S)
         return False
 
+    def _take_over(self, orders: Orders) -> None:
+        """Do as control commands say, from this task on."""
+        self._orders = orders
+        sends_events, limits = orders
+        self._execution.events = TaskEvents(self._event_sender().dispatcher) if sends_events else None
+        for name, (soft, hard) in limits.items():
+            task = self._options.app.tasks.get(name)
+            if task is not None:
+                task.soft_time_limit, task.time_limit = soft, hard
+
+    def _event_sender(self) -> EventSender:
+        if self._events is None:
+            self._events = EventSender(self._options.app, self._options.hostname, groups=[TASK])
+            self._events.dispatcher.pid = self._options.worker_pid  # as with Celery, whose worker sends them
+            self._events.start()
+        return self._events
+
     def _begin(self, task: Any, headers: dict[str, Any]) -> None:
+        self._begun = task.name
         hard, soft = headers.get("timelimit") or (None, None)
         self._slot.limit(
             soft or task.soft_time_limit or self._options.soft_time_limit,
@@ -137,7 +172,7 @@ class Child:
         self._slot.reported(each if kind == "lapsed" else each[0] for each in detail)
 
     def _acknowledge(self, number: int) -> None:
-        self._send("done", [(number, astuple(DONE))])
+        self._send("done", [(number, astuple(DONE), "")])
 
     def _worn_out(self) -> bool:
         options = self._options

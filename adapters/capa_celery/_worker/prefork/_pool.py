@@ -14,6 +14,7 @@ from billiard.common import human_status
 from celery import signals
 
 from capa_celery._worker._census import CENSUS_S
+from capa_celery._worker._events import TaskEvents
 from capa_celery._worker._execution import Execution
 from capa_celery._worker._jobs import Job
 from capa_celery._worker._outcomes import (
@@ -26,11 +27,11 @@ from capa_celery._worker._outcomes import (
 )
 from capa_celery._worker._pool import Pool, PoolOptions
 from capa_celery._worker.prefork import _wire
-from capa_celery._worker.prefork._child import Finished
+from capa_celery._worker.prefork._child import Finished, Orders
 from capa_celery._worker.prefork._missing import MissingJobs
 from capa_celery._worker.prefork._reports import ReportReader
 from capa_celery._worker.prefork._slots import Slots
-from capa_celery._worker.prefork._stopped import StoppedWatch
+from capa_celery._worker.prefork._stopped import StoppedWatch, held_up
 from capa_celery._worker.prefork._zygote import Zygote
 from capa_core.call.loggers import named_logger
 from capa_core.clocks import boot_time
@@ -40,6 +41,9 @@ logger = named_logger("celery.capa.worker")
 TICK_S = 0.1
 IDLE_TICK_S = 0.5
 RESPAWN_PAUSE_S = 1.0
+MOST_MORE = 64
+"""A pool may grow by so many children, or to twice its first size: their slots are made before the first fork."""
+STOPPING_S = 0.5
 
 
 class PoolLostError(RuntimeError):
@@ -53,7 +57,14 @@ class PreforkPool(Pool):
 
     def __init__(self, options: PoolOptions) -> None:
         super().__init__(options)
-        self._slots = Slots(options.slots)
+        self._most = max(2 * options.slots, options.slots + MOST_MORE)
+        self._slots = Slots(self._most)
+        self._indices = set(range(options.slots))
+        self._leaving: set[int] = set()
+        self._to_leave = 0
+        self._terminated: set[int] = set()
+        self._seen: dict[int, int] = {}
+        self._orders: Orders = (options.task_events, {})
         self._pids: dict[int, int] = {}
         self._overdue: dict[int, float] = {}
         self._missing = MissingJobs(self._present, self._put_jobs, self._send_mark)
@@ -75,7 +86,12 @@ class PreforkPool(Pool):
             )  # here, where clients live that mind a fork
         self._zygote = Zygote(self.options, self._slots, self._jobs_out, self._reports_in)
         self._zygote.start(close=(self._jobs_in, self._reports_out))
-        self._execution = Execution(self.options.app, self.options.hostname, sender=self.options.sender())
+        self._execution = Execution(
+            self.options.app,
+            self.options.hostname,
+            sender=self.options.sender(),
+            events=TaskEvents(self.options.events()),
+        )
         self._reader = ReportReader(self._reports_out, self._handle)
         self._reader.start()
         self.threads = [self._reader]
@@ -90,7 +106,7 @@ class PreforkPool(Pool):
                 self.jobs.settle([(job, DONE)])
                 continue
             until = boot_time() + job.lease_left_s
-            packet = _wire.pack((job.number, tuple(arrival), until))
+            packet = _wire.pack((job.number, tuple(arrival), until, self._orders))
             with self._putting:
                 job.put = True  # first: if it cannot be sent, it is found missing
                 self._jobs_in.send(packet)
@@ -98,12 +114,15 @@ class PreforkPool(Pool):
     def take_back(self) -> list[Job]:
         """Read jobs from the children's end before they do."""
         with self._taking_back:
-            numbers = [_wire.unpack(packet)[0] for packet in self._waiting_packets()]
+            packets = self._waiting_packets()
+            for _ in range(packets.count(_wire.LEAVE)):
+                self._jobs_in.send(_wire.LEAVE)
+            numbers = [_wire.unpack(packet)[0] for packet in packets if packet != _wire.LEAVE]
         return [job for number in numbers if (job := self.jobs.get(number)) is not None]
 
     def busy_since(self) -> float | None:
         """Return since when all children have been busy with one task each."""
-        slots = [self._slots.of(index) for index in range(self.options.slots)]
+        slots = [self._slots.of(index) for index in list(self._indices)]
         return max(slot.since for slot in slots) if all(slot.running for slot in slots) else None
 
     def is_alive(self) -> bool:
@@ -111,6 +130,10 @@ class PreforkPool(Pool):
         return self._reader.is_alive() and (
             self._zygote.is_alive() or any(_exists(pid) for pid in list(self._pids.values()))
         )
+
+    def takes_jobs(self) -> bool:
+        """Return whether a child is there: one that starts may take longer than a lease, as it loads a model."""
+        return bool(self._pids)
 
     def supervise(self, stopping: Callable[[], bool]) -> None:
         """Enforce the time limits, and look for jobs that a dead child took without noting them.
@@ -158,7 +181,13 @@ class PreforkPool(Pool):
     @property
     def info(self) -> dict[str, Any]:
         """The figures that `inspect stats` shows."""
-        return {**super().info, "processes": sorted(self._pids.values())}
+        options = self.options
+        return {
+            **super().info,
+            "processes": sorted(self._pids.values()),
+            "max-tasks-per-child": options.max_tasks_per_child or "N/A",
+            "timeouts": (options.soft_time_limit or 0, options.time_limit or 0),
+        }
 
     def _end(self) -> None:
         self._zygote.stop()
@@ -166,6 +195,78 @@ class PreforkPool(Pool):
         self._reader.join()
         self._jobs_out.close()
         self._reports_out.close()
+
+    # Control commands
+
+    @property
+    def num_processes(self) -> int:
+        """The number of its processes, those left out that are to leave."""
+        return len(self._indices) - self._to_leave
+
+    def running(self) -> dict[int, tuple[float, int]]:
+        """Return the jobs that children run."""
+        slots = [(self._slots.of(index), pid) for index, pid in list(self._pids.items())]
+        found = {number: (slot.since, pid) for slot, pid in slots if (number := slot.begun)}
+        self._seen = {pid: number for number, (_, pid) in found.items()}
+        return found
+
+    def limit(self, task_name: str, soft: float | None, hard: float | None) -> None:
+        """Send new time limits of a task to the children, with the tasks that follow."""
+        task_events, limits = self._orders
+        self._orders = (task_events, {**limits, task_name: (soft, hard)})
+
+    def send_task_events(self, wanted: bool) -> None:
+        """Have the children send events of the tasks that follow, or send none."""
+        self._orders = (wanted, self._orders[1])
+
+    def grow(self, n: int = 1) -> None:
+        """Start *n* children.
+
+        Raises:
+            ValueError: They would be too many. None was started.
+        """
+        free = sorted(set(range(self._most)) - self._indices)
+        if n > len(free):
+            raise ValueError(
+                f"the pool has {len(self._indices)} processes and may have {self._most}, unless the worker is started "
+                "with a larger --concurrency"
+            )
+        for index in free[:n]:
+            self._indices.add(index)
+            self._zygote.spawn(index)
+
+    def shrink(self, n: int = 1) -> None:
+        """Let *n* children end, those that are free first.
+
+        Raises:
+            ValueError: None would be left. None ends.
+        """
+        if n >= self.num_processes:
+            raise ValueError(f"the pool has {self.num_processes} processes, and one must be left")
+        with self._putting:
+            for _ in range(n):
+                self._to_leave += 1
+                self._jobs_in.send(_wire.LEAVE)
+
+    def terminate_job(self, pid: int, signum: int | None = None) -> None:
+        """End the task that *pid* ran when `running` was called last, and not one that follows it.
+
+        The process ends with it, also of a signal that it ignores; SIGUSR1 is the soft time limit, as ever.
+        """
+        number = self._seen.get(pid)
+        index = next((index for index, each in list(self._pids.items()) if each == pid), None)
+        if number is None or index is None:
+            return
+        slot = self._slots.of(index)
+        with held_up(pid, within_s=STOPPING_S):
+            if slot.begun != number:
+                return
+            if signum == signal.SIGUSR1:
+                slot.target = number
+                _kill(pid, signal.SIGUSR1)
+            else:
+                self._terminated.add(number)
+                _kill(pid, signal.SIGKILL)
 
     # Reports
 
@@ -181,6 +282,8 @@ class PreforkPool(Pool):
     def _handle_of_child(self, kind: str, index: int, detail: Any) -> None:
         if kind == "done":
             self._on_done(detail)
+        elif kind == "leaving":
+            self._leaving.add(index)
         elif kind == "lapsed":
             self.jobs.release([job for number in detail if (job := self.jobs.get(number))])
         else:
@@ -190,10 +293,14 @@ class PreforkPool(Pool):
         self._pids[index] = pid
         if self._abandoned:  # it came up too late to be killed with the others
             _kill(pid, signal.SIGKILL)
+        self.jobs.notice_room()
 
     def _on_done(self, finished: list[Finished]) -> None:
-        pairs = ((self.jobs.get(number), Outcome(*outcome)) for number, outcome in finished)
-        self.jobs.settle([(job, outcome) for job, outcome in pairs if job is not None])
+        known = [(job, fields, name) for number, fields, name in finished if (job := self.jobs.get(number))]
+        for _, _, name in known:
+            if name:
+                self.count(name)
+        self.jobs.settle([(job, Outcome(*fields)) for job, fields, _ in known])
 
     def _on_down(self, index: int, status: int) -> None:
         """Settle the jobs that the child leaves behind, and start another in its place."""
@@ -211,6 +318,11 @@ class PreforkPool(Pool):
         if self._stopping:
             if not self._pids:
                 self._down.set()
+            return
+        if index in self._leaving:
+            self._leaving.discard(index)
+            self._indices.discard(index)
+            self._to_leave -= 1
             return
         if code:
             logger.error("Process %r exited with %s", f"ForkPoolWorker-{index + 1}", human_status(code))
@@ -298,6 +410,10 @@ class PreforkPool(Pool):
     # Outcomes of tasks whose process ended
 
     def _outcome_left_behind(self, job: Job, code: int, *, running: bool) -> Outcome:
+        if job.number in self._terminated:
+            self._terminated.discard(job.number)
+            self._execution.broken_off(job.arrival)
+            return DONE
         if job.number in self._overdue:
             return self._time_limit_outcome(job, self._overdue.pop(job.number))
         if not running:  # its result was not stored yet

@@ -13,6 +13,8 @@ LARGEST = 1 << 16
 """The size limit of a packet; the buffer of a socket has room for some of these."""
 
 PARENT_GONE = b""
+LEAVE = marshal.dumps((0, "leave"))
+"""In place of a task: the child that gets it leaves. Its number is that of no task."""
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import socket
+import time
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,10 +17,14 @@ from celery.platforms import set_pdeathsig
 
 from capa_celery._worker.prefork import _wire
 from capa_celery._worker.prefork._child import Child
+from capa_celery._worker.prefork._stopped import StoppedWatch
 
 if TYPE_CHECKING:
     from capa_celery._worker._pool import PoolOptions
     from capa_celery._worker.prefork._slots import Slots
+
+
+_LOOK_S = 0.02
 
 
 class Zygote:
@@ -71,8 +76,13 @@ class Zygote:
             os.kill(self.pid, signal.SIGKILL)
 
     def stop(self) -> None:
-        """Stop it when its last child has ended, and wait for its end."""
+        """Stop it when its last child has ended, and wait for its end. One that somebody has stopped is killed."""
         self._orders.close()
+        stopped = StoppedWatch()
+        while self.is_alive():
+            if stopped.find([self.pid]):
+                self.kill()
+            time.sleep(_LOOK_S)
         os.waitpid(self.pid, 0)
 
     def _serve(self, orders: socket.socket) -> int:
@@ -99,7 +109,7 @@ class Zygote:
                 serving = order != _wire.PARENT_GONE
                 if serving:
                     index = int.from_bytes(order[1:], "big")
-                    if index in announced:
+                    if index in announced or index >= self._options.slots:
                         signals.worker_before_create_process.send(sender=self)
                     announced.add(index)
                     children[self._fork(index, orders)] = index

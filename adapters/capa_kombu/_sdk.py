@@ -1,0 +1,14 @@
+# Generated from import_map.toml by `python -m capa_core.shims.generate`: change it there.
+"""The SDK as its import map declares it."""
+
+from capa_core.shims import Sdk
+
+SDK = Sdk(
+    package="capa_kombu",
+    name="kombu",
+    extra="kombu",
+    root="kombu",
+    versions=">=5.3.4,<5.8",
+    sides=("capa", "legacy"),
+    settings="capa_kombu._settings:KombuSettings",
+)
