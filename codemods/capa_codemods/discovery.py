@@ -28,12 +28,7 @@ def import_map_paths() -> list[str]:
     Raises:
         ImportMapError: An adapter is registered whose package cannot be found.
     """
-    found = []
-    for entry in sorted(_entries(ADAPTERS), key=lambda entry: entry.name):
-        path = os.path.join(_folder(entry), MAP_NAME)
-        if os.path.isfile(path) and path not in found:
-            found.append(path)
-    return found
+    return list(dict.fromkeys(_installed_maps()))
 
 
 def engine_files() -> list[str]:
@@ -80,6 +75,13 @@ def source_files() -> Iterator[str]:
 def package_of(entry: EntryPoint) -> str:
     """Return the name and version of the distribution that registers *entry*."""
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown package"
+
+
+def _installed_maps() -> Iterator[str]:
+    for entry in sorted(_entries(ADAPTERS), key=lambda entry: entry.name):
+        path = os.path.join(_folder(entry), MAP_NAME)
+        if os.path.isfile(path):
+            yield path
 
 
 def _entries(group: str) -> EntryPoints:

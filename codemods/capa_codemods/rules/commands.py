@@ -1,7 +1,7 @@
 """Commands in Dockerfiles, compose files, Procfiles, units, workflows, Makefiles and scripts: read, never changed.
 
     celery -A proj worker            nothing: it starts the migrated application as it is
-    celery -A proj inspect ping      a warning: remote control is not served
+    celery -A proj graph workers     a warning: it is refused
     celery -A proj worker -P gevent  a warning: the pool is not served, and with `multi start` the same
     RUN pip install requests         a warning: capa-core[requests] would be missing there
     pytest -p celery.contrib.pytest  a warning: the plug-in is the original's, in `addopts` too

@@ -91,6 +91,7 @@ class ImportMap(NamedTuple):
         bring: The next step, as a sentence, for what the rewrite of code leaves behind; empty if it leaves nothing.
         returns: Old callable → old class of the object that it returns, by which a scan follows objects.
         settings: Setting in a settings module, as Django's (`CELERY_TASK_SEND_SENT_EVENT`) → the line about it.
+        dependencies: The roots of libraries below the original whose versions the adapter bounds.
         needs: Ability of a block (`pubsub.delay`) → the names that need it, each with all below it, or with one
             keyword argument (`celery(countdown)`).
     """
@@ -114,6 +115,7 @@ class ImportMap(NamedTuple):
     sides: tuple[str, ...] = ("capa",)
     bring: str = ""
     blocks: tuple[BlockLine, ...] = ()
+    dependencies: tuple[str, ...] = ()
 
     @property
     def distributions(self) -> tuple[str, ...]:

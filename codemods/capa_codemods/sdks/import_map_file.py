@@ -25,13 +25,7 @@ from capa_codemods.sdks.import_map import (
 _TABLES = ("sdk", "modules", "names", "settings", "returns", "needs", "commands", "blocks")
 _SDK_KEYS = (
     *("name", "package", "extra", "roots", "distributions", "versions", "evidence", "reason", "unserved"),
-    *(
-        "dependencies",
-        "settings",
-        "sides",
-        "bring",
-        "settings_prefix",
-    ),  # the first two are for the adapter alone
+    *("dependencies", "sides", "bring", "settings_prefix", "settings"),  # the last is for the adapter alone
 )
 _NAME_KEYS = NameLine._fields
 _SETTING_KEYS = ("name", "keys", "support", "reason", "see", "instead", "changes")
@@ -97,6 +91,7 @@ def parse_import_map(data: Mapping[str, Any], path: str) -> ImportMap:
         sides=_texts(sdk.get("sides", ["capa"]), path, "[sdk] sides"),
         bring=_text(sdk["bring"], path, "[sdk] bring") if "bring" in sdk else "",
         blocks=tuple(_blocks(data.get("blocks", []), path)),
+        dependencies=tuple(_table(sdk, "dependencies", path)) if "dependencies" in sdk else (),
     )
     _check_places(result)
     return result

@@ -21,8 +21,11 @@ COMMANDS = {
     "migrate": "check, show, apply or undo the rewrite of a project",
     "run": "run an unmodified application on Capa, as a trial",
     "doctor": "show the component behind each block, and whether it answers",
-    "config": "bring configuration from an Apollo server into files",
+    "health": "ask every engine, and tell by the exit code whether all answer",
+    "config": "read, write, compare and copy configuration, and keep two stores equal",
+    "bridge": "move the messages of a topic to another component",
     "queue": "inspect topics: list, peek, replay dead letters, purge",
+    "schedule": "inspect jobs: list, history, run, pause, resume, export as CronJobs",
     "explain": "print the reason behind the ID of a message",
     "completion": "print a completion script for a shell",
 }
@@ -31,6 +34,7 @@ COMMANDS = {
 _STATES = {
     "scan": "; nothing was changed",
     "report": "; nothing was changed",
+    "bridge": "; messages that were moved stay so, and those that were in flight come again",
     "migrate": "; no file is half written, and the next run that writes undoes the unfinished rewrite",
 }
 """The state that an interrupted command leaves."""

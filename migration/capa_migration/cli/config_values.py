@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capa_migration.cli import CLEAN, FAILED, USAGE, WOULD_CHANGE
-from capa_migration.cli.component import check_named
+from capa_migration.cli import CLEAN, WOULD_CHANGE
+from capa_migration.cli.config_places import (
+    add_action,
+    add_other_side,
+    counted,
+    hidden,
+    opened,
+    print_shown,
+    require_component,
+    show_changes,
+    text_of,
+)
 from capa_migration.cli.output import output_of, print_json
 from capa_migration.errors import OptionsError
-from capa_migration.live.values import Change, Place, changes, masked, origin, read
+from capa_migration.live.values import Place, changes, origin, read
 
 if TYPE_CHECKING:
     from capa_core.blocks.configuration import Configuration
@@ -45,21 +52,13 @@ examples:
 What is not named with `--with-…` is the same on both sides.
 exit codes: 0 the same; 1 keys differ; 2 an engine does not answer; 3 wrong usage, or capa.toml is wrong
 """
-_SIDES = (("- ", "old"), ("+ ", "new"))
-_OF_PLACE = {
-    "component": ("NAME", "the configuration component"),
-    "profile": ("NAME", "the profile of capa.toml"),
-    "application": ("NAME", "the application (Apollo: appId)"),
-    "group": ("NAME", "the group (Apollo: namespace), with its suffix if it is a document"),
-    "label": ("NAME", "the variant (Apollo: cluster)"),
-}
 
 
 def add_actions(actions: Any) -> None:
     """Add the actions to the parser of `capa config`."""
-    get = _add(actions, "get", "show values, and where they come from", _GET, _get)
+    get = add_action(actions, "get", "show values, and where they come from", _GET, _get)
     get.add_argument("keys", nargs="*", metavar="KEY", help="these keys; all by default")
-    change = _add(actions, "set", "write values, or remove keys", _SET, _set)
+    change = add_action(actions, "set", "write values, or remove keys", _SET, _set)
     change.add_argument("values", nargs="*", metavar="KEY=VALUE", help="a key and its new value")
     change.add_argument(
         "--delete", action="append", default=[], metavar="KEY", help="remove this key; may be repeated"
@@ -67,55 +66,21 @@ def add_actions(actions: Any) -> None:
     change.add_argument(
         "--document", metavar="FILE", help="write this file as the whole of a document; - for standard input"
     )
-    diff = _add(actions, "diff", "compare two groups, components or profiles", _DIFF, _diff)
-    for name, (kind, meaning) in _OF_PLACE.items():
-        diff.add_argument(f"--with-{name}", metavar=kind, help=f"{meaning} on the other side")
-
-
-def _add(
-    actions: Any, name: str, summary: str, epilog: str, run: Callable[[argparse.Namespace], int]
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        name, help=summary, description=summary.capitalize() + ".", epilog=epilog
-    )
-    parser.set_defaults(run=lambda arguments: _guarded(name, run, arguments))
-    for option, (kind, meaning) in _OF_PLACE.items():
-        default = {"component": "default", "group": "application"}.get(option)
-        shown = f"; `{default}` if not given" if default else ""
-        parser.add_argument(f"--{option}", metavar=kind, default=default, help=meaning + shown)
-    parser.add_argument("--show-secrets", action="store_true", help="show the values of secrets too")
-    parser.add_argument("--json", action="store_true", help="print data instead of text")
-    return parser
-
-
-def _guarded(name: str, run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    from capa_core import CapaError
-    from capa_core.errors import InvalidArgumentError
-
-    try:
-        return run(arguments)
-    except (InvalidArgumentError, OptionsError) as error:
-        return _refuse(name, error, USAGE)
-    except CapaError as error:
-        return _refuse(name, error, FAILED)
-
-
-def _refuse(name: str, error: Exception, code: int) -> int:
-    print(f"capa config {name}: {error}", file=sys.stderr)
-    return code
+    diff = add_action(actions, "diff", "compare two groups, components or profiles", _DIFF, _diff)
+    add_other_side(diff, "with")
 
 
 def _get(arguments: argparse.Namespace) -> int:
-    with _opened(arguments) as (configuration, place):
+    with opened(arguments) as (configuration, place):
         found = read(configuration, place, arguments.keys)
         source = origin(configuration, place)
-    shown = {key: _hidden(key, value, arguments) for key, value in found.items()}
+    shown = {key: hidden(key, value, arguments) for key, value in found.items()}
     missing = [key for key in arguments.keys if key not in found]
     code = WOULD_CHANGE if missing else CLEAN
     if arguments.json:
         return print_json({"origin": source, "values": shown, "missing": missing}, code)
-    _print(f"{key} = {value}" for key, value in shown.items())
-    _print([f"({_counted(len(found))} of {place.group}, from {source})"])
+    print_shown(f"{key} = {value}" for key, value in shown.items())
+    print_shown([f"({counted(len(found))} of {place.group}, from {source})"])
     for key in missing:
         print(f"capa config get: {place.group} has no key {key!r}", file=sys.stderr)
     return code
@@ -129,8 +94,8 @@ def _set(arguments: argparse.Namespace) -> int:
         raise OptionsError(f"{twice[0]!r} is to be written and to be deleted; nothing was written")
     if not (arguments.document or new or arguments.delete):
         raise OptionsError("give KEY=VALUE, --delete KEY or --document FILE")
-    with _opened(arguments) as (configuration, place):
-        _require_component(configuration, arguments.component)
+    with opened(arguments) as (configuration, place):
+        require_component(configuration, arguments.component)
         if arguments.document:
             return _set_document(configuration, place, arguments)
         old = read(configuration, place, [*new, *arguments.delete])
@@ -139,13 +104,13 @@ def _set(arguments: argparse.Namespace) -> int:
             configuration.save(written, **place.scope())
         if removed := [change.key for change in found if change.new is None]:
             configuration.delete(removed, **place.scope())
-    with output_of(f"wrote {_counted(len(found))} of {place.group}" if found else ""):
-        _show_changes(found, arguments, CLEAN, nothing="nothing to change")
+    with output_of(f"wrote {counted(len(found))} of {place.group}" if found else ""):
+        show_changes(found, arguments, CLEAN, nothing="nothing to change")
     return CLEAN
 
 
 def _set_document(configuration: Configuration, place: Place, arguments: argparse.Namespace) -> int:
-    content = _text_of(arguments.document)
+    content = text_of(arguments.document)
     if configuration.view(**place.scope()).content == content:
         said = "says so already"
     else:
@@ -154,71 +119,19 @@ def _set_document(configuration: Configuration, place: Place, arguments: argpars
     with output_of(f"wrote {place.group}" if said == "written" else ""):
         if arguments.json:
             return print_json({"group": place.group, "written": said == "written"}, CLEAN)
-        _print([f"{place.group}: {said}"])
+        print_shown([f"{place.group}: {said}"])
     return CLEAN
 
 
 def _diff(arguments: argparse.Namespace) -> int:
-    with _opened(arguments) as (configuration, place):
+    with opened(arguments) as (configuration, place):
         old = read(configuration, place)
-    with _opened(arguments, other=True) as (configuration, place):
+    with opened(arguments, other="with") as (configuration, place):
         new = read(configuration, place)
     found = list(changes(old, new))
     code = WOULD_CHANGE if found else CLEAN
-    _show_changes(found, arguments, code, nothing=f"the same, {_counted(len(old))}")
+    show_changes(found, arguments, code, nothing=f"the same, {counted(len(old))}")
     return code
-
-
-def _show_changes(found: list[Change], arguments: argparse.Namespace, code: int, *, nothing: str) -> None:
-    rows = [
-        {
-            "key": one.key,
-            "old": _hidden(one.key, one.old, arguments),
-            "new": _hidden(one.key, one.new, arguments),
-        }
-        for one in found
-    ]
-    if arguments.json:
-        print_json({"changes": rows}, code)
-    elif not rows:
-        _print([nothing])
-    else:
-        _print(
-            f"{sign}{row['key']} = {row[side]}"
-            for row in rows
-            for sign, side in _SIDES
-            if row[side] is not None
-        )
-
-
-@contextmanager
-def _opened(arguments: argparse.Namespace, *, other: bool = False) -> Iterator[tuple[Configuration, Place]]:
-    """Open the component and name the group that *arguments* mean, on the *other* side if there are two."""
-    from capa_core import Runtime
-
-    def named(option: str) -> Any:
-        given = getattr(arguments, f"with_{option}", None) if other else None
-        return getattr(arguments, option) if given is None else given
-
-    with Runtime(profile=named("profile")) as runtime:
-        place = Place(
-            application=named("application") or "", group=named("group"), label=named("label") or ""
-        )
-        check_named(runtime, "configuration", named("component"))
-        yield runtime.configuration(named("component")), place
-
-
-def _require_component(configuration: Configuration, name: str) -> None:
-    """Refuse a mistyped name, which another component would serve.
-
-    Raises:
-        OptionsError: It is none of a component.
-    """
-    if configuration.name != name:
-        raise OptionsError(
-            f"there is no [configuration.{name}]: component {configuration.name} serves that name; nothing was written."
-            f" To write there, give --component {configuration.name}"
-        )
 
 
 def _key_and_value(word: str) -> tuple[str, str]:
@@ -226,35 +139,3 @@ def _key_and_value(word: str) -> tuple[str, str]:
     if not key or not equals:
         raise OptionsError(f"{word!r} is not KEY=VALUE; nothing was written")
     return key, value
-
-
-def _text_of(file: str) -> str:
-    """Return the text of *file*, with its line ends as they are.
-
-    Raises:
-        OptionsError: It cannot be read, or is not UTF-8.
-    """
-    try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return data.decode()
-    except OSError as error:
-        raise OptionsError(f"{file}: {error.strerror}; nothing was written") from error
-    except UnicodeDecodeError as error:
-        raise OptionsError(f"{file} is not UTF-8; nothing was written") from error
-
-
-def _hidden(key: str, value: str | None, arguments: argparse.Namespace) -> str | None:
-    return value if value is None or arguments.show_secrets else masked(key, value)
-
-
-def _print(lines: Iterable[str]) -> None:
-    """Print each of *lines* on one line: values of the engine cannot drive the terminal."""
-    from capa_migration.cli.queue_view import print_line
-
-    for line in lines:
-        print_line(line)
-
-
-def _counted(keys: int) -> str:
-    """Return the number of *keys* in words."""
-    return f"{keys:,} {'key' if keys == 1 else 'keys'}"

@@ -63,7 +63,7 @@ def run(words: list[str]) -> int:
     from capa_core.errors import SettingsError
 
     try:
-        with Runtime(profile=arguments.profile) as runtime:
+        with Runtime(profile=arguments.profile, reports=False) as runtime:
             found = _examine(runtime, arguments.require)
             surveys = _surveys(runtime, found["components"]) if arguments.queues else []
     except SettingsError as error:
@@ -135,20 +135,16 @@ def _abilities(runtime: Runtime, row: ComponentReport) -> dict[str, Any]:
 
 def _risks(component: Any) -> list[dict[str, str]]:
     """Return what the engine would lose with the settings that it has now; nothing if they cannot be read."""
-    from capa_core import CapaError
-
     try:
         return [{**asdict(risk), "said": str(risk)} for risk in component.risks()]
-    except CapaError as error:
+    except Exception as error:  # noqa: BLE001 - as `ComponentReport.answer`
         return [{"said": f"unknown: {error}"}]
 
 
 def _holdings(component: Any) -> str:
-    from capa_core import CapaError
-
     try:
         return str(component.summary())
-    except CapaError as error:
+    except Exception as error:  # noqa: BLE001 - as `ComponentReport.answer`
         return f"unknown: {error}"
 
 
@@ -223,6 +219,10 @@ def _print_unread(groups: list[dict[str, Any]]) -> None:
         print(f"    Next: `{one['next_step']}`")
 
 
+def _as_number(value: float) -> str:
+    return f"{int(value) if float(value).is_integer() else value:,}"
+
+
 def _print_abilities(components: list[dict[str, Any]]) -> None:
     from capa_migration.rewrite.formats._columns import columns
 
@@ -232,7 +232,7 @@ def _print_abilities(components: list[dict[str, Any]]) -> None:
             row["name"],
             row["holds"] or "-",
             ", ".join(row["native"]) or "-",
-            ", ".join(f"{name} {value:,}" for name, value in row["limits"].items()) or "-",
+            ", ".join(f"{name} {_as_number(value)}" for name, value in row["limits"].items()) or "-",
         ]
         for row in components
         if "limits" in row

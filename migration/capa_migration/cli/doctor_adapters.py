@@ -25,9 +25,11 @@ def adapters_of(runtime: Runtime, required: Collection[str]) -> list[dict[str, A
     """
     from capa_codemods.api import import_map_paths, read_import_map
 
+    maps = [*map(read_import_map, import_map_paths())]
+    below = {root for one in maps for root in one.dependencies}
     return [
-        _adapter(runtime, one, is_required=one.name in required)
-        for one in map(read_import_map, import_map_paths())
+        _adapter(runtime, one, is_required=one.name in required, is_below=not below.isdisjoint(one.roots))
+        for one in maps
     ]
 
 
@@ -85,7 +87,13 @@ def _problems(one: dict[str, Any]) -> list[str]:
     return [problem for problem in problems if problem]
 
 
-def _adapter(runtime: Runtime, one: ImportMap, *, is_required: bool) -> dict[str, Any]:
+def _adapter(runtime: Runtime, one: ImportMap, *, is_required: bool, is_below: bool) -> dict[str, Any]:
+    """Return the row of one adapter.
+
+    Args:
+        is_below: Whether its original may be installed for another original alone, and the tables of blocks be meant
+            for that one: then only a table of its own says that programs use it.
+    """
     from capa_core.runtime import Need, is_used, unserved
 
     table = runtime.loaded.settings.adapters.get(one.name)
@@ -100,7 +108,7 @@ def _adapter(runtime: Runtime, one: ImportMap, *, is_required: bool) -> dict[str
         "adapter": one.package,
         "supported": one.versions,
         "installed": installed,
-        "used": is_required or (bool(installed) and is_used(runtime, one.name, needs)),
+        "used": is_required or (bool(installed) and is_used(runtime, one.name, [] if is_below else needs)),
         "side": side,
         "available": side in one.sides,
         "origin": runtime.loaded.merged.origins.get(("adapters", one.name, "side"), "default"),

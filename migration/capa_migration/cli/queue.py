@@ -8,11 +8,11 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from capa_migration.cli import CLEAN, FAILED, USAGE
+from capa_migration.cli import CLEAN, FAILED
 from capa_migration.cli.arguments import Parser
-from capa_migration.cli.component import check_named
+from capa_migration.cli.component import carry_out
 from capa_migration.cli.output import output_of, print_json
-from capa_migration.errors import OptionsError
+from capa_migration.cli.terminal import confirms
 from capa_migration.live.queues import DEAD, check_group, check_topic, group_to_peek, letters_left, survey
 
 if TYPE_CHECKING:
@@ -44,20 +44,9 @@ _ENVELOPE_BYTES = 65_536
 def run(words: list[str]) -> int:
     """Run `capa queue` with *words* and return its exit code."""
     arguments = parser().parse_args(words)
-    from capa_core import CapaError, Runtime
-    from capa_core.errors import InvalidArgumentError, SettingsError
-
-    try:
-        with Runtime(profile=arguments.profile) as runtime:
-            check_named(runtime, "pubsub", arguments.component)
-            pubsub = runtime.pubsub(arguments.component)
-            _check_component(pubsub, arguments)
-            code: int = _RUN[arguments.action](pubsub, arguments)
-    except (SettingsError, InvalidArgumentError) as error:
-        return _refuse(arguments, error, USAGE)
-    except CapaError as error:
-        return _refuse(arguments, error, FAILED)
-    return code
+    return carry_out(
+        "queue", "pubsub", _RUN[arguments.action], arguments, changing=arguments.action in _CHANGING
+    )
 
 
 def parser() -> Parser:
@@ -131,30 +120,17 @@ def _positive(text: str) -> int:
     return number
 
 
-def _check_component(pubsub: PubSub, arguments: argparse.Namespace) -> None:
-    """Name the component that serves the given name, if it is another one.
-
-    Raises:
-        OptionsError: The action changes something: a mistyped name must not reach another component's messages.
-    """
-    if pubsub.name == arguments.component:
-        return
-    note = f"there is no [pubsub.{arguments.component}]: component {pubsub.name} serves that name"
-    if arguments.action in _CHANGING:
-        raise OptionsError(f"{note}; nothing was changed. To change it, give --component {pubsub.name}")
-    print(f"capa queue {arguments.action}: {note}", file=sys.stderr)
-
-
 def _list(pubsub: PubSub, arguments: argparse.Namespace) -> int:
     from capa_migration.cli import queue_view
 
     for topic in arguments.topics:
         check_topic(pubsub, topic, topic + DEAD)
     found = survey(pubsub, arguments.topics, most=arguments.most)
+    code = FAILED if found.unread else CLEAN
     if arguments.json:
-        return print_json(found.as_data(), CLEAN)
+        return print_json(found.as_data(), code)
     queue_view.print_topics(found)
-    return CLEAN
+    return code
 
 
 def _peek(pubsub: PubSub, arguments: argparse.Namespace) -> int:
@@ -236,7 +212,9 @@ def _purge(pubsub: PubSub, arguments: argparse.Namespace) -> int:
     if arguments.group:
         check_group(pubsub, topic, arguments.group)
     subject = f"all messages of {topic}" + (f" for group {arguments.group}" if arguments.group else "")
-    if not arguments.yes and not _confirms(queue_view.shown(f"Remove {subject} in component {pubsub.name}?")):
+    if not arguments.yes and not confirms(
+        queue_view.shown(f"Remove {subject} in component {pubsub.name}?"), "purge", "remove"
+    ):
         print("nothing was removed", file=sys.stderr)
         return CLEAN
     count = pubsub.purge(topic, arguments.group)
@@ -246,26 +224,6 @@ def _purge(pubsub: PubSub, arguments: argparse.Namespace) -> int:
             return print_json({"topic": topic, "group": arguments.group, "removed": count}, CLEAN)
         queue_view.print_line(removed)
     return CLEAN
-
-
-def _confirms(question: str) -> bool:
-    """Return whether the user confirms *question*; the end of the input does not.
-
-    Raises:
-        OptionsError: Standard input is not a terminal.
-    """
-    if not sys.stdin.isatty():
-        raise OptionsError(
-            "purge asks for confirmation, and standard input is not a terminal: add --yes to remove without asking"
-        )
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-def _refuse(arguments: argparse.Namespace, error: Exception, code: int) -> int:
-    print(f"capa queue {arguments.action}: {error}", file=sys.stderr)
-    return code
 
 
 _ADD = {"list": _add_list, "peek": _add_peek, "replay": _add_replay, "purge": _add_purge}

@@ -38,10 +38,12 @@ def print_topics(found: Survey) -> None:
 def topic_lines(found: Survey) -> Iterator[str]:
     """Yield the lines of the table, in colour at a terminal: the head bold, groups with dead letters red."""
     rows = [row for topic in found.topics for row in _rows(topic)]
-    if not rows:
+    if rows:
+        yield from _painted(rows, list(_aligned(rows)))
+    elif not found.unread:
         yield f"no topics in component {shown(found.component)}"
-        return
-    yield from _painted(rows, list(_aligned(rows)))
+    for name, error in found.unread.items():
+        yield f"topic {shown(name)} cannot be read: {shown(error)}"
     if not found.complete:
         yield f"… and more: these are {len(found.topics)} topics; name some, or use --most"
 

@@ -1,11 +1,16 @@
-"""Terminal output: whether to use colour, and a progress line."""
+"""The terminal: whether to use colour, a progress line, a question, signals that ask to end."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self, TextIO
+
+from capa_migration.errors import OptionsError
 
 _QUIET_S = 1.0
 _EVERY_S = 0.2
@@ -23,6 +28,25 @@ def has_colour(stream: TextIO, *, wanted: bool | None = None) -> bool:
     if os.environ.get("FORCE_COLOR"):
         return True
     return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def confirms(question: str, action: str, verb: str) -> bool:
+    """Return whether the user confirms *question*; the end of the input does not.
+
+    Args:
+        action: The name of the command that asks.
+        verb: The change that it makes.
+
+    Raises:
+        OptionsError: Standard input is not a terminal.
+    """
+    if not sys.stdin.isatty():
+        raise OptionsError(
+            f"{action} asks for confirmation, and standard input is not a terminal: add --yes to {verb} without asking"
+        )
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 class ProgressLine:
@@ -81,3 +105,21 @@ class ProgressLine:
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+@contextmanager
+def signals_to_end() -> Iterator[list[int]]:
+    """Yield the list of signals that asked to end; the second one interrupts at once."""
+    asked: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,11 +30,13 @@ class Survey:
 
     Attributes:
         complete: Whether these are all.
+        unread: Topic → why it could not be inspected.
     """
 
     component: str
     topics: tuple[Topic, ...]
     complete: bool
+    unread: dict[str, str] = field(default_factory=dict)
 
     def as_data(self) -> dict[str, Any]:
         """Return the survey as data for JSON."""
@@ -42,7 +44,12 @@ class Survey:
             {**asdict(topic.status), "depth": topic.status.depth, "dead_letters": topic.dead}
             for topic in self.topics
         ]
-        return {"component": self.component, "topics": topics, "complete": self.complete}
+        return {
+            "component": self.component,
+            "topics": topics,
+            "complete": self.complete,
+            "unread": self.unread,
+        }
 
 
 def survey(pubsub: PubSub, topics: Sequence[str] = (), *, most: int = 1000) -> Survey:
@@ -55,13 +62,27 @@ def survey(pubsub: PubSub, topics: Sequence[str] = (), *, most: int = 1000) -> S
     names = list(topics) or list(islice(pubsub.topics(), most + 1))
     shown = sorted(dict.fromkeys(names if topics else names[:most]))
     known = set(shown)
-    status = {name: pubsub.inspect(name) for name in shown}
+    status, unread = _inspected(pubsub, shown)
     rows = [
         Topic(status[name], _dead(pubsub, name, status))
-        for name in shown
+        for name in status
         if topics or not (name.endswith(DEAD) and name.removesuffix(DEAD) in known)
     ]
-    return Survey(pubsub.name, tuple(rows), bool(topics) or len(names) <= most)
+    return Survey(pubsub.name, tuple(rows), bool(topics) or len(names) <= most, unread)
+
+
+def _inspected(pubsub: PubSub, names: Sequence[str]) -> tuple[dict[str, TopicStatus], dict[str, str]]:
+    """Return the status of each topic, and the errors of those that another program has damaged."""
+    from capa_core.errors import ConflictError, DataLossError
+
+    status: dict[str, TopicStatus] = {}
+    unread: dict[str, str] = {}
+    for name in names:
+        try:
+            status[name] = pubsub.inspect(name)
+        except (ConflictError, DataLossError) as error:
+            unread[name] = str(error)
+    return status, unread
 
 
 def check_topic(pubsub: PubSub, topic: str, *others: str) -> None:

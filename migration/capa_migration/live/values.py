@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from capa_core.blocks.configuration import Configuration
+    from capa_core.blocks.configuration import Configuration, ConfigurationItem
 
 MASK = "********"
 _SECRET = re.compile(
@@ -39,14 +39,27 @@ class Change:
     new: str | None
 
 
+class SecretText(str):
+    """A value that the engine itself keeps as a secret."""
+
+    __slots__ = ()
+
+
 def read(configuration: Configuration, place: Place, keys: Sequence[str] = ()) -> dict[str, str]:
     """Return the present values of the group, or of *keys* in it, in the order of their names.
+
+    One that the engine keeps as a secret is a `SecretText`, which `masked` knows.
 
     Raises:
         UnavailableError: The engine does not answer, and nothing was read before.
     """
     found = configuration.get(keys or None, **place.scope())
-    return {key: found[key].value for key in sorted(found)}
+    return texts({key: found[key] for key in sorted(found)})
+
+
+def texts(items: Mapping[str, ConfigurationItem]) -> dict[str, str]:
+    """Return key → value, each that the engine keeps as a secret as `SecretText`."""
+    return {key: SecretText(item.value) if item.secret else item.value for key, item in items.items()}
 
 
 def origin(configuration: Configuration, place: Place) -> str:
@@ -73,5 +86,6 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
 
 
 def masked(key: str, value: str) -> str:
-    """Return *value*, or the mask if *key* says that it is a secret; the password of an address is masked too."""
-    return MASK if _SECRET.search(key) else _IN_ADDRESS.sub(MASK, value)
+    """Return *value*, or the mask if the engine or *key* tells of a secret; passwords in addresses are masked."""
+    is_secret = isinstance(value, SecretText) or _SECRET.search(key)
+    return MASK if is_secret else _IN_ADDRESS.sub(MASK, value)

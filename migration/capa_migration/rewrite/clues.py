@@ -3,11 +3,10 @@
 Few files hold them, so that few need to be parsed. They follow from the lines with `none` or `changes` in the import
 maps:
 
-    celery.Celery.events                     `.events`
-    celery.Celery.conf.event_serializer      `.conf` and `event_serializer`
-    celery.result.AsyncResult.revoke, argument terminate       `.revoke` and `terminate`
-    celery.app.control.Control               `.control`, as `[returns]` gives out its objects as celery.Celery.control
-    celery.signals.heartbeat_sent            `signals.heartbeat_sent`, in a file that names the SDK
+    celery.Celery.conf.worker_consumer       `.conf` and `worker_consumer`
+    celery.Celery.task, argument rate_limit  `.task` and `rate_limit`
+    celery.app.control.Control.pool_restart  `.pool_restart`
+    celery.signals.task_rejected             `signals.task_rejected`, in a file that names the SDK
     __name__ of any module                   `.__name__`, in a file that names the SDK
 """
 

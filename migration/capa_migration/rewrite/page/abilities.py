@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
 from capa_codemods.api import ImportMap
-from capa_core.abilities import Feature, Support, meanings
+from capa_core.abilities import Abilities, Feature, meanings
+from capa_core.block import declaration
+from capa_core.declared import abilities_of, is_installed
 from capa_core.installing import extra_command
 from capa_migration.rewrite.scan.origins import plain
 from capa_migration.rewrite.scan.sites import Survey
@@ -21,11 +23,13 @@ class Engine(NamedTuple):
     """One engine of a block.
 
     Attributes:
-        features: Feature → its support on the engine; None if the engine's library is not installed.
+        features: Feature → its support; `None` if its driver, of another distribution, cannot be imported.
+        installed: Whether its library is.
     """
 
     name: str
-    features: Mapping[Feature, Support] | None
+    features: Abilities | None
+    installed: bool
 
 
 def abilities(survey: Survey, maps: Iterable[ImportMap]) -> list[dict[str, Any]]:
@@ -59,12 +63,12 @@ def _needs(wanted: str, name: str, arguments: tuple[str, ...]) -> bool:
 
 def _block(block: str, needed: Mapping[str, Counter[str]]) -> dict[str, Any]:
     engines = list(_engines(block))
-    features = next((engine.features for engine in engines if engine.features), {})
+    features = declaration(block).features
     known = {feature.label: feature for feature in features}
-    meant = meanings(type(next(iter(features)))) if features else {}
+    meant = meanings(features)
     return {
         "block": block,
-        "engines": [{"name": engine.name, "installed": engine.features is not None} for engine in engines],
+        "engines": [{"name": engine.name, "installed": engine.installed} for engine in engines],
         "rows": [
             {
                 "label": label,
@@ -88,12 +92,4 @@ def _cell(engine: Engine, feature: Feature) -> dict[str, str]:
 
 def _engines(block: str) -> Iterator[Engine]:
     for point in sorted(entry_points(group=f"capa.{block}"), key=lambda point: point.name):
-        yield Engine(point.name, _features(point))
-
-
-def _features(point: EntryPoint) -> Mapping[Feature, Support] | None:
-    try:
-        found: Mapping[Feature, Support] = point.load().features
-    except ModuleNotFoundError:
-        return None
-    return found
+        yield Engine(point.name, abilities_of(point, declaration(block).features), is_installed(point))

@@ -42,9 +42,11 @@ function howCell(one, subject, notes) {
 }
 
 function verdict(block) {
-  const lacking = block.engines.map(({ name, installed }, at) =>
-    ({ name, installed, gaps: block.rows.filter((row) => row.cells[at].how === "absent").map((row) => labelText(row.label)) }));
-  const able = lacking.filter(({ installed, gaps }) => installed && !gaps.length).map(({ name }) => name);
+  const known = block.engines.map((engine, at) => ({ ...engine, cells: block.rows.map((row) => [labelText(row.label), row.cells[at].how]) }))
+    .filter(({ cells }) => !cells.some(([, how]) => how === "unknown"));
+  const lacking = known.map(({ name, installed, cells }) =>
+    ({ name: installed ? name : `${name} (not installed)`, gaps: cells.filter(([, how]) => how === "absent").map(([label]) => label) }));
+  const able = lacking.filter(({ gaps }) => !gaps.length).map(({ name }) => name);
   const unable = lacking.filter(({ gaps }) => gaps.length).map(({ name, gaps }) => `${name} lacks ${gaps.join(" and ")}`);
   return [able.length ? `all of it on ${able.join(", ")}` : "no engine has all of it", ...unable].join("; ");
 }
