@@ -5,6 +5,7 @@ no second list. A test fails when a page is behind the code.
 """
 
 import inspect
+import sys
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
@@ -48,7 +49,17 @@ def components_page() -> str:
         "engine's own. An ability is `native` to the engine, given by the `driver` or by the `core`, "
         "`approximate` (see the notes), or absent (`no`). The conformance suite measures each of these claims."
     )
-    return _page("Components and their abilities", _engines(), legend, *_by_block(_abilities))
+    needs = (
+        "The abilities that only some drivers of a block have, and those drivers; in brackets those that have it nearly"
+        " (see the notes below). All others hold everywhere."
+    )
+    return _page(
+        "Components and their abilities",
+        _engines(),
+        f"## Engines by need\n\n{needs}\n\n{_needs()}",
+        f"## Abilities by block\n\n{legend}",
+        *_by_block(_abilities),
+    )
 
 
 def settings_page() -> str:
@@ -126,12 +137,42 @@ def _engines() -> str:
     return _table(["engine", "install", "blocks", "addresses", "shared within"], rows)
 
 
+def _needs() -> str:
+    """Return the table of the abilities that only some drivers have, and those drivers by the reach of engines."""
+    reaches = ("network", "machine", "process")
+    rows = []
+    for block, drivers in _drivers():
+        (enum,) = {type(feature) for driver in drivers.values() for feature in driver.features}
+        meant = meanings(enum)
+        for feature in enum:
+            having = {name: driver for name, driver in drivers.items() if driver.features[feature]}
+            if len(having) < len(drivers):
+                cells = [_names_within(reach, having, feature) for reach in reaches]
+                rows.append((block, f"**{feature}**: {meant.get(feature.label, '')}", *cells))
+    return _table(["block", "need", "by a server", "on one machine", "in one process"], rows)
+
+
+def _names_within(reach: str, having: dict[str, Any], feature: Any) -> str:
+    """Return the names of the drivers whose engine has *reach*, those in brackets that have the ability nearly."""
+    named = {
+        name: f"(`{name}`)" if driver.features[feature].how.word == "approximate" else f"`{name}`"
+        for name, driver in having.items()
+        if engine_of(driver.__module__).reach == reach
+    }
+    return ", ".join(sorted(named.values(), key=lambda shown: shown.strip("(")))
+
+
 def _by_block(section: Callable[[dict[str, Any]], str]) -> Iterator[str]:
+    for name, drivers in _drivers():
+        yield f"## {name}\n\n{section(drivers)}"
+
+
+def _drivers() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name of each block with its drivers by their names."""
     groups = _entry_points()
     for block in sorted(blocks().values(), key=lambda each: each.name):
         names = sorted(groups[block.group].items())
-        drivers = {name: EntryPoint(name, value, block.group).load() for name, value in names}
-        yield f"## {block.name}\n\n{section(drivers)}"
+        yield block.name, {name: EntryPoint(name, value, block.group).load() for name, value in names}
 
 
 def _entry_points() -> dict[str, dict[str, str]]:
@@ -214,10 +255,15 @@ def unlisted(data: dict[str, Any]) -> list[str]:
 
 def _modules_of(roots: Sequence[str]) -> Iterator[str]:
     """Yield the modules of those of the packages *roots* that are installed."""
-    for root in filter(find_spec, roots):
+    for root in filter(_is_installed, roots):
         yield root
         places = getattr(import_module(root), "__path__", [])
         yield from (one.name for one in walk_packages(places, f"{root}.", onerror=lambda _: None))
+
+
+def _is_installed(root: str) -> bool:
+    # kombu, once imported, has put an object of its own, without a spec, in its place.
+    return root in sys.modules or find_spec(root) is not None
 
 
 def _public_names(module: Any) -> list[str]:

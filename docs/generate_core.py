@@ -1,7 +1,8 @@
-"""Write the parts of the core that type checkers need in full, from each `BLOCK`: a part of `make docs`.
+"""Write what the core knows of its blocks and drivers without importing them: a part of `make docs`.
 
-They are between two comments in `capa_core/__init__.py` and `capa_core/runtime/_runtime.py`. A test fails when they
-are behind the blocks.
+Type checkers need some of it in full, from each `BLOCK`: between two comments in `capa_core/__init__.py` and
+`capa_core/runtime/_runtime.py`. The abilities of the drivers are in `capa_core/components/abilities.json`. A test fails
+when one of them is behind the code.
 """
 
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import capa_core
+from capa_core import declared
 from capa_core.block import Block, blocks
 from capa_core.runtime import _runtime
 
@@ -22,6 +24,7 @@ def main() -> None:
     """Write all parts."""
     for path, parts in FILES.items():
         path.write_text(written(path.read_text(encoding="utf-8"), parts), encoding="utf-8")
+    declared.FILE.write_text(declared.written(), encoding="utf-8")
 
 
 def written(text: str, parts: dict[str, Callable[[], str]]) -> str:
