@@ -7,6 +7,7 @@ template's values are:
     guests          the packages in adapters/ and integrations/ (guests_as_siblings: as one layer)
     libraries       the outside libraries that an engine.toml or an import map names
     owners          who may import each of them
+    stands_on       an adapter and that of a library which its original depends on
 """
 
 import json
@@ -34,6 +35,7 @@ def contracts(root: Path) -> str:
         "guests": guests,
         "guests_as_siblings": " | ".join(guests),
         "libraries": sorted({library for library, _ in owned}),
+        "stands_on": [f"{upper}.** -> {lower}.**" for upper, lower in sorted(set(_stands_on(root)))],
         "owners": [
             f"{importer} -> {library}"
             for library, owner in owned
@@ -55,14 +57,29 @@ def _owned(root: Path) -> Iterator[tuple[str, str]]:
     for path in root.glob("capa_core/components/*/engine.toml"):
         for library in _table(path).get("libraries", ()):
             yield library, f"capa_core.components.{path.parent.name}"
-    maps = [
-        *root.glob("adapters/*/import_map.toml"),
-        *root.glob("migration/capa_migration/rewrite/scan/sdks/*.toml"),
-    ]
-    for path in maps:
-        sdk = _table(path)["sdk"]
+    for sdk in _sdks(root):
         for library in sdk["roots"]:
             yield library, sdk["package"]
+    for upper, lower in _stands_on(root):
+        for sdk in _sdks(root):
+            if sdk["package"] == lower:
+                yield from ((library, upper) for library in sdk["roots"])
+
+
+def _stands_on(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield each adapter with the adapter of a library that its import map names under `dependencies`."""
+    adapters = {library: sdk["package"] for sdk in _sdks(root) for library in sdk["roots"]}
+    for sdk in _sdks(root):
+        for library in sdk.get("dependencies", ()):
+            if library in adapters:
+                yield sdk["package"], adapters[library]
+
+
+def _sdks(root: Path) -> Iterator[dict]:
+    """Yield what each import map says of its SDK."""
+    folders = ("adapters/*/import_map.toml", "migration/capa_migration/rewrite/scan/sdks/*.toml")
+    for path in (path for folder in folders for path in root.glob(folder)):
+        yield _table(path)["sdk"]
 
 
 def _table(path: Path) -> dict:

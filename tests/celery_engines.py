@@ -11,7 +11,13 @@ SQLITE = "sqlite"
 REDIS = pytest.param("redis", marks=pytest.mark.server("redis"))
 RABBITMQ = pytest.param("rabbitmq", marks=[pytest.mark.server("rabbitmq"), pytest.mark.server("redis")])
 """Results and locks are on Redis: RabbitMQ has neither, and workers on several machines share no SQLite file."""
+NATS = pytest.param("nats", marks=[pytest.mark.server("nats"), pytest.mark.server("redis")])
+"""As on RabbitMQ."""
+KAFKA = pytest.param("kafka", marks=[pytest.mark.server("kafka"), pytest.mark.server("redis")])
+"""As on RabbitMQ."""
 POSTGRES = pytest.param("postgres", marks=pytest.mark.server("postgres"))
+
+SQS = pytest.param("sqs", marks=[pytest.mark.server("elasticmq"), pytest.mark.server("redis")])
 
 
 def on_every_engine(fixture: str) -> pytest.MarkDecorator:
@@ -50,6 +56,17 @@ def tables(engine: str, request: pytest.FixtureRequest) -> str:
     if engine == "rabbitmq":  # all tests share the broker: names with a prefix of its own keep this one apart
         url = request.getfixturevalue("rabbitmq_url")
         served["pubsub"] = {"driver": "rabbitmq", "url": url, "prefix": f"{uuid4().hex}."}
+    if engine == "sqs":
+        request.getfixturevalue("aws_credentials")
+        url = request.getfixturevalue("elasticmq_url")
+        own = {"prefix": f"{uuid4().hex[:12]}-", "settle_s": "0.1", "poll_s": "1"}
+        served["pubsub"] = {"driver": "sqs", "endpoint_url": url, **own}
+    if engine == "nats":
+        url = request.getfixturevalue("nats_url")
+        served["pubsub"] = {"driver": "nats", "url": url, "prefix": uuid4().hex}
+    if engine == "kafka":
+        url = request.getfixturevalue("kafka_url")
+        served["pubsub"] = {"driver": "kafka", "url": url, "prefix": f"{uuid4().hex[:12]}."}
     return "".join(_table(f"{block}.default", settings) for block, settings in served.items())
 
 

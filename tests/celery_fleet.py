@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,6 @@ LIMITS = f"lease_s = {LEASE_S}\nmax_worker_losses = 100\n"
 """Kills here are not the fault of a task: a third one that meets the same task would make it a dead letter."""
 PATIENCE_S = 90
 """A worker needs half a minute to start on a machine that is busy with other tests."""
-JUDGE = Path(__file__).with_name("task_journal.py")
 
 
 class Fleet:
@@ -77,7 +76,6 @@ class Fleet:
     def __init__(self, folder: Path, settings: str) -> None:
         self.folder = folder
         self.notes = folder / "notes"
-        self.sent = folder / "sent"
         self.notes.touch()
         (folder / "killed.py").write_text(APP)
         (folder / "capa.toml").write_text(f"[adapters.celery]\n{LIMITS}{settings}")
@@ -102,18 +100,6 @@ class Fleet:
         """Have *text* in the application of workers that start from now on."""
         module = self.folder / "killed.py"
         module.write_text(f"{module.read_text()}\n{text}")
-
-    def send(self, number: int, pause_s: float = 0.01, task: str = "work") -> Any:
-        """Send a task that notes *number* when it has run, and return its result."""
-        result = app().tasks[f"killed.{task}"].delay(number, pause_s)
-        with self.sent.open("a") as file:
-            file.write(f"{number}\n")
-        return result
-
-    def verdict(self) -> str:
-        """Return the counts of the judge, who knows nothing of Capa."""
-        command = [sys.executable, "-I", JUDGE, self.sent, self.notes]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     def wait_until_ready(self, workers: int) -> None:
         """Wait until so many workers that log at INFO receive tasks."""
@@ -141,19 +127,28 @@ def fleet(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def children(worker: int) -> list[int]:
-    """Return the pool's processes of *worker*."""
+    """Return the pool's processes of *worker*: none yet for a moment after it says that it is ready."""
     return [child for parent in _below(worker) for child in _below(parent)]
 
 
+def only_child(worker: int) -> int:
+    """Wait until the pool of *worker* has its one process, and return that."""
+    wait_until(lambda: len(children(worker)) == 1, patience_s=PATIENCE_S)
+    return children(worker)[0]
+
+
 def zygote(worker: int) -> int:
-    """Return the process of *worker* that starts the pool's processes."""
-    (found,) = _below(worker)
-    return found
+    """Wait until *worker* has the process that starts the pool's processes, and return that."""
+    wait_until(lambda: len(_below(worker)) == 1, patience_s=PATIENCE_S)
+    return _below(worker)[0]
 
 
 def _below(pid: int) -> list[int]:
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    found = []
+    for thread in Path("/proc").glob(f"{pid}/task/*"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
+            found += [int(child) for child in (thread / "children").read_text().split()]
+    return found
 
 
 def app() -> Any:

@@ -136,6 +136,7 @@ def produce(app: Any) -> None:
     revoked.revoke()
     with contextlib.suppress(Exception):
         revoked.get(timeout=WAIT_S)
+    time.sleep(1)  # its signal follows the result, and the worker may be broken off after this
 
 
 def alone(app: Any) -> None:

@@ -32,6 +32,15 @@ settings.register_profile("capa", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("capa")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer a part of the tests by the servers that they need, so that a desk need not have all."""
+    parser.addoption(
+        "--servers",
+        choices=["usual", "further"],
+        help="run only the tests that need no server of an engine (usual), or only those that need one (further)",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Give the servers to the report, and let programs that tests start receive an interrupt."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell ignores it for background jobs
@@ -40,10 +49,33 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[importlib.import_module("reporting").PROGRAMS] = list(dict.fromkeys(programs))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests of the other part, if `--servers` names one."""
+    wanted = config.option.servers
+    out = [item for item in items if wanted and wanted != ("further" if _needs_further(item) else "usual")]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        dropped = set(out)
+        items[:] = [item for item in items if item not in dropped]
+
+
+def _needs_further(item: pytest.Item) -> bool:
+    marks = item.iter_markers("server")
+    return any(not importlib.import_module(f"servers.{mark.args[0]}").PROGRAM.usual for mark in marks)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip or fail tests marked `server(name)` where that server is not installed."""
     for mark in item.iter_markers("server"):
         importlib.import_module(f"servers.{mark.args[0]}").PROGRAM.require()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Fail a test that leaves calls traced or measured: the messages of later ones would carry a trace."""
+    yield
+    if telemetry := sys.modules.get("capa_core.call.telemetry"):
+        assert not telemetry.observing(), "telemetry is still on: close the runtime that reports"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -54,7 +86,6 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         gc.enable()
-        gc.collect()
         gc.freeze()
 
 

@@ -1,7 +1,7 @@
 """The report of a run: tests by folder, those left out with the reason, the slowest, the servers that took part.
 
-A pytest plug-in while the tests run: it shows the servers and the slowest tests, writes `build/test-report.json`, and
-fails a run that ended before each of its tests did.
+A pytest plug-in while the tests run: it shows the servers and the slowest tests, writes `build/test-report.json` or
+another `--report`, and fails a run that ended before each of its tests did.
 A program afterwards: `python tests/reporting.py build/test-report.json` prints the whole as a table.
 """
 
@@ -86,6 +86,11 @@ class Report:
         return [{"test": test, "seconds": round(seconds, 2)} for test, seconds in slowest]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run that is one of several have a report of its own."""
+    parser.addoption("--report", default="build/test-report.json", help="the file to write the report to")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Listen, but not in a worker: the process that started it hears of all its tests."""
     config.stash[REPORT] = Report()
@@ -125,8 +130,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if config.option.collectonly:
         return
     found = config.stash[REPORT].as_dict(config.stash.get(PROGRAMS, []))
-    into = config.rootpath / "build" / "test-report.json"
-    into.parent.mkdir(exist_ok=True)
+    into = config.rootpath / config.option.report
+    into.parent.mkdir(parents=True, exist_ok=True)
     into.write_text(json.dumps(found, indent=1))
     sections = {
         "servers": _servers(found),

@@ -13,9 +13,9 @@ from typing import Self
 class TcpProxy:
     """Passes bytes both ways between its own port and the port of a server on loopback."""
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, port: int = 0) -> None:
         self._target = ("127.0.0.1", target_port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self._selector = selectors.DefaultSelector()
         self._peers: dict[socket.socket, socket.socket] = {}
         self._silent = False
@@ -31,9 +31,9 @@ class TcpProxy:
 
     @classmethod
     @contextmanager
-    def to(cls, target_port: int) -> Iterator[Self]:
-        """Run a proxy to *target_port* for the length of the block."""
-        proxy = cls(target_port)
+    def to(cls, target_port: int, port: int = 0) -> Iterator[Self]:
+        """Run a proxy to *target_port* for the length of the block, on *port* or on any."""
+        proxy = cls(target_port, port)
         proxy._thread.start()
         try:
             yield proxy

@@ -37,6 +37,6 @@ def test_a_difference_from_the_record_is_found() -> None:
 
 
 def test_each_suite_has_a_record() -> None:
-    assert {"celery-5.7.0", "httpie-3.2.4", "requests-2.25.1", "requests-2.34.2"} == {
+    assert {"celery-5.7.0", "httpie-3.2.4", "kombu-5.7.0", "requests-2.25.1", "requests-2.34.2"} == {
         path.stem for path in RECORDS.glob("*.json")
     }

@@ -34,8 +34,11 @@ _DESCRIBED = {
     "embedded": "the embedded default: no server at all",
     "redis": "a Redis of its own",
     "rabbitmq": "a RabbitMQ of its own, with results and locks on a Redis",
+    "nats": "a NATS server of its own, with results and locks on a Redis",
+    "kafka": "a Kafka of its own, with results and locks on a Redis",
     "postgres": "a PostgreSQL of its own, for tasks, results and locks",
     "apollo": "its values in an Apollo, as before the move",
+    "appconfig": "its values in an AppConfig, which is the tests' own and not AWS's",
 }
 
 

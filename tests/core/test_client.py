@@ -9,6 +9,7 @@ import pytest
 from capa_core import Capa, Runtime
 from capa_core.blocks.pubsub import Draft
 from capa_core.blocks.state import Delete, Put
+from capa_core.conformance._tolerance import wait_until
 from capa_core.errors import ClosedError, ConflictError
 
 SECRETS = {"secrets": {"default": {"driver": "memory", "secrets": {"db": {"user": "u", "password": "p"}}}}}
@@ -178,8 +179,97 @@ def test_unlock(capa):
     assert capa.try_lock("default", "invoice", "you", 30) > first
 
 
+def test_build_tracer(capa):
+    with capa.build_tracer("shop").start_as_current_span("checkout") as span:
+        assert not span.is_recording()  # nothing is reported unless capa.toml says so
+
+
+def test_build_meter(capa):
+    assert capa.build_meter("shop").create_counter("orders").add(1) is None
+
+
 def test_get_next_id(capa):
     assert [1, 2] == [capa.get_next_id("default", "invoices") for _ in range(2)]
+
+
+def test_schedule_job(capa):
+    ran = threading.Event()
+    with capa.schedule_job("default", "reports", lambda run: ran.set(), every=0.1) as registration:
+        assert ran.wait(30)
+
+    assert "reports" == registration.name
+
+
+def test_get_job(capa):
+    with capa.schedule_job("default", "reports", print, cron="0 3 * * *", zone="Europe/Berlin"):
+        wait_until(lambda: capa.get_job("default", "reports"))
+
+    assert "Europe/Berlin" == capa.get_job("default", "reports").spec.trigger.zone
+    assert capa.get_job("default", "other") is None
+
+
+def test_delete_job(capa):
+    with capa.schedule_job("default", "reports", print, every=60):
+        wait_until(lambda: capa.get_job("default", "reports"))
+
+        assert [True, False] == [capa.delete_job("default", "reports") for _ in range(2)]
+
+
+def test_execute_database(capa):
+    capa.execute_database("orders", "CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+
+    assert 2 == capa.execute_database(
+        "orders", "INSERT INTO orders VALUES (:id)", parameters=[{"id": 1}, {"id": 2}]
+    )
+
+
+def test_query_database(capa):
+    assert [{"x": 42}] == capa.query_database("orders", "SELECT :x AS x", parameters={"x": 42})
+
+
+def test_begin_transaction(capa):
+    capa.execute_database("orders", "CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+    with capa.begin_transaction("orders") as transaction:
+        transaction.execute("INSERT INTO orders VALUES (1)")
+
+    assert [{"id": 1}] == capa.query_database("orders", "SELECT id FROM orders")
+
+
+def test_put_file(capa):
+    etag = capa.put_file("default", "a/b", b"content", content_type="text/plain")
+
+    assert (b"content", etag) == (capa.runtime.files().get("a/b"), capa.runtime.files().stat("a/b").etag)
+
+
+def test_get_file(capa):
+    capa.put_file("default", "a/b", b"content")
+
+    assert [b"content", b"te"] == [
+        capa.get_file("default", "a/b"),
+        capa.get_file("default", "a/b", offset=3, length=2),
+    ]
+
+
+def test_list_file(capa):
+    for name in ("a/b", "a/c", "d"):
+        capa.put_file("default", name, b"")
+    page = capa.list_file("default", "a/", most=1)
+
+    assert (["a/b"], True) == ([each.key for each in page.files], bool(page.token))
+
+
+def test_del_file(capa):
+    capa.put_file("default", "a", b"")
+    capa.del_file("default", "a")
+
+    assert capa.get_file_meta("default", "a") is None
+
+
+def test_get_file_meta(capa):
+    capa.put_file("default", "a", b"123", metadata={"n": "1"})
+    info = capa.get_file_meta("default", "a")
+
+    assert (3, {"n": "1"}) == (info.size, info.metadata)
 
 
 def test_get_secret(capa):

@@ -1,7 +1,6 @@
 """The configuration block over its driver: stale views, last known good values, followers, closing and forks."""
 
 import json
-import os
 import threading
 import time
 
@@ -12,6 +11,7 @@ from capa_core.abilities import BY_CORE
 from capa_core.blocks.configuration import Configuration, ConfigurationFeature, ConfigurationItem, Scope
 from capa_core.call import Policy
 from capa_core.components.memory.configuration import MemoryConfiguration, MemoryConfigurationSettings
+from capa_core.conformance._processes import Child
 from capa_core.conformance._tolerance import wait_until
 from capa_core.errors import UnavailableError
 
@@ -262,17 +262,28 @@ def test_a_forked_child_goes_on_watching(tmp_path):
         FileConfiguration(FileConfigurationSettings(root=tmp_path, poll_s=0.05)), "test"
     )
     view = configuration.view()
-    child = os.fork()
-    if child == 0:
+
+    def follow() -> str:
         configuration.forget()  # as the runtime does
         (tmp_path / "ready").touch()
-        end = time.monotonic() + 8
-        while view["a"] != "2" and time.monotonic() < end:
-            time.sleep(0.01)
-        os._exit(0 if view["a"] == "2" else 1)
+        wait_until(lambda: view["a"] == "2")
+        return view["a"]
+
+    child = Child(follow)
     wait_until((tmp_path / "ready").exists)
     path.write_text("a=2")
-    status = os.waitpid(child, 0)[1]
+
+    assert "2" == child.result()
     configuration.close()
 
-    assert 0 == os.waitstatus_to_exitcode(status)
+
+def test_a_secret_item_shows_a_mask_and_stays_secret_on_disk(driver, tmp_path):
+    driver.save(Scope(), [ConfigurationItem("a", "hunter2", secret=True)])
+    with Configuration(driver, "kept", folder=tmp_path) as earlier:
+        earlier.view()
+    driver.is_down = True
+    with Configuration(driver, "kept", Policy(retries=0), folder=tmp_path) as later:
+        item = later.get()["a"]
+
+    assert ("hunter2", True) == (item.value, item.secret)
+    assert "hunter2" not in repr(item)

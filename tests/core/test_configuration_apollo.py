@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import select
 import subprocess
 import threading
@@ -16,6 +15,7 @@ from capa_core import Runtime
 from capa_core.blocks.configuration import Configuration, ConfigurationFeature, Scope
 from capa_core.components.apollo._client import ConfigServices
 from capa_core.components.apollo.configuration import ApolloConfiguration, ApolloConfigurationSettings
+from capa_core.conformance._processes import Child
 from capa_core.conformance._tolerance import wait_until
 from capa_core.errors import (
     InvalidArgumentError,
@@ -499,18 +499,11 @@ class TestWatching:
         with Runtime(settings, start=tmp_path, environ={}) as runtime:
             view = runtime.configuration().view()
             wait_until(lambda: len(polls(apollo)) == 2)
-            child = os.fork()
-            if child == 0:
-                end = time.monotonic() + 8
-                while time.monotonic() < end and view["a"] != "1":
-                    time.sleep(0.01)
-                os._exit(0 if view["a"] == "1" else 1)
+            child = Child(lambda: wait_until(lambda: view["a"] == "1"))
             wait_until(lambda: len(polls(apollo)) >= 3)
             apollo.release("application", {"a": "1"})
-            status = os.waitpid(child, 0)[1]
+            child.result()
             wait_until(lambda: view["a"] == "1")
-
-        assert 0 == os.waitstatus_to_exitcode(status)
 
     @pytest.mark.quiet
     def test_closing_ends_the_poll(self, apollo, component):

@@ -1,6 +1,7 @@
 """Engines as data: the runtime follows `engine.toml`, including those of other distributions."""
 
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -9,11 +10,13 @@ from pathlib import Path
 import pytest
 
 import capa_core
+from capa_core import Runtime
 from capa_core.block import blocks
 from capa_core.components.memory.pubsub import MemoryPubSub
 from capa_core.components.redis.pubsub import RedisPubSub
 from capa_core.engine import engine_of, engines, scheme_of, system_of
 from capa_core.errors import SettingsError
+from capa_core.runtime._registry import drivers
 
 COMPONENTS = Path(capa_core.__file__).parent / "components"
 
@@ -133,3 +136,59 @@ def test_an_engine_of_another_distribution_is_found_by_its_entry_point(tmp_path)
         "code: state.cache.driver: driver 'valhalla' needs the library 'no_such_library'."
         " Run: pip install 'capa-valhalla[speedy]'\n" == done.stdout
     )
+
+
+BROKEN = """
+from capa_core.components.memory.state import MemoryState
+
+class Fails(MemoryState):
+    def __init__(self, settings):
+        raise RuntimeError("no licence")
+
+class Unreachable(MemoryState):
+    def ping(self):
+        raise ZeroDivisionError("oops")
+
+class Other: ...
+"""
+ENTRIES = {"fails": "Fails", "other": "Other", "missing": "Nothing", "unreachable": "Unreachable"}
+
+
+@pytest.fixture
+def broken_package(tmp_path, monkeypatch):
+    """A distribution whose drivers are broken, each in another way."""
+    _package(tmp_path, "niflheim", OTHER_DISTRIBUTION.replace("valhalla", "niflheim"))
+    (tmp_path / "niflheim" / "state.py").write_text(BROKEN)
+    info = tmp_path / "capa_niflheim-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: capa-niflheim\nVersion: 1.0\n")
+    lines = [f"{name} = niflheim.state:{value}" for name, value in ENTRIES.items()]
+    (info / "entry_points.txt").write_text("\n".join(["[capa.state]", *lines]))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    drivers.cache_clear()
+    yield
+    drivers.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("driver", "cause"),
+    [
+        ("fails", "RuntimeError: no licence"),
+        ("other", "TypeError: it is no subclass of capa_core.driver.Driver"),
+        ("missing", "AttributeError: module 'niflheim.state' has no attribute 'Nothing'"),
+    ],
+)
+def test_a_broken_driver_of_another_package_is_named_with_its_package(broken_package, driver, cause):
+    with Runtime({"state": {"default": {"driver": driver}}}, environ={}) as runtime:
+        told = f"code: state.default.driver: driver '{driver}' of capa-niflheim 1.0 (niflheim.state:{ENTRIES[driver]})"
+        with pytest.raises(
+            SettingsError, match=re.escape(f"{told} cannot be used: {cause}. Nothing was started")
+        ):
+            runtime.state()
+
+
+def test_a_driver_that_fails_does_not_hide_the_others_in_the_report(broken_package):
+    with Runtime({"state": {"default": {"driver": "unreachable"}}}, environ={}) as runtime:
+        (row,) = [row for row in runtime.report() if row.block == "state"]
+
+        assert (False, "its driver failed: ZeroDivisionError: oops") == row.answer(runtime)

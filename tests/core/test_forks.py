@@ -3,6 +3,7 @@
 import asyncio
 import faulthandler
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -96,6 +97,26 @@ def test_a_child_subscribes_for_itself_and_closes_without_disturbing_its_parent(
 
     assert [0] * CHILDREN == [in_a_child(child) for _ in range(CHILDREN)]
     use(runtime, "redis", "parent")
+
+
+@pytest.mark.parametrize(("way", "status"), [("return", 1), ("raise", 1), ("exit", 3)])
+def test_a_child_that_comes_back_from_a_handler_is_ended(tmp_path, way, status):
+    ended = queue.Queue()
+
+    def fork(message):
+        child = os.fork()
+        if child:
+            ended.put(os.waitpid(child, 0)[1])
+        elif way == "raise":
+            raise ValueError
+        elif way == "exit":
+            sys.exit(3)
+
+    with Runtime({}, start=tmp_path, environ={}) as runtime:
+        runtime.pubsub().subscribe("t", fork)
+        runtime.pubsub().publish("t", b"x")
+
+        assert status == os.waitstatus_to_exitcode(ended.get(timeout=30))
 
 
 @pytest.mark.server("redis")

@@ -4,10 +4,9 @@ import time
 
 import pytest
 
-from capa_core.components.apollo._client import Request
 from capa_core.conformance._tolerance import SLOW_MACHINE_S
 from capa_core.errors import SettingsError
-from capa_core.http import Endpoint, NotSentError, TooLargeError
+from capa_core.http import Endpoint, NotSentError, PlainRequest, TooLargeError
 
 
 @pytest.fixture
@@ -18,7 +17,7 @@ def endpoint(apollo):
     one.close()
 
 
-REQUEST = Request("GET", "/configs/app/default/application")
+REQUEST = PlainRequest("GET", "/configs/app/default/application")
 
 
 def exchange(endpoint, *, most_bytes=10_000, seconds=2.0):

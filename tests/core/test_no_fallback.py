@@ -80,7 +80,8 @@ def test_the_lines_in_the_message_are_those_that_make_it_served(block, runtime_o
 
     assert f"Add to {tmp_path}/capa.toml:" in message
     assert {block, "pubsub"} == set(tomllib.loads(settings)["profiles"]["prod"])
-    assert block == runtime_of(settings, CAPA_PROFILE="prod").component(block, "celery")._guard.block
+    with runtime_of(settings, CAPA_PROFILE="prod") as runtime:
+        assert block == runtime.component(block, "celery")._guard.block
 
 
 def test_the_lines_name_the_server_that_the_file_names_already(runtime_of):
@@ -95,8 +96,8 @@ def test_the_lines_name_a_driver_for_servers_first_where_the_file_names_none(tex
     message = refusal(runtime_of(text, CAPA_PROFILE="prod"))
 
     assert (
-        '\n\n[profiles.prod.lock.default]\ndriver = "redis"  # or postgres, and its url\n\nOr for one'
-        in message
+        "\n\n[profiles.prod.lock.default]\n"
+        'driver = "redis"  # or nats, postgres, zookeeper; with its address\n\nOr for one' in message
     )
 
 

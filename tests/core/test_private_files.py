@@ -25,13 +25,14 @@ def test_no_folder_or_file_is_open_to_others(tmp_path, usual_umask):
         runtime.state().put("k", b"v")
         runtime.pubsub().publish("topic", b"x")
         runtime.log().append("topic", b"x")
+        runtime.files().put("folder/file", b"x", metadata={"a": "b"})
         with runtime.lock().lock("l"):
             pass
         cache = SnapshotCache(runtime.folder, "default")
         cache.save(Scope(application="shop"), Snapshot({}, "1"))
 
         kept = [runtime.folder, *runtime.folder.rglob("*")]
-        assert {"state.db", "pubsub.db", "log.db", "lock.db", "configuration", ".gitignore"} <= {
+        assert {"state.db", "pubsub.db", "log.db", "lock.db", "configuration", "files", ".gitignore"} <= {
             path.name for path in kept
         }
         assert [] == [path for path in kept if stat.S_IMODE(path.lstat().st_mode) & 0o077]

@@ -8,13 +8,17 @@ from types import ModuleType
 import pytest
 
 FACE = {
-    "capa_core": "Capa CapaError Configuration Invocation Locks Log Message PubSub Runtime Secret"
-    " Secrets Sequencer Service State default_runtime use_runtime",
+    "capa_core": "Capa CapaError Configuration Database Files Invocation Locks Log Message PubSub Run Runtime Schedule"
+    " Secret Secrets Sequencer Service State Telemetry add_trace_fields default_runtime use_runtime",
     "capa_core.runtime": "ComponentReport Need Runtime Scattered default_runtime is_used pin_runtime"
     " problems table_to_add unserved use_runtime",
     "capa_core.blocks.configuration": "BLOCK Change ChangeEvent ChangeKind Configuration ConfigurationDriver"
     " ConfigurationFeature ConfigurationItem ConfigurationLimits ConfigurationView"
-    " GroupStatus Listener Scope Snapshot Subscription",
+    " Edit GroupStatus Listener Revision Scope Snapshot Subscription",
+    "capa_core.blocks.database": "BLOCK Database DatabaseDriver DatabaseFeature DatabaseLimits PoolStatus Statement"
+    " Transaction",
+    "capa_core.blocks.files": "BLOCK Content FileEntry FileInfo FilePage FilePut FileReader FileStream Files"
+    " FilesDriver FilesFeature FilesLimits FilesStatus",
     "capa_core.blocks.invocation": "Application BLOCK Call EndpointStatus HOP_BY_HOP Invocation InvocationDriver"
     " InvocationFeature InvocationLimits InvocationRequest InvocationResponse Served"
     " Service",
@@ -24,13 +28,29 @@ FACE = {
     " Partition PartitionStatus PartitionsHandler Position Record Start TopicStatus",
     "capa_core.blocks.pubsub": "BLOCK Consumer ConsumerDriver DeadLetter Delivery Draft GroupStatus Handler"
     " Intake Message MessageState OutgoingMessage PeekedMessage PubSub PubSubDriver"
-    " PubSubFeature PubSubLimits PublishResult Subscription TopicStatus",
+    " PubSubFeature PubSubLimits PublishResult Subscription TopicStatus in_layout",
+    "capa_core.blocks.schedule": "At BLOCK Concurrency Cron Every Handler Job JobSpec Misfire Outcome Registration"
+    " Request Run RunStatus Schedule ScheduleDriver ScheduleFeature ScheduleLimits StoredJob Trigger",
     "capa_core.blocks.secrets": "BLOCK Secret Secrets SecretsDriver SecretsFeature SecretsLimits",
     "capa_core.blocks.sequencer": "BLOCK SequenceStatus Sequencer SequencerDriver SequencerFeature SequencerLimits",
     "capa_core.blocks.state": "BLOCK Delete Put State StateDriver StateFeature StateItem StateLimits"
     " StateStatus",
+    "capa_core.blocks.telemetry": "BLOCK Telemetry TelemetryDriver TelemetryFeature TelemetryLimits"
+    " TelemetryStatus add_trace_fields start",
 }
-ALIASES = {"Application", "BLOCK", "HOP_BY_HOP", "Handler", "Listener", "PartitionsHandler"}
+ALIASES = {
+    "Application",
+    "BLOCK",
+    "Concurrency",
+    "Content",
+    "HOP_BY_HOP",
+    "Handler",
+    "Listener",
+    "Misfire",
+    "PartitionsHandler",
+    "Statement",
+    "Trigger",
+}
 """Names of types and values, which cannot have a docstring."""
 modules = pytest.mark.parametrize("module", FACE)
 

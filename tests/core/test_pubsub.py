@@ -6,7 +6,7 @@ import gc
 import itertools
 import threading
 import time
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 from opentelemetry import trace
@@ -22,7 +22,7 @@ from capa_core.blocks.pubsub.driver import Delivery
 from capa_core.call import Policy
 from capa_core.components.memory.pubsub import MemoryConsumer, MemoryPubSub, MemoryPubSubSettings
 from capa_core.conformance._pubsub.suite import eventually
-from capa_core.conformance._tolerance import SLOW_MACHINE_S
+from capa_core.conformance._tolerance import PATIENCE_S, SLOW_MACHINE_S
 from capa_core.errors import ClosedError, ExhaustedError, InvalidArgumentError, UnavailableError
 from capa_core.supervision import StandardLog
 
@@ -56,12 +56,51 @@ def pubsub():
     pubsub.close()
 
 
+class Suspended(MemoryPubSub):
+    """A driver whose first consumer is suspended when messages have come to it, until *resumed* is set."""
+
+    def __init__(self):
+        super().__init__(MemoryPubSubSettings())
+        self.resumed = threading.Event()
+        self._first = True
+
+    def consume(self, topic, group, *, lease_s, temporary=False):
+        consumer = super().consume(topic, group, lease_s=lease_s, temporary=temporary)
+        if self._first:
+            self._first, receive = False, consumer.receive
+
+            def suspended(max_messages, timeout_s):
+                deliveries = receive(max_messages, timeout_s)
+                assert self.resumed.wait(PATIENCE_S)
+                return deliveries
+
+            consumer.receive = suspended
+        return consumer
+
+
 def test_a_publish_is_repeated_until_the_engine_answers():
     pubsub = PubSub(Flaky(failures=2), policy=Policy(backoff_s=0.001))
     consumer = pubsub.consumer("t", raw=True)
     pubsub.publish("t", b"x", raw=True)
 
     assert [b"x"] == [message.data for message in consumer.receive(10)]
+
+
+@pytest.mark.parametrize("taken", [2, 1])
+def test_a_consumer_that_was_suspended_gets_only_what_nobody_else_has(taken):
+    """As SIGSTOP does it, with messages in its socket."""
+    driver = Suspended()
+    pubsub = PubSub(driver)
+    consumer, other = (pubsub.consumer("t", raw=True, lease=1) for _ in range(2))
+    pubsub.publish_many("t", [b"0", b"1"], raw=True)
+    with ThreadPoolExecutor(1) as pool:
+        receiving = pool.submit(consumer.receive, 2)
+        assert eventually(lambda: pubsub.inspect("t").groups[0].in_flight == 2)
+        elsewhere = other.receive(taken, PATIENCE_S)
+        driver.resumed.set()
+        received = receiving.result()
+
+    assert [b"0", b"1"] == sorted(message.data for message in elsewhere + received)
 
 
 def test_a_repeat_after_a_lost_answer_has_the_same_id():

@@ -127,3 +127,12 @@ def test_an_event_names_its_component(pubsub, consumer):
 def test_data_without_a_json_form_is_refused(pubsub, data):
     with pytest.raises(InvalidArgumentError, match="Give bytes, text, or a value that JSON can hold"):
         pubsub.publish("t", data)
+
+
+@pytest.mark.parametrize("change", [{"id": 5}, {"id": []}, {"id": None}, {"datacontenttype": 5}])
+def test_an_event_whose_parts_have_other_types_is_received_as_it_is(pubsub, consumer, change):
+    send(pubsub, EVENT | change)
+    message = receive(consumer)
+
+    assert EVENT | change == json.loads(message.data)
+    assert (str, "application/cloudevents+json") == (type(message.id), message.content_type)

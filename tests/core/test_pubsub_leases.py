@@ -3,11 +3,12 @@
 import gc
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from capa_core import supervision
-from capa_core.blocks.pubsub import PubSub, _leases
+from capa_core.blocks.pubsub import PubSub, _intake, _leases
 from capa_core.call import Policy
 from capa_core.components.memory.pubsub import MemoryConsumer, MemoryPubSub, MemoryPubSubSettings
 from capa_core.conformance._pubsub.suite import bodies, eventually, receive
@@ -168,6 +169,27 @@ def test_a_settlement_that_the_engine_does_not_accept_is_repeated(pubsub, driver
     assert eventually(lambda: 0 == len(intake))
     assert settle in driver.accepted
     assert 3 == log_count(caplog, "trying again")
+
+
+def test_a_settlement_counts_while_it_is_repeated(pubsub, driver, monkeypatch):
+    intake, message = received(pubsub)
+    driver.refusals["ack"] = [UnavailableError("away")]
+    counts = []
+    monkeypatch.setattr(RefusingConsumer, "_pass", noting(counts, intake))
+    intake.ack([message])
+
+    assert eventually(lambda: 0 == len(intake))
+    assert [("ack", 0), ("ack", 1)] == [pair for pair in counts if pair[0] == "ack"]
+
+
+def noting(counts, intake):
+    passes = RefusingConsumer._pass
+
+    def note(consumer, name):
+        counts.append((name, len(intake)))
+        passes(consumer, name)
+
+    return note
 
 
 def test_a_message_whose_settlement_was_not_accepted_stays_leased(pubsub, driver):
@@ -432,3 +454,16 @@ def test_closing_ends_the_threads_of_an_intake(pubsub):
     pubsub.close()
 
     assert eventually(lambda: set() == set(threading.enumerate()) - before)
+
+
+def test_an_engine_that_was_away_is_asked_again_within_a_lease(driver, pubsub, monkeypatch):
+    monkeypatch.setattr(_intake, "_FIRST_PAUSE_S", 0.8)
+    driver.refusals["receive"] = [UnavailableError("away"), UnavailableError("away")]
+    pauses, received = [], []
+    with pubsub.intake("t", lease=1, raw=True) as intake:
+        intake._log = SimpleNamespace(warning=lambda _, **more: pauses.append(more["pause_s"]))
+        pubsub.publish("t", b"x", raw=True)
+        intake.start(lambda: 1 - len(received), received.extend)
+
+        assert eventually(lambda: received)
+    assert [0.8, 1.0] == pauses

@@ -1,5 +1,6 @@
 """A queue over a log, beyond the conformance suite: progress, commits, owners, records."""
 
+import gc
 import itertools
 import threading
 import time
@@ -14,6 +15,7 @@ from capa_core.blocks.log import AssignmentListener, Commit, Log, OutgoingRecord
 from capa_core.blocks.pubsub import PubSub, PubSubFeature
 from capa_core.blocks.pubsub.over_log import _consumer
 from capa_core.blocks.pubsub.over_log._codec import retry_topic
+from capa_core.blocks.pubsub.over_log._held import Entry
 from capa_core.blocks.pubsub.over_log._progress import Progress
 from capa_core.components.memory.log import MemoryLog, MemoryLogSettings
 from capa_core.errors import UnavailableError
@@ -80,6 +82,14 @@ def test_a_note_stays_within_its_limit():
 
     assert 3_900 < len(progress.commit().note) <= 4_000
     assert 0 < after.done_from(0) < progress.done_from(0)
+
+
+def test_the_counts_of_a_large_batch_fit_into_the_note():
+    progress = Progress(Commit(0))
+    for offset in range(10_000):
+        progress.count(offset, 1)
+
+    assert progress.counts == Progress(progress.commit()).counts
 
 
 def test_the_note_of_another_client_is_ignored():
@@ -155,6 +165,16 @@ def test_a_message_with_a_key_waits_in_its_place(driver, pubsub):
 
 
 # Owners and deliveries
+
+
+def test_a_finished_message_is_let_go_before_its_lease_would_end(pubsub):
+    consumer = pubsub.consumer("t", raw=True, lease=3600)
+    pubsub.publish("t", b"let go", raw=True)
+    consumer.ack(drain(consumer, 1))
+    gc.collect()
+    entries = [each for each in gc.get_objects() if type(each) is Entry]
+
+    assert [] == [each for each in entries if each.record.value == b"let go"]
 
 
 def test_a_rejected_message_stays_until_its_copy_is_stored(driver, pubsub, monkeypatch):

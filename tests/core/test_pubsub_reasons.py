@@ -10,9 +10,15 @@ class OddError(Exception):
         return self.args[0]
 
 
+class MuteError(Exception):
+    def __str__(self):
+        raise LookupError
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
+        (MuteError(), "MuteError: its text cannot be had: LookupError"),
         (ValueError("bad sku"), "ValueError: bad sku"),
         (KeyError(), "KeyError"),
         ("OddError: password=x\nsecond", "OddError: password=***"),

@@ -54,11 +54,14 @@ def test_a_sentinel_has_a_port_by_default():
 def test_sentinels_that_do_not_answer_are_unavailable(open_state):
     state = open_state(url="redis://Orders/0", sentinels=["127.0.0.1:1", "127.0.0.1:2"])
 
-    with pytest.raises(UnavailableError, match="No master found for 'Orders'"):
+    with pytest.raises(
+        UnavailableError,
+        match=r"No master found for 'Orders' by the Sentinels [\d.:, ]+: none of them answers\. `capa",
+    ):
         state.get("k")
 
 
-@pytest.mark.server("redis")
+@pytest.mark.server("redis_groups")
 def test_a_service_is_found_by_its_name(redis_service, open_state):
     state = open_state(url=redis_service.url, sentinels=redis_service.sentinels)
     state.put("k", b"v")
@@ -66,11 +69,14 @@ def test_a_service_is_found_by_its_name(redis_service, open_state):
     assert SERVICE in state.ping()
     assert b"v" == state.native(Redis).getrange("capa:state:k", 20, -1)
     assert "the loss of a master, whose replica takes its place" in [risk.event for risk in state.risks()]
-    with pytest.raises(UnavailableError, match="No master found for 'Payments'"):
+    with pytest.raises(
+        UnavailableError,
+        match=r"No master found for 'Payments' by the Sentinels [\d.:, ]+: none of them knows it\. `capa",
+    ):
         open_state(url="redis://Payments/0", sentinels=redis_service.sentinels).get("k")
 
 
-@pytest.mark.server("redis")
+@pytest.mark.server("redis_groups")
 def test_the_native_client_of_a_cluster_is_one(redis_cluster_url, open_state):
     state = open_state(url=redis_cluster_url, cluster=True, prefix="native:")
     state.put("k", b"v")
@@ -99,13 +105,13 @@ def test_a_database_that_the_server_lacks_is_named(redis_url, open_state):
         open_state(url=redis_url.rpartition("/")[0] + "/9999999").get("k")
 
 
-@pytest.mark.server("redis")
+@pytest.mark.server("redis_groups")
 def test_a_database_of_a_node_that_is_taken_for_a_server_is_named(redis_cluster_url, open_state):
     with pytest.raises(SettingsError, match="set `cluster = true`, and remove the number of the database"):
         open_state(url=redis_cluster_url.rpartition("/")[0] + "/3").get("k")
 
 
-@pytest.mark.server("redis")
+@pytest.mark.server("redis_groups")
 def test_a_node_that_is_taken_for_a_server_is_named(redis_cluster_url, open_state):
     state = open_state(url=redis_cluster_url, prefix="alone:")
 
@@ -115,7 +121,7 @@ def test_a_node_that_is_taken_for_a_server_is_named(redis_cluster_url, open_stat
         state.put_many({str(number): b"v" for number in range(50)})
 
 
-@pytest.mark.server("redis")
+@pytest.mark.server("redis_groups")
 def test_a_node_that_is_taken_for_a_server_stores_no_message(redis_cluster_url):
     settings = RedisPubSubSettings(url=redis_cluster_url, prefix="alone:")
     with PubSub(RedisPubSub(settings)) as pubsub:

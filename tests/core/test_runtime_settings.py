@@ -44,6 +44,17 @@ def test_the_file_is_found_in_a_folder_above(folder):
     assert "http://base:1" == url(Runtime(start=below, environ={}))
 
 
+def test_a_relative_folder_is_beside_the_file_and_not_where_the_program_runs(tmp_path, monkeypatch):
+    (tmp_path / "capa.toml").write_text('[state.default]\ndriver = "sqlite"\nfolder = "data"\n')
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with Runtime(environ={}) as runtime:
+        runtime.state().put("k", b"v")
+
+    assert (tmp_path / "data" / "state.db").exists()
+    assert [] == list((tmp_path / "elsewhere").iterdir())
+
+
 def test_a_profile_wins_over_the_base(folder):
     assert "http://prod:2" == url(Runtime(start=folder, profile="prod", environ={}))
 

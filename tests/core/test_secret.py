@@ -7,7 +7,7 @@ import pickle
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from capa_core.secret import Secret
+from capa_core.secret import FreshSecret, Secret
 
 SECRET = Secret("hunter2")
 
@@ -93,3 +93,21 @@ def test_a_model_takes_a_text_or_a_secret():
 def test_a_model_refuses_other_types():
     with pytest.raises(ValidationError):
         Settings(password=7)
+
+
+class Rotated(BaseModel):
+    password: FreshSecret
+
+
+def test_a_fresh_secret_is_read_at_each_use():
+    texts = iter(["old", "new"])
+    settings = Rotated(password=FreshSecret(lambda: Secret(next(texts))))
+
+    assert ["old", "new"] == [settings.password.current().reveal() for _ in range(2)]
+
+
+def test_a_text_is_a_constant_fresh_secret_that_does_not_show():
+    settings = Rotated(password="hunter2")
+
+    assert "hunter2" == settings.password.current().reveal()
+    assert "hunter2" not in f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"

@@ -355,6 +355,14 @@ def test_concurrent_closes_end_a_pipe_once(tmp_path):
     assert [] == failures
 
 
+@pytest.mark.timeout(10)
+def test_a_second_close_does_not_wait_for_the_thread_that_the_end_of_the_program_stopped(tmp_path):
+    pipe = _Pipe(tmp_path / "wake", lambda: None)
+    pipe.close()
+    with pipe._ending:  # the thread ended in the middle of its clean-up
+        pipe.close()
+
+
 def test_wakeups_dropped_without_a_close_release_their_pipe_also_after_a_signal(wakeups, tmp_path):
     other = Wakeups(tmp_path / "wake")
     with other.listen("a") as listener:

@@ -93,10 +93,14 @@ def _unpack(folder: Path) -> None:
         pytest.fail(str(error)) if in_ci() else pytest.skip(str(error))
 
 
-@pytest.fixture(params=["embedded", pytest.param("redis", marks=pytest.mark.server("redis"))])
+@pytest.fixture
 def settings(request: pytest.FixtureRequest) -> str:
-    """The text of capa.toml; the embedded default needs none."""
-    return ON_REDIS.format(url=request.getfixturevalue("redis_url")) if request.param == "redis" else ""
+    """The text of capa.toml: empty for the embedded default, unless a test asks for another engine."""
+    engine = getattr(request, "param", "embedded")
+    return ON_REDIS.format(url=request.getfixturevalue("redis_url")) if engine == "redis" else ""
+
+
+REDIS = pytest.param("redis", marks=pytest.mark.server("redis"))
 
 
 @pytest.fixture
@@ -180,6 +184,7 @@ print(chord((add.s(i, i) for i in range(10)), xsum.s())().get(timeout=30))
 """
 
 
+@pytest.mark.parametrize("settings", ["embedded", REDIS], indirect=True)
 def test_next_steps_walks_through_the_canvas(moved: Callable[[str], Example]) -> None:
     example = moved("next-steps")
     example.start("celery", "-A", "proj", "worker", "--loglevel", "INFO", "--concurrency", "2")
@@ -209,6 +214,7 @@ print(widget.name)
 """
 
 
+@pytest.mark.parametrize("settings", [REDIS], indirect=True)
 def test_django_tasks_reach_its_database(
     moved: Callable[[str], Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,8 @@
-"""The demonstration reports true counts, cleans up after itself, and ends on request."""
+"""The demonstration reports true counts, cleans up after itself, and ends on request.
+
+On the embedded default, and with values from AppConfig: what each server's engine does with killed workers is in
+`tests/faults`.
+"""
 
 import os
 import re
@@ -39,13 +43,24 @@ def _alive(pids: list[int]) -> list[int]:
     return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
-@pytest.mark.parametrize("profile", ["", "apollo", pytest.param("redis", marks=pytest.mark.server("redis"))])
-def test_no_order_is_lost_when_a_worker_is_killed(tmp_path: Path, profile: str) -> None:
-    ran = _run(tmp_path, PROFILE=profile)
+def test_no_order_is_lost_when_a_worker_is_killed(tmp_path: Path) -> None:
+    ran = _run(tmp_path)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert re.search(r"sent (\d+) = done \1, lost 0", ran.stdout)
     assert len(_pids(ran.stdout)) == 5
+    assert [] == _alive(_pids(ran.stdout))
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.server("appconfig")
+def test_a_deployment_of_appconfig_changes_the_running_shop(tmp_path: Path) -> None:
+    ran = _run(tmp_path, PROFILE="appconfig")
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.search(r"configuration +default +appconfig .*: 'shop' in 'prod'", ran.stdout)
+    assert re.search(r"discount \d+ % → 20 %, seen by the running catalogue after \d+ ms", ran.stdout)
+    assert re.search(r"sent (\d+) = done \1, lost 0", ran.stdout)
     assert [] == _alive(_pids(ran.stdout))
     assert [] == list(tmp_path.iterdir())
 

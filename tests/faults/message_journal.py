@@ -14,8 +14,9 @@ AT_ONCE = 20
 class Journal:
     """The messages that were sent, as the broker has confirmed it, and those that were done."""
 
-    def __init__(self, path):
+    def __init__(self, path, topic="t"):
         self.path = path
+        self.topic = topic
         self.sent = []
         path.touch()
 
@@ -35,7 +36,7 @@ class Journal:
             batch = [b"%d" % each for each in range(number, number + AT_ONCE)]
             number += AT_ONCE
             try:
-                results = pubsub.publish_many("t", batch, raw=True)
+                results = pubsub.publish_many(self.topic, batch, raw=True)
             except CapaError:
                 continue
             self.sent += [body for body, result in zip(batch, results, strict=True) if result.ok]

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from celery_engines import on_one_engine
-from celery_fleet import PATIENCE_S, Fleet, app, children, zygote
+from celery_fleet import PATIENCE_S, Fleet, app, children, only_child, zygote
 
 pytestmark = pytest.mark.timeout(120)
 TASKS = 30
@@ -205,7 +205,7 @@ def test_a_process_that_is_stopped_for_a_moment_is_left_alone(fleet: Fleet) -> N
     work = app().tasks["killed.work"]
     with fleet.worker("-P", "prefork", "-c", "1", "-l", "INFO") as worker:
         fleet.wait_until_ready(1)
-        (child,) = children(worker.pid)
+        child = only_child(worker.pid)
         os.kill(child, signal.SIGSTOP)
         work.delay(1)
         time.sleep(2)

@@ -3,13 +3,13 @@
 import signal
 
 import pytest
-from celery_engines import POSTGRES, RABBITMQ, REDIS, in_every_pool, on_every_engine
+from celery_engines import NATS, POSTGRES, RABBITMQ, REDIS, SQS, in_every_pool, on_every_engine
 from celery_fleet import LEASE_S, PATIENCE_S, Fleet, app
 
 pytestmark = pytest.mark.timeout(180)  # each kill costs a lease and a start
 
 
-@in_every_pool("fleet", REDIS, RABBITMQ, POSTGRES)
+@in_every_pool("fleet", REDIS, RABBITMQ, NATS, POSTGRES, SQS)
 def test_killed_workers_lose_nothing(fleet: Fleet, pool: str) -> None:
     tasks, kills, slots = 300, 3, 2
     work = app().tasks["killed.work"]

@@ -11,11 +11,15 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from capa_core.blocks.lock import Locks
 from capa_core.blocks.state import State
+from capa_core.components.nats._settings import NatsSettings
+from capa_core.components.nats.lock import NatsLock
+from capa_core.components.nats.state import NatsState
 from capa_core.components.postgres._settings import PostgresSettings
 from capa_core.components.postgres.lock import PostgresLock
 from capa_core.components.postgres.state import PostgresState
@@ -107,8 +111,14 @@ def postgres(where: str) -> tuple[State, Locks]:
     return State(PostgresState(settings)), Locks(PostgresLock(settings))
 
 
-OPEN_BOTH = {"sqlite": sqlite, "redis": redis, "postgres": postgres}
-ON_SERVERS = [pytest.param(name, marks=pytest.mark.server(name)) for name in ("redis", "postgres")]
+def nats(where: str) -> tuple[State, Locks]:
+    url, prefix = where.split()
+    settings = NatsSettings(url=url, prefix=prefix)
+    return State(NatsState(settings)), Locks(NatsLock(settings))
+
+
+OPEN_BOTH = {"sqlite": sqlite, "redis": redis, "postgres": postgres, "nats": nats}
+ON_SERVERS = [pytest.param(name, marks=pytest.mark.server(name)) for name in ("redis", "postgres", "nats")]
 
 
 @pytest.fixture(params=["sqlite", *ON_SERVERS])
@@ -119,6 +129,8 @@ def engine(request, tmp_path):
     url = request.getfixturevalue(f"{request.param}_url")
     if request.param == "postgres":
         return request.param, f"{url} {request.getfixturevalue('postgres_schema')}"
+    if request.param == "nats":
+        return request.param, f"{url} {uuid4().hex}"
     return request.param, url
 
 

@@ -2,16 +2,19 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
+from pathlib import Path
 
 import psycopg
 import pytest
-from faults.message_journal import AT_ONCE, MANY, Journal, sending, wait_for_more
-from faults.pubsub_worker import BATCH, open_pubsub
+from reliability.programs.capa import open_pubsub
 from servers._process import ServerProcess, answers, free_port
 from servers._program import Program
 from servers.postgres import unprivileged
@@ -40,7 +43,6 @@ from capa_core.errors import (
 pytestmark = [pytest.mark.server("postgres"), pytest.mark.timeout(120)]
 
 TIMEOUT_S = 1.5
-FAULTS = 5
 
 
 @pytest.fixture
@@ -74,48 +76,8 @@ def impatient(settings):
 
 def prepare(settings):
     """Make the tables, the topic `t` and its first group."""
-    with open_pubsub("postgres", json.dumps(settings)) as patient:
+    with open_pubsub("postgres", settings) as patient:
         patient.consumer("t").close()
-
-
-def test_a_killed_server_loses_nothing(start_postgres, tmp_path, record_property):
-    journal, server = Journal(tmp_path / "done"), start_postgres()
-    with open_pubsub("postgres", json.dumps({"url": server.url})) as pubsub:
-        with pubsub.subscribe("t", journal.write, raw=True, max_messages=BATCH):
-            with sending(journal, pubsub):
-                for _ in range(2):
-                    wait_for_more(journal)
-                    server.kill()
-                    server.start()
-                wait_for_more(journal)
-            counts = journal.counts()
-        left = pubsub.depth("t")
-    record_property("counts", counts)
-
-    assert counts["sent"] >= MANY
-    assert 0 == counts["lost"]
-    assert counts["duplicated"] <= 2 * (BATCH + AT_ONCE)
-    assert 0 == left
-
-
-def test_a_cut_connection_loses_nothing(proxy, settings, tmp_path, record_property):
-    journal = Journal(tmp_path / "done")
-    with open_pubsub("postgres", json.dumps(through(proxy, settings))) as pubsub:
-        with (
-            pubsub.subscribe("t", journal.write, raw=True, max_messages=BATCH),
-            sending(journal, pubsub),
-        ):
-            for _ in range(FAULTS):
-                wait_for_more(journal)
-                proxy.cut()
-            wait_for_more(journal)
-        with pubsub.subscribe("t", journal.write, raw=True, max_messages=BATCH):
-            counts = journal.counts()
-    record_property("counts", counts)
-
-    assert counts["sent"] >= MANY
-    assert 0 == counts["lost"]
-    assert counts["duplicated"] <= FAULTS * (BATCH + AT_ONCE)
 
 
 CALLS = {
@@ -144,7 +106,8 @@ def test_a_server_that_never_answers_runs_into_the_deadline(proxy, settings, cal
     took_s = time.monotonic() - started
     proxy.speak()
     proxy.cut()
-    pubsub.close()
+    with suppress(DeadlineError):  # it releases messages, for which a busy machine may take longer
+        pubsub.close()
 
     assert took_s < TIMEOUT_S * 1.1 + SLOW_MACHINE_S
 
@@ -158,7 +121,7 @@ def test_a_server_that_is_down_is_unavailable(start_postgres):
 
 
 def test_dropped_tables_are_made_again(settings):
-    with open_pubsub("postgres", json.dumps(settings)) as pubsub, psycopg.connect(settings["url"]) as other:
+    with open_pubsub("postgres", settings) as pubsub, psycopg.connect(settings["url"]) as other:
         consumer = pubsub.consumer("t", raw=True)
         pubsub.publish("t", b"lost", raw=True)
         other.execute(f'DROP SCHEMA "{settings["schema_name"]}" CASCADE')
@@ -175,11 +138,11 @@ def altered(settings):
     """Give a function that makes the tables, and then changes them by a statement about the schema `capa`."""
 
     def alter(statement):
-        with open_pubsub("postgres", json.dumps(settings)) as pubsub:
+        with open_pubsub("postgres", settings) as pubsub:
             pubsub.publish("t", b"x", raw=True)
         with psycopg.connect(settings["url"]) as other:
             other.execute(statement.replace("capa.", f'"{settings["schema_name"]}".'))
-        return open_pubsub("postgres", json.dumps(settings))
+        return open_pubsub("postgres", settings)
 
     return alter
 
@@ -188,7 +151,7 @@ def test_tables_of_a_newer_version_are_refused(altered):
     with (
         altered("UPDATE capa.migration SET step = 7") as pubsub,
         pytest.raises(
-            SettingsError, match=r"made by a newer Capa \(step 7, and this one knows 1\)\. Upgrade"
+            SettingsError, match=r"made by a newer Capa \(step 7, and this one knows 4\)\. Upgrade"
         ),
     ):
         pubsub.ping()
@@ -199,7 +162,7 @@ def test_tables_of_a_newer_version_are_refused(altered):
     [
         ("ALTER TABLE capa.message DROP COLUMN attributes", "message.attributes"),
         ("DROP TABLE capa.queue CASCADE", "queue.abandoned_at"),
-        ("DROP FUNCTION capa.lease", "lease()"),
+        ("DROP FUNCTION capa.choose", "choose()"),
     ],
 )
 def test_tables_that_another_program_altered_are_refused(altered, statement, part):
@@ -211,7 +174,7 @@ def test_tables_that_another_program_altered_are_refused(altered, statement, par
 
 
 def test_tables_that_are_altered_under_a_program_are_refused(settings, altered):
-    with open_pubsub("postgres", json.dumps(settings)) as pubsub:
+    with open_pubsub("postgres", settings) as pubsub:
         pubsub.publish("t", b"x", raw=True)
         altered("ALTER TABLE capa.message DROP COLUMN attributes").close()
         with pytest.raises(DataLossError):
@@ -237,8 +200,8 @@ def test_all_that_the_steps_make_is_looked_for(settings, driver):
 
 
 @pytest.mark.parametrize("change", ["attributes = 'no JSON'", r"id = '\xff'", r"key = '\xff'"])
-def test_rows_of_another_program_are_removed_and_counted(settings, change):
-    with open_pubsub("postgres", json.dumps(settings)) as pubsub, psycopg.connect(settings["url"]) as other:
+def test_rows_of_another_program_are_received_as_far_as_they_can_be_read(settings, change):
+    with open_pubsub("postgres", settings) as pubsub, psycopg.connect(settings["url"]) as other:
         consumer = pubsub.consumer("t", raw=True)
         pubsub.publish_many("t", [b"%d" % number for number in range(3)], raw=True)
         table = f'"{settings["schema_name"]}".message'
@@ -249,8 +212,23 @@ def test_rows_of_another_program_are_removed_and_counted(settings, change):
         consumer.ack(messages)
 
         assert [b"0", b"1", b"2"] == seen
-        assert ([b"0", b"2"], 1) == ([message.data for message in messages], consumer.foreign)
+        assert {b"0", b"1", b"2"} == {message.data for message in messages}
         assert 0 == pubsub.depth("t")
+
+
+def test_a_table_that_a_crash_would_empty_is_told(settings):
+    with (
+        open_pubsub("postgres", settings) as pubsub,
+        psycopg.connect(settings["url"], autocommit=True) as other,
+    ):
+        pubsub.consumer("t").close()
+        before = set(map(str, pubsub.risks()))
+        table = f"{settings['schema_name']}.message"
+        other.execute(f"ALTER TABLE {table} SET UNLOGGED")
+
+        assert {f"a crash of the server loses all rows of {table}. Run ALTER TABLE {table} SET LOGGED."} == (
+            set(map(str, pubsub.risks())) - before
+        )
 
 
 def test_a_user_who_may_not_create_the_tables_is_refused(settings):
@@ -263,14 +241,43 @@ def test_a_user_who_may_not_create_the_tables_is_refused(settings):
     pubsub.close()
 
 
-def test_a_database_that_does_not_exist_is_named(settings):
-    pubsub = impatient({**settings, "url": settings["url"].replace("/postgres", "/nowhere")})
-    with pytest.raises(NotFoundError, match='database "nowhere" does not exist'):
+@pytest.mark.parametrize(
+    ("part", "other", "error", "told"),
+    [
+        (
+            "/postgres",
+            "/nowhere",
+            NotFoundError,
+            'database "nowhere" does not exist. Correct the database in',
+        ),
+        (
+            "capa@",
+            "nobody@",
+            PermissionDeniedError,
+            'role "nobody" does not exist. Correct the user in `url`',
+        ),
+    ],
+)
+def test_a_database_or_user_that_does_not_exist_is_named_with_the_next_step(
+    settings, part, other, error, told
+):
+    pubsub = impatient({**settings, "url": settings["url"].replace(part, other)})
+    with pytest.raises(error, match=told):
         pubsub.publish("t", b"x")
 
 
+def test_a_server_that_never_answers_is_named(settings):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"127.0.0.1:{silent.getsockname()[1]}"
+        pubsub = impatient({**settings, "url": f"postgresql://me:pw@{place}/x"})
+        with pytest.raises(
+            DeadlineError, match=rf"PostgreSQL at postgresql://{place}/x did not answer in time"
+        ):
+            pubsub.publish("t", b"x")
+
+
 def test_processes_that_begin_at_once_create_the_tables_once(settings):
-    opened = [open_pubsub("postgres", json.dumps(settings)) for _ in range(8)]
+    opened = [open_pubsub("postgres", settings) for _ in range(8)]
     failures = []
 
     def publish(pubsub):
@@ -292,28 +299,32 @@ def test_processes_that_begin_at_once_create_the_tables_once(settings):
 
 
 @pytest.fixture
-def pgbouncer(postgres_url, tmp_path):
+def pgbouncer(postgres_url):
     """Start a pooler in transaction mode with one connection to the server, and give its address."""
-    port = free_port()
-    (tmp_path / "users").write_text('"capa" ""\n')
-    (tmp_path / "pgbouncer.ini").write_text(
-        f"[databases]\npostgres = host=127.0.0.1 port={port_of(postgres_url)} dbname=postgres pool_size=1\n"
-        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = trust\n"
-        f"auth_file = {tmp_path / 'users'}\npool_mode = transaction\n"
-    )
     program = Program("pgbouncer", "pgbouncer", install="apt-get install pgbouncer").require()
-    user = unprivileged(tmp_path)
-    command = [program, str(tmp_path / "pgbouncer.ini")]
-    pooler = ServerProcess(command, tmp_path, lambda: answers(port), user=user)
-    pooler.start()
-    yield f"postgresql://capa@127.0.0.1:{port}/postgres"
-    pooler.stop()
+    port = free_port()
+    with tempfile.TemporaryDirectory(
+        prefix="pgbouncer-"
+    ) as name:  # a run of pytest closes the folders of all others
+        folder = Path(name)
+        (folder / "users").write_text('"capa" ""\n')
+        (folder / "pgbouncer.ini").write_text(
+            f"[databases]\npostgres = host=127.0.0.1 port={port_of(postgres_url)} dbname=postgres pool_size=1\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = trust\n"
+            f"auth_file = {folder / 'users'}\npool_mode = transaction\n"
+        )
+        user = unprivileged(folder)
+        command = [program, str(folder / "pgbouncer.ini")]
+        pooler = ServerProcess(command, folder, lambda: answers(port), user=user)
+        pooler.start()
+        yield f"postgresql://capa@127.0.0.1:{port}/postgres"
+        pooler.stop()
 
 
 @pytest.mark.parametrize("known", [{}, {"pooler": True}], ids=["found out", "set"])
 def test_consumers_behind_a_pooler_share_one_connection(settings, pgbouncer, known):
-    words = json.dumps({**settings, "url": pgbouncer, **known})
-    with open_pubsub("postgres", words) as here, open_pubsub("postgres", words) as there:
+    place = {**settings, "url": pgbouncer, **known}
+    with open_pubsub("postgres", place) as here, open_pubsub("postgres", place) as there:
         consumer = here.consumer("t", raw=True)
         timer = threading.Timer(0.3, there.publish, ["t", b"x"], {"raw": True})
         timer.start()
@@ -332,8 +343,8 @@ def test_consumers_behind_a_pooler_share_one_connection(settings, pgbouncer, kno
 
 def test_the_engines_own_connection_behind_a_pooler_prepares_no_statement(settings, pgbouncer):
     """Several have one connection to the server, where the names of their statements would be the same."""
-    words = json.dumps({**settings, "url": pgbouncer})
-    with open_pubsub("postgres", words) as here, open_pubsub("postgres", words) as there:
+    place = {**settings, "url": pgbouncer}
+    with open_pubsub("postgres", place) as here, open_pubsub("postgres", place) as there:
         natives = [pubsub.native(psycopg.Connection) for pubsub in (here, there)]
         rows = {native.execute("SELECT %s", ["x"]).fetchone() for native in natives * 10}
 
@@ -341,7 +352,7 @@ def test_the_engines_own_connection_behind_a_pooler_prepares_no_statement(settin
 
 
 def test_a_connection_without_a_pooler_is_not_taken_for_one(settings):
-    with open_pubsub("postgres", json.dumps(settings)) as pubsub:
+    with open_pubsub("postgres", settings) as pubsub:
         assert "pooler" not in pubsub.ping()
 
 
@@ -365,7 +376,7 @@ def test_a_publish_that_ran_out_of_time_is_not_done_later(settings):
 
 
 def test_an_idle_consumer_asks_the_server_about_once_a_second(settings):
-    with open_pubsub("postgres", json.dumps(settings)) as pubsub:
+    with open_pubsub("postgres", settings) as pubsub:
         consumer = pubsub.consumer("t", raw=True)
         calls = Counter()
         run = Database.run
@@ -380,7 +391,7 @@ def test_an_idle_consumer_asks_the_server_about_once_a_second(settings):
 
 def test_a_notice_is_sent_once(settings):
     """A listener that passed it on would hear of it again, without end."""
-    with open_pubsub("postgres", json.dumps(settings)) as pubsub, psycopg.connect(settings["url"]) as other:
+    with open_pubsub("postgres", settings) as pubsub, psycopg.connect(settings["url"]) as other:
         other.execute(f'LISTEN "{settings["schema_name"]}_pubsub"')
         other.commit()
         consumer = pubsub.consumer("t", raw=True)
@@ -389,6 +400,17 @@ def test_a_notice_is_sent_once(settings):
         notices = [notice.payload for notice in other.notifies(timeout=1)]
 
         assert ["t"] == notices
+
+
+def test_no_notice_is_sent_while_nobody_waits(settings):
+    with open_pubsub("postgres", settings) as pubsub, psycopg.connect(settings["url"]) as other:
+        other.execute(f'LISTEN "{settings["schema_name"]}_pubsub"')
+        other.commit()
+        pubsub.consumer("t", raw=True).receive(1, 0)
+        pubsub.publish("t", b"x", raw=True)
+        notices = [notice.payload for notice in other.notifies(timeout=0.5)]
+
+        assert [] == notices
 
 
 @pytest.mark.parametrize(
@@ -401,7 +423,7 @@ def test_a_notice_is_sent_once(settings):
     ],
 )
 def test_odd_values_of_another_program_hold_nothing_up(settings, change):
-    with open_pubsub("postgres", json.dumps(settings)) as pubsub, psycopg.connect(settings["url"]) as other:
+    with open_pubsub("postgres", settings) as pubsub, psycopg.connect(settings["url"]) as other:
         consumer = pubsub.consumer("t", raw=True)
         pubsub.publish_many("t", [b"%d" % number for number in range(3)], raw=True)
         other.execute(f"UPDATE \"{settings['schema_name']}\".message SET {change} WHERE data = '1'")

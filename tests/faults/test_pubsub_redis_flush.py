@@ -37,7 +37,7 @@ def test_flushall_during_an_ack_loses_nothing_that_is_published_after_it(server,
 
     assert [b"%d" % number for number in range(ROUNDS)] == [data for data in found if data != b"before"]
     assert [] == [error for error in refused if not isinstance(error, CapaError)]
-    assert "the group of a consumer had been dropped, it joined again" in caplog.text
+    assert "the group of a consumer had been dropped: it has joined again" in caplog.text
 
 
 def at_once(together, call, *arguments):

@@ -3,9 +3,9 @@
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import pytest
-import redis
 
 from capa_core.blocks.pubsub import Draft, PubSub
 from capa_core.call import Policy
@@ -30,7 +30,10 @@ def pubsub(proxy):
     yield pubsub
     proxy.speak()
     proxy.cut()
-    pubsub.close()
+    with suppress(
+        DeadlineError, UnavailableError
+    ):  # it releases messages, for which a busy machine may take longer
+        pubsub.close()
 
 
 @pytest.fixture
@@ -152,26 +155,34 @@ def test_a_full_server_is_exhausted_and_loses_nothing(start_redis):
     assert stored | {"later"} == {message.id for message in (*received, *afterwards)}
 
 
-def test_entries_of_another_program_are_removed_and_reported_once(server, caplog):
+@pytest.mark.parametrize(
+    ("fields", "data", "content_type"),
+    [
+        ({"foo": "bar"}, b'{"foo": "bar"}', "application/json"),
+        ({"i": "1", "d": "x", "a": "no JSON"}, b"x", "application/octet-stream"),
+        ({"i": "1", "d": "x", "a": "[]"}, b"x", "application/octet-stream"),
+        ({"i": "1", "d": "x", "t": "noon"}, b"x", "application/octet-stream"),
+        ({"i": b"\xff", "d": b"x", "c": b"text/\xff"}, b"x", "text/\ufffd"),
+    ],
+)
+def test_an_entry_of_another_program_is_received_as_far_as_it_can_be_read(server, fields, data, content_type):
     pubsub = open_pubsub(server.port)
     consumer = pubsub.consumer("t", raw=True)
-    client = redis.Redis(port=server.port)
-    for level in (0, 9):
-        client.xadd(f"capa:pubsub:{{:t}}:{level}", {"foo": "bar"})
-        client.xadd(f"capa:pubsub:{{:t}}:{level}", {"i": "1", "d": "x", "a": "no JSON"})
-    client.zadd("capa:pubsub:{:t}:later", {b"\xc1": 1, b"text": 1})
-    looked = pubsub.inspect("t").groups[0].depth
-    pubsub.publish_many("t", [b"%d" % number for number in range(50)], raw=True)
-    seen = pubsub.peek("t", most=100)
-    received = drained(consumer, 50)
+    with server.connected() as client:
+        client.xadd("capa:pubsub:{:t}:9", fields)
+        client.zadd("capa:pubsub:{:t}:later", {b"\xc1": 1, b"text": 1})
+    pubsub.publish("t", b"ours", raw=True)
+    (seen,) = [each for each in pubsub.peek("t", most=100) if each.priority == 9]
+    received = drained(consumer, 2)
     consumer.ack(received)
     depth = pubsub.depth("t")
     pubsub.close()
 
-    assert (50, 4, 0) == (len({message.data for message in received}), consumer.foreign, depth)
-    assert 6 == looked
-    assert 50 <= len(seen)
-    assert 1 == caplog.text.count("entries that are not messages")
+    assert (data, content_type, {}) == (seen.data, seen.content_type, seen.attributes)
+    assert [(data, content_type), (b"ours", "application/octet-stream")] == [
+        (message.data, message.content_type) for message in received
+    ]
+    assert 0 == depth
 
 
 def drained(consumer, count):

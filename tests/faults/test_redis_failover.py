@@ -4,6 +4,7 @@ A replica may lack what its master has acknowledged just before it died. Capa ca
 until it has everything.
 """
 
+import re
 import threading
 import time
 
@@ -19,9 +20,10 @@ from capa_core.components.redis.lock import RedisLock, RedisLockSettings
 from capa_core.components.redis.pubsub import RedisPubSub, RedisPubSubSettings
 from capa_core.components.redis.state import RedisState, RedisStateSettings
 from capa_core.conformance._pubsub.suite import receive
+from capa_core.conformance._tolerance import wait_until
 from capa_core.errors import DeadlineError, UnavailableError
 
-pytestmark = [pytest.mark.server("redis"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.server("redis_groups"), pytest.mark.timeout(180)]
 
 TOPIC = "t"
 WINDOW = 32
@@ -77,6 +79,26 @@ def test_nothing_is_lost_when_a_node_is_killed(start_redis_cluster, open_pubsub,
     cluster = start_redis_cluster(replicas=1)
     pubsub = open_pubsub(url=cluster.url, cluster=True)
     check_a_kill(cluster.nodes[0], cluster, pubsub, journal)
+
+
+def test_a_cluster_that_lacks_slots_does_not_answer(start_redis_cluster, open_pubsub):
+    cluster = start_redis_cluster()
+    pubsub = open_pubsub(url=cluster.url, cluster=True)
+    cluster.nodes[0].kill()
+    wait_until(lambda: "cluster of Redis" in _refusal(pubsub))
+    refusal = _refusal(pubsub)
+    cluster.nodes[0].start()
+    wait_until(lambda: not _refusal(pubsub))
+
+    assert re.search(r"ping failed: the cluster of .* is down, .*redis-cli --cluster check", refusal)
+
+
+def _refusal(pubsub):
+    try:
+        pubsub.ping()
+    except UnavailableError as error:
+        return str(error)
+    return ""
 
 
 def test_nothing_is_lost_when_a_master_behind_a_sentinel_is_killed(redis_service, open_pubsub, journal):

@@ -235,6 +235,7 @@ def test_a_call_that_outlives_its_component_leaves_no_connection_open(redis_url)
     def close(connection):
         used.append(connection)
         client.close()
+        connection.disconnect()
         connection.send_command("PING")  # it connects, as that of a call that has just begun
 
     assert b"PONG" == client.call("PING", before_answer=close)

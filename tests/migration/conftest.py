@@ -11,13 +11,19 @@ from typing import NamedTuple
 
 import pytest
 
+from capa_codemods import discovery
 from capa_migration.cli import main
 
 MAPS = [str(path) for path in sorted((Path(__file__).parents[1] / "codemods" / "maps").glob("*.toml"))]
 
+# Not `import_map_paths`: a module that is imported during a test would keep what stands in for it.
+INSTALLED_MAPS = "capa_codemods.discovery._installed_maps"
+OF_ADAPTERS = discovery._installed_maps
+
 WITH_MAPS = f"""\
 import sys
-import_map_paths = lambda: {MAPS!r}
+from capa_codemods import discovery
+discovery._installed_maps = lambda: {MAPS!r}
 from capa_migration.cli import main
 sys.exit(main())
 """
@@ -37,8 +43,20 @@ Capa = Callable[..., Ran]
 @pytest.fixture
 def maps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Replace the import maps of the installed adapters by the tests' own."""
-    monkeypatch.setattr("capa_codemods.api.import_map_paths", lambda: list(MAPS))
+    monkeypatch.setattr(INSTALLED_MAPS, lambda: MAPS)
     return MAPS
+
+
+@pytest.fixture
+def adapters_maps(maps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the import maps of the installed adapters."""
+    monkeypatch.setattr(INSTALLED_MAPS, OF_ADAPTERS)
+
+
+@pytest.fixture
+def no_maps(maps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no adapter be installed."""
+    monkeypatch.setattr(INSTALLED_MAPS, list)
 
 
 @pytest.fixture

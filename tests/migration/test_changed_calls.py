@@ -7,15 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from capa_codemods import discovery
-
 HEAD = "from celery import Celery\n\napp = Celery('shop')\n"
 
 
 @pytest.fixture
-def told(capa: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, str], list[str]]:
+def told(capa: object, adapters_maps: None, tmp_path: Path) -> Callable[[str, str], list[str]]:
     """Return a function that gives the warnings of a command about line 4 of a file; the maps are the adapters' own."""
-    monkeypatch.setattr("capa_codemods.api.import_map_paths", discovery.import_map_paths)
 
     def run(command: str, line: str) -> list[str]:
         (tmp_path / "requirements.txt").write_text("celery\ncapa-core[celery]\n")

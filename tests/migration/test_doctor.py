@@ -288,7 +288,10 @@ def test_a_forgotten_lock_alone_exits_with_2_and_the_lines_that_mend_it(doctor, 
         "lock 'celery' has no engine, while tasks (pubsub) are on a server. All machines must share the lock of"
         f" beat. Add to capa.toml:\n\n{lines}"
     ) in out
-    assert "without an engine: configuration, invocation, lock, log, secrets, sequencer." in out
+    assert (
+        "without an engine: configuration, database, files, invocation, lock, log, schedule, secrets, sequencer,"
+        " telemetry." in out
+    )
     assert 0 == doctor("--profile", "prod", settings=tables + lines)[0]
 
 
@@ -299,7 +302,10 @@ def test_the_lines_name_an_engine_where_the_server_of_the_tasks_cannot_serve(doc
 
     _, out, _ = doctor(settings=settings)
 
-    assert 'Add to capa.toml:\n\n[lock.default]\ndriver = "redis"  # or postgres, and its url\n' in out
+    assert (
+        'Add to capa.toml:\n\n[lock.default]\ndriver = "redis"  # or nats, postgres, zookeeper; with its address\n'
+        in out
+    )
 
 
 @pytest.mark.parametrize(

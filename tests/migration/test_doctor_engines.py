@@ -43,6 +43,8 @@ def unserved(out: str) -> dict[str, list[str]]:
         (SQLITE.format("pubsub"), [], {"celery": ["state", "lock"]}),
         (EMPTY + SQLITE.replace("prod", "dev").format("state"), [], {"celery": ["pubsub", "state", "lock"]}),
         (EMPTY + "[adapters.celery]\nlease_s = 60\n", [], {"celery": ["pubsub", "state", "lock"]}),
+        (EMPTY, ["--require", "kombu"], {"kombu": ["pubsub", "state"]}),
+        (EMPTY + "[adapters.kombu]\n", [], {"kombu": ["pubsub", "state"]}),
         (EMPTY + "[profiles.dev.adapters.apollo]\n", [], {"apollo": ["configuration"]}),
         (
             '[profiles.prod.pubsub.shop]\ndriver = "memory"\nlegacy = ["redis://a"]\n',
@@ -99,9 +101,7 @@ def test_the_lines_for_each_block_without_an_engine_are_printed_and_serve_it(doc
 
     assert found["unserved"] == sorted(found["lines_to_add"])
     assert "".join(f"{lines}\n\n" for lines in found["lines_to_add"].values()) in out
-    assert (
-        '[profiles.prod.pubsub.default]\ndriver = "redis"  # or postgres, or rabbitmq, and its url\n' in out
-    )
+    assert '[profiles.prod.pubsub.default]\ndriver = "redis"  # or kafka, nats, postgres, ' in out
     assert "capa_celery has no engine for pubsub, state, lock, and no table says that programs use it" in out
 
 

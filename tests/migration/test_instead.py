@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from capa_codemods import discovery
 from capa_codemods.errors import ImportMapError
 from capa_codemods.sdks.import_map_file import parse_import_map
 from capa_migration.rewrite.scan.survey import known_maps
@@ -43,11 +42,10 @@ def test_each_sdk_without_an_adapter_has_replacements(capa, tmp_path, source, in
     assert instead in {site["instead"] for site in sites}
 
 
-def test_explain_lists_them_under_their_reason(capa, monkeypatch):
-    monkeypatch.setattr("capa_codemods.api.import_map_paths", discovery.import_map_paths)
+def test_explain_lists_them_under_their_reason(capa, adapters_maps):
     remote, unserved = capa("explain", "celery/remote-control").out, capa("explain", "unserved").out
 
-    assert "- `capa queue list`: in place of `celery inspect`, " in remote
+    assert "- `capa queue list`: in place of `celery graph`" in remote
     assert "`redis.Redis.setex`" in unserved
 
 

@@ -8,6 +8,7 @@ from importlib import import_module
 import pytest
 
 from capa_core import Runtime
+from capa_core.conformance._tolerance import wait_until
 from capa_migration.cli import COMMANDS
 
 WORDS = {
@@ -19,13 +20,24 @@ WORDS = {
     ("migrate", "status"): ["{project}"],
     ("migrate", "undo"): ["{project}"],
     ("doctor",): [],
+    ("health",): [],
     ("queue", "list"): [],
     ("queue", "peek"): ["orders"],
     ("queue", "replay"): ["orders"],
     ("queue", "purge"): ["orders", "--yes"],
+    ("schedule", "list"): [],
+    ("schedule", "run"): ["reports"],
+    ("schedule", "pause"): ["reports"],
+    ("schedule", "resume"): ["reports"],
+    ("schedule", "history"): ["reports"],
+    ("schedule", "export"): ["--kubernetes", "--image", "shop:1.4"],
     ("config", "get"): [],
     ("config", "set"): ["a=1"],
     ("config", "diff"): ["--with-group", "other"],
+    ("config", "history"): [],
+    ("config", "push"): ["values.properties", "--yes"],
+    ("config", "sync"): ["--with-group", "other", "--once"],
+    ("bridge",): ["default:orders", "default:others", "--status"],
     ("explain",): [],
 }
 WITHOUT = {("run",), ("completion",)}
@@ -52,10 +64,19 @@ def test_every_command_is_tried():
 def test_data_has_one_envelope(capa, project, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CAPA_PROFILE", raising=False)
-    if command[0] in {"queue", "doctor"}:
+    (tmp_path / "values.properties").write_text("a=1\n")
+    if command[0] == "config":
+        (tmp_path / "capa.toml").write_text('[configuration.default]\ndriver = "sqlite"\n')
+    if command[0] in {"queue", "doctor", "bridge"}:
         (tmp_path / "capa.toml").write_text('[pubsub.default]\ndriver = "sqlite"\n')
         with Runtime(start=tmp_path) as runtime:
             runtime.pubsub().consumer("orders", raw=True)
+    if command[0] == "schedule":
+        (tmp_path / "capa.toml").write_text('[schedule.default]\ndriver = "sqlite"\n')
+        with Runtime(start=tmp_path) as runtime:
+            runtime.schedule().add("reports", print, cron="0 3 * * *")
+            runtime.schedule().start()
+            wait_until(lambda: runtime.schedule().get("reports"))
     ran = capa(*command, *(word.format(project=project) for word in WORDS[command]), "--json")
     data = json.loads(ran.out)
 

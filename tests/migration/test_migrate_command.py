@@ -440,9 +440,7 @@ def test_folder_that_is_called_like_a_pattern_is_excluded(capa, project):
     assert 0 == capa("migrate", "check", project).code
 
 
-def test_without_an_adapter_there_is_nothing_to_rewrite_to(capa, project, monkeypatch):
-    monkeypatch.setattr("capa_codemods.api.import_map_paths", list)
-
+def test_without_an_adapter_there_is_nothing_to_rewrite_to(capa, no_maps, project):
     ran = capa("migrate", "check", project)
 
     assert 3 == ran.code

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from capa_codemods import discovery
 from capa_codemods.api import MODULE_NAMES
 
 SOURCE = """import logging
@@ -20,9 +19,8 @@ log = logging.getLogger({use})
 
 
 @pytest.fixture
-def tree(capa: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Path]:
+def tree(capa: object, adapters_maps: None, tmp_path: Path) -> Callable[[str], Path]:
     """Return a function that makes a tree with one module; the maps are the adapters' own."""
-    monkeypatch.setattr("capa_codemods.api.import_map_paths", discovery.import_map_paths)
 
     def make(text: str) -> Path:
         (tmp_path / "requirements.txt").write_text("requests\ncelery\n")

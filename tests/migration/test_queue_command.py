@@ -11,9 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import redis
 
 from capa_core import Runtime
 from capa_core.blocks.pubsub import PubSub
+from capa_core.errors import ConflictError
 from capa_migration.cli import main
 
 
@@ -429,3 +431,25 @@ def test_help_has_examples(queue, capsys):
 
     assert 0 == ended.value.code
     assert "capa queue replay orders" in capsys.readouterr().out
+
+
+@pytest.mark.server("redis")
+def test_a_topic_that_another_program_has_damaged_is_named_and_the_others_are_listed(
+    tmp_path, monkeypatch, capsys, redis_url
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "capa.toml").write_text(f'[pubsub.default]\ndriver = "redis"\nurl = "{redis_url}"\n')
+    with Runtime(start=tmp_path) as runtime:
+        pubsub = runtime.pubsub()
+        pubsub.publish_many("good", [b"x"], raw=True)
+        pubsub.publish("bad", b"x", raw=True)
+        pubsub.native(redis.Redis).set("capa:pubsub:{:bad}:groups", "a text")
+        code, out = main(["queue", "list"]), capsys.readouterr().out
+        with pytest.raises(
+            ConflictError, match="depth failed: WRONGTYPE in a key of this component: .* `prefix`"
+        ):
+            pubsub.depth("bad")
+
+    assert 2 == code
+    assert re.search(r"^good .* 1 ", out, re.MULTILINE)
+    assert re.search(r"^topic bad cannot be read: .*WRONGTYPE in a key", out, re.MULTILINE)

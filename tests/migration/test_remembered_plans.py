@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from old_files import write_old
@@ -41,6 +42,7 @@ SCRIPTS = st.just("#!/usr/bin/env python\nimport requests.foo\n")
 TREES = st.dictionaries(NAMES | st.just("ping"), TEXTS | SCRIPTS, max_size=5)
 
 
+@pytest.mark.timeout(240)
 @given(TREES, TREES)
 @settings(max_examples=60)
 def test_cache_changes_no_plan(before, after):

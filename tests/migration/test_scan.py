@@ -210,10 +210,8 @@ def test_names_of_other_modules_do_not_count_as_an_sdk(capa, tmp_path):
     assert [] == [site["name"] for site in sites if site["path"] == "user.py"]
 
 
-def test_without_an_adapter_the_scan_does_not_report_an_unused_sdk(capa, tmp_path, monkeypatch):
+def test_without_an_adapter_the_scan_does_not_report_an_unused_sdk(capa, no_maps, tmp_path):
     (tmp_path / "a.py").write_text("import requests\nrequests.get(1)\n")
-    monkeypatch.setattr("capa_codemods.api.import_map_paths", list)
-
     ran = capa("scan", tmp_path)
 
     assert (3, "") == (ran.code, ran.out)

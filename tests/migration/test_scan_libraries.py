@@ -52,7 +52,7 @@ def found(capa, tmp_path):
             "INSTALLED_APPS = [\n    'django_celery_beat',\n]\n",
             ("django-celery-beat", "works", ["settings.py:2"]),
         ),
-        ("requirements.txt", "# dev\nFlower==2\n", ("flower", "blind", ["requirements.txt:2"])),
+        ("requirements.txt", "# dev\nFlower==2\n", ("flower", "limits", ["requirements.txt:2"])),
         ("setup.cfg", "[options]\ninstall_requires =\n  vcrpy\n", ("vcrpy", "works", ["setup.cfg:3"])),
         (
             "pyproject.toml",

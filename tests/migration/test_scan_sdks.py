@@ -11,17 +11,6 @@ from capa_codemods.api import Names
 from capa_migration.rewrite.scan.judge import Judge
 from capa_migration.rewrite.scan.survey import known_maps
 
-MANIFEST_CLIENTS = {
-    "apollo_python": "apollo-python",
-    "ApolloPyClient": "apollopyclient",
-    "apollo_config": "apollo-config-client",
-    "apollocfg": "apollocfg",
-    "papollo": "papollo",
-    "apopy": "apopy",
-    "aioapollo": "aioapollo",
-    "apollo_pydantic": "apollo-pydantic",
-}
-
 
 @pytest.fixture
 def sites(capa, tmp_path):
@@ -67,17 +56,15 @@ def test_sdk_without_an_adapter_is_counted_with_the_reason(sites, source, name):
     assert (sdk, name, "none", f"there is no capa_{sdk} yet") in sites(source)
 
 
-def test_kombu_and_billiard_belong_to_celery(sites):
-    found = sites(
-        "import kombu, billiard\nkombu.Connection(u)\nkombu.Queue('q')\nbilliard.Process(target=f)\n"
-    )
+@pytest.mark.usefixtures("adapters_maps")
+def test_billiard_belongs_to_celery_and_kombu_has_an_adapter_of_its_own(sites):
+    found = sites("import kombu, billiard\nkombu.Connection(u)\nkombu.uuid()\nbilliard.Process(target=f)\n")
 
     assert [
-        ("celery", "kombu.Connection", "none"),
-        ("celery", "kombu.Queue", "full"),
+        ("kombu", "kombu.Connection", "full"),
+        ("kombu", "kombu.uuid", "full"),
         ("celery", "billiard.Process", "full"),
     ] == [one[:3] for one in found]
-    assert "kombu connects to its broker directly" in found[0][3]
 
 
 @pytest.mark.parametrize("module", ["kombu", "kombu.common", "kombu.messaging"])
@@ -92,31 +79,11 @@ def test_name_of_kombu_is_served_as_the_module_is_that_defines_it(module):
         assert judge.of(place, (), ()).support == judge.of(f"{module}.{name}", (), ()).support, name
 
 
-@pytest.mark.parametrize(("module", "distribution"), MANIFEST_CLIENTS.items())
-def test_apollo_client_counts_only_with_a_manifest_that_names_it(sites, module, distribution):
-    source = f"import {module}\nclient = {module}.Client()\n"
-
-    assert [] == sites(source)
-    assert [("apollo", f"{module}.Client", "none")] == [
-        one[:3] for one in sites(source, **{"requirements.txt": f"{distribution}>=0\n"})
-    ]
-
-
-def test_apollo_client_counts_only_with_its_own_distribution(sites):
-    source = "import apopy, apollocfg\napopy.Client()\napollocfg.Client()\n"
-
-    assert ["apopy.Client"] == [
-        one[1] for one in sites(source, **{"requirements.txt": "apopy\n# apollocfg\n"})
-    ]
-
-
 def test_maps_for_the_scan_claim_each_root_once():
     roots = [root for one in known_maps() for root in one.roots]
 
     assert sorted(set(roots)) == sorted(roots)
-    assert {"redis", "pika", "kazoo", "boto3", "botocore", "kombu", "billiard", *MANIFEST_CLIENTS} <= set(
-        roots
-    )
+    assert {"redis", "pika", "kazoo", "boto3", "botocore", "kombu", "billiard"} <= set(roots)
 
 
 def test_reason_that_holds_for_many_places_is_not_repeated_for_each(capa, tmp_path):

@@ -6,14 +6,12 @@ import json
 
 import pytest
 
-from capa_codemods import discovery
-
 SETTINGS = """\
 DEBUG = True
 CELERY_BROKER_URL = "redis://redis.internal:6379/0"
 CELERY_RESULT_BACKEND = CELERY_BROKER_URL
-CELERY_TASK_SEND_SENT_EVENT = True
-CELERY_WORKER_SEND_TASK_EVENTS: bool = True
+CELERY_BEAT_ENABLE_REMOTE_CONTROL = True
+CELERY_WORKER_POOL_RESTARTS: bool = True
 CELERY_TASK_ACKS_LATE = True
 # CELERY_WORKER_AUTOSCALER = "x:Y"
 if CELERY_BROKER_URL == "":
@@ -22,8 +20,7 @@ if CELERY_BROKER_URL == "":
 
 
 @pytest.fixture
-def shop(capa, monkeypatch, tmp_path):
-    monkeypatch.setattr("capa_codemods.api.import_map_paths", discovery.import_map_paths)
+def shop(capa, adapters_maps, tmp_path):
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop/settings.py").write_text(SETTINGS)
     return tmp_path / "shop"
@@ -38,7 +35,7 @@ def test_the_settings_of_one_reason_are_one_warning(capa, shop):
         "[celery-settings]"
     ) == lines[0]
     assert lines[1].startswith(
-        "settings.py:4: warning: CELERY_TASK_SEND_SENT_EVENT, CELERY_WORKER_SEND_TASK_EVENTS: no events are sent"
+        "settings.py:4: warning: CELERY_BEAT_ENABLE_REMOTE_CONTROL, CELERY_WORKER_POOL_RESTARTS: without effect"
     )
     assert lines[2].startswith(
         "settings.py:9: warning: CELERY_TASK_DEFAULT_RATE_LIMIT: accepted and without effect"
@@ -57,7 +54,7 @@ def test_a_scan_lists_each_with_its_reason(capa, shop):
     sites = json.loads(capa("scan", shop, "--json").out)["sites"]
 
     assert [2, 3, 4, 5, 9] == [site["line"] for site in sites]
-    assert ("celery.Celery.conf.task_send_sent_event", "none", "celery/events") == tuple(
+    assert ("celery.Celery.conf.beat_enable_remote_control", "none", "celery/remote-control") == tuple(
         sites[2][key] for key in ("name", "support", "id")
     )
 

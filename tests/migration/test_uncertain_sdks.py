@@ -8,15 +8,12 @@ import sys
 
 import pytest
 
-from capa_codemods import discovery
-
 CLIENT = 'from pyapollo.apollo_client import ApolloClient\n\nApolloClient(app_id="shop", config_server_url="http://a")\n'
 MOVED = "from capa_apollo.pyapollo.apollo_client import ApolloClient\n"
 
 
 @pytest.fixture
-def shop(capa, monkeypatch, tmp_path):
-    monkeypatch.setattr("capa_codemods.api.import_map_paths", discovery.import_map_paths)
+def shop(capa, adapters_maps, tmp_path):
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop/app.py").write_text(CLIENT)
     return tmp_path / "shop"

@@ -10,28 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from capa_codemods import discovery
-
 FILES = {
     "pyproject.toml": "",
     "requirements.txt": "celery>=5.4\n",
     "shop/__init__.py": "",
     "shop/worker.py": (
         'from celery import Celery\n\napp = Celery("shop")\n\n\n'
-        '@app.task(rate_limit="1/s")\ndef add(a, b): ...\n\n\napp.conf.event_serializer = "json"\n'
+        '@app.task(rate_limit="1/s")\ndef add(a, b): ...\n\n\napp.conf.worker_consumer = "mine"\n'
     ),
-    "shop/health.py": "from .worker import app\n\n\ndef is_up():\n    return bool(app.control.ping())\n",
+    "shop/health.py": "from .worker import app\n\n\ndef is_up():\n    return bool(app.control.pool_restart())\n",
     "shop/purge.py": "from .worker import app\n\n\ndef purge():\n    app.control.purge()\n",
-    "shop/plain.py": "def f(app):\n    return app.control.ping()\n",
+    "shop/plain.py": "def f(app):\n    return app.control.pool_restart()\n",
 }
-PING = "shop/health.py:5: warning: celery.app.control.Control().ping() is not served: "
+RESTART = "shop/health.py:5: warning: celery.app.control.Control().pool_restart() is not served: "
 PLACES = ["shop/health.py:5", "shop/worker.py:6", "shop/worker.py:10"]
 
 
 @pytest.fixture
-def shop(capa: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[str, str]], Path]:
+def shop(capa: object, adapters_maps: None, tmp_path: Path) -> Callable[[dict[str, str]], Path]:
     """Return a function that makes the tree and changes some of its files; the maps are the adapters' own."""
-    monkeypatch.setattr("capa_codemods.api.import_map_paths", discovery.import_map_paths)
     root = tmp_path / "tree"
 
     def make(files: dict[str, str]) -> Path:
@@ -60,9 +57,9 @@ def test_check_names_each_call_before_the_rewrite_and_after_it(capa, shop):
 
 
 def test_the_next_step_is_what_to_use_instead(capa, shop):
-    (line,) = [one for one in capa("migrate", "check", shop({})).out.splitlines() if one.startswith(PING)]
+    (line,) = [one for one in capa("migrate", "check", shop({})).out.splitlines() if one.startswith(RESTART)]
 
-    assert "Next: use `PubSub.inspect()`" in line
+    assert "Next: use a restart of the worker" in line
     assert line.endswith("[celery/remote-control]")
 
 
@@ -98,24 +95,24 @@ def test_a_warning_goes_with_its_call_or_with_the_application(capa, shop, name, 
     first = capa("migrate", "check", root)
     second = capa("migrate", "check", shop({name: text}))
 
-    assert PING in first.out
-    assert PING not in second.out
+    assert RESTART in first.out
+    assert RESTART not in second.out
 
 
 def test_a_warning_comes_when_another_file_becomes_an_application(capa, shop):
     capa("migrate", "check", shop({"shop/worker.py": "app = object()\n"}))
 
-    assert PING in capa("migrate", "check", shop({"shop/worker.py": FILES["shop/worker.py"]})).out
+    assert RESTART in capa("migrate", "check", shop({"shop/worker.py": FILES["shop/worker.py"]})).out
 
 
 @pytest.mark.parametrize(
     "source",
     [
-        "from shop import app\n\n\n\nx = app.control.ping()\n",
-        "import shop.worker\n\n\n\nx = shop.worker.app.control.ping()\n",
-        "from shop.worker import *\n\n\n\nx = app.control.ping()\n",
-        "def f():\n    from .worker import app as a\n\n    b = a\n    return b.control.ping()\n",
-        "from .worker import app\nclass A:\n    def __init__(self): self.app = app\n\n    def f(self): return self.app.control.ping()\n",
+        "from shop import app\n\n\n\nx = app.control.pool_restart()\n",
+        "import shop.worker\n\n\n\nx = shop.worker.app.control.pool_restart()\n",
+        "from shop.worker import *\n\n\n\nx = app.control.pool_restart()\n",
+        "def f():\n    from .worker import app as a\n\n    b = a\n    return b.control.pool_restart()\n",
+        "from .worker import app\nclass A:\n    def __init__(self): self.app = app\n\n    def f(self): return self.app.control.pool_restart()\n",
     ],
 )  # fmt: skip
 def test_the_application_is_followed_through_imports_and_names(capa, shop, source):
@@ -128,7 +125,9 @@ def test_the_application_is_followed_through_imports_and_names(capa, shop, sourc
     "comment", ["# capa: ignore", "# capa: ignore[unserved]", "# capa: ignore[celery/remote-control]"]
 )
 def test_a_comment_settles_a_call(capa, shop, comment):
-    root = shop({"shop/health.py": FILES["shop/health.py"].replace("ping())", f"ping())  {comment}")})
+    root = shop(
+        {"shop/health.py": FILES["shop/health.py"].replace("pool_restart())", f"pool_restart())  {comment}")}
+    )
     ran = capa("migrate", "check", root)
 
     assert ["shop/worker.py:6", "shop/worker.py:10"] == _places(ran.out)
@@ -137,7 +136,7 @@ def test_a_comment_settles_a_call(capa, shop, comment):
 
 def test_an_import_that_stays_is_reported_once(capa, shop):
     root = shop(
-        {"shop/sent.py": "from celery.signals import heartbeat_sent\n\nheartbeat_sent.connect(print)\n"}
+        {"shop/sent.py": "from celery.signals import task_rejected\n\ntask_rejected.connect(print)\n"}
     )
     lines = [line for line in capa("migrate", "check", root).out.splitlines() if line.startswith("shop/sent")]
 
@@ -153,7 +152,7 @@ def test_a_run_of_other_rules_names_none(capa, shop):
 def test_every_format_carries_them(capa, shop, form):
     out = capa("migrate", "check", shop({}), "--format", form).out
 
-    assert "celery.app.control.Control().ping() is not served" in out.replace("\\_", "_")
+    assert "celery.app.control.Control().pool_restart() is not served" in out.replace("\\_", "_")
 
 
 def test_the_data_has_the_reason_as_the_rule(capa, shop):

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from capa_core.block import blocks
+
 ROOT = Path(__file__).parents[2]
 CHECK = ROOT / ".ci" / "import_contracts.py"
 
@@ -45,6 +47,10 @@ def test_each_library_of_an_engine_or_sdk_has_an_owner(contracts):
     assert libraries <= set(contract["forbidden_modules"])
     assert "capa_core.components.redis.** -> redis" in contract["ignore_imports"]
     assert "capa_celery.** -> kombu" in contract["ignore_imports"]
+
+
+def test_an_adapter_imports_no_other_but_that_of_a_library_below_its_original(contracts):
+    assert ["capa_celery.** -> capa_kombu.**"] == contracts["adapters"]["ignore_imports"]
 
 
 def test_a_new_folder_is_under_the_contracts_without_an_edit(tmp_path):
@@ -112,6 +118,7 @@ def test_every_extra_has_a_driver_an_adapter_or_the_tool_behind_it(project):
     engines = [tomllib.loads(path.read_text()) for path in ROOT.glob("capa_core/components/*/engine.toml")]
     maps = [tomllib.loads(path.read_text())["sdk"] for path in ROOT.glob("adapters/*/import_map.toml")]
     behind = {each["extra"] for each in (*engines, *maps) if "extra" in each}
+    behind |= {block.extra for block in blocks().values() if block.extra}
 
     # `yaml` is a file format of the embedded configuration; `migrate` is the tool.
     assert behind | {"yaml", "migrate", "all", "test"} == set(project["project"]["optional-dependencies"])

@@ -63,6 +63,14 @@ def test_an_engine_names_the_extra_with_its_library(tmp_path):
     assert line.endswith(f"Run: {extra_command('redis')}\n")
 
 
+def test_a_block_names_the_extra_with_its_library(tmp_path):
+    line = error_of("from capa_core import Runtime; Runtime().database()", "sqlalchemy", tmp_path)
+
+    assert line.startswith("MissingExtraError")
+    assert "driver 'sqlite' needs the library 'sqlalchemy'" in line
+    assert line.endswith(f"Run: {extra_command('database')}\n")
+
+
 def test_a_file_format_names_the_extra_with_its_library(tmp_path):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "application.yaml").write_text("a: 1\n")

@@ -5,6 +5,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from reliability.page import PAGE, page
+
+from capa_core import declared
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -25,6 +28,10 @@ def test_a_written_page_is_up_to_date(name):
     page = (DOCS / "reference" / name).read_text(encoding="utf-8")
 
     assert GENERATOR["PAGES"][name]() == page, "call `make docs` and commit what it writes"
+
+
+def test_the_page_of_reliability_says_what_its_results_say():
+    assert page() == PAGE.read_text(encoding="utf-8"), "call `make docs` and commit what it writes"
 
 
 def test_the_entries_of_a_docstring_are_read_with_their_further_lines():
@@ -50,6 +57,12 @@ def test_a_module_and_a_name_that_an_adapter_lacks_are_found():
 
     assert {"requests._types", "requests.auth.HTTPBasicAuth"} <= set(found)
     assert "requests.auth.os" not in found
+
+
+def test_the_abilities_that_are_known_without_drivers_are_those_that_they_declare():
+    assert declared.written() == declared.FILE.read_text(encoding="utf-8"), (
+        "call `make docs` and commit what it writes"
+    )
 
 
 @pytest.mark.parametrize("path", CORE["FILES"], ids=lambda path: path.name)

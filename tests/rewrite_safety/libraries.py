@@ -142,5 +142,5 @@ def _only(maps: Sequence[str], folder: Path) -> Iterator[None]:
     paths = [str(folder / f"{number}.toml") for number in range(len(maps))]
     for path, text in zip(paths, maps, strict=True):
         Path(path).write_text(text)
-    with patch("capa_codemods.api.import_map_paths", lambda: list(paths)):
+    with patch("capa_codemods.discovery._installed_maps", lambda: paths):
         yield

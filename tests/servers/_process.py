@@ -117,9 +117,18 @@ class ServerProcess:
             self._process.wait()
             self._process = None
 
+    def revive(self) -> None:
+        """Start the server again if it has ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            self.kill()
+            self.start()
+
     def pause(self) -> None:
-        """Freeze the server (SIGSTOP): it keeps its connections and answers nothing."""
+        """Freeze the server (SIGSTOP): it keeps its connections and answers nothing, none of its threads."""
         os.kill(self.pid, signal.SIGSTOP)
+        threads = Path(f"/proc/{self.pid}/task")
+        while any(_state(thread) not in "Tt" for thread in threads.glob("*/stat")):
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Continue a paused server (SIGCONT)."""
@@ -132,3 +141,11 @@ class ServerProcess:
 
     def _end_of_output(self) -> str:
         return (self._folder / "output.log").read_text(errors="replace")[-2000:]
+
+
+def _state(stat: Path) -> str:
+    """Return the letter of the state of a thread; `T` for one that has ended meanwhile."""
+    try:
+        return stat.read_text().rpartition(") ")[2][0]
+    except OSError:
+        return "T"

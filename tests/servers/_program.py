@@ -25,6 +25,7 @@ class Program:
         install: The command that installs it.
         version_arguments: Arguments with which the program prints its version.
         version_command: A command that prints it, for a program that does not.
+        usual: Whether `make test` needs it; the others, which are servers of engines, are for `make test-engines`.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Program:
     install: str
     version_arguments: tuple[str, ...] = ("--version",)
     version_command: tuple[str, ...] = ()
+    usual: bool = False
 
     @cached_property
     def path(self) -> str | None:
@@ -72,6 +74,7 @@ class OwnServer:
     version: str
     path: str
     install: str = "it is a part of the tests"
+    usual: bool = True
 
     def require(self) -> str:
         """Return the path; it is always there."""

@@ -6,10 +6,8 @@ and watches it, signed too.
 """
 
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from ._apollo_http import Handler
 from ._apollo_store import Place, Release, Store, plain
 from ._process import free_port
 from ._program import OwnServer
+from ._threaded import ThreadedServer
 
 PROGRAM = OwnServer("apollo", "of our own, written from the documented protocol", __file__)
 
@@ -65,17 +64,14 @@ class ApolloServer:
         """Listen, again on the same port."""
         self.stopping = False
         handler = type("BoundHandler", (Handler,), {"apollo": self})
-        self._server = _Server(("127.0.0.1", self._port), handler)
+        self._server = _Server(self._port, handler)
         if self.tls is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*self.tls)
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,), name=THREADS, daemon=True
-        )
-        self._thread.start()
+        self._server.start()
 
     def stop(self) -> None:
         """Drop held polls, close every connection and refuse new ones. Twice does nothing."""
@@ -84,10 +80,7 @@ class ApolloServer:
         self.stopping = True
         with self.store.changed:
             self.store.changed.notify_all()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.close_connections()
-        self._server.server_close()
+        self._server.stop()
 
     def release(
         self,
@@ -126,33 +119,25 @@ class ApolloServer:
         return status, "application/json", body, 0
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(ThreadedServer):
     allow_reuse_address = True
-    request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], handler: type[Handler]) -> None:
+    def __init__(self, port: int, handler: type[Handler]) -> None:
         self._connections: set = set()
-        super().__init__(address, handler)
+        super().__init__(port, handler, THREADS)
 
     def process_request(self, request, client_address) -> None:
         self._connections.add(request)
-        serve = threading.Thread(
-            target=self.process_request_thread, args=(request, client_address), name=THREADS
-        )
-        serve.daemon = True
-        serve.start()
+        super().process_request(request, client_address)
 
     def shutdown_request(self, request) -> None:
         self._connections.discard(request)
         super().shutdown_request(request)
 
-    def handle_error(self, request, client_address) -> None:
-        """Say nothing: clients that leave in the middle of an answer are part of the tests."""
-
-    def close_connections(self) -> None:
+    def server_close(self) -> None:
         for request in list(self._connections):
             self.shutdown_request(request)
+        super().server_close()
 
 
 @pytest.fixture

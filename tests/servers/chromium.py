@@ -10,7 +10,7 @@ import pytest
 
 from ._program import Program
 
-PROGRAM = Program("chromium", "chromium", install="apt-get install chromium chromium-driver")
+PROGRAM = Program("chromium", "chromium", install="apt-get install chromium chromium-driver", usual=True)
 _DRIVER = Program("chromium", "chromedriver", install=PROGRAM.install)
 
 

@@ -84,7 +84,10 @@ class PostgresServer(ServerProcess):
     def kill(self) -> None:
         """End the server and all its processes at once: a new one refuses to start beside the old one's."""
         if self._process is not None:
-            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+            children: list[str] = []
+            if self._process.poll() is None:
+                self.pause()  # or it would begin another after they are listed, which outlives it
+                children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
             super().kill()
             for child in map(int, children):
                 with suppress(ProcessLookupError):

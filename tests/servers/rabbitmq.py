@@ -28,11 +28,25 @@ _SYNC = b"[dets:sync(Table) || Table <- dets:all()], mnesia:dump_log().\n"
 
 
 class RabbitServer(ServerProcess):
-    """A RabbitMQ broker on loopback, with an epmd of its own. Guests may connect, as from localhost."""
+    """A RabbitMQ broker on loopback, with an epmd of its own. Guests may connect, as from localhost.
 
-    def __init__(self, folder: Path, epmd_port: int, **config: str | int) -> None:
-        self.port = free_port()
+    Args:
+        management: Whether it has its management plug-in, which takes more seconds to start.
+        config: Settings of rabbitmq.conf, with double underscores for dots.
+    """
+
+    def __init__(
+        self, folder: Path, epmd_port: int, *, management: bool = False, **config: str | int
+    ) -> None:
+        self.port, self._management_port = free_port(), free_port()
         settings = {"listeners.tcp.default": f"127.0.0.1:{self.port}", "loopback_users": "none"}
+        if management:
+            (folder / "plugins").write_text("[rabbitmq_management].\n")
+            settings |= {
+                "management.tcp.ip": "127.0.0.1",
+                "management.tcp.port": str(self._management_port),
+                "collect_statistics_interval": "500",
+            }
         settings |= {name.replace("__", "."): str(value) for name, value in config.items()}
         (folder / "rabbitmq.conf").write_text(
             "".join(f"{name} = {value}\n" for name, value in settings.items())
@@ -53,7 +67,8 @@ class RabbitServer(ServerProcess):
         }
         words = [f"{name}={value}" for name, value in variables.items()]
         command = ["env", *words, f"{Path(PROGRAM.require()).resolve().parent}/rabbitmq-server"]
-        super().__init__(command, folder, partial(answers, self.port), start_timeout_s=_START_TIMEOUT_S)
+        ports = [self.port, *([self._management_port] if management else [])]
+        super().__init__(command, folder, lambda: all(map(answers, ports)), start_timeout_s=_START_TIMEOUT_S)
 
     def write_list_of_queues(self) -> None:
         """Have the list of queues on the disk, which the broker writes late: without it, a kill loses new queues."""
@@ -70,18 +85,32 @@ class RabbitServer(ServerProcess):
         """The address of the virtual host `/`."""
         return f"amqp://127.0.0.1:{self.port}"
 
+    @property
+    def management_url(self) -> str:
+        """The address of its management."""
+        return f"http://127.0.0.1:{self._management_port}"
+
     @classmethod
     @contextmanager
-    def started(cls, **config: str | int) -> Iterator[Self]:
+    def started(cls, *, management: bool = False, **config: str | int) -> Iterator[Self]:
         """Run a broker in a temporary folder, for the length of a `with` block.
 
         Args:
-            config: Settings of rabbitmq.conf, with double underscores for dots.
+            management: As of the class, and so is *config*.
         """
         with (
             tempfile.TemporaryDirectory(prefix="rabbitmq-") as folder,
-            _epmd(Path(folder)) as epmd_port,
-            cls(Path(folder), epmd_port, **config).serving() as server,
+            cls.within(Path(folder), management=management, **config) as server,
+        ):
+            yield server
+
+    @classmethod
+    @contextmanager
+    def within(cls, folder: Path, *, management: bool = False, **config: str | int) -> Iterator[Self]:
+        """Run a broker in *folder*, as `started` does."""
+        with (
+            _epmd(folder) as epmd_port,
+            cls(folder, epmd_port, management=management, **config).serving() as server,
         ):
             yield server
 

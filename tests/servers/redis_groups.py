@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -12,8 +13,10 @@ import pytest
 import redis
 
 from ._process import ServerProcess, answers, free_port
-from .redis import PROGRAM, RedisServer
+from .redis import PROGRAM as SINGLE
+from .redis import RedisServer
 
+PROGRAM = replace(SINGLE, name="redis_groups", usual=False)
 SERVICE = "Orders"
 _SLOTS = 16_384
 _DOWN_MS = 1000
@@ -32,7 +35,7 @@ class RedisCluster:
     def started(cls, *, replicas: int = 0) -> Iterator[Self]:
         """Run three nodes, the first of which have *replicas*, for the length of a `with` block."""
         with ExitStack() as servers:
-            started = [servers.enter_context(RedisServer.started(**_node())) for _ in range(3 + replicas)]
+            started = [_started(servers) for _ in range(3 + replicas)]
             cluster = cls(started[:3], started[3:])
             cluster._form()
             yield cluster
@@ -78,6 +81,17 @@ class RedisCluster:
     def wait_until_replicated(self) -> None:
         """Wait until the first node has nothing that its replica lacks."""
         wait_until_replicated(self.nodes[0])
+
+
+def _started(servers: ExitStack) -> RedisServer:
+    """Start a node, on other ports if another process was first to take one of them: each node needs two."""
+    for _ in range(5):
+        try:
+            return servers.enter_context(RedisServer.started(**_node()))
+        except RuntimeError as error:
+            if "Address already in use" not in str(error):
+                raise
+    return servers.enter_context(RedisServer.started(**_node()))
 
 
 class RedisService:

@@ -2,4 +2,4 @@
 
 from ._program import Program
 
-PROGRAM = Program("strace", "strace", install="apt-get install strace")
+PROGRAM = Program("strace", "strace", install="apt-get install strace", usual=True)

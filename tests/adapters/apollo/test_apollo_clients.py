@@ -1,8 +1,6 @@
 """The clients, where there is no original to compare with or Capa does more."""
 
-import os
 import threading
-import time
 from dataclasses import dataclass
 
 import pytest
@@ -13,6 +11,7 @@ from capa_apollo.pyapollo import ApolloClient as Pyapollo
 from capa_apollo.xhrg import ApolloClient as Xhrg
 from capa_core import Runtime, use_runtime
 from capa_core.blocks.configuration import Configuration
+from capa_core.conformance._processes import Child
 from capa_core.conformance._tolerance import wait_until
 from capa_core.errors import UnavailableError, UnsupportedError
 
@@ -222,18 +221,14 @@ def test_a_forked_child_follows_changes_by_itself(tmp_path, monkeypatch):
     with Runtime(environ={}) as runtime, use_runtime(runtime):
         limits, client = Limits(), Pyapollo("app")
         client.get_value("content", namespace="limits.json")
-        child = os.fork()
-        if child == 0:
-            end, seen = time.monotonic() + 8, None
-            while time.monotonic() < end and seen != (2, '{"most": 2}'):
-                time.sleep(0.01)
-                seen = limits.most, client.get_value("content", namespace="limits.json")
-            os._exit(0 if seen == (2, '{"most": 2}') else 1)
-        path.write_text('{"most": 2}')
-        status = os.waitpid(child, 0)[1]
-        wait_until(lambda: limits.most == 2)
 
-    assert 0 == os.waitstatus_to_exitcode(status)
+        def sees() -> tuple[int, str]:
+            return limits.most, client.get_value("content", namespace="limits.json")
+
+        child = Child(lambda: wait_until(lambda: sees() == (2, '{"most": 2}')))
+        path.write_text('{"most": 2}')
+        child.result()
+        wait_until(lambda: limits.most == 2)
 
 
 @pytest.mark.parametrize("address", ["http://apollo.internal:8080", "capa://default"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from capa_apollo._placeholders import resolve
+from capa_apollo._expressions import resolve
 from capa_core.errors import InvalidArgumentError
 
 VALUES = {

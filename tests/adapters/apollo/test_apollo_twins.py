@@ -1,7 +1,4 @@
-"""The same steps on an original against an Apollo server, and on its twin on Capa; the results compared.
-
-The twin reads a configuration in memory, and then such a server too, by the component that capa.toml names.
-"""
+"""The same steps on an original against an Apollo server, and on its twin on Capa; the results compared."""
 
 import threading
 
@@ -9,103 +6,13 @@ import apollo.apollo_client
 import py3_apollo.apollo_client
 import pyapollos.apollo_client
 import pytest
+from apollo_twins import CHANGED_YAML, SECOND, outcome, read_all
 from loguru import logger
 
 import capa_apollo.py3_apollo.apollo_client
 import capa_apollo.pyapollo.apollo_client
 import capa_apollo.xhrg.apollo_client
-from capa_core import Runtime, use_runtime
 from capa_core.conformance._tolerance import wait_until
-
-FIRST = {"a": "1", "empty": "", "number": "7", "flag": "true", "json": '{"x": [1]}', "dotted.key": "d"}
-SECOND = {"a": "2", "number": "7", "added": "new", "flag": "false", "json": "{}", "dotted.key": "d"}
-SHIPPING = '{"default": {"price": "4.90"}}'
-YAML = "db:\n  host: h\n  ports: [1, 2]\n"
-
-
-class World:
-    """A client on an Apollo server of its own."""
-
-    def __init__(self, kind, server):
-        self.kind = kind
-        self._server = server
-        self.url = server.url
-
-    def release(self, namespace, values):
-        self._server.release(namespace, {"content": values} if isinstance(values, str) else values)
-
-
-class InMemory:
-    """A twin on a configuration in memory."""
-
-    kind = "twin"
-    url = "http://apollo.nowhere.example:8080"
-
-    def __init__(self, configuration):
-        self._configuration = configuration
-
-    def release(self, namespace, values):
-        if isinstance(values, str):
-            self._configuration.save_document(values, application="app", group=namespace)
-            return
-        present = self._configuration.get(application="app", group=namespace)
-        self._configuration.save(values, application="app", group=namespace)
-        self._configuration.delete(present.keys() - values, application="app", group=namespace)
-
-
-@pytest.fixture
-def in_memory(configuration):
-    return InMemory(configuration)
-
-
-@pytest.fixture
-def on_apollo(start_apollo, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    server = start_apollo()
-    (tmp_path / "capa.toml").write_text(f'[configuration.default]\ndriver = "apollo"\nurl = "{server.url}"\n')
-    with Runtime(environ={}) as runtime, use_runtime(runtime):
-        yield World("twin", server)
-
-
-@pytest.fixture(params=["in_memory", "on_apollo"])
-def worlds(request, apollo, monkeypatch, tmp_path):
-    """Both worlds, with the originals kept from looking for their own address and from writing at home."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("apollo.apollo_client.init_ip", lambda: "127.0.0.1")
-    worlds = [World("original", apollo), request.getfixturevalue(request.param)]
-    for world in worlds:
-        world.release("application", FIRST)
-        world.release("other", {"a": "other"})
-        world.release("shipping.json", SHIPPING)
-        world.release("nested.yaml", YAML)
-    return worlds
-
-
-READS = [
-    (("a",), {}),
-    (("missing",), {}),
-    (("missing", "default"), {}),
-    (("missing",), {"default_val": 5}),
-    (("empty", "default"), {}),
-    (("number", 0), {}),
-    (("dotted.key",), {}),
-    (("a", None, "other"), {}),
-    (("a",), {"namespace": "other"}),
-    (("missing", "d"), {"namespace": "other"}),
-    (("content",), {"namespace": "shipping.json"}),
-]
-
-
-def outcome(call):
-    """Return the result of a call, or the type of its exception."""
-    try:
-        return call()
-    except Exception as error:
-        return type(error)
-
-
-def read_all(client):
-    return [outcome(lambda args=args, named=named: client.get_value(*args, **named)) for args, named in READS]
 
 
 class TestPyapollo:
@@ -370,6 +277,28 @@ class TestPy3Apollo:
             wait_until(lambda: len(told) >= 5)
             client.stop()
             return sorted(told)
+
+        original, twin = map(steps, worlds)
+        assert original == twin
+
+    def test_listeners_get_the_same_changes_of_documents(self, worlds, tmp_path):
+        def steps(world):
+            told = []
+            more = {
+                "notification_map": {"nested.yaml": -1, "shipping.json": -1},
+                "change_listener": lambda *change: told.append(change),
+            }
+            client = self.client(world, tmp_path, need_hot_update=world.kind == "twin", **more)
+            if world.kind == "original":
+                client.cycle_time = 0.05
+                client._start_hot_update()
+                wait_until(lambda: all("notificationId" in held for held in client._cache.values()))
+            world.release("shipping.json", "{}")
+            wait_until(lambda: told)
+            world.release("nested.yaml", CHANGED_YAML)
+            wait_until(lambda: len(told) >= 3)
+            client.stop()
+            return told[:1], sorted(told[1:], key=repr)
 
         original, twin = map(steps, worlds)
         assert original == twin

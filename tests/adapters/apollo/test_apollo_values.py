@@ -256,6 +256,24 @@ def test_namespaces_are_looked_through_in_order(configuration):
     assert ("strong", "1", "3") == (Reader.k, Reader.only, Reader.last)
 
 
+def test_namespaces_of_several_apps_are_looked_through_in_order(configuration):
+    configuration.save({"k": "own", "own": "1"})
+    configuration.save({"k": "other", "other": "2"}, application="other")
+    configuration.save({"k": "third", "third": "3"}, application="third", group="db")
+
+    class Reader:
+        k: str = value("${k}")
+        all: str = value("${own:}${other:}${third:}")
+
+    enable_apollo_config(order=2)
+    enable_apollo_config(order=1, app_id="other")
+    enable_apollo_config("db", order=3, app_id="third")
+    before = Reader.k
+    configuration.save({"k": "changed"}, application="other")
+
+    assert ("other", "changed", "123") == (before, Reader.k, Reader.all)
+
+
 def test_enable_apollo_config_decorates_a_class(configuration):
     configuration.save({"k": "v"}, group="other.yaml".removesuffix(".yaml"))
 

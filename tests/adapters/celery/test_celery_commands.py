@@ -30,7 +30,6 @@ WITHOUT_LIBRARY = capa_celery.Celery("odd", broker="nobody://user:hunter2@host//
 @pytest.mark.parametrize(
     ("words", "section"),
     [
-        (["events", "--dump"], "events"),
         (["graph", "bootsteps"], "remote-control"),
         (["graph", "workers"], "remote-control"),
         (["migrate", "capa://one", "redis://127.0.0.1:1"], "addresses"),

@@ -1,9 +1,12 @@
 """Workers in a thread of a program or a test, stopped by calls: as Celery's end, and without losing a message."""
 
+import os
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partialmethod
+from pathlib import Path
 from typing import Any
 
 import celery
@@ -289,5 +292,62 @@ def test_a_worker_describes_itself(either_app: Any) -> None:
     assert {"total", "pid", "clock", "uptime", "pool", "rusage"} <= stats.keys()
 
 
-def depth() -> int:
-    return default_runtime().pubsub("celery").depth("celery", "celery")
+def depth(name: str = "celery") -> int:
+    return default_runtime().pubsub("celery").depth(name, "celery")
+
+
+class CallsItself(celery.Task):
+    """A base class of tasks as monitoring libraries have it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.run(*args, **kwargs)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("pool", POOLS)
+def test_a_forked_child_that_comes_back_from_a_task_is_ended(
+    make_tasks: Callable[[type], Any], pool: str
+) -> None:
+    statuses: queue.Queue[int] = queue.Queue()
+    with use_runtime(Runtime.in_memory()):
+        app = make_tasks(capa_celery.Celery)
+
+        @app.task(name="forks", shared=False, ignore_result=True)
+        def forks() -> None:
+            if child := os.fork():
+                statuses.put(os.waitpid(child, 0)[1])
+
+        with embedded(app, pool):
+            forks.delay()
+
+            assert 1 == os.waitstatus_to_exitcode(statuses.get(timeout=30))
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("called", [None, CallsItself], ids=["plain", "with __call__"])
+@pytest.mark.parametrize("pool", POOLS)
+def test_a_forked_child_that_comes_back_stores_and_sends_nothing(
+    make_tasks: Callable[[type], Any], pool: str, called: type | None, tmp_path: Path
+) -> None:
+    """Its engine is shared by both processes: what the child stored, its parent would find."""
+    seen: queue.Queue[tuple[int, str, int]] = queue.Queue()
+    with use_runtime(Runtime(start=tmp_path)):
+        app = make_tasks(capa_celery.Celery)
+
+        @app.task(name="forks", bind=True, shared=False, base=called)
+        def forks(self: Any) -> str:
+            if not (child := os.fork()):
+                return "child"
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            seen.put((status, app.AsyncResult(self.request.id).state, depth("follows")))
+            return "parent"
+
+        @app.task(name="follows", shared=False)
+        def follows(result: str) -> None: ...
+
+        with embedded(app, pool):
+            result = forks.apply_async(link=follows.s().set(queue="follows"))
+
+            assert (1, "PENDING", 0) == seen.get(timeout=30)
+            assert "parent" == result.get(**QUICK)
+            assert 1 == depth("follows")

@@ -62,6 +62,7 @@ def _takes_any(function: Any) -> bool:
 
 SERVED = {
     *("--beat", "--concurrency", "--detach", "--discard", "--exclude-queues", "--executable", "--gid"),
+    *("--heartbeat-interval", "--task-events"),
     *("--hostname", "--include", "--logfile", "--loglevel", "--max-interval", "--max-memory-per-child"),
     *("--max-tasks-per-child", "--pidfile", "--prefetch-multiplier", "--purge", "--queues", "--scheduler"),
     *("--soft-time-limit", "--statedb", "--time-limit", "--uid", "--umask"),

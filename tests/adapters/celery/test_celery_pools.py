@@ -12,6 +12,7 @@ import pytest
 from celery import chord
 from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery_engines import REDIS, in_every_pool, on_one_engine
+from celery_fleet import PATIENCE_S
 
 from capa_celery._worker.prefork import _wire
 
@@ -19,6 +20,14 @@ pytestmark = pytest.mark.timeout(120)
 
 POOLS = ["solo", "threads", "prefork"]
 LEASE_S = 2
+LOADING = """
+from celery.signals import worker_process_init
+
+@worker_process_init.connect
+def load(**_):
+    while "LOADS" in os.environ and not Path("loaded").exists():
+        time.sleep(0.05)
+"""
 PROGRAM = """
 import signal, sys, threading
 from proj import app
@@ -196,19 +205,10 @@ def receive(sender, request, **_): note(f"received by {type(sender).__name__}")
 
 
 @on_one_engine("project")
-def test_the_banner_states_that_no_events_are_sent(project: Any) -> None:
-    with project.worker("-P", "solo", "-E") as worker:
-        log = worker.log.read_text()
-
-    assert (
-        "task events: OFF (not served)" in log,
-        "task events: ON" in log,
-        "-E is without effect" in log,
-    ) == (
-        True,
-        False,
-        True,
-    )
+@pytest.mark.parametrize(("words", "shown"), [((), "task events: OFF"), (("-E",), "task events: ON")])
+def test_the_banner_states_whether_events_are_sent(project: Any, words: tuple[str, ...], shown: str) -> None:
+    with project.worker("-P", "solo", *words) as worker:
+        assert shown in worker.log.read_text()
 
 
 def test_tasks_waiting_behind_a_long_one_go_to_another_worker(project: Any) -> None:
@@ -223,6 +223,21 @@ def test_tasks_waiting_behind_a_long_one_go_to_another_worker(project: Any) -> N
 
             assert "end long" not in project.notes()
         first.kill()
+
+
+@on_one_engine("project")
+def test_a_worker_takes_no_tasks_before_a_process_is_there_for_them(project: Any) -> None:
+    """A process may load a model for longer than a lease, while other workers wait for tasks."""
+    (project.folder / "proj.py").write_text((project.folder / "proj.py").read_text() + LOADING)
+    project.environment["LOADS"] = "1"
+    with project.worker("-P", "prefork", "-c", "1", "-n", "first@%h"):
+        results = [project.app.tasks["proj.add"].delay(number, 1) for number in range(3)]
+        del project.environment["LOADS"]
+        with project.worker("-P", "prefork", "-c", "1", "-n", "second@%h"):
+            sums = [result.get(timeout=PATIENCE_S) for result in results]
+        (project.folder / "loaded").touch()
+
+    assert [1, 2, 3] == sums
 
 
 @on_one_engine("project")

@@ -1,9 +1,14 @@
 """From exchanges, keys and priorities to topics."""
 
+from typing import Any
+
 import pytest
 from kombu import Exchange, Queue, binding
 
-from capa_celery._queues import Topic, bound_to, engine_priority, topic_of
+import capa_kombu
+from capa_celery._queues import Topic, bound_to, topic_of
+from capa_core.conformance._tolerance import wait_until
+from capa_kombu.over_pubsub import engine_priority
 
 TOPIC = Exchange("t", type="topic")
 QUEUES = {
@@ -63,3 +68,23 @@ def test_the_meaning_of_a_priority_is_that_of_the_legacy_broker(
     scheme: str, priority: int | None, level: int
 ) -> None:
     assert level == engine_priority(priority, scheme)
+
+
+@pytest.mark.parametrize("kind", ["direct", "topic", "fanout"])
+def test_a_producer_of_kombu_outside_the_application_reaches_the_queues_of_a_worker(
+    memory_app: Any, serving: Any, kind: str
+) -> None:
+    memory_app.conf.task_queues = [Queue("mail", Exchange("post", kind), "letter")]
+    message = memory_app.amqp.as_task_v2("1", "remember", ("hello",), {})
+    with serving(memory_app), capa_kombu.Connection("capa://celery") as connection:
+        connection.Producer().publish(
+            message.body,
+            serializer="json",
+            exchange="post",
+            routing_key="letter",
+            headers=message.headers,
+            **message.properties,
+        )
+        wait_until(lambda: memory_app.seen == ["hello"], patience_s=30)
+
+    assert ["hello"] == memory_app.seen

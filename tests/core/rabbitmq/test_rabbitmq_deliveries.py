@@ -2,14 +2,17 @@
 
 import threading
 import time
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
+from tcp_proxy import TcpProxy
 
 from capa_core.components.rabbitmq._publisher import Publisher
-from capa_core.components.rabbitmq._puller import Puller
+from capa_core.components.rabbitmq._puller import _SUSPENDED_S, Puller
 from capa_core.conformance._pubsub.suite import bodies, eventually, receive
 from capa_core.conformance._tolerance import PATIENCE_S
+from capa_core.errors import UnavailableError
 
 pytestmark = [pytest.mark.server("rabbitmq"), pytest.mark.timeout(180)]
 
@@ -53,6 +56,36 @@ def test_what_comes_to_a_consumer_that_does_not_ask_goes_to_others(open_pubsub, 
     assert {b"%d" % number for number in range(20)} == set(bodies(found))
     assert {1} == {message.delivery_count for message in found}
     assert [True] == idle.extend(held)
+
+
+def test_a_consumer_that_was_suspended_gets_none_that_others_have(
+    open_pubsub, rabbitmq_url, topic, monkeypatch
+):
+    """As SIGSTOP does it: its connection's thread reads late that the broker has ended the connection."""
+    channels, on_message, resumed = [], Puller._on_message, threading.Event()
+
+    def noted(puller, channel, *message):
+        on_message(puller, channel, *message)
+        channels.append(channel)
+
+    monkeypatch.setattr(Puller, "_let_go", lambda *_: None)
+    monkeypatch.setattr(Puller, "_on_message", noted)
+    address, pubsub = urlsplit(rabbitmq_url), open_pubsub(rabbitmq_url)
+    with TcpProxy.to(address.port) as proxy:
+        suspended = open_pubsub(f"amqp://{address.hostname}:{proxy.port}").consumer(topic, raw=True)
+        pubsub.publish(topic, b"first", raw=True)
+        suspended.ack(received_of_a_window(suspended))
+        pubsub.publish(topic, b"second", raw=True)
+        assert eventually(lambda: len(channels) == 2)
+        channels[0].connection.tell(resumed.wait)
+        time.sleep(_SUSPENDED_S + 0.1)
+        proxy.cut()
+        elsewhere = receive(pubsub.consumer(topic, raw=True), 1)
+        threading.Timer(0.3, resumed.set).start()
+        with pytest.raises(UnavailableError):
+            suspended.receive(40, 1)
+
+    assert [b"second"] == bodies(elsewhere)
 
 
 @pytest.mark.usefixtures("patient")

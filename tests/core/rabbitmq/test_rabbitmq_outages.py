@@ -11,6 +11,7 @@ from servers._process import free_port
 from capa_core.components.rabbitmq import _delays
 from capa_core.components.rabbitmq._connection import Connection
 from capa_core.components.rabbitmq._connections import Connections
+from capa_core.components.rabbitmq._errors import RefusedError, name_error
 from capa_core.components.rabbitmq._names import Names
 from capa_core.components.rabbitmq._settings import RabbitSettings
 from capa_core.conformance._pubsub.suite import bodies, drain, receive
@@ -70,11 +71,13 @@ def test_no_name_is_longer_than_the_broker_allows():
     assert Names("", "a|b").group("c") != Names("", "a").group("b|c")
 
 
-def test_a_connection_that_does_not_open_in_time_is_closed():
+def test_a_connection_that_does_not_open_in_time_is_closed(caplog):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = RabbitSettings(url=f"amqp://127.0.0.1:{silent.getsockname()[1]}")
         connection = Connection("publish", settings.parameters(), 0.5)
-        with pytest.raises(DeadlineError):
+        with pytest.raises(
+            RefusedError, match=r"RabbitMQ at 127\.0\.0\.1:\d+ did not answer within 0.5 s.*check host"
+        ) as refused:
             connection.open()
         accepted, _ = silent.accept()
         with accepted:
@@ -83,6 +86,7 @@ def test_a_connection_that_does_not_open_in_time_is_closed():
 
     assert (b"AMQP\x00\x00\x09\x01", b"") == sent
     wait_until(lambda: not connection._thread.is_alive())
+    assert (DeadlineError, "") == (name_error(refused.value), caplog.text)
 
 
 def test_a_thread_that_fails_is_logged_and_another_takes_its_place(rabbitmq_url, caplog):

@@ -1,0 +1,155 @@
+"""A collector in trouble neither slows nor breaks the application: what is too much is dropped, counted and told."""
+
+import time
+
+import pytest
+from servers._process import free_port
+
+from capa_core import Runtime
+from capa_core.conformance._tolerance import PATIENCE_S, SLOW_MACHINE_S, wait_until
+from capa_core.errors import DeadlineError, PermissionDeniedError, UnavailableError
+
+pytestmark = pytest.mark.server("otlp")
+
+
+@pytest.fixture
+def runtime_to(otlp):
+    """A function that returns a runtime which reports to the receiver, or to *url*."""
+    made = []
+
+    def make(url=otlp.url, **settings):
+        table = {"driver": "otlp", "url": url, "interval_s": 0.05, "flush_s": 0.001, **settings}
+        made.append(Runtime.in_memory({"telemetry": {"default": table}}))
+        return made[-1]
+
+    yield make
+    otlp.released.set()
+    for runtime in made:
+        runtime.close()
+
+
+def warnings_of(caplog):
+    return [record.message for record in caplog.records if record.levelname == "WARNING"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [(503, "status 503"), ("html", "status 200 and text/html"), (404, "status 404"), (301, "status 301")],
+    ids=str,
+)
+def test_a_wrong_answer_is_told_once_with_the_next_step(runtime_to, otlp, wrong, said, caplog):
+    otlp.wrong = wrong
+    runtime = runtime_to()
+    runtime.state().put("k", b"v")
+    wait_until(lambda: otlp.seen >= 3 or wrong == 404)
+    runtime.telemetry().flush(PATIENCE_S)
+
+    assert said in runtime.telemetry().status.problem
+    (warning,) = [each for each in warnings_of(caplog) if "not delivered" in each]
+    assert said in warning
+    assert "capa doctor" in warning
+
+
+def test_a_collector_that_is_down_is_told_once(runtime_to, caplog):
+    runtime = runtime_to(f"http://127.0.0.1:{free_port()}")
+    for _ in range(3):
+        runtime.state().put("k", b"v")
+        runtime.telemetry().flush(PATIENCE_S)
+
+    (warning,) = warnings_of(caplog)
+    assert "cannot connect" in warning
+    assert 3 == runtime.telemetry().status.waiting_spans
+
+
+def test_what_waited_is_sent_when_the_collector_is_back(runtime_to, otlp, caplog):
+    caplog.set_level("INFO")
+    otlp.wrong = 503
+    runtime = runtime_to()
+    runtime.state().put("k", b"v")
+    wait_until(lambda: runtime.telemetry().status.problem)
+    otlp.wrong = None
+    wait_until(lambda: runtime.telemetry().status.sent_spans == 1)
+    runtime.telemetry().flush(PATIENCE_S)
+
+    assert "telemetry is delivered again" in caplog.text
+    assert ["state put"] == [span.name for _, span in otlp.spans()]
+
+
+def test_a_full_queue_drops_counts_and_tells(runtime_to, otlp, caplog):
+    otlp.wrong = 503
+    runtime = runtime_to(max_queue_spans=5, max_batch_spans=2)
+    state = runtime.state()
+    wait_until(lambda: state.put("k", b"v") and runtime.telemetry().status.dropped_spans >= 10)
+    status = runtime.telemetry().status
+    wait_until(lambda: any("spans were dropped" in each for each in warnings_of(caplog)))
+
+    assert status.waiting_spans <= 5 + 2
+    assert 1 == len([each for each in warnings_of(caplog) if "spans were dropped" in each])
+
+
+def test_spans_that_the_collector_refuses_are_counted(runtime_to, otlp):
+    otlp.refuses = 1
+    runtime = runtime_to()
+    runtime.state().put("k", b"v")
+    runtime.telemetry().flush(PATIENCE_S)
+
+    assert (0, 1) == (runtime.telemetry().status.sent_spans, runtime.telemetry().status.dropped_spans)
+
+
+def test_a_request_that_no_repeat_helps_is_dropped_and_the_next_ones_go_on(runtime_to, otlp):
+    otlp.wrong = 400
+    runtime = runtime_to()
+    runtime.state().put("k", b"v")
+    runtime.telemetry().flush(PATIENCE_S)
+    otlp.wrong = None
+    runtime.state().put("k", b"v")
+    runtime.telemetry().flush(PATIENCE_S)
+
+    assert (1, 1) == (runtime.telemetry().status.sent_spans, runtime.telemetry().status.dropped_spans)
+
+
+def test_a_silent_collector_delays_no_call(runtime_to, otlp):
+    otlp.wrong = "silent"
+    runtime = runtime_to(max_queue_spans=50, max_batch_spans=10, timeout_s=60)
+    state = runtime.state()
+    state.put("k", b"v")
+    wait_until(lambda: otlp.seen)
+    began = time.monotonic()
+    for _ in range(500):
+        state.put("k", b"v")
+
+    assert time.monotonic() - began < SLOW_MACHINE_S
+    with pytest.raises(DeadlineError, match="goes on in the background"):
+        runtime.telemetry().flush(0.01)
+
+
+def test_the_end_waits_for_a_silent_collector_no_longer_than_it_may(runtime_to, otlp, caplog):
+    otlp.wrong = "silent"
+    runtime = runtime_to(timeout_s=60, flush_s=0.2)
+    runtime.state().put("k", b"v")
+    wait_until(lambda: otlp.seen)
+    runtime.state().put("k", b"v")
+    began = time.monotonic()
+    runtime.close()
+
+    assert time.monotonic() - began < 0.2 + SLOW_MACHINE_S
+    assert any("at the end of the process" in each for each in warnings_of(caplog))
+
+
+def test_headers_are_sent_and_not_shown(runtime_to, otlp):
+    runtime = runtime_to(headers={"x-api-key": "hunter2"}, compression="none")
+    runtime.telemetry().ping()
+
+    assert "hunter2" == otlp.headers["x-api-key"]
+    assert "Content-Encoding" not in otlp.headers
+    assert "hunter2" not in repr(runtime.telemetry()._driver.settings)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"), [(401, PermissionDeniedError), ("html", UnavailableError)], ids=["key", "html"]
+)
+def test_a_ping_names_the_trouble(runtime_to, otlp, wrong, error):
+    otlp.wrong = wrong
+
+    with pytest.raises(error, match=f"{otlp.url}/v1/traces answers with status"):
+        runtime_to().telemetry().ping()
