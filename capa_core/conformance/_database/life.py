@@ -119,6 +119,18 @@ class LifePromises(Suite):
             with pytest.raises(ClosedError):
                 call()
 
+    def test_a_connection_that_is_given_back_during_close_is_closed(self, connect: Connect) -> None:
+        database = Database(connect())
+        opened: dict[int, Any] = {}
+        event.listen(database.engine, "connect", lambda one, _: opened.update({id(one): one}))
+        event.listen(database.engine, "close", lambda one, _: opened.pop(id(one), None))
+        event.listen(database.engine, "checkin", lambda *_: database.close())
+
+        with database.engine.connect():
+            assert 1 == len(opened)
+
+        assert {} == opened
+
     def test_a_transaction_ends_well_while_the_component_is_closed(self, connect: Connect) -> None:
         with Database(connect()) as other:
             make_tables(other)

@@ -117,7 +117,6 @@ class SqlDatabase(DatabaseDriver[SettingsT]):
 
     def renew(self) -> None:
         """Close the idle connections now, and those in use when they are given back."""
-        self.gate.generation += 1
         for engine in list(self._engines.values()):
             engine.dispose()
 

@@ -20,16 +20,11 @@ _kept: list[Any] = []
 
 
 class Gate:
-    """The connections that a component has open, and whether it may open more. Safe for many threads.
-
-    A connection has the generation in which it was opened. One of an earlier generation is closed when it is given
-    back, and not given to anybody else.
-    """
+    """The connections that a component has open, and whether it may open more. Safe for many threads."""
 
     def __init__(self, component: str) -> None:
         self.component = component
         self.closed = False
-        self.generation = 0
         self.begin()
 
     def begin(self) -> None:
@@ -74,10 +69,6 @@ class Gate:
     def watch(self, engine: Engine) -> None:
         """Follow the connections of *engine* from now on."""
 
-        @event.listens_for(engine, "connect")
-        def opened(_: Any, entry: ConnectionPoolEntry) -> None:
-            entry.info["generation"] = self.generation
-
         @event.listens_for(engine, "close")
         def ended(connection: Any, *_: Any) -> None:
             self.open.pop(id(connection), None)
@@ -88,15 +79,11 @@ class Gate:
 
         @event.listens_for(engine, "checkout")
         def taken(_: Any, entry: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
-            if entry.info.get("generation") != self.generation:
-                raise exc.DisconnectionError("opened before a fork, or before the component was closed")
             self._in_use[id(entry)] = entry, ref(proxy), threading.get_ident()
 
         @event.listens_for(engine, "checkin")
-        def given_back(connection: Any, entry: ConnectionPoolEntry) -> None:
+        def given_back(_: Any, entry: ConnectionPoolEntry) -> None:
             self._in_use.pop(id(entry), None)
-            if connection is not None and entry.info.get("generation") != self.generation:
-                entry.close()
 
     def forget(self) -> None:
         """Leave all connections to the parent process, also those that this thread uses in a transaction."""
@@ -107,7 +94,6 @@ class Gate:
                 _kept.append(one.dbapi_connection)
                 one.dbapi_connection = inherited
         _kept.extend(self.open.values())
-        self.generation += 1
         self.begin()
 
 
@@ -136,6 +122,7 @@ class WatchedPool(QueuePool):
     gate: Gate
     read_only: bool
     timeout_s: float
+    _disposed = False
 
     @classmethod
     def of(cls, gate: Gate, *, read_only: bool, timeout_s: float) -> type[WatchedPool]:
@@ -169,3 +156,13 @@ class WatchedPool(QueuePool):
                 " transactions sooner, or raise `pool_size` and `max_overflow` in capa.toml, as far as the server"
                 " has connections."
             ) from error
+
+    def dispose(self) -> None:
+        """See `Pool.dispose`: connections in use are closed when they are given back."""
+        self._disposed = True
+        super().dispose()
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        super()._do_return_conn(record)
+        if self._disposed:  # nobody else would close it
+            super().dispose()
