@@ -43,8 +43,20 @@ class Broker:
             producer = connection.Producer(auto_declare=False)
             producer.publish(body, routing_key="celery", headers=headers, priority=priority)
 
+    def send_copies(self, count: int) -> None:
+        """Send a message as an exchange does to which *count* queues are bound; all are in this one."""
+        self.send(n=1)
+        raw = self.client.lindex("celery", 0)
+        for _ in range(count - 1):
+            self.client.lpush("celery", raw)
+
     def waiting(self, queue: str = "celery") -> int:
         return int(self.client.llen(queue))
+
+    def overdue(self) -> None:
+        """Make the time of each held message longer ago than the visibility timeout."""
+        for field in self.client.hkeys(HELD):
+            self.client.zadd(TIMES, {field: time.time() - 4000})
 
     def kombu_channel(self) -> Any:
         """Return a channel of kombu that restores nothing when it ends: of a live worker of Celery, or a killed one."""
@@ -86,14 +98,14 @@ def test_a_received_message_is_held_as_kombu_holds_it_and_gone_when_it_is_acknow
     broker.send(n="1")
     consumer = broker.consumer()
     (message,) = received(consumer)
-    (tag,) = broker.client.hkeys(HELD)
-    envelope, exchange, key = json.loads(broker.client.hget(HELD, tag))
-    left = broker.waiting(), broker.client.zscore(TIMES, tag) - time.time()
+    (field,) = broker.client.hkeys(HELD)
+    envelope, exchange, key = json.loads(broker.client.hget(HELD, field))
+    left = broker.waiting(), broker.client.zscore(TIMES, field) - time.time()
     consumer.ack([message])
 
     assert (exchange, key) == ("", "celery")
     assert envelope == json.loads(message.data)
-    assert envelope["properties"]["delivery_tag"] == tag == message.id
+    assert envelope["properties"]["delivery_tag"] == message.id
     assert left[0] == 0
     assert abs(left[1]) < 60
     assert not broker.client.exists(HELD, TIMES, LEASES)
@@ -129,11 +141,11 @@ def test_an_extended_lease_ends_later_and_its_time_is_renewed_for_celery(broker:
     (message,) = received(holder)
     (receipt,) = broker.client.zrange(LEASES, 0, -1)
     broker.client.zadd(LEASES, {receipt: time.time() * 1000 + 10_000})
-    broker.client.zadd(TIMES, {message.id: time.time() - 3000})
+    broker.client.zadd(TIMES, {receipt: time.time() - 3000})
 
     assert holder.extend([message]) == [True]
     assert broker.client.zscore(LEASES, receipt) > time.time() * 1000 + 20_000
-    assert broker.client.zscore(TIMES, message.id) > time.time() - 60
+    assert broker.client.zscore(TIMES, receipt) > time.time() - 60
     assert broker.consumer().receive(1, 0) == []
 
 
@@ -172,8 +184,8 @@ def test_an_overdue_message_of_a_topic_exchange_goes_to_the_queues_that_are_boun
 
 def test_kombu_restores_what_a_consumer_of_capa_held(broker: Broker):
     broker.send(n=1)
-    (message,) = received(broker.consumer())
-    broker.client.zadd(TIMES, {message.id: time.time() - 4000})
+    received(broker.consumer())
+    broker.overdue()
     channel = broker.kombu_channel()
     channel.qos.restore_visible(num=10)
     again = channel.basic_get("celery")
@@ -185,7 +197,7 @@ def test_kombu_restores_what_a_consumer_of_capa_held(broker: Broker):
 def test_what_celery_took_after_a_lease_stays_with_it(broker: Broker):
     broker.send(n=1)
     (message,) = received(broker.consumer())
-    broker.client.zadd(TIMES, {message.id: time.time() - 4000})
+    broker.overdue()
     channel = broker.kombu_channel()
     channel.qos.restore_visible(num=10)
     channel.basic_get("celery")
@@ -194,6 +206,36 @@ def test_what_celery_took_after_a_lease_stays_with_it(broker: Broker):
 
     assert broker.consumer().receive(1, LEASE_S) == []
     assert broker.client.hkeys(HELD) == [message.id]
+
+
+def test_each_copy_that_an_exchange_makes_of_a_message_is_settled_on_its_own(broker: Broker):
+    broker.send_copies(2)
+    consumer = broker.consumer(lease=60)
+    found = received(consumer, 2)
+    consumer.ack(found[1:])
+
+    assert consumer.extend(found[:1]) == [True]
+    assert len(broker.client.hkeys(HELD)) == 1
+
+
+def test_a_copy_that_celery_settles_leaves_the_other_to_its_holder(broker: Broker):
+    broker.send_copies(2)
+    consumer = broker.consumer(lease=60)
+    (held,) = consumer.receive(1, 1)
+    broker.kombu_channel().basic_get("celery").ack()
+
+    assert consumer.extend([held]) == [True]
+
+
+def test_a_late_acknowledgement_of_celery_settles_no_delivery_of_capa(broker: Broker):
+    broker.send(n=1)
+    late = broker.kombu_channel().basic_get("celery")
+    broker.overdue()
+    consumer = broker.consumer(lease=60)
+    (message,) = received(consumer)
+    late.ack()
+
+    assert consumer.extend([message]) == [True]
 
 
 def test_released_messages_come_first_again_in_their_order_and_unmarked(broker: Broker):
@@ -270,6 +312,34 @@ def test_a_message_before_its_eta_comes_back_after_its_holder_is_gone(broker: Br
     wait_until(lambda: other.receive(1, 0.1) or broker.client.zrange(LEASES, 0, -1) not in ([lost], []))
 
     assert broker.client.hlen(HELD) == 1
+
+
+def test_a_message_that_was_lost_before_its_eta_does_not_come_at_it(broker: Broker):
+    due = datetime.now(UTC) + timedelta(seconds=3 * LEASE_S)
+    broker.send(n=1, eta=due.isoformat())
+    suspended = broker.consumer()
+    suspended.receive(1, 0)
+    (lost,) = broker.client.zrange(LEASES, 0, -1)
+    other = broker.consumer(lease=60)
+    found: list[Any] = []
+    wait_until(
+        lambda: found.extend(other.receive(1, 0.1)) or broker.client.zrange(LEASES, 0, -1) not in ([lost], [])
+    )
+    wait_until(lambda: datetime.now(UTC) > due)
+    late = suspended.receive(1, 0)
+    found += received(other) if not found else []
+
+    assert late == []
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(("visibility_s", "renewal_s"), [(2, 0.5), (3600, 10)])
+def test_leases_are_renewed_before_the_visibility_timeout(
+    broker: Broker, visibility_s: float, renewal_s: float
+):
+    queues = broker.queues(visibility_timeout=visibility_s)
+    with queues.intake("celery", "celery", lease=60, raw=True) as intake:
+        assert intake.renewal_s == renewal_s
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,9 @@ class CeleryQueues(DriverOver[Any], PubSubDriver[Any]):
     """The queues of a fleet of Celery's workers, received in its own layout. There to receive: producers are kombu's.
 
     - `<queue>`, and `<queue>\\x06\\x163`, `…6`, `…9`: lists of messages, the most urgent first; read from the right.
-    - `unacked`: a hash of the messages that workers hold; `unacked_index`: since when. A worker of Celery takes others
-      for dead that have not settled a message within its visibility timeout. So these times are renewed here.
+    - `unacked`: a hash of the messages that workers hold, by their delivery tags, or by the receipts of Capa's
+      consumers; `unacked_index`: since when. A worker of Celery takes others for dead that have not settled a message
+      within its visibility timeout. So these times are renewed here.
     - `_capa.celery.leases`: a sorted set of receipts by the ends of their leases, of Capa's consumers alone. The
       messages of one that was killed come back after its lease.
 
@@ -118,21 +119,21 @@ class CeleryQueues(DriverOver[Any], PubSubDriver[Any]):
     def restore_lost(self) -> None:
         """Give back the messages of Capa's consumers that let their leases end."""
         for receipt, held in self._run(scripts.LOST, _BATCH):
-            self._restore(receipt, receipt.partition(b":")[2], held)
+            self._restore(receipt, held, leased=1)
 
     def restore_overdue(self) -> None:
         """Give back the messages of workers of Celery that have not settled them within the visibility timeout."""
-        for tag, held in self._run(scripts.OVERDUE, repr(self.layout.visibility_s), _BATCH):
-            self._restore(b"", tag, held)
+        for field, held in self._run(scripts.OVERDUE, repr(self.layout.visibility_s), _BATCH):
+            self._restore(field, held, leased=0)
 
-    def _restore(self, receipt: bytes, tag: bytes, held: bytes) -> None:
+    def _restore(self, field: bytes, held: bytes, *, leased: int) -> None:
         message = HeldMessage.of(held)
         if message is None:  # nobody can tell where it came from
             return
         lists = [self.layout.list_of(queue, message.priority) for queue in self._queues_of(message)]
         if lists:
             visibility_s = repr(self.layout.visibility_s)
-            self._run(scripts.RESTORE, receipt, tag, held, visibility_s, message.payload, *lists)
+            self._run(scripts.RESTORE, leased, field, held, visibility_s, message.payload, *lists)
 
     def _queues_of(self, message: HeldMessage) -> Sequence[str]:
         if not message.exchange:
@@ -162,7 +163,8 @@ class CeleryQueueConsumer(ConsumerDriver):
         self._queue = json.dumps(queue)
         self._lease_s = lease_s
         self._lease_ms = round(lease_s * 1000)
-        self.silence_s = lease_s * _SIGNS_PER_LEASE
+        # Also before the time after which a worker of Celery takes this one for dead.
+        self.silence_s = min(lease_s * _SIGNS_PER_LEASE, driver.layout.visibility_s)
         self._ident = uuid.uuid4().hex
         self._takes = itertools.count()
         self._held: dict[bytes, _Held] = {}
@@ -247,8 +249,8 @@ class CeleryQueueConsumer(ConsumerDriver):
                 token,
                 self._queue,
             )
-            for tag, number, came_before, eta, raw in rows:
-                receipt, due = b"%s:%s" % (token.encode(), tag), _due_at(eta)
+            for receipt, tag, number, came_before, eta, raw in rows:
+                due = _due_at(eta)
                 delivery = _delivery(receipt, tag, raw, number, came_before)
                 with self._changing:
                     self._held[receipt] = _Held(self._lists[number], delivery)
@@ -262,14 +264,30 @@ class CeleryQueueConsumer(ConsumerDriver):
         return ready
 
     def _due(self, most: int) -> list[Delivery]:
-        """Return messages that were before their ETA and are due now."""
-        found: list[Delivery] = []
+        """Return messages that were before their ETA, are due now, and are still this consumer's.
+
+        The server knows that: a process that was suspended for longer than its lease finds messages due that others
+        have by then.
+        """
+        due = self._pop_due(most)
+        try:
+            answers = self._extend([receipt for _, _, receipt in due])
+        except BaseException:
+            with self._changing:
+                for each in due:
+                    heapq.heappush(self._later, each)
+            raise
+        lost = [receipt for (_, _, receipt), is_ours in zip(due, answers, strict=True) if not is_ours]
+        self._forget(lost)
         with self._changing:
-            while self._later and self._later[0][0] <= time.time() and len(found) < most:
-                held = self._held.get(heapq.heappop(self._later)[2])
-                if held is not None:  # else it was lost meanwhile
-                    found.append(held.delivery)
-        return found
+            return [self._held[receipt].delivery for _, _, receipt in due if receipt in self._held]
+
+    def _pop_due(self, most: int) -> list[tuple[float, int, bytes]]:
+        due: list[tuple[float, int, bytes]] = []
+        with self._changing:
+            while self._later and self._later[0][0] <= time.time() and len(due) < most:
+                due.append(heapq.heappop(self._later))
+        return due
 
     def _await(self, left_s: float) -> None:
         """Wait until there is a message in the first list, or one is due.

@@ -1,8 +1,9 @@
 """The Lua scripts of Celery's queues. Layout: see `CeleryQueues`.
 
 Keys of each: the hash of held messages, the sorted set of their times, and that of the leases of Capa's consumers, in
-this order. A receipt is `token:tag`: the token of one take, and the delivery tag of the message. A message comes again
-with the same tag, and the receipt of an earlier delivery must not settle a later one.
+this order. A receipt is the field of a message in all three: the token of one take, the number in it, and the delivery
+tag. The tag alone would not do: a message comes again with the same tag, and the copies that an exchange puts into
+several queues share it. Whoever settles one delivery must not settle another.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ local unacked, index, leases = KEYS[1], KEYS[2], KEYS[3]
 local time = redis.call('TIME')
 local now_s = time[1] .. '.' .. string.format('%06d', time[2])
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-
-local function tag_of(receipt) return string.match(receipt, '^[^:]*:(.*)$') end
 
 local function at(value, ...)
     for _, name in ipairs({...}) do
@@ -31,7 +30,7 @@ TAKE = Script.of(
     + r"""
 -- Further keys: the lists of the queue, the most urgent first.
 -- Arguments: how many at most, the lease in ms, the token, the name of the queue as JSON.
--- Returns the tag, the number of the list, whether it came before, the ETA or '', and the message, of each.
+-- Returns of each the receipt, the tag, the number of the list, whether it came before, the ETA or '', and the message.
 local most, taken = tonumber(ARGV[1]), {}
 for number = 4, #KEYS do
     while #taken < most do
@@ -40,14 +39,16 @@ for number = 4, #KEYS do
         local read, message = pcall(cjson.decode, raw)
         if not read then message = nil end
         local tag, eta = at(message, 'properties', 'delivery_tag'), at(message, 'headers', 'eta')
-        if type(tag) ~= 'string' or tag == '' then tag = ARGV[3] .. '.' .. #taken end
+        local number_in_take = ARGV[3] .. '.' .. #taken
+        if type(tag) ~= 'string' or tag == '' then tag = number_in_take end
+        local receipt = number_in_take .. ':' .. tag
         local again = at(message, 'properties', 'delivery_info', 'redelivered') == true
             or at(message, 'headers', 'redelivered') == true
         local held = '[' .. (read and raw or cjson.encode(raw)) .. ', "", ' .. ARGV[4] .. ']'
-        redis.call('HSET', unacked, tag, held)
-        redis.call('ZADD', index, now_s, tag)
-        redis.call('ZADD', leases, now_ms + ARGV[2], ARGV[3] .. ':' .. tag)
-        taken[#taken + 1] = {tag, number - 4, again and 1 or 0, type(eta) == 'string' and eta or '', raw}
+        redis.call('HSET', unacked, receipt, held)
+        redis.call('ZADD', index, now_s, receipt)
+        redis.call('ZADD', leases, now_ms + ARGV[2], receipt)
+        taken[#taken + 1] = {receipt, tag, number - 4, again and 1 or 0, type(eta) == 'string' and eta or '', raw}
     end
 end
 return taken
@@ -60,8 +61,8 @@ ACK = Script.of(
 -- Arguments: receipts.
 for _, receipt in ipairs(ARGV) do
     if redis.call('ZREM', leases, receipt) == 1 then
-        redis.call('ZREM', index, tag_of(receipt))
-        redis.call('HDEL', unacked, tag_of(receipt))
+        redis.call('ZREM', index, receipt)
+        redis.call('HDEL', unacked, receipt)
     end
 end
 """
@@ -74,10 +75,10 @@ EXTEND = Script.of(
 local answers = {}
 for number = 2, #ARGV do
     local receipt = ARGV[number]
-    local ours = redis.call('ZSCORE', leases, receipt) and redis.call('HEXISTS', unacked, tag_of(receipt)) == 1
+    local ours = redis.call('ZSCORE', leases, receipt) and redis.call('HEXISTS', unacked, receipt) == 1
     if ours then
         redis.call('ZADD', leases, now_ms + ARGV[1], receipt)
-        redis.call('ZADD', index, now_s, tag_of(receipt))
+        redis.call('ZADD', index, now_s, receipt)
     end
     answers[#answers + 1] = ours and 1 or 0
 end
@@ -92,8 +93,8 @@ GIVE_BACK = Script.of(
 for number = 2, #ARGV, 3 do
     local receipt = ARGV[number]
     if redis.call('ZREM', leases, receipt) == 1 then
-        redis.call('ZREM', index, tag_of(receipt))
-        if redis.call('HDEL', unacked, tag_of(receipt)) == 1 then
+        redis.call('ZREM', index, receipt)
+        if redis.call('HDEL', unacked, receipt) == 1 then
             redis.call(ARGV[1], ARGV[number + 1], ARGV[number + 2])
         end
     end
@@ -105,13 +106,11 @@ LOST = Script.of(
     _COMMON
     + r"""
 -- Argument: how many at most. Returns receipt and held message of each whose consumer of Capa let its lease end.
--- One that was taken again after its lease, by a worker of Celery that had it restored, is that worker's.
+-- One that a worker of Celery restored is no longer theirs.
 local found = {}
 for _, receipt in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now_ms, 'LIMIT', 0, ARGV[1])) do
-    local held = redis.call('HGET', unacked, tag_of(receipt))
-    local since = redis.call('ZSCORE', index, tag_of(receipt))
-    local ended = redis.call('ZSCORE', leases, receipt)
-    if held and since and since * 1000 <= tonumber(ended) then
+    local held = redis.call('HGET', unacked, receipt)
+    if held then
         found[#found + 1] = {receipt, held}
     else
         redis.call('ZREM', leases, receipt)
@@ -124,14 +123,14 @@ return found
 OVERDUE = Script.of(
     _COMMON
     + r"""
--- Arguments: the visibility timeout in seconds, how many at most. Returns tag and held message of each that is overdue.
+-- Arguments: the visibility timeout in seconds, how many at most. Returns field and held message of each overdue one.
 local found = {}
-for _, tag in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now_s - ARGV[1], 'LIMIT', 0, ARGV[2])) do
-    local held = redis.call('HGET', unacked, tag)
+for _, field in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now_s - ARGV[1], 'LIMIT', 0, ARGV[2])) do
+    local held = redis.call('HGET', unacked, field)
     if held then
-        found[#found + 1] = {tag, held}
+        found[#found + 1] = {field, held}
     else
-        redis.call('ZREM', index, tag)
+        redis.call('ZREM', index, field)
     end
 end
 return found
@@ -141,21 +140,20 @@ return found
 RESTORE = Script.of(
     _COMMON
     + r"""
--- Arguments: the receipt, or '' for a message of a worker of Celery; its tag; the held message as it was found; the
--- visibility timeout in seconds; the message for the lists; the lists. Returns 1 if it was restored: nobody renewed,
--- settled or restored it meanwhile.
-local receipt, tag = ARGV[1], ARGV[2]
-local since = redis.call('ZSCORE', index, tag)
-if receipt ~= '' then
-    local ended = redis.call('ZSCORE', leases, receipt)
+-- Arguments: 1 if the lease of a consumer of Capa ended, 0 if the visibility timeout did; the field; the held message
+-- as it was found; the visibility timeout in seconds; the message for the lists; the lists. Returns 1 if it was
+-- restored: nobody renewed, settled or restored it meanwhile.
+local field = ARGV[2]
+local since, ended = redis.call('ZSCORE', index, field), redis.call('ZSCORE', leases, field)
+if ARGV[1] == '1' then
     if not ended or tonumber(ended) > now_ms then return 0 end
 elseif not since or tonumber(since) > now_s - ARGV[4] then
     return 0
 end
-if redis.call('HGET', unacked, tag) ~= ARGV[3] then return 0 end
-if receipt ~= '' then redis.call('ZREM', leases, receipt) end
-redis.call('ZREM', index, tag)
-redis.call('HDEL', unacked, tag)
+if redis.call('HGET', unacked, field) ~= ARGV[3] then return 0 end
+redis.call('ZREM', leases, field)
+redis.call('ZREM', index, field)
+redis.call('HDEL', unacked, field)
 for number = 6, #ARGV do redis.call('RPUSH', ARGV[number], ARGV[5]) end
 return 1
 """
