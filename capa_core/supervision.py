@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar
 
 RESTART_S = 1.0
@@ -60,7 +61,11 @@ class LoggedThread(threading.Thread):
         try:
             self._log().error(self._FAILED, thread=self.name, traceback=as_text(failure))
         except Exception as error:  # noqa: BLE001 - a log that fails each time must not keep the work from starting
-            threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, self)))
+            # Nor may the hook: it writes to a standard error whose reader may have ended, and nobody else is told.
+            with suppress(Exception):
+                threading.excepthook(
+                    threading.ExceptHookArgs((type(error), error, error.__traceback__, self))
+                )
 
 
 class SupervisedThread(LoggedThread):

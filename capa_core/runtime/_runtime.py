@@ -417,12 +417,14 @@ class Runtime:
     def end_reports(self) -> None:
         """Send the last reports of telemetry, and record nothing more; the other components stay open.
 
-        For a forked child that ends by `os._exit`, and so without closing its runtime. Each component of telemetry
-        waits for the `flush_s` of its settings at most.
+        For a forked child that ends by `os._exit`, and so without closing its runtime. It waits for the longest
+        `flush_s` of the components of telemetry at most.
         """
-        for (block, _), portable in list(self._built.items()):
-            if block == "telemetry":
-                portable.close()
+        reporting = [built for (block, _), built in list(self._built.items()) if block == "telemetry"]
+        for portable in reporting:
+            portable.stop()
+        for portable in reporting:
+            portable.close()
 
     def close_at_exit(self) -> None:
         """Close within the `drain_s` of the settings, or at once after a further interrupt; log failures."""

@@ -28,7 +28,7 @@ from capa_core.components.memory.lock import MemoryLock, MemoryLockSettings
 from capa_core.components.memory.pubsub import MemoryPubSub, MemoryPubSubSettings
 from capa_core.components.postgres._notifier import Notifier
 from capa_core.components.sqlite import _wakeup
-from capa_core.conformance._tolerance import wait_until
+from capa_core.conformance._tolerance import PATIENCE_S, wait_until
 
 FAILURES = pytest.mark.parametrize("failure", [SystemExit, KeyError], ids=lambda kind: kind.__name__)
 CAUSE = "struck by a test"
@@ -74,6 +74,28 @@ def causes(caplog):
     """
     records = [record for record in caplog.records if record.name.startswith("capa")]
     return sum(CAUSE in record.getMessage() + (record.exc_text or "") for record in records)
+
+
+def test_the_work_goes_on_though_neither_the_log_nor_the_standard_error_takes_its_failure(monkeypatch):
+    """As when the reader of both has ended, such as a shipper of logs."""
+    runs, ended = [], threading.Event()
+
+    def broken(*_):
+        raise BrokenPipeError(CAUSE)
+
+    def work():
+        runs.append(True)
+        if len(runs) < 3:
+            raise KeyError(CAUSE)
+        ended.set()
+
+    monkeypatch.setattr(threading, "excepthook", broken)
+    thread = supervision.SupervisedThread("broken", work, log=broken, stopping=ended.is_set)
+    thread.start()
+
+    assert ended.wait(PATIENCE_S)
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
 
 
 # Locks

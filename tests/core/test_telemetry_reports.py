@@ -376,6 +376,68 @@ def test_a_span_that_is_open_during_a_fork_is_the_parents_and_can_be_continued(r
 
 @pytest.mark.server("otlp")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_decorated_function_is_a_span_in_a_forked_child_too(runtime_with, otlp):
+    """As in the workers of a server that imports the application before it forks."""
+    runtime = runtime_with(default={"driver": "otlp", "url": otlp.url})
+    tracer = runtime.telemetry().tracer("shop")
+
+    @tracer.start_as_current_span("checkout")
+    def checkout():
+        return os.getpid()
+
+    def child():
+        checkout()
+        runtime.telemetry().flush(PATIENCE_S)
+
+    forked = Child(child)
+    forked.result()
+    checkout()
+    runtime.telemetry().flush(PATIENCE_S)
+
+    assert {forked.pid, os.getpid()} == {process for process, span in otlp.spans() if span.name == "checkout"}
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["refused at once", "refused later"])
+def test_an_instrument_that_is_refused_takes_no_other_with_it(begun, runtime_with, caplog):
+    """Neither in a forked child nor in the next runtime; before telemetry begins, OpenTelemetry takes any name."""
+    first = runtime_with(**MEMORY)
+    meter = first.telemetry().meter(f"refused-{begun}")
+    good = meter.create_counter("good")
+    if not begun:
+        first.close()
+        meter.create_counter("no näme")
+    else:
+        with pytest.raises(Exception, match="no näme"):
+            meter.create_counter("no näme")
+        first.close()
+    meter.create_counter("made last")
+    second = runtime_with(**MEMORY)
+    second.state().put("k", b"v")
+    good.add(1)
+    second.telemetry().flush(PATIENCE_S)
+    names = {
+        metric.name
+        for resource in second.telemetry()._driver.metrics.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+
+    assert {"good", "db.client.operation.duration"} <= names
+    assert (0 if begun else 1) == caplog.text.count("no näme")
+
+
+def test_the_same_instrument_is_made_once(recorded):
+    """An application that makes it for each request must not fill the memory."""
+    meter = recorded.reports.meter("shop")
+    for _ in range(3):
+        meter.create_counter("requests", "{request}").add(1)
+        meter.create_histogram("sizes", explicit_bucket_boundaries_advisory=[1, 2]).record(1)
+
+    assert meter.create_counter("requests", "{request}") is meter.create_counter("requests", "{request}")
+    assert meter.create_counter("requests", "{call}") is not meter.create_counter("requests", "{request}")
+    assert (3, 3) == (recorded.points()["requests"][0].value, recorded.points()["sizes"][0].count)
+
+
 def test_a_child_of_multiprocessing_sends_its_own_at_its_end(runtime_with, otlp):
     runtime = runtime_with(default={"driver": "otlp", "url": otlp.url, "interval_s": 60})
     runtime.state().put("k", b"v")

@@ -5,7 +5,8 @@ import time
 import pytest
 from servers._process import free_port
 
-from capa_core import Runtime
+from capa_core import Runtime, supervision
+from capa_core.call import telemetry
 from capa_core.conformance._tolerance import PATIENCE_S, SLOW_MACHINE_S, wait_until
 from capa_core.errors import DeadlineError, PermissionDeniedError, UnavailableError
 
@@ -87,6 +88,63 @@ def test_a_full_queue_drops_counts_and_tells(runtime_to, otlp, caplog):
     assert 1 == len([each for each in warnings_of(caplog) if "spans were dropped" in each])
 
 
+def test_a_receiver_that_takes_traces_alone_is_told_once(runtime_to, otlp, caplog):
+    """As a Jaeger, which has no metrics: a success of the spans must not end the trouble."""
+    caplog.set_level("INFO")
+    otlp.wrong_at = {"/v1/metrics": 404}
+    runtime = runtime_to()
+    for _ in range(3):
+        runtime.state().put("k", b"v")
+        runtime.telemetry().flush(PATIENCE_S)
+    status = runtime.telemetry().status
+
+    assert ["telemetry is not delivered"] == [each.split(":")[0] for each in warnings_of(caplog)]
+    assert "telemetry is delivered again" not in caplog.text
+    assert (3, 3) == (status.sent_spans, status.failed_metrics)
+    assert "/v1/metrics answers with status 404" in status.problem
+
+
+def test_a_span_that_cannot_be_encoded_takes_no_other_with_it(runtime_to, otlp, caplog):
+    caplog.set_level("INFO")
+    runtime = runtime_to(interval_s=3600)
+    telemetry = runtime.telemetry()
+    names = [*"abcdefg", "no text: \udcff", *"hijklm"]
+    for name in names:
+        telemetry.tracer("shop").start_span(name).end()
+    telemetry.flush(PATIENCE_S)
+
+    assert [each for each in names if each.isascii()] == [span.name for _, span in otlp.spans()]
+    assert 1 == telemetry.status.dropped_spans
+    (warning,) = warnings_of(caplog)
+    assert "correct their names or attributes" in warning
+    assert "telemetry is delivered again" not in caplog.text
+
+
+def test_a_log_that_fails_costs_no_span(runtime_to, otlp, monkeypatch):
+    def broken(*_args, **_fields):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(telemetry.Logger, "warning", broken, raising=False)
+    monkeypatch.setattr(supervision, "RESTART_S", 0.05)
+    otlp.wrong = 503
+    runtime = runtime_to()
+    runtime.state().put("k", b"v")
+    wait_until(lambda: runtime.telemetry().status.problem)
+    otlp.wrong = None
+    wait_until(lambda: runtime.telemetry().status.sent_spans)
+
+    assert ["state put"] == [span.name for _, span in otlp.spans()]
+
+
+def test_a_queue_that_is_smaller_than_a_batch_is_sent_when_it_is_full(runtime_to, otlp):
+    runtime = runtime_to(interval_s=3600, metrics_interval_s=3600, max_queue_spans=3, max_batch_spans=512)
+    for _ in range(3):
+        runtime.state().put("k", b"v")
+    wait_until(lambda: len(otlp.spans()) == 3)
+
+    assert 0 == runtime.telemetry().status.dropped_spans
+
+
 def test_spans_that_the_collector_refuses_are_counted(runtime_to, otlp):
     otlp.refuses = 1
     runtime = runtime_to()
@@ -134,6 +192,22 @@ def test_the_end_waits_for_a_silent_collector_no_longer_than_it_may(runtime_to, 
 
     assert time.monotonic() - began < 0.2 + SLOW_MACHINE_S
     assert any("at the end of the process" in each for each in warnings_of(caplog))
+
+
+@pytest.mark.quiet
+def test_the_end_waits_for_several_silent_collectors_as_for_one(otlp):
+    otlp.wrong = "silent"
+    table = {"driver": "otlp", "url": otlp.url, "interval_s": 0.05, "timeout_s": 60, "flush_s": 2}
+    runtime = Runtime.in_memory({"telemetry": dict.fromkeys(["one", "two", "three", "four", "five"], table)})
+    runtime.state().put("k", b"v")
+    wait_until(lambda: otlp.seen >= 5)
+    began = time.monotonic()
+    runtime.end_reports()
+    took_s = time.monotonic() - began
+    otlp.released.set()
+    runtime.close()
+
+    assert 2 <= took_s < 2 + SLOW_MACHINE_S
 
 
 def test_headers_are_sent_and_not_shown(runtime_to, otlp):

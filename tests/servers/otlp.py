@@ -23,6 +23,7 @@ class OtlpReceiver:
 
     Attributes:
         wrong: How it answers wrongly: a status, `html`, or `silent` for no answer at all; `None` for rightly.
+        wrong_at: The same for one path alone.
         refuses: The spans of each request that it tells it has refused.
         requests: Those that it has answered rightly, as the protobuf messages.
         seen: The number of requests that came.
@@ -31,6 +32,7 @@ class OtlpReceiver:
 
     def __init__(self) -> None:
         self.wrong: int | str | None = None
+        self.wrong_at: dict[str, int | str] = {}
         self.refuses = 0
         self.requests: list[Any] = []
         self.seen = 0
@@ -97,13 +99,14 @@ class _Handler(BaseHTTPRequestHandler):
             body = gzip.decompress(body)
         receiver.headers = dict(self.headers.items())
         receiver.seen += 1
-        if receiver.wrong == "silent":
+        wrong = receiver.wrong_at.get(self.path, receiver.wrong)
+        if wrong == "silent":
             receiver.released.wait(60)
             self.close_connection = True
-        elif receiver.wrong == "html":
+        elif wrong == "html":
             self._send(200, _HTML, "text/html; charset=utf-8")
-        elif receiver.wrong is not None:
-            self._send(int(receiver.wrong), b"", "application/x-protobuf")
+        elif wrong is not None:
+            self._send(int(wrong), b"", "application/x-protobuf")
         elif self.path == "/v1/traces":
             receiver.requests.append(traces.ExportTraceServiceRequest.FromString(body))
             answer = traces.ExportTraceServiceResponse()

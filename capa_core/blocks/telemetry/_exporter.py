@@ -49,6 +49,7 @@ class Exporter:
         self._driver = driver
         self._settings = settings
         self._changed = threading.Condition()
+        self._full = min(settings.max_batch_spans, settings.max_queue_spans)
         self._queue: deque[ReadableSpan] = deque()
         self._asked = self._answered = 0
         self._stopping = self._over = False
@@ -56,6 +57,10 @@ class Exporter:
         self._resume_at = 0.0
         self._report_at = time.monotonic() + settings.metrics_interval_s
         self._status = TelemetryStatus()
+        self._problems: dict[
+            str, str
+        ] = {}  # of spans and of metrics: an engine may take the one and not the other
+        self._unsendable = ""
         self._told_dropped = 0
 
     def start(self) -> None:
@@ -70,7 +75,8 @@ class Exporter:
     @property
     def status(self) -> TelemetryStatus:
         """The numbers of spans and reports, and the last error."""
-        return replace(self._status, waiting_spans=len(self._queue))
+        problem = next(iter(self._problems.values()), "")
+        return replace(self._status, waiting_spans=len(self._queue), problem=problem)
 
     def put(self, span: ReadableSpan) -> None:
         """Take *span*; drop it if the queue is full."""
@@ -79,7 +85,7 @@ class Exporter:
                 self._add(dropped_spans=1)
                 return
             self._queue.append(span)
-            if len(self._queue) == self._settings.max_batch_spans:
+            if len(self._queue) == self._full:
                 self._changed.notify_all()
 
     def flush(self, timeout_s: float) -> bool:
@@ -90,15 +96,20 @@ class Exporter:
             self._changed.notify_all()
             return self._changed.wait_for(lambda: self._answered >= ticket or self._over, timeout_s)
 
-    def stop(self, timeout_s: float) -> None:
-        """Send the last ones within *timeout_s*, and end the thread. A second call does nothing."""
+    def begin_stop(self, timeout_s: float) -> None:
+        """Let the thread send the last ones within *timeout_s*, and end. A second call does nothing."""
         with self._changed:
             if self._stopping:
                 return
             self._end = time.monotonic() + timeout_s
             self._stopping = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._over, timeout_s)
+
+    def stop(self, timeout_s: float) -> None:
+        """Wait until the last ones are sent: *timeout_s* at most since `begin_stop`, which it calls too."""
+        self.begin_stop(timeout_s)
+        with self._changed:
+            self._changed.wait_for(lambda: self._over, max(0.0, self._end - time.monotonic()))
             self._over = True
             left = len(self._queue)
             self._queue.clear()
@@ -116,7 +127,7 @@ class Exporter:
             if self.reader is not None and (everything or time.monotonic() >= self._report_at):
                 self._report_at = time.monotonic() + self._settings.metrics_interval_s
                 self._send_metrics(self.reader)
-            self._tell_full_queue()
+            self._tell_dropped()
             with self._changed:
                 self._answered = asked
                 if stopping:
@@ -132,7 +143,7 @@ class Exporter:
     def _is_due(self) -> bool:
         if self._stopping or self._asked > self._answered:
             return True
-        return len(self._queue) >= self._settings.max_batch_spans and time.monotonic() >= self._resume_at
+        return len(self._queue) >= self._full and time.monotonic() >= self._resume_at
 
     def _rest_s(self) -> float:
         if self.reader is None:
@@ -154,21 +165,47 @@ class Exporter:
             return [self._queue.popleft() for _ in range(number)]
 
     def _send_batch(self, batch: list[ReadableSpan]) -> bool:
-        """Return whether to go on with the next one."""
+        """Return whether to go on with the next one. What was neither sent nor dropped is in the queue again."""
+        parts = [batch]
         try:
-            refused = self._driver.send_spans(batch, self._left_s())
+            while parts and self._send_last(parts):
+                pass
+            return not parts
+        finally:
+            self._put_back([span for part in reversed(parts) for span in part])
+
+    def _send_last(self, parts: list[list[ReadableSpan]]) -> bool:
+        """Send the last of *parts* and remove it; return whether to go on with the others.
+
+        One that the driver cannot send is halved, so that a span which cannot be encoded takes no other with it.
+        """
+        part = parts[-1]
+        try:
+            refused = self._driver.send_spans(part, self._left_s())
         except Exception as error:  # noqa: BLE001 - every engine raises its own; none may end the reports
-            named = self._failed(error)
-            with self._changed:
-                if named is not None and named.retryable and not self._stopping:
-                    self._queue.extendleft(reversed(batch))
-                else:
-                    self._add(dropped_spans=len(batch))
-            return named is not None and not named.retryable
-        with self._changed:
-            self._add(sent_spans=len(batch) - refused, dropped_spans=refused)
-        self._delivered()
+            named = self._named(error)
+            if named is None and len(part) > 1:
+                middle = len(part) // 2
+                parts[-1:] = [part[middle:], part[:middle]]
+                return True
+            if named is None or not named.retryable:
+                self._add(dropped_spans=len(parts.pop()))
+            if named is None:
+                self._unsendable = _reason(error)
+            else:
+                self._failed("spans", error)
+            return named is None or not named.retryable
+        parts.pop()
+        self._add(sent_spans=len(part) - refused, dropped_spans=refused)
+        self._delivered("spans")
         return True
+
+    def _put_back(self, spans: list[ReadableSpan]) -> None:
+        with self._changed:
+            if self._stopping:
+                self._add(dropped_spans=len(spans))
+            else:
+                self._queue.extendleft(reversed(spans))
 
     def _send_metrics(self, reader: Metrics) -> None:
         metrics = reader.collected()
@@ -177,13 +214,11 @@ class Exporter:
         try:
             self._driver.send_metrics(metrics, self._left_s())
         except Exception as error:  # noqa: BLE001 - as above
-            self._failed(error)
-            with self._changed:
-                self._add(failed_metrics=1)
+            self._add(failed_metrics=1)
+            self._failed("metrics", error)
             return
-        with self._changed:
-            self._add(sent_metrics=1)
-        self._delivered()
+        self._add(sent_metrics=1)
+        self._delivered("metrics")
 
     def _left_s(self) -> float:
         return max(0.001, min(self._settings.timeout_s, self._end - time.monotonic()))
@@ -191,42 +226,61 @@ class Exporter:
     # --- what happened
 
     def _add(self, **numbers: int) -> None:
-        """Add to the numbers of the status; the lock is held."""
-        self._status = replace(
-            self._status, **{name: getattr(self._status, name) + number for name, number in numbers.items()}
-        )
-
-    def _failed(self, error: Exception) -> type[CapaError] | None:
-        """Tell of the first of several failures, and return the type of this one; `None` if it is a bug."""
-        named = type(error) if isinstance(error, CapaError) else self._driver.name_error(error)
+        """Add to the numbers of the status."""
         with self._changed:
-            was_well = not self._status.problem
-            self._status = replace(self._status, problem=str(error) or type(error).__name__)
-        if was_well:
-            self._tell(f"telemetry is not delivered: {_NEXT_STEP}", self._status.problem)
-        return named
+            self._status = replace(
+                self._status,
+                **{name: getattr(self._status, name) + number for name, number in numbers.items()},
+            )
 
-    def _delivered(self) -> None:
-        if not self._status.problem:
+    def _named(self, error: Exception) -> type[CapaError] | None:
+        """Return the type of *error*; `None` if it is not one of the engine."""
+        return type(error) if isinstance(error, CapaError) else self._driver.name_error(error)
+
+    def _failed(self, signal: str, error: Exception) -> None:
+        """Tell of the first of several failures."""
+        with self._changed:
+            was_well = not self._problems
+            self._problems = {**self._problems, signal: _reason(error)}
+        if was_well:
+            self._tell(f"telemetry is not delivered: {_NEXT_STEP}", self.status.problem)
+
+    def _delivered(self, signal: str) -> None:
+        """Tell of the first success after all failures."""
+        if signal not in self._problems:
             return
         with self._changed:
-            self._status = replace(self._status, problem="")
-            dropped = self._told_dropped = self._status.dropped_spans
-        telemetry.logger("telemetry", self._name).info("telemetry is delivered again", dropped_spans=dropped)
-
-    def _tell_full_queue(self) -> None:
-        dropped = self._status.dropped_spans
-        if dropped > self._told_dropped == 0:
+            self._problems = {key: problem for key, problem in self._problems.items() if key != signal}
+            dropped = self._status.dropped_spans
+        if not self._problems:
             self._told_dropped = dropped
+            telemetry.logger("telemetry", self._name).info(
+                "telemetry is delivered again", dropped_spans=dropped
+            )
+
+    def _tell_dropped(self) -> None:
+        dropped = self._status.dropped_spans
+        if not dropped > self._told_dropped == 0:
+            return
+        self._told_dropped = dropped
+        if self._unsendable:
+            self._tell(
+                "spans that cannot be sent are dropped: correct their names or attributes", self._unsendable
+            )
+        else:
             self._tell(
                 "spans were dropped, and more may be: raise `max_queue_spans` or lower `sample` of this component",
-                self._status.problem or "the queue was full, or the engine refused them",
+                self.status.problem or "the queue was full, or the engine refused them",
             )
 
     def _tell(self, message: str, reason: str) -> None:
         telemetry.logger("telemetry", self._name).warning(
             message, reason=reason, engine=self._driver.address(), dropped_spans=self._status.dropped_spans
         )
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 class Spans(SpanProcessor):

@@ -127,6 +127,11 @@ class Telemetry(Portable[TelemetryDriver[Any]]):
             return ""
         return f"{counted(status.sent_spans, 'span')} sent, {status.dropped_spans:,} dropped"
 
+    def stop(self) -> None:
+        """See `Portable.stop`: what is recorded is still reported, until `close`."""
+        if self._reporter is not None:
+            self._reporter.ends = True
+
     @call_traits(waits=True)
     def close(self) -> None:
         """Send the last ones within `flush_s` of the settings, and end. A second call does nothing."""

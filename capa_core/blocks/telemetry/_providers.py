@@ -9,16 +9,19 @@ valid.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackT
+from opentelemetry.util._decorator import _agnosticcontextmanager
 
+from capa_core.call import telemetry
 from capa_core.forks import renew_locks_after_fork
 
 InstrumentT = TypeVar("InstrumentT", bound=metrics.Instrument)
+PassingT = TypeVar("PassingT", bound="_Passing[Any]")
 
 
 class Tracers(trace.TracerProvider):
@@ -47,8 +50,11 @@ class _Tracer(trace.Tracer):
     def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:
         return self._now().start_span(*args, **kwargs)
 
-    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
-        return self._now().start_as_current_span(*args, **kwargs)
+    # As the API's own proxy: a function that it decorates begins each span at the provider of that moment.
+    @_agnosticcontextmanager
+    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Iterator[trace.Span]:
+        with self._now().start_as_current_span(*args, **kwargs) as span:
+            yield span
 
     def _now(self) -> trace.Tracer:
         provider, tracer = self._made
@@ -94,11 +100,21 @@ class Meters(metrics.MeterProvider):
                 self._meters[key] = _Meter(self, name, version, schema_url, attributes)
             return self._meters[key]
 
-    def made(self, meter: _Meter, instrument: _Passing[InstrumentT]) -> None:
-        """Keep *instrument* of *meter*, and let it go to the provider of the moment."""
+    def kept(self, meter: _Meter, made: PassingT, *described: Any) -> PassingT:
+        """Return the instrument of *meter* that is so *described*: *made* if it has none yet.
+
+        As with the SDK: an application that makes the same one for each request holds one.
+
+        Raises:
+            Exception: The provider of the moment refuses it, such as for its name. It is not kept.
+        """
+        key = (type(made), *described)
         with self._changing:
-            meter.instruments.append(instrument)
-            instrument.use(meter.now)
+            found: PassingT | None = meter.instruments.get(key)
+            if found is None:
+                made.use(meter.now)
+                found = meter.instruments[key] = made
+            return found
 
 
 class _Meter(metrics.Meter):
@@ -106,27 +122,25 @@ class _Meter(metrics.Meter):
         self, owner: Meters, name: str, version: str | None, schema_url: str | None, attributes: Any
     ) -> None:
         super().__init__(name, version, schema_url)
-        self.instruments: list[_Passing[Any]] = []
+        self.instruments: dict[Any, Any] = {}
         self._owner = owner
         self._attributes = attributes
         self.use(owner.now)
 
     def use(self, provider: metrics.MeterProvider) -> None:
         self.now = provider.get_meter(self.name, self.version, self.schema_url, self._attributes)
-        for instrument in self.instruments:
-            instrument.use(self.now)
+        for instrument in self.instruments.values():
+            instrument.renew(self.now)
 
     def create_counter(self, name: str, unit: str = "", description: str = "") -> metrics.Counter:
         made = _Counter(lambda meter: meter.create_counter(name, unit, description))
-        self._owner.made(self, made)
-        return made
+        return self._owner.kept(self, made, name, unit, description)
 
     def create_up_down_counter(
         self, name: str, unit: str = "", description: str = ""
     ) -> metrics.UpDownCounter:
         made = _UpDownCounter(lambda meter: meter.create_up_down_counter(name, unit, description))
-        self._owner.made(self, made)
-        return made
+        return self._owner.kept(self, made, name, unit, description)
 
     def create_histogram(
         self,
@@ -136,19 +150,18 @@ class _Meter(metrics.Meter):
         *,
         explicit_bucket_boundaries_advisory: Sequence[float] | None = None,
     ) -> metrics.Histogram:
-        bounds = explicit_bucket_boundaries_advisory
+        given = explicit_bucket_boundaries_advisory
+        bounds = None if given is None else tuple(given)
         made = _Histogram(
             lambda meter: meter.create_histogram(
                 name, unit, description, explicit_bucket_boundaries_advisory=bounds
             )
         )
-        self._owner.made(self, made)
-        return made
+        return self._owner.kept(self, made, name, unit, description, bounds)
 
     def create_gauge(self, name: str, unit: str = "", description: str = "") -> metrics._Gauge:
         made = _Gauge(lambda meter: meter.create_gauge(name, unit, description))
-        self._owner.made(self, made)
-        return made
+        return self._owner.kept(self, made, name, unit, description)
 
     def create_observable_counter(
         self,
@@ -160,8 +173,7 @@ class _Meter(metrics.Meter):
         made = _ObservableCounter(
             lambda meter: meter.create_observable_counter(name, callbacks, unit, description)
         )
-        self._owner.made(self, made)
-        return made
+        return self._owner.kept(self, made, name, unit, description)
 
     def create_observable_up_down_counter(
         self,
@@ -173,8 +185,7 @@ class _Meter(metrics.Meter):
         made = _ObservableUpDownCounter(
             lambda meter: meter.create_observable_up_down_counter(name, callbacks, unit, description)
         )
-        self._owner.made(self, made)
-        return made
+        return self._owner.kept(self, made, name, unit, description)
 
     def create_observable_gauge(
         self,
@@ -186,8 +197,7 @@ class _Meter(metrics.Meter):
         made = _ObservableGauge(
             lambda meter: meter.create_observable_gauge(name, callbacks, unit, description)
         )
-        self._owner.made(self, made)
-        return made
+        return self._owner.kept(self, made, name, unit, description)
 
 
 class _Passing(Generic[InstrumentT]):
@@ -200,6 +210,17 @@ class _Passing(Generic[InstrumentT]):
 
     def use(self, meter: metrics.Meter) -> None:
         self._now = self._make(meter)
+
+    def renew(self, meter: metrics.Meter) -> None:
+        """Go to *meter*; nowhere if it refuses this instrument, which must not keep the others from being reported."""
+        try:
+            self.use(meter)
+        except Exception as error:  # noqa: BLE001 - the SDK raises no type of its own
+            self.use(metrics.NoOpMeter("refused"))
+            telemetry.logger("telemetry", "default").warning(
+                "an instrument of the application is not reported: correct what its reason names",
+                reason=str(error),
+            )
 
 
 class _Counter(_Passing[metrics.Counter], metrics.Counter):

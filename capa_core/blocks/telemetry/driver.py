@@ -52,7 +52,7 @@ class TelemetryStatus:
         failed_metrics: Reports of all metrics that it has not accepted.
         dropped_spans: Spans that were dropped: the queue was full, or the engine refused them.
         waiting_spans: Spans that wait to be sent.
-        problem: The error of the last attempt; `""` after a success.
+        problem: The last error of the spans, or of the metrics, as long as these are not delivered; `""` if both are.
     """
 
     sent_spans: int = 0
