@@ -5,8 +5,10 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
+from docs.pages import blocks
 
 from capa_core import Runtime
 
@@ -171,3 +173,32 @@ def test_a_forked_child_that_ends_leaves_the_work_to_its_parent(worker, tmp_path
     program.communicate(timeout=30)
 
     assert 0 == left_in(tmp_path)
+
+
+SCHEDULED = """
+from datetime import UTC, datetime
+from capa_core import default_runtime
+
+schedule = default_runtime().schedule()
+
+@schedule.job("k", at=datetime(2020, 1, 1, tzinfo=UTC))
+def work(run):
+    print("begun", flush=True)
+    run.stop.wait()
+    print("done", flush=True)
+"""
+GUIDE = Path(__file__).parents[2] / "docs/how-to/run-jobs.md"
+
+
+def test_a_program_of_jobs_ends_in_order_by_sigterm_as_its_guide_says(tmp_path, monkeypatch):
+    (waiting,) = (block.text for block in blocks(GUIDE) if "SIGTERM" in block.text)
+    (tmp_path / "jobs.py").write_text(SCHEDULED + waiting)
+    monkeypatch.chdir(tmp_path)
+    with subprocess.Popen([sys.executable, "jobs.py"], stdout=subprocess.PIPE, text=True) as program:
+        assert "begun\n" == program.stdout.readline()
+        program.terminate()
+        assert "done\n" == program.stdout.read()
+    with Runtime() as runtime:
+        (run,) = runtime.schedule().history("k")
+
+    assert (0, "succeeded") == (program.returncode, run.outcome)

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import count
 
 import pytest
 
 from capa_core import Runtime
 from capa_core.blocks.schedule import Outcome, Schedule
+from capa_core.blocks.state.driver import Put
 from capa_core.call import Policy
 from capa_core.components.memory.schedule import MemorySchedule, MemoryScheduleSettings
 from capa_core.components.sqlite.schedule import SqliteSchedule, SqliteScheduleSettings
 from capa_core.conformance._tolerance import wait_until
-from capa_core.errors import ClosedError, InvalidArgumentError, NotFoundError, UnavailableError
+from capa_core.errors import (
+    ClosedError,
+    ExhaustedError,
+    InvalidArgumentError,
+    NotFoundError,
+    UnavailableError,
+)
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -30,10 +37,19 @@ class Clock:
         return self.now
 
 
+class Unknown(tzinfo):
+    """A time zone that does not know its distance from UTC."""
+
+    def utcoffset(self, moment):
+        return None
+
+
 class Flaky(MemorySchedule):
-    """An engine that can be switched off, and that can lose the answers of its writes."""
+    """An engine that can be switched off, or only refuse writes, and that can lose the answers of its writes."""
 
     down = False
+    is_full = False
+    refused = 0
     lost_answers = 0
 
     def read(self, names):
@@ -44,6 +60,9 @@ class Flaky(MemorySchedule):
     def write(self, job, version):
         if self.down:
             raise UnavailableError("no engine")
+        if self.is_full:
+            self.refused += 1
+            raise ExhaustedError("no space")
         written = super().write(job, version)
         if self.lost_answers:
             self.lost_answers -= 1
@@ -97,6 +116,9 @@ def is_led(schedule, name="k"):
         ({"every": 5, "zone": "Europe/Berlin"}, "only cron has a zone"),
         ({"at": START.replace(tzinfo=None)}, "give a datetime with a time zone"),
         ({"at": "tomorrow"}, "give a datetime with a time zone"),
+        ({"at": START.replace(tzinfo=Unknown())}, "give a datetime with a time zone"),
+        ({"at": datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))}, "outside the years 1 to 9999"),
+        ({"at": datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))}, "outside the years 1 to 9999"),
         ({"every": 5, "misfire": "al"}, "misfire is 'al'. Did you mean 'all'"),
         ({"every": 5, "misfire": None}, "misfire is None. Known: skip, once, all"),
         ({"every": 5, "concurrency": "Forbid"}, "concurrency is 'Forbid'. Did you mean 'forbid'"),
@@ -204,6 +226,21 @@ def test_an_outage_is_logged_once_and_passes(schedule, driver, clock, caplog):
     assert 1 == caplog.text.count("answers again")
 
 
+def test_an_engine_that_reads_and_refuses_writes_is_one_outage(schedule, driver, clock, caplog):
+    driver.is_full = True
+    schedule.add("k", print, every=60)
+    caplog.set_level("INFO", "capa.schedule")
+    schedule.start()
+    for rounds in range(1, 4):  # a refused write is tried four times in a round
+        wait_until(lambda rounds=rounds: driver.refused >= 4 * rounds)
+        schedule._leader.wake()
+    answered = caplog.text.count("answers again")
+    driver.is_full = False
+    wait_until(lambda: "answers again" in caplog.text)
+
+    assert (0, 1) == (answered, caplog.text.count("is tried again"))
+
+
 def test_the_end_of_a_run_is_stored_after_an_outage(schedule, driver, clock):
     go_on = threading.Event()
     schedule.add("k", lambda run: go_on.wait(60), every=60)
@@ -225,8 +262,6 @@ def test_a_job_that_another_program_overwrote_keeps_no_other_from_running(schedu
     schedule.add("good", runs.append, every=60)
     schedule.start()
     wait_until(lambda: is_led(schedule, "bad") and is_led(schedule, "good"))
-    from capa_core.blocks.state.driver import Put
-
     driver.under.put(Put("job/bad", b"{}"))
     move(schedule, clock, seconds=61)
     wait_until(lambda: runs)
@@ -234,6 +269,33 @@ def test_a_job_that_another_program_overwrote_keeps_no_other_from_running(schedu
     assert ["good"] == [run.job for run in runs]
     assert "the stored job 'bad' cannot be read" in caplog.text
     assert schedule.remove("bad")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (lambda job: b"{}", "the stored job 'bad' cannot be read"),
+        (lambda job: job.replace(b'"UTC"', b'"Mars/Base"'), "zone is 'Mars/Base'"),
+    ],
+    ids=["damaged", "of a zone that this machine does not know"],
+)
+def test_a_job_that_cannot_be_led_is_told_once_and_is_no_outage(
+    schedule, driver, clock, caplog, value, reason
+):
+    runs = []
+    schedule.add("bad", runs.append, cron="* * * * *")
+    schedule.add("good", runs.append, every=60)
+    caplog.set_level("INFO", "capa.schedule")
+    schedule.start()
+    wait_until(lambda: is_led(schedule, "bad") and is_led(schedule, "good"))
+    driver.under.put(Put("job/bad", value(driver.under.get("job/bad").value)))
+    for number in range(1, 4):
+        move(schedule, clock, seconds=61)
+        wait_until(lambda number=number: have_ended(schedule, number, "good"))
+
+    assert ["good"] * 3 == [run.job for run in runs]
+    assert (1, 1) == (caplog.text.count("is tried again"), caplog.text.count(reason))
+    assert "engine" not in caplog.text
 
 
 def test_a_close_leaves_a_run_after_the_drain_and_the_next_leader_calls_it_lost(clock, tmp_path):

@@ -224,6 +224,18 @@ def test_a_suspended_job_runs_on_request_alone_and_goes_on_from_now():
     assert _rules.suspended(job) is job
 
 
+def test_a_resume_by_a_slower_clock_or_repeated_after_a_claim_repeats_no_run():
+    job = ended(_rules.claimed(made(), turn(1)), 1.1)
+
+    assert minutes(2) == _rules.resumed(job, minutes(0.9)).next_at
+
+
+def test_a_resume_brings_back_the_next_run_from_a_clock_far_ahead():
+    job = ended(_rules.claimed(made(), turn(10_000)), 10_000)
+
+    assert minutes(2) == _rules.resumed(job, minutes(1.5)).next_at
+
+
 # Definitions
 
 
@@ -257,6 +269,22 @@ def test_other_rules_keep_the_next_run_and_other_times_do_not():
     assert datetime(2026, 1, 6, 3, tzinfo=UTC) == nightly.next_at
 
 
+def test_an_older_definition_that_comes_back_repeats_no_run():
+    older, newer = (JobSpec(trigger=At(minutes(at))) for at in (1, 60))
+    job = ended(_rules.claimed(_rules.declared(None, "k", older, START), turn(1)), 1.1)
+    job = _rules.declared(job, "k", newer, minutes(2))
+    back = _rules.declared(job, "k", older, minutes(3))
+
+    assert (minutes(60), None) == (job.next_at, back.next_at)
+
+
+def test_a_new_definition_from_a_slower_clock_repeats_no_run():
+    job = ended(_rules.claimed(made(), turn(1)), 1.1)
+    newer = replace(job.spec, trigger=Cron("* * * * MON"))
+
+    assert minutes(2) == _rules.declared(job, "k", newer, minutes(0.9)).next_at
+
+
 # Leaders
 
 
@@ -282,6 +310,13 @@ def test_a_lost_run_is_recovered_once():
 
     assert ([1], job.running[0].id, 2) == (begun(second), second.running[0].recovers, second.running[0].token)
     assert ([], [("lost", 1, 0), ("lost", 1, 0)]) == (begun(third), left(third))
+
+
+def test_a_lost_run_of_a_suspended_job_is_not_recovered():
+    job = _rules.suspended(_rules.claimed(made(recover=True), turn(1)))
+    job = _rules.taken_over(job, turn(1.5, token=2), alive=())
+
+    assert ([], [("lost", 1, 0)]) == (begun(job), left(job))
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,11 @@ def test_a_malformed_cron_is_refused_with_its_reason(expression, zone, message):
         checked_cron(expression, zone)
 
 
+def test_a_number_of_thousands_of_digits_is_refused():
+    with pytest.raises(InvalidArgumentError, match="cron is '9999"):
+        checked_cron("9" * 5_000 + " * * * *", "UTC")
+
+
 def test_a_time_that_never_comes_is_refused():
     with pytest.raises(InvalidArgumentError, match="no such time comes within 50 years"):
         checked_cron("0 0 */31 2 MON#5", "UTC")

@@ -97,7 +97,7 @@ def test_a_requested_run_is_begun_by_the_leader_and_shown(command, schedule):
 
     assert 0 == code
     assert (
-        f"run {ident} of reports requested: the process that leads the job begins it within a second\n" == out
+        f"run {ident} of reports requested: the process that leads the job sees it within a second\n" == out
     )
     assert [ident, "failed", r"requested; ValueError: no\x1b stock"] == [
         rows(history)[1][at] for at in (0, 3, 5)

@@ -55,11 +55,18 @@ def checked_trigger(
             seconds("every", every, least=SHORTEST_INTERVAL_S, most=_LONGEST_INTERVAL_S),
             now.replace(microsecond=0),
         )
-    if not isinstance(at, datetime) or at.tzinfo is None:
+    return At(_in_utc(at))
+
+
+def _in_utc(at: object) -> datetime:
+    if not isinstance(at, datetime) or at.utcoffset() is None:
         raise InvalidArgumentError(
             f"at is {at!r}: give a datetime with a time zone, such as datetime(…, tzinfo=UTC)"
         )
-    return At(at.astimezone(UTC))
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise InvalidArgumentError(f"at is {at!r}: in UTC it is outside the years 1 to 9999") from None
 
 
 def checked_spec(

@@ -17,6 +17,7 @@ from typing import Any
 
 from capa_core.blocks.lock import Held, Locks
 from capa_core.blocks.schedule import _rules
+from capa_core.blocks.schedule._failures import Failures
 from capa_core.blocks.schedule._rules import Turn
 from capa_core.blocks.schedule._run import Run
 from capa_core.blocks.schedule._served import Ending, Handler, RunThread, Served
@@ -45,12 +46,13 @@ class Leader:
         self._clock = clock
         self._tick_s = min(_TICK_S, lease_s / _TICKS_IN_LEASE)
         self._served: dict[str, Served] = {}
-        self._is_down = False
+        self._failures = Failures(self._log)
         self._begin_anew()
 
     def _begin_anew(self) -> None:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
         self._round_lock = threading.Lock()
         self._woken = False
         self._stopping = False
@@ -103,10 +105,17 @@ class Leader:
         with self._changed:
             if self._thread is None and not self._stopping:
                 thread = SupervisedThread(
-                    f"capa-schedule-leader-{self._name}", self._lead, log=self._log, stopping=self._is_over
+                    f"capa-schedule-leader-{self._name}",
+                    self._lead,
+                    log=self._log,
+                    stopping=self._ended.is_set,
                 )
-                thread.start()
-                self._thread = thread
+                self._thread = thread  # first: `join` must wait for it also if a signal ends the start
+                try:
+                    thread.start()
+                except RuntimeError:  # no thread could be started
+                    self._thread = None
+                    raise
 
     def stop(self) -> None:
         """Begin no more runs, and tell those that run."""
@@ -120,8 +129,7 @@ class Leader:
         """Wait for the end of the leader and of all runs, and return whether it came; at once if called by a run."""
         if self._thread is None or isinstance(threading.current_thread(), RunThread):
             return True
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return self._ended.wait(timeout_s)  # a `Thread.join` that a signal interrupts marks it as ended
 
     def leave_runs(self) -> None:
         """End without waiting for the runs: the next leader counts them as lost."""
@@ -149,6 +157,13 @@ class Leader:
     # --- the thread
 
     def _lead(self) -> None:
+        try:
+            self._lead_until_over()
+        finally:
+            if self._is_over():
+                self._ended.set()
+
+    def _lead_until_over(self) -> None:
         while not self._is_over():
             with self._round_lock:
                 rest_s = self._round()
@@ -179,25 +194,20 @@ class Leader:
                     self._attend(one, jobs[one.name])
             except LockLostError as error:
                 self._lose(one, str(error))
-            except CapaError as error:
-                self._report(error)
             except Exception as error:  # noqa: BLE001 - one job must not keep the others from being led
-                self._report_bug(one, error)
+                self._failures.of_job(one.name, error)
+        self._failures.end_round()
         return self._rest_s(served)
 
     def _read(self, served: list[Served]) -> dict[str, Job | None]:
         names = [one.name for one in served]
         try:
-            found = dict(zip(names, self._store.read(names), strict=True))
+            return dict(zip(names, self._store.read(names), strict=True))
         except DataLossError:
-            found = self._read_apart(names)
+            return self._read_apart(names)
         except CapaError as error:
-            self._report(error)
+            self._failures.of_engine(error)
             return {}
-        if self._is_down:
-            self._is_down = False
-            self._log().info("the schedule's engine answers again")
-        return found
 
     def _read_apart(self, names: list[str]) -> dict[str, Job | None]:
         """Return those of the jobs that can be read."""
@@ -206,7 +216,7 @@ class Leader:
             try:
                 (found[name],) = self._store.read([name])
             except CapaError as error:
-                self._report(error)
+                self._failures.of_job(name, error)
         return found
 
     def _attend(self, one: Served, job: Job | None) -> None:
@@ -334,19 +344,6 @@ class Leader:
         coming = [(at - now).total_seconds() for at in led if at > now]
         return min([self._tick_s, *coming])
 
-    def _report(self, error: CapaError) -> None:
-        """Log the first failure of an outage: a round comes each second."""
-        if not self._is_down:
-            self._is_down = True
-            self._log().warning("the schedule's engine failed, it is tried again", error=str(error))
-
-    def _report_bug(self, one: Served, error: Exception) -> None:
-        """Log an unforeseen failure once, for as long as it is the same."""
-        text = as_text(error)
-        if text != one.failure:
-            one.failure = text
-            self._log().error("a job cannot be led, it is tried again", job=one.name, traceback=text)
-
     def _log(self) -> Any:
         return telemetry.logger("schedule", self._name)
 
@@ -363,8 +360,10 @@ class Leader:
             finally:
                 end_forked_child(process)
         except BaseException as error:  # noqa: BLE001 - even an exit: a run must not stay running for ever
-            self._log().warning("a run failed", job=one.name, run=run.id, traceback=as_text(error))
-            self._finish(one, run, Outcome.FAILED, _told(error))
+            try:
+                self._log().warning("a run failed", job=one.name, run=run.id, traceback=as_text(error))
+            finally:
+                self._finish(one, run, Outcome.FAILED, _told(error))
         else:
             self._finish(one, run, Outcome.REPLACED if run.id in one.replaced else Outcome.SUCCEEDED, "")
 
@@ -387,4 +386,10 @@ def _ended(job: Job, ending: Ending) -> Job:
 
 
 def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:_LONGEST_DETAIL]
+    """Return the type and the text of an error of the application, as text that every engine can store."""
+    try:
+        text = str(error)
+    except Exception as failure:  # noqa: BLE001 - `__str__` is the application's too
+        text = f"its text cannot be had: {type(failure).__name__}"
+    told = f"{type(error).__name__}: {text}"[:_LONGEST_DETAIL]
+    return told.encode(errors="backslashreplace").decode()  # a file name may hold bytes that are not text

@@ -145,7 +145,8 @@ class Schedule(Portable[ScheduleDriver[Any]]):
             concurrency: The rule for a run that is due while one is running: `forbid` skips it (with misfire `all` it
                 waits), `allow` begins it beside, up to 100, `replace` sets `Run.stop` and begins it when the other one
                 has ended.
-            recover: Whether a run whose leader died begins once more under the next one. The first may still be running
+            recover: Whether a run whose leader died begins once more under the next one, unless the job is suspended
+                then. The first may still be running
                 in a process that was only paused: fence its writes by `Run.token`.
             history_limit: Ended runs that are kept, 0 to 100.
 
@@ -209,6 +210,9 @@ class Schedule(Portable[ScheduleDriver[Any]]):
     def join(self, timeout: Duration | None = None) -> bool:
         """Wait until the schedule was stopped and all its runs have ended, and return whether that came.
 
+        Without a `start` there is nothing to wait for. An interrupt ends the wait and not the schedule, which goes on
+        until it is closed.
+
         Args:
             timeout: For how long; `None` for no limit.
         """
@@ -244,9 +248,10 @@ class Schedule(Portable[ScheduleDriver[Any]]):
         return [*reversed(job.running), *job.history]
 
     def trigger(self, name: str) -> str:
-        """Request a run beside the scheduled ones, and return its id. The leader begins it within a second.
+        """Request a run beside the scheduled ones, and return its id. The leader sees it within a second.
 
-        It also runs while the job is suspended. Without a process that leads the job, it waits for one.
+        It also runs while the job is suspended. Without a process that leads the job, it waits for one. While one is
+        running, the job's concurrency decides as for a scheduled one.
 
         Raises:
             NotFoundError: There is no such job.

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from capa_core.blocks.schedule._times import due, first_of, next_after
-from capa_core.blocks.schedule.driver import Every, Job, JobSpec, Outcome, Request, RunStatus
+from capa_core.blocks.schedule.driver import Every, Job, JobSpec, Outcome, Request, RunStatus, Trigger
 from capa_core.errors import LockLostError
 
 MOST_RUNNING = 100
@@ -73,7 +73,7 @@ def declared(job: Job | None, name: str, spec: JobSpec, now: datetime, *, again:
         return job
     if spec.trigger == job.spec.trigger:
         return replace(job, spec=spec)
-    return replace(job, spec=spec, next_at=first_of(spec.trigger, now))
+    return replace(job, spec=spec, next_at=_first_not_settled(job, spec.trigger, now))
 
 
 def suspended(job: Job) -> Job:
@@ -83,9 +83,8 @@ def suspended(job: Job) -> Job:
 
 def resumed(job: Job, now: datetime) -> Job:
     """Return the job with its next run after *now*; a single time that has not run yet is kept."""
-    return replace(
-        job, suspended=False, next_at=first_of(job.spec.trigger, now) if job.next_at is not None else None
-    )
+    coming = None if job.next_at is None else _first_not_settled(job, job.spec.trigger, now)
+    return replace(job, suspended=False, next_at=coming)
 
 
 def requested(job: Job, request: Request) -> Job:
@@ -105,7 +104,10 @@ def is_due(job: Job, now: datetime) -> bool:
 
 
 def taken_over(job: Job, turn: Turn, alive: Collection[str]) -> Job:
-    """Return the job under a new leader: runs that are not *alive* in its process are lost, or recovered."""
+    """Return the job under a new leader: runs that are not *alive* in its process are lost, or recovered.
+
+    A job is suspended because its runs do harm, such as to their process: none begins again then.
+    """
     turn.check(job)
     if job.token == turn.token:
         return job
@@ -113,7 +115,8 @@ def taken_over(job: Job, turn: Turn, alive: Collection[str]) -> Job:
     job = replace(job, leader=turn.leader, token=turn.token)
     for run in lost:
         job = ended(job, run.id, Outcome.LOST, f"its leader {run.leader} was lost", turn.now)
-        if job.spec.recover and not run.recovers:  # once: it may be the run itself that kills its process
+        is_first = not run.recovers  # once: it may be the run itself that kills its process
+        if job.spec.recover and is_first and not job.suspended:
             again = turn.run(run.scheduled_at, manual=run.manual, recovers=run.id)
             job = replace(job, running=(*job.running, again))
     return job
@@ -209,3 +212,16 @@ def _same_interval(old: JobSpec, new: JobSpec) -> bool:
         and isinstance(new.trigger, Every)
         and old.trigger.seconds == new.trigger.seconds
     )
+
+
+def _first_not_settled(job: Job, trigger: Trigger, now: datetime) -> datetime | None:
+    """Return the first time from *now* on that has no run in the history yet, whatever became of that.
+
+    *now* may be before the last run: on a slower clock, in a write that is repeated, or of a single time that an older
+    process declares again.
+    """
+    settled = {run.scheduled_at for run in (*job.running, *job.history) if not run.manual}
+    moment = first_of(trigger, now)
+    while moment in settled:
+        moment = next_after(trigger, moment)
+    return moment

@@ -44,7 +44,6 @@ class Served:
         running: The runs whose handlers run here, by id.
         replaced: The ids of those that were told to make way.
         endings: The runs that have ended here, until that is stored.
-        failure: The unforeseen failure that was logged last.
     """
 
     name: str
@@ -58,7 +57,6 @@ class Served:
     running: dict[str, Run] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
     endings: list[Ending] = field(default_factory=list)
-    failure: str = ""
 
     def known(self) -> set[str]:
         """Return the ids of the runs that began here and whose end is not stored."""

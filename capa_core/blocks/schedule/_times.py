@@ -79,7 +79,7 @@ def checked_cron(expression: object, zone: object) -> Cron:
     _zone(cron.zone)
     try:
         found = next_after(cron, datetime.now(UTC))
-    except CronSimError as error:
+    except (CronSimError, ValueError) as error:  # of a number with thousands of digits
         raise InvalidArgumentError(f"cron is {expression!r}: {error}") from None
     if found is None:
         raise InvalidArgumentError(f"cron is {expression!r}: no such time comes within 50 years")

@@ -14,6 +14,11 @@ from capa_core.conformance._tolerance import wait_until
 from capa_core.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
 
 
+class _MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
 class RunningPromises(Suite):
     """The promises of jobs, runs and histories."""
 
@@ -53,9 +58,18 @@ class RunningPromises(Suite):
         assert status.ended_at is not None
         assert status.started_at <= status.ended_at
 
-    @pytest.mark.parametrize("error", [ValueError("no\x00 é"), SystemExit(3)], ids=repr)
+    @pytest.mark.parametrize(
+        ("error", "reason"),
+        [
+            (ValueError("no\x00 é"), "ValueError: no\x00 é"),
+            (SystemExit(3), "SystemExit: 3"),
+            (ValueError("half \ud800 pair"), "ValueError: half \\ud800 pair"),
+            (_MuteError(), "_MuteError: its text cannot be had: RuntimeError"),
+        ],
+        ids=["text", "exit", "no text for UTF-8", "no text at all"],
+    )
     def test_an_error_of_a_handler_is_the_reason_of_the_failure(
-        self, schedule: Schedule, error: BaseException
+        self, schedule: Schedule, error: BaseException, reason: str
     ) -> None:
         def fail(run: Run) -> None:
             raise error
@@ -65,7 +79,7 @@ class RunningPromises(Suite):
         wait_until(lambda: schedule.get("k"))
         status = ended(schedule, "k", schedule.trigger("k"))
 
-        assert (Outcome.FAILED, f"{type(error).__name__}: {error}") == (status.outcome, status.detail)
+        assert (Outcome.FAILED, reason) == (status.outcome, status.detail)
 
     def test_a_run_is_shown_while_it_runs(self, schedule: Schedule) -> None:
         go_on = threading.Event()

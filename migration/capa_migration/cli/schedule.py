@@ -31,7 +31,7 @@ exit codes: 0 done; 2 there is no such job, the component does not answer, or a 
 """
 _ACTIONS = {
     "list": "show jobs: times, next and last runs, leaders",
-    "run": "request a run of a job, which its leader begins within a second",
+    "run": "request a run of a job, which its leader sees within a second",
     "pause": "suspend a job: no scheduled run begins",
     "resume": "let a job run again, from its next time on",
     "history": "show the last runs of a job",
@@ -129,9 +129,7 @@ def _request(schedule: Schedule, arguments: argparse.Namespace) -> int:
     from capa_migration.cli import schedule_view
 
     ident = schedule.trigger(arguments.job)
-    said = (
-        f"run {ident} of {arguments.job} requested: the process that leads the job begins it within a second"
-    )
+    said = f"run {ident} of {arguments.job} requested: the process that leads the job sees it within a second"
     with output_of(said):
         if arguments.json:
             return print_json({"job": arguments.job, "run": ident}, CLEAN)
