@@ -343,16 +343,20 @@ def test_leases_are_renewed_before_the_visibility_timeout(
 
 
 @pytest.mark.parametrize(
-    "raw", ["no json", "[1, 2]", '{"properties": 3}', "\x00", '{"headers": {"eta": "soon"}}']
+    "raw",
+    [
+        *(b"no json", b"[1, 2]", b'{"properties": 3}', b"\x00", b'{"headers": {"eta": "soon"}}'),
+        *("“é”".encode(), b"\xff\xfe", b'"text"', b'{"a": 0x10}', b"", b'\\", ""'),
+    ],
 )
-def test_a_message_of_another_program_is_received_as_it_is(broker: Broker, raw: str):
+def test_a_message_of_another_program_is_received_as_it_is(broker: Broker, raw: bytes):
     broker.client.lpush("celery", raw)
     consumer = broker.consumer()
     (message,) = received(consumer)
     (again,) = received(broker.consumer())
     consumer.close()
 
-    assert message.data == again.data == raw.encode()
+    assert message.data == again.data == raw
 
 
 def test_a_waiting_consumer_leaves_the_queue_as_it_is_and_ends_when_it_is_closed(broker: Broker):

@@ -102,10 +102,10 @@ class HeldMessage:
         """Return what was written about a held message; `None` if another program wrote something else there."""
         try:
             message, exchange, routing_key = json.loads(held)
+            payload = message.encode("latin-1") if isinstance(message, str) else json.dumps(message).encode()
         except (ValueError, TypeError, RecursionError):
             return None
-        payload = message.encode() if isinstance(message, str) else again(json.dumps(message).encode())
-        return cls(payload, str(exchange or ""), str(routing_key or ""), priority_of(message))
+        return cls(again(payload), str(exchange or ""), str(routing_key or ""), priority_of(message))
 
 
 def again(payload: bytes) -> bytes:

@@ -31,6 +31,13 @@ TAKE = Script.of(
 -- Further keys: the lists of the queue, the most urgent first.
 -- Arguments: how many at most, the lease in ms, the token, the name of the queue as JSON.
 -- Returns of each the receipt, the tag, the number of the list, whether it came before, the ETA or '', and the message.
+-- What is no message of Celery's is held as a JSON text of its bytes, since Celery's workers read all that is held.
+local function as_text(raw)
+    return (string.gsub(cjson.encode(raw), '[\128-\255]', function(byte)
+        return string.format('\\u00%02x', string.byte(byte))
+    end))
+end
+
 local most, taken = tonumber(ARGV[1]), {}
 for number = 4, #KEYS do
     while #taken < most do
@@ -44,7 +51,8 @@ for number = 4, #KEYS do
         local receipt = number_in_take .. ':' .. tag
         local again = at(message, 'properties', 'delivery_info', 'redelivered') == true
             or at(message, 'headers', 'redelivered') == true
-        local held = '[' .. (read and raw or cjson.encode(raw)) .. ', "", ' .. ARGV[4] .. ']'
+        local is_message = type(at(message, 'headers')) == 'table' and type(at(message, 'properties')) == 'table'
+        local held = '[' .. (is_message and raw or as_text(raw)) .. ', "", ' .. ARGV[4] .. ']'
         redis.call('HSET', unacked, receipt, held)
         redis.call('ZADD', index, now_s, receipt)
         redis.call('ZADD', leases, now_ms + ARGV[2], receipt)
