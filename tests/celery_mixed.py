@@ -148,6 +148,10 @@ class Asking:
         self._process = process
         self._log = log
 
+    def has_said(self, text: str) -> bool:
+        """Return whether *text* is in the log of the client, or it has ended."""
+        return text in self._log.read_text() or self._process.poll() is not None
+
     def answer(self) -> Any:
         """Wait for the end of the client, and return what its function returned."""
         assert self._process.wait(2 * PATIENCE_S) == 0

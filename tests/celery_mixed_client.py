@@ -5,6 +5,7 @@ python celery_mixed_client.py KIND FUNCTION [ARGUMENT …]
 
 import importlib
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -107,6 +108,16 @@ def part_that_comes_again(app: Any, claim_ms: int) -> list[int]:
     return counts
 
 
+def stored_while_the_server_is_away(app: Any) -> str:
+    """Store a result once there is a file `enough`, and return its state then."""
+    logging.basicConfig()  # Celery tells of each try
+    app.AsyncResult("late").state  # noqa: B018 - connects
+    print(CONNECTED, flush=True)
+    wait_until(Path(ENOUGH).exists, patience_s=PATIENCE_S)
+    app.backend.store_result("late", 1, "SUCCESS")
+    return str(app.AsyncResult("late").state)
+
+
 def purged(app: Any) -> int:
     """Send three tasks, and return how many the purge of the queues removes."""
     for number in range(3):
@@ -116,6 +127,7 @@ def purged(app: Any) -> int:
 
 NODES = 2
 ENOUGH = "enough"
+CONNECTED = "connected"
 WAITING = 20
 ANSWER = "the answer is: "
 """Before the answer, in a line of its own: Celery may print others as the program ends."""

@@ -37,6 +37,18 @@ class RedisResults(RedisBackend):  # type: ignore[misc] # celery is not typed
     outbox: Any = None
     """Set by a worker's pool, and not used: each result is stored as its task ends, as in Celery."""
 
+    def _store_result(self, task_id: str, *args: Any, **kwargs: Any) -> Any:
+        """Store the result of a task, also when the server comes back only after some seconds.
+
+        The retry policy (in `result_backend_transport_options`, 20 s by default) is of Celery's writes alone, and it
+        reads before: the result would be lost, and a task whose result is lost runs again here.
+        """
+        try:
+            return super()._store_result(task_id, *args, **kwargs)
+        except self.connection_errors:
+            self.ensure(self._get_task_meta_for, (task_id,))
+            return super()._store_result(task_id, *args, **kwargs)
+
     def on_chord_part_return(self, request: Any, state: str, result: Any, *args: Any, **kwargs: Any) -> None:
         """Store a part, and send the body if it was the last.
 

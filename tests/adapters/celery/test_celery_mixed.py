@@ -1,11 +1,14 @@
 """Mixed fleets: Celery's own workers and clients, and Capa's, share one Redis database."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from celery_mixed import CAPA, CELERY, KINDS, PATIENCE_S, MixedFleet
 from celery_mixed import mixed as mixed  # noqa: PLC0414 - a fixture
-from celery_mixed_client import ENOUGH
+from celery_mixed_client import CONNECTED, ENOUGH
+from servers.redis import RedisServer
 
 from capa_core.conformance._tolerance import wait_until
 
@@ -102,6 +105,19 @@ def test_a_part_that_comes_again_waits_for_the_claim_of_a_dead_worker_and_sends_
 ):
     with mixed.client(CAPA, "part_that_comes_again", 1500) as asking:
         assert asking.answer() == [1, 1]
+
+
+def test_a_result_waits_for_a_server_that_comes_back(tmp_path: Path, start_redis: Callable[[], RedisServer]):
+    server = start_redis()
+    fleet = MixedFleet(tmp_path, server.url)
+    with fleet.client(CAPA, "stored_while_the_server_is_away") as asking:
+        wait_until(lambda: asking.has_said(CONNECTED), patience_s=PATIENCE_S)
+        server.kill()
+        (tmp_path / ENOUGH).touch()
+        wait_until(lambda: asking.has_said("Retry (0/"), patience_s=PATIENCE_S)
+        server.start()
+
+        assert asking.answer() == "SUCCESS"
 
 
 def test_purging_removes_the_waiting_tasks_of_the_fleet(mixed: MixedFleet):
