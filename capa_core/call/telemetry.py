@@ -10,9 +10,10 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from capa_core.call.conventions import Metric
 from capa_core.call.loggers import named_logger
@@ -230,10 +231,11 @@ def _tracer() -> Tracer:
 
 
 class Logger:
-    """Fields for log messages, which structlog writes. It is imported with the first message: most programs log none.
+    """Fields for log messages, whose methods are those of a logger of structlog.
 
     Each message follows the configuration of structlog that the application has made by then; without one it goes to
-    `logging.getLogger("capa.<block>")`, since a library must not print to standard output.
+    `logging.getLogger("capa.<block>")`, since a library must not print to standard output. structlog is not imported
+    for that: it would take most of the time in which a process starts without its engine.
     """
 
     def __init__(self, plain: logging.Logger, fields: Mapping[str, Any]) -> None:
@@ -244,35 +246,27 @@ class Logger:
         """Return a logger with these fields too."""
         return Logger(self._plain, {**self._fields, **fields})
 
-    def __getattr__(self, method: str) -> Any:
-        return getattr(self._made(), method)
-
-    def _made(self) -> Any:
-        with first_use:
-            import structlog
-
-        if structlog.is_configured():
-            made = structlog.get_logger("capa")
-        else:
-            made = structlog.wrap_logger(
-                self._plain, wrapper_class=structlog.stdlib.BoundLogger, processors=[_for_logging]
-            )
-        return made.bind(**{**trace_fields(), **self._fields})
+    def __getattr__(self, method: str) -> Callable[..., object]:
+        fields = {**trace_fields(), **self._fields}
+        structlog = sys.modules.get("structlog")
+        is_configured = getattr(structlog, "is_configured", None)  # missing while another thread imports it
+        if structlog is None or is_configured is None or not is_configured():
+            return partial(_log, getattr(self._plain, method), fields)
+        bound = structlog.get_logger("capa").bind(**fields)
+        return cast("Callable[..., object]", getattr(bound, method))
 
 
 def logger(block: str, component: str) -> Logger:
-    """Return a logger bound to *block* and *component*, whose methods are those of a logger of structlog."""
+    """Return a logger bound to *block* and *component*."""
     return Logger(named_logger(f"capa.{block}"), {"block": block, "component": component})
 
 
-def _for_logging(
-    _logger: Any, _method: str, event: MutableMapping[str, Any]
-) -> tuple[tuple[str], dict[str, Any]]:
-    """Return the arguments for `logging`: one text with all fields, and the traceback separately."""
-    exc_info = event.pop("exc_info", None)
-    text = event.pop("event")
-    fields = "".join(f" {key}={value!r}" for key, value in event.items())
-    return (f"{text}{fields}",), {"exc_info": exc_info} if exc_info else {}
+def _log(
+    log: Callable[..., None], bound: Mapping[str, Any], event: str, /, *, exc_info: Any = None, **fields: Any
+) -> None:
+    """Write one text with all fields by *log*, a method of a logger of `logging`."""
+    text = event + "".join(f" {key}={value!r}" for key, value in {**bound, **fields}.items())
+    log(text, **({} if exc_info is None else {"exc_info": exc_info}))
 
 
 def _kind(name: str) -> SpanKind:

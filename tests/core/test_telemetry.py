@@ -76,18 +76,20 @@ def test_one_trace_goes_through_a_message(runtime, spans):
 
 def test_what_a_program_does_not_use_is_not_even_imported():
     program = (
-        "import sys; from capa_core import Runtime\n"
+        "import sys; from capa_core import Runtime; from capa_core.call.telemetry import logger\n"
         "with Runtime.in_memory() as runtime:\n"
         "    runtime.state().put('k', b'v')\n"
         "    runtime.pubsub().subscribe('events', print)\n"
         "    runtime.pubsub().intake('events', 'other')\n"
+        "    runtime.lock().lock('k').acquire()\n"
+        "    logger('state', 'default').warning('careful')\n"
         "print(any(name.startswith(('opentelemetry', 'structlog')) for name in sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, cwd="/"
     )
 
-    assert ("False\n", "") == (done.stdout, done.stderr)
+    assert ("False\n", "careful block='state' component='default'\n") == (done.stdout, done.stderr)
 
 
 def test_without_a_configuration_of_structlog_logs_go_to_logging(caplog, capsys):
