@@ -50,11 +50,11 @@ class FlakyLock(MemoryLock):
 
 def test_a_lost_answer_to_an_acquisition_is_repeated_with_one_token():
     driver = FlakyLock(acquire=2)
-    locks = Locks(driver, policy=POLICY)
-    first = locks.lock("k").acquire()
-    first.release()
+    with Locks(driver, policy=POLICY) as locks:
+        first = locks.lock("k").acquire()
+        first.release()
 
-    assert first.token + 1 == locks.lock("k").acquire().token
+        assert first.token + 1 == locks.lock("k").acquire().token
 
 
 def test_a_release_whose_answer_was_lost_is_repeated_without_an_error():
@@ -130,12 +130,12 @@ def test_a_slow_renewal_of_one_lock_does_not_delay_the_others():
                 time.sleep(4)
             return super().renew(name, owner, lease_s)
 
-    locks = Locks(Slow(MemoryLockSettings()))
-    slow = locks.lock("slow", lease=2).acquire()
-    quick = locks.lock("quick", lease=2).acquire()
-    time.sleep(2.5)
+    with Locks(Slow(MemoryLockSettings())) as locks:
+        slow = locks.lock("slow", lease=2).acquire()
+        quick = locks.lock("quick", lease=2).acquire()
+        time.sleep(2.5)
 
-    assert (True, False) == (slow.lost.is_set(), quick.lost.is_set())
+        assert (True, False) == (slow.lost.is_set(), quick.lost.is_set())
 
 
 def test_a_callback_that_fails_is_logged_and_the_others_are_called():
@@ -183,7 +183,8 @@ def test_two_threads_may_enter_one_lock():
 
 
 def test_an_owner_names_its_host_and_process():
-    held = Locks(MemoryLock(MemoryLockSettings())).lock("k").acquire()
+    with Locks(MemoryLock(MemoryLockSettings())).lock("k") as held:
+        pass
 
     assert held.owner.startswith(f"{socket.gethostname()}/{os.getpid()}/")
 
