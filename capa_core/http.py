@@ -14,7 +14,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
+from http.client import (
+    BadStatusLine,
+    HTTPConnection,
+    HTTPException,
+    HTTPResponse,
+    IncompleteRead,
+    RemoteDisconnected,
+)
 from typing import Any, Protocol, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
@@ -292,7 +299,7 @@ class Endpoint:
         kind = ConnectionResetError if isinstance(error, ConnectionResetError) else OSError
         is_strange = not connection.has_answered and not self._tls
         step = ", before any answer. Where the port takes TLS alone, write https://" if is_strange else ""
-        return kind(f"{self.url}: {error}{step}")
+        return kind(f"{self.url}: {_said(error)}{step}")
 
     def _whole(self, pieces: Iterator[bytes], most_bytes: int) -> bytes:
         read = bytearray()
@@ -394,6 +401,13 @@ class Endpoint:
     def _close_idle(self) -> None:
         while (idle := self._take()) is not None:
             idle.close()
+
+
+def _said(error: OSError | HTTPException) -> str:
+    """Return the text of *error*; of a peer that speaks another protocol its first bytes, readable."""
+    if isinstance(error, BadStatusLine) and not isinstance(error, RemoteDisconnected):
+        return f"no answer in HTTP/1.1 but {error.args[0][:40]!r}"
+    return str(error)
 
 
 def first_reached(endpoints: Sequence[Endpoint], call: Callable[[Endpoint], T]) -> tuple[int, T]:

@@ -29,10 +29,15 @@ class AsgiHealth(Pages):
     async def _answer(self, scope: Mapping[str, Any], send: Send) -> None:
         import asyncio
 
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = _below(scope.get("root_path", ""), scope["path"])
         page = await asyncio.to_thread(self.page, scope["method"], path)
         await send({"type": "http.response.start", "status": page.status.value, "headers": _bytes(page)})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else page.body})
+
+
+def _below(root: str, path: str) -> str:
+    """Return *path* without *root*, below which the application is mounted; some servers have removed it already."""
+    return path.removeprefix(root) if f"{path}/".startswith(f"{root}/") else path
 
 
 async def _live(receive: Receive, send: Send) -> None:

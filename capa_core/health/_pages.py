@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
+_VERBS = ("GET", "HEAD")
 _NO_METRICS = """\
 no component of telemetry can be scraped. Add to capa.toml:
 
@@ -38,10 +39,12 @@ class Page:
     @property
     def headers(self) -> list[tuple[str, str]]:
         """The headers; no cache may keep it."""
+        allowed = [("Allow", ", ".join(_VERBS))] if self.status is HTTPStatus.METHOD_NOT_ALLOWED else []
         return [
             ("Content-Type", self.kind),
             ("Content-Length", str(len(self.body))),
             ("Cache-Control", "no-store"),
+            *allowed,
         ]
 
 
@@ -66,7 +69,7 @@ class Pages:
         show = {"/health": self._health, "/metrics": self._metrics}.get(path.rstrip("/"))
         if show is None:
             return _text(HTTPStatus.NOT_FOUND, "there are /health and /metrics")
-        if method not in ("GET", "HEAD"):
+        if method not in _VERBS:
             return _text(HTTPStatus.METHOD_NOT_ALLOWED, f"{path} answers GET and HEAD")
         try:
             return show()

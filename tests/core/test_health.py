@@ -46,9 +46,9 @@ def wsgi(application, path, method="GET"):
     return int(status.partition(" ")[0]), headers, body
 
 
-def asgi(application, path, method="GET", root=""):
-    """The same over ASGI."""
-    scope = {"type": "http", "method": method, "path": root + path, "root_path": root}
+def asgi(application, path, method="GET", root="", *, removed=False):
+    """The same over ASGI; the server may have *removed* the root from the path."""
+    scope = {"type": "http", "method": method, "path": path if removed else root + path, "root_path": root}
     sent = []
 
     async def send(event):
@@ -116,11 +116,18 @@ def test_other_paths_and_verbs_are_refused(kind, ask, runtime_with):
     application = kind(runtime_with(), timeout=PATIENCE_S)
 
     assert [404, 405] == [ask(application, "/else")[0], ask(application, "/health", "POST")[0]]
+    assert "GET, HEAD" == ask(application, "/health", "POST")[1]["Allow"]
     assert (200, b"") == ask(application, "/health", "HEAD")[::2]
 
 
-def test_it_can_be_mounted_below_a_path(runtime_with):
-    assert 200 == asgi(AsgiHealth(runtime_with(), timeout=PATIENCE_S), "/health", root="/internal")[0]
+@pytest.mark.parametrize("root", ["/internal", "/health"])
+def test_it_can_be_mounted_below_a_path(root, runtime_with):
+    assert 200 == asgi(AsgiHealth(runtime_with(), timeout=PATIENCE_S), "/health", root=root)[0]
+
+
+@pytest.mark.parametrize("root", ["/internal", "/he"])
+def test_a_server_may_have_removed_the_path_below_which_it_is_mounted(root, runtime_with):
+    assert 200 == asgi(AsgiHealth(runtime_with(), timeout=PATIENCE_S), "/health", root=root, removed=True)[0]
 
 
 def test_a_receiver_of_telemetry_that_is_down_takes_no_process_out(runtime_with):

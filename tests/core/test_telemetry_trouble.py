@@ -166,6 +166,46 @@ def test_a_request_that_no_repeat_helps_is_dropped_and_the_next_ones_go_on(runti
     assert (1, 1) == (runtime.telemetry().status.sent_spans, runtime.telemetry().status.dropped_spans)
 
 
+@pytest.mark.parametrize("status", [202, 204])
+def test_any_success_without_a_body_is_one(status, runtime_to, otlp):
+    """Else a receiver that has taken the spans would get them again and again."""
+    otlp.wrong = status
+    runtime = runtime_to()
+    runtime.state().put("k", b"v")
+    runtime.telemetry().flush(PATIENCE_S)
+    found = runtime.telemetry().status
+
+    assert (1, 1, "") == (found.sent_spans, found.sent_metrics, found.problem)
+
+
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
+def test_a_request_that_a_proxy_refuses_holds_up_no_other(status, runtime_to, otlp):
+    otlp.wrong, otlp.kind = status, "text/html"
+    runtime = runtime_to()
+    runtime.state().put("k", b"v")
+    runtime.telemetry().flush(PATIENCE_S)
+    found = runtime.telemetry().status
+
+    assert (0, 1) == (found.waiting_spans, found.dropped_spans)
+    assert ("max_batch_spans" in found.problem) is (status == 413)
+
+
+def test_a_port_of_another_protocol_is_told_readably(runtime_to, otlp):
+    """As that of OTLP over gRPC, which begins with a frame of HTTP/2."""
+    otlp.first_bytes = b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x1b[2J"
+    with pytest.raises(UnavailableError, match="no answer in HTTP/1.1 but") as error:
+        runtime_to().telemetry().ping()
+
+    assert str(error.value).isprintable()
+
+
+def test_the_port_of_grpc_is_named(monkeypatch, runtime_to, otlp):
+    monkeypatch.setattr("capa_core.components.otlp.telemetry._GRPC_PORT", otlp.port)
+    otlp.first_bytes = b"\x00\x00\x12\x04"
+    with pytest.raises(UnavailableError, match=r"is that of OTLP over gRPC.*by default port 4318"):
+        runtime_to().telemetry().ping()
+
+
 def test_a_silent_collector_delays_no_call(runtime_to, otlp):
     otlp.wrong = "silent"
     runtime = runtime_to(max_queue_spans=50, max_batch_spans=10, timeout_s=60)

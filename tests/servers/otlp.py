@@ -24,6 +24,8 @@ class OtlpReceiver:
     Attributes:
         wrong: How it answers wrongly: a status, `html`, or `silent` for no answer at all; `None` for rightly.
         wrong_at: The same for one path alone.
+        kind: The media type of a wrong status.
+        first_bytes: What it says in place of any answer.
         refuses: The spans of each request that it tells it has refused.
         requests: Those that it has answered rightly, as the protobuf messages.
         seen: The number of requests that came.
@@ -32,6 +34,8 @@ class OtlpReceiver:
 
     def __init__(self) -> None:
         self.wrong: int | str | None = None
+        self.kind = "application/x-protobuf"
+        self.first_bytes = b""
         self.wrong_at: dict[str, int | str] = {}
         self.refuses = 0
         self.requests: list[Any] = []
@@ -100,13 +104,16 @@ class _Handler(BaseHTTPRequestHandler):
         receiver.headers = dict(self.headers.items())
         receiver.seen += 1
         wrong = receiver.wrong_at.get(self.path, receiver.wrong)
-        if wrong == "silent":
+        if receiver.first_bytes:
+            self.wfile.write(receiver.first_bytes)
+            self.close_connection = True
+        elif wrong == "silent":
             receiver.released.wait(60)
             self.close_connection = True
         elif wrong == "html":
             self._send(200, _HTML, "text/html; charset=utf-8")
         elif wrong is not None:
-            self._send(int(wrong), b"", "application/x-protobuf")
+            self._send(int(wrong), b"", receiver.kind)
         elif self.path == "/v1/traces":
             receiver.requests.append(traces.ExportTraceServiceRequest.FromString(body))
             answer = traces.ExportTraceServiceResponse()

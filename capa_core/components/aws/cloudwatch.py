@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 
 from capa_core.abilities import BY_CORE, NATIVE, absent
 from capa_core.blocks.telemetry.driver import TelemetryDriver, TelemetryFeature
-from capa_core.blocks.telemetry.lines import Stream, as_text, write
+from capa_core.blocks.telemetry.lines import Stream, as_bytes, write
 from capa_core.blocks.telemetry.settings import ExportSettings
 from capa_core.errors import DeadlineError, UnavailableError
 
@@ -89,7 +89,7 @@ class CloudWatchTelemetry(TelemetryDriver[CloudWatchTelemetrySettings]):
         """See `TelemetryDriver.send_metrics`."""
         lines = _lines(metrics, self.settings)
         if self.settings.agent:
-            self._send(as_text(lines).encode(), timeout_s)
+            self._send(b"".join(as_bytes(lines)), timeout_s)
         else:
             write(self.settings.stream, lines)
         return 0

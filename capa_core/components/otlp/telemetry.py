@@ -25,7 +25,7 @@ from capa_core.abilities import BY_CORE, NATIVE, absent
 from capa_core.blocks.telemetry.driver import TelemetryDriver, TelemetryFeature
 from capa_core.blocks.telemetry.settings import ExportSettings
 from capa_core.errors import CapaError, InvalidArgumentError, PermissionDeniedError, UnavailableError
-from capa_core.http import ERROR_TYPES, Answer, Endpoint
+from capa_core.http import ERROR_TYPES, Answer, Endpoint, NotSentError
 from capa_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -37,6 +37,14 @@ _METRICS = "/v1/metrics"
 _PROTOBUF = "application/x-protobuf"
 _MOST_BYTES = 4 * 1024 * 1024
 _RETRYABLE = (429, 502, 503, 504)
+_TOO_LARGE = 413
+_REFUSED = (
+    400,
+    _TOO_LARGE,
+    415,
+    422,
+)  # the request itself, whoever answers: no repeat helps, and it holds up the others
+_GRPC_PORT = 4317
 _ADDRESS = (
     "Correct `url` of the component: the address of a collector for OTLP over HTTP, by default port 4318"
 )
@@ -115,18 +123,35 @@ class OtlpTelemetry(TelemetryDriver[OtlpTelemetrySettings]):
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, compresslevel=1, mtime=0)
         request = _Request(path, tuple(headers.items()), body)
-        answer = self._endpoint.exchange(request, time.monotonic() + timeout_s, most_bytes=_MOST_BYTES)
+        answer = self._exchange(request, time.monotonic() + timeout_s)
         if error := self._error(answer, path):
             raise error
         return answer.body
 
+    def _exchange(self, request: _Request, end: float) -> Answer:
+        try:
+            return self._endpoint.exchange(request, end, most_bytes=_MOST_BYTES)
+        except NotSentError:
+            raise
+        except OSError as error:
+            if self._endpoint.port != _GRPC_PORT:
+                raise
+            raise UnavailableError(
+                f"{error}. Port {_GRPC_PORT} is that of OTLP over gRPC. {_ADDRESS}"
+            ) from error
+
     def _error(self, answer: Answer, path: str) -> CapaError | None:
         place = f"{self._endpoint.url}{path}"
-        if answer.status == 200 and (answer.kind == _PROTOBUF or not answer.body):
+        if answer.status // 100 == 2 and (answer.kind == _PROTOBUF or not answer.body):
             return None
         said = f"{place} answers with status {answer.status} and {answer.kind}"
         if answer.status in (401, 403):
             return PermissionDeniedError(f"{said}. Correct `headers` of the component, such as its key")
-        if answer.status in _RETRYABLE or answer.kind != _PROTOBUF or answer.status < 400:
+        if answer.status == _TOO_LARGE:
+            return InvalidArgumentError(
+                f"{said}: the request was too large. Raise the limit there, or lower `max_batch_spans` of the component"
+            )
+        is_strange = answer.kind != _PROTOBUF or answer.status < 400
+        if answer.status in _RETRYABLE or (is_strange and answer.status not in _REFUSED):
             return UnavailableError(f"{said}, not as a collector does. {_ADDRESS}")
         return InvalidArgumentError(f"{said}. {_ADDRESS}")

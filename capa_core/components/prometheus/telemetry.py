@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -10,9 +12,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from capa_core.abilities import BY_CORE, NATIVE, absent
 from capa_core.blocks.telemetry.driver import TelemetryDriver, TelemetryFeature
 from capa_core.blocks.telemetry.settings import ProcessSettings
+from capa_core.forks import renew_locks_after_fork
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricReader
+    from prometheus_client import Metric
 
 
 class PrometheusTelemetrySettings(ProcessSettings):
@@ -25,6 +29,24 @@ class PrometheusTelemetrySettings(ProcessSettings):
 
     prefix: str = ""
     scope_labels: bool = False
+
+
+class _Registry(CollectorRegistry):
+    """Metrics whose text UTF-8 can hold: one label that it cannot, as of a name of a file, would end each fetch."""
+
+    def collect(self) -> Iterator[Metric]:
+        for family in super().collect():
+            family.samples = [each._replace(labels=_encodable(each.labels)) for each in family.samples]
+            family.documentation = _escaped(family.documentation)
+            yield family
+
+
+def _encodable(labels: Mapping[str, str]) -> dict[str, str]:
+    return {name: _escaped(value) for name, value in labels.items()}
+
+
+def _escaped(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 class PrometheusTelemetry(TelemetryDriver[PrometheusTelemetrySettings]):
@@ -41,11 +63,16 @@ class PrometheusTelemetry(TelemetryDriver[PrometheusTelemetrySettings]):
 
     def __init__(self, settings: PrometheusTelemetrySettings) -> None:
         super().__init__(settings)
-        self._registry = CollectorRegistry()
+        self._registry = _Registry()
+        renew_locks_after_fork(self)
+
+    def make_locks(self) -> None:
+        """See `HasLocks.make_locks`."""
+        self._fetching = threading.Lock()
 
     def reader(self) -> MetricReader:
         """See `TelemetryDriver.reader`."""
-        self._registry = CollectorRegistry()
+        self._registry = _Registry()
         return PrometheusMetricReader(
             prefix=self.settings.prefix,
             scope_info_enabled=self.settings.scope_labels,
@@ -54,7 +81,8 @@ class PrometheusTelemetry(TelemetryDriver[PrometheusTelemetrySettings]):
 
     def exposition(self) -> tuple[bytes, str]:
         """See `TelemetryDriver.exposition`."""
-        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+        with self._fetching:  # OpenTelemetry's reader would give the metrics of two fetches to one of them
+            return generate_latest(self._registry), CONTENT_TYPE_LATEST
 
     def address(self) -> str:
         """See `Driver.address`."""
@@ -66,4 +94,4 @@ class PrometheusTelemetry(TelemetryDriver[PrometheusTelemetrySettings]):
 
     def close(self) -> None:
         """See `Driver.close`."""
-        self._registry = CollectorRegistry()
+        self._registry = _Registry()

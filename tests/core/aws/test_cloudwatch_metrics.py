@@ -161,12 +161,15 @@ def test_an_agent_gets_the_lines_and_their_log_group(runtime_with):
         threading.Thread(target=agent.serve_forever, args=(0.02,), daemon=True).start()
         runtime = runtime_with(agent=f"tcp://127.0.0.1:{agent.server_address[1]}", log_group="/shop/metrics")
         runtime.state().put("k", b"v")
+        runtime.telemetry().meter("shop").create_counter("files").add(1, {"name": "no text: \udcff"})
         runtime.telemetry().flush(PATIENCE_S)
-        wait_until(lambda: any(b"db.client.operation.duration" in line for line in received))
+        for name in (b"db.client.operation.duration", b"files"):
+            wait_until(lambda name=name: any(name in line for line in received))
         said = runtime.telemetry().ping()
         agent.shutdown()
 
     assert "/shop/metrics" == json.loads(received[0])["_aws"]["LogGroupName"]
+    assert ["no text: \udcff"] == [json.loads(line)["name"] for line in received if b"files" in line]
     assert said.startswith("a CloudWatch agent at tcp://127.0.0.1")
 
 
