@@ -113,7 +113,9 @@ def _default_log_level() -> None:
 def _structlog_as_installed() -> Iterator[None]:
     """Reset structlog, which `capture_logs` leaves configured: later logs would pass `logging` and `caplog` by."""
     yield
-    if structlog := sys.modules.get("structlog"):
+    if "structlog" in sys.modules:
+        import structlog  # waits for a thread that is importing it
+
         structlog.reset_defaults()
 
 

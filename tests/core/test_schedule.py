@@ -247,10 +247,10 @@ def test_the_end_of_a_run_is_stored_after_an_outage(schedule, driver, clock):
     schedule.start()
     wait_until(lambda: is_led(schedule))
     move(schedule, clock, seconds=61)
-    wait_until(lambda: schedule._leader._served["k"].running)
+    wait_until(lambda: schedule._leader._roster.get("k").running)
     driver.down = True
     go_on.set()
-    wait_until(lambda: schedule._leader._served["k"].endings)
+    wait_until(lambda: schedule._leader._roster.get("k").endings)
     driver.down = False
 
     wait_until(lambda: history(schedule) == [("succeeded", 0)])
@@ -320,7 +320,8 @@ def test_a_close_leaves_a_run_after_the_drain_and_the_next_leader_calls_it_lost(
     follower.close()
 
 
-def test_a_handler_can_close_its_own_schedule(clock):
+def test_a_handler_can_close_its_own_schedule(clock, caplog):
+    caplog.set_level("INFO", "capa.schedule")
     schedule = Schedule(MemorySchedule(MemoryScheduleSettings()), clock=clock)
     closed = threading.Event()
 
@@ -332,6 +333,8 @@ def test_a_handler_can_close_its_own_schedule(clock):
     schedule.start()
 
     assert closed.wait(60)
+    assert schedule.join(60)
+    assert "not released" not in caplog.text
     with pytest.raises(ClosedError):
         schedule.start()
 

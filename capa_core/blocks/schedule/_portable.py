@@ -175,7 +175,7 @@ class Schedule(Portable[ScheduleDriver[Any]]):
                 f"schedule {self.name!r} has a handler for {name!r} in this process. Choose another name, or close that"
                 " registration first."
             )
-        return Registration(name, partial(self._leader.leave, name, served))
+        return Registration(name, partial(self._leader.leave, served))
 
     @call_traits(immediate=True)
     def start(self) -> None:

@@ -62,9 +62,15 @@ class Served:
         """Return the ids of the runs that began here and whose end is not stored."""
         return {*self.running, *(ending.id for ending in self.endings)}
 
-    def is_idle(self) -> bool:
-        """Return whether nothing runs here, and the end of each run is stored."""
-        return not self.running and not self.endings
+    def is_done(self) -> bool:
+        """Return whether nothing is left to do at the end; without its lock the ends are the next leader's."""
+        return not self.running and (not self.endings or self.held is None or self.held.lost.is_set())
+
+    def forget(self) -> None:
+        """Drop the lock and the runs, which are those of the parent of this forked child."""
+        self.held = None
+        self.is_tried = False
+        self.running, self.endings, self.replaced = {}, [], set()
 
     def make_way(self) -> None:
         """Tell the handlers that run to end for the next run."""

@@ -45,6 +45,8 @@ class ScheduleOverState(DriverOver[SettingsT], ScheduleDriver[SettingsT]):
     """The driver of the state underneath. It has ETAG, SCAN and BULK."""
     lock_type: ClassVar[type[LockDriver[Any]]]
     """The driver of the locks."""
+    leaders: ClassVar[str] = ""
+    """Follows the `prefix` of the settings in that of the locks; `""` where values and locks are apart anyway."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -66,8 +68,11 @@ class ScheduleOverState(DriverOver[SettingsT], ScheduleDriver[SettingsT]):
         self._locks = self.lock_type(self.lock_settings(settings))
 
     def lock_settings(self, settings: SettingsT) -> Any:
-        """Return the settings of the locks, which must not be those of any other locks: the same by default."""
-        return settings
+        """Return the settings of the locks, which must not be those of any other locks: the same but for `leaders`."""
+        if not self.leaders:
+            return settings
+        prefixed: Any = settings
+        return prefixed.model_copy(update={"prefix": f"{prefixed.prefix}{self.leaders}"})
 
     @property
     def under(self) -> StateDriver[Any]:

@@ -19,7 +19,4 @@ class RedisSchedule(ScheduleOverState[RedisScheduleSettings]):
     settings_type = RedisScheduleSettings
     state_type = RedisState
     lock_type = RedisLock
-
-    def lock_settings(self, settings: RedisScheduleSettings) -> RedisScheduleSettings:
-        """See `ScheduleOverState.lock_settings`."""
-        return settings.model_copy(update={"prefix": f"{settings.prefix}leader:"})
+    leaders = "leader:"

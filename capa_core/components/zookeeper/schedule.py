@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from capa_core.blocks.schedule.over_state import LeaderSettings, ScheduleOverState
 from capa_core.components.zookeeper.lock import ZookeeperLock
 from capa_core.components.zookeeper.state import ZookeeperState, ZookeeperStateSettings
@@ -21,7 +19,4 @@ class ZookeeperSchedule(ScheduleOverState[ZookeeperScheduleSettings]):
     settings_type = ZookeeperScheduleSettings
     state_type = ZookeeperState
     lock_type = ZookeeperLock
-
-    def lock_settings(self, settings: ZookeeperScheduleSettings) -> Any:
-        """See `ScheduleOverState.lock_settings`."""
-        return settings.model_copy(update={"prefix": f"{settings.prefix}-leaders"})
+    leaders = "-leaders"
