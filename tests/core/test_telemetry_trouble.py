@@ -136,6 +136,25 @@ def test_a_log_that_fails_costs_no_span(runtime_to, otlp, monkeypatch):
     assert ["state put"] == [span.name for _, span in otlp.spans()]
 
 
+def test_metrics_that_cannot_be_collected_are_a_failed_report(runtime_to, otlp, monkeypatch, caplog):
+    """As when a callback of the application takes so long that the SDK gives up."""
+
+    def late(_reader):
+        raise TimeoutError("Timed out while executing callback")
+
+    monkeypatch.setattr("capa_core.blocks.telemetry._exporter.Metrics.collected", late)
+    runtime = runtime_to()
+    for _ in range(2):
+        runtime.state().put("k", b"v")
+        runtime.telemetry().flush(PATIENCE_S)
+    status = runtime.telemetry().status
+
+    assert (2, 2) == (status.sent_spans, status.failed_metrics)
+    (warning,) = warnings_of(caplog)
+    assert "executing callback" in warning
+    assert "a thread failed" not in caplog.text
+
+
 def test_a_queue_that_is_smaller_than_a_batch_is_sent_when_it_is_full(runtime_to, otlp):
     runtime = runtime_to(interval_s=3600, metrics_interval_s=3600, max_queue_spans=3, max_batch_spans=512)
     for _ in range(3):

@@ -208,12 +208,12 @@ class Exporter:
                 self._queue.extendleft(reversed(spans))
 
     def _send_metrics(self, reader: Metrics) -> None:
-        metrics = reader.collected()
-        if metrics is None or not metrics.resource_metrics:
-            return
         try:
+            metrics = reader.collected()
+            if metrics is None or not metrics.resource_metrics:
+                return
             self._driver.send_metrics(metrics, self._left_s())
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - as above; the SDK gives up when callbacks of the application take 10 s
             self._add(failed_metrics=1)
             self._failed("metrics", error)
             return
