@@ -49,6 +49,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[importlib.import_module("reporting").PROGRAMS] = list(dict.fromkeys(programs))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector) -> list[pytest.Item] | None:
+    """Make no items of a module or class that is of the other part as a whole: each worker would make thousands."""
+    return [] if collector.config.option.servers == "usual" and _needs_further(collector) else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests of the other part, if `--servers` names one."""
     wanted = config.option.servers
@@ -59,8 +65,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in dropped]
 
 
-def _needs_further(item: pytest.Item) -> bool:
-    marks = item.iter_markers("server")
+def _needs_further(node: pytest.Item | pytest.Collector) -> bool:
+    marks = node.iter_markers("server")
     return any(not importlib.import_module(f"servers.{mark.args[0]}").PROGRAM.usual for mark in marks)
 
 

@@ -70,3 +70,10 @@ def test_each_part_of_the_tests_has_those_of_its_servers(part, engine):
     assert {f"tests/conformance/test_{engine}_lock.py"} == {
         line.partition("::")[0] for line in listed if "::" in line
     }
+
+
+def test_no_items_are_made_of_a_class_that_is_of_the_other_part():
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--servers=usual"]
+    done = subprocess.run([*collect, CONFORMANCE / "test_redis_lock.py"], capture_output=True, text=True)
+
+    assert "no tests collected in" in done.stdout  # and not: "(… deselected) in"
