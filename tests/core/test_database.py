@@ -6,12 +6,14 @@ import os
 import sqlite3
 import stat
 import threading
+import time
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from capa_core import Runtime, aio
+from capa_core.blocks.database.over_sqlite import NativeConnection
 from capa_core.conformance._processes import Child
 from capa_core.errors import (
     ClosedError,
@@ -212,6 +214,38 @@ def test_forks_between_the_transactions_of_other_threads_lose_none(start):
 
         assert sorted(counts) == counts
         assert len(added) == database.query("SELECT count(*) AS found FROM t")[0]["found"] >= counts[-1]
+
+
+def test_a_fork_waits_until_a_connection_is_closed(start, monkeypatch):
+    """Not only until it is about to be: SQLite takes and gives back locks while it closes a connection."""
+    closing, closed = threading.Event(), []
+    close = NativeConnection.close
+
+    def close_slowly(connection):
+        if threading.current_thread() is other:
+            closing.set()
+            time.sleep(0.3)
+            close(connection)
+            closed.append(connection)
+        else:
+            close(connection)
+
+    with start() as runtime:
+        database = runtime.database()
+        database.execute("CREATE TABLE t (id INTEGER)")
+        database.engine.dispose()
+
+        def use():
+            with database.engine.connect() as connection:
+                connection.invalidate()
+
+        other = threading.Thread(target=use)
+        monkeypatch.setattr(NativeConnection, "close", close_slowly)
+        other.start()
+        assert closing.wait(30)
+
+        assert 1 == Child(lambda: len(closed)).result()
+        other.join()
 
 
 def test_a_closed_runtime_closes_the_engines(start):

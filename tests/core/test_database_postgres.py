@@ -1,5 +1,7 @@
 """Databases on PostgreSQL: credentials that rotate, a replica for reads, and servers that fail."""
 
+import os
+import resource
 import tempfile
 import threading
 import time
@@ -14,8 +16,11 @@ from tcp_proxy import TcpProxy
 
 from capa_core import Runtime
 from capa_core.call.deadline import within
+from capa_core.components.postgres._errors import OverdueError
+from capa_core.components.postgres._timed import TimedConnection
+from capa_core.conformance._processes import Child
 from capa_core.conformance._tolerance import SLOW_MACHINE_S, wait_until
-from capa_core.errors import DeadlineError, PermissionDeniedError, UnavailableError
+from capa_core.errors import DeadlineError, PermissionDeniedError, UnavailableError, UnsupportedError
 
 pytestmark = pytest.mark.server("postgres")
 
@@ -177,6 +182,80 @@ def test_a_server_that_only_reads_is_refused_for_writes(server, admin, start):
         database.execute("INSERT INTO places VALUES ('x')")
 
 
+def test_a_reading_connection_refuses_writes_after_options_of_sqlalchemy_were_undone(server, admin, start):
+    database_of(admin, "readonly_1")
+    database = start(url=at(server.port, database="readonly_1"))
+    with database.reading_engine.connect().execution_options(postgresql_readonly=True) as connection:
+        pid = connection.exec_driver_sql(PID).scalar_one()
+    with database.reading_engine.connect() as connection:
+        same = connection.exec_driver_sql(PID).scalar_one()
+        with pytest.raises(PermissionDeniedError):
+            connection.exec_driver_sql("INSERT INTO places VALUES ('written')")
+
+    assert pid == same
+    assert [{"name": "readonly_1"}] == database.query("SELECT name FROM places")
+
+
+def test_reading_without_a_transaction_behind_a_pooler_is_refused(server, start):
+    database = start(url=at(server.port), pooler=True)
+    autocommit = database.reading_engine.execution_options(isolation_level="AUTOCOMMIT")
+    with pytest.raises(UnsupportedError, match="behind a pooler"), autocommit.connect() as connection:
+        connection.exec_driver_sql("SELECT 1")
+
+    assert 1 == len(database.query("SELECT 1"))
+
+
+def test_a_connection_to_a_server_that_has_become_a_standby_is_replaced(server, admin, start):
+    database_of(admin, "demoted_1")
+    database = start(url=at(server.port, database="demoted_1"))
+    database.execute("SET default_transaction_read_only = on")
+    with pytest.raises(UnavailableError) as raised:
+        database.execute("INSERT INTO places VALUES ('x')")
+
+    assert raised.value.connection_invalidated
+    assert 1 == database.execute("INSERT INTO places VALUES ('x')")
+
+
+def test_a_transaction_that_was_asked_to_only_read_keeps_its_connection(server, admin, start):
+    database_of(admin, "asked_1")
+    database = start(url=at(server.port, database="asked_1"))
+    reading = database.engine.execution_options(postgresql_readonly=True)
+    with pytest.raises(UnavailableError) as raised, reading.connect() as connection:
+        connection.exec_driver_sql("INSERT INTO places VALUES ('x')")
+
+    assert not raised.value.connection_invalidated
+
+
+# Calls of the library itself
+
+
+def test_rows_that_are_read_from_the_server_one_by_one_may_take_longer_than_the_statement(server, start):
+    database = start(url=at(server.port))
+    with database.transaction(read_only=True, deadline=1) as transaction:
+        options = {"yield_per": 1}
+        rows = transaction.connection.execute(
+            sa.text("SELECT generate_series(1, 3)"), execution_options=options
+        )
+        found = [next(rows)[0]]
+        time.sleep(1.6)
+        found.extend(row[0] for row in rows)
+
+    assert [1, 2, 3] == found
+
+
+def test_the_library_s_own_connection_has_the_time_of_a_statement(server, start):
+    database = start(url=at(server.port), timeout_s=2)
+    database.execute("SELECT 1")
+    time.sleep(2.1)
+    connection = database.engine.raw_connection()
+    cursor = connection.cursor()
+    cursor.execute("SELECT pg_sleep(0.1)")
+    found = len(cursor.fetchall())
+    connection.close()
+
+    assert 1 == found
+
+
 # Servers that fail
 
 
@@ -237,6 +316,58 @@ def test_a_silent_server_misses_the_deadline_and_the_next_call_works(server, sta
 
         assert took_s < 2 + SLOW_MACHINE_S
         assert 1 == len(database.query("SELECT 1"))
+
+
+def test_callers_wait_side_by_side_for_a_server_that_is_silent(server, start):
+    with TcpProxy.to(server.port) as proxy:
+        proxy.go_silent()
+        database = start(url=at(proxy.port), timeout_s=2)
+
+        def try_to_read():
+            with pytest.raises(DeadlineError):
+                database.query("SELECT 1")
+
+        began = time.monotonic()
+        threads = [threading.Thread(target=try_to_read) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert time.monotonic() - began < 2 + SLOW_MACHINE_S
+
+
+def test_connecting_ends_with_the_time_of_the_caller(server, start):
+    with TcpProxy.to(server.port) as proxy:
+        proxy.go_silent()
+        database = start(url=at(proxy.port), timeout_s=60)
+        began = time.monotonic()
+        with within(0.3), pytest.raises(DeadlineError):
+            database.query("SELECT 1")
+
+        assert time.monotonic() - began < 1 + SLOW_MACHINE_S
+
+
+def test_a_silent_server_is_not_long_asked_to_cancel(server):
+    with TcpProxy.to(server.port) as proxy, TimedConnection.connect(at(proxy.port)) as connection:
+        connection.limit_s = 300.0  # of which the statement has used up most
+        connection.begin(0.3)
+        proxy.go_silent()
+        began = time.monotonic()
+        with pytest.raises(OverdueError):
+            connection.execute("SELECT 1")
+
+        assert time.monotonic() - began < 1 + SLOW_MACHINE_S
+
+
+def test_a_process_with_many_open_files_has_connections(server, start):
+    def child():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2048, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        files = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+        found = start(url=at(server.port)).query("SELECT 1")
+        return len(files), len(found)
+
+    assert (1100, 1) == Child(child).result()
 
 
 def test_a_statement_that_the_server_ends_keeps_its_connection(server, start):

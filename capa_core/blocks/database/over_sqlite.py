@@ -66,6 +66,7 @@ class OverSqlite(SqlDatabase[SettingsT]):
     def __init__(self, settings: SettingsT) -> None:
         super().__init__(settings)
         self._was_in_use = False
+        self._opening = threading.RLock()
         with _all_lock:
             _all.add(self)
 
@@ -94,6 +95,11 @@ class OverSqlite(SqlDatabase[SettingsT]):
             connection.close()
             raise
         return connection
+
+    def opened_connection(self, *, read_only: bool) -> Any:
+        """See `SqlDatabase.opened_connection`: none is opened during a fork."""
+        with self._opening:
+            return super().opened_connection(read_only=read_only)
 
     def begin(self, connection: Connection, *, read_only: bool) -> None:
         """See `SqlDatabase.begin`."""
@@ -141,7 +147,7 @@ class OverSqlite(SqlDatabase[SettingsT]):
 
     def pause(self) -> None:
         """Close all connections before a fork, when others have ended their transactions, and open none."""
-        self.gate.opening.acquire()
+        self._opening.acquire()
         end = time.monotonic() + self.options.timeout_s
         self.renew()
         while self.gate.open_of_others() and time.monotonic() < end:
@@ -150,9 +156,8 @@ class OverSqlite(SqlDatabase[SettingsT]):
     def resume(self, *, in_child: bool) -> None:
         """Allow connections again; in the child none, if one of the parent was open."""
         if in_child:
-            self._was_in_use = bool(self.gate.open)
-        else:
-            self.gate.opening.release()
+            self._was_in_use = self.gate.has_open()
+        self._opening.release()
 
 
 def _code(error: BaseException) -> int:

@@ -14,6 +14,8 @@ from psycopg.abc import PQGen
 from capa_core.components.postgres._errors import OverdueError
 
 Row = tuple[Any, ...]
+_CANCEL_S = 0.5
+"""Seconds at most for telling a server that nobody waits any longer: one that is silent does not hear it either."""
 
 
 class TimedConnection(psycopg.Connection[Row]):
@@ -44,13 +46,14 @@ class TimedConnection(psycopg.Connection[Row]):
             # The server would carry out what nobody waits for: a repeated call would be done twice.
             if psycopg.capabilities.has_cancel_safe():
                 with suppress(psycopg.Error):
-                    self.cancel_safe(timeout=self.limit_s / 10)
+                    self.cancel_safe(timeout=min(_CANCEL_S, self.limit_s / 10))
             self.close()
-            raise OverdueError(f"no answer within {self.limit_s:g} s ({self.limit_name})") from error
+            raise OverdueError(f"no answer within {self.limit_s:.3g} s ({self.limit_name})") from error
 
     def is_open(self) -> bool:
         """Return whether an idle connection is still open: a server that has closed it has sent something."""
         if self.closed:
             return False
-        readable, _, _ = select.select([self], [], [], 0)
-        return not readable
+        poll = select.poll()  # `select.select` refuses file descriptors from 1024 on
+        poll.register(self.fileno(), select.POLLIN)
+        return not poll.poll(0)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from math import ceil
+from typing import Any, Self
 
 import psycopg
+from psycopg import errors
+from psycopg.abc import PQGen, PQGenConn
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field
 from sqlalchemy import URL, Connection, text
@@ -28,6 +32,7 @@ from capa_core.errors import (
     NotFoundError,
     PermissionDeniedError,
     UnknownError,
+    UnsupportedError,
 )
 from capa_core.secret import FreshSecret, Secret, without_credentials
 
@@ -71,11 +76,47 @@ class _Connection(TimedConnection):
 
     Attributes:
         is_pooled: Whether it leads through a pooler.
+        only_reads: Whether it refuses writes.
         server_s: Seconds after which the server itself ends a statement.
+        is_free: Whether others use it directly, so that each of their calls has the time of a statement.
     """
 
+    limit_name = "the time for it"
     is_pooled = False
+    only_reads = False
     server_s = float("inf")
+    is_free = False
+
+    @classmethod
+    def of(cls, opening_s: Callable[[], float]) -> type[_Connection]:
+        """Return the type of connections that are opened within *opening_s* on each host."""
+        return type(cls.__name__, (cls,), {"opening_s": staticmethod(opening_s)})
+
+    @staticmethod
+    def opening_s() -> float:
+        """Return the seconds that opening one may take, on each host of an address."""
+        return float("inf")
+
+    @classmethod
+    def _connect_gen(cls, conninfo: str = "") -> PQGenConn[Self]:
+        # `connect_timeout` has whole seconds, two at least, and does not know the time of the caller.
+        end = time.monotonic() + cls.opening_s()
+        with closing(super()._connect_gen(conninfo)) as steps:  # or its socket stays open with the error
+            try:
+                wanted = next(steps)
+                while time.monotonic() < end:
+                    wanted = steps.send((yield wanted))
+            except StopIteration as opened:
+                connection: Self = opened.value
+                return connection
+        raise errors.ConnectionTimeout("connection timeout expired")
+
+    def wait(self, gen: PQGen[Any], interval: float = 0.1, timeout: float | None = None) -> Any:
+        """See `TimedConnection.wait`."""
+        if self.is_free:
+            self.limit_s = self.server_s
+            self.begin(self.server_s + _GRACE_S)
+        return super().wait(gen, interval, timeout)
 
 
 class PostgresDatabase(SqlDatabase[PostgresDatabaseSettings]):
@@ -83,6 +124,10 @@ class PostgresDatabase(SqlDatabase[PostgresDatabaseSettings]):
 
     settings_type = PostgresDatabaseSettings
     features = dict.fromkeys(DatabaseFeature, NATIVE)
+
+    def __init__(self, settings: PostgresDatabaseSettings) -> None:
+        super().__init__(settings)
+        self._connection = _Connection.of(self.opening_s)
 
     def url(self, *, read_only: bool) -> URL:
         """See `SqlDatabase.url`."""
@@ -113,15 +158,22 @@ class PostgresDatabase(SqlDatabase[PostgresDatabaseSettings]):
     def ready(self, connection: Any) -> None:
         """See `SqlDatabase.ready`: the server is to end statements also where this process has died."""
         if not connection.is_pooled:  # nor among the options of connecting: a pooler refuses both
+            wanted = f"SET statement_timeout = {_ms(self.settings.statement_s)}"
+            if connection.only_reads:  # for AUTOCOMMIT, where no BEGIN says it
+                wanted += "; SET default_transaction_read_only = on"
             connection.autocommit = True
-            connection.execute(f"SET statement_timeout = {_ms(self.settings.statement_s)}")
+            connection.execute(wanted)
             connection.autocommit = False
 
     def begin(self, connection: Connection, *, read_only: bool) -> None:
         """See `SqlDatabase.begin`: the library begins it; the server learns of a deadline of its own."""
-        del read_only
         given_s = connection.get_execution_options().get(DEADLINE)
         native: Any = connection.connection.dbapi_connection
+        if read_only and native.is_pooled and native.autocommit:
+            raise UnsupportedError(
+                f"{self.gate.component}: a connection that only reads cannot be in AUTOCOMMIT behind a pooler, which"
+                " would let writes pass. Nothing was done; leave the isolation level as it is, or use `engine`."
+            )
         native.server_s = self.settings.statement_s
         if given_s is not None or native.is_pooled:
             native.server_s = given_s or self.settings.statement_s
@@ -131,13 +183,27 @@ class PostgresDatabase(SqlDatabase[PostgresDatabaseSettings]):
         """See `SqlDatabase.limit`: the server ends a statement, which keeps the connection, or else this process."""
         left_s = end - time.monotonic()
         is_server_first = connection.server_s <= left_s + 0.001
+        connection.is_free = False
         connection.limit_s = left_s
         connection.begin(left_s + _GRACE_S if is_server_first else left_s)
 
     def is_usable(self, connection: Any) -> bool:
         """See `SqlDatabase.is_usable`."""
         usable: bool = connection.is_open()
+        if usable:
+            connection.server_s = self.settings.statement_s
+            connection.is_free = True
+            if connection.only_reads and not connection.read_only:
+                connection.read_only = True  # SQLAlchemy has undone a user's `postgresql_readonly`
         return usable
+
+    def executed(self, connection: Any) -> None:
+        """See `SqlDatabase.executed`: COPY, and the rows of a cursor on the server, have their time in each call."""
+        connection.is_free = True
+
+    def is_elsewhere(self, error: BaseException, connection: Any) -> bool:
+        """See `SqlDatabase.is_elsewhere`: the server has become a standby, unless it was asked to refuse writes."""
+        return self.is_refused_write(error) and not connection.read_only
 
     def is_overdue(self, error: BaseException) -> bool:
         """See `SqlDatabase.is_overdue`."""
@@ -180,9 +246,9 @@ class PostgresDatabase(SqlDatabase[PostgresDatabaseSettings]):
         options: dict[str, Any] = {"application_name": "capa", "target_session_attrs": target}
         options |= conninfo_to_dict(address)
         options |= {name: secret.reveal() for name, secret in login.items()}
-        options["connect_timeout"] = max(1, round(self.settings.timeout_s))  # libpq counts whole seconds
+        options["connect_timeout"] = max(2, ceil(self.settings.timeout_s))  # `opening_s` is more exact
         try:
-            connection = _Connection.connect(autocommit=True, **options)
+            connection = self._connection.connect(autocommit=True, **options)
         except psycopg.OperationalError as error:
             raise on_connecting(error, address) from error
         try:
@@ -193,12 +259,13 @@ class PostgresDatabase(SqlDatabase[PostgresDatabaseSettings]):
         return connection
 
     def _prepare(self, connection: _Connection, read_only: bool) -> None:
-        connection.limit_s = self.settings.timeout_s
-        connection.begin(self.settings.timeout_s)
+        connection.limit_s = self.opening_s()
+        connection.begin(connection.limit_s)
         connection.is_pooled = is_pooled(connection, self.settings.pooler)
         if connection.is_pooled:
             connection.prepare_threshold = None
         connection.autocommit = False
+        connection.only_reads = read_only
         connection.read_only = read_only or None
 
 

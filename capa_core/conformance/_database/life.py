@@ -14,6 +14,10 @@ from capa_core.conformance._processes import Child, in_children
 from capa_core.errors import CapaError, ClosedError, UnavailableError
 
 
+class _NotPreparedError(Exception):
+    """An error of a listener of the caller's own."""
+
+
 class LifePromises(Suite):
     """The promises of processes, forks and closing."""
 
@@ -97,6 +101,21 @@ class LifePromises(Suite):
 
         assert held.error is None
         assert [1] == [row["id"] for row in database.query(ALL)]
+
+    def test_a_fork_goes_well_after_a_connection_that_was_not_prepared(self, database: Database) -> None:
+        def refuse(*_: Any) -> None:
+            raise _NotPreparedError
+
+        event.listen(database.engine, "connect", refuse)
+        with database.engine.connect(), pytest.raises(_NotPreparedError):
+            database.engine.connect()
+        event.remove(database.engine, "connect", refuse)
+
+        def child() -> int:
+            database.forget()
+            return len(database.query("SELECT 1"))
+
+        assert 1 == Child(child).result()
 
     # Closing
 

@@ -144,6 +144,13 @@ class TransactionPromises(Suite):
         assert isinstance(raised.value, PermissionDeniedError)
         assert [] == database.query(ALL)
 
+    def test_reading_without_a_transaction_refuses_writes_too(self, database: Database) -> None:
+        autocommit = database.reading_engine.execution_options(isolation_level="AUTOCOMMIT")
+        with pytest.raises(PermissionDeniedError, match="only reads"), autocommit.connect() as connection:
+            connection.execute(text(INSERT), {"id": 1, "status": "new"})
+
+        assert [] == database.query(ALL)
+
     def test_transactions_that_write_different_rows_do_not_wait_if_declared(self, connect: Connect) -> None:
         with Database(connect(timeout_s=30)) as database:
             make_tables(database)

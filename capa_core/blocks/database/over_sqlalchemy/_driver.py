@@ -43,7 +43,8 @@ class SqlDatabase(DatabaseDriver[SettingsT]):
     def connect(self, *, read_only: bool) -> Any:
         """Open a connection of the native library, with the credentials that hold now.
 
-        The one of *read_only* refuses writes. It *must* return or raise within the settings' `timeout_s`.
+        The one of *read_only* refuses writes, and weak references to it are possible. This *must* return or raise
+        within `opening_s`, on each host of an address. Several threads call it at once.
         """
 
     @abstractmethod
@@ -69,9 +70,17 @@ class SqlDatabase(DatabaseDriver[SettingsT]):
         """Begin a transaction, where the native library does not do so by itself."""
 
     def is_usable(self, connection: Any) -> bool:
-        """Return whether an idle native *connection* looks as if it were open still."""
+        """Return whether an idle native *connection* looks as if it were open still, after it was made as new."""
         del connection
         return True
+
+    def executed(self, connection: Any) -> None:
+        """Note that a statement has ended: until the next one, others may use the native *connection* directly."""
+
+    def is_elsewhere(self, error: BaseException, connection: Any) -> bool:
+        """Return whether *error*, met in a write, says that writes now go to another server than *connection* does."""
+        del error, connection
+        return False
 
     # The driver
 
@@ -150,11 +159,7 @@ class SqlDatabase(DatabaseDriver[SettingsT]):
     def _connect_by(self, engine: Engine, read_only: bool) -> None:
         @event.listens_for(engine, "do_connect")
         def opening(*_: Any) -> Any:
-            with self.gate.opening:
-                self.gate.check_open()
-                connection = self._connected(read_only)
-                self.gate.open[id(connection)] = connection
-                return connection
+            return self.opened_connection(read_only=read_only)
 
         @event.listens_for(engine, "connect")
         def connected(connection: Any, *_: Any) -> None:
@@ -164,6 +169,17 @@ class SqlDatabase(DatabaseDriver[SettingsT]):
         def taken(connection: Any, *_: Any) -> None:
             if not self.is_usable(connection):
                 raise exc.DisconnectionError("the connection was closed while it was idle")
+
+    def opening_s(self) -> float:
+        """Return the seconds that opening a connection may take now: `timeout_s`, or less where the caller has less."""
+        return remaining_s(self.options.timeout_s)
+
+    def opened_connection(self, *, read_only: bool) -> Any:
+        """Return a new native connection, which the gate follows."""
+        self.gate.check_open()
+        connection = self._connected(read_only)
+        self.gate.opened(connection)
+        return connection
 
     def _connected(self, read_only: bool) -> Any:
         try:
@@ -187,6 +203,10 @@ class SqlDatabase(DatabaseDriver[SettingsT]):
             connection.info[_GIVEN] = given_s
             self.limit(connection.connection.dbapi_connection, time.monotonic() + left_s)
 
+        @event.listens_for(engine, "after_cursor_execute")
+        def executed(connection: Connection, *_: Any) -> None:
+            self.executed(connection.connection.dbapi_connection)
+
         @event.listens_for(engine, "reset")
         def resetting(native: Any, *_: Any) -> None:
             if native is not None:
@@ -208,6 +228,13 @@ class SqlDatabase(DatabaseDriver[SettingsT]):
                 return None
             if self.is_overdue(error.orig):  # others' connections are as good as before
                 context.invalidate_pool_on_disconnect = False
+            used = context.connection
+            if used is not None and not used.closed and not used.invalidated:
+                native = used.connection.dbapi_connection
+                self.executed(native)
+                if not read_only and self.is_elsewhere(error.orig, native):
+                    # The next connection is opened where writes are accepted.
+                    context.is_disconnect = error.connection_invalidated = True
             named = self.named_natively(error.orig) or usual_name(error)
             return translated(error, *self._explained(error.orig, named, context.connection, read_only))
 

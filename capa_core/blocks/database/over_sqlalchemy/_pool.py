@@ -29,10 +29,9 @@ class Gate:
 
     def begin(self) -> None:
         """Begin without connections and callers, also in a forked child."""
-        self.opening = threading.RLock()
         self._counting = threading.Lock()
         self.waiting: dict[bool, int] = {True: 0, False: 0}
-        self.open: dict[int, Any] = {}
+        self._open: dict[int, ref[Any]] = {}
         self._in_use: dict[int, tuple[ConnectionPoolEntry, ref[Any], int]] = {}
 
     @contextmanager
@@ -57,6 +56,19 @@ class Gate:
                 f"{self.component} is closed; nothing was done. Open it again through a runtime."
             )
 
+    def opened(self, connection: Any) -> None:
+        """Follow the native *connection* until `ended`, or until nothing refers to it: it must not live by this."""
+        key = id(connection)
+        self._open[key] = ref(connection, lambda _: self._open.pop(key, None))
+
+    def ended(self, connection: Any) -> None:
+        """Follow the native *connection* no longer: it is closed, not only about to be."""
+        self._open.pop(id(connection), None)
+
+    def has_open(self) -> bool:
+        """Return whether connections are open."""
+        return bool(self._open)
+
     def open_of_others(self) -> bool:
         """Return whether connections are open that this thread does not use itself."""
         mine = {
@@ -64,18 +76,10 @@ class Gate:
             for entry, _, thread in list(self._in_use.values())
             if thread == threading.get_ident()
         }
-        return not mine >= set(self.open)
+        return not mine >= set(self._open)
 
     def watch(self, engine: Engine) -> None:
-        """Follow the connections of *engine* from now on."""
-
-        @event.listens_for(engine, "close")
-        def ended(connection: Any, *_: Any) -> None:
-            self.open.pop(id(connection), None)
-
-        @event.listens_for(engine, "close_detached")
-        def ended_alone(connection: Any) -> None:
-            self.open.pop(id(connection), None)
+        """Follow from now on who uses the connections of *engine*."""
 
         @event.listens_for(engine, "checkout")
         def taken(_: Any, entry: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
@@ -93,7 +97,7 @@ class Gate:
             for one in filter(None, (entry, held)):
                 _kept.append(one.dbapi_connection)
                 one.dbapi_connection = inherited
-        _kept.extend(self.open.values())
+        _kept.extend(one() for one in list(self._open.values()))
         self.begin()
 
 
@@ -161,6 +165,13 @@ class WatchedPool(QueuePool):
         """See `Pool.dispose`: connections in use are closed when they are given back."""
         self._disposed = True
         super().dispose()
+
+    def _close_connection(self, connection: Any, *, terminate: bool = False) -> None:
+        # Not by the event "close": it comes before the end, and not where an event of connecting has failed.
+        try:
+            super()._close_connection(connection, terminate=terminate)
+        finally:
+            self.gate.ended(connection)
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         super()._do_return_conn(record)

@@ -12,7 +12,8 @@ class PooledSettings(BaseModel):
 
     Attributes:
         service: The logical name; filled in by the runtime.
-        timeout_s: Seconds that opening a connection may take, and the wait for one that is free.
+        timeout_s: Seconds that opening a connection may take, on each host of an address; and the wait for one that is
+            free.
         statement_s: Seconds that one statement may take, up to a day, unless its transaction has a deadline.
         pool_size: Connections that stay open.
         max_overflow: Connections beyond those, which are closed when they are given back.
