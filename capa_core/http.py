@@ -149,6 +149,40 @@ def _limit(waiting: _PlainSocket | _TlsSocket) -> None:
     waiting.settimeout(None if wait_s == math.inf else wait_s)
 
 
+class _Lines:
+    """A stream, for as long as the lines before a body are read from it, with the last of them."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.last = b""
+
+    def readline(self, limit: int) -> bytes:
+        self.last = self.stream.readline(limit)
+        return self.last
+
+    def close(self) -> None:
+        self.stream.close()
+
+
+class _Response(HTTPResponse):
+    """A response that is refused if the connection ends within its headers.
+
+    The standard library takes those that came for all of them, and so an answer of any length for an empty one.
+    """
+
+    fp: Any
+
+    def begin(self) -> None:
+        lines = self.fp = _Lines(self.fp)
+        try:
+            super().begin()
+        finally:
+            if self.fp is lines:  # else it is closed
+                self.fp = lines.stream
+        if not lines.last:
+            raise IncompleteRead(b"")
+
+
 class Connection(HTTPConnection):
     """One connection; `end` bounds all operations on it until it is set again.
 
@@ -156,6 +190,7 @@ class Connection(HTTPConnection):
         has_answered: Whether a response has begun on it.
     """
 
+    response_class = _Response
     sock: Any
     has_answered = False
 

@@ -1,6 +1,9 @@
 """HTTP for components: an answer is complete, not too large, and in time."""
 
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -59,6 +62,30 @@ def test_an_answer_that_breaks_off_names_its_address(apollo, endpoint):
 
     with pytest.raises(OSError, match=f"{endpoint.url}: IncompleteRead"):
         exchange(endpoint)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n"
+
+
+@pytest.mark.parametrize("length", range(len(HEAD) + 2))
+def test_an_answer_is_never_complete_that_breaks_off(length):
+    """Within the headers neither: the standard library returned an empty body then."""
+
+    def answer(service):
+        connection, _ = service.accept()
+        with connection:
+            connection.recv(1024)
+            connection.sendall((HEAD + b"ok")[:length])
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as service,
+        ThreadPoolExecutor(1) as pool,
+        closing(Endpoint(f"http://127.0.0.1:{service.getsockname()[1]}", verify=True, size=1)) as endpoint,
+    ):
+        answering = pool.submit(answer, service)
+        with pytest.raises(OSError, match=endpoint.url):
+            exchange(endpoint)
+        answering.result()
 
 
 def test_a_server_that_is_not_there_is_named(apollo, endpoint):
