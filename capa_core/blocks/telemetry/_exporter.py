@@ -57,9 +57,8 @@ class Exporter:
         self._resume_at = 0.0
         self._report_at = time.monotonic() + settings.metrics_interval_s
         self._status = TelemetryStatus()
-        self._problems: dict[
-            str, str
-        ] = {}  # of spans and of metrics: an engine may take the one and not the other
+        # Of spans and of metrics, since an engine may take the ones and not the others.
+        self._problems: dict[str, str] = {}
         self._unsendable = ""
         self._told_dropped = 0
 
