@@ -209,9 +209,9 @@ class Connection:
 
         self._loop.create_task(work).add_done_callback(finish)
 
-    def later(self, seconds: float, work: Callable[[], object]) -> None:
-        """Call *work* after *seconds*."""
-        self._loop.call_later(seconds, work)
+    def later(self, seconds: float, work: Callable[[], object]) -> asyncio.TimerHandle:
+        """Call *work* after *seconds*, unless what this returns is cancelled."""
+        return self._loop.call_later(seconds, work)
 
     async def api(self, subject: str, /, **arguments: Any) -> dict[str, Any]:
         """Return the answer of JetStream to a request.

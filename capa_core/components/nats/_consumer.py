@@ -31,6 +31,8 @@ from capa_core.components.nats._streams import NANOSECONDS, Place
 if TYPE_CHECKING:
     from capa_core.components.nats.pubsub import NatsPubSub
 
+_LONGEST_REQUEST_S = 5.0
+"""The server may forget a request that meets the deletion of its consumer, and tell nobody: the next one finds out."""
 ACK = b"+ACK"
 _NAK, _ALIVE = b"-NAK", b"+WPI"
 
@@ -85,12 +87,13 @@ class Member(ConsumerDriver):
         with self._receiving:
             while not self._closed:
                 left_s = max(0.0, end - time.monotonic())
+                found: list[Delivery] = []
                 try:
-                    return self._received(max_messages, left_s)
+                    found = self._received(max_messages, min(left_s, _LONGEST_REQUEST_S))
                 except GoneError:
                     self._rejoin()
-                if time.monotonic() >= end:
-                    break
+                if found or time.monotonic() >= end:
+                    return found
         return []
 
     def ack(self, receipts: Sequence[object]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from asyncio import TimerHandle
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -21,6 +22,8 @@ from capa_core.errors import ExhaustedError, UnavailableError
 
 _GONE = "consumer deleted"
 _LEADER_PAUSE_S = 0.1
+_GRACE_S = 1.0
+"""After the time of a request, for the server's status to come."""
 
 OnEnd = Callable[[list[Msg], Exception | None], object]
 
@@ -46,6 +49,7 @@ class Puller:
         self._most = 0
         self._arrived: list[Msg] = []
         self._on_end: OnEnd | None = None
+        self._giving_up: TimerHandle | None = None
         self._stopped = False
 
     async def ask(self, most: int, timeout_s: float, on_end: OnEnd) -> None:
@@ -64,6 +68,8 @@ class Puller:
         if timeout_s:
             wanted["expires"] = math.ceil(timeout_s * NANOSECONDS)
         await self.connection.client.publish(self._subject, json.dumps(wanted).encode(), reply=self._request)
+        if timeout_s and self._on_end is not None:  # nothing has come yet
+            self._giving_up = self.connection.later(timeout_s + _GRACE_S, self._end)
         if self._stopped:
             self._end()
 
@@ -85,6 +91,9 @@ class Puller:
 
     def _end(self, error: Exception | None = None) -> None:
         on_end, self._on_end = self._on_end, None
+        giving_up, self._giving_up = self._giving_up, None
+        if giving_up is not None:
+            giving_up.cancel()
         if on_end is not None:
             on_end([] if error is not None else self._take(), error)
 

@@ -13,6 +13,7 @@ from capa_core.blocks.pubsub.driver import OutgoingMessage
 from capa_core.components.nats import _messages
 from capa_core.components.nats._link import Link
 from capa_core.components.nats._names import Names
+from capa_core.components.nats._puller import Puller
 from capa_core.components.nats._settings import NatsSettings
 from capa_core.conformance._pubsub.suite import bodies, drain, receive
 from capa_core.conformance._tolerance import PROMPT_S, SLOW_MACHINE_S, is_prompt, wait_until
@@ -72,7 +73,19 @@ def test_a_stream_that_is_deleted_is_made_again(pubsub, topic, names, elsewhere)
     assert {b"1", b"2"} == set(bodies(drain(consumer, 2)))
 
 
-def test_a_waiting_consumer_survives_the_deletion_of_its_group(pubsub, topic, names, elsewhere):
+@pytest.mark.parametrize("forgotten", [0, 1])
+def test_a_waiting_consumer_survives_the_deletion_of_its_group(
+    pubsub, topic, names, elsewhere, monkeypatch, forgotten
+):
+    """Also if the server tells nobody of it, as when it meets the request."""
+    told, tell = [], Puller._on_status
+
+    def on_status(puller, status, text):
+        told.append(status)
+        if len(told) > forgotten:
+            tell(puller, status, text)
+
+    monkeypatch.setattr(Puller, "_on_status", on_status)
     consumer = pubsub.consumer(topic, raw=True)
     found = []
     waiting = threading.Thread(target=lambda: found.extend(receive(consumer, 1)))
