@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -133,6 +134,40 @@ def test_messages_of_a_consumer_that_is_gone_come_back_after_its_lease_marked_an
         "other": 1,
     }
     assert broker.client.hlen(HELD) == 2  # a late acknowledgement does not settle another's delivery
+
+
+@pytest.mark.parametrize("more", [{}, {"eta": "2001-02-03T04:05:06+00:00"}, {"priority": 6}], ids=str)
+def test_a_part_of_a_group_goes_from_a_dead_consumer_of_capa_to_a_live_one_alone(broker: Broker, more: Any):
+    """A worker of Celery would not wait for the claim that the dead one may have on the body of a chord."""
+    broker.send(n="part", group="g", **more)
+    lost = broker.consumer()
+    (first,) = received(lost)
+    (old,) = broker.client.hkeys(HELD)
+    taken: list[Any] = []
+    celery = Thread(
+        target=lambda: taken.append(broker.client.brpop(["celery", "celery\x06\x166"], 3 * LEASE_S))
+    )
+    celery.start()
+    other = broker.consumer(lease=30)
+    (found,) = received(other)
+    celery.join()
+    lost.ack([first])
+
+    assert taken == [None]
+    assert (bodies([found]), found.delivery_count, found.id) == (["part"], 2, first.id)
+    assert json.loads(found.data)["headers"]["redelivered"] is True
+    assert [old] != broker.client.hkeys(HELD) == broker.client.zrange(LEASES, 0, -1)
+    other.close()
+    assert broker.client.llen("celery\x06\x166" if "priority" in more else "celery") == 1
+
+
+def test_a_part_of_a_group_of_another_queue_goes_back_to_it(broker: Broker):
+    broker.send(n="part", group="g")
+    received(broker.consumer())
+    other = broker.queues().consumer("another", "another", raw=True)
+    wait_until(lambda: other.receive(1, 0.1) or broker.waiting())
+
+    assert broker.waiting() == 1
 
 
 def test_an_extended_lease_ends_later_and_its_time_is_renewed_for_celery(broker: Broker):

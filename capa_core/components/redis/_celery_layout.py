@@ -90,12 +90,17 @@ class CeleryLayout:
 
 @dataclass(frozen=True, slots=True)
 class HeldMessage:
-    """A message that a worker holds, as it goes back to the lists: marked as delivered before."""
+    """A message that a worker holds, as it goes back to the lists: marked as delivered before.
+
+    Attributes:
+        is_of_group: Whether its task is one of a group, and so perhaps of the header of a chord.
+    """
 
     payload: bytes
     exchange: str
     routing_key: str
     priority: int
+    is_of_group: bool
 
     @classmethod
     def of(cls, held: bytes) -> HeldMessage | None:
@@ -105,7 +110,20 @@ class HeldMessage:
             payload = message.encode("latin-1") if isinstance(message, str) else json.dumps(message).encode()
         except (ValueError, TypeError, RecursionError):
             return None
-        return cls(again(payload), str(exchange or ""), str(routing_key or ""), priority_of(message))
+        return cls(
+            again(payload),
+            str(exchange or ""),
+            str(routing_key or ""),
+            priority_of(message),
+            bool(_in(message, "headers", "group")),
+        )
+
+
+def _in(value: object, *names: str) -> object:
+    """Return the value at a path of names; `None` where there is none."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def again(payload: bytes) -> bytes:
@@ -119,11 +137,19 @@ def again(payload: bytes) -> bytes:
     return json.dumps(message).encode()
 
 
+def tag_and_eta(payload: bytes) -> tuple[str, str]:
+    """Return the delivery tag and the ETA of a message, `""` where there is none or another program's."""
+    message = json.loads(payload)
+    found = _in(message, "properties", "delivery_tag"), _in(message, "headers", "eta")
+    tag, eta = (value if isinstance(value, str) else "" for value in found)
+    return tag, eta
+
+
 def priority_of(message: object) -> int:
     """Return the priority in a message, 0 to 9; 0 where there is none."""
     try:
-        return max(0, min(9, int(message["properties"]["priority"])))  # type: ignore[index] # it may be anything
-    except (TypeError, ValueError, KeyError):
+        return max(0, min(9, int(str(_in(message, "properties", "priority")))))
+    except ValueError:
         return 0
 
 

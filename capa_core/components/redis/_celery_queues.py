@@ -9,7 +9,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -24,7 +24,7 @@ from capa_core.blocks.pubsub.driver import (
     PubSubLimits,
 )
 from capa_core.components.redis import _celery_scripts as scripts
-from capa_core.components.redis._celery_layout import CeleryLayout, HeldMessage, again
+from capa_core.components.redis._celery_layout import CeleryLayout, HeldMessage, again, tag_and_eta
 from capa_core.components.redis._client import Client, Script
 from capa_core.driver import Driver, DriverOver
 from capa_core.errors import CapaError, UnsupportedError
@@ -116,10 +116,17 @@ class CeleryQueues(DriverOver[Any], PubSubDriver[Any]):
     def forget(self) -> None:
         """Leave the connections to the driver below, which drops them itself."""
 
-    def restore_lost(self) -> None:
-        """Give back the messages of Capa's consumers that let their leases end."""
+    def restore_lost(self, take_over: Callable[[bytes, bytes, HeldMessage], bool]) -> None:
+        """Give back the messages of Capa's consumers that let their leases end.
+
+        One of a group is given to *take_over* first, by its receipt: it may be the part of a chord whose body the dead
+        worker had claimed and not sent. Workers of Celery would not send that body, since Celery lets such a claim end
+        before a message comes again; one of Capa waits for its end.
+        """
         for receipt, held in self._run(scripts.LOST, _BATCH):
-            self._restore(receipt, held, leased=1)
+            message = HeldMessage.of(held)
+            if message is None or not message.is_of_group or not take_over(receipt, held, message):
+                self._restore(receipt, held, leased=1)
 
     def restore_overdue(self) -> None:
         """Give back the messages of workers of Celery that have not settled them within the visibility timeout."""
@@ -160,6 +167,7 @@ class CeleryQueueConsumer(ConsumerDriver):
         self._driver = driver
         self._client = driver.client
         self._lists = driver.layout.lists(queue)
+        self._name = queue
         self._queue = json.dumps(queue)
         self._lease_s = lease_s
         self._lease_ms = round(lease_s * 1000)
@@ -308,10 +316,28 @@ class CeleryQueueConsumer(ConsumerDriver):
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + min(_LOOK_FOR_LOST_S, self._lease_s / 4)
-            self._driver.restore_lost()
+            self._driver.restore_lost(self._take_over)
         if now >= self._next_overdue:
             self._next_overdue = now + _LOOK_FOR_OVERDUE_S
             self._driver.restore_overdue()
+
+    def _take_over(self, lost: bytes, held: bytes, message: HeldMessage) -> bool:
+        """Hold what a dead consumer of this queue held, and return whether it is of this queue."""
+        if message.exchange or message.routing_key != self._name:
+            return False
+        token = f"{self._ident}.{next(self._takes):x}.0"
+        tag, eta = tag_and_eta(message.payload)
+        receipt = f"{token}:{tag or token}".encode()
+        anew = b'[%b, "", %b]' % (message.payload, self._queue.encode())
+        if self._run(scripts.TAKE_OVER, lost, held, receipt, anew, self._lease_ms):
+            name = self._driver.layout.list_of(self._name, message.priority)
+            delivery = _delivery(
+                receipt, (tag or token).encode(), message.payload, self._lists.index(name), 1
+            )
+            with self._changing:
+                self._held[receipt] = _Held(name, delivery)
+                heapq.heappush(self._later, (_due_at(eta.encode()), next(self._order), receipt))
+        return True
 
     # Settling
 

@@ -166,3 +166,21 @@ for number = 6, #ARGV do redis.call('RPUSH', ARGV[number], ARGV[5]) end
 return 1
 """
 )
+
+TAKE_OVER = Script.of(
+    _COMMON
+    + r"""
+-- Arguments: a receipt whose lease ended, the held message as it was found, the new receipt, what is held by it, and
+-- the lease in ms. Returns 1 if it was taken: nobody renewed, settled, restored or took it meanwhile.
+local old, held, new, anew, lease_ms = unpack(ARGV)
+local ended = redis.call('ZSCORE', leases, old)
+if not ended or tonumber(ended) > now_ms or redis.call('HGET', unacked, old) ~= held then return 0 end
+redis.call('ZREM', leases, old)
+redis.call('ZREM', index, old)
+redis.call('HDEL', unacked, old)
+redis.call('HSET', unacked, new, anew)
+redis.call('ZADD', index, now_s, new)
+redis.call('ZADD', leases, now_ms + lease_ms, new)
+return 1
+"""
+)
