@@ -21,6 +21,8 @@ DISK_FULL = [] if os.geteuid() else ["disk-full"]
 TOO_LONG = {"kafka": DISK_FULL, "rabbitmq": DISK_FULL}
 """Their brokers take long to start once more: `make faults` alone has it."""
 EACH = 80
+MOST_RUNS = 3
+"""A run is done again in which the room that an engine had set aside was enough for it on a full disk."""
 ENGINES = [
     pytest.param(name, marks=[pytest.mark.server(engine.program.name)] if engine.program else [])
     for name, engine in engines().items()
@@ -32,8 +34,12 @@ def test_messages_outlive_each_fault(engine, tmp_path, record_property):
     """As the page promises, but for what comes again of a process that stood still past its lease."""
     left_out = {*engines()[engine].not_run, *TOO_LONG.get(engine, ())}
     faults = [name for name in ONE_BY_ONE + DISK_FULL if name not in left_out]
-    cell = Cell(engine, "capa", faults, EACH * len(faults), tmp_path, say=print, late_s=PROMPT_S)
-    counts = cell.run()
+    for number in range(MOST_RUNS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        counts = Cell(engine, "capa", faults, EACH * len(faults), folder, say=print, late_s=PROMPT_S).run()
+        if "disk-full" not in faults or counts["troubles"][-1] > 0:
+            break
     record_property("counts", counts)
     print(engine, counts)
 

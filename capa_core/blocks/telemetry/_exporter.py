@@ -259,7 +259,7 @@ class Exporter:
 
     def _tell_dropped(self) -> None:
         dropped = self._status.dropped_spans
-        if not dropped > self._told_dropped == 0:
+        if self._over or not dropped > self._told_dropped == 0:  # at the end, `stop` has told it
             return
         self._told_dropped = dropped
         if self._unsendable:

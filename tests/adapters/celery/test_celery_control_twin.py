@@ -119,6 +119,8 @@ def heartbeat(app: Any) -> Any:
 
 def totals(app: Any) -> Any:
     app.send_task("add", (1, 2)).get(timeout=PATIENCE_S)
+    # The worker counts a task when its process tells that it has ended, which may come after the result.
+    wait_until(lambda: ask(app, "stats")["total"], patience_s=PATIENCE_S)
     return sorted(ask(app, "stats")["total"])
 
 
