@@ -12,7 +12,7 @@ from servers._process import free_port
 from capa_core import Runtime
 from capa_core.blocks.pubsub import Delivery, Draft, Message
 from capa_core.conformance._tolerance import wait_until
-from capa_migration.cli import bridge_view, main
+from capa_migration.cli import bridge_view
 from capa_migration.live.bridge import status
 from capa_migration.live.bridge.carried import KEY, PRIORITY, TIME, WAY, comes_once, draft
 
@@ -48,19 +48,15 @@ def runtime(folder):
 
 
 @pytest.fixture
-def bridge(folder, capsys):
+def bridge(folder, capa):
     """Return a function that runs `capa bridge`, and the last line of its data where that is asked for."""
 
     def run(*words):
-        try:
-            code = main(["bridge", *words])
-        except SystemExit as usage:
-            code = usage.code
-        captured = capsys.readouterr()
-        if "--json" in words and captured.out:
-            text = captured.out if captured.out.startswith("{\n") else captured.out.splitlines()[-1]
-            return code, json.loads(text)["bridges"], captured.err
-        return code, captured.out, captured.err
+        ran = capa("bridge", *words)
+        if "--json" in words and ran.out:
+            text = ran.out if ran.out.startswith("{\n") else ran.out.splitlines()[-1]
+            return ran.code, json.loads(text)["bridges"], ran.err
+        return ran
 
     return run
 

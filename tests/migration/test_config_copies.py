@@ -1,11 +1,11 @@
 """`capa config push|history`: the difference first, one step, nothing else; versions where the store has them."""
 
 import json
+from functools import partial
 
 import pytest
 
 from capa_core import Runtime
-from capa_migration.cli import main
 from capa_migration.live.values import MASK
 
 TOML = """
@@ -23,7 +23,7 @@ folder = "prod"
 
 
 @pytest.fixture
-def config(tmp_path, monkeypatch, capsys):
+def config(tmp_path, monkeypatch, capa):
     """Return a function that runs `capa config` in a folder with two components and a profile."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "capa.toml").write_text(TOML)
@@ -31,15 +31,7 @@ def config(tmp_path, monkeypatch, capsys):
     (tmp_path / "config" / "application.properties").write_text("a=1\nb=2\ndb.password=hunter2\n")
     (tmp_path / "config" / "limits.json").write_text('{"max": 3}')
 
-    def run(*words):
-        try:
-            code = main(["config", *words])
-        except SystemExit as usage:
-            code = usage.code
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+    return partial(capa, "config")
 
 
 @pytest.fixture

@@ -5,26 +5,20 @@ import json
 import pytest
 
 from capa_core import Runtime, use_runtime
-from capa_migration.cli import main
 
 VALUES = {"a": "1", "ü": "漢\n x", "empty": "", " key": " padded ", "a=b": "c:d#e"}
 LIMITS = '{"most": 3}'
 
 
 @pytest.fixture
-def pull(apollo, tmp_path, monkeypatch, capsys):
+def pull(apollo, tmp_path, monkeypatch, capa):
     """Return a function that runs `capa config pull` in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     apollo.release("application", VALUES, app="shop")
     apollo.release("limits.json", LIMITS, app="shop")
 
     def run(*words, url=apollo.url, app="shop"):
-        try:
-            code = main(["config", "pull", "--from-apollo", url, "--app-id", app, *words])
-        except SystemExit as usage:
-            code = usage.code
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+        return capa("config", "pull", "--from-apollo", url, "--app-id", app, *words)
 
     return run
 
@@ -264,8 +258,7 @@ def test_a_meta_server_names_the_config_service(apollo, start_apollo, pull):
     assert 0 == pull("--meta", url=meta.url)[0]
 
 
-def test_help_has_an_example(pull, capsys):
-    with pytest.raises(SystemExit):
-        main(["config", "pull", "--help"])
+def test_help_has_an_example(capa):
+    ran = capa("config", "pull", "--help")
 
-    assert "capa config pull --from-apollo http://apollo:8080 --app-id shop" in capsys.readouterr().out
+    assert "capa config pull --from-apollo http://apollo:8080 --app-id shop" in ran.out

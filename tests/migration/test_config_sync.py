@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ import pytest
 from capa_core import Runtime
 from capa_core.conformance._tolerance import wait_until
 from capa_core.errors import ConflictError
-from capa_migration.cli import main
 from capa_migration.errors import OptionsError
 from capa_migration.live.sync import Journal, Seen, Side, Sync, merge
 from capa_migration.live.values import MASK, Place
@@ -43,16 +43,8 @@ def stores(folder):
 
 
 @pytest.fixture
-def sync(capsys):
-    def run(*words):
-        try:
-            code = main([*SYNC, *words])
-        except SystemExit as usage:
-            code = usage.code
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+def sync(capa):
+    return partial(capa, *SYNC)
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import io
 import json
+from functools import partial
 
 import pytest
 
 from capa_core import Runtime
-from capa_migration.cli import main
 from capa_migration.live.values import MASK, masked
 
 TOML = """
@@ -24,7 +24,7 @@ path = "prod"
 
 
 @pytest.fixture
-def config(tmp_path, monkeypatch, capsys):
+def config(tmp_path, monkeypatch, capa):
     """Return a function that runs `capa config` in a folder with two components and a profile."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CAPA_PROFILE", raising=False)
@@ -33,15 +33,7 @@ def config(tmp_path, monkeypatch, capsys):
         (tmp_path / name).mkdir()
     (tmp_path / "config" / "application.properties").write_text("a=1\nb=2\ndb.password=hunter2\n")
 
-    def run(*words):
-        try:
-            code = main(["config", *words])
-        except SystemExit as usage:
-            code = usage.code
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+    return partial(capa, "config")
 
 
 def test_values_are_shown_with_their_origin(config, tmp_path):
