@@ -193,6 +193,8 @@ class Member:
             self._fetch()
         with self._calling:
             self._run_requests()
+            if self._offsets is None:
+                self._leave()
             self._client.close()
         _OPEN.discard(self)
 
@@ -220,6 +222,18 @@ class Member:
             self._joined = False
             self._shares.leave(self.topic)
         self._gives_way = False
+
+    def _leave(self) -> None:
+        """Leave the group: a client that is closed while it joins would not, and all would wait for its session."""
+        end = time.monotonic() + _CLOSE_S
+        if self._joined:
+            self._poll_until(lambda: bool(self._client.memberid()), end)
+            self._client.unsubscribe()
+        self._poll_until(lambda: not self._client.memberid(), end)
+
+    def _poll_until(self, holds: Callable[[], bool], end: float) -> None:
+        while not holds() and self.trouble.error is None and time.monotonic() < end:
+            self._client.poll(_MOMENT_S)
 
     def _is_forfeit(self) -> bool:
         """Return whether the user has lost partitions that are still assigned here."""

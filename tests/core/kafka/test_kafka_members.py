@@ -96,6 +96,24 @@ def test_a_consumer_that_nobody_holds_leaves_its_group(log, topic):
     assert 8 == len(poll_until(log.consumer(topic), 8))
 
 
+def test_a_consumer_that_is_closed_while_it_joins_leaves_its_group(open_log, kafka_url, topic):
+    """Or the broker would wait for it until its session is over, and answer no commit of the others meanwhile."""
+    log = open_log(kafka_url, partitions=1)  # the newcomers have none, and so nothing to give back
+    first = log.consumer(topic, session=60)
+    for moment in range(20):
+        log.append(topic, b"%d" % moment)
+        assert [b"%d" % moment] == poll_until(first, 1)
+        newcomer = log.consumer(topic, session=60)
+        joining = threading.Thread(target=newcomer.poll, args=(1, 0))
+        joining.start()
+        time.sleep(moment * 0.002)
+        newcomer.close()
+        joining.join()
+
+        first.commit()
+    assert {Partition(topic, 0): 20} == log.committed(topic)
+
+
 def test_a_forked_child_has_clients_of_its_own(log, topic):
     """The parent's go on."""
     log.append(topic, b"parent", partition=0)
