@@ -174,9 +174,9 @@ def main(role: str) -> None:
     Record(os.environ["RECORD"]).watch(without="" if role == "alone" else "setup_logging")
     app = application()
     if role == "worker":
-        app.start(
-            ["worker", "--pool", os.environ["POOL"], "--beat", "--loglevel", "WARNING", "--tenant", "t2"]
-        )
+        scaling = ["--autoscale", "2,2"] if os.environ["POOL"] == "prefork" else []
+        words = ["worker", "--pool", os.environ["POOL"], "--beat", "--loglevel", "WARNING", "--tenant", "t2"]
+        app.start([*words, *scaling])
     elif role == "beat":
         app.start(["beat", "--loglevel", "WARNING"])
     else:

@@ -63,7 +63,7 @@ def test_a_reason_is_printed_with_its_paragraph(capa):
     ran = capa("explain", "celery/rate-limits")
 
     assert 0 == ran.code
-    assert "celery/rate-limits: Celery: Rate limits\n\n`rate_limit`, `task_default_rate_limit` are" in ran.out
+    assert "celery/rate-limits: Celery: Rate limits\n\n`rate_limit`, `task_default_rate_limit` and" in ran.out
 
 
 def test_rule_is_printed_with_the_cases_it_leaves(capa):

@@ -21,7 +21,7 @@ CALLS = {
     "    def f(self): self.a.control.pool_restart()  # here",
     "class of the tree": "class A:\n    a = app\n\nclass B(A): pass\n\nB().a.control.pool_restart()  # here",
     "class of the SDK": "class A(Celery):\n    def f(self): self.control.pool_restart()  # here",
-    "class of another file": "from .kinds import Mine\nMine().control.autoscale(2, 1)  # here",
+    "class of another file": "from .kinds import Mine\nMine().control.election(2, 1)  # here",
     "annotation": "def f(a: Celery):\n    a.control.pool_restart()  # here",
     "annotation in quotes": "def f(a: 'Celery | None'):\n    a.control.pool_restart()  # here",
     "annotated name": "a: Celery\na.control.pool_restart()  # here",
@@ -40,14 +40,14 @@ CALLS = {
     "loop": "for one in app.control.pool_restart():  # here\n    pass",
     "match": "match app.control.pool_restart():  # here\n    case None: pass",
     "default": "def f(a=app.control.pool_restart()): pass  # here",
-    "decorator": "@app.task(rate_limit='1/s')  # here\ndef f(): pass",
+    "decorator": "from celery import signals\n@signals.task_rejected.connect  # here\ndef f(): pass",
     "result": "def f():\n    return app.control.pool_restart()  # here",
     "object between": "control = app.control\n\n\ncontrol.pool_restart()  # here",
     "settings between": "conf = app.conf\nconf.worker_consumer = 1  # here",
-    "argument": "app.task(f, rate_limit='1/s')  # here",
+    "argument": "import kombu\nx.pool_restart\nkombu.Queue('q', max_length=3)  # here",
     "module": "import celery\ncelery.signals.task_rejected.connect(f)  # here",
     "module in a file with a clue": "import celery\nx.pool_restart\ncelery.bin.multi.main()  # here",
-    "object of such a call": "r = app.control\n\n\nr.autoscale(2, 1)  # here",
+    "object of such a call": "r = app.control\n\n\nr.election(2, 1)  # here",
     "parameter": "def f(app):\n    app.control.pool_restart()",
     "own class": "class A:\n    control = None\n\na = A()\na.control.pool_restart()",
     "other object made of it": "a = Wrapper(app)\na.control.pool_restart()",
@@ -96,7 +96,7 @@ def _tree(root: Path) -> tuple[Project, dict[str, str]]:
         **{f"shop/{name}.py": HEAD + text for name, text in CALLS.items()},
     }
     (root / "shop").mkdir()
-    (root / "requirements.txt").write_text("celery\n")
+    (root / "requirements.txt").write_text("celery\nkombu\n")
     for path, text in files.items():
         (root / path).write_text(text)
     return Project(str(root), Names(map(read_import_map, import_map_paths())), list_files(str(root))), files

@@ -31,8 +31,10 @@ def test_a_section_ends_before_the_next():
     (rates,) = _explained("docs/differences/celery.md#rate-limits")
 
     (text,) = (one["text"] for one in rates["blocks"])
-    assert text.startswith("`rate_limit`, `task_default_rate_limit` are without effect, and ")
-    assert text.endswith("answered with an error.")
+    assert text.startswith(
+        "`rate_limit`, `task_default_rate_limit` and `app.control.rate_limit()` work as in Celery"
+    )
+    assert text.endswith("an error that names the task.")
 
 
 def test_paths_that_lead_nowhere_are_left_out():

@@ -15,8 +15,8 @@ FILES = {
     "requirements.txt": "celery>=5.4\n",
     "shop/__init__.py": "",
     "shop/worker.py": (
-        'from celery import Celery\n\napp = Celery("shop")\n\n\n'
-        '@app.task(rate_limit="1/s")\ndef add(a, b): ...\n\n\napp.conf.worker_consumer = "mine"\n'
+        'from celery import Celery, signals\n\napp = Celery("shop")\n\n\n'
+        '@signals.task_rejected.connect\ndef add(a, b): ...\n\n\napp.conf.worker_consumer = "mine"\n'
     ),
     "shop/health.py": "from .worker import app\n\n\ndef is_up():\n    return bool(app.control.pool_restart())\n",
     "shop/purge.py": "from .worker import app\n\n\ndef purge():\n    app.control.purge()\n",
@@ -53,7 +53,7 @@ def test_check_names_each_call_before_the_rewrite_and_after_it(capa, shop):
 
     assert [PLACES] * 4 == [_places(ran.out) for ran in (before, applied, after, again)]
     assert [1, 0, 0, 0] == [ran.code for ran in (before, applied, after, again)]
-    assert "from capa_celery import Celery" in (root / "shop/worker.py").read_text()
+    assert "from capa_celery import Celery, signals" in (root / "shop/worker.py").read_text()
 
 
 def test_the_next_step_is_what_to_use_instead(capa, shop):

@@ -21,6 +21,7 @@ from capa_celery._worker._events import TASK, EventSender
 from capa_celery._worker._face import ConsumerForCommands
 from capa_celery._worker._jobs import Job, Jobs, Window
 from capa_celery._worker._pool import LOOK_S, Pool
+from capa_celery._worker._rate_limits import RateLimits
 from capa_celery._worker._remote import RemoteControl
 from capa_celery._worker._stall import StallWatch
 from capa_core.blocks.pubsub import Intake, Message
@@ -69,10 +70,13 @@ class Consumer:
         self._pool = pool
         self._ready = ready
         self._mingles = mingles
-        self._window = Window(pool.options.slots, multiplier)
+        self._window = Window(worker.max_concurrency or pool.options.slots, multiplier)
         self.jobs = pool.jobs = Jobs(self._on_settled)
         self._revoked = RevocationWatch(app)
-        self._stall = StallWatch(pool, self.jobs, self._window)
+        self._limits = RateLimits(
+            {} if worker.disable_rate_limits else app.tasks, pool.name_of, self._start_limited, self._has_room
+        )
+        self._stall = StallWatch(pool, self.jobs, self._window, self._take_back)
         self._intakes: dict[str, Intake] = {}
         self._queues: dict[str, Queue] = {}
         self._left: list[Intake] = []
@@ -133,6 +137,7 @@ class Consumer:
             if self._mingles and self.app.capa.is_mixed:
                 meet(self.app, self.hostname)
             self._stall.start()
+            self._limits.start()
             self._revoked.start()
             for name, intake in self._intakes.items():
                 intake.start(self._room, partial(self._take, name, intake))
@@ -187,15 +192,48 @@ class Consumer:
         """Return how many more jobs the window allows; those settled but not accepted by the broker count too."""
         if not self._pool.takes_jobs():
             return 0
-        return self._window.size() - max(len(self.jobs), sum(map(len, self._intakes.values())))
+        received = max(len(self.jobs), sum(map(len, self._intakes.values())))
+        return self._window.size() - received + len(self._limits)
+
+    @property
+    def with_pool(self) -> int:
+        """How many jobs run or wait for a slot: those that wait for their rate limit are left out."""
+        return len(self.jobs) - len(self._limits)
+
+    def _has_room(self) -> bool:
+        return self._pool.takes_jobs() and self.with_pool < self._window.size()
 
     def _take(self, queue: str, intake: Intake, messages: list[Message]) -> None:
-        """Hand messages that an intake received to the pool."""
-        if not len(self.jobs):
+        """Hand messages that an intake received to the pool, or have them wait for their rate limit."""
+        if self.with_pool <= 0:
             self._window.begin()
-        jobs = [Job(message, intake, queue) for message in messages]
-        self.jobs.add(jobs)
-        self._put(jobs)
+        self._admit([Job(message, intake, queue) for message in messages])
+
+    def _admit(self, jobs: list[Job]) -> None:
+        """Hand jobs to the pool as their rate limits allow; if that fails, they are nobody's, as in `_put`."""
+        try:
+            self.jobs.add(jobs)
+            now, later = self._limits.admit(jobs)
+            with pin_runtime(self.controller.runtime):
+                for delay_s, waiting in later.items():
+                    self._pool.not_begun(waiting)
+                    self.jobs.put_off(waiting, delay_s)
+            self._put(now)
+        except BaseException:
+            self.jobs.forget(jobs)
+            self._limits.take_back(set(jobs).__contains__)
+            raise
+        if self.controller.autoscaler is not None:
+            self.controller.autoscaler.on_jobs()
+
+    def _start_limited(self, job: Job) -> None:
+        if self.jobs.get(job.number) is not None:  # it was not settled meanwhile, as by a command
+            self._put([job])
+
+    def _take_back(self) -> list[Job]:
+        """Return the jobs that were not begun; none of them will be."""
+        jobs = self._pool.take_back()  # first: it makes room for one that is on its way to the pool
+        return jobs + self._limits.take_back()
 
     def _put(self, jobs: list[Job]) -> None:
         """Hand jobs to the pool; if that fails, they are nobody's, and come again after their lease at the latest."""
@@ -208,6 +246,7 @@ class Consumer:
 
     def _on_settled(self, count: int) -> None:
         self._window.settled(count)
+        self._limits.wake()
         for intake in self._intakes.values():
             intake.wake()
 
@@ -222,6 +261,7 @@ class Consumer:
         """Keep the pool from beginning jobs that other workers have by now; those that run go on."""
         lost = self.jobs.of(messages)
         waiting = self._pool.take_back()
+        self.jobs.forget(self._limits.take_back(set(lost).__contains__))
         self.jobs.forget(job for job in waiting if job in lost)
         self._put([job for job in waiting if job not in lost])
 
@@ -274,13 +314,23 @@ class Consumer:
         self._queues = {key: each for key, each in self._queues.items() if key != name}
         intake.join()
         waiting = self._pool.take_back()
+        waiting += self._limits.take_back(lambda job: job.intake is intake)
         self.jobs.release(job for job in waiting if job.intake is intake)
         self._put([job for job in waiting if job.intake is not intake])
         logger.info("stopped consuming from %s", name)
 
     def reconsider(self) -> None:
-        """Look again at the tasks that wait in the pool, some of which may be revoked now."""
+        """Look again at the tasks that wait here, some of which may be revoked now."""
+        self._admit(self._limits.take_back())
         self._put(self._pool.take_back())
+
+    def reset_rate_limits(self) -> None:
+        """Apply the rate limits that the tasks have now, also to those that wait for their turn.
+
+        Raises:
+            InvalidArgumentError: One of them is no rate. The limits are the earlier ones.
+        """
+        self._admit(self._limits.reset())
 
     def resized(self, slots: int) -> None:
         """Take note that the pool has *slots* slots now."""
@@ -321,7 +371,7 @@ class Consumer:
         """
         for intake in self._intakes.values():
             intake.stop()
-        self.jobs.release(self._pool.take_back())
+        self.jobs.release(self._take_back())
         end = time.monotonic() + timeout_s
         while not self._pool.supervise_runs_tasks and len(self.jobs) and time.monotonic() < end:
             if state.should_terminate is not None:  # a second signal
@@ -352,7 +402,7 @@ class Consumer:
     def _is_own(self, thread: threading.Thread) -> bool:
         """Return whether *thread*, in which a task or a receiver of a signal runs, is one that ends with the worker."""
         receiving = (intake.thread for intake in self._intakes.values())
-        return thread in (self._server, self._remote, *self._pool.threads, *receiving)
+        return thread in (self._server, self._remote, self._limits, *self._pool.threads, *receiving)
 
     def _take_down(self, finish: Callable[[], None]) -> None:
         """End the worker once; a second call waits for the first."""
@@ -370,15 +420,18 @@ class Consumer:
             self._remote.stop()
         for intake in self._intakes.values():
             intake.stop()
-        self.jobs.release(self._pool.take_back())  # now, or slots that get free would begin them meanwhile
+        self._limits.stop()
+        self.jobs.release(self._take_back())  # now, or slots that get free would begin them meanwhile
         if self._remote is not None and self._remote.is_alive():
             self._remote.join()
         for intake in self._intakes.values():
             intake.stop()  # once more, for one that a command has added meanwhile
             intake.join()
         self._stall.stop()
+        if self._limits.is_alive():
+            self._limits.join()
         self._revoked.stop()
-        self.jobs.release(self._pool.take_back())
+        self.jobs.release(self._take_back())
         finish()
         self._pool.break_off()
         self.jobs.release(self.jobs.all())

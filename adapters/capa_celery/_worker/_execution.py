@@ -280,6 +280,19 @@ class Execution:
         is_meant = request.id in worker_state.revoked or (request.stamps and worker_state.revoked_stamps)
         return bool(is_meant and request.revoked())
 
+    def name_of(self, arrival: Arrival) -> str | None:
+        """Return the name of the task to run now; `None` for a message that is malformed, revoked or before its ETA."""
+        try:
+            envelope = _codec.decode(arrival.data)
+            if "task" not in envelope.headers:
+                self._payload(envelope)
+            headers = envelope.headers
+            if headers.get("id") in worker_state.revoked or self._too_early(headers):
+                return None
+            return str(headers["task"])
+        except Exception:  # noqa: BLE001 - whoever runs it finds out and reports
+            return None
+
     def request(self, arrival: Arrival, settle: Callable[[Outcome], None]) -> Any:
         """Return Celery's own `Request` for a message, for events of a task outside its process.
 

@@ -53,6 +53,10 @@ class ConsumerForCommands:
         """The dispatcher of the worker's events; `None` without them."""
         return self._consumer.event_dispatcher
 
+    def reset_rate_limits(self) -> None:
+        """Apply the rate limits that the tasks have now."""
+        self._consumer.reset_rate_limits()
+
     def call_soon(self, function: Callable[..., object], *args: Any, **options: Any) -> None:
         """Call now: an error is the answer of the command."""
         function(*args, **options)

@@ -21,7 +21,7 @@ class Job:
     Attributes:
         number: Counts up over the life of the worker process.
         intake: The intake that received the message and settles it.
-        put: Whether it is with the pool's processes, rather than on its way to them.
+        put: Whether it is with the pool, rather than on its way to it.
     """
 
     message: Message
@@ -76,6 +76,13 @@ class Jobs:
         """Return the jobs of *messages* that are not settled yet."""
         wanted = set(messages)
         return [job for job in self.all() if job.message in wanted]
+
+    def put_off(self, jobs: Iterable[Job], delay_s: float) -> None:
+        """Have jobs that were not begun come again after *delay_s*."""
+        found = self.forget(jobs)
+        for intake in {job.intake for job in found}:
+            messages = [job.message for job in found if job.intake is intake]
+            intake.nack(messages, min(delay_s, intake.longest_delay_s))
 
     def notice_room(self) -> None:
         """Have it looked for room again, as after a job has ended."""

@@ -43,7 +43,7 @@ class LocalPool(Pool):
             events=TaskEvents(self.options.events()),
         )
         self._outbox: Outbox[tuple[Job, Outcome]] = Outbox(lambda: app.capa.state, self._settle)
-        self._census = Census(self.jobs.all, self._present)
+        self._census = Census(self._put_jobs, self._present)
         self._flusher = Flusher(self._outbox)
         self._flusher.start()
         app.backend.outbox = self._outbox
@@ -54,6 +54,8 @@ class LocalPool(Pool):
     def put(self, jobs: list[Job]) -> None:
         """Take jobs to run as threads get free."""
         with self._arrived:
+            for job in jobs:
+                job.put = True
             self._waiting.extend(jobs)
             self._arrived.notify(len(jobs))
 
@@ -76,6 +78,9 @@ class LocalPool(Pool):
     def missing(self) -> list[Job]:
         """Return jobs that a thread had in its hands when it failed."""
         return self._census.find()
+
+    def _put_jobs(self) -> list[Job]:
+        return [job for job in self.jobs.all() if job.put]
 
     def _present(self) -> set[int]:
         with self._arrived:

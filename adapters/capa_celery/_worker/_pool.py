@@ -41,6 +41,7 @@ class PoolOptions:
     """The options of a pool from command line and settings; limits are in seconds, memory in KiB.
 
     Attributes:
+        most_slots: The number of slots that it may grow to by itself, if more.
         sender: Gives the sender of signals about tasks: the worker's consumer, which is made after the pool.
         events: Gives its dispatcher of events.
         task_events: Whether events of tasks are sent from the start.
@@ -50,6 +51,7 @@ class PoolOptions:
     app: Celery
     hostname: str
     slots: int
+    most_slots: int | None = None
     time_limit: float | None = None
     soft_time_limit: float | None = None
     max_tasks_per_child: int | None = None
@@ -71,6 +73,10 @@ class Pool(ABC):
     signal_safe = True
     """For Celery: the pool's own `stop` waits for nothing."""
     implementation: str
+    has_processes = False
+    """Whether tasks run in processes of their own, so that limits of these hold."""
+    scales = False
+    """Whether the number of slots follows the number of tasks with `--autoscale`."""
     supervise_runs_tasks = False
     """Whether `supervise` may return late, because a task runs in it; `abandon` may be called meanwhile."""
     threads: Sequence[threading.Thread] = ()
@@ -140,6 +146,16 @@ class Pool(ABC):
             return self._execution.request(job.arrival, settle)
         except Exception:  # noqa: BLE001 - whoever is to run it finds out and reports
             return None
+
+    def name_of(self, job: Job) -> str | None:
+        """Return the name of the task that a job is to run now; `None` if it will not run: it has no such message."""
+        return self._execution.name_of(job.arrival)
+
+    def not_begun(self, jobs: list[Job]) -> None:
+        """Take note that jobs come again that were not begun, which is no loss of a process."""
+        for job in jobs:
+            if not job.arrival.redelivered:  # else what is noted, or not, stays right
+                self._execution.broken_off(job.arrival)
 
     def limit(self, task_name: str, soft: float | None, hard: float | None) -> None:  # noqa: B027 - not for each
         """Take note of new time limits of a task. They hold in pools of processes alone."""

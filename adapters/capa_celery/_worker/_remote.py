@@ -117,10 +117,6 @@ def _followed_by(then: Callable[[], object], command: Callable[..., Any]) -> Cal
     return carry_out
 
 
-def _rate_limit(_state: Any, task_name: Any = None, **_: Any) -> Any:
-    return control.nok(f"rate limits are not served, also not for {task_name}. {details(SDK, 'rate-limits')}")
-
-
 def _time_limit(
     state: Any, task_name: Any = None, hard: float | None = None, soft: float | None = None, **options: Any
 ) -> Any:
@@ -141,6 +137,5 @@ def _election(_state: Any, **_: Any) -> Any:
 _REPLACED = {
     "election": _election,
     "pool_restart": _pool_restart,
-    "rate_limit": _rate_limit,
     "time_limit": _time_limit,
 }

@@ -11,16 +11,17 @@ from celery.beat import PersistentScheduler
 from celery.utils.imports import symbol_by_name
 from celery.worker import WorkController as CeleryWorkController
 from celery.worker import components
+from celery.worker.autoscale import WorkerComponent
 
-from capa_celery._errors import unsupported
-from capa_celery._sdk import SDK
+from capa_celery._errors import clean_exit_of_commands, unsupported
+from capa_celery._worker._autoscale import AutoscaleStep, numbers_of, warn_of_fixed
 from capa_celery._worker._consumer import Consumer
 from capa_celery._worker._embedded_beat import EmbeddedBeat
 from capa_celery._worker._events import HEARTBEAT_S
 from capa_celery._worker._pool import LOOK_S, Pool, PoolOptions
+from capa_celery._worker._without_effect import warn_of_options, warn_of_settings
 from capa_core.call.loggers import named_logger
 from capa_core.runtime import default_runtime, pin_runtime
-from capa_core.shims import details
 
 logger = named_logger("celery.worker")  # Celery's own, for the errors that end a worker
 
@@ -32,26 +33,28 @@ class PoolStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery is not t
     requires = (components.Timer,)
 
     def __init__(self, w: Any, autoscale: Any = None, **_: Any) -> None:
-        w.pool = None
-        if isinstance(autoscale, str):
-            autoscale = [int(part) for part in autoscale.split(",")]
+        w.pool = w.autoscale = w.max_concurrency = None
+        self._type = pool_type(w.pool_cls)
+        name = self._type.implementation.rpartition(":")[2]
         if autoscale:
-            w.concurrency = max(autoscale)
-            logger.warning(
-                "autoscale is not served: running %d slots. %s",
-                w.concurrency,
-                details(SDK, "autoscale"),
-            )
-        w.autoscale = w.autoscaler = None
-        w.max_concurrency, w.min_concurrency = None, w.concurrency
+            most, fewest = numbers_of(autoscale)
+            if self._type.scales:
+                w.autoscale, w.max_concurrency, w.concurrency = (most, fewest), most, fewest
+            else:
+                w.concurrency = most
+                warn_of_fixed(name, most)
+        if not self._type.has_processes:
+            warn_of_options(w, name)
+        w.min_concurrency = w.concurrency
 
     def create(self, w: Any) -> Any:
         """Return the pool that `-P` names."""
-        w.pool = pool_type(w.pool_cls)(
+        w.pool = self._type(
             PoolOptions(
                 app=w.app,
                 hostname=w.hostname,
                 slots=w.concurrency,
+                most_slots=w.max_concurrency,
                 time_limit=w.time_limit,
                 soft_time_limit=w.soft_time_limit,
                 max_tasks_per_child=w.max_tasks_per_child,
@@ -130,7 +133,12 @@ class BeatStep(components.Beat):  # type: ignore[misc] # as above
         return beat
 
 
-REPLACED = {components.Pool: PoolStep, components.Consumer: ConsumerStep, components.Beat: BeatStep}
+REPLACED = {
+    components.Pool: PoolStep,
+    components.Consumer: ConsumerStep,
+    components.Beat: BeatStep,
+    WorkerComponent: AutoscaleStep,
+}
 """Steps of Celery that an application's own steps may require, and their replacements."""
 
 
@@ -150,7 +158,9 @@ class WorkController(CeleryWorkController):  # type: ignore[misc] # as above
         """The steps of the worker. An application's own steps for `app.steps["worker"]` are served."""
 
         name = "Worker"
-        default_steps = frozenset({components.Timer, components.StateDB, BeatStep, PoolStep, ConsumerStep})
+        default_steps = frozenset(
+            {components.Timer, components.StateDB, BeatStep, PoolStep, AutoscaleStep, ConsumerStep}
+        )
 
         def start(self, parent: Any) -> None:
             """Start the steps; the last one returns when the worker stops."""
@@ -170,20 +180,26 @@ class WorkController(CeleryWorkController):  # type: ignore[misc] # as above
         """Prepare the worker.
 
         Raises:
-            UnsupportedError: The application adds steps to Celery's consumer, which is not there.
+            UnsupportedError: The application adds steps to Celery's consumer, which is not there, or names a pool that
+                is not served.
+            InvalidArgumentError: The rate limit of a task is no rate.
             SettingsError: Nothing serves the tasks, their results or the lock of beat.
         """
+        with clean_exit_of_commands():
+            self._check_served(own_beat=bool(kwargs.get("beat")) and _is_celerys_own(self.scheduler))
+            warn_of_settings(self)
+            self.runtime = default_runtime()
+            self.ended = threading.Event()
+            super().setup_instance(*args, **kwargs)
+
+    def _check_served(self, *, own_beat: bool) -> None:
         if self.app.steps["consumer"]:
             raise unsupported(
                 f"app.steps['consumer'] ({sorted(map(str, self.app.steps['consumer']))})",
                 instead="Add the step to app.steps['worker'], or consume in a process of its own.",
                 section="bootsteps",
             )
-        own_beat = bool(kwargs.get("beat")) and _is_celerys_own(self.scheduler)
         self.app.capa.check_served(beat=own_beat)
-        self.runtime = default_runtime()
-        self.ended = threading.Event()
-        super().setup_instance(*args, **kwargs)
 
     def start(self) -> None:
         """Serve until the worker is stopped. All its threads keep to the runtime that was the default at its making."""

@@ -3,11 +3,11 @@
 Few files hold them, so that few need to be parsed. They follow from the lines with `none` or `changes` in the import
 maps:
 
-    celery.Celery.conf.worker_consumer       `.conf` and `worker_consumer`
-    celery.Celery.task, argument rate_limit  `.task` and `rate_limit`
-    celery.app.control.Control.pool_restart  `.pool_restart`
-    celery.signals.task_rejected             `signals.task_rejected`, in a file that names the SDK
-    __name__ of any module                   `.__name__`, in a file that names the SDK
+    celery.Celery.conf.worker_consumer           `.conf` and `worker_consumer`
+    …ApolloClient.start, argument catch_signals  `.start` and `catch_signals`
+    celery.app.control.Control.pool_restart      `.pool_restart`
+    celery.signals.task_rejected                 `signals.task_rejected`, in a file that names the SDK
+    __name__ of any module                       `.__name__`, in a file that names the SDK
 """
 
 from __future__ import annotations

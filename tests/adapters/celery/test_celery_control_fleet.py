@@ -133,4 +133,4 @@ def test_the_command_line_asks_and_commands(project: Any) -> None:
     assert (69, "No nodes replied") == (nobody.returncode, nobody.stderr[len("Error: ") :][:16])
     assert {NODE: {"ok": "pong"}} == json.loads(status.stdout.splitlines()[0])
     assert {NODE: []} == json.loads(active.stdout.splitlines()[0])
-    assert "rate limits are not served" in limit.stdout
+    assert "new rate limit set successfully" in limit.stdout

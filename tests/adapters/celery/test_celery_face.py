@@ -61,7 +61,16 @@ def _takes_any(function: Any) -> bool:
 
 
 SERVED = {
-    *("--beat", "--concurrency", "--detach", "--discard", "--exclude-queues", "--executable", "--gid"),
+    *(
+        "--autoscale",
+        "--beat",
+        "--concurrency",
+        "--detach",
+        "--discard",
+        "--exclude-queues",
+        "--executable",
+        "--gid",
+    ),
     *("--heartbeat-interval", "--task-events"),
     *("--hostname", "--include", "--logfile", "--loglevel", "--max-interval", "--max-memory-per-child"),
     *("--max-tasks-per-child", "--pidfile", "--prefetch-multiplier", "--purge", "--queues", "--scheduler"),

@@ -180,6 +180,15 @@ def test_children_are_replaced_after_so_many_tasks(project: Any) -> None:
 
 
 @on_one_engine("project")
+def test_a_child_that_has_grown_too_large_is_replaced(project: Any) -> None:
+    with project.worker("-P", "prefork", "-c", "1", "--max-memory-per-child", "1") as worker:
+        processes = [project.app.tasks["proj.mark"].delay(str(number)).get(timeout=20) for number in range(2)]
+        project.wait_for_log(worker, b"child process exiting after exceeding memory limit (")
+
+    assert processes[0] != processes[1]
+
+
+@on_one_engine("project")
 def test_the_signal_before_a_process_is_made_comes_once_for_each(project: Any) -> None:
     code = """
 from celery import signals

@@ -98,7 +98,7 @@ def test_a_setting_is_used_or_said_to_be_without_effect(record: frozenset[str], 
 
 
 def test_a_setting_that_is_kept_and_not_read_is_none_that_is_used(record: frozenset[str]) -> None:
-    kept = {"worker_pool_putlocks", "worker_lost_wait", "worker_pool_restarts", "task_default_rate_limit"}
+    kept = {"worker_pool_putlocks", "worker_lost_wait", "worker_pool_restarts"}
 
     assert {f"celery.Celery.conf.{name}" for name in kept} <= LISTED
     assert set() == {f"setting {name}" for name in kept} & record

@@ -24,11 +24,14 @@ from capa_celery._worker._outcomes import DONE, Arrival
 from capa_celery._worker._pool import SHORT_S, Flusher, PoolOptions, flush, flush_for_good
 from capa_celery._worker.prefork import _wire
 from capa_celery._worker.prefork._reports import ReportWriter
+from capa_core.call.loggers import named_logger
 from capa_core.clocks import boot_time
 from capa_core.runtime import default_runtime
 
 if TYPE_CHECKING:
     from capa_celery._worker.prefork._slots import Slots
+
+logger = named_logger("celery.capa.worker")
 
 SUSPENDED_S = 0.05
 """While the worker has not handled a report for so long, no task is begun: nobody would acknowledge it."""
@@ -178,8 +181,16 @@ class Child:
         options = self._options
         if options.max_tasks_per_child and self._count >= options.max_tasks_per_child:
             return True
-        limit = options.max_memory_per_child
-        return bool(limit) and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > (limit or 0)
+        limit_kib = options.max_memory_per_child
+        if not limit_kib:
+            return False
+        used_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if used_kib <= limit_kib:
+            return False
+        logger.error(
+            "child process exiting after exceeding memory limit (%dKiB / %dKiB)", used_kib, limit_kib
+        )
+        return True
 
     def _become_worker_process(self) -> None:
         """Initialise a new pool process as Celery does; then keep a SIGTERM to the whole group from ending a task."""

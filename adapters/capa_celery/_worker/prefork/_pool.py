@@ -54,10 +54,12 @@ class PreforkPool(Pool):
     """A pool that runs each task in one of several processes, which can be ended when a task takes too long."""
 
     implementation = "capa_celery:prefork"
+    has_processes = scales = True
 
     def __init__(self, options: PoolOptions) -> None:
         super().__init__(options)
-        self._most = max(2 * options.slots, options.slots + MOST_MORE)
+        slots = max(options.slots, options.most_slots or 0)
+        self._most = max(2 * slots, slots + MOST_MORE)
         self._slots = Slots(self._most)
         self._indices = set(range(options.slots))
         self._leaving: set[int] = set()
@@ -225,15 +227,28 @@ class PreforkPool(Pool):
         Raises:
             ValueError: They would be too many. None was started.
         """
+        if self._stopping:
+            return
+        self.check_number(len(self._indices) + n)
         free = sorted(set(range(self._most)) - self._indices)
-        if n > len(free):
-            raise ValueError(
-                f"the pool has {len(self._indices)} processes and may have {self._most}, unless the worker is started "
-                "with a larger --concurrency"
-            )
         for index in free[:n]:
             self._indices.add(index)
             self._zygote.spawn(index)
+
+    def check_number(self, number: int) -> None:
+        """Check that it may have *number* children.
+
+        Raises:
+            ValueError: These are too many.
+        """
+        if number > self._most:
+            raise ValueError(
+                f"the pool has {len(self._indices)} processes and may have {self._most}, unless the worker is started "
+                "with a larger --concurrency or --autoscale"
+            )
+
+    def maintain_pool(self) -> None:
+        """Celery's autoscaler calls it after a change; children that ended are replaced without it."""
 
     def shrink(self, n: int = 1) -> None:
         """Let *n* children end, those that are free first.
@@ -241,6 +256,8 @@ class PreforkPool(Pool):
         Raises:
             ValueError: None would be left. None ends.
         """
+        if self._stopping:
+            return
         if n >= self.num_processes:
             raise ValueError(f"the pool has {self.num_processes} processes, and one must be left")
         with self._putting:
