@@ -17,7 +17,7 @@ REFUSED = {
     ),
     "migrate": (
         "It moves messages between two brokers, past capa.toml: `celery migrate`",
-        "Run it with the original application, or let its workers empty the old queues.",
+        "Move the tasks of a broker by `capa migrate drain`.",
         "addresses",
     ),
 }

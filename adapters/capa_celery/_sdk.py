@@ -12,4 +12,5 @@ SDK = Sdk(
     dependencies={"kombu": ">=5.3.4,<5.8"},
     sides=("capa", "legacy"),
     settings="capa_celery._settings:CelerySettings",
+    backlog="capa_celery._backlog:read",
 )

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from celery import signals
 from celery.exceptions import InvalidTaskError
-from celery.utils.time import maybe_iso8601, maybe_make_aware
 from kombu import Queue
 from kombu.exceptions import OperationalError
 
@@ -19,6 +18,7 @@ from capa_celery import _codec
 from capa_celery._errors import is_outage, unsupported
 from capa_celery._queues import Topic, bound_to, default_priority, topic_of
 from capa_celery._sdk import SDK
+from capa_celery._times import delay_and_ttl
 from capa_celery._worker._checks import check_name
 from capa_core.blocks.pubsub.driver import PubSubFeature
 from capa_core.call.loggers import named_logger
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from capa_celery._components import Components
 
 CONTENT_TYPE = "application/vnd.celery.v2+json"
-EXPIRY_GRACE_S = 86_400.0
-"""Seconds that an expired task stays, so that a worker marks it as revoked and its caller gets that result."""
 
 logger = named_logger("celery.capa")
 
@@ -124,7 +122,9 @@ class Sender:
             all_headers["compression"] = used
         envelope.headers, envelope.properties = all_headers, all_properties
         retries = self._retry if retry is None else retry
-        self._publish(target.topics, envelope, _times(message, self._app), policy if retries else None)
+        fields = message[0] or message[2]  # protocol 1 has no headers and keeps them in the body
+        times = delay_and_ttl(fields, self._app.conf.timezone)
+        self._publish(target.topics, envelope, times, policy if retries else None)
         if signals.after_task_publish.receivers:
             signals.after_task_publish.send(
                 sender=name,
@@ -247,24 +247,6 @@ class Sender:
             self._warned = True
             logger.warning("priority is ignored: pub/sub component %r has no priorities", pubsub.name)
         return 0
-
-
-def _times(message: Any, app: Any) -> tuple[float, float | None]:
-    """Return the seconds until the task is due, and until it may be dropped."""
-    headers = message[0] or message[2]  # protocol 1 has no headers and keeps them in the body
-    eta, expires = headers.get("eta"), headers.get("expires")
-    if eta is None and expires is None:
-        return 0.0, None
-    delay = max(0.0, _seconds_until(eta, app)) if eta else 0.0
-    if expires is None:
-        return delay, None
-    return delay, max(delay, _seconds_until(expires, app)) + EXPIRY_GRACE_S
-
-
-def _seconds_until(moment: str, app: Any) -> float:
-    when = maybe_make_aware(maybe_iso8601(moment), app.conf.timezone)
-    seconds: float = when.timestamp() - time.time()
-    return seconds
 
 
 def _check_names(fields: Mapping[str, Any]) -> None:

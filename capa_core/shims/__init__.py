@@ -8,6 +8,7 @@ An adapter keeps the installed original's front half and replaces its back half.
 - `missing_original`, `unsupported_original`: the errors for an original that is not installed or not supported;
   `is_within` compares its version;
 - `PerRuntime`, `logical_name`: the runtime's components behind a legacy address;
+- `capa_core.shims.backlog`: the messages that wait in a broker of the original, to be moved;
 - `capa_core.shims.elsewhere`: the warning for an address that something else serves than it says;
 - `not_served`: the error for a part of the SDK that Capa does not serve, and `details`, the command that says more;
 - `Side`, and in `capa_core.shims.settings` the table that holds it: whether Capa or the original serves the calls.

@@ -24,6 +24,7 @@ class Sdk:
         dependencies: Which versions of libraries below the original the adapter needs, by module.
         sides: The sides that can serve its calls.
         settings: The model of the adapter's table, as `module:class`.
+        backlog: The reader of the messages in a broker of the original, as `module:function`; `""` for none.
     """
 
     package: str
@@ -34,3 +35,4 @@ class Sdk:
     dependencies: Mapping[str, str] = field(default_factory=dict)
     sides: tuple[str, ...] = ("capa",)
     settings: str = "capa_core.shims.settings:AdapterSettings"
+    backlog: str = ""

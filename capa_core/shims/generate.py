@@ -110,6 +110,7 @@ def _sdk(sdk: Mapping[str, Any]) -> str:
         "dependencies": sdk.get("dependencies"),
         "sides": sdk.get("sides"),
         "settings": sdk.get("settings"),
+        "backlog": sdk.get("backlog"),
     }
     lines = "".join(f"    {key}={_literal(value)},\n" for key, value in values.items() if value is not None)
     return (

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from built import Built
+from celery_backlog import publish, work
 from servers.apollo import ApolloServer
 
 from capa_core import default_runtime
@@ -85,6 +86,18 @@ def apollo_project(apollo: ApolloServer, environment: dict[str, str], tmp_path: 
     apollo.release("application", {"a": "blue"}, app="shop", cluster="blue")
     apollo.release("limits.json", "{}", app="shop")
     environment["APOLLO"] = apollo.url
+
+    def make() -> Path:
+        return Path(tempfile.mkdtemp(dir=tmp_path))
+
+    return make
+
+
+@pytest.fixture
+def old_broker(redis_url: str, environment: dict[str, str], tmp_path: Path) -> Place:
+    """An empty folder, beside a broker in which Celery's own producer has left tasks."""
+    publish(redis_url, [work(1), work(2, countdown=3600), work(3, queue="mail")])
+    environment["CELERY_BROKER_URL"] = redis_url
 
     def make() -> Path:
         return Path(tempfile.mkdtemp(dir=tmp_path))

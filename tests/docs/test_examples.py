@@ -17,6 +17,8 @@ from .pages import NOTES, PAGES, ROOT, RUN, SHOWN, Block, blocks, commands, inde
 
 GUIDES = [page for page in PAGES if page.parent.name in {"tutorial", "how-to"} or page.parent == ROOT]
 ENDS_WITHIN_S = 60
+SERVERS = {"old_broker": "redis"}
+"""The servers of engines that fixtures of pages need."""
 #: Blocks that are not run: each has its reason on the page.
 NOT_RUN = 5
 
@@ -124,7 +126,12 @@ def examples(request, tmp_path, page, environment, monkeypatch):
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+def _with_its_servers(guide: Path) -> object:
+    needed = {SERVERS[name] for block in blocks(guide) if (name := block.notes.get("in")) in SERVERS}
+    return pytest.param(guide, id=guide.stem, marks=[pytest.mark.server(name) for name in sorted(needed)])
+
+
+@pytest.mark.parametrize("guide", [*map(_with_its_servers, GUIDES)])
 def test_each_example_runs(guide, examples):
     for block in blocks(guide):
         if "not run" not in block.notes:

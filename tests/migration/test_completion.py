@@ -27,7 +27,7 @@ fpath=({folder} $fpath); autoload -U compinit; compinit -u -D; capa() {{ print -
 
 WORDS = [
     (["capa", "mig"], ["migrate"]),
-    (["capa", "migrate", ""], ["apply", "check", "diff", "status", "undo"]),
+    (["capa", "migrate", ""], ["apply", "check", "diff", "drain", "status", "undo"]),
     (["capa", "migrate", "apply", "--comm"], ["--commit"]),
     (["capa", "migrate", "check", "--format", "s"], ["sarif"]),
     (["capa", "migrate", "check", "--only", "im"], ["imports"]),

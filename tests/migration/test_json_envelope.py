@@ -42,8 +42,8 @@ WORDS = {
 }
 WITHOUT = {("run",), ("completion",)}
 """A command becomes another program, and one prints a script."""
-ELSEWHERE = {("config", "pull")}
-"""It needs a server: test_config_pull.py."""
+ELSEWHERE = {("config", "pull"), ("migrate", "drain")}
+"""They need servers: test_config_pull.py, test_drain.py."""
 
 
 def commands():

@@ -19,6 +19,16 @@ def check_task_message(headers: Any, properties: Any, body: Any) -> tuple[Any, A
     Raises:
         InvalidTaskError: (celery's) A part is not of the kind that Celery's message protocol asks for.
     """
+    check_fields(headers, properties)
+    return _checked_body(body)
+
+
+def check_fields(headers: Any, properties: Any) -> None:
+    """Check all but the body.
+
+    Raises:
+        InvalidTaskError: (celery's) As `check_task_message`.
+    """
     _check(isinstance(headers, dict), "its headers are not an object")
     _check(isinstance(properties, dict), "its properties are not an object")
     check_name("task", headers.get("task"))
@@ -29,7 +39,6 @@ def check_task_message(headers: Any, properties: Any, body: Any) -> tuple[Any, A
     for name in _OBJECTS:
         _check(isinstance(properties.get(name) or {}, dict), f"its {name} is not an object")
     _check(isinstance(headers.get("retries") or 0, int), "its number of retries is not a number")
-    return _checked_body(body)
 
 
 def _checked_body(body: Any) -> tuple[Any, Any, Any]:

@@ -268,8 +268,15 @@ class PubSubDriver(Driver[SettingsT]):
         keep what it holds for as long as the program itself would let it. What is published, such as a dead letter,
         goes to the topics of this driver. Its `close` and `forget` leave the connections to this driver.
 
+        With `-backlog` behind the program, it is for a move of all that waits in these queues to another engine: also
+        what is not due yet is received at once. A message that was received and is neither acknowledged nor
+        released *must* stay out of the reach of that program, also after a kill, until the next consumer of the queue
+        receives it. There is one consumer of a queue at a time: a later one takes the place of the one before, whose
+        calls raise `ConflictError` from then on. `inspect` counts as `in_flight` what workers hold, and `consumers`
+        are workers.
+
         Args:
-            layout: The program, such as `celery`.
+            layout: The program, such as `celery`, or its backlog, such as `celery-backlog`.
             options: Settings of that program which change its layout.
 
         Raises:

@@ -12,6 +12,9 @@ from typing import Any, Self
 from capa_core.errors import SettingsError
 
 _LEASES = "_capa.celery.leases"
+_MOVED = "_capa.celery.moved:"
+_MOVER = "_capa.celery.mover:"
+_MOST_STEPS = 10
 _BINDINGS = "_kombu.binding."
 _TOPIC = {"*": r"[^.]+", "#": r".*"}
 
@@ -73,18 +76,37 @@ class CeleryLayout:
         step = self.steps[max(0, bisect(self.steps, priority) - 1)]
         return f"{self.prefix}{queue}{self.separator}{step}" if step else f"{self.prefix}{queue}"
 
+    def all_lists(self, queue: str) -> list[str]:
+        """Return the lists of *queue* for any steps that an application of Celery may have, the most urgent first."""
+        steps = sorted({*range(_MOST_STEPS), *self.steps})
+        return [
+            f"{self.prefix}{queue}{self.separator}{step}" if step else self.prefix + queue for step in steps
+        ]
+
+    def moving(self, queue: str) -> tuple[str, str]:
+        """Return the keys of what is on its way out of *queue*: the messages, and who moves them."""
+        return f"{self.prefix}{_MOVED}{queue}", f"{self.prefix}{_MOVER}{queue}"
+
     def bindings(self, exchange: str) -> str:
         """Return the set of the bindings of *exchange*."""
         return f"{self.prefix}{_BINDINGS}{exchange}"
+
+    def exchange_of(self, bindings: str) -> str:
+        """Return the exchange that a set of bindings is of."""
+        return bindings.removeprefix(self.bindings(""))
+
+    def queue_in(self, member: bytes) -> str:
+        """Return the queue in a *member* of such a set."""
+        _, _, rest = member.decode(errors="replace").partition(self.separator)
+        return rest.partition(self.separator)[2]
 
     def bound(self, members: Iterable[bytes], routing_key: str) -> list[str]:
         """Return the queues among *members* of such a set that a message with *routing_key* goes to."""
         found = []
         for member in members:
-            key, _, rest = member.decode(errors="replace").partition(self.separator)
-            _, _, queue = rest.partition(self.separator)
+            key, _, _ = member.decode(errors="replace").partition(self.separator)
             if key == routing_key or re.fullmatch(_pattern(key), routing_key):
-                found.append(queue)
+                found.append(self.queue_in(member))
         return found
 
 

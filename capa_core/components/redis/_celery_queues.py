@@ -38,7 +38,7 @@ _LOOK_FOR_OVERDUE_S = 10.0
 _BATCH = 100
 _MOST_RECEIPTS = 1000
 _SIGNS_PER_LEASE = 4 / 3
-_CONTENT_TYPE = "application/vnd.celery.v2+json"
+CONTENT_TYPE = "application/vnd.celery.v2+json"
 _FIRST = "RPUSH"
 _LAST = "LPUSH"
 
@@ -116,33 +116,37 @@ class CeleryQueues(DriverOver[Any], PubSubDriver[Any]):
     def forget(self) -> None:
         """Leave the connections to the driver below, which drops them itself."""
 
-    def restore_lost(self, take_over: Callable[[bytes, bytes, HeldMessage], bool]) -> None:
-        """Give back the messages of Capa's consumers that let their leases end.
+    def restore_lost(self, take_over: Callable[[bytes, bytes, HeldMessage], bool]) -> int:
+        """Give back the messages of Capa's consumers that let their leases end, some with each call; return how many.
 
         One of a group is given to *take_over* first, by its receipt: it may be the part of a chord whose body the dead
         worker had claimed and not sent. Workers of Celery would not send that body, since Celery lets such a claim end
         before a message comes again; one of Capa waits for its end.
         """
+        restored = 0
         for receipt, held in self._run(scripts.LOST, _BATCH):
             message = HeldMessage.of(held)
             if message is None or not message.is_of_group or not take_over(receipt, held, message):
-                self._restore(receipt, held, leased=1)
+                restored += self._restore(receipt, held, leased=1)
+        return restored
 
-    def restore_overdue(self) -> None:
-        """Give back the messages of workers of Celery that have not settled them within the visibility timeout."""
-        for field, held in self._run(scripts.OVERDUE, repr(self.layout.visibility_s), _BATCH):
-            self._restore(field, held, leased=0)
+    def restore_overdue(self) -> int:
+        """Give back messages that workers of Celery have not settled within the visibility timeout; return how many."""
+        overdue = self._run(scripts.OVERDUE, repr(self.layout.visibility_s), _BATCH)
+        return sum(self._restore(field, held, leased=0) for field, held in overdue)
 
-    def _restore(self, field: bytes, held: bytes, *, leased: int) -> None:
+    def _restore(self, field: bytes, held: bytes, *, leased: int) -> int:
         message = HeldMessage.of(held)
         if message is None:  # nobody can tell where it came from
-            return
-        lists = [self.layout.list_of(queue, message.priority) for queue in self._queues_of(message)]
-        if lists:
-            visibility_s = repr(self.layout.visibility_s)
-            self._run(scripts.RESTORE, leased, field, held, visibility_s, message.payload, *lists)
+            return 0
+        lists = [self.layout.list_of(queue, message.priority) for queue in self.queues_of(message)]
+        if not lists:
+            return 0
+        visibility_s = repr(self.layout.visibility_s)
+        return int(self._run(scripts.RESTORE, leased, field, held, visibility_s, message.payload, *lists))
 
-    def _queues_of(self, message: HeldMessage) -> Sequence[str]:
+    def queues_of(self, message: HeldMessage) -> Sequence[str]:
+        """Return the queues that a held message came from."""
         if not message.exchange:
             return (message.routing_key,) if message.routing_key else ()
         members = self.client.call("SMEMBERS", self.layout.bindings(message.exchange))
@@ -396,7 +400,7 @@ def _delivery(receipt: bytes, tag: bytes, raw: bytes, number: int, came_before: 
     return Delivery(
         tag.decode(errors="replace"),
         raw,
-        _CONTENT_TYPE,
+        CONTENT_TYPE,
         {},
         receipt,
         2 if came_before else 1,

@@ -102,12 +102,14 @@ class RedisPubSub(RedisDriver[RedisPubSubSettings], PubSubDriver[RedisPubSubSett
         return PubSubLimits(max_message_bytes=self.settings.max_bulk_bytes, max_once_s=LONGEST_ONCE_S)
 
     def in_layout(self, layout: str, options: Mapping[str, Any]) -> PubSubDriver[Any]:
-        """See `PubSubDriver.in_layout`: `celery`, on one server."""
-        if layout != "celery" or self.client.declares_keys:
+        """See `PubSubDriver.in_layout`: `celery` and `celery-backlog`, on one server."""
+        if layout not in ("celery", "celery-backlog") or self.client.declares_keys:
             return super().in_layout(layout, options)
-        from capa_core.components.redis._celery_queues import CeleryQueues  # few fleets are mixed
+        # few fleets are mixed, and each is moved once
+        from capa_core.components.redis._celery_backlog import CeleryBacklog
+        from capa_core.components.redis._celery_queues import CeleryQueues
 
-        return CeleryQueues(self, self.client, options)
+        return (CeleryQueues if layout == "celery" else CeleryBacklog)(self, self.client, options)
 
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         """See `PubSubDriver.publish`."""

@@ -25,7 +25,14 @@ from capa_codemods.sdks.import_map import (
 _TABLES = ("sdk", "modules", "names", "settings", "returns", "needs", "commands", "blocks")
 _SDK_KEYS = (
     *("name", "package", "extra", "roots", "distributions", "versions", "evidence", "reason", "unserved"),
-    *("dependencies", "sides", "bring", "settings_prefix", "settings"),  # the last is for the adapter alone
+    *(
+        "dependencies",
+        "sides",
+        "bring",
+        "settings_prefix",
+        "settings",
+        "backlog",
+    ),  # the last two: for the adapter alone
 )
 _NAME_KEYS = NameLine._fields
 _SETTING_KEYS = ("name", "keys", "support", "reason", "see", "instead", "changes")

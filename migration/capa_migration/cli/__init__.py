@@ -18,7 +18,7 @@ CLEAN, WOULD_CHANGE, FAILED, USAGE, INTERRUPTED, READER_GONE = 0, 1, 2, 3, 130, 
 COMMANDS = {
     "scan": "list the SDKs that a project uses, each place, and how well Capa serves it",
     "report": "write the report page: SDKs in use, coverage, changes, progress",
-    "migrate": "check, show, apply or undo the rewrite of a project",
+    "migrate": "check, show, apply or undo the rewrite of a project; move its waiting tasks",
     "run": "run an unmodified application on Capa, as a trial",
     "doctor": "show the component behind each block, and whether it answers",
     "health": "ask every engine, and tell by the exit code whether all answer",

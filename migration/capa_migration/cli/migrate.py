@@ -1,4 +1,4 @@
-"""`capa migrate check|diff|apply|undo|status`."""
+"""`capa migrate check|diff|apply|undo|status|drain`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ examples:
   capa migrate apply . -i                   ask about each file
   capa migrate apply . --commit             a commit for each rule
   capa migrate undo .                       restore every byte of the originals
+  capa migrate drain redis://old:6379/0     move waiting tasks, when a fleet has moved
 
 exit codes: 0 nothing to do, or all done; 1 something would change, or must be changed by hand; 2 failed on some files,
 or warned with --strict; 3 wrong usage
 """
+_DRAIN = "drain"
 _ACTIONS = {
     "check": "list the changes, and exit with 1 if there is anything to change",
     "diff": "print the changes as a unified diff",
     "apply": "make the changes: each file proven, all undoable",
     "undo": "undo the newest rewrite",
     "status": "list the rewrites that were applied, and whether a run was cut short",
+    _DRAIN: "move what waits in a broker of Celery's into the engine of capa.toml",
 }
 _PLANNED = ("check", "diff", "apply")
 
@@ -38,17 +41,30 @@ def run(words: list[str]) -> int:
     arguments = parser(words[0] if words and words[0] in _ACTIONS else None).parse_args(words)
     if getattr(arguments, "list_rules", False):
         return _list_rules(as_json=arguments.format == "json")
-    actions = import_module(f"capa_migration.cli.{'changes' if arguments.action in _PLANNED else 'rewrites'}")
+    actions = import_module(f"capa_migration.cli.{_module_of(arguments.action)}")
     code: int = getattr(actions, arguments.action)(arguments)
     return code
 
 
+def _module_of(action: str) -> str:
+    return _DRAIN if action == _DRAIN else "changes" if action in _PLANNED else "rewrites"
+
+
 def parser(action: str | None = None) -> Parser:
     """Return the parser of `capa migrate`, or as much of it as *action* needs."""
-    parser = Parser(prog="capa migrate", description="Rewrite a project to Capa.", epilog=_EXAMPLES)
+    parser = Parser(
+        prog="capa migrate",
+        description="Rewrite a project to Capa, and move what waits in its broker.",
+        epilog=_EXAMPLES,
+    )
     actions = parser.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
     for name in [action] if action else _ACTIONS:
         summary = _ACTIONS[name]
+        if name == _DRAIN:
+            from capa_migration.cli import drain
+
+            drain.add_to(actions, summary)
+            continue
         one = actions.add_parser(
             name,
             help=summary,

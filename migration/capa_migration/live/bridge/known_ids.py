@@ -73,8 +73,8 @@ class _KnownByState:
         self._mark = mark
         self._here = _KnownHere(window_s)
         self.note = (
-            f"state {state.name} removes duplicates by id within {window_s:g} s; what is in flight when the bridge"
-            " is killed may come twice"
+            f"state {state.name} removes duplicates by id within {window_s:g} s; what is in flight at a"
+            " kill may come twice"
         )
 
     def among(self, ids: Collection[str]) -> set[str]:
@@ -100,7 +100,7 @@ class _KnownHere:
     def __init__(self, window_s: float) -> None:
         self._window_s = window_s
         self._until: OrderedDict[str, float] = OrderedDict()
-        self.note = "what is in flight when the bridge is killed may come twice"
+        self.note = "what is in flight at a kill may come twice"
         if window_s:
             self.note += ": the target does not know ids again, and no state component is given"
 
