@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, cast
 
 from capa_codemods.errors import ImportMapError, did_you_mean
@@ -53,9 +54,15 @@ def read_import_map(path: str) -> ImportMap:
     """
     try:
         with open(path, "rb") as file:
-            return parse_import_map(tomllib.load(file), path)
+            return _read(file.read(), path)
     except (OSError, ValueError) as error:
         raise ImportMapError(f"{path}: cannot read the import map: {error}") from error
+
+
+@lru_cache(maxsize=64)
+def _read(content: bytes, path: str) -> ImportMap:
+    """Return the import map in *content*: one command asks several times, and parsing takes milliseconds."""
+    return parse_import_map(tomllib.loads(content.decode()), path)
 
 
 def parse_import_map(data: Mapping[str, Any], path: str) -> ImportMap:

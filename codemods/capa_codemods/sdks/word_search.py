@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import cache, wraps
 
 Holds = Callable[[bytes], bool]
 
@@ -55,6 +55,7 @@ def _holds(data: bytes, words: tuple[bytes, ...]) -> bool:
     return False
 
 
+@cache
 def _strstr() -> Callable[[bytes, bytes], int | None] | None:
     """Return the C library's search if it is GNU's, which takes a quarter of the time of Python's."""
     try:
