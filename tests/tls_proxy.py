@@ -2,12 +2,13 @@
 
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
+
+from certificates import make_certificate
 
 _HANDSHAKE_S = 20
 _BYTES = 65_536
@@ -23,9 +24,9 @@ class TlsProxy:
 
     def __init__(self, target_port: int, folder: Path) -> None:
         self._target = ("127.0.0.1", target_port)
-        self.certificate = folder / "cert.pem"
+        self.certificate, key = make_certificate(folder)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(self.certificate, _make_certificate(folder))
+        self._context.load_cert_chain(self.certificate, key)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
@@ -74,13 +75,3 @@ def _pass(source: socket.socket, target: socket.socket) -> None:
             target.sendall(data)
     with suppress(OSError):
         target.shutdown(socket.SHUT_RDWR)
-
-
-def _make_certificate(folder: Path) -> Path:
-    """Write a certificate to *folder*, and return the path of its key."""
-    key = folder / "key.pem"
-    words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    files = ["-keyout", str(key), "-out", str(folder / "cert.pem")]
-    subprocess.run(["openssl", "req", "-x509", *words, *names, *files], check=True, capture_output=True)
-    return key

@@ -3,12 +3,12 @@
 import json
 import logging
 import select
-import subprocess
 import threading
 import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from certificates import make_certificate
 from servers.apollo import ApolloServer
 
 from capa_core import Runtime
@@ -526,25 +526,13 @@ def _threads_of_capa():
 class TestTls:
     @pytest.fixture
     def certificate(self, tmp_path):
-        words = [
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-subj",
-            "/CN=localhost",
-        ]
-        files = ["-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"]
-        names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", "2"]
-        subprocess.run(["openssl", "req", "-x509", *words, *files, *names], check=True, capture_output=True)
-        return tmp_path
+        return make_certificate(tmp_path)
 
     def test_values_and_polls_go_over_tls(self, certificate, component):
-        server = ApolloServer(certificate / "cert.pem", certificate / "key.pem")
+        server = ApolloServer(*certificate)
         try:
             server.release("application", {"a": "0"})
-            one = component(url=server.url, verify=str(certificate / "cert.pem"))
+            one = component(url=server.url, verify=str(certificate[0]))
             view = one.view()
             wait_until(lambda: len(polls(server)) == 2)
             late = one.view("late")  # a poll that is held does not keep the watch from taking a new group
@@ -558,7 +546,7 @@ class TestTls:
         assert server.url.startswith("https://")
 
     def test_an_unknown_certificate_is_refused(self, certificate, connect):
-        server = ApolloServer(certificate / "cert.pem", certificate / "key.pem")
+        server = ApolloServer(*certificate)
         try:
             with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
                 connect(url=server.url).get(HOME)

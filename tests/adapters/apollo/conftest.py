@@ -4,9 +4,21 @@ from collections.abc import Iterator
 
 import pytest
 from apollo_twins import FIRST, SHIPPING, YAML, InMemory, World
+from certificates import make_certificate
 
 from capa_apollo import disable_apollo_config
 from capa_core import Runtime, use_runtime
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    return make_certificate(tmp_path_factory.mktemp("certificate"))[0]
+
+
+@pytest.fixture(autouse=True)
+def _one_authority(certificate, monkeypatch):
+    """Let originals that make a TLS context for each request read one certificate instead of all the machine's."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
 
 
 @pytest.fixture

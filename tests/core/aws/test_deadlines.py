@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from certificates import make_certificate
 from tcp_proxy import TcpProxy
 from urllib3.exceptions import ConnectTimeoutError
 
@@ -106,7 +106,7 @@ def peer(
     context = None
     if request.param == "https":
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*certificate(tmp_path))
+        context.load_cert_chain(*make_certificate(tmp_path))
         monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "cert.pem"))
     one = Peer(context)
     own = {"region": "eu-west-1", "access_key_id": "a", "secret_access_key": "b", "timeout_s": TIMEOUT_S}
@@ -114,16 +114,6 @@ def peer(
     yield one, clients
     clients.close()
     one.close()
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate of this host and its key, and return their files."""
-    made = folder / "cert.pem", folder / "key.pem"
-    words = ["-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
-    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-out", str(made[0]), "-keyout", str(made[1])]
-    subprocess.run(["openssl", "req", "-x509", *words, *files, *names], check=True, capture_output=True)
-    return made
 
 
 def ask(clients: Clients) -> object:
