@@ -45,21 +45,33 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread the long tests, which mostly wait, over the others, which compute; the longest first, quiet ones last.
+    """Spread what mostly waits over what computes; quiet tests last.
 
-    Long tests at the same time leave the processor idle when all of them wait, and late when none does. The others stay
-    with their module. Modules with few tests have the slow ones and come first, so that no worker is left with one of
-    them, nor with a long one, when the others are done.
+    Tests with a long limit and the suites of engines mostly wait: at the same time, they leave the processor idle. Both
+    begin with the longest. The other modules begin with those of few tests, which have the slow ones, so that no worker
+    is left with one of them when the others are done.
     """
     quiet = [item for item in items if item.get_closest_marker("quiet")]
     others = [item for item in items if not item.get_closest_marker("quiet")]
     long = sorted((item for item in others if _time_limit_s(item)), key=_time_limit_s, reverse=True)
-    turn_of = {id(item): index * 0.9 / len(long) for index, item in enumerate(long)}
+    turn_of = {id(item): turn for item, turn in zip(long, _turns(long, before=0.9), strict=True)}
     short = [item for item in others if not _time_limit_s(item)]
     sizes = Counter(map(_module, short))
-    place_of = {module: place for place, module in enumerate(sorted(sizes, key=lambda each: sizes[each]))}
-    turn_of |= {id(item): place_of[_module(item)] / len(sizes) for item in short}
+    computing = sorted((module for module in sizes if not _waits(module)), key=lambda each: sizes[each])
+    waiting = sorted(filter(_waits, sizes), key=lambda each: -sizes[each])
+    turn_of_module = dict(zip(computing, _turns(computing, before=1), strict=True))
+    turn_of_module |= dict(zip(waiting, _turns(waiting, before=0.9), strict=True))
+    turn_of |= {id(item): turn_of_module[_module(item)] for item in short}
     items[:] = [*sorted([*long, *short], key=lambda item: turn_of[id(item)]), *quiet]
+
+
+def _turns(things: Sequence[object], before: float) -> list[float]:
+    """Return a number for each of *things*, evenly spread from 0 to *before*, where 1 is the end of the run."""
+    return [index * before / len(things) for index in range(len(things))]
+
+
+def _waits(module: str) -> bool:
+    return "/conformance/" in module
 
 
 def _time_limit_s(item: pytest.Item) -> float:

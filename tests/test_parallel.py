@@ -115,6 +115,20 @@ def test_modules_stay_together_the_smallest_first():
     assert [*names[3:], *names[:3]] == [item.nodeid for item in items]
 
 
+def test_suites_of_engines_are_spread_over_the_others_the_largest_first():
+    computing = [_Item(f"m{number}::1") for number in range(20)]
+    sizes = {"small": 1, "large": 3}
+    items = [
+        *computing,
+        *(_Item(f"tests/conformance/{name}::{n}") for name, size in sizes.items() for n in range(size)),
+    ]
+    parallel.pytest_collection_modifyitems(items)
+    names = [item.nodeid.removeprefix("tests/conformance/") for item in items]
+
+    assert names[:5] == ["m0::1", "large::0", "large::1", "large::2", "m1::1"]
+    assert 12 <= names.index("small::0") <= 13
+
+
 def test_shares_are_of_one_module_and_small_at_the_end():
     tests = [f"{module}::{number}" for module in "ab" for number in range(100)]
     shares = list(parallel.shares(tests, workers=2))

@@ -10,6 +10,7 @@ import sysconfig
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
@@ -69,10 +70,12 @@ def moves(texts: Sequence[str]) -> dict[str, str]:
     return {old: new for table in tables for old, new in table["modules"].items()} | names
 
 
-def installed_files() -> list[Path]:
+@cache
+def installed_files() -> Sequence[Path]:
     """Return all Python files of the standard library and of the installed packages."""
     folders = [Path(sysconfig.get_path(kind)) for kind in ("stdlib", "purelib")]
-    return sorted({file for folder in folders for file in folder.rglob("*.py") if file.is_file()})
+    names = {str(file) for folder in folders for file in folder.rglob("*.py") if file.is_file()}
+    return list(map(Path, sorted(names)))
 
 
 def rewrite(files: Sequence[Path], folder: Path, maps: Sequence[str]) -> Counter[str]:
