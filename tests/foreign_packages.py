@@ -5,6 +5,7 @@ version: these are linked into the other one, at a tenth of the cost of an insta
 """
 
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -112,15 +113,22 @@ def _fill(python: Path, packages: Sequence[str]) -> None:
 def _link(distribution: importlib.metadata.Distribution, folder: Path) -> None:
     """Link the modules of *distribution* into *folder*, with their bytecode; its programs start this environment."""
     for file in distribution.files or ():
-        if ".." in file.parts:
-            continue
-        path = folder / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        original = Path(str(file.locate()))
-        try:
-            path.hardlink_to(original)
-        except OSError:  # on another file system
-            shutil.copy2(original, path)
+        if ".." not in file.parts:
+            original = Path(str(file.locate()))
+            _link_file(original, folder / file)
+            bytecode = Path(importlib.util.cache_from_source(str(original)))
+            if file.suffix == ".py" and bytecode.exists():
+                _link_file(bytecode, folder / file.parent / "__pycache__" / bytecode.name)
+
+
+def _link_file(original: Path, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.hardlink_to(original)
+    except FileExistsError:  # bytecode that the distribution lists itself
+        pass
+    except OSError:  # on another file system
+        shutil.copy2(original, path)
 
 
 def site_packages(python: Path) -> Path:
