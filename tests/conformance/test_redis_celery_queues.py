@@ -157,13 +157,73 @@ def test_a_part_of_a_group_goes_from_a_dead_consumer_of_capa_to_a_live_one_alone
     assert (bodies([found]), found.delivery_count, found.id) == (["part"], 2, first.id)
     assert json.loads(found.data)["headers"]["redelivered"] is True
     assert [old] != broker.client.hkeys(HELD) == broker.client.zrange(LEASES, 0, -1)
-    other.close()
-    assert broker.client.llen("celery\x06\x166" if "priority" in more else "celery") == 1
 
 
-def test_a_part_of_a_group_of_another_queue_goes_back_to_it(broker: Broker):
-    broker.send(n="part", group="g")
-    received(broker.consumer())
+@pytest.mark.parametrize("end", ["nack", "close"])
+@pytest.mark.parametrize("more", [{}, {"eta": "2001-02-03T04:05:06+00:00"}], ids=str)
+def test_a_part_of_a_group_whose_work_was_broken_off_goes_to_capa_alone(broker: Broker, more: Any, end: str):
+    """Its process may have died with a claim on the body of a chord; the worker itself lives, or ends in order."""
+    broker.send(n="part", group="g", **more)
+    first = broker.consumer(lease=60)
+    (part,) = received(first)
+    if end == "nack":
+        first.nack([part])
+    else:
+        first.close()
+    waiting = broker.waiting()
+    (found,) = received(broker.consumer(lease=60))
+
+    assert waiting == 0
+    assert (found.delivery_count, found.id) == (2, part.id)
+
+
+def lapsed(broker: Broker, count: int, since_s: float = 0.0, **headers: Any) -> None:
+    """Leave *count* messages with a consumer whose lease ended *since_s* ago."""
+    for number in range(count):
+        broker.send(n=number, **headers)
+    holder = broker.consumer(lease=600)
+    received(holder, count)
+    ends = dict.fromkeys(broker.client.zrange(LEASES, 0, -1), time.time() * 1000 - since_s * 1000 - 1)
+    broker.client.zadd(LEASES, ends)
+
+
+def test_a_part_of_a_group_that_was_taken_over_and_is_released_stays_with_capa(broker: Broker):
+    lapsed(broker, 1, group="g")
+    first = broker.consumer(lease=600)
+    first.release(received(first))
+    waiting = broker.waiting()
+
+    assert (waiting, len(received(broker.consumer(lease=600)))) == (0, 1)
+
+
+def test_a_consumer_takes_over_as_many_parts_of_groups_as_it_can_work_on(broker: Broker):
+    lapsed(broker, 3, group="g")
+    busy, free = broker.consumer(lease=600), broker.consumer(lease=600)
+    busy.extend([])  # it has no room to receive
+    one = busy.receive(1, 10)
+    rest = received(free, 2)
+
+    assert (len(one), len(rest)) == (1, 2)
+
+
+def test_a_part_of_a_group_of_another_queue_is_left_to_its_consumers_while_a_claim_may_last(broker: Broker):
+    lapsed(broker, 1, group="g")
+    other = broker.queues().consumer("another", "another", raw=True)
+    other.receive(1, 0.1)
+    left = broker.waiting(), broker.client.hlen(HELD)
+    (receipt,) = broker.client.zrange(LEASES, 0, -1)
+    broker.client.zadd(LEASES, {receipt: time.time() * 1000 - 61_000})
+    wait_until(lambda: other.receive(1, 0.1) or broker.waiting())
+
+    assert (left, broker.waiting(), broker.client.hlen(HELD)) == ((0, 1), 1, 0)
+
+
+def test_parts_that_are_left_to_others_hold_up_no_other_message(broker: Broker):
+    broker.send(n="plain")
+    received(broker.consumer(lease=600))
+    (plain,) = broker.client.zrange(LEASES, 0, -1)
+    lapsed(broker, 120, since_s=1.0, group="g")
+    broker.client.zadd(LEASES, {plain: time.time() * 1000 - 1})
     other = broker.queues().consumer("another", "another", raw=True)
     wait_until(lambda: other.receive(1, 0.1) or broker.waiting())
 

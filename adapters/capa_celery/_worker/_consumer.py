@@ -434,7 +434,8 @@ class Consumer:
         self.jobs.release(self._take_back())
         finish()
         self._pool.break_off()
-        self.jobs.release(self.jobs.all())
+        if not self.app.capa.is_mixed:  # there `close` gives back what was begun, and marks it as such
+            self.jobs.release(self.jobs.all())
         self._events.stop()
         for intake in (*self._intakes.values(), *self._left):
             intake.close()

@@ -189,8 +189,10 @@ class Pool(ABC):
 
     def break_off(self) -> None:
         """Take note that the tasks left by now are broken off: that is no fault of theirs."""
+        is_marked = self.options.app.capa.is_mixed
         for job in self.jobs.all():
-            if job.arrival.redelivered:  # a first delivery is released, and its next one is the first again
+            # A first delivery is released, and its next one is the first again, unless the layout marks what was begun.
+            if job.arrival.redelivered or is_marked:
                 self._execution.broken_off(job.arrival)
 
     @property

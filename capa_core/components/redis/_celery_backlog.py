@@ -191,7 +191,7 @@ class _Mover(ConsumerDriver):
         """Give back what dead workers held, and return how many messages that were."""
         if time.monotonic() < self._next_restore:
             return 0
-        restored = self._driver.restore_lost(lambda *_: False)
+        restored = self._driver.restore_lost(None)
         if math.isfinite(self._driver.layout.visibility_s):
             restored += self._driver.restore_overdue()
         if not restored:

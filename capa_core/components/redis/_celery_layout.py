@@ -137,8 +137,20 @@ class HeldMessage:
             str(exchange or ""),
             str(routing_key or ""),
             priority_of(message),
-            bool(_in(message, "headers", "group")),
+            _is_of_group(message),
         )
+
+
+def is_of_group(payload: bytes) -> bool:
+    """Return whether a message is of a task of a group."""
+    try:
+        return _is_of_group(json.loads(payload))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_of_group(message: object) -> bool:
+    return bool(_in(message, "headers", "group"))
 
 
 def _in(value: object, *names: str) -> object:

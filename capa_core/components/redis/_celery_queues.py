@@ -24,7 +24,13 @@ from capa_core.blocks.pubsub.driver import (
     PubSubLimits,
 )
 from capa_core.components.redis import _celery_scripts as scripts
-from capa_core.components.redis._celery_layout import CeleryLayout, HeldMessage, again, tag_and_eta
+from capa_core.components.redis._celery_layout import (
+    CeleryLayout,
+    HeldMessage,
+    again,
+    is_of_group,
+    tag_and_eta,
+)
 from capa_core.components.redis._client import Client, Script
 from capa_core.driver import Driver, DriverOver
 from capa_core.errors import CapaError, UnsupportedError
@@ -35,7 +41,10 @@ _POLL_S = 0.02
 """The time between two looks at all lists once messages with priorities have come: a wait is at one list alone."""
 _LOOK_FOR_LOST_S = 1.0
 _LOOK_FOR_OVERDUE_S = 10.0
+_LONGEST_CLAIM_MS = 60_000
+"""Longer than a worker claims the body of a chord for: 21 s with Celery's defaults."""
 _BATCH = 100
+_MOST_BATCHES = 10
 _MOST_RECEIPTS = 1000
 _SIGNS_PER_LEASE = 4 / 3
 CONTENT_TYPE = "application/vnd.celery.v2+json"
@@ -116,18 +125,29 @@ class CeleryQueues(DriverOver[Any], PubSubDriver[Any]):
     def forget(self) -> None:
         """Leave the connections to the driver below, which drops them itself."""
 
-    def restore_lost(self, take_over: Callable[[bytes, bytes, HeldMessage], bool]) -> int:
+    def restore_lost(self, take_over: Callable[[bytes, bytes, HeldMessage], object] | None) -> int:
         """Give back the messages of Capa's consumers that let their leases end, some with each call; return how many.
 
-        One of a group is given to *take_over* first, by its receipt: it may be the part of a chord whose body the dead
-        worker had claimed and not sent. Workers of Celery would not send that body, since Celery lets such a claim end
-        before a message comes again; one of Capa waits for its end.
+        One of a group is given to *take_over*, by its receipt: it may be the part of a chord whose body the dead worker
+        had claimed and not sent. Workers of Celery would not send that body, since they do not wait for the end of such
+        a claim; one of Capa does. What none of Capa has taken over when a claim must have ended goes back for all.
+        `None` gives all of them back.
         """
-        restored = 0
-        for receipt, held in self._run(scripts.LOST, _BATCH):
-            message = HeldMessage.of(held)
-            if message is None or not message.is_of_group or not take_over(receipt, held, message):
-                restored += self._restore(receipt, held, leased=1)
+        restored = passed = 0
+        for _ in range(_MOST_BATCHES):
+            found = self._run(scripts.LOST, passed, _BATCH)
+            left = 0
+            for receipt, held, lapsed_ms in found:
+                message = HeldMessage.of(held)
+                may_be_claimed = message is not None and message.is_of_group and lapsed_ms < _LONGEST_CLAIM_MS
+                if take_over is not None and message is not None and may_be_claimed:
+                    take_over(receipt, held, message)
+                    left += 1
+                else:
+                    restored += self._restore(receipt, held, leased=1)
+            if left < _BATCH:
+                break
+            passed += left
         return restored
 
     def restore_overdue(self) -> int:
@@ -164,6 +184,18 @@ class _Held:
     delivery: Delivery
 
 
+class _AtMost:
+    """A function that takes *count* messages, and no more."""
+
+    def __init__(self, count: int, take: Callable[[bytes, bytes, HeldMessage], bool]) -> None:
+        self._left = count
+        self._take = take
+
+    def __call__(self, lost: bytes, held: bytes, message: HeldMessage) -> None:
+        if self._left:
+            self._left -= self._take(lost, held, message)
+
+
 class CeleryQueueConsumer(ConsumerDriver):
     """One consumer of one of Celery's queues. It holds messages before their ETA until they are due."""
 
@@ -196,7 +228,7 @@ class CeleryQueueConsumer(ConsumerDriver):
             with self._receiving:
                 if self._closing.is_set():
                     break
-                self._look_for_lost()
+                self._look_for_lost(max_messages)
                 deliveries = self._due(max_messages) or self._take(max_messages)
                 left_s = end - time.monotonic()
                 if deliveries or left_s <= 0:
@@ -211,16 +243,21 @@ class CeleryQueueConsumer(ConsumerDriver):
             self._forget(part)
 
     def nack(self, receipts: Sequence[object], delay_s: float) -> None:
-        """See `ConsumerDriver.nack`: those that come later stay with this consumer until then, or until it ends."""
+        """See `ConsumerDriver.nack`: those that come later stay with this consumer until then, or until it ends.
+
+        Parts of groups go to no worker of Celery, see `CeleryQueues.restore_lost`: this one has begun them.
+        """
         given = cast("Sequence[bytes]", receipts)
         if delay_s:
             self._hold_until(time.time() + delay_s, given)
         else:
-            self._give_back(given, _LAST, marked=True)
+            self._give_back(self._without_parts(given), _LAST, marked=True)
 
     def release(self, receipts: Sequence[object]) -> None:
-        """See `ConsumerDriver.release`."""
-        self._give_back(cast("Sequence[bytes]", receipts), _FIRST)
+        """See `ConsumerDriver.release`. A part of a group that came before was begun then: see `nack`."""
+        given = cast("Sequence[bytes]", receipts)
+        self._without_parts(self._that_came_before(given))
+        self._give_back(given, _FIRST)
 
     def extend(self, receipts: Sequence[object]) -> list[bool]:
         """See `ConsumerDriver.extend`. The messages before their ETA are extended, too."""
@@ -230,7 +267,7 @@ class CeleryQueueConsumer(ConsumerDriver):
         for receipt, is_ours in zip(waiting, self._extend(waiting), strict=True):
             if not is_ours:
                 self._forget([receipt])
-        self._look_for_lost()
+        self._look_for_lost(0)
         return answers
 
     def close(self) -> None:
@@ -242,8 +279,8 @@ class CeleryQueueConsumer(ConsumerDriver):
             with self._changing:
                 waiting = {receipt for _, _, receipt in self._later}
                 begun = [receipt for receipt in self._held if receipt not in waiting]
-            self._give_back(begun, _FIRST, marked=True)
-            self._give_back(list(waiting), _FIRST)
+            self._give_back(self._without_parts(begun), _FIRST, marked=True)
+            self.release(list(waiting))
 
     # Receiving
 
@@ -316,31 +353,31 @@ class CeleryQueueConsumer(ConsumerDriver):
         name = self._lists[0]
         self._client.call("BLMOVE", name, name, "RIGHT", "RIGHT", f"{wait_s:.3f}")
 
-    def _look_for_lost(self) -> None:
+    def _look_for_lost(self, most: int) -> None:
+        """Give back what dead consumers held, and take over *most* of it: as many as are worked on here at once."""
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + min(_LOOK_FOR_LOST_S, self._lease_s / 4)
-            self._driver.restore_lost(self._take_over)
+            self._driver.restore_lost(_AtMost(most, self._take_over))
         if now >= self._next_overdue:
             self._next_overdue = now + _LOOK_FOR_OVERDUE_S
             self._driver.restore_overdue()
 
     def _take_over(self, lost: bytes, held: bytes, message: HeldMessage) -> bool:
-        """Hold what a dead consumer of this queue held, and return whether it is of this queue."""
+        """Hold what a dead consumer of this queue held, and return whether it is held here now."""
         if message.exchange or message.routing_key != self._name:
             return False
         token = f"{self._ident}.{next(self._takes):x}.0"
         tag, eta = tag_and_eta(message.payload)
         receipt = f"{token}:{tag or token}".encode()
         anew = b'[%b, "", %b]' % (message.payload, self._queue.encode())
-        if self._run(scripts.TAKE_OVER, lost, held, receipt, anew, self._lease_ms):
-            name = self._driver.layout.list_of(self._name, message.priority)
-            delivery = _delivery(
-                receipt, (tag or token).encode(), message.payload, self._lists.index(name), 1
-            )
-            with self._changing:
-                self._held[receipt] = _Held(name, delivery)
-                heapq.heappush(self._later, (_due_at(eta.encode()), next(self._order), receipt))
+        if not self._run(scripts.TAKE_OVER, lost, held, receipt, anew, self._lease_ms):
+            return False
+        name = self._driver.layout.list_of(self._name, message.priority)
+        delivery = _delivery(receipt, (tag or token).encode(), message.payload, self._lists.index(name), 1)
+        with self._changing:
+            self._held[receipt] = _Held(name, delivery)
+            heapq.heappush(self._later, (_due_at(eta.encode()), next(self._order), receipt))
         return True
 
     # Settling
@@ -372,6 +409,22 @@ class CeleryQueueConsumer(ConsumerDriver):
             if arguments:
                 self._run(scripts.GIVE_BACK, way, *arguments)
             self._forget(part)
+
+    def _that_came_before(self, receipts: Sequence[bytes]) -> list[bytes]:
+        held = [(receipt, self._held.get(receipt)) for receipt in receipts]
+        return [receipt for receipt, each in held if each is not None and each.delivery.delivery_count > 1]
+
+    def _without_parts(self, begun: Sequence[bytes]) -> list[bytes]:
+        """Return those of *begun* that are of no group, and end the leases of the others: see `restore_lost`."""
+        parts = [
+            receipt
+            for receipt in begun
+            if (held := self._held.get(receipt)) and is_of_group(held.delivery.data)
+        ]
+        for some in _parts(parts):
+            self._run(scripts.LAPSE, *some)
+            self._forget(some)
+        return [receipt for receipt in begun if receipt in self._held]
 
     def _forget(self, receipts: Sequence[object]) -> None:
         with self._changing:

@@ -110,16 +110,24 @@ end
 """
 )
 
+LAPSE = Script.of(
+    _COMMON
+    + r"""
+-- Arguments: receipts, whose leases end now.
+for _, receipt in ipairs(ARGV) do redis.call('ZADD', leases, 'XX', now_ms, receipt) end
+"""
+)
+
 LOST = Script.of(
     _COMMON
     + r"""
--- Argument: how many at most. Returns receipt and held message of each whose consumer of Capa let its lease end.
--- One that a worker of Celery restored is no longer theirs.
+-- Arguments: how many to pass over, how many at most. Returns receipt, held message and the ms since the end of the
+-- lease of each whose consumer of Capa let it end. One that a worker of Celery restored is no longer theirs.
 local found = {}
-for _, receipt in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now_ms, 'LIMIT', 0, ARGV[1])) do
+for _, receipt in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now_ms, 'LIMIT', ARGV[1], ARGV[2])) do
     local held = redis.call('HGET', unacked, receipt)
     if held then
-        found[#found + 1] = {receipt, held}
+        found[#found + 1] = {receipt, held, now_ms - redis.call('ZSCORE', leases, receipt)}
     else
         redis.call('ZREM', leases, receipt)
     end
