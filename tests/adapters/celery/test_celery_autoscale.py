@@ -42,6 +42,7 @@ def test_processes_come_with_tasks_and_go_without(project: Any) -> None:
         too_many = project.app.control.autoscale(1000, 1, reply=True, limit=1, timeout=20)
         changed = project.app.control.autoscale(2, 1, reply=True, limit=1, timeout=20)
         (project.folder / "go").touch()
+        project.wait_for_notes(4)
         project.wait_until(lambda: len(figures()["pool"]["processes"]) == 1)
 
     assert (1, 3) == (first["current"], busy["current"])
