@@ -50,9 +50,11 @@ def disable_apollo_config() -> None:
         live.unbind()
 
 
-def resolved(expression: str, finish: Callable[[object], Any]) -> Live[Any]:
+def resolved(expression: str, finish: Callable[[object], Any], *, shown_by: object = None) -> Live[Any]:
     """Return the live result of *finish* of an expression with placeholders, over all enabled namespaces."""
-    live: Live[Any] = Live(sources, lambda views: finish(resolve(expression, lookup_in(views))))
+    live: Live[Any] = Live(
+        sources, lambda views: finish(resolve(expression, lookup_in(views))), shown_by=shown_by
+    )
     _dependents.add(live)
     return live
 

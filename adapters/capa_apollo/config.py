@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from capa_apollo._sources import plain
-from capa_apollo._space import Space, own_space
+from capa_apollo._space import Namespace, Space, own_space
 from capa_core import default_runtime
 from capa_core.errors import InvalidArgumentError
-from capa_core.live import convert
+from capa_core.live import Live, convert
 
 if TYPE_CHECKING:
     from capa_core.blocks.configuration import ChangeEvent, ConfigurationView, Subscription
@@ -84,30 +84,20 @@ class Config:
         app_id: Whose namespace; by default that of `[adapters.apollo]`.
     """
 
+    ready: dict[str, str]
+
     def __init__(self, namespace: str = "application", app_id: str = "") -> None:
         self.namespace = namespace
         self.app_id = app_id
-        self._runtime: Runtime | None = None
-        self._bound: ConfigurationView | None = None
+        self._texts: Live[dict[str, str]] = Live(self._sources, _texts, shown_by=self)
         self._subscriptions: dict[ChangeListener, Subscription] = {}
-
-    def _view(self) -> ConfigurationView:
-        runtime = default_runtime()
-        if self._bound is None or runtime is not self._runtime:
-            name = plain(self.namespace, runtime)
-            self._bound = own_space(runtime, self.app_id).view(name)
-            self._runtime = runtime
-        return self._bound
 
     def get_property(self, key: str, default: DefaultT | None = None) -> str | DefaultT | None:
         """Return the text at *key*, or *default*. `content` is the whole text of a namespace that is a document."""
-        view = self._bound
-        if view is None or default_runtime() is not self._runtime:  # _view's first line, without the call
-            view = self._view()
-        found = view.get(key)
-        if found is not None:
-            return found
-        return view.content if key == "content" and view.content is not None else default
+        try:
+            return self.ready.get(key, default)  # without a call: values are read very often
+        except AttributeError:
+            return self._texts.get().get(key, default)
 
     def get_int_property(self, key: str, default: int) -> int:
         """Return the whole number at *key*, or *default* if there is none or it is not one."""
@@ -132,7 +122,8 @@ class Config:
 
     def get_property_names(self) -> set[str]:
         """Return all keys."""
-        return set(self._view())
+        (source,) = self._sources(default_runtime())
+        return set(source.view())
 
     def add_change_listener(
         self,
@@ -153,6 +144,9 @@ class Config:
             subscription.close()
         return subscription is not None
 
+    def _sources(self, runtime: Runtime) -> list[Namespace]:
+        return [Namespace(own_space(runtime, self.app_id), plain(self.namespace, runtime))]
+
     def _typed(self, key: str, kind: type[DefaultT], default: DefaultT) -> DefaultT:
         text = self.get_property(key)
         if text is None:
@@ -161,6 +155,11 @@ class Config:
             return cast("DefaultT", convert(text.strip(), kind, key))
         except InvalidArgumentError:
             return default
+
+
+def _texts(views: Sequence[ConfigurationView]) -> dict[str, str]:
+    (view,) = views
+    return dict(view) if view.content is None else {"content": view.content, **view}
 
 
 def get_config(namespace: str = "application", app_id: str = "") -> Config:

@@ -14,8 +14,8 @@ __all__ = ["apollo_json_value", "inject", "value"]
 class _OfNamespaces(Values):
     """Values of all enabled namespaces, of expressions as Spring has them."""
 
-    def live(self, expression: str, finish: Callable[[object], Any]) -> Live[Any]:
-        return resolved(expression, finish)
+    def live(self, expression: str, finish: Callable[[object], Any], *, shown_by: object = None) -> Live[Any]:
+        return resolved(expression, finish, shown_by=shown_by)
 
 
 value = _OfNamespaces().value

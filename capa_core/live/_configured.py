@@ -32,13 +32,15 @@ class Configured(Generic[T]):
         label: Its name in messages.
     """
 
+    ready: T
+
     def __init__(self, source: Callable[[Runtime], Source], kind: Any, *, prefix: str, label: str) -> None:
         self.source = source
         self.label = f"{label}{f', prefix={prefix!r}' if prefix else ''}"
         self._prefix = prefix
         self._kind = kind
         self._kind_of: Callable[[], Any] = lambda: self._kind
-        self._live: Live[Any] = Live(lambda runtime: [self.source(runtime)], self._built)
+        self._live: Live[Any] = Live(lambda runtime: [self.source(runtime)], self._built, shown_by=self)
 
     def get(self) -> T:
         """Return the present object, which never changes: take it once for several values that belong together.
@@ -47,7 +49,7 @@ class Configured(Generic[T]):
             InvalidArgumentError: The group does not fit the type. At a later change the object before stays, and
                 the error is logged.
         """
-        return self._live.get()  # type: ignore[no-any-return]
+        return self.__get__(None)
 
     def __set_name__(self, owner: type, name: str) -> None:
         if self._kind is None:
@@ -55,7 +57,7 @@ class Configured(Generic[T]):
 
     def __get__(self, instance: object, owner: type | None = None) -> T:
         try:
-            return self._live.ready  # type: ignore[no-any-return]  # without a call, as in `Value`
+            return self.ready  # without a call, as in `Value`
         except AttributeError:
             return self._live.get()  # type: ignore[no-any-return]
 

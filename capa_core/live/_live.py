@@ -39,11 +39,20 @@ class Live(Readable, Generic[T]):
         sources: Returns, for a runtime, the sources of the value.
         compute: Returns the value from the views of these; its error is raised at the first reading, and logged at a
             later change.
+        shown_by: The object that has the value as its attribute `ready` while that may be read without `get`; by
+            default this one.
     """
 
-    def __init__(self, sources: Callable[[Runtime], Iterable[Source]], compute: Callable[[Views], T]) -> None:
+    def __init__(
+        self,
+        sources: Callable[[Runtime], Iterable[Source]],
+        compute: Callable[[Views], T],
+        *,
+        shown_by: object = None,
+    ) -> None:
         self._sources = sources
         self._compute = compute
+        self._shown_by = self if shown_by is None else shown_by
         self._runtime: Runtime | None = None
         self._views: Views = ()
         self._value: Any = None
@@ -62,7 +71,7 @@ class Live(Readable, Generic[T]):
         runtime = default_runtime()
         if runtime is not self._runtime:
             return self.bind(runtime)
-        self.put()
+        self.offer()
         return self._value  # type: ignore[no-any-return]
 
     def bind(self, runtime: Runtime) -> T:

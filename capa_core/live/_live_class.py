@@ -6,7 +6,8 @@ import inspect
 import threading
 import typing
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import wrapt
@@ -65,13 +66,14 @@ class LiveClass:
         self._kind: Any = None if self._is_plain else decorated
         self._defaults = dict(vars(decorated))
         self._per_runtime: weakref.WeakKeyDictionary[Runtime, Instances] = weakref.WeakKeyDictionary()
-        self.runtime: Runtime | None = None
-        self.latest: Instances | None = None
+        self._latest: Instances
+        self._runtime: Runtime | None = None
         renew_locks_after_fork(self)
         wrapt.wrap_function_wrapper(decorated, "__init__", self._initialise)
-        if self._is_plain:
-            for name in inspect.get_annotations(decorated):
-                setattr(decorated, name, _ClassAttribute(self, name))
+        names = inspect.get_annotations(decorated) if self._is_plain else ()
+        self._attributes = {name: _ClassAttribute(self, name) for name in names}
+        for name, attribute in self._attributes.items():
+            setattr(decorated, name, attribute)
 
     def make_locks(self) -> None:
         """Make the lock."""
@@ -80,15 +82,17 @@ class LiveClass:
     def instances(self) -> Instances:
         """Return the live instances of the default runtime, bound to it."""
         runtime = default_runtime()
-        if runtime is self.runtime and self.latest is not None:
-            return self.latest
+        if runtime is self._runtime:
+            return self._latest
         with self._lock:
             group = self._per_runtime.get(runtime)
             if group is None:
                 source = self._values.source(runtime)
-                group = self._per_runtime[runtime] = Instances(lambda _runtime: [source], self._state)
+                group = self._per_runtime[runtime] = Instances(
+                    lambda _runtime: [source], self._state, self._attributes
+                )
             group.bind(runtime)
-            self.runtime, self.latest = runtime, group
+            self._latest, self._runtime = group, runtime
         return group
 
     def _initialise(
@@ -125,10 +129,20 @@ class LiveClass:
 
 
 class Instances(Live[State]):
-    """The live instances of one class in one runtime; they are not kept alive."""
+    """The live instances of one class in one runtime; they are not kept alive.
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    Args:
+        attributes: Those of the class itself that show the values, by name.
+    """
+
+    def __init__(
+        self,
+        sources: Callable[[Runtime], Iterable[Source]],
+        compute: Callable[[Sequence[ConfigurationView]], State],
+        attributes: Mapping[str, _ClassAttribute],
+    ) -> None:
+        super().__init__(sources, compute)
+        self._attributes = attributes
         # By id: most dataclasses compare by value and have no hash.
         self._known: weakref.WeakValueDictionary[int, object] = weakref.WeakValueDictionary()
 
@@ -137,16 +151,22 @@ class Instances(Live[State]):
         super().make_locks()
         self._filling = threading.Lock()
 
+    def show(self) -> None:
+        """See `Readable.show`."""
+        for name, attribute in self._attributes.items():
+            attribute.ready = self._value["__dict__"][name]
+
+    def hide(self) -> None:
+        """See `Readable.hide`."""
+        for attribute in self._attributes.values():
+            with suppress(AttributeError):
+                del attribute.ready
+
     def add(self, instance: object) -> None:
         """Fill *instance* now and at each change."""
         with self._filling:
             self._known[id(instance)] = instance
             _fill(instance, self._value)
-
-    @property
-    def state(self) -> State:
-        """The present values of each instance."""
-        return self._value  # type: ignore[no-any-return]
 
     def _accept(self, value: State) -> None:
         with self._filling:
@@ -158,18 +178,17 @@ class Instances(Live[State]):
 class _ClassAttribute:
     """Answers for a field that is read from a plain class itself: `Limits.max` is as live as `Limits().max`."""
 
+    ready: Any
+
     def __init__(self, of: LiveClass, name: str) -> None:
         self._of = of
         self._name = name
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        of = self._of
-        group = of.latest
-        if (
-            group is None or default_runtime() is not of.runtime
-        ):  # the first lines of `instances`, without the call
-            group = of.instances()
-        return group.state["__dict__"][self._name]
+        try:
+            return self.ready  # without a call, as in `Value`
+        except AttributeError:
+            return self._of.instances().get()["__dict__"][self._name]
 
 
 def _fill(instance: object, state: State) -> None:

@@ -27,14 +27,19 @@ _PERCENTAGE = re.compile(r"(?P<number>\d{1,3}(?:\.\d{1,2})?) ?%", re.ASCII)
 class Switch:
     """A feature that is on, off, or on for a percentage of keys; live. See `switch`."""
 
+    ready: int
+
     def __init__(self, key: str, default: bool, source: Callable[[Runtime], GroupSource]) -> None:
         self.key = key
         self._default = default
-        self._share: Live[int] = Live(lambda runtime: [source(runtime)], self._read)
+        self._share: Live[int] = Live(lambda runtime: [source(runtime)], self._read, shown_by=self)
 
     def __bool__(self) -> bool:
         """Return whether the feature is on for all; a percentage below 100 is not."""
-        return self._share.get() == _BUCKETS
+        try:
+            return self.ready == _BUCKETS  # without a call, as in `Value`
+        except AttributeError:
+            return self._share.get() == _BUCKETS
 
     def on_for(self, one: str) -> bool:
         """Return whether the feature is on for *one*, such as the id of a user.
@@ -42,7 +47,10 @@ class Switch:
         The answer for one and the same text is the same in each process, and stays on while the percentage grows. Each
         feature has another order, so that not the same ones are the first everywhere.
         """
-        share = self._share.get()
+        try:
+            share = self.ready
+        except AttributeError:
+            share = self._share.get()
         if 0 < share < _BUCKETS:
             return zlib.crc32(f"{self.key}\0{one}".encode()) % _BUCKETS < share
         return share == _BUCKETS

@@ -88,9 +88,13 @@ class Values:
         """
         return Value(self, expression, kind, is_json=True)
 
-    def live(self, expression: str, finish: Callable[[object], Any]) -> Live[Any]:
-        """Return the live result of *finish* of the resolved *expression*."""
-        return Live(self._sources, lambda views: finish(resolve_text(expression, lookup_in(views))))
+    def live(self, expression: str, finish: Callable[[object], Any], *, shown_by: object = None) -> Live[Any]:
+        """Return the live result of *finish* of the resolved *expression*; for *shown_by* see `Live`."""
+        return Live(
+            self._sources,
+            lambda views: finish(resolve_text(expression, lookup_in(views))),
+            shown_by=shown_by,
+        )
 
     def _sources(self, runtime: Runtime) -> list[Source]:
         configuration = runtime.configuration(self._component)
@@ -114,6 +118,8 @@ class Value:
         kind: The type to convert to; by default the annotation of the attribute, else text.
     """
 
+    ready: Any
+
     def __init__(
         self, values: Values, expression: str, kind: Any = _UNKNOWN, *, is_json: bool = False
     ) -> None:
@@ -123,7 +129,7 @@ class Value:
         self._is_json = is_json
         self._label = f"{expression!r}"
         self._annotation: Callable[[], Any] | None = None
-        self._resolved = values.live(expression, self._finish)
+        self._resolved = values.live(expression, self._finish, shown_by=self)
 
     def get(self) -> Any:
         """Return the value.
@@ -132,7 +138,7 @@ class Value:
             InvalidArgumentError: There is neither a value nor a default, or it does not fit. At a later change the
                 value before stays, and the error is logged.
         """
-        return self._resolved.get()
+        return self.__get__(None)
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._label = f"{owner.__qualname__}.{name} = {self.expression!r}"
@@ -140,7 +146,7 @@ class Value:
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         try:
-            return self._resolved.ready  # without a call: values are read very often
+            return self.ready  # without a call: values are read very often
         except AttributeError:
             return self._resolved.get()
 

@@ -9,10 +9,11 @@ from pydantic import BaseModel
 from pydantic_settings import BaseSettings
 
 from capa_core import Runtime, use_runtime
+from capa_core.conformance._tolerance import PATIENCE_S
 from capa_core.errors import InvalidArgumentError
-from capa_core.live import Values, configured, inject, json_value, value
+from capa_core.live import Values, configured, inject, json_value, switch, value
 from capa_core.live.settings_source import GroupSettingsSource
-from capa_core.runtime import pin_runtime
+from capa_core.runtime import _current, pin_runtime
 
 
 @pytest.fixture
@@ -53,36 +54,79 @@ def test_an_attribute_is_the_newest_object_whole(configuration):
     assert (Limits(), Limits(3, ("a",))) == (before, Service().limits)
 
 
+@dataclass
+class Whole:
+    timeout: int = 0
+
+
+@configured()
+class Plain:
+    timeout: int = 0
+
+
 class Timed:
     timeout = value("${timeout:0}", int)
+    whole: Whole = configured()
 
 
-def test_an_attribute_is_that_of_the_default_runtime(configuration):
+late = switch("timeout")
+READS = {
+    "value": lambda: Timed().timeout,
+    "value of the class": lambda: Timed.timeout,
+    "configured": lambda: Timed().whole.timeout,
+    "configured by itself": configured().get,
+    "class itself": lambda: Plain.timeout,
+    "switch": lambda: bool(late),
+    "share of a switch": lambda: late.on_for("user"),
+}
+
+
+@pytest.fixture(params=READS.values(), ids=READS)
+def reads(request, configuration):
+    """A function that reads 0 or 1 from `timeout`, one way or another."""
+
+    def read():
+        found = request.param()
+        return int(found["timeout"] if isinstance(found, dict) else found)
+
+    return read
+
+
+def test_each_read_is_that_of_the_default_runtime(configuration, reads):
     configuration.save({"timeout": "1"})
-    read = [Timed().timeout]
+    read = [reads(), reads()]
     with Runtime.in_memory() as other, use_runtime(other):
-        other.configuration().save({"timeout": "2"})
-        read += [Timed().timeout, Timed().timeout]
-        configuration.save({"timeout": "3"})
-        read.append(Timed().timeout)
-    read.append(Timed().timeout)
+        other.configuration().save({"timeout": "0"})
+        read += [reads(), reads()]
+        configuration.save({"timeout": "0"})
+        other.configuration().save({"timeout": "1"})
+        read.append(reads())
+    read.append(reads())
 
-    assert [1, 2, 2, 2, 3] == read
+    assert [1, 1, 0, 0, 1, 0] == read
 
 
-def test_an_attribute_is_that_of_the_runtime_to_which_a_thread_is_pinned(configuration):
+def test_each_read_is_that_of_the_runtime_to_which_a_thread_is_pinned(configuration, reads):
     def read(runtime):
         with pin_runtime(runtime):
-            return Timed().timeout
+            return [reads(), reads()]
 
     configuration.save({"timeout": "1"})
     with Runtime.in_memory() as other, ThreadPoolExecutor(1) as pool:
-        other.configuration().save({"timeout": "2"})
-        here = [Timed().timeout, Timed().timeout]
+        other.configuration().save({"timeout": "0"})
+        here = [reads(), reads()]
         there = pool.submit(read, other).result()
-        configuration.save({"timeout": "3"})
+        here.append(reads())
+        configuration.save({"timeout": "0"})
 
-        assert ([1, 1], 2, 3) == (here, there, Timed().timeout)
+        assert ([1, 1, 1], [0, 0], 0) == (here, there, reads())
+
+
+def test_a_read_takes_no_lock_once_it_was_bound(configuration, reads):
+    configuration.save({"timeout": "1"})
+    reads(), reads()
+    with ThreadPoolExecutor(1) as pool, _current._lock:
+        assert 1 == pool.submit(reads).result(PATIENCE_S)
 
 
 def test_a_change_while_threads_begin_to_read_is_never_missed(configuration):

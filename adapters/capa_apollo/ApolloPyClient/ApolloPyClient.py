@@ -65,6 +65,8 @@ class ApolloClient:
         self.ignore_ssl_verify = ignore_ssl_verify
         self.stopping = False
         self._cache: dict[str, Any] = {}
+        is_own = type(self).get_value_from_dict is not ApolloClient.get_value_from_dict
+        self._read = {} if is_own else self._cache  # a subclass's way of reading is used for each value
         self._notification_map = dict.fromkeys(self.namespaces, -1)
         self._namespaces = Namespaces(self._space, self._cache, as_content, IfMissing.REPORT)
         self._namespaces.listen_to_releases(self._told)
@@ -73,11 +75,17 @@ class ApolloClient:
 
     def get_value(self, key: str, default_val: Any = None, namespace: str = "application") -> Any:
         """Return the value at *key*, at the top of a document, or *default_val*."""
+        try:
+            found = self._read[namespace][key]  # without a call: values are read very often
+        except (KeyError, TypeError):
+            found = self._sought(key, namespace)
+        return default_val if found is None else found
+
+    def _sought(self, key: str, namespace: str) -> Any:
         held = self._cache.get(namespace)
         if held is None:
             held = self._namespaces.open_or_report(namespace)
-        found = self.get_value_from_dict(held, key) if isinstance(held, dict) else None
-        return default_val if found is None else found
+        return self.get_value_from_dict(held, key) if isinstance(held, dict) else None
 
     def get_value_from_dict(self, ns_cache: Mapping[str, Any] | None, key: str) -> Any:
         """Return the value at *key*, or `None`."""

@@ -99,6 +99,7 @@ class ApolloClient:
         self._config_url = config_url.rstrip("/") if config_url else None
         self.required_keys = by_namespace(required_keys, self.namespaces)
         self.frozen_keys = by_namespace(frozen_keys, self.namespaces)
+        self._freezes = any(self.frozen_keys.values())
         self._frozen = Frozen(self.frozen_keys, self.static_fallback)
         self._configs: dict[str, dict[str, str]] = {}
         self._callbacks: list[ChangeCallback] = []
@@ -152,7 +153,7 @@ class ApolloClient:
 
     def get_value(self, key: str, default: Any = None, namespace: str = DEFAULT_NAMESPACE) -> Any:
         """Return the text at *key*, or *default*; a frozen key has the text of the start."""
-        if key in self.frozen_keys.get(namespace, ()):
+        if self._freezes and key in self.frozen_keys.get(namespace, ()):
             return self._frozen.text(namespace, key, default)
         try:
             return self._configs[namespace].get(key, default)

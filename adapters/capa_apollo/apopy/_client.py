@@ -67,11 +67,13 @@ class Client:
             NotFoundError: The component has no such namespace.
             UnavailableError: The engine does not answer, and nothing was read from it before.
         """
-        name = _name(namespace, namespace_type)
+        name = f"{namespace}.{namespace_type._value_}"  # as `_name` does, without its call
         if not call_cache_api:
             return self._namespaces.read(name).get(key, default)
-        held = self.cache.get(name)
-        return (self._namespaces.open(name) if held is None else held).get(key, default)
+        try:
+            return self.cache[name].get(key, default)
+        except KeyError:
+            return self._namespaces.open(name).get(key, default)
 
     def update(
         self,

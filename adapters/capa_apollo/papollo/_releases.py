@@ -37,20 +37,24 @@ class Listening:
 
 
 class Releases:
-    """The namespaces of one client."""
+    """The namespaces of one client.
+
+    Attributes:
+        read: Those that were read so far, by their normal names.
+    """
 
     def __init__(self, server_url: str, app_id: str, cluster: str, listener: ReleaseListener) -> None:
-        self._held: dict[str, Mapping[str, str]] = {}
+        self.read: dict[str, Mapping[str, str]] = {}
         self._namespaces = Namespaces(
-            lambda: space_at(server_url, app_id, cluster), self._held, _read_only, IfMissing.RAISE
+            lambda: space_at(server_url, app_id, cluster), self.read, _read_only, IfMissing.RAISE
         )
         self._namespaces.listen_to_releases(listener)
         self.stop = self._namespaces.stop
 
     def held(self, name: str) -> Mapping[str, str] | None:
         """Return a namespace that was read before; `None` for another."""
-        held = self._held.get(name)
-        return self._held.get(_normalized(name)) if held is None else held
+        held = self.read.get(name)
+        return self.read.get(_normalized(name)) if held is None else held
 
     def open(self, name: str) -> Mapping[str, str]:
         """Return a namespace, which is live from now on.
@@ -68,7 +72,7 @@ class Releases:
         Raises:
             ApolloError: As for `open`, of the first that failed; the others were read.
         """
-        errors = [self._refreshed(one) for one in (list(self._held) if name is None else [name])]
+        errors = [self._refreshed(one) for one in (list(self.read) if name is None else [name])]
         for error in filter(None, errors):
             raise error
 

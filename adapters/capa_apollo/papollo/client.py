@@ -46,7 +46,12 @@ class Apollo(Listening):
     def get(self, key: str, default: T, *, namespace: str = DEFAULT_NAMESPACE) -> str | T: ...
     def get(self, key: str, default: object = None, *, namespace: str = DEFAULT_NAMESPACE) -> object:
         """Return the text at *key*, or *default*; raises as `namespace` does."""
-        return self.namespace(namespace).get(key, default)
+        try:
+            return self._releases.read[namespace].get(
+                key, default
+            )  # without a call: values are read very often
+        except KeyError:
+            return self.namespace(namespace).get(key, default)
 
     def namespace(self, name: str = DEFAULT_NAMESPACE) -> Mapping[str, str]:
         """Return the keys and texts of a namespace as of now, read-only; a document has its text under `content`.

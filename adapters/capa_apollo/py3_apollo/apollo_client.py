@@ -53,6 +53,8 @@ class ApolloClient:
         self.stopping = False
         self._notification_map = dict(notification_map or {"application": -1})
         self._cache: dict[str, dict[str, Any]] = {}
+        is_own = type(self).get_value_from_dict is not ApolloClient.get_value_from_dict
+        self._read = {} if is_own else self._cache  # a subclass's way of reading is used for each value
         self._namespaces = Namespaces(self._space, self._cache, self._as_cached, IfMissing.REPORT)
         for namespace in self._notification_map:
             self._opened(namespace)
@@ -61,8 +63,12 @@ class ApolloClient:
 
     def get_value(self, key: str, default_val: Any = None, namespace: str = "application") -> Any:
         """Return the value at *key*, or *default_val*; in a YAML namespace *key* is a dotted path."""
-        held = self._cache.get(namespace)  # as `_opened` does, without its call
-        found = self.get_value_from_dict(self._opened(namespace) if held is None else held, key)
+        try:
+            found = self._read[namespace][CONFIGURATIONS][key]  # without a call: values are read very often
+        except (KeyError, TypeError):
+            found = None
+        if found is None:
+            found = self.get_value_from_dict(self._opened(namespace), key)
         return default_val if found is None else found
 
     def get_value_from_local(self, key: str) -> Any:

@@ -99,7 +99,7 @@ class ApolloClient:
         except KeyError:
             self._notification_map.setdefault(namespace, -1)
             held = self._opened(namespace)
-        if key not in held and auto_fetch_on_cache_miss:
+        if auto_fetch_on_cache_miss and key not in held:
             return self._cached_http_get(key, default_val, namespace)
         return held.get(key, default_val)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from capa_apollo import ApolloClient, cloud_config
+from capa_apollo.ApolloPyClient.ApolloPyClient import ApolloClient as ApolloPyClient
 from capa_apollo.py3_apollo import ApolloClient as Py3Apollo
 from capa_apollo.pyapollo import ApolloClient as Pyapollo
 from capa_apollo.xhrg import ApolloClient as Xhrg
@@ -229,6 +230,18 @@ def test_a_forked_child_follows_changes_by_itself(tmp_path, monkeypatch):
         path.write_text('{"most": 2}')
         child.result()
         wait_until(lambda: limits.most == 2)
+
+
+@pytest.mark.parametrize("original", [Py3Apollo, ApolloPyClient])
+def test_a_subclass_that_reads_in_its_own_way_reads_each_value_so(original, configuration):
+    class Own(original):
+        def get_value_from_dict(self, ns_cache, key):
+            return f"own {super().get_value_from_dict(ns_cache, key)}"
+
+    configuration.save({"a": "x"}, application="app")
+    client = Own("app", "http://x")
+
+    assert ["own x", "own x"] == [client.get_value("a"), client.get_value("a")]
 
 
 @pytest.mark.parametrize("address", ["http://apollo.internal:8080", "capa://default"])
