@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -116,6 +117,10 @@ class ServerProcess:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def lose_disk(self) -> None:
+        """Remove what a server that was ended has stored, if it does so in `data` of its folder."""
+        shutil.rmtree(self._folder / "data")
 
     def revive(self) -> None:
         """Start the server again if it has ended by itself."""

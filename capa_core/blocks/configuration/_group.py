@@ -37,6 +37,7 @@ class Group:
         loaded: Whether the view has values yet.
         failures: Refreshes that failed since the last good one.
         reachable: Whether the engine answered the last time, even with unreadable content.
+        lost: Whether the engine answered the last time that it has no longer what it had.
     """
 
     __slots__ = (
@@ -44,6 +45,7 @@ class Group:
         "followers",
         "loaded",
         "lock",
+        "lost",
         "reachable",
         "retry_at",
         "seen",
@@ -61,6 +63,7 @@ class Group:
         self.loaded = False
         self.failures = 0
         self.reachable = True
+        self.lost = False
         self.retry_at = 0.0
 
     @property
@@ -76,17 +79,22 @@ class Group:
         self.loaded = True
         return event
 
-    def fail(self, pause_s: float, *, reachable: bool) -> bool:
-        """Note a failed refresh, to be retried after *pause_s*, doubled each time; return whether it is the first."""
+    def fail(self, pause_s: float, *, reachable: bool, lost: bool) -> bool:
+        """Note a failed refresh, to be retried after *pause_s*, doubled each time; return whether that is news.
+
+        It is the first time, and when an engine that did not answer comes back without its data.
+        """
         self.view.mark(stale=True)
+        is_news = not self.failures or (lost and not self.lost)
+        self.lost = lost
         self.reachable = reachable
         self.retry_at = time.monotonic() + min(pause_s * 2**self.failures, LONGEST_PAUSE_S)
         self.failures = min(self.failures + 1, 16)
-        return self.failures == 1
+        return is_news
 
     def recover(self) -> bool:
         """Note a good refresh; return whether the view was stale before."""
-        was_stale, self.failures = self.view.stale, 0
+        was_stale, self.failures, self.lost = self.view.stale, 0, False
         self.view.mark(stale=False)
         return was_stale
 

@@ -21,6 +21,10 @@ REACH_S = 0.1
 """How long a start that has values kept waits for an engine to take a connection."""
 
 
+class _LostError(UnavailableError):
+    """The engine answers, and has lost its data."""
+
+
 class Groups:
     """The groups that a component follows. Safe for many threads.
 
@@ -57,7 +61,7 @@ class Groups:
     def read(self, scope: Scope) -> Snapshot:
         """Return the present snapshot, or the last one while the engine does not answer."""
         try:
-            snapshot = self._guard.safe("get", self._driver.get, scope)
+            snapshot = self._guard.safe("get", self._got, scope)
         except CapaError as error:
             return self._last_known(scope, error)
         group = self._groups.get(scope)
@@ -96,7 +100,7 @@ class Groups:
             snapshot = self._first(group.scope, has_kept=kept is not None)
         except CapaError as error:
             group.serve(self._instead(group.scope, kept, error))
-            group.fail(self._poll_s, reachable=False)
+            group.fail(self._poll_s, reachable=False, lost=isinstance(error, _LostError))
         else:
             group.serve(snapshot)
             self._remember(group.scope, snapshot)
@@ -104,16 +108,27 @@ class Groups:
     def _first(self, scope: Scope, *, has_kept: bool) -> Snapshot:
         """Read a scope for the first time; a start that has values kept does not wait for an engine that is down."""
         if not has_kept:
-            return self._guard.safe("get", self._driver.get, scope)
+            return self._guard.safe("get", self._got, scope)
         if time.monotonic() < self._down_until:
             raise UnavailableError("the engine did not answer a moment ago")
         try:
             self._check_up()
-            return self._guard.once("get", self._driver.get, scope)
+            return self._guard.once("get", self._got, scope)
         except CapaError as error:
             if error.retryable:
                 self._down_until = time.monotonic() + DOWN_S
             raise
+
+    def _got(self, scope: Scope) -> Snapshot:
+        """Read a scope; values that the engine has lost are as values of an engine that does not answer."""
+        snapshot = self._driver.get(scope)
+        last = None if snapshot.version else self._last(scope)
+        if last is not None and last.version and self._driver.has_lost(last.version):
+            raise _LostError(
+                f"{self._driver.address()} has lost group {scope}: the place where it was is gone, or was made anew."
+                " Restore the data, or save the group again"
+            )
+        return snapshot
 
     def _check_up(self) -> None:
         servers = self._driver.servers()
@@ -121,9 +136,12 @@ class Groups:
             raise UnavailableError(f"{self._driver.address()} takes no connection")
 
     def _last_known(self, scope: Scope, error: CapaError) -> Snapshot:
+        return self._instead(scope, self._last(scope), error)
+
+    def _last(self, scope: Scope) -> Snapshot | None:
+        """Return what was read last, by this process or one before."""
         group = self._groups.get(scope)
-        last = group.view.snapshot if group is not None and group.loaded else self._kept(scope)
-        return self._instead(scope, last, error)
+        return group.view.snapshot if group is not None and group.loaded else self._kept(scope)
 
     def _kept(self, scope: Scope) -> Snapshot | None:
         """Return what is kept on this machine, by the component or by another client of the engine."""
@@ -143,7 +161,7 @@ class Groups:
         # The lock is held from the read to the change of the view: a slow thread must not overwrite newer values.
         with group.lock:
             try:
-                snapshot = self._guard.once("get", self._driver.get, group.scope)
+                snapshot = self._guard.once("get", self._got, group.scope)
             except Exception as error:  # noqa: BLE001 - the watch continues after any error of an engine
                 self._fail(group, error)
             else:
@@ -170,7 +188,8 @@ class Groups:
 
     def _fail(self, group: Group, error: Exception) -> None:
         named = self._guard.named(error)
-        if group.fail(self._poll_s, reachable=named is not None and not named.retryable):
+        reachable = named is not None and not named.retryable
+        if group.fail(self._poll_s, reachable=reachable, lost=isinstance(error, _LostError)):
             self._log().warning(
                 "configuration cannot be refreshed; the values read before stay",
                 scope=str(group.scope),

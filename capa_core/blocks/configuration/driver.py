@@ -202,6 +202,15 @@ class ConfigurationDriver(Driver[SettingsT]):
         """
         return ()
 
+    def has_lost(self, known: str) -> bool:
+        """Return whether the engine has lost what it had at the version *known*, so that nobody removed it.
+
+        Asked where a scope that had values reads as one that does not exist, as after the loss of a disk. Where the
+        engine cannot tell, they were removed.
+        """
+        del known
+        return False
+
     def last_known(self, scope: Scope) -> Snapshot | None:
         """Return values that another client of the engine has kept on this machine; `None` where it kept none.
 

@@ -18,6 +18,11 @@ class EtcdConfiguration(ConfigurationOverState[EtcdConfigurationSettings]):
 
     settings_type = EtcdConfigurationSettings
     state_type = EtcdState
+    _state: EtcdState
+
+    def has_lost(self, known: str) -> bool:
+        """See `ConfigurationDriver.has_lost`: revisions only grow, and begin at 1 in a cluster that is made anew."""
+        return self._state.has_lost(known)
 
     def servers(self) -> list[Server]:
         """See `ConfigurationDriver.servers`."""

@@ -135,6 +135,10 @@ class EtcdState(EtcdDriver[EtcdStateSettings], StateDriver[EtcdStateSettings]):
         keys = sum(1 for _ in islice(self.scan(""), most + 1))
         return StateStatus(keys=min(keys, most), complete=keys <= most)
 
+    def has_lost(self, etag: str) -> bool:
+        """Return whether the cluster has not come as far as *etag*: it is another one, or has lost its data."""
+        return etag.isdecimal() and self._look("")[1] < int(etag)
+
     def _look(self, key: str, limit_s: float = float("inf")) -> tuple[StateItem | None, int]:
         """Return the value at *key*, and the revision of the cluster at which it was that."""
         answer = self.client.call("/v3/kv/range", {"key": self._key(key)}, limit_s=limit_s)

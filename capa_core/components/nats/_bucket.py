@@ -121,6 +121,13 @@ class Bucket:
                 raise
             return None
 
+    def has_lost(self, revision: int) -> bool:
+        """Return whether this is not the bucket that had *revision*: that one is gone, or was made anew."""
+        found = self.info()
+        return found is None or not (
+            found["config"].get("first_seq", 0) <= revision <= found["state"]["last_seq"]
+        )
+
     def size(self) -> int:
         """Return how many bytes it takes."""
         found = self.info()

@@ -23,6 +23,7 @@ class NatsConfiguration(ConfigurationOverState[NatsConfigurationSettings]):
 
     settings_type = NatsConfigurationSettings
     state_type = NatsState
+    _state: NatsState
     in_transactions = False
     features = {
         **ConfigurationOverState.features,
@@ -30,6 +31,10 @@ class NatsConfiguration(ConfigurationOverState[NatsConfigurationSettings]):
             "a bucket has no transactions: of writers at the same time, or a killed one, a version may be left out"
         ),
     }
+
+    def has_lost(self, known: str) -> bool:
+        """See `ConfigurationDriver.has_lost`: a bucket that was purged is still there, one of a lost disk is not."""
+        return self._state.has_lost(known)
 
     def servers(self) -> list[Server]:
         """See `ConfigurationDriver.servers`."""

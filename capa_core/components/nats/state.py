@@ -100,6 +100,10 @@ class NatsState(NatsDriver, StateDriver[NatsSettings]):
         keys = sum(1 for _ in islice(self._bucket.values(), most + 1))
         return StateStatus(keys=min(keys, most), complete=keys <= most, size_bytes=self._bucket.size())
 
+    def has_lost(self, etag: str) -> bool:
+        """Return whether the bucket is not the one in which *etag* was that of a value."""
+        return etag.isdecimal() and self._bucket.has_lost(int(etag))
+
     def risks(self) -> Sequence[Risk]:
         """See `Driver.risks`."""
         return [*super().risks(), *_risks.of_bucket(self._bucket.info())]
