@@ -37,8 +37,8 @@ _DESCRIBED = {
     "nats": "a NATS server of its own, with results and locks on a Redis",
     "kafka": "a Kafka of its own, with results and locks on a Redis",
     "postgres": "a PostgreSQL of its own, for tasks, results and locks",
-    "apollo": "its values in an Apollo, as before the move",
-    "appconfig": "its values in an AppConfig, which is the tests' own and not AWS's",
+    "apollo": "an Apollo server that has its values, as before the move",
+    "appconfig": "a server of AppConfig's protocol that has its values: the tests' own, not AWS",
 }
 
 

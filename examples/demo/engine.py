@@ -51,6 +51,12 @@ driver = "apollo"
 url = "{url}"
 """
 
+PUBLISHED = {
+    "apollo": " and published by the Apollo server",
+    "appconfig": " and deployed by the AppConfig server",
+}
+"""Profile → what happens to an edited value of the shop's folder `config`, where programs do not read the file."""
+
 _APPCONFIG = """\
 [profiles.appconfig.configuration.default]
 driver = "appconfig"

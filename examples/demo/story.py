@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from examples.demo.console import Console
+from examples.demo.engine import PUBLISHED
 from examples.demo.fleet import DemoError, Fleet, read_procfile, wait_until
 from examples.demo.shop import BIN, Books, Shop
 
@@ -116,9 +117,10 @@ class Story:
         self._shop.set_discount(NEW_DISCOUNT)
         wait_until(lambda: self._shop.discount() == NEW_DISCOUNT, 10, "the new discount is seen")
         took_ms = (time.monotonic() - started) * 1000
+        published = PUBLISHED.get(self._engine.get("CAPA_PROFILE", ""), "")
         self._console.end_progress()
         self._console.good(
-            f"config/application.properties edited: discount {before} % → {NEW_DISCOUNT} %,"
+            f"config/application.properties edited{published}: discount {before} % → {NEW_DISCOUNT} %,"
             f" seen by the running catalogue after {took_ms:.0f} ms"
         )
 
