@@ -120,6 +120,33 @@ def test_damaged_last_known_good_values_are_ignored(driver, configuration, tmp_p
         later.view()
 
 
+@pytest.mark.parametrize(
+    ("part", "damage"),
+    [
+        ('"1"', "1"),
+        ('"a"', "null"),
+        ("{}", "3"),
+        ("{}", '{"owner": 1}'),
+        ('"items": [[', '"items": [[], ['),
+        ('"items": [', '"items": [null, '),
+        ('"content": null', '"content": 7'),
+        ('"version": "1"', '"version": null'),
+    ],
+)
+def test_last_known_good_values_of_other_types_are_ignored(driver, configuration, tmp_path, part, damage):
+    driver.put(a="1")
+    configuration.view()
+    (kept,) = tmp_path.rglob("*.json")
+    assert part in kept.read_text()
+    kept.write_text(kept.read_text().replace(part, damage))
+    driver.is_down = True
+    with (
+        Configuration(driver, "test", Policy(retries=0), folder=tmp_path) as later,
+        pytest.raises(UnavailableError),
+    ):
+        later.view()
+
+
 def test_a_full_disk_does_not_keep_values_from_being_served(driver, tmp_path):
     tmp_path.joinpath("configuration").write_text("a file where a folder should be")
     driver.put(a="1")

@@ -64,8 +64,25 @@ def test_removing_what_is_not_there_changes_nothing(driver):
     assert version == driver.delete(GROUP, ["b"]) == driver.version(GROUP)
 
 
+ITEMS = [
+    b'{"a": {"value": 1, "version": "1", "tags": {}}}',
+    b'{"a": {"value": "1", "version": "1", "tags": {"owner": 1}}}',
+    b'{"a": {"value": "1", "version": "1", "tags": [["owner", "x"]]}}',
+    b'{"a": {"value": "1", "version": "1", "tags": {}, "at": "now"}}',
+    b'{"a": {"value": "1", "version": "1", "tags": {}, "at": 1e300}}',
+]
+
+
 @pytest.mark.parametrize(
-    "stored", [b"", b"\xff", b"[]", b"null", b'{"items": 1}', b"[" * 100_000, b'{"group": 3}']
+    "stored",
+    [
+        *(b"", b"\xff", b"[]", b"null", b'{"items": 1}', b"[" * 100_000, b'{"group": 3}'),
+        *(
+            b'{"application": "", "group": "application", "label": "", "content": null, "items": %b}' % items
+            for items in ITEMS
+        ),
+    ],
+    ids=repr,
 )
 def test_a_foreign_value_is_an_error_that_names_its_key_and_stays(driver, stored):
     driver.under.put(Put("group//application/", stored))
@@ -74,6 +91,28 @@ def test_a_foreign_value_is_an_error_that_names_its_key_and_stays(driver, stored
             call(GROUP)
 
     assert stored == driver.under.get("group//application/").value
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        b'[{"version": 1, "changed_at": 1, "values": {}, "content": null}]',
+        b'[{"version": "1", "changed_at": "now", "values": {}, "content": null}]',
+        b'[{"version": "1", "changed_at": 1e300, "values": {}, "content": null}]',
+        b'[{"version": "1", "changed_at": 1, "values": {"a": 1}, "content": null}]',
+        b'[{"version": "1", "changed_at": 1, "values": {}, "content": 3}]',
+        b"[3]",
+    ],
+)
+def test_foreign_versions_are_none_and_the_group_is_read_and_written(driver, stored):
+    driver.save(GROUP, item("a", "1"))
+    driver.under.put(Put("past//application/", stored))
+
+    assert ([], "1") == (driver.history(GROUP, 10), driver.get(GROUP).items["a"].value)
+
+    driver.save(GROUP, item("a", "2"))
+
+    assert [{"a": "2"}] == [dict(one.values) for one in driver.history(GROUP, 10)]
 
 
 def test_names_that_are_too_long_for_a_key_are_kept(driver):

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from capa_core.blocks.configuration._stored import optional_text, text, texts
 from capa_core.blocks.configuration.driver import ConfigurationItem, Scope, Snapshot
 from capa_core.folders import own
 
@@ -33,15 +34,15 @@ class SnapshotCache:
         Raises:
             OSError: The disk is full or the folder cannot be written; the snapshot stored before is still there.
         """
-        text = json.dumps(_stored(scope, snapshot), ensure_ascii=False)
+        new = json.dumps(_stored(scope, snapshot), ensure_ascii=False)
         path = self.path(scope)
-        if _text(path) == text:
+        if _content(path) == new:
             return
         own(self._owned, *self._folder.relative_to(self._owned).parts)
         handle, temporary = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".tmp")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
+                file.write(new)
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).replace(path)
@@ -51,11 +52,10 @@ class SnapshotCache:
 
     def load(self, scope: Scope) -> Snapshot | None:
         """Return the stored snapshot, or `None` if there is none or it is damaged."""
-        text = _text(self.path(scope))
         try:
-            stored = json.loads(text or "null")
+            stored = json.loads(_content(self.path(scope)) or "null")
             return _snapshot(stored) if stored and stored["scope"] == asdict(scope) else None
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def path(self, scope: Scope) -> Path:
@@ -66,7 +66,7 @@ class SnapshotCache:
         return self._folder / f"{readable}-{digest}.json"
 
 
-def _text(path: Path) -> str | None:
+def _content(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -82,5 +82,10 @@ def _stored(scope: Scope, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _snapshot(stored: dict[str, Any]) -> Snapshot:
-    items = {item[0]: ConfigurationItem(*item) for item in stored["items"]}
-    return Snapshot(items, stored["version"], stored["content"])
+    items = [
+        ConfigurationItem(text(key), text(value), text(version), texts(tags), secret=bool(secret))
+        for key, value, version, tags, *secret in stored["items"]
+    ]
+    return Snapshot(
+        {item.key: item for item in items}, text(stored["version"]), optional_text(stored["content"])
+    )

@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from capa_core.abilities import BY_CORE, BY_DRIVER, NATIVE, Feature, Support
 from capa_core.blocks.configuration import edits
+from capa_core.blocks.configuration._stored import optional_text, seconds, text, texts
 from capa_core.blocks.configuration.driver import (
     ConfigurationDriver,
     ConfigurationFeature,
@@ -209,8 +210,8 @@ class ConfigurationOverState(DriverOver[SettingsT], ConfigurationDriver[Settings
         """Return the versions that are kept; none if another program has put something else there."""
         item = self._state.get(_key(scope, _PAST))
         try:
-            return [] if item is None else [Revision(**one) for one in json.loads(item.value)]
-        except (ValueError, TypeError, RecursionError):
+            return [] if item is None else [_revision(one) for one in json.loads(item.value)]
+        except (ValueError, KeyError, TypeError, RecursionError):
             return []
 
     def _with_past(self, scope: Scope, newest: Revision) -> Put:
@@ -302,15 +303,15 @@ def _read(item: StateItem) -> tuple[Scope, Snapshot]:
     """
     try:
         whole = json.loads(item.value)
-        scope = Scope(*(_text(whole[name]) for name in ("application", "group", "label")))
-        content = None if whole["content"] is None else _text(whole["content"])
+        scope = Scope(*(text(whole[name]) for name in ("application", "group", "label")))
+        content = optional_text(whole["content"])
         items = {
             key: ConfigurationItem(
                 key,
-                _text(one["value"]),
-                _text(one["version"]),
-                dict(one["tags"]),
-                float(one.get("at", 0)),  # written by another program, or before there was one
+                text(one["value"]),
+                text(one["version"]),
+                texts(one["tags"]),
+                seconds(one.get("at", 0)),  # written by another program, or before there was one
             )
             for key, one in whole["items"].items()
         }
@@ -322,7 +323,10 @@ def _read(item: StateItem) -> tuple[Scope, Snapshot]:
     return scope, Snapshot(items, item.etag, content)
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r:.40} is not a text")
-    return value
+def _revision(stored: Any) -> Revision:
+    return Revision(
+        version=text(stored["version"]),
+        changed_at=seconds(stored["changed_at"]),
+        values=texts(stored["values"]),
+        content=optional_text(stored["content"]),
+    )
