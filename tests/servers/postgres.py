@@ -53,7 +53,15 @@ class PostgresServer(ServerProcess):
             "UTF8",
             "-N",
         ]
-        subprocess.run([*make, "--locale=C.UTF-8"], user=user, cwd=folder, check=True, capture_output=True)
+        made = subprocess.run(
+            [*make, "--locale=C.UTF-8"],
+            user=user,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert made.returncode == 0, made.stdout
         super().__init__(
             [str(program), "-D", str(self._data), *flags],
             folder,

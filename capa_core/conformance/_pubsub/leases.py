@@ -60,7 +60,8 @@ class LeasePromises(Suite):
             back = time.monotonic()
             second.ack([found])
 
-            assert (lost.id, 2) == (found.id, found.delivery_count)
+            # On a slow machine, the lease may have ended before the first of them came.
+            assert (lost.id, lost.delivery_count + 1) == (found.id, found.delivery_count)
             assert 0.7 < back - asked
             return back - leased
 
