@@ -50,6 +50,19 @@ def multiplied(broker: "redis.Redis", times: int) -> list[str]:
     return [message["headers"]["id"] for message in (*waiting, *copies)]
 
 
+def multiplied_on_rabbitmq(channel: Any, queue: str, times: int) -> list[str]:
+    """Do as `multiplied` with a queue of RabbitMQ; *channel* is a blocking one of pika's."""
+    found = []
+    while (message := channel.basic_get(queue, auto_ack=True))[0] is not None:
+        found.append(message[1:])
+    idents = [str(uuid4()) for _ in range(times * len(found))]
+    for number, ident in enumerate(idents):
+        properties, body = found[number % len(found)]
+        properties.headers["id"] = properties.correlation_id = ident
+        channel.basic_publish("", queue, body, properties)
+    return idents
+
+
 def _copy(message: dict[str, Any]) -> dict[str, Any]:
     ident, tag = str(uuid4()), str(uuid4())
     headers, properties = message["headers"], message["properties"]

@@ -271,8 +271,9 @@ class PubSubDriver(Driver[SettingsT]):
         With `-backlog` behind the program, it is for a move of all that waits in these queues to another engine: also
         what is not due yet is received at once. A message that was received and is neither acknowledged nor
         released *must* stay out of the reach of that program, also after a kill, until the next consumer of the queue
-        receives it. There is one consumer of a queue at a time: a later one takes the place of the one before, whose
-        calls raise `ConflictError` from then on. `inspect` counts as `in_flight` what workers hold, and `consumers`
+        receives it. There is one consumer of a queue at a time: a later one is refused with `UnavailableError`, or
+        takes the place of the one before, whose calls raise `ConflictError` from then on. A message that comes again
+        has the same id, or is known by its bytes. `inspect` counts as `in_flight` what workers hold, and `consumers`
         are workers.
 
         Args:

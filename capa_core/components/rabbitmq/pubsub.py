@@ -74,6 +74,14 @@ class RabbitPubSub(PubSubDriver[RabbitSettings]):
         """See `PubSubDriver.limits`."""
         return PubSubLimits(max_message_bytes=self.settings.max_message_bytes, max_delay_s=_delays.LONGEST_S)
 
+    def in_layout(self, layout: str, options: Mapping[str, Any]) -> PubSubDriver[Any]:
+        """See `PubSubDriver.in_layout`: `celery-backlog`."""
+        if layout != "celery-backlog":
+            return super().in_layout(layout, options)
+        from capa_core.components.rabbitmq._celery_backlog import CeleryBacklog  # a fleet is moved once
+
+        return CeleryBacklog(self)
+
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         """See `PubSubDriver.publish`."""
         names = self.topology.names(topic)

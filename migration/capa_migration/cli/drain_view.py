@@ -26,9 +26,7 @@ def show_forecasts(ends: Ends, found: Sequence[Forecast], *, as_json: bool) -> i
         {
             "queue": each.status.name,
             "moved": each.moved,
-            "with_eta": each.with_eta,
-            "expired": each.expired,
-            **_of_kept(each.kept),
+            **_if_read(each),
             "held": each.status.held,
             "consumers": each.status.consumers,
         }
@@ -37,14 +35,8 @@ def show_forecasts(ends: Ends, found: Sequence[Forecast], *, as_json: bool) -> i
     if as_json:
         return print_json({**_places(ends), "dry_run": True, "queues": rows}, CLEAN)
     _print_ends(ends)
-    head = ["queue", "would be moved", "with ETA", "expired", *_KEPT, "held by workers"]
-    _print_table(
-        head,
-        [
-            [row[name] for name in ("queue", "moved", "with_eta", "expired", *_names_of_kept(), "held")]
-            for row in rows
-        ],
-    )
+    head = ["queue", "would be moved", "with ETA", "expired", *_KEPT, "held by workers", "workers"]
+    _print_table(head, [list(row.values()) for row in rows])
     _name_kept(each.kept for each in found)
     return CLEAN
 
@@ -65,8 +57,8 @@ class DrainView:
         if not self._as_json:
             _print_ends(self._ends)
             _print_table(
-                ["queue", "waiting", "held by workers"],
-                [[one.name, one.waiting, one.held] for one in self._before],
+                ["queue", "waiting", "held by workers", "workers"],
+                [[one.name, one.waiting, one.held, one.consumers] for one in self._before],
             )
             sys.stdout.flush()
         return self
@@ -125,11 +117,8 @@ def _code(error: BaseException | None, after: Mapping[str, QueueStatus | None], 
         return INTERRUPTED
     if error is not None or None in after.values():
         return FAILED
-    return (
-        WOULD_CHANGE
-        if any(status and (status.waiting or status.held) for status in after.values())
-        else CLEAN
-    )
+    stay = any(status and (status.waiting or status.is_served) for status in after.values())
+    return WOULD_CHANGE if stay else CLEAN
 
 
 def _statuses(ends: Ends, before: Sequence[QueueStatus]) -> dict[str, QueueStatus | None]:
@@ -144,6 +133,12 @@ def _statuses(ends: Ends, before: Sequence[QueueStatus]) -> dict[str, QueueStatu
         except CapaError:
             return dict.fromkeys((one.name for one in before), None)
     return found
+
+
+def _if_read(each: Forecast) -> dict[str, int | None]:
+    """Return the numbers of those that were read; none where the broker shows no message."""
+    numbers = {"with_eta": each.with_eta, "expired": each.expired, **_of_kept(each.kept)}
+    return {name: number if each.is_read else None for name, number in numbers.items()}
 
 
 def _nothing() -> Counts:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import redis
@@ -19,7 +20,7 @@ from celery_fleet import fleet as fleet  # noqa: PLC0414 - a fixture
 from capa_core.conformance._tolerance import wait_until
 from capa_migration.cli import main
 
-pytestmark = [pytest.mark.server("redis"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 TASKS = 60
 DELAY_S = 3
@@ -58,6 +59,7 @@ def old_worker(folder: Path, url: str) -> Iterator["subprocess.Popen[bytes]"]:
         print((folder / "old.log").read_text()[-3000:])
 
 
+@pytest.mark.server("redis")
 @pytest.mark.parametrize("fleet", [SQLITE, POSTGRES], indirect=True)
 def test_a_worker_does_each_drained_task_once_and_at_its_time(fleet: Fleet, redis_url: str):
     due = time.clock_gettime(time.CLOCK_BOOTTIME) + DELAY_S
@@ -73,6 +75,21 @@ def test_a_worker_does_each_drained_task_once_and_at_its_time(fleet: Fleet, redi
     assert float(ended.rpartition(":")[2]) >= due
 
 
+@pytest.mark.server("rabbitmq")
+@pytest.mark.parametrize("fleet", [SQLITE], indirect=True)
+def test_a_worker_does_each_task_from_rabbitmq_once(fleet: Fleet, rabbitmq_url: str):
+    queue = f"drained-{uuid4().hex}"
+    later = work(TASKS, queue=queue, countdown=1)
+    publish(rabbitmq_url, [*(work(number, queue=queue) for number in range(TASKS)), later])
+    code = drained(fleet.folder, rabbitmq_url, "--queue", queue)
+    with fleet.worker("-P", "threads", "-c", "4", "-Q", queue):
+        fleet.wait_until(TASKS + 1)
+
+    assert code == 0
+    assert {str(number): 1 for number in range(TASKS + 1)} == fleet.ran()
+
+
+@pytest.mark.server("redis")
 def test_messages_of_workers_of_celery_stay_with_those_that_live(tmp_path: Path, redis_url: str):
     with redis.Redis.from_url(redis_url) as broker:
         holding = lambda: broker.hlen("unacked")  # noqa: E731 - short

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ADAPTER, PACKAGE, NAME = "celery", "capa_celery", "celery"
 """The adapter, its package, and the logical name of its queues where no legacy address names another."""
 LAYOUT = "celery-backlog"
-_SERVED = {"redis": "redis", "rediss": "redis"}
+_SERVED = {"redis": "redis", "rediss": "redis", "amqp": "rabbitmq", "amqps": "rabbitmq"}
 """The drivers that have the layout, by the schemes of their addresses."""
 _SOURCE = "broker"
 
@@ -92,7 +92,10 @@ def _driver_and_url(address: str) -> tuple[str, str]:
             "the address of the broker must begin with"
             f" {', '.join(f'{one}://' for one in _SERVED)} and be one address, as in broker_url; nothing was moved"
         )
-    return driver, f"{canonical}://{rest}"
+    host, slash, path = rest.partition("/")
+    if path.startswith("/"):  # kombu's way to write the virtual host `/`
+        path = f"%2F{path[1:]}"
+    return driver, f"{canonical}://{host}{slash}{path}"
 
 
 def _name(runtime: Runtime, address: str) -> str:

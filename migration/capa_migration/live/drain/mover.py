@@ -106,27 +106,26 @@ class Drain:
         kept: list[Message] = []
         try:
             while not self.stopped:
+                is_served = self._is_served(
+                    queue
+                )  # before the look, which finds what is given back meanwhile
                 messages = self._patiently(lambda: consumer.receive(_BATCH, 0.0))
                 if messages:
                     kept += self._carry(consumer, queue, messages)
-                elif not self._waits_for_held(queue):
+                elif is_served:
+                    self.waits_for = f"workers hold messages of {queue!r}"
+                    self._stopped.wait(_LOOK_AT_HELD_S)
+                else:
                     break
             self._patiently(lambda: consumer.release(kept))
         finally:
             with suppress(CapaError):  # the broker is away: the next drain takes the place of this one anyway
                 consumer.close()
 
-    def _waits_for_held(self, queue: str) -> bool:
-        """Wait for a moment if workers hold messages that are to be waited for; return whether that was so."""
-        if (
-            not self.waits_for_held
-            or not self._patiently(lambda: status_of(self.ends.source, queue)).is_served
-        ):
-            self.waits_for = ""
-            return False
-        self.waits_for = f"workers hold messages of {queue!r}"
-        self._stopped.wait(_LOOK_AT_HELD_S)
-        return True
+    def _is_served(self, queue: str) -> bool:
+        """Return whether workers hold messages that are to be waited for."""
+        status = self._patiently(lambda: status_of(self.ends.source, queue)) if self.waits_for_held else None
+        return status is not None and status.is_served
 
     def _carry(self, consumer: Consumer, queue: str, messages: Sequence[Message]) -> list[Message]:
         """Publish *messages* and remove them from the broker; return those that stay there."""

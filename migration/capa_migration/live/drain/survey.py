@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from capa_core.errors import InvalidArgumentError
+from capa_core.errors import InvalidArgumentError, UnsupportedError
 from capa_migration.errors import OptionsError
 
 if TYPE_CHECKING:
@@ -68,12 +68,14 @@ class Forecast:
     Attributes:
         with_eta: Of those that would be moved, the ones that are not due yet.
         expired: Of those, the ones that a worker will mark as revoked.
+        is_read: Whether they were read. Where the broker shows none, all that waits counts as moved.
     """
 
     status: QueueStatus
     moved: int = 0
     with_eta: int = 0
     expired: int = 0
+    is_read: bool = True
     kept: Kept = field(default_factory=Kept)
 
 
@@ -81,39 +83,58 @@ def statuses_of(source: PubSub, wanted: Sequence[str]) -> list[QueueStatus]:
     """Return the status of the queues that are named, or of all, by name.
 
     Raises:
-        OptionsError: The broker has no such queue, or none at all.
-        UnsupportedError: None is named, and the broker does not tell the names of its queues.
+        OptionsError: The broker has no such queue, or none at all; or none is named, and it does not tell their names.
         UnavailableError: The broker does not answer.
     """
-    if not wanted:
-        every = [status_of(source, name) for name in sorted(source.topics())]
-        if not every:
-            raise OptionsError(
-                f"{source.place} has no queue of Celery's. See that the address names the right database, and that"
-                " --option global_keyprefix=PREFIX is given if the application sets one"
-            )
-        return every
-    found = [status_of(source, name) for name in dict.fromkeys(wanted)]
-    empty = [status.name for status in found if not (status.waiting or status.held)]
-    if empty and (missing := sorted(set(empty) - (known := set(source.topics())))):
+    if wanted:
+        return _named(source, wanted)
+    names = _names(source)
+    if names is None:
         raise OptionsError(
-            f"the broker has no queue {missing[0]!r}: it has {', '.join(sorted(known)) or 'none'}. Nothing was moved"
+            f"{source.place} does not tell the names of its queues: name each, as --queue celery. Nothing was moved"
         )
-    return found
+    if not names:
+        raise OptionsError(
+            f"{source.place} has no queue of Celery's. See that the address names the right database, and that"
+            " --option global_keyprefix=PREFIX is given if the application sets one"
+        )
+    return [status for name in sorted(names) if (status := status_of(source, name)) is not None]
 
 
-def status_of(source: PubSub, queue: str) -> QueueStatus:
-    """Return the status of one queue.
+def status_of(source: PubSub, queue: str) -> QueueStatus | None:
+    """Return the status of one queue; `None` if the broker tells that it is not there.
 
     Raises:
         UnavailableError: The broker does not answer.
     """
-    (group,) = source.inspect(queue).groups
-    return QueueStatus(queue, group.depth - group.in_flight, group.in_flight, group.consumers)
+    for group in source.inspect(queue).groups:
+        return QueueStatus(queue, group.depth - group.in_flight, group.in_flight, group.consumers)
+    return None
+
+
+def _named(source: PubSub, wanted: Sequence[str]) -> list[QueueStatus]:
+    found = {name: status_of(source, name) for name in wanted}
+    doubtful = [
+        name for name, status in found.items() if status is None or not (status.waiting or status.held)
+    ]
+    known = _names(source) if doubtful else None
+    for name in doubtful:
+        if found[name] is None or (known is not None and name not in known):
+            others = f": it has {', '.join(sorted(known)) or 'none'}" if known is not None else ""
+            raise OptionsError(f"the broker has no queue {name!r}{others}. Nothing was moved")
+    return [status for status in found.values() if status is not None]
+
+
+def _names(source: PubSub) -> set[str] | None:
+    """Return the names of all queues; `None` if the broker does not tell them."""
+    try:
+        return set(source.topics())
+    except UnsupportedError:
+        return None
 
 
 def forecast_of(ends: Ends, status: QueueStatus, *, with_bound: bool) -> Forecast:
-    """Return what a drain of a queue would do; every message that waits is read.
+    """Return what a drain of a queue would do; every message that waits is read, where the broker shows them.
 
     Args:
         with_bound: Whether it would move messages whose work is lost elsewhere.
@@ -122,6 +143,15 @@ def forecast_of(ends: Ends, status: QueueStatus, *, with_bound: bool) -> Forecas
         UnavailableError: The broker does not answer.
     """
     found = Forecast(status)
+    try:
+        _look(found, ends, with_bound=with_bound)
+    except UnsupportedError:
+        return Forecast(status, moved=status.waiting, is_read=False)
+    return found
+
+
+def _look(found: Forecast, ends: Ends, *, with_bound: bool) -> None:
+    status = found.status
     for number, peeked in enumerate(_waiting(ends.source, status.name), 1):
         try:
             message = ends.read(peeked.data, peeked.id, ends.scheme)
@@ -136,7 +166,6 @@ def forecast_of(ends: Ends, status: QueueStatus, *, with_bound: bool) -> Forecas
         found.moved += 1
         found.with_eta += message.delay_s > 0
         found.expired += message.is_expired
-    return found
 
 
 def _waiting(source: PubSub, queue: str) -> Iterator[PeekedMessage]:
