@@ -1,12 +1,21 @@
 """Secret files and variables: the meaning of each format, beyond the conformance suite."""
 
+import itertools
+import shutil
 import traceback
 
 import pytest
 
 from capa_core.blocks.secrets import Secrets
+from capa_core.components.file import _secret_files
 from capa_core.components.file.secrets import FileSecrets, FileSecretsSettings
-from capa_core.errors import InvalidArgumentError, NotFoundError, PermissionDeniedError, SettingsError
+from capa_core.errors import (
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+    SettingsError,
+    UnavailableError,
+)
 from capa_core.runtime import Runtime
 
 
@@ -36,6 +45,63 @@ def test_a_dotenv_file_has_its_usual_grammar(tmp_path, secrets):
         "RAW": {"": "$HOME ${HOME} #1"},
         "EMPTY": {"": ""},
     } == revealed(secrets(".env"))
+
+
+class Mounted:
+    """A folder as Kubernetes mounts a secret: `..data` leads to its present version."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self._version = None
+        self._numbers = itertools.count()
+
+    def replace(self, values):
+        """Replace all files in one step, and remove those before."""
+        before, self._version = self._version, self.folder / f"..{next(self._numbers)}"
+        self._version.mkdir(parents=True)
+        for name, value in values.items():
+            (self._version / name).write_text(value)
+            if not (self.folder / name).is_symlink():
+                (self.folder / name).symlink_to(f"..data/{name}")
+        (self.folder / "..data_tmp").symlink_to(self._version.name)
+        (self.folder / "..data_tmp").rename(self.folder / "..data")
+        if before:
+            shutil.rmtree(before)
+
+
+@pytest.mark.parametrize("at", ["secrets", "secrets/db"])
+def test_what_is_read_of_a_mounted_secret_is_of_one_version(tmp_path, secrets, monkeypatch, at):
+    mounted, left = Mounted(tmp_path / at), [2, 1]
+    mounted.replace({"user": "user3", "password": "password3"})
+    read = _secret_files._text
+
+    def replaced_after_the_first_file(path, **how):
+        text = read(path, **how)
+        if left:
+            number = left.pop(0)
+            mounted.replace({"user": f"user{number}", "password": f"password{number}"})
+        return text
+
+    monkeypatch.setattr(_secret_files, "_text", replaced_after_the_first_file)
+    found = revealed(secrets("secrets"))
+    fields = {name: value[""] for name, value in found.items()} if at == "secrets" else found["db"]
+
+    assert {"user": "user1", "password": "password1"} == fields
+
+
+def test_a_secret_that_is_replaced_without_end_is_an_error_that_says_so(tmp_path, secrets, monkeypatch):
+    mounted = Mounted(tmp_path / "secrets")
+    mounted.replace({"user": "u", "password": "p"})
+    read = _secret_files._text
+
+    def replaced_after_each_file(path, **how):
+        text = read(path, **how)
+        mounted.replace({"user": "u", "password": "p"})
+        return text
+
+    monkeypatch.setattr(_secret_files, "_text", replaced_after_each_file)
+    with pytest.raises(UnavailableError, match="replaced 5 times"):
+        secrets("secrets").get_all()
 
 
 @pytest.mark.parametrize("name", [".env", ".env.local", "prod.env"])

@@ -7,18 +7,20 @@ import json
 import os
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dotenv import dotenv_values
 
-from capa_core.errors import SettingsError
+from capa_core.errors import SettingsError, UnavailableError
 
 Fields = Mapping[str, str]
+T = TypeVar("T")
 
 _LONGEST_FILE_NAME = 255
 _SETTLED_NS = 2_000_000_000
+_MOST_TRIES = 5
 
 
 class SecretFile:
@@ -56,8 +58,8 @@ class SecretFolder:
     """A folder with one file for each secret, as Docker and Kubernetes mount them.
 
     The name of the file is the name of the secret, its text is the value, less one line end. A folder in it is a
-    secret whose files are its fields. Names that begin with a dot are skipped: Kubernetes keeps the versions of
-    a mounted secret in `..data` and replaces that atomically.
+    secret whose files are its fields. Names that begin with a dot are skipped: there Kubernetes keeps the versions of a
+    mounted secret. All that is read at once is of one version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,12 +71,11 @@ class SecretFolder:
             return None  # its path would be outside the folder
         if len(name.encode()) > _LONGEST_FILE_NAME:
             return None
-        return _in_folder(self.path / name)
+        return _secret_at(self.path / name)
 
     def all(self) -> dict[str, Fields]:
         """Return all secrets; none if the folder does not exist."""
-        each = {path.name: _in_folder(path) for path in _visible(self.path)}
-        return {name: fields for name, fields in each.items() if fields is not None}
+        return _of_one_version(self.path, _secrets_in)
 
 
 def source(path: Path) -> SecretFile | SecretFolder:
@@ -148,10 +149,49 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
-def _in_folder(path: Path) -> Fields | None:
+def _secrets_in(folder: Path) -> dict[str, Fields]:
+    each = {path.name: _secret_at(path) for path in _visible(folder)}
+    return {name: fields for name, fields in each.items() if fields is not None}
+
+
+def _secret_at(path: Path) -> Fields | None:
     if path.is_dir():
-        return {file.name: _text(file, whole=False) for file in _visible(path) if file.is_file()}
+        return _of_one_version(path, _fields_in)
     return {"": _text(path, whole=False)} if path.is_file() else None
+
+
+def _fields_in(folder: Path) -> Fields:
+    return {file.name: _text(file, whole=False) for file in _visible(folder) if file.is_file()}
+
+
+def _of_one_version(folder: Path, read: Callable[[Path], T]) -> T:
+    """Return what *read* returns of *folder*; where Kubernetes mounts it, of one version.
+
+    Kubernetes replaces the link `..data` in one step, and then removes the version that it led to. Files that are
+    opened one after the other through the link could be of two versions, or of one of which a part is gone.
+
+    Raises:
+        UnavailableError: It was replaced again and again.
+    """
+    for _ in range(_MOST_TRIES):
+        version = _version(folder)
+        try:
+            found = read(folder / version)
+        except FileNotFoundError:
+            if version == _version(folder):
+                raise
+        else:
+            if version == _version(folder):
+                return found
+    raise UnavailableError(f"{folder}: it was replaced {_MOST_TRIES} times while it was read. Try again.")
+
+
+def _version(folder: Path) -> Path:
+    """Return where the present version is, below *folder*: `.` if Kubernetes does not mount it."""
+    try:
+        return (folder / "..data").readlink()
+    except OSError:
+        return Path()
 
 
 def _visible(folder: Path) -> list[Path]:
