@@ -15,7 +15,7 @@ CELERY_WORKER_POOL_RESTARTS: bool = True
 CELERY_TASK_ACKS_LATE = True
 # CELERY_WORKER_AUTOSCALER = "x:Y"
 if CELERY_BROKER_URL == "":
-    CELERY_TASK_DEFAULT_RATE_LIMIT = "1/s"
+    CELERY_WORKER_DISABLE_PREFETCH = True
 """
 
 
@@ -37,9 +37,7 @@ def test_the_settings_of_one_reason_are_one_warning(capa, shop):
     assert lines[1].startswith(
         "settings.py:4: warning: CELERY_BEAT_ENABLE_REMOTE_CONTROL, CELERY_WORKER_POOL_RESTARTS: without effect"
     )
-    assert lines[2].startswith(
-        "settings.py:9: warning: CELERY_TASK_DEFAULT_RATE_LIMIT: accepted and without effect"
-    )
+    assert lines[2].startswith("settings.py:9: warning: CELERY_WORKER_DISABLE_PREFETCH: without effect")
     assert 4 == len(lines)
 
 

@@ -65,7 +65,7 @@ class ApolloClient:
         self.ignore_ssl_verify = ignore_ssl_verify
         self.stopping = False
         self._cache: dict[str, Any] = {}
-        is_own = type(self).get_value_from_dict is not ApolloClient.get_value_from_dict
+        is_own = type(self).get_value_from_dict is not _USUAL_READ
         self._read = {} if is_own else self._cache  # a subclass's way of reading is used for each value
         self._notification_map = dict.fromkeys(self.namespaces, -1)
         self._namespaces = Namespaces(self._space, self._cache, as_content, IfMissing.REPORT)
@@ -119,3 +119,6 @@ class ApolloClient:
     def _told(self, namespace: str, old: Any, new: Any) -> None:
         if self.change_listener is not None:
             notify(self.change_listener, namespace, old, new)
+
+
+_USUAL_READ = ApolloClient.get_value_from_dict

@@ -53,7 +53,7 @@ class ApolloClient:
         self.stopping = False
         self._notification_map = dict(notification_map or {"application": -1})
         self._cache: dict[str, dict[str, Any]] = {}
-        is_own = type(self).get_value_from_dict is not ApolloClient.get_value_from_dict
+        is_own = type(self).get_value_from_dict is not _USUAL_READ
         self._read = {} if is_own else self._cache  # a subclass's way of reading is used for each value
         self._namespaces = Namespaces(self._space, self._cache, self._as_cached, IfMissing.REPORT)
         for namespace in self._notification_map:
@@ -130,3 +130,6 @@ class ApolloClient:
     def _told(self, namespace: str, old: dict[str, Any], new: dict[str, Any]) -> None:
         if self.change_listener is not None:
             notify(self.change_listener, namespace, *(one[CONFIGURATIONS] for one in (old, new)))
+
+
+_USUAL_READ = ApolloClient.get_value_from_dict
