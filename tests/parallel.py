@@ -48,8 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Spread what mostly waits over what computes; quiet tests last.
 
     Tests with a long limit and the suites of engines mostly wait: at the same time, they leave the processor idle. Both
-    begin with the longest. The other modules begin with those of few tests, which have the slow ones, so that no worker
-    is left with one of them when the others are done.
+    begin with the longest; suites that are most of the run count as other modules. Those begin with the ones of few
+    tests, which have the slow ones, so that no worker is left with one of them when the others are done.
     """
     quiet = [item for item in items if item.get_closest_marker("quiet")]
     others = [item for item in items if not item.get_closest_marker("quiet")]
@@ -57,8 +57,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     turn_of = {id(item): turn for item, turn in zip(long, _turns(long, before=0.9), strict=True)}
     short = [item for item in others if not _time_limit_s(item)]
     sizes = Counter(map(_module, short))
-    computing = sorted((module for module in sizes if not _waits(module)), key=lambda each: sizes[each])
-    waiting = sorted(filter(_waits, sizes), key=lambda each: -sizes[each])
+    suites = set(filter(_waits, sizes))
+    if sum(sizes[module] for module in suites) > len(short) / 2:
+        suites.clear()  # a run of engines: all of them at once would strain the first tests of faults
+    computing = sorted((module for module in sizes if module not in suites), key=lambda each: sizes[each])
+    waiting = sorted(suites, key=lambda each: (-sizes[each], each))
     turn_of_module = dict(zip(computing, _turns(computing, before=1), strict=True))
     turn_of_module |= dict(zip(waiting, _turns(waiting, before=0.9), strict=True))
     turn_of |= {id(item): turn_of_module[_module(item)] for item in short}

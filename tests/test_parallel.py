@@ -129,6 +129,19 @@ def test_suites_of_engines_are_spread_over_the_others_the_largest_first():
     assert 12 <= names.index("small::0") <= 13
 
 
+def test_suites_that_are_most_of_a_run_count_as_other_modules():
+    names = [
+        "tests/conformance/large::1",
+        "tests/conformance/large::2",
+        "tests/conformance/small::1",
+        "other::1",
+    ]
+    items = [_Item(name) for name in names]
+    parallel.pytest_collection_modifyitems(items)
+
+    assert [*names[2:], *names[:2]] == [item.nodeid for item in items]
+
+
 def test_shares_are_of_one_module_and_small_at_the_end():
     tests = [f"{module}::{number}" for module in "ab" for number in range(100)]
     shares = list(parallel.shares(tests, workers=2))
