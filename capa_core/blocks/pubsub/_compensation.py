@@ -20,7 +20,6 @@ from capa_core.blocks.pubsub.driver import (
     OutgoingMessage,
     PubSubDriver,
     PubSubFeature,
-    PubSubLimits,
 )
 from capa_core.blocks.pubsub.inspection import (
     DEAD_DELIVERIES,
@@ -32,7 +31,7 @@ from capa_core.blocks.pubsub.inspection import (
     TopicStatus,
     dead_topic,
 )
-from capa_core.driver import DriverOver
+from capa_core.blocks.pubsub.over_driver import PubSubOver
 from capa_core.errors import CapaError
 
 DUE = "capa-due"
@@ -68,61 +67,46 @@ def in_batches(messages: Sequence[OutgoingMessage], most: int | None) -> Iterato
 # --- drivers over drivers
 
 
-class _Over(DriverOver[Any], PubSubDriver[Any]):
+class _Over(PubSubOver[PubSubDriver[Any]]):
     """A driver that passes every call on."""
 
     gives: PubSubFeature
 
     def __init__(self, driver: PubSubDriver[Any]) -> None:
-        super().__init__(driver.settings)
-        self._driver = driver
+        super().__init__(driver)
         self.features: Mapping[Feature, Support] = {**driver.features, self.gives: BY_CORE}  # type: ignore[misc] # of this one object
-
-    @property
-    def under(self) -> PubSubDriver[Any]:
-        """See `DriverOver.under`."""
-        return self._driver
-
-    @property
-    def limits(self) -> PubSubLimits:
-        """See `PubSubDriver.limits`."""
-        return self._driver.limits
 
     def in_layout(self, layout: str, options: Mapping[str, Any]) -> PubSubDriver[Any]:
         """See `PubSubDriver.in_layout`."""
-        return self._driver.in_layout(layout, options)
-
-    def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
-        """See `PubSubDriver.publish`."""
-        return self._driver.publish(topic, messages)
+        return self._under.in_layout(layout, options)
 
     def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
         """See `PubSubDriver.consume`."""
-        return self._driver.consume(topic, group, lease_s=lease_s, temporary=temporary)
+        return self._under.consume(topic, group, lease_s=lease_s, temporary=temporary)
 
     def depth(self, topic: str, group: str) -> int:
         """See `PubSubDriver.depth`."""
-        return self._driver.depth(topic, group)
+        return self._under.depth(topic, group)
 
     def purge(self, topic: str) -> int:
         """See `PubSubDriver.purge`."""
-        return self._driver.purge(topic)
+        return self._under.purge(topic)
 
     def topics(self) -> Iterator[str]:
         """See `PubSubDriver.topics`."""
-        return self._driver.topics()
+        return self._under.topics()
 
     def inspect(self, topic: str) -> TopicStatus:
         """See `PubSubDriver.inspect`."""
-        return self._driver.inspect(topic)
+        return self._under.inspect(topic)
 
     def peek(self, topic: str, group: str, most: int, *, after: str, max_bytes: int) -> list[PeekedMessage]:
         """See `PubSubDriver.peek`."""
-        return self._driver.peek(topic, group, most, after=after, max_bytes=max_bytes)
+        return self._under.peek(topic, group, most, after=after, max_bytes=max_bytes)
 
     def purge_group(self, topic: str, group: str) -> int:
         """See `PubSubDriver.purge_group`."""
-        return self._driver.purge_group(topic, group)
+        return self._under.purge_group(topic, group)
 
 
 class OneByOne(_Over):
@@ -139,7 +123,7 @@ class OneByOne(_Over):
         outcomes: list[CapaError | None] = []
         for message in messages:
             try:
-                outcomes += self._driver.publish(topic, (message,))
+                outcomes += self._under.publish(topic, (message,))
             except Exception as error:
                 named = self._named(error)
                 if named is None or not outcomes:
@@ -167,7 +151,7 @@ class LastingGroups(_Over):
     def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
         """See `PubSubDriver.consume`."""
         del temporary
-        return self._driver.consume(topic, group, lease_s=lease_s)
+        return self._under.consume(topic, group, lease_s=lease_s)
 
 
 class Delayed(_Over):
@@ -181,7 +165,7 @@ class Delayed(_Over):
 
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         """See `PubSubDriver.publish`."""
-        return self._driver.publish(topic, [_with_due_time(message) for message in messages])
+        return self._under.publish(topic, [_with_due_time(message) for message in messages])
 
     def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
         """See `PubSubDriver.consume`."""
@@ -198,7 +182,7 @@ class Expiring(_Over):
 
     def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
         """See `PubSubDriver.publish`."""
-        return self._driver.publish(topic, [_without_ttl(message) for message in messages])
+        return self._under.publish(topic, [_without_ttl(message) for message in messages])
 
     def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
         """See `PubSubDriver.consume`."""

@@ -29,15 +29,12 @@ from capa_core.abilities import NATIVE, absent, approximate
 from capa_core.blocks.pubsub.driver import (
     ConsumerDriver,
     Delivery,
-    OutgoingMessage,
-    PubSubDriver,
     PubSubFeature,
-    PubSubLimits,
 )
 from capa_core.blocks.pubsub.inspection import GroupStatus, PeekedMessage, TopicStatus
+from capa_core.blocks.pubsub.over_driver import LayoutOver
 from capa_core.components.rabbitmq._connection import Channel
-from capa_core.driver import Driver, DriverOver
-from capa_core.errors import CapaError, DeadlineError, UnavailableError, UnsupportedError
+from capa_core.errors import DeadlineError, UnavailableError, UnsupportedError
 
 if TYPE_CHECKING:
     from capa_core.components.rabbitmq.pubsub import RabbitPubSub
@@ -53,7 +50,7 @@ _KEPT = ("correlation_id", "reply_to", "delivery_mode", "priority")
 """The properties that kombu's envelope has as they are."""
 
 
-class CeleryBacklog(DriverOver[Any], PubSubDriver[Any]):
+class CeleryBacklog(LayoutOver["RabbitPubSub"]):
     """The queues of a fleet of Celery's workers for one who moves what waits in them. See `PubSubDriver.in_layout`.
 
     What a worker holds, the broker keeps for it, and gives back when its connection ends. One process at a time moves
@@ -70,24 +67,6 @@ class CeleryBacklog(DriverOver[Any], PubSubDriver[Any]):
         ),
         PubSubFeature.PURGE_GROUP: absent("as for groups"),
     }
-
-    def __init__(self, under: RabbitPubSub) -> None:
-        super().__init__(under.settings)
-        self._under = under
-
-    @property
-    def under(self) -> Driver[Any]:
-        """See `DriverOver.under`."""
-        return self._under
-
-    @property
-    def limits(self) -> PubSubLimits:
-        """See `PubSubDriver.limits`."""
-        return self._under.limits
-
-    def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
-        """Publish to a topic of the driver below: see `PubSubDriver.publish`."""
-        return self._under.publish(topic, messages)
 
     def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
         """Take what waits in a queue: see `PubSubDriver.in_layout`. There are no leases."""
@@ -133,12 +112,6 @@ class CeleryBacklog(DriverOver[Any], PubSubDriver[Any]):
         """Refuse it: a look would change the messages."""
         del group, most, after, max_bytes
         raise UnsupportedError(f"{topic!r}: to look at a message of RabbitMQ marks it as delivered before.")
-
-    def close(self) -> None:
-        """Leave the connections open: the driver below owns them."""
-
-    def forget(self) -> None:
-        """Leave the connections to the driver below, which drops them itself."""
 
 
 class _Taken(NamedTuple):

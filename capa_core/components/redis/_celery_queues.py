@@ -18,11 +18,10 @@ from capa_core.abilities import BY_DRIVER, NATIVE, absent, approximate
 from capa_core.blocks.pubsub.driver import (
     ConsumerDriver,
     Delivery,
-    OutgoingMessage,
     PubSubDriver,
     PubSubFeature,
-    PubSubLimits,
 )
+from capa_core.blocks.pubsub.over_driver import LayoutOver
 from capa_core.components.redis import _celery_scripts as scripts
 from capa_core.components.redis._celery_layout import (
     CeleryLayout,
@@ -32,8 +31,7 @@ from capa_core.components.redis._celery_layout import (
     tag_and_eta,
 )
 from capa_core.components.redis._client import Client, Script
-from capa_core.driver import Driver, DriverOver
-from capa_core.errors import CapaError, UnsupportedError
+from capa_core.errors import UnsupportedError
 
 _SLICE_S = 0.25
 """The longest blocking wait, and so the longest delay of a `close`, and of the first message that has a priority."""
@@ -52,7 +50,7 @@ _FIRST = "RPUSH"
 _LAST = "LPUSH"
 
 
-class CeleryQueues(DriverOver[Any], PubSubDriver[Any]):
+class CeleryQueues(LayoutOver[PubSubDriver[Any]]):
     """The queues of a fleet of Celery's workers, received in its own layout. There to receive: producers are kombu's.
 
     - `<queue>`, and `<queue>\\x06\\x163`, `…6`, `…9`: lists of messages, the most urgent first; read from the right.
@@ -63,7 +61,8 @@ class CeleryQueues(DriverOver[Any], PubSubDriver[Any]):
       messages of one that was killed come back after its lease.
 
     A message goes from its list to `unacked`, with its lease, in one step. One before its ETA is held by the consumer
-    that took it, as in Celery. Messages that are published, such as dead letters, go to the topics of the driver below.
+    that took it, as in Celery. Messages that are published, such as dead letters, go to the topics of the driver below,
+    which `capa queue` shows.
     """
 
     features = {
@@ -79,24 +78,9 @@ class CeleryQueues(DriverOver[Any], PubSubDriver[Any]):
     }
 
     def __init__(self, under: PubSubDriver[Any], client: Client, options: Mapping[str, Any]) -> None:
-        super().__init__(under.settings)
-        self._under = under
+        super().__init__(under)
         self.client = client
         self.layout = CeleryLayout.of(options)
-
-    @property
-    def under(self) -> Driver[Any]:
-        """See `DriverOver.under`."""
-        return self._under
-
-    @property
-    def limits(self) -> PubSubLimits:
-        """See `PubSubDriver.limits`."""
-        return self._under.limits
-
-    def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> list[CapaError | None]:
-        """Publish to a topic of the driver below, which `capa queue` shows: see `PubSubDriver.publish`."""
-        return self._under.publish(topic, messages)
 
     def consume(self, topic: str, group: str, *, lease_s: float, temporary: bool = False) -> ConsumerDriver:
         """Consume a queue: see `PubSubDriver.consume`. All its consumers compete, whatever *group* is named."""
@@ -118,12 +102,6 @@ class CeleryQueues(DriverOver[Any], PubSubDriver[Any]):
         count = self.depth(topic, "")
         self.client.delete_many(self.layout.lists(topic))
         return count
-
-    def close(self) -> None:
-        """Leave the connections open: the driver below owns them."""
-
-    def forget(self) -> None:
-        """Leave the connections to the driver below, which drops them itself."""
 
     def restore_lost(self, take_over: Callable[[bytes, bytes, HeldMessage], object] | None) -> int:
         """Give back the messages of Capa's consumers that let their leases end, some with each call; return how many.

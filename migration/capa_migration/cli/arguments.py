@@ -75,3 +75,18 @@ def _columns() -> int:
         return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80 if sys.__stdout__ else 80
     except (OSError, ValueError):  # no terminal, or closed
         return 80
+
+
+def seconds(text: str) -> float:
+    """Return the number of seconds that *text* says, from 0 to a week.
+
+    Raises:
+        argparse.ArgumentTypeError: It says none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 604_800:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 604800")
+    return number

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from capa_migration.cli import CLEAN, FAILED, INTERRUPTED, USAGE, WOULD_CHANGE
-from capa_migration.cli.arguments import Parser
+from capa_migration.cli.arguments import Parser, seconds
 from capa_migration.cli.terminal import signals_to_end
 from capa_migration.errors import OptionsError
 
@@ -57,7 +57,7 @@ def parser() -> Parser:
     add("--dry-run", action="store_true", help="count what would be moved, and end")
     add(
         "--window",
-        type=_seconds,
+        type=seconds,
         metavar="S",
         help="remove duplicates by id for so long; 600 s by default, 0: never",
     )
@@ -70,7 +70,7 @@ def parser() -> Parser:
     )
     add(
         "--wait",
-        type=_seconds,
+        type=seconds,
         metavar="S",
         help="give up when an end does not answer for so long (--once: 60 s)",
     )
@@ -105,16 +105,6 @@ def run(words: list[str]) -> int:
 def _refuse(error: Exception, code: int) -> int:
     print(f"capa bridge: {error}", file=sys.stderr)
     return code
-
-
-def _seconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 604_800:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 604800")
-    return number
 
 
 def _wanted(arguments: argparse.Namespace, file: PlansOfFile) -> dict[str, Plan]:

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from capa_migration.cli import FAILED, INTERRUPTED, USAGE
+from capa_migration.cli.arguments import seconds
 from capa_migration.cli.terminal import signals_to_end
 from capa_migration.errors import HeldError, OptionsError
 
@@ -83,7 +84,7 @@ def add_to(actions: Any, summary: str) -> None:
     )
     add(
         "--wait",
-        type=_seconds,
+        type=seconds,
         default=60.0,
         metavar="S",
         help="give up when an end does not answer for so long; 60 s",
@@ -179,16 +180,6 @@ def _held(status: QueueStatus) -> str:
 def _refuse(error: Exception, code: int) -> int:
     print(f"capa migrate drain: {error}", file=sys.stderr)
     return code
-
-
-def _seconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 604_800:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 604800")
-    return number
 
 
 def _address(given: str | None) -> str:
