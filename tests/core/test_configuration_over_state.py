@@ -9,7 +9,7 @@ from capa_core.blocks.configuration.over_state import ConfigurationOverState
 from capa_core.blocks.state.driver import Put
 from capa_core.components.memory.state import MemoryState
 from capa_core.components.sqlite.configuration import SqliteConfiguration
-from capa_core.errors import InvalidArgumentError, SettingsError
+from capa_core.errors import ClosedError, InvalidArgumentError, SettingsError
 
 GROUP = Scope()
 
@@ -56,6 +56,18 @@ def test_an_item_keeps_its_version_until_it_is_written(driver):
 
     assert before.version != after.version
     assert [True, False] == [before.items[key].version != after.items[key].version for key in "ab"]
+
+
+def test_a_watch_whose_look_outlives_close_ends_without_an_error(mocker):
+    driver = memory()
+
+    def look(_keys):
+        driver.close()
+        raise ClosedError("the component is closed")
+
+    mocker.patch.object(driver.under, "get_many", look)
+
+    assert {} == driver.watch({GROUP: ""}, 5)
 
 
 def test_removing_what_is_not_there_changes_nothing(driver):

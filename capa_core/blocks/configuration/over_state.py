@@ -36,7 +36,7 @@ from capa_core.blocks.configuration.driver import (
 )
 from capa_core.blocks.state.driver import LONGEST_KEY, Put, StateDriver, StateFeature, StateItem
 from capa_core.driver import DriverOver, SettingsT
-from capa_core.errors import InvalidArgumentError, SettingsError
+from capa_core.errors import ClosedError, InvalidArgumentError, SettingsError
 
 _GROUP = "group/"
 _PAST = "past/"
@@ -117,14 +117,20 @@ class ConfigurationOverState(DriverOver[SettingsT], ConfigurationDriver[Settings
     def watch(self, known: Mapping[Scope, str], timeout_s: float) -> Mapping[Scope, str]:
         """See `ConfigurationDriver.watch`."""
         end = time.monotonic() + timeout_s
-        with self._watching:
-            while not self._closed:
-                changed = self._etag_of_changes()  # before the versions: a change in between ends the wait
-                now = self._versions(list(known))
-                if found := {scope: version for scope, version in now.items() if version != known[scope]}:
-                    return found
-                if not self._wait_for_change(changed, end):
-                    break
+        try:
+            with self._watching:
+                while not self._closed:
+                    changed = (
+                        self._etag_of_changes()
+                    )  # before the versions: a change in between ends the wait
+                    now = self._versions(list(known))
+                    if found := {scope: new for scope, new in now.items() if new != known[scope]}:
+                        return found
+                    if not self._wait_for_change(changed, end):
+                        break
+        except ClosedError:  # a look was slower than `close` waits
+            if not self._closed:
+                raise
         return {}
 
     def wake(self) -> None:
