@@ -106,7 +106,10 @@ ENGINES = {
         Log,
         lambda port, tls: {"url": f"kafka{'s' * tls}://127.0.0.1:{port}"},
         (UnavailableError, "Check that the brokers run, .*where the port takes TLS alone, write kafkas://"),
-        (UnavailableError, "SSL handshake failed: .*for a broker without TLS, write kafka://"),
+        (
+            UnavailableError,
+            "SSL (handshake failed|connection closed by peer).*: .*for a broker without TLS, write kafka://",
+        ),
         (True, True),
     ),
     "etcd": Engine("etcd_url", EtcdState, State, _http, HTTP, HTTPS),

@@ -172,7 +172,10 @@ def refusal(
         said = f"not stored in time by {servers} ({error.str()})"
     else:
         said = error.str()
-    step = _NEXT_STEP.get(KafkaError._SSL if "SSL handshake" in said else error.code(), "")
+    is_tls = (
+        "SSL handshake" in said or "SSL_HANDSHAKE" in said
+    )  # the latter where the other side hung up in it
+    step = _NEXT_STEP.get(KafkaError._SSL if is_tls else error.code(), "")
     text = (f"{subject}: {said}" if subject else said).rstrip(".")
     return RefusedError(kind_of(error), f"{text}. {step}." if step else text, error.code())
 

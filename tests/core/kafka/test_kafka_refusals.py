@@ -134,6 +134,15 @@ def test_brokers_that_are_too_old_are_named():
     assert "topic 't': DeleteRecords not supported. Use brokers of version 2.1 or later" in str(refused)
 
 
+def test_a_broker_that_hangs_up_in_the_handshake_has_the_next_step_of_tls():
+    """Mostly the handshake fails; when the broker is faster, the connection has ended."""
+    words = "ssl://h:9092/1: Disconnected: SSL connection closed by peer (after 2ms in state SSL_HANDSHAKE)"
+    refused = refusal(KafkaError(KafkaError._TRANSPORT, words), "topic 't'")
+
+    assert UnavailableError is name_error(refused)
+    assert "for a broker without TLS, write kafka://" in str(refused)
+
+
 def test_a_record_without_its_replicas_in_sync_is_not_taken_for_silence():
     """No cluster of several brokers can be broken beside: the producer's error is given."""
     error = KafkaError(KafkaError._MSG_TIMED_OUT, "Local: Message timed out")
